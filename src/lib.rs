@@ -1,1 +1,14 @@
-//! Gripwire.
+//! Gripwire: a realtime edge server. It stands in front of ordinary web applications, holds their clients'
+//! long polls, HTTP streams and Server-Sent Events open, and writes each published message to every subscriber.
+//!
+//! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
+//! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `core` (one core's world),
+//! `server` (starts the cores). A room knows only the rooms below it.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod channel;
+pub mod config;
+pub mod ids;
+pub mod origin;
+pub mod proto;

@@ -1,0 +1,103 @@
+//! One published item, parsed once and shared by every core. Each transport's wire form is encoded at most once,
+//! on first use, and is immutable from then on.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+use std::sync::{Arc, OnceLock};
+
+/// An item of a publish call: a channel and what each transport's subscribers are to be sent (GRIP, "publishing").
+#[derive(Debug)]
+pub struct Publication {
+    /// The channel it was published to.
+    pub channel: Arc<str>,
+    /// The publisher's id of the item, for sequencing.
+    pub id: Option<Box<str>>,
+    /// The id of the item before it on the same channel.
+    pub prev_id: Option<Box<str>>,
+    /// What long polls get.
+    pub response: Option<ResponseFormat>,
+    /// What HTTP streams get.
+    pub stream: Option<StreamFormat>,
+    chunk: OnceLock<Bytes>,
+}
+
+/// What a published item says to response holds (`http-response`).
+#[derive(Debug)]
+pub enum ResponseFormat {
+    /// Answer the held request with this.
+    Send(ResponseMessage),
+    /// Ask the origin again on behalf of the client.
+    Hint,
+}
+
+/// The `http-response` format with action `send`.
+#[derive(Debug)]
+pub struct ResponseMessage {
+    /// Status code, 200 unless given.
+    pub code: u16,
+    /// Reason phrase; the standard one if absent.
+    pub reason: Option<String>,
+    /// Headers that replace those of the timeout response by name.
+    pub headers: HeaderMap,
+    /// The body, or how to make it from the timeout response's.
+    pub body: ResponseBody,
+}
+
+/// Where the body of a published response comes from.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// These bytes.
+    Whole(Bytes),
+    /// The timeout response's JSON body with this patch applied (RFC 6902).
+    Patch(json_patch::Patch),
+}
+
+/// What a published item says to HTTP streams (`http-stream`).
+#[derive(Debug)]
+pub enum StreamFormat {
+    /// Append these bytes.
+    Content(Bytes),
+    /// Refresh from the next link, if there is one.
+    Hint,
+    /// End the stream cleanly.
+    Close,
+}
+
+impl Publication {
+    /// An item for `channel` with nothing in it yet.
+    pub fn new(channel: &str) -> Self {
+        Publication {
+            channel: channel.into(),
+            id: None,
+            prev_id: None,
+            response: None,
+            stream: None,
+            chunk: OnceLock::new(),
+        }
+    }
+
+    /// The stream content as it stands, for close-delimited bodies (HTTP/1.0).
+    pub fn stream_content(&self) -> Option<&Bytes> {
+        match &self.stream {
+            Some(StreamFormat::Content(content)) if !content.is_empty() => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The stream content as one chunk of the chunked coding (RFC 9112 section 7.1).
+    pub fn stream_chunk(&self) -> Option<&Bytes> {
+        let content = self.stream_content()?;
+        Some(self.chunk.get_or_init(|| {
+            let mut out = BytesMut::with_capacity(content.len() + 20);
+            out.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
+            out.put_slice(content);
+            out.put_slice(b"\r\n");
+            out.freeze()
+        }))
+    }
+
+    /// Whether streams end with this item.
+    pub fn closes_stream(&self) -> bool {
+        matches!(self.stream, Some(StreamFormat::Close))
+    }
+}

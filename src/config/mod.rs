@@ -1,0 +1,170 @@
+//! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
+
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Everything an operator can set. Each field is one documented setting; `Default` is the shipped default.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many cores to run; `None` is one for each allowed CPU.
+    pub cores: Option<usize>,
+    /// `[http]`: the client side.
+    pub http: Http,
+    /// `[control]`: the publish and control side.
+    pub control: Control,
+    /// `[proxy]`: towards the origins.
+    pub proxy: Proxy,
+    /// `[limits]`: what one core may hold.
+    pub limits: Limits,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// Client-facing HTTP.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Largest request head, bytes; beyond it 431.
+    pub head_bytes: usize,
+    /// Time a client has to send a whole head, ms; beyond it 408.
+    pub head_timeout_ms: u64,
+    /// Time a connection may stay idle between requests, ms.
+    pub idle_timeout_ms: u64,
+}
+
+/// The control port.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Address to listen on; `None` is no control port.
+    pub listen: Option<SocketAddr>,
+    /// Bearer token that publishers must send.
+    pub bearer_token: Option<String>,
+    /// `user:password` that publishers must send by Basic authentication.
+    pub basic_password: Option<String>,
+    /// Largest publish body, bytes; beyond it 400.
+    pub body_bytes: usize,
+}
+
+/// Proxying.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Routes file; relative paths are resolved against the config file's directory.
+    pub routes_file: Option<PathBuf>,
+    /// Routes given inline or by `--route`; they replace the file.
+    pub routes: Vec<String>,
+    /// Failure answers say what failed, on every route.
+    pub debug: bool,
+    /// The `iss` of Grip-Sig.
+    pub sig_iss: String,
+    /// The key of Grip-Sig: text, `base64:...` or `file:path`; empty is no signature.
+    pub sig_key: String,
+    /// Trust X-Forwarded-Proto from clients.
+    pub accept_x_forwarded_protocol: bool,
+    /// Which X-Forwarded-Proto headers https requests get.
+    pub set_x_forwarded_protocol: ForwardedProtocol,
+    /// How many X-Forwarded-For values to keep, from the end; `None` keeps all.
+    pub x_forwarded_for_truncate: Option<usize>,
+    /// Append the client's address to X-Forwarded-For.
+    pub x_forwarded_for_append: bool,
+    /// Time to connect to an origin, TLS included, ms.
+    pub connect_timeout_ms: u64,
+    /// Time an origin may take without sending or accepting a byte, ms.
+    pub origin_idle_timeout_ms: u64,
+    /// How long an unused origin connection is kept, ms.
+    pub origin_keep_alive_ms: u64,
+    /// Requests in flight to origins, for each core; more wait.
+    pub open_requests_per_core: usize,
+}
+
+/// `set_x_forwarded_protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedProtocol {
+    /// No header.
+    Off,
+    /// `X-Forwarded-Proto`.
+    ProtoOnly,
+    /// `X-Forwarded-Proto` and `X-Forwarded-Protocol`.
+    Both,
+}
+
+/// Bounds for each core.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Client connections a core holds (also bounded by RLIMIT_NOFILE, for each core's ring).
+    pub connections_per_core: usize,
+    /// Unsent bytes one connection may have waiting.
+    pub backlog_bytes: usize,
+    /// Unsent bytes all connections of a core may have waiting.
+    pub backlog_bytes_per_core: usize,
+    /// What happens to a connection over its bound.
+    pub slow_consumer: SlowConsumer,
+    /// Channels a connection may be subscribed to; further ones are ignored.
+    pub subscriptions_per_connection: usize,
+    /// Messages each mesh ring between two cores holds.
+    pub mesh_messages: usize,
+}
+
+/// What happens to a connection whose backlog is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// Close it, so that its client reconnects and recovers.
+    Close,
+    /// Drop the message for it.
+    Drop,
+}
+
+/// Logging.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A `tracing` filter, such as `info` or `gripwire=debug`.
+    pub level: String,
+    /// One line for each request, at info.
+    pub requests: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            cores: None,
+            http: Http {
+                listen: vec![SocketAddr::from(([0, 0, 0, 0], 7999))],
+                head_bytes: 64 * 1024,
+                head_timeout_ms: 15_000,
+                idle_timeout_ms: 120_000,
+            },
+            control: Control {
+                listen: Some(SocketAddr::from(([127, 0, 0, 1], 5561))),
+                bearer_token: None,
+                basic_password: None,
+                body_bytes: 1_000_000,
+            },
+            proxy: Proxy {
+                routes_file: None,
+                routes: Vec::new(),
+                debug: false,
+                sig_iss: "pushpin".into(),
+                sig_key: String::new(),
+                accept_x_forwarded_protocol: false,
+                set_x_forwarded_protocol: ForwardedProtocol::ProtoOnly,
+                x_forwarded_for_truncate: None,
+                x_forwarded_for_append: false,
+                connect_timeout_ms: 5_000,
+                origin_idle_timeout_ms: 1_800_000,
+                origin_keep_alive_ms: 55_000,
+                open_requests_per_core: 1_000,
+            },
+            limits: Limits {
+                connections_per_core: 1_000_000,
+                backlog_bytes: 1024 * 1024,
+                backlog_bytes_per_core: 256 * 1024 * 1024,
+                slow_consumer: SlowConsumer::Close,
+                subscriptions_per_connection: 20,
+                mesh_messages: 1024,
+            },
+            log: Log { level: "info".into(), requests: false },
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The newtypes that index Gripwire's tables. They are plain numbers with a name, so that a slot is never
+//! taken for a core or a length.
+
+/// A client connection's place in the tables of its core; also the index of its direct descriptor in the
+/// core's wire ring. Reused after the connection ends, so pair it with a generation where lateness matters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// The slot as an index into a table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A core of this server, numbered from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct CoreId(pub u16);
+
+impl CoreId {
+    /// The core as an index into a table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}

@@ -1,0 +1,8 @@
+//! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
+//!
+//! `http1` is the server side of HTTP/1.1; `grip` is the GRIP protocol (instructions, publish items, signatures).
+
+#![forbid(unsafe_code)]
+
+pub mod grip;
+pub mod http1;
