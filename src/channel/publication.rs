@@ -1,5 +1,6 @@
-//! One published item, parsed once and shared by every core. Each transport's wire form is encoded at most once,
-//! on first use, and is immutable from then on.
+//! One published item, parsed once (`proto::grip::publish`) and shared by every core through an `Arc`. Each
+//! transport's wire form is encoded at most once, on first use by any core, and is immutable from then on. Codes,
+//! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
@@ -14,6 +15,10 @@ pub struct Publication {
     pub id: Option<Box<str>>,
     /// The id of the item before it on the same channel.
     pub prev_id: Option<Box<str>>,
+    /// Deliver it as it comes: it neither waits for its predecessor nor is waited for.
+    pub no_seq: bool,
+    /// What filters of subscriptions ask about: sorted by name, each name once.
+    pub meta: Box<[(Box<str>, Box<str>)]>,
     /// What long polls get.
     pub response: Option<ResponseFormat>,
     /// What HTTP streams get.
@@ -33,11 +38,12 @@ pub enum ResponseFormat {
 /// The `http-response` format with action `send`.
 #[derive(Debug)]
 pub struct ResponseMessage {
-    /// Status code, 200 unless given.
+    /// Status code, 200 to 999; 200 unless given.
     pub code: u16,
     /// Reason phrase; the standard one if absent.
     pub reason: Option<String>,
-    /// Headers that replace those of the timeout response by name.
+    /// Headers that replace those of the timeout response by name. Grip-Expose-Headers among them chooses what of
+    /// the result is kept.
     pub headers: HeaderMap,
     /// The body, or how to make it from the timeout response's.
     pub body: ResponseBody,
@@ -70,6 +76,8 @@ impl Publication {
             channel: channel.into(),
             id: None,
             prev_id: None,
+            no_seq: false,
+            meta: Box::default(),
             response: None,
             stream: None,
             chunk: OnceLock::new(),
@@ -99,5 +107,41 @@ impl Publication {
     /// Whether streams end with this item.
     pub fn closes_stream(&self) -> bool {
         matches!(self.stream, Some(StreamFormat::Close))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(stream: StreamFormat) -> Publication {
+        Publication { stream: Some(stream), ..Publication::new("c") }
+    }
+
+    #[test]
+    fn a_publication_is_shared_by_cores() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Publication>();
+    }
+
+    #[test]
+    fn the_chunk_is_encoded_once() {
+        let item = item(StreamFormat::Content(Bytes::from(vec![b'x'; 26])));
+        let chunk = item.stream_chunk().unwrap();
+        assert_eq!(chunk, &format!("1a\r\n{}\r\n", "x".repeat(26)));
+        assert!(std::ptr::eq(chunk, item.stream_chunk().unwrap()));
+    }
+
+    #[test]
+    fn empty_content_never_becomes_the_last_chunk() {
+        let item = item(StreamFormat::Content(Bytes::new()));
+        assert_eq!((item.stream_content(), item.stream_chunk()), (None, None));
+    }
+
+    #[test]
+    fn only_close_closes() {
+        assert!(item(StreamFormat::Close).closes_stream());
+        assert!(!item(StreamFormat::Hint).closes_stream());
+        assert!(!Publication::new("c").closes_stream());
     }
 }
