@@ -1,1 +1,22 @@
-//! The GRIP protocol.
+//! The GRIP protocol, as bytes and values: what an origin instructs, what a publisher publishes, how the two are
+//! merged into an answer, and how requests to origins are signed.
+//!
+//! - [`is_grip`], [`Instruct`]: an origin's response read into a hold and the answer for the client (`instruct`,
+//!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form).
+//! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
+//! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
+//! - [`signature`]: the key and token of Grip-Sig (`der`: the little of PKCS #8 that needs reading).
+//!
+//! Beneath them: `list_header` (elements and parameters), `json` (typed reading with the protocol's error texts)
+//! and `sendable` (what may be written to a client). Of the rest of the crate this room knows only
+//! [`crate::channel::Publication`], which is a plain value.
+
+mod json;
+mod list_header;
+mod sendable;
+
+pub use json::FieldError;
+
+/// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
+/// Applications may decide by it, so nothing is listed before it works.
+pub const GRIP_FEATURE: &str = "status";

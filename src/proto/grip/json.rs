@@ -1,0 +1,346 @@
+//! JSON as origins and publishers send it, borrowed from their bytes: strings without escapes are not copied.
+//! [`Fields`] reads one object member by member, and its errors are the sentences GRIP publishers know. Called by
+//! `publish`, `instruct_body` and their parts. serde_json bounds the nesting (128), so recursion here is bounded.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A JSON value; objects keep their members in order, duplicates included.
+#[derive(Debug, PartialEq)]
+pub(super) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Vec<Member<'a>>),
+}
+
+/// A member of an object.
+pub(super) type Member<'a> = (Cow<'a, str>, Json<'a>);
+
+/// What is wrong with a member, in the words publishers have come to know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// Something that must be an object is not.
+    #[error("{0} is not an object")]
+    NotObject(&'static str),
+    /// A required member is absent.
+    #[error("{parent} does not contain {wanted}")]
+    Missing {
+        /// The object.
+        parent: &'static str,
+        /// The member or members, quoted.
+        wanted: &'static str,
+    },
+    /// A member is of another type than it must be.
+    #[error("{parent} contains '{name}' with wrong type")]
+    WrongType {
+        /// The object.
+        parent: &'static str,
+        /// The member.
+        name: String,
+    },
+    /// A member is of the right type but cannot be used.
+    #[error("{parent} contains '{name}' with invalid value")]
+    InvalidValue {
+        /// The object.
+        parent: &'static str,
+        /// The member.
+        name: String,
+    },
+    /// A member is none of the words it can be.
+    #[error("{parent} contains '{name}' with unknown value")]
+    UnknownValue {
+        /// The object.
+        parent: &'static str,
+        /// The member.
+        name: String,
+    },
+    /// A list is not made as it must be.
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+/// Reads a whole JSON text.
+pub(super) fn read(body: &[u8]) -> Result<Json<'_>, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+/// Bytes from base64 (RFC 4648 section 4). Line breaks and absent padding are accepted, as encoders differ in them.
+pub(super) fn from_base64(text: &[u8]) -> Option<Bytes> {
+    let compact: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    LENIENT.decode(compact).ok().map(Bytes::from)
+}
+
+impl Json<'_> {
+    /// The string, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An owned copy as serde_json has it.
+    pub fn to_value(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match self {
+            Json::Null => Value::Null,
+            Json::Bool(flag) => Value::Bool(*flag),
+            Json::Number(number) => Value::Number(number.clone()),
+            Json::Text(text) => Value::String(text.to_string()),
+            Json::List(list) => Value::Array(list.iter().map(Json::to_value).collect()),
+            Json::Object(members) => Value::Object(
+                members.iter().map(|(name, value)| (name.to_string(), value.to_value())).collect(),
+            ),
+        }
+    }
+}
+
+/// An object, with the name its errors call it by.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'d> {
+    parent: &'static str,
+    members: &'d [Member<'d>],
+}
+
+impl<'d> Fields<'d> {
+    /// `value` as an object that errors call `parent`.
+    pub fn of(value: &'d Json<'d>, parent: &'static str) -> Result<Fields<'d>, FieldError> {
+        match value {
+            Json::Object(members) => Ok(Fields { parent, members }),
+            _ => Err(FieldError::NotObject(parent)),
+        }
+    }
+
+    /// The member called `name`; the last one, if it is repeated.
+    pub fn get(&self, name: &str) -> Option<&'d Json<'d>> {
+        self.members.iter().rev().find(|member| member.0 == name).map(|member| &member.1)
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// A string member.
+    pub fn text(&self, name: &str) -> Result<Option<&'d str>, FieldError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        value.text().map(Some).ok_or_else(|| self.wrong_type(name))
+    }
+
+    /// A list member.
+    pub fn list(&self, name: &str) -> Result<Option<&'d [Json<'d>]>, FieldError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::List(list)) => Ok(Some(list)),
+            Some(_) => Err(self.wrong_type(name)),
+        }
+    }
+
+    /// An object member, which errors call `parent` from here on.
+    pub fn object(&self, name: &str, parent: &'static str) -> Result<Option<Fields<'d>>, FieldError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        Fields::of(value, parent).map(Some).map_err(|_| self.wrong_type(name))
+    }
+
+    /// A whole number member within `range`. Fractions are rounded and digits in a string count as a number:
+    /// publishers that do so have always been understood.
+    pub fn integer(
+        &self,
+        name: &str,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Result<Option<i64>, FieldError> {
+        let number = match self.get(name) {
+            None => return Ok(None),
+            Some(Json::Number(number)) => {
+                number.as_i64().or_else(|| number.as_f64().map(|f| f.round() as i64))
+            }
+            Some(Json::Text(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        let number = number.ok_or_else(|| self.wrong_type(name))?;
+        if range.contains(&number) { Ok(Some(number)) } else { Err(self.invalid(name)) }
+    }
+
+    /// A true or false member.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, FieldError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.wrong_type(name)),
+        }
+    }
+
+    /// Bytes given as `base64_name` in base64 or, if that is absent, as the string `text_name`.
+    pub fn bytes(&self, text_name: &str, base64_name: &str) -> Result<Option<Bytes>, FieldError> {
+        if let Some(encoded) = self.text(base64_name)? {
+            return from_base64(encoded.as_bytes()).map(Some).ok_or_else(|| self.invalid(base64_name));
+        }
+        Ok(self.text(text_name)?.map(|text| Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    /// The object member `name` as a map of strings to strings, called `parent` in errors.
+    pub fn text_map(
+        &self,
+        name: &str,
+        parent: &'static str,
+    ) -> Result<Option<BTreeMap<&'d str, &'d str>>, FieldError> {
+        let Some(fields) = self.object(name, parent)? else { return Ok(None) };
+        let pair = |(key, value): &'d Member<'d>| match value.text() {
+            Some(text) => Ok((&**key, text)),
+            None => Err(fields.wrong_type(key)),
+        };
+        fields.members.iter().map(pair).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The error of a member that has the wrong type.
+    pub fn wrong_type(&self, name: &str) -> FieldError {
+        FieldError::WrongType { parent: self.parent, name: name.to_string() }
+    }
+
+    /// The error of a member that cannot be used.
+    pub fn invalid(&self, name: &str) -> FieldError {
+        FieldError::InvalidValue { parent: self.parent, name: name.to_string() }
+    }
+
+    /// The error of a member that is none of the words it can be.
+    pub fn unknown(&self, name: &str) -> FieldError {
+        FieldError::UnknownValue { parent: self.parent, name: name.to_string() }
+    }
+
+    /// The error of absent members; `wanted` names them, quoted.
+    pub fn missing(&self, wanted: &'static str) -> FieldError {
+        FieldError::Missing { parent: self.parent, wanted }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(flag))
+    }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number.into()))
+    }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number.into()))
+    }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Json<'de>, E> {
+        Ok(Number::from_f64(number).map_or(Json::Null, Json::Number))
+    }
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_string())))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = access.next_element()? {
+            list.push(value);
+        }
+        Ok(Json::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Name(name), value)) = access.next_entry()? {
+            members.push((name, value));
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+/// A member's name; `Cow` alone would always be copied.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_str(JsonVisitor)? {
+            Json::Text(name) => Ok(Name(name)),
+            _ => Err(D::Error::custom("a member without a name")),
+        }
+    }
+}
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn strings_are_borrowed_unless_escaped() {
+        let json = read(br#"{"a":"plain","b\n":"esc\"aped"}"#).unwrap();
+        let Json::Object(members) = json else { panic!() };
+        assert!(matches!(members[0], (Cow::Borrowed("a"), Json::Text(Cow::Borrowed("plain")))));
+        assert_eq!(members[1], (Cow::Borrowed("b\n"), Json::Text(Cow::Borrowed("esc\"aped"))));
+    }
+
+    #[test]
+    fn whole_numbers_come_in_several_dresses() {
+        let json =
+            read(br#"{"a":7,"b":6.6,"c":"7","d":true,"e":"x","f":1e300,"g":18446744073709551615}"#).unwrap();
+        let fields = Fields::of(&json, "it").unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(fields.integer(name, 0..=9).unwrap(), Some(7));
+        }
+        assert_eq!(fields.integer("d", 0..=9).unwrap_err().to_string(), "it contains 'd' with wrong type");
+        assert_eq!(fields.integer("e", 0..=9).unwrap_err().to_string(), "it contains 'e' with wrong type");
+        assert_eq!(fields.integer("f", 0..=9).unwrap_err().to_string(), "it contains 'f' with invalid value");
+        assert_eq!(fields.integer("g", 0..=9).unwrap_err().to_string(), "it contains 'g' with invalid value");
+        assert_eq!(fields.integer("h", 0..=9).unwrap(), None);
+    }
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        for text in ["aGk=", "aGk", "aG\r\nk=", " aGk= "] {
+            assert_eq!(from_base64(text.as_bytes()).as_deref(), Some(&b"hi"[..]), "{text}");
+        }
+        assert_eq!(from_base64(b"a*k="), None);
+    }
+
+    #[test]
+    fn nesting_without_end_is_an_error() {
+        assert!(read(&b"[".repeat(100_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn anything_serde_json_reads_is_read_the_same(text in "[\\[\\]{}:,\"a1.e\\\\n -]{0,40}") {
+            let ours = read(text.as_bytes()).map(|json| json.to_value()).ok();
+            let theirs = serde_json::from_str::<serde_json::Value>(&text).ok();
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+}
