@@ -13,6 +13,8 @@
 
 mod json;
 mod list_header;
+pub mod publish;
+mod publish_format;
 mod sendable;
 
 pub use json::FieldError;

@@ -1,0 +1,252 @@
+//! The body of a publish call: a JSON object with `items`, each of which becomes a [`Publication`]. Called by every
+//! ingest that speaks JSON. One bad item rejects the whole call, and the error's text is the body of the 400 that
+//! publishers already know how to read; checks therefore run in a fixed order, one item after another.
+
+use super::json::{self, FieldError, Fields, Json};
+use super::publish_format;
+use crate::channel::Publication;
+
+/// Why a publish call is refused. Displayed, it is the body of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The body is not JSON.
+    #[error("Body is not valid JSON.\n")]
+    NotJson,
+    /// The JSON is not an object.
+    #[error("Invalid format.\n")]
+    NotObject,
+    /// The list of items is absent or no list.
+    #[error("Invalid format: {0}\n")]
+    Items(FieldError),
+    /// One item is wrong.
+    #[error("Invalid format: {problem}\n")]
+    Item {
+        /// Its position in the list, from 0.
+        item: usize,
+        /// What is wrong with it.
+        problem: FieldError,
+    },
+}
+
+/// Reads the items of a publish call.
+pub fn parse(body: &[u8]) -> Result<Vec<Publication>, PublishError> {
+    let json = json::read(body).map_err(|_| PublishError::NotJson)?;
+    let object = Fields::of(&json, "object").map_err(|_| PublishError::NotObject)?;
+    let items = object.list("items").and_then(|list| list.ok_or_else(|| object.missing("'items'")));
+    let items = items.map_err(PublishError::Items)?.iter().enumerate();
+    items
+        .map(|(item, json)| publication(json).map_err(|problem| PublishError::Item { item, problem }))
+        .collect()
+}
+
+fn publication(json: &Json) -> Result<Publication, FieldError> {
+    let item = Fields::of(json, "publish item object")?;
+    let channel = item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?;
+    let mut publication = Publication::new(channel);
+    publication.id = item.text("id")?.map(Box::from);
+    publication.prev_id = item.text("prev-id")?.map(Box::from);
+    read_formats(&item, &mut publication)?;
+    let meta = item.text_map("meta", "'meta'")?.unwrap_or_default();
+    publication.meta = meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+    // It replaces the size in Pushpin's accounting of blocks, which has no counterpart here; still it must be one.
+    item.integer("size", 0..=i64::MAX)?;
+    publication.no_seq = item.flag("no-seq")?.unwrap_or(false);
+    Ok(publication)
+}
+
+/// Formats are members of `formats` or, in the older form, of the item itself. There must be one, though it may be
+/// of a transport we do not know.
+fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), FieldError> {
+    let formats = item.object("formats", "formats")?;
+    let none = match &formats {
+        Some(formats) => formats.is_empty(),
+        None => ["http-response", "http-stream", "ws-message"].iter().all(|name| item.get(name).is_none()),
+    };
+    if none {
+        return Err(FieldError::Shape("no formats specified"));
+    }
+    let formats = formats.as_ref().unwrap_or(item);
+    if let Some(json) = formats.get("http-response") {
+        publication.response = publish_format::http_response(json)?;
+    }
+    if let Some(json) = formats.get("http-stream") {
+        publication.stream = publish_format::http_stream(json)?;
+    }
+    if let Some(json) = formats.get("ws-message") {
+        publish_format::check_ws_message(json)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{ResponseBody, ResponseFormat, StreamFormat};
+    use proptest::prelude::*;
+
+    fn error(body: &str) -> String {
+        parse(body.as_bytes()).unwrap_err().to_string()
+    }
+
+    fn item_error(item: &str) -> String {
+        error(&format!(r#"{{"items":[{item}]}}"#))
+    }
+
+    #[test]
+    fn a_whole_item() {
+        let body = br#"{"items":[{"channel":"c","id":"2","prev-id":"1","no-seq":true,"size":3,"user":"x",
+            "meta":{"sender":"s"},"formats":{
+            "http-response":{"code":201,"reason":"Made","headers":{"A":"1"},"body-bin":"aGk="},
+            "http-stream":{"content":"a\nb"},"ws-message":{"content":"x"},"other":1}}]}"#;
+        let item = parse(body).unwrap().remove(0);
+        assert_eq!(
+            (&*item.channel, item.id.as_deref(), item.prev_id.as_deref()),
+            ("c", Some("2"), Some("1"))
+        );
+        assert!(item.no_seq);
+        assert_eq!(*item.meta, [("sender".into(), "s".into())]);
+        assert_eq!(item.stream_content().map(|b| &b[..]), Some(&b"a\nb"[..]));
+        assert_eq!(item.stream_chunk().map(|b| &b[..]), Some(&b"3\r\na\nb\r\n"[..]));
+        let Some(ResponseFormat::Send(message)) = item.response else { panic!() };
+        assert_eq!((message.code, message.reason.as_deref()), (201, Some("Made")));
+        assert!(matches!(message.body, ResponseBody::Whole(body) if body == "hi"));
+    }
+
+    #[test]
+    fn formats_may_stand_on_the_item() {
+        let item =
+            parse(br#"{"items":[{"channel":"c","http-stream":{"action":"close"}}]}"#).unwrap().remove(0);
+        assert!(item.closes_stream() && item.response.is_none() && !item.no_seq);
+        let item = parse(br#"{"items":[{"channel":"c","ws-message":{"content":"x"}}]}"#).unwrap().remove(0);
+        assert!(item.response.is_none() && item.stream.is_none());
+    }
+
+    #[test]
+    fn no_items_are_no_error() {
+        assert!(parse(br#"{"items":[]}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn errors_of_the_call() {
+        assert_eq!(error(""), "Body is not valid JSON.\n");
+        assert_eq!(error("{\"items\":[]} x"), "Body is not valid JSON.\n");
+        assert_eq!(error("[]"), "Invalid format.\n");
+        assert_eq!(error("{}"), "Invalid format: object does not contain 'items'\n");
+        assert_eq!(error(r#"{"items":{}}"#), "Invalid format: object contains 'items' with wrong type\n");
+    }
+
+    #[test]
+    fn errors_of_an_item() {
+        let table = [
+            ("1", "publish item object is not an object"),
+            ("{}", "publish item object does not contain 'channel'"),
+            (r#"{"channel":1}"#, "publish item object contains 'channel' with wrong type"),
+            (r#"{"channel":"c","id":1}"#, "publish item object contains 'id' with wrong type"),
+            (r#"{"channel":"c","id":null}"#, "publish item object contains 'id' with wrong type"),
+            (r#"{"channel":"c","prev-id":1}"#, "publish item object contains 'prev-id' with wrong type"),
+            (r#"{"channel":"c"}"#, "no formats specified"),
+            (r#"{"channel":"c","formats":{},"http-stream":{"content":""}}"#, "no formats specified"),
+            (r#"{"channel":"c","formats":[]}"#, "publish item object contains 'formats' with wrong type"),
+            (
+                r#"{"channel":"c","formats":{"x":1},"meta":1}"#,
+                "publish item object contains 'meta' with wrong type",
+            ),
+            (r#"{"channel":"c","formats":{"x":1},"meta":{"k":1}}"#, "'meta' contains 'k' with wrong type"),
+            (
+                r#"{"channel":"c","formats":{"x":1},"size":[]}"#,
+                "publish item object contains 'size' with wrong type",
+            ),
+            (
+                r#"{"channel":"c","formats":{"x":1},"size":-1}"#,
+                "publish item object contains 'size' with invalid value",
+            ),
+            (
+                r#"{"channel":"c","formats":{"x":1},"no-seq":1}"#,
+                "publish item object contains 'no-seq' with wrong type",
+            ),
+        ];
+        for (item, problem) in table {
+            assert_eq!(item_error(item), format!("Invalid format: {problem}\n"), "{item}");
+        }
+    }
+
+    #[test]
+    fn an_error_knows_its_item() {
+        let body = br#"{"items":[{"channel":"c","http-stream":{"content":""}},{}]}"#;
+        assert!(matches!(parse(body), Err(PublishError::Item { item: 1, .. })));
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let words = prop::sample::select(vec![
+            "send", "hint", "close", "refresh", "text", "ping", "aGk=", "\r\n", "",
+        ]);
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            words.prop_map(Into::into),
+            ".{0,8}".prop_map(Into::into),
+        ];
+        let key = prop::sample::select(vec![
+            "items",
+            "channel",
+            "formats",
+            "http-response",
+            "http-stream",
+            "ws-message",
+            "action",
+            "content",
+            "content-bin",
+            "body",
+            "body-patch",
+            "code",
+            "reason",
+            "headers",
+            "type",
+            "meta",
+            "size",
+            "no-seq",
+            "op",
+        ]);
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map(key.clone().prop_map(str::to_string), inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = parse(&body);
+        }
+
+        #[test]
+        fn any_format_is_read_without_panic(json in any_json(), name in "(http-response|http-stream|ws-message)") {
+            let body = serde_json::json!({"items": [{"channel": "c", "formats": {name: json}}]});
+            if let Err(error) = parse(body.to_string().as_bytes()) {
+                let text = error.to_string();
+                prop_assert!(text.starts_with("Invalid format: ") && text.ends_with('\n') && text.len() > 20);
+            }
+        }
+
+        #[test]
+        fn a_printed_item_reads_back(
+            channel in ".{0,20}", id in proptest::option::of(".{0,10}"), content in ".{0,60}", no_seq: bool,
+        ) {
+            let mut item = serde_json::json!({
+                "channel": channel, "no-seq": no_seq, "formats": {"http-stream": {"content": content}},
+            });
+            if let Some(id) = &id {
+                item["id"] = id.as_str().into();
+            }
+            let body = serde_json::json!({"items": [item]}).to_string();
+            let back = parse(body.as_bytes()).unwrap().remove(0);
+            prop_assert_eq!((&*back.channel, back.id.as_deref(), back.no_seq), (&*channel, id.as_deref(), no_seq));
+            prop_assert!(matches!(back.stream, Some(StreamFormat::Content(got)) if got == content.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The formats of a published item: what it says to long polls, to streams and to WebSockets. Called by `publish`
+//! for each format an item has. What passes can be sent as it is: codes, reasons and headers are checked here.
+
+use super::json::{FieldError, Fields, Json};
+use super::sendable::{self, STATUS_CODES};
+use crate::channel::{ResponseBody, ResponseFormat, ResponseMessage, StreamFormat};
+use http::HeaderMap;
+
+/// Reads `http-response`. `close` and `refresh` say nothing to a long poll.
+pub(super) fn http_response(json: &Json) -> Result<Option<ResponseFormat>, FieldError> {
+    let fields = Fields::of(json, "'http-response'")?;
+    match action(&fields)? {
+        Action::Send => response_message(&fields).map(|message| Some(ResponseFormat::Send(message))),
+        Action::Hint => Ok(Some(ResponseFormat::Hint)),
+        Action::Close | Action::Refresh => Ok(None),
+    }
+}
+
+/// Reads `http-stream`. `refresh` says nothing to a stream.
+pub(super) fn http_stream(json: &Json) -> Result<Option<StreamFormat>, FieldError> {
+    let fields = Fields::of(json, "'http-stream'")?;
+    match action(&fields)? {
+        Action::Send => {
+            check_content_filters(&fields)?;
+            let content = fields.bytes("content", "content-bin")?;
+            content.map(|content| Some(StreamFormat::Content(content))).ok_or_else(|| fields.missing(CONTENT))
+        }
+        Action::Hint => Ok(Some(StreamFormat::Hint)),
+        Action::Close => Ok(Some(StreamFormat::Close)),
+        Action::Refresh => Ok(None),
+    }
+}
+
+/// Checks `ws-message`. Nothing is kept of it before there are WebSockets to send it to.
+pub(super) fn check_ws_message(json: &Json) -> Result<(), FieldError> {
+    let fields = Fields::of(json, "'ws-message'")?;
+    match action(&fields)? {
+        Action::Send => check_ws_content(&fields),
+        Action::Close => {
+            fields.integer("code", 0..=i64::MAX)?;
+            fields.text("reason")?;
+            Ok(())
+        }
+        Action::Hint | Action::Refresh => Ok(()),
+    }
+}
+
+/// What is to be done with a format's content.
+enum Action {
+    Send,
+    Hint,
+    Close,
+    Refresh,
+}
+
+fn action(fields: &Fields) -> Result<Action, FieldError> {
+    match fields.text("action")? {
+        None | Some("send") => Ok(Action::Send),
+        Some("hint") => Ok(Action::Hint),
+        Some("close") => Ok(Action::Close),
+        Some("refresh") => Ok(Action::Refresh),
+        Some(_) => Err(fields.unknown("action")),
+    }
+}
+
+fn response_message(fields: &Fields) -> Result<ResponseMessage, FieldError> {
+    let code = fields.integer("code", STATUS_CODES)?.unwrap_or(200);
+    let code = u16::try_from(code).map_err(|_| fields.invalid("code"))?;
+    let reason = sendable::reason(fields.text("reason")?.unwrap_or_default());
+    let reason = reason.ok_or_else(|| fields.invalid("reason"))?;
+    let headers = published_headers(fields)?;
+    check_content_filters(fields)?;
+    Ok(ResponseMessage { code, reason, headers, body: response_body(fields)? })
+}
+
+/// Of `Grip-*` only Grip-Expose-Headers means anything here; merging obeys and removes it.
+fn published_headers(fields: &Fields) -> Result<HeaderMap, FieldError> {
+    let mut headers = sendable::headers_member(fields)?.unwrap_or_default();
+    let exposed: Vec<_> = headers.get_all(sendable::GRIP_EXPOSE_HEADERS).iter().cloned().collect();
+    sendable::strip_grip(&mut headers);
+    for line in exposed {
+        headers.try_append(sendable::GRIP_EXPOSE_HEADERS, line).map_err(|_| fields.invalid("headers"))?;
+    }
+    Ok(headers)
+}
+
+fn response_body(fields: &Fields) -> Result<ResponseBody, FieldError> {
+    if let Some(body) = fields.bytes("body", "body-bin")? {
+        return Ok(ResponseBody::Whole(body));
+    }
+    if fields.list("body-patch")?.is_none() {
+        return Err(fields.missing("'body', 'body-bin', or 'body-patch'"));
+    }
+    let operations = fields.get("body-patch").map(Json::to_value).unwrap_or_default();
+    // An operation that is none could apply to no body at all, so its publisher is told rather than every poll failed.
+    let patch = serde_json::from_value(operations).map_err(|_| fields.invalid("body-patch"))?;
+    Ok(ResponseBody::Patch(patch))
+}
+
+fn check_ws_content(fields: &Fields) -> Result<(), FieldError> {
+    let may_be_empty = match fields.text("type")? {
+        None | Some("text" | "binary") => false,
+        Some("ping" | "pong") => true,
+        Some(_) => return Err(fields.unknown("type")),
+    };
+    check_content_filters(fields)?;
+    if fields.bytes("content", "content-bin")?.is_none() && !may_be_empty {
+        return Err(fields.missing(CONTENT));
+    }
+    Ok(())
+}
+
+/// `content-filters` names the filters a subscription must have for the content to make sense to it.
+fn check_content_filters(fields: &Fields) -> Result<(), FieldError> {
+    let filters = fields.list("content-filters")?.unwrap_or_default();
+    if filters.iter().any(|filter| filter.text().is_none()) {
+        return Err(FieldError::Shape("content-filters contains element with wrong type"));
+    }
+    Ok(())
+}
+
+const CONTENT: &str = "'content' or 'content-bin'";
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::read;
+    use super::*;
+
+    fn response(json: &str) -> Result<Option<ResponseFormat>, String> {
+        http_response(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())
+    }
+
+    fn stream(json: &str) -> Result<Option<StreamFormat>, String> {
+        http_stream(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())
+    }
+
+    fn ws(json: &str) -> Result<(), String> {
+        check_ws_message(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn responses() {
+        let Some(ResponseFormat::Send(message)) = response(r#"{"body":"x"}"#).unwrap() else { panic!() };
+        assert_eq!((message.code, message.reason, message.headers.len()), (200, None, 0));
+        let json = r#"{"body":"x","body-bin":"aGk=","code":"404","headers":{"Grip-Expose-Headers":"a","Grip-X":"b"}}"#;
+        let Some(ResponseFormat::Send(message)) = response(json).unwrap() else { panic!() };
+        assert!(matches!(message.body, ResponseBody::Whole(body) if body == "hi"));
+        assert_eq!((message.code, message.headers.len()), (404, 1));
+        assert!(matches!(response(r#"{"action":"hint"}"#), Ok(Some(ResponseFormat::Hint))));
+        assert!(matches!(response(r#"{"action":"close"}"#), Ok(None)));
+        let patch = response(r#"{"body-patch":[{"op":"remove","path":"/a"}]}"#).unwrap();
+        let Some(ResponseFormat::Send(ResponseMessage { body: ResponseBody::Patch(patch), .. })) = patch
+        else {
+            panic!()
+        };
+        assert_eq!(patch.len(), 1);
+    }
+
+    #[test]
+    fn response_errors() {
+        let table = [
+            ("1", "'http-response' is not an object"),
+            (r#"{"action":1}"#, "'http-response' contains 'action' with wrong type"),
+            (r#"{"action":"x"}"#, "'http-response' contains 'action' with unknown value"),
+            (r#"{"code":[]}"#, "'http-response' contains 'code' with wrong type"),
+            (r#"{"code":1000}"#, "'http-response' contains 'code' with invalid value"),
+            (r#"{"code":100}"#, "'http-response' contains 'code' with invalid value"),
+            (r#"{"reason":1}"#, "'http-response' contains 'reason' with wrong type"),
+            (r#"{"reason":"a\r\nb"}"#, "'http-response' contains 'reason' with invalid value"),
+            (r#"{"headers":1}"#, "'http-response' contains 'headers' with wrong type"),
+            (r#"{"headers":{"a":"b\r\nc: d"}}"#, "headers contains 'a' with invalid value"),
+            (r#"{"content-filters":1}"#, "'http-response' contains 'content-filters' with wrong type"),
+            (r#"{"content-filters":[1]}"#, "content-filters contains element with wrong type"),
+            (r#"{"body":1}"#, "'http-response' contains 'body' with wrong type"),
+            (r#"{"body-bin":"*"}"#, "'http-response' contains 'body-bin' with invalid value"),
+            (r#"{"body-patch":{}}"#, "'http-response' contains 'body-patch' with wrong type"),
+            (r#"{"body-patch":[{"op":"x"}]}"#, "'http-response' contains 'body-patch' with invalid value"),
+            ("{}", "'http-response' does not contain 'body', 'body-bin', or 'body-patch'"),
+        ];
+        for (json, error) in table {
+            assert_eq!(response(json).unwrap_err(), error, "{json}");
+        }
+    }
+
+    #[test]
+    fn streams() {
+        assert!(matches!(stream(r#"{"content":""}"#), Ok(Some(StreamFormat::Content(b))) if b.is_empty()));
+        assert!(
+            matches!(stream(r#"{"content-bin":"/w"}"#), Ok(Some(StreamFormat::Content(b))) if b[..] == [0xff])
+        );
+        assert!(matches!(stream(r#"{"action":"hint"}"#), Ok(Some(StreamFormat::Hint))));
+        assert!(matches!(stream(r#"{"action":"close"}"#), Ok(Some(StreamFormat::Close))));
+        assert!(matches!(stream(r#"{"action":"refresh"}"#), Ok(None)));
+        let table = [
+            ("[]", "'http-stream' is not an object"),
+            ("{}", "'http-stream' does not contain 'content' or 'content-bin'"),
+            (r#"{"content":1}"#, "'http-stream' contains 'content' with wrong type"),
+            (r#"{"content-bin":1}"#, "'http-stream' contains 'content-bin' with wrong type"),
+            (r#"{"action":"x"}"#, "'http-stream' contains 'action' with unknown value"),
+        ];
+        for (json, error) in table {
+            assert_eq!(stream(json).unwrap_err(), error, "{json}");
+        }
+    }
+
+    #[test]
+    fn web_socket_messages() {
+        let good = [
+            r#"{"content":"x"}"#,
+            r#"{"content-bin":"eA==","type":"text"}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"action":"close","code":4001,"reason":"bye"}"#,
+            r#"{"action":"hint"}"#,
+            r#"{"action":"refresh"}"#,
+        ];
+        for json in good {
+            assert_eq!(ws(json), Ok(()), "{json}");
+        }
+        let table = [
+            ("{}", "'ws-message' does not contain 'content' or 'content-bin'"),
+            (r#"{"type":"binary"}"#, "'ws-message' does not contain 'content' or 'content-bin'"),
+            (r#"{"type":"x"}"#, "'ws-message' contains 'type' with unknown value"),
+            (r#"{"content":1}"#, "'ws-message' contains 'content' with wrong type"),
+            (r#"{"action":"close","code":-1}"#, "'ws-message' contains 'code' with invalid value"),
+            (r#"{"action":"close","reason":1}"#, "'ws-message' contains 'reason' with wrong type"),
+        ];
+        for (json, error) in table {
+            assert_eq!(ws(json), Err(error.to_string()), "{json}");
+        }
+    }
+}
