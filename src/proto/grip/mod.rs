@@ -11,12 +11,15 @@
 //! and `sendable` (what may be written to a client). Of the rest of the crate this room knows only
 //! [`crate::channel::Publication`], which is a plain value.
 
+mod answer;
+mod body_patch;
 mod json;
 mod list_header;
 pub mod publish;
 mod publish_format;
 mod sendable;
 
+pub use answer::Answer;
 pub use json::FieldError;
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.

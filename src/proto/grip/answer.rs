@@ -1,0 +1,115 @@
+//! A whole response for a client, and how a published response becomes one: it is laid over the answer the held
+//! request would have got had its time run out. Called by the core when a response hold ends. What is in an
+//! [`Answer`] can be written as it stands, but for framing: the http1 room adds Content-Length and Connection.
+
+use super::body_patch;
+use super::sendable::{self, GRIP_EXPOSE_HEADERS};
+use crate::channel::{ResponseBody, ResponseMessage};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, HeaderMap};
+
+/// A response for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Reason phrase; the standard one if absent.
+    pub reason: Option<String>,
+    /// Headers, without `Grip-*`, Content-Length and what is hop-by-hop.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl ResponseMessage {
+    /// The answer to a held request whose time would have run out with `timeout_answer`.
+    ///
+    /// Code, reason and body are the published ones; headers are those of `timeout_answer`, replaced by published
+    /// ones of the same name. A patch that does not apply gives `timeout_answer` itself: published headers (an ETag,
+    /// say) describe the body the patch would have made, and a client that is told "nothing yet" simply asks again.
+    pub fn answer(&self, timeout_answer: &Answer) -> Answer {
+        let (body, same_coding) = match &self.body {
+            ResponseBody::Whole(body) => (body.clone(), false),
+            ResponseBody::Patch(patch) => match body_patch::apply(patch, &timeout_answer.body) {
+                Some(body) => (body, true),
+                None => return timeout_answer.clone(),
+            },
+        };
+        let mut headers = timeout_answer.headers.clone();
+        if !same_coding {
+            // It was of the body that is replaced.
+            headers.remove(CONTENT_ENCODING);
+        }
+        replace(&mut headers, &self.headers);
+        sendable::keep_exposed(&mut headers);
+        headers.remove(GRIP_EXPOSE_HEADERS);
+        Answer { status: self.code, reason: self.reason.clone(), headers, body }
+    }
+}
+
+/// Puts all of `published` in place of what `headers` has under the same names.
+fn replace(headers: &mut HeaderMap, published: &HeaderMap) {
+    for name in published.keys() {
+        headers.remove(name);
+    }
+    for (name, value) in published {
+        // A map takes 32,768 names; each side alone was within that, and what is beyond it is not worth a failure.
+        let _ = headers.try_append(name.clone(), value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::publish;
+    use super::*;
+    use crate::channel::ResponseFormat;
+    use http::HeaderValue;
+
+    fn timeout_answer() -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("server", HeaderValue::from_static("origin"));
+        headers.insert("content-type", HeaderValue::from_static("text/plain"));
+        headers.append("x-m", HeaderValue::from_static("1"));
+        headers.append("x-m", HeaderValue::from_static("2"));
+        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        Answer { status: 200, reason: Some("Fine".into()), headers, body: Bytes::from_static(b"{\"n\":1}\n") }
+    }
+
+    fn answer(format: &str) -> Answer {
+        let body = format!(r#"{{"items":[{{"channel":"c","formats":{{"http-response":{format}}}}}]}}"#);
+        let publication = publish::parse(body.as_bytes()).unwrap().remove(0);
+        let Some(ResponseFormat::Send(message)) = publication.response else { panic!() };
+        message.answer(&timeout_answer())
+    }
+
+    #[test]
+    fn published_headers_replace_those_of_the_same_name() {
+        let got = answer(r#"{"code":201,"headers":[["X-B","2"],["x-m","3"],["X-M","4"]],"body":"pub\n"}"#);
+        assert_eq!((got.status, got.reason.as_deref(), &got.body[..]), (201, None, &b"pub\n"[..]));
+        assert_eq!(got.headers["server"], "origin");
+        assert_eq!(got.headers["content-type"], "text/plain");
+        assert_eq!(got.headers["x-b"], "2");
+        assert_eq!(got.headers.get_all("x-m").iter().collect::<Vec<_>>(), ["3", "4"]);
+        assert!(!got.headers.contains_key("content-encoding"));
+    }
+
+    #[test]
+    fn a_patch_changes_the_body_of_the_timeout_answer() {
+        let got = answer(r#"{"body-patch":[{"op":"replace","path":"/n","value":2}]}"#);
+        assert_eq!(got.body, "{\"n\":2}\n");
+        assert_eq!((got.status, got.reason), (200, None));
+    }
+
+    #[test]
+    fn a_patch_that_does_not_apply_gives_the_timeout_answer() {
+        let got = answer(r#"{"code":500,"headers":{"ETag":"x"},"body-patch":[{"op":"remove","path":"/x"}]}"#);
+        assert_eq!(got, timeout_answer());
+    }
+
+    #[test]
+    fn a_publisher_may_choose_what_is_exposed() {
+        let got =
+            answer(r#"{"headers":{"Grip-Expose-Headers":"Server, X-B","X-B":"1","X-C":"2"},"body":""}"#);
+        assert_eq!(got.headers.keys().map(|k| k.as_str()).collect::<Vec<_>>(), ["server", "x-b"]);
+    }
+}
