@@ -13,14 +13,23 @@
 
 mod answer;
 mod body_patch;
+mod hold;
+mod instruct;
+mod instruct_body;
 mod json;
+mod keep_alive;
+mod link;
 mod list_header;
 pub mod publish;
 mod publish_format;
 mod sendable;
 
 pub use answer::Answer;
+pub use hold::{Channel, Hold, Mode};
+pub use instruct::{Instruct, InstructError, is_grip};
 pub use json::FieldError;
+pub use keep_alive::{KeepAlive, KeepAliveMode};
+pub use link::Link;
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
 /// Applications may decide by it, so nothing is listed before it works.

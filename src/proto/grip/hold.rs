@@ -1,0 +1,158 @@
+//! What an origin asks to hold: the mode, the channels and what goes with them. [`Hold`] is what the core turns into
+//! a row and subscriptions; `HoldDraft` is how `instruct` gathers it, first from headers, then from a JSON body that
+//! overrides or adds. A `Hold` has its defaults filled in and its bounds kept.
+
+use super::instruct::InstructError;
+use super::json::{FieldError, Fields, Json};
+use super::keep_alive::KeepAlive;
+use super::link::{Link, Links};
+use super::list_header::{Element, elements, pairs, text};
+use http::HeaderMap;
+use std::collections::BTreeMap;
+
+/// A request to keep the client's request open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// As a long poll or as a stream.
+    pub mode: Mode,
+    /// The channels to subscribe to, in the order given. How many of them count is for the subscriber to decide.
+    pub channels: Vec<Channel>,
+    /// Seconds until a response hold is answered with the instruct's response; at least 5.
+    pub timeout_s: u64,
+    /// What a quiet stream is sent; always absent from response holds.
+    pub keep_alive: Option<KeepAlive>,
+    /// Subscription meta, for filters: sorted by name, each name once.
+    pub meta: Vec<(String, String)>,
+    /// Where the stream goes on.
+    pub next_link: Option<Link>,
+    /// The URI to tell when the stream is gone.
+    pub gone_link: Option<String>,
+}
+
+/// How a request is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A long poll: one message answers it.
+    Response,
+    /// A stream: each message is appended to the body.
+    Stream,
+}
+
+/// One channel to subscribe to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name, without any route prefix.
+    pub name: String,
+    /// The id of the last item the response accounts for.
+    pub prev_id: Option<String>,
+    /// Filters, in order; unknown names are allowed and do nothing.
+    pub filters: Vec<String>,
+}
+
+/// A hold being gathered.
+#[derive(Debug, Default)]
+pub(super) struct HoldDraft {
+    mode: Option<Mode>,
+    channels: Vec<Channel>,
+    timeout_s: Option<u64>,
+    keep_alive: Option<KeepAlive>,
+    meta: BTreeMap<String, String>,
+    links: Links,
+}
+
+impl HoldDraft {
+    /// Reads the Grip headers of a response.
+    pub fn from_headers(headers: &HeaderMap) -> Result<HoldDraft, InstructError> {
+        let channel = |element: &Element| Channel {
+            name: text(element.value),
+            prev_id: element.parameter("prev-id").filter(|id| !id.is_empty()).map(text),
+            filters: element.all("filter").map(text).collect(),
+        };
+        let timeout = headers.get("grip-timeout").map(|line| line.as_bytes());
+        Ok(HoldDraft {
+            mode: mode_header(headers)?,
+            channels: elements(headers, "grip-channel").iter().map(channel).collect(),
+            timeout_s: timeout
+                .map(|digits| super::instruct::seconds(digits, "Grip-Timeout", "Grip-Timeout"))
+                .transpose()?,
+            keep_alive: KeepAlive::from_headers(headers)?,
+            meta: pairs(headers, "grip-set-meta")
+                .iter()
+                .map(|(key, value)| (text(key), text(value)))
+                .collect(),
+            links: Links::from_headers(headers)?,
+        })
+    }
+
+    /// Reads `hold` of a JSON instruct: mode and timeout override, channels and meta add.
+    pub fn read_json(&mut self, hold: &Fields) -> Result<(), InstructError> {
+        self.mode = match hold.text("mode")? {
+            None | Some("response") => Some(Mode::Response),
+            Some("stream") => Some(Mode::Stream),
+            Some(_) => return Err(InstructError::JsonHoldMode),
+        };
+        let channels = hold.list("channels")?.ok_or_else(|| hold.missing("'channels'"))?;
+        for value in channels {
+            self.channels.push(json_channel(value)?);
+        }
+        if let Some(timeout_s) = hold.integer("timeout", 0..=i32::MAX.into())? {
+            self.timeout_s = Some(timeout_s.unsigned_abs());
+        }
+        if let Some(fields) = hold.object("keep-alive", "keep-alive")? {
+            self.keep_alive = KeepAlive::from_json(&fields)?.or(self.keep_alive.take());
+        }
+        for (key, value) in hold.text_map("meta", "'meta'")?.unwrap_or_default() {
+            self.meta.insert(key.to_string(), value.to_string());
+        }
+        Ok(())
+    }
+
+    /// The hold, if one was asked for.
+    pub fn finish(self) -> Result<Option<Hold>, InstructError> {
+        if let Some(channel) = self.channels.iter().find(|c| c.filters.len() > FILTERS_MAX) {
+            return Err(InstructError::TooManyFilters(channel.name.clone()));
+        }
+        let Some(mode) = self.mode else { return Ok(None) };
+        if mode == Mode::Stream && self.links.next.is_none() {
+            // A stream that misses an item recovers through its next link; without one it never could.
+            if let Some(channel) = self.channels.iter().find(|c| c.prev_id.is_some()) {
+                return Err(InstructError::NoNextLink(channel.name.clone()));
+            }
+        }
+        Ok(Some(Hold {
+            mode,
+            channels: self.channels,
+            timeout_s: self.timeout_s.unwrap_or(TIMEOUT_DEFAULT_S).max(TIMEOUT_MINIMUM_S),
+            keep_alive: self.keep_alive.filter(|_| mode == Mode::Stream),
+            meta: self.meta.into_iter().collect(),
+            next_link: self.links.next,
+            gone_link: self.links.gone,
+        }))
+    }
+}
+
+fn mode_header(headers: &HeaderMap) -> Result<Option<Mode>, InstructError> {
+    match headers.get("grip-hold").map(|line| line.as_bytes()) {
+        None => Ok(None),
+        Some(b"response") => Ok(Some(Mode::Response)),
+        Some(b"stream") => Ok(Some(Mode::Stream)),
+        Some(_) => Err(InstructError::HoldMode),
+    }
+}
+
+fn json_channel(value: &Json) -> Result<Channel, FieldError> {
+    let fields = Fields::of(value, "channel")?;
+    let name = fields.text("name")?.ok_or_else(|| fields.missing("'name'"))?;
+    let prev_id = fields.text("prev-id")?.filter(|id| !id.is_empty());
+    let filters = fields.list("filters")?.unwrap_or_default().iter();
+    let filters = filters.map(|filter| filter.text().map(str::to_string)).collect::<Option<_>>();
+    Ok(Channel {
+        name: name.to_string(),
+        prev_id: prev_id.map(str::to_string),
+        filters: filters.ok_or(FieldError::Shape("filters contains value with wrong type"))?,
+    })
+}
+
+const FILTERS_MAX: usize = 5;
+const TIMEOUT_DEFAULT_S: u64 = 55;
+const TIMEOUT_MINIMUM_S: u64 = 5;

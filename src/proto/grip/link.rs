@@ -1,0 +1,95 @@
+//! Grip-Link: where a stream goes on (`rel=next`) and whom to tell when it is gone (`rel=gone`). Called by the
+//! instruct reader. A link is kept as it was given, absolute or relative to the request; it holds no byte that
+//! could break a request line.
+
+use super::instruct::{InstructError, seconds};
+use super::list_header::{Element, link_elements, text};
+use http::HeaderMap;
+
+/// A link to fetch on behalf of a held stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Absolute, or relative to the URI of the request that was answered.
+    pub uri: String,
+    /// Seconds without a message after which it is fetched.
+    pub timeout_s: u64,
+}
+
+/// The links of one response.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub next: Option<Link>,
+    pub gone: Option<String>,
+}
+
+impl Links {
+    /// Reads Grip-Link. The last link of a relation counts; other relations are not ours.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Links, InstructError> {
+        let mut links = Links::default();
+        for element in link_elements(headers, "grip-link").iter().filter(|e| e.has_parameters()) {
+            let uri = bracketed_uri(element)?;
+            match element.parameter("rel") {
+                Some(b"next") => links.next = Some(Link { uri, timeout_s: timeout_s(element)? }),
+                Some(b"gone") => links.gone = Some(uri),
+                _ => {}
+            }
+        }
+        Ok(links)
+    }
+}
+
+fn bracketed_uri(element: &Element) -> Result<String, InstructError> {
+    let inner = element.value.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
+    let inner = inner.filter(|uri| !uri.is_empty()).ok_or(InstructError::Unreadable("Grip-Link value"))?;
+    if !inner.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"')) {
+        return Err(InstructError::Link);
+    }
+    Ok(text(inner))
+}
+
+fn timeout_s(element: &Element) -> Result<u64, InstructError> {
+    match element.parameter("timeout") {
+        None => Ok(DEFAULT_S),
+        Some(digits) => seconds(digits, "Grip-Link timeout value", "Grip-Link timeout"),
+    }
+}
+
+const DEFAULT_S: u64 = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn links(line: &'static str) -> Result<Links, String> {
+        let mut headers = HeaderMap::new();
+        headers.append("grip-link", HeaderValue::from_static(line));
+        Links::from_headers(&headers).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_last_link_of_a_relation_counts() {
+        let all =
+            links("</a>; rel=next, <?b=1,2>; rel=next; timeout=0, <http://x/>; rel=gone, </c>; rel=prev");
+        let all = all.unwrap();
+        assert_eq!(all.next, Some(Link { uri: "?b=1,2".into(), timeout_s: 0 }));
+        assert_eq!(all.gone, Some("http://x/".into()));
+        let default = links("</a>; rel=next").unwrap().next;
+        assert_eq!(default, Some(Link { uri: "/a".into(), timeout_s: 120 }));
+        assert_eq!(links("</a>").unwrap().next, None);
+    }
+
+    #[test]
+    fn errors() {
+        let table = [
+            ("/a; rel=next", "failed to parse Grip-Link value"),
+            ("<>; rel=next", "failed to parse Grip-Link value"),
+            ("</a b>; rel=next", "Grip-Link contains invalid link"),
+            ("</a>; rel=next; timeout=x", "failed to parse Grip-Link timeout value"),
+            ("</a>; rel=next; timeout=-5", "Grip-Link timeout has invalid value"),
+        ];
+        for (line, error) in table {
+            assert_eq!(links(line).unwrap_err(), error, "{line}");
+        }
+    }
+}
