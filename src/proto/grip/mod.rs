@@ -13,6 +13,7 @@
 
 mod answer;
 mod body_patch;
+mod der;
 mod hold;
 mod instruct;
 mod instruct_body;
@@ -23,6 +24,7 @@ mod list_header;
 pub mod publish;
 mod publish_format;
 mod sendable;
+pub mod signature;
 
 pub use answer::Answer;
 pub use hold::{Channel, Hold, Mode};

@@ -1,0 +1,243 @@
+//! Grip-Sig: the token by which an origin knows that a request came through this server, a JWT with the claims `iss`
+//! and `exp` (RFC 7519). [`Key`] is made from a setting at start, [`Signer`] is asked once for each request by the
+//! core that sends it. A key that was parsed has signed once, so a bad one is found at start, not by a request.
+
+use super::der::{self, PrivateKey};
+use super::json::from_base64;
+use http::HeaderValue;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rustls_pemfile::Item;
+use serde::Serialize;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+/// What tokens are signed with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    encoding: EncodingKey,
+    algorithm: Algorithm,
+}
+
+/// Why a key setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The key file cannot be read.
+    #[error("key file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The text after `base64:` is not base64.
+    #[error("the key is said to be base64 but is not")]
+    NotBase64,
+    /// The key file is neither PEM nor hexadecimal.
+    #[error("key file {}: holds neither a PEM private key nor a secret in hexadecimal digits", path.display())]
+    NotHex {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The PEM file holds no key we can sign with.
+    #[error(
+        "key file {}: not an unencrypted RSA or EC (P-256) private key; \
+         `openssl pkcs8 -topk8 -nocrypt -in KEY` prints most keys in a form that is read",
+        path.display()
+    )]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Key {
+    /// Reads a `sig_key` setting: the secret itself, `base64:` and the secret, or `file:` and the path of a PEM
+    /// private key (RS256 or ES256) or of a secret in hexadecimal. Relative paths start at `base_dir`. An empty
+    /// secret is no key: nothing is signed.
+    pub fn parse(setting: &str, base_dir: &Path) -> Result<Option<Key>, KeyError> {
+        if let Some(path) = setting.strip_prefix("file:") {
+            let path = base_dir.join(path);
+            return match std::fs::read(&path) {
+                Ok(content) => Key::from_file(&content, path),
+                Err(source) => Err(KeyError::Unreadable { path, source }),
+            };
+        }
+        match setting.strip_prefix("base64:") {
+            Some(text) => Ok(Key::from_secret(&from_base64(text.as_bytes()).ok_or(KeyError::NotBase64)?)),
+            None => Ok(Key::from_secret(setting.as_bytes())),
+        }
+    }
+
+    fn from_secret(secret: &[u8]) -> Option<Key> {
+        let encoding = EncodingKey::from_secret(secret);
+        (!secret.is_empty()).then_some(Key { encoding, algorithm: Algorithm::HS256 })
+    }
+
+    fn from_file(content: &[u8], path: PathBuf) -> Result<Option<Key>, KeyError> {
+        if !content.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return match from_hex(content.trim_ascii()) {
+                Some(secret) => Ok(Key::from_secret(&secret)),
+                None => Err(KeyError::NotHex { path }),
+            };
+        }
+        let key = match pem_private_key(content) {
+            Some(PrivateKey::Rsa(der)) => {
+                Key { encoding: EncodingKey::from_rsa_der(&der), algorithm: Algorithm::RS256 }
+            }
+            Some(PrivateKey::Ec(der)) => {
+                Key { encoding: EncodingKey::from_ec_der(&der), algorithm: Algorithm::ES256 }
+            }
+            None => return Err(KeyError::Unsupported { path }),
+        };
+        match key.sign(&Claims { iss: "", exp: 0 }) {
+            Some(_) => Ok(Some(key)),
+            None => Err(KeyError::Unsupported { path }),
+        }
+    }
+
+    fn sign(&self, claims: &Claims) -> Option<HeaderValue> {
+        let token = encode(&Header::new(self.algorithm), claims, &self.encoding).ok()?;
+        HeaderValue::try_from(token).ok()
+    }
+}
+
+/// Makes the tokens of one issuer. Each core has its own.
+#[derive(Debug)]
+pub struct Signer {
+    iss: Box<str>,
+    key: Key,
+    /// The token made last and the second it was made in: all requests of a second carry the same one.
+    last: RefCell<(Option<u64>, HeaderValue)>,
+}
+
+impl Signer {
+    /// A signer of tokens from `iss`.
+    pub fn new(iss: &str, key: &Key) -> Signer {
+        // A token that verifies nowhere, should the key fail on its very first request after it signed at start.
+        let last = RefCell::new((None, HeaderValue::from_static("")));
+        Signer { iss: iss.into(), key: key.clone(), last }
+    }
+
+    /// The value of Grip-Sig at `now_s`, in Unix time; it expires an hour later.
+    pub fn token(&self, now_s: u64) -> HeaderValue {
+        let mut last = self.last.borrow_mut();
+        if last.0 != Some(now_s) {
+            let claims = Claims { iss: &self.iss, exp: now_s.saturating_add(LIFETIME_S) };
+            if let Some(token) = self.key.sign(&claims) {
+                *last = (Some(now_s), token);
+            }
+        }
+        last.1.clone()
+    }
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    exp: u64,
+}
+
+/// The first private key of a PEM file; others and what is between (EC PARAMETERS, certificates) are passed over.
+fn pem_private_key(mut pem: &[u8]) -> Option<PrivateKey> {
+    loop {
+        match rustls_pemfile::read_one(&mut pem).ok()?? {
+            Item::Pkcs1Key(key) => return Some(PrivateKey::Rsa(key.secret_pkcs1_der().to_vec())),
+            Item::Pkcs8Key(key) => return der::from_pkcs8(key.secret_pkcs8_der()),
+            Item::Sec1Key(key) => return Some(der::from_sec1(key.secret_sec1_der())),
+            _ => {}
+        }
+    }
+}
+
+fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, odd) = digits.as_chunks::<2>();
+    if !odd.is_empty() {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    pairs.iter().map(|[high, low]| Some((value(*high)? << 4) | value(*low)?)).collect()
+}
+
+const LIFETIME_S: u64 = 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+
+    const TESTDATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/proto/grip/testdata");
+    const NOW_S: u64 = 4_000_000_000;
+
+    fn parse(setting: &str) -> Result<Option<Key>, String> {
+        Key::parse(setting, Path::new(TESTDATA)).map_err(|e| e.to_string())
+    }
+
+    /// Signs with `setting`, checks signature, header and claims, and gives the token.
+    fn checked_token(setting: &str, algorithm: Algorithm, public: &DecodingKey) -> String {
+        let key = parse(setting).unwrap().unwrap();
+        let token = Signer::new("pushpin", &key).token(NOW_S).to_str().unwrap().to_string();
+        let header = decode_header(&token).unwrap();
+        assert_eq!((header.alg, header.typ.as_deref()), (algorithm, Some("JWT")), "{setting}");
+        let claims = decode::<serde_json::Value>(&token, public, &Validation::new(algorithm)).unwrap().claims;
+        assert_eq!(claims, serde_json::json!({"iss": "pushpin", "exp": NOW_S + 3600}), "{setting}");
+        token
+    }
+
+    #[test]
+    fn secrets_come_as_text_base64_and_hex_files() {
+        let public = DecodingKey::from_secret(b"changeme");
+        let settings = ["changeme", "base64:Y2hhbmdlbWU=", "file:secret.hex"];
+        let tokens = settings.map(|setting| checked_token(setting, Algorithm::HS256, &public));
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+        // {"typ":"JWT","alg":"HS256"}, the header as Pushpin writes it.
+        assert!(tokens[0].starts_with("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."));
+    }
+
+    #[test]
+    fn pem_files_decide_the_algorithm() {
+        let rsa = DecodingKey::from_rsa_der(include_bytes!("testdata/rsa-public.der"));
+        let ec = DecodingKey::from_ec_der(include_bytes!("testdata/ec-public.bin"));
+        checked_token("file:rsa-pkcs8.pem", Algorithm::RS256, &rsa);
+        checked_token("file:rsa-pkcs1.pem", Algorithm::RS256, &rsa);
+        checked_token("file:ec-pkcs8.pem", Algorithm::ES256, &ec);
+        checked_token("file:ec-sec1.pem", Algorithm::ES256, &ec);
+        checked_token(&format!("file:{TESTDATA}/ec-sec1.pem"), Algorithm::ES256, &ec);
+    }
+
+    #[test]
+    fn an_empty_secret_is_no_key() {
+        assert!(parse("").unwrap().is_none());
+        assert!(parse("base64:").unwrap().is_none());
+    }
+
+    #[test]
+    fn bad_keys_are_found_when_parsed() {
+        let table = [
+            ("base64:*", "the key is said to be base64 but is not"),
+            ("file:absent.pem", "No such file"),
+            ("file:rsa-public.der", "holds neither a PEM private key nor a secret in hexadecimal digits"),
+            ("file:ec-p384-pkcs8.pem", "not an unencrypted RSA or EC (P-256) private key"),
+        ];
+        for (setting, error) in table {
+            let got = parse(setting).unwrap_err();
+            assert!(got.contains(error), "{setting}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_second_has_one_token() {
+        // HS256 is deterministic, so equal tokens would prove nothing; a token put in place of the last one does.
+        let signer = Signer::new("i", &parse("changeme").unwrap().unwrap());
+        let first = signer.token(NOW_S);
+        signer.last.borrow_mut().1 = HeaderValue::from_static("kept");
+        assert_eq!(signer.token(NOW_S), "kept");
+        assert_ne!(signer.token(NOW_S + 1), first);
+        assert_eq!(signer.token(NOW_S), first, "a clock set back makes a token of its own time");
+    }
+
+    #[test]
+    fn a_key_does_not_show_in_debug_output() {
+        let key = parse("changeme").unwrap().unwrap();
+        assert!(!format!("{:?}", Signer::new("i", &key)).contains("changeme"));
+    }
+}
