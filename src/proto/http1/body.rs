@@ -1,0 +1,249 @@
+//! Request bodies (RFC 9112 sections 6 and 7.1), decoded where they lie. Trailers are read and dropped. Sizes and
+//! line ends are held to the grammar: a chunk that two servers could measure differently is an error.
+
+use memchr::memchr;
+use std::ops::Range;
+
+/// Bytes of one chunk-size line with its extensions.
+const SIZE_LINE_BYTES: usize = 4096;
+/// Bytes of all trailer fields.
+const TRAILER_BYTES: usize = 16 * 1024;
+
+/// How a body is framed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyLength {
+    /// There is none.
+    None,
+    /// As many bytes as Content-Length says.
+    Length(u64),
+    /// The chunked coding.
+    Chunked,
+}
+
+/// A body that breaks the rules of its framing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BodyError {
+    /// A chunk size that is no hexadecimal number of at most 16 digits, or its line is malformed or too long.
+    #[error("a chunk size is malformed")]
+    ChunkSize,
+    /// A chunk's data is not followed by CRLF.
+    #[error("a chunk does not end where its size says")]
+    ChunkEnd,
+    /// The trailer fields are malformed or too long.
+    #[error("the trailer fields are malformed")]
+    Trailer,
+}
+
+/// One step of decoding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decoded {
+    /// How much of the input is done with.
+    pub used: usize,
+    /// Which part of the used input is body data.
+    pub data: Range<usize>,
+}
+
+/// Where in its body a connection is.
+#[derive(Debug)]
+pub struct BodyDecoder {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Done,
+    Length(u64),
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailer { seen: usize },
+}
+
+impl BodyDecoder {
+    /// At the start of a body.
+    pub fn new(length: BodyLength) -> BodyDecoder {
+        let state = match length {
+            BodyLength::None | BodyLength::Length(0) => State::Done,
+            BodyLength::Length(length) => State::Length(length),
+            BodyLength::Chunked => State::Size,
+        };
+        BodyDecoder { state }
+    }
+
+    /// Whether the body has ended; what follows belongs to the next request.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Decodes from the front of `input` up to the end of one run of data. Nothing used means that more must arrive.
+    pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, BodyError> {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            match self.state {
+                State::Done => return Ok(Decoded { used, data: 0..0 }),
+                State::Length(left) | State::Data(left) => {
+                    let taken = left.min(rest.len() as u64);
+                    if taken == 0 {
+                        return Ok(Decoded { used, data: 0..0 });
+                    }
+                    self.state = self.after_data(left - taken);
+                    let end = used + taken as usize;
+                    return Ok(Decoded { used: end, data: used..end });
+                }
+                State::Size | State::DataEnd | State::Trailer { .. } => match self.control(rest)? {
+                    Some(step) => used += step,
+                    None => return Ok(Decoded { used, data: 0..0 }),
+                },
+            }
+        }
+    }
+
+    fn after_data(&self, left: u64) -> State {
+        match (self.state, left) {
+            (State::Length(_), 0) => State::Done,
+            (State::Length(_), left) => State::Length(left),
+            (_, 0) => State::DataEnd,
+            (_, left) => State::Data(left),
+        }
+    }
+
+    /// One line between data; its length, or `None` when it has not all come.
+    fn control(&mut self, rest: &[u8]) -> Result<Option<usize>, BodyError> {
+        match self.state {
+            State::DataEnd => match rest {
+                [b'\r', b'\n', ..] => {
+                    self.state = State::Size;
+                    Ok(Some(2))
+                }
+                [] | [b'\r'] => Ok(None),
+                _ => Err(BodyError::ChunkEnd),
+            },
+            State::Trailer { seen } => {
+                let Some(line) = line(rest, TRAILER_BYTES.saturating_sub(seen), BodyError::Trailer)? else {
+                    return Ok(None);
+                };
+                let length = line.len() + 2;
+                self.state =
+                    if line.is_empty() { State::Done } else { State::Trailer { seen: seen + length } };
+                Ok(Some(length))
+            }
+            _ => {
+                let Some(line) = line(rest, SIZE_LINE_BYTES, BodyError::ChunkSize)? else { return Ok(None) };
+                self.state = match chunk_size(line)? {
+                    0 => State::Trailer { seen: 0 },
+                    size => State::Data(size),
+                };
+                Ok(Some(line.len() + 2))
+            }
+        }
+    }
+}
+
+/// The line at the start of `rest` without its CRLF.
+fn line(rest: &[u8], limit: usize, error: BodyError) -> Result<Option<&[u8]>, BodyError> {
+    let Some(end) = memchr(b'\n', rest) else {
+        let lone_cr = memchr(b'\r', rest).is_some_and(|at| at + 1 != rest.len());
+        return if rest.len() > limit || lone_cr { Err(error) } else { Ok(None) };
+    };
+    let line = rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(error)?;
+    let sound =
+        line.len() <= limit && line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
+    if sound { Ok(Some(line)) } else { Err(error) }
+}
+
+fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (size, rest) = line.split_at_checked(digits).ok_or(BodyError::ChunkSize)?;
+    // Extensions are allowed and ignored; white space before them is not (RFC 9112 section 7.1.1 calls it bad).
+    if !(1..=16).contains(&digits) || !matches!(rest.first(), None | Some(b';')) {
+        return Err(BodyError::ChunkSize);
+    }
+    let size = std::str::from_utf8(size).map_err(|_| BodyError::ChunkSize)?;
+    u64::from_str_radix(size, 16).map_err(|_| BodyError::ChunkSize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Decodes `parts` as they would arrive; the data and what was left over.
+    fn decode_all(length: BodyLength, parts: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, bool), BodyError> {
+        let (mut decoder, mut data, mut inbox) = (BodyDecoder::new(length), Vec::new(), Vec::new());
+        for part in parts {
+            inbox.extend_from_slice(part);
+            loop {
+                let step = decoder.decode(&inbox)?;
+                data.extend_from_slice(&inbox[step.data.clone()]);
+                inbox.drain(..step.used);
+                if step.used == 0 || decoder.is_done() {
+                    break;
+                }
+            }
+        }
+        Ok((data, inbox, decoder.is_done()))
+    }
+
+    #[test]
+    fn bodies_end_where_their_framing_says() {
+        let body = decode_all(BodyLength::Length(3), &[b"ab", b"cGET"]);
+        assert_eq!(body, Ok((b"abc".to_vec(), b"GET".to_vec(), true)));
+        let body = decode_all(BodyLength::Chunked, &[b"3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\nGET"]);
+        assert_eq!(body, Ok((b"abc".to_vec(), b"GET".to_vec(), true)));
+        assert_eq!(decode_all(BodyLength::None, &[b"GET"]), Ok((vec![], b"GET".to_vec(), true)));
+    }
+
+    #[test]
+    fn chunks_that_could_be_measured_differently_are_errors() {
+        let sizes = [
+            "\r\n",
+            "g\r\n",
+            "+1\r\na",
+            "0x1\r\na",
+            "1 \r\na",
+            " 1\r\na",
+            "11111111111111111\r\n",
+            "1\na",
+            "-1\r\n",
+        ];
+        for input in sizes {
+            let outcome = decode_all(BodyLength::Chunked, &[input.as_bytes()]);
+            assert_eq!(outcome, Err(BodyError::ChunkSize), "{input:?}");
+        }
+        assert_eq!(decode_all(BodyLength::Chunked, &[b"1\r\nab\r\n"]), Err(BodyError::ChunkEnd));
+        assert_eq!(decode_all(BodyLength::Chunked, &[b"1\r\na\n"]), Err(BodyError::ChunkEnd));
+        assert_eq!(decode_all(BodyLength::Chunked, &[b"0\r\nA: b\nB: c\r\n\r\n"]), Err(BodyError::Trailer));
+        let endless = vec![b'a'; TRAILER_BYTES + 2];
+        assert_eq!(decode_all(BodyLength::Chunked, &[b"0\r\n", &endless]), Err(BodyError::Trailer));
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_cut_anywhere_give_back_their_data(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                wire.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(b"\r\n");
+            }
+            wire.extend_from_slice(b"0\r\n\r\n");
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(wire.len())).collect();
+            cuts.extend([0, wire.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &wire[pair[0]..pair[1]]).collect();
+            let (data, rest, done) = decode_all(BodyLength::Chunked, &parts).expect("valid chunks");
+            prop_assert_eq!((data, rest.len(), done), (chunks.concat(), 0, true));
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..5)) {
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            let _ = decode_all(BodyLength::Chunked, &parts);
+            let _ = decode_all(BodyLength::Length(17), &parts);
+        }
+    }
+}
