@@ -104,6 +104,15 @@ impl Publication {
         }))
     }
 
+    /// About how many bytes the item keeps in memory.
+    pub fn weight(&self) -> usize {
+        let response = match &self.response {
+            Some(ResponseFormat::Send(ResponseMessage { body: ResponseBody::Whole(body), .. })) => body.len(),
+            _ => 0,
+        };
+        size_of::<Publication>() + response + self.stream_content().map_or(0, Bytes::len)
+    }
+
     /// Whether streams end with this item.
     pub fn closes_stream(&self) -> bool {
         matches!(self.stream, Some(StreamFormat::Close))

@@ -1,0 +1,40 @@
+//! What cores and homes tell each other. Both ways are first in, first out for each pair of cores; that order is what
+//! makes an acknowledgement mean something: what the home sequences after it arrives after it.
+
+use super::publication::Publication;
+use std::sync::Arc;
+
+/// From a core to the home of a channel.
+#[derive(Clone, Debug)]
+pub enum ToHome {
+    /// The core has a subscriber; send what is published from now on.
+    Subscribe {
+        /// The channel.
+        channel: Arc<str>,
+        /// Tells this request from earlier ones of the same core for the same channel.
+        epoch: u32,
+    },
+    /// The core has no subscriber any more.
+    Unsubscribe {
+        /// The channel.
+        channel: Arc<str>,
+        /// The request that ends.
+        epoch: u32,
+    },
+    /// Sequence this and send it to every interested core.
+    Publish(Arc<Publication>),
+}
+
+/// From the home of a channel to an interested core.
+#[derive(Clone, Debug)]
+pub enum ToCore {
+    /// Everything sequenced from now on will follow.
+    Subscribed {
+        /// The channel.
+        channel: Arc<str>,
+        /// The request that is acknowledged.
+        epoch: u32,
+    },
+    /// The next publication of its channel.
+    Deliver(Arc<Publication>),
+}

@@ -1,0 +1,266 @@
+//! One walk over a channel's subscribers with everything that was pending when it started. What waited goes out
+//! together, as one contiguous buffer for each stream transport: under load the cost is one send for each connection
+//! and pass, not for each message.
+
+use super::publication::Publication;
+use super::roster::{Entry, Transport, before};
+use crate::ids::Slot;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Publications of one pass.
+const PASS_PUBLICATIONS: usize = 256;
+/// Bytes gathered for one pass; a single larger publication still goes out, by itself.
+const PASS_BYTES: usize = 1024 * 1024;
+/// The last chunk of a chunked body (RFC 9112 section 7.1).
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// What a slice of a fan-out asks the core to do. Reused from slice to slice.
+#[derive(Default)]
+pub struct Slice {
+    /// What is to be done with the subscribers.
+    pub kind: SliceKind,
+    /// Subscribers that get the whole frame of a stream slice.
+    pub slots: Vec<Slot>,
+    /// Subscribers that joined after the pass's first publication, each with the part that is theirs.
+    pub partial: Vec<(Slot, Bytes)>,
+}
+
+/// The kinds of slice.
+#[derive(Default)]
+pub enum SliceKind {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Write `frame` to `slots`.
+    Stream {
+        /// All that goes out to them, as it stands on the wire.
+        frame: Bytes,
+        /// The streams end with it (for those in `partial` too).
+        ends: bool,
+    },
+    /// Answer these long polls.
+    Response {
+        /// Each with the publication that ends it.
+        deliveries: Vec<(Slot, Arc<Publication>)>,
+    },
+}
+
+/// A pass in progress.
+pub(super) struct Pass {
+    /// The count of its first publication, and of the first after it.
+    first: u32,
+    end: u32,
+    publications: Vec<Arc<Publication>>,
+    /// Index into [`Transport::ALL`].
+    transport: usize,
+    /// Entries below it are still to be visited.
+    cursor: usize,
+    gathered: Gathered,
+}
+
+/// A pass's content for one stream transport.
+#[derive(Default)]
+struct Gathered {
+    frame: Bytes,
+    /// For each publication of the pass, where its part starts.
+    starts: Vec<u32>,
+    ends: bool,
+}
+
+impl Pass {
+    /// Takes publications off `pending`, whose first has count `first`.
+    pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32) -> Pass {
+        let (mut publications, mut bytes) = (Vec::new(), 0);
+        while let Some(next) = pending.front() {
+            bytes += next.weight();
+            if publications.len() == PASS_PUBLICATIONS || (bytes > PASS_BYTES && !publications.is_empty()) {
+                break;
+            }
+            publications.extend(pending.pop_front());
+            // Who joins after the end of the streams gets what follows it: that is for the next pass.
+            if publications.last().is_some_and(|publication| publication.closes_stream()) {
+                break;
+            }
+        }
+        let end = first.wrapping_add(publications.len() as u32);
+        Pass { first, end, publications, transport: 0, cursor: usize::MAX, gathered: Gathered::default() }
+    }
+
+    /// The count of the first publication after this pass.
+    #[cfg(test)]
+    fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Publications and bytes of this pass.
+    pub fn weight(&self) -> (usize, usize) {
+        (self.publications.len(), self.publications.iter().map(|publication| publication.weight()).sum())
+    }
+
+    /// The transport being served; `None` when the pass is over.
+    pub fn transport(&self) -> Option<Transport> {
+        Transport::ALL.get(self.transport).copied()
+    }
+
+    /// Whether any publication has something for `transport`; gathers it on the way in.
+    pub fn begin_transport(&mut self, transport: Transport) -> bool {
+        if self.cursor != usize::MAX {
+            return true;
+        }
+        match transport {
+            Transport::StreamChunked => self.gathered = self.gather(Publication::stream_chunk, LAST_CHUNK),
+            Transport::StreamRaw => self.gathered = self.gather(Publication::stream_content, b""),
+            Transport::Response => {
+                return self.publications.iter().any(|publication| publication.response.is_some());
+            }
+        }
+        !self.gathered.frame.is_empty() || self.gathered.ends
+    }
+
+    /// Goes on to the next transport.
+    pub fn next_transport(&mut self) {
+        self.transport += 1;
+        self.cursor = usize::MAX;
+    }
+
+    /// Visits up to `budget` of `list`, the subscribers of the current transport, and says in `slice` what to do.
+    /// Returns whether all of them were visited.
+    pub fn visit(
+        &mut self,
+        transport: Transport,
+        list: &mut [Entry],
+        budget: usize,
+        slice: &mut Slice,
+    ) -> bool {
+        // The list may have shrunk below the cursor since the last slice.
+        let top = self.cursor.min(list.len());
+        let bottom = top.saturating_sub(budget);
+        self.cursor = bottom;
+        let entries = list.get_mut(bottom..top).unwrap_or_default();
+        match transport {
+            Transport::Response => self.visit_polls(entries, slice),
+            Transport::StreamChunked | Transport::StreamRaw => self.visit_streams(entries, slice),
+        }
+        bottom == 0
+    }
+
+    fn visit_streams(&self, entries: &mut [Entry], slice: &mut Slice) {
+        slice.kind = SliceKind::Stream { frame: self.gathered.frame.clone(), ends: self.gathered.ends };
+        for entry in entries.iter_mut().rev() {
+            if !before(self.first, entry.next) {
+                slice.slots.push(entry.slot);
+            } else if before(entry.next, self.end) {
+                let joined = entry.next.wrapping_sub(self.first) as usize;
+                let start = self
+                    .gathered
+                    .starts
+                    .get(joined)
+                    .map_or(self.gathered.frame.len(), |start| *start as usize);
+                slice.partial.push((entry.slot, self.gathered.frame.slice(start..)));
+            }
+            if before(entry.next, self.end) {
+                entry.next = self.end;
+            }
+        }
+    }
+
+    fn visit_polls(&self, entries: &mut [Entry], slice: &mut Slice) {
+        let mut deliveries = Vec::new();
+        for entry in entries.iter_mut().rev() {
+            let joined = entry.next.wrapping_sub(self.first);
+            let skip = if before(self.first, entry.next) { joined as usize } else { 0 };
+            let answer =
+                self.publications.iter().skip(skip).find(|publication| publication.response.is_some());
+            deliveries.extend(answer.map(|publication| (entry.slot, publication.clone())));
+            if before(entry.next, self.end) {
+                entry.next = self.end;
+            }
+        }
+        slice.kind = SliceKind::Response { deliveries };
+    }
+
+    /// One buffer of all parts; only the last publication can be one that closes streams.
+    fn gather(&self, part_of: impl Fn(&Publication) -> Option<&Bytes>, terminator: &[u8]) -> Gathered {
+        let ends = self.publications.last().is_some_and(|publication| publication.closes_stream());
+        let mut starts = Vec::with_capacity(self.publications.len());
+        let mut length = 0;
+        for publication in &self.publications {
+            starts.push(length);
+            length += part_of(publication).map_or(0, |part| part.len() as u32);
+        }
+        let mut parts = self.publications.iter().filter_map(|publication| part_of(publication));
+        let frame = match (parts.next(), parts.next()) {
+            (None, _) if !ends => Bytes::new(),
+            (Some(only), None) if !ends => only.clone(),
+            _ => {
+                let mut frame = BytesMut::with_capacity(length as usize + terminator.len());
+                let parts = self.publications.iter().filter_map(|publication| part_of(publication));
+                parts.for_each(|part| frame.extend_from_slice(part));
+                if ends {
+                    frame.extend_from_slice(terminator);
+                }
+                frame.freeze()
+            }
+        };
+        Gathered { frame, starts, ends }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::StreamFormat;
+
+    fn content(text: &'static str) -> Arc<Publication> {
+        let mut publication = Publication::new("c");
+        publication.stream = Some(StreamFormat::Content(Bytes::from_static(text.as_bytes())));
+        Arc::new(publication)
+    }
+
+    fn close() -> Arc<Publication> {
+        let mut publication = Publication::new("c");
+        publication.stream = Some(StreamFormat::Close);
+        Arc::new(publication)
+    }
+
+    fn visit(pass: &mut Pass, transport: Transport, entries: &mut [Entry]) -> Slice {
+        let mut slice = Slice::default();
+        assert!(pass.begin_transport(transport));
+        assert!(pass.visit(transport, entries, 10, &mut slice));
+        slice
+    }
+
+    #[test]
+    fn a_single_publication_goes_out_uncopied() {
+        let publication = content("x");
+        let chunk = publication.stream_chunk().map(|chunk| chunk.as_ptr());
+        let mut pass = Pass::new(&mut VecDeque::from([publication]), 7);
+        let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 7 }]);
+        let SliceKind::Stream { frame, ends: false } = slice.kind else {
+            panic!("a stream slice that goes on")
+        };
+        assert_eq!(Some(frame.as_ptr()), chunk);
+    }
+
+    #[test]
+    fn who_joined_midway_gets_the_rest_and_who_joined_after_gets_nothing() {
+        let mut pass = Pass::new(&mut VecDeque::from([content("a"), content("bb"), content("c")]), u32::MAX);
+        let at = |next| Entry { slot: Slot(next), next };
+        let slice = visit(&mut pass, Transport::StreamRaw, &mut [at(u32::MAX), at(0), at(1), at(2)]);
+        assert_eq!(slice.slots, [Slot(u32::MAX)]);
+        let partial: Vec<_> = slice.partial.iter().map(|(slot, part)| (slot.0, &part[..])).collect();
+        assert_eq!(partial, [(1, &b"c"[..]), (0, &b"bbc"[..])]);
+    }
+
+    #[test]
+    fn a_pass_stops_at_the_end_of_the_streams() {
+        let mut pending = VecDeque::from([content("a"), close(), content("b")]);
+        let mut pass = Pass::new(&mut pending, 0);
+        assert_eq!((pass.end(), pending.len()), (2, 1));
+        let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 0 }]);
+        let SliceKind::Stream { frame, ends: true } = slice.kind else { panic!("a stream slice that ends") };
+        assert_eq!(&frame[..], b"1\r\na\r\n0\r\n\r\n");
+    }
+}

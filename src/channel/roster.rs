@@ -1,0 +1,109 @@
+//! Who is subscribed to one channel on one core: a dense list for each transport, so that a fan-out walks memory in
+//! order. Each entry knows the first publication (by the core's own count, wrapping) it is still to get.
+//!
+//! A pass walks a list from its end downwards and sets `next` of every entry it served past the pass. Entries above
+//! the cursor are served or joined later (their `next` lies past the pass). Removal is `swap_remove`: above the
+//! cursor it moves only such entries; below, it moves a served or a later one down, where it is visited again and
+//! has nothing to get. So nobody is left out and nobody is served twice, whoever comes and goes meanwhile.
+
+use super::subscriptions::ChannelId;
+use crate::ids::Slot;
+use smallvec::SmallVec;
+
+/// How a subscriber is written to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Transport {
+    /// A held HTTP/1.1 response in the chunked coding.
+    StreamChunked,
+    /// A held HTTP/1.0 response that ends with its connection.
+    StreamRaw,
+    /// A long poll.
+    Response,
+}
+
+impl Transport {
+    /// All transports, in the order a pass serves them.
+    pub const ALL: [Transport; 3] = [Transport::StreamChunked, Transport::StreamRaw, Transport::Response];
+}
+
+/// A subscriber of a channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub slot: Slot,
+    /// The first publication it is to get.
+    pub next: u32,
+}
+
+/// Where a slot stands in a channel's lists.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub channel: ChannelId,
+    /// The transport in the two highest bits, the index in its list below.
+    place: u32,
+}
+
+impl Link {
+    pub fn new(channel: ChannelId, transport: Transport, index: u32) -> Link {
+        debug_assert!(index < 1 << 30, "slots are fewer than that");
+        Link { channel, place: ((transport as u32) << 30) | index }
+    }
+
+    pub fn place(self) -> (Transport, u32) {
+        let transport = Transport::ALL.get((self.place >> 30) as usize).copied();
+        (transport.unwrap_or(Transport::Response), self.place & ((1 << 30) - 1))
+    }
+}
+
+/// The links of every slot. One link, the common case, stands in place.
+pub(super) type Links = Vec<SmallVec<[Link; 1]>>;
+
+/// The subscribers of one channel.
+#[derive(Default)]
+pub(super) struct Roster {
+    lists: [Vec<Entry>; Transport::ALL.len()],
+}
+
+impl Roster {
+    pub fn list(&mut self, transport: Transport) -> &mut Vec<Entry> {
+        &mut self.lists[transport as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.lists.iter().map(Vec::len).sum()
+    }
+
+    /// Adds a subscriber; its place in the list.
+    pub fn add(&mut self, transport: Transport, entry: Entry) -> u32 {
+        let list = self.list(transport);
+        list.push(entry);
+        (list.len() - 1) as u32
+    }
+
+    /// Takes out the entry at `index`; the slot that now stands there, if one was moved.
+    pub fn remove(&mut self, transport: Transport, index: u32) -> Option<Slot> {
+        let list = self.list(transport);
+        list.swap_remove(index as usize);
+        let moved = list.get(index as usize).map(|entry| entry.slot);
+        if list.is_empty() {
+            *list = Vec::new();
+        }
+        moved
+    }
+}
+
+/// Whether publication `a` comes before `b`, for counts that wrap.
+pub(super) fn before(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_publications_survives_the_wrap() {
+        assert!(before(1, 2) && !before(2, 1) && !before(2, 2));
+        assert!(before(u32::MAX, 0) && before(u32::MAX - 1, 3) && !before(0, u32::MAX));
+    }
+}

@@ -1,0 +1,429 @@
+//! A core's subscription table and its run queue of fan-outs. A slot becomes subscribed to all its channels at one
+//! moment: when the homes of all of them have acknowledged this core's interest. From then on it gets exactly what
+//! those homes sequenced since, in their order, until it is unsubscribed.
+//!
+//! A channel whose last subscriber left lingers for a while with its interest kept, so that long polls, which leave
+//! and come back with every message, cost the mesh nothing.
+
+use super::home::home_of;
+use super::message::{ToCore, ToHome};
+use super::pass::{Pass, Slice, SliceKind};
+use super::publication::Publication;
+use super::roster::{Entry, Link, Links, Roster, Transport};
+use crate::ids::{CoreId, Slot};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A channel's place in the table of its core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ChannelId(u32);
+
+/// Whether a new subscription is in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// It is.
+    Ready,
+    /// It will be when the homes have acknowledged; [`Subscriptions::handle`] says so.
+    Waiting,
+}
+
+/// All channels that rows of this core are subscribed to.
+pub struct Subscriptions {
+    cores: usize,
+    linger_ticks: u32,
+    now_tick: u32,
+    names: FxHashMap<Arc<str>, ChannelId>,
+    channels: Vec<Option<LocalChannel>>,
+    free: Vec<ChannelId>,
+    links: Links,
+    waiting: FxHashMap<Slot, Waiting>,
+    queue: VecDeque<ChannelId>,
+    /// Channels that were left by their last subscriber, and when; each channel at most once.
+    lingering: VecDeque<(u32, ChannelId)>,
+    epochs: u32,
+    pending_publications: usize,
+    pending_bytes: usize,
+}
+
+struct LocalChannel {
+    name: Arc<str>,
+    /// The epoch of the request to the home.
+    epoch: u32,
+    /// The home has acknowledged it.
+    live: bool,
+    roster: Roster,
+    /// Slots that wait for this channel to be live.
+    waiting: Vec<Slot>,
+    /// Delivered by the home, not yet part of a pass. The count of the first of them is `next - pending.len()`.
+    pending: VecDeque<Arc<Publication>>,
+    /// The count the next delivery gets.
+    next: u32,
+    pass: Option<Pass>,
+    queued: bool,
+    /// When stream content last came.
+    stream_tick: Option<u32>,
+    /// When it was last left, and whether it stands in the lingering queue.
+    idle_since: u32,
+    lingers: bool,
+}
+
+/// A slot whose channels are not all live.
+struct Waiting {
+    transport: Transport,
+    channels: SmallVec<[ChannelId; 2]>,
+    missing: usize,
+}
+
+impl Subscriptions {
+    /// An empty table of one of `cores` cores. Channels without subscribers are kept `linger_ticks`.
+    pub fn new(cores: usize, linger_ticks: u32) -> Subscriptions {
+        Subscriptions {
+            cores,
+            linger_ticks,
+            now_tick: 0,
+            names: FxHashMap::default(),
+            channels: Vec::new(),
+            free: Vec::new(),
+            links: Links::new(),
+            waiting: FxHashMap::default(),
+            queue: VecDeque::new(),
+            lingering: VecDeque::new(),
+            epochs: 0,
+            pending_publications: 0,
+            pending_bytes: 0,
+        }
+    }
+
+    /// Tells the time, in ticks that may wrap.
+    pub fn set_now(&mut self, tick: u32) {
+        self.now_tick = tick;
+    }
+
+    /// Subscribes `slot`, which has no subscription, to `channels`; a name given twice counts once. `out` gets the
+    /// requests to the homes.
+    pub fn subscribe(
+        &mut self,
+        slot: Slot,
+        transport: Transport,
+        channels: &[&str],
+        out: &mut impl FnMut(CoreId, ToHome),
+    ) -> Readiness {
+        debug_assert!(self.channels_of(slot).is_empty() && !self.waiting.contains_key(&slot));
+        let mut wanted: SmallVec<[ChannelId; 2]> = SmallVec::new();
+        for name in channels {
+            let id = self.find_or_ask(name, out);
+            if !wanted.contains(&id) {
+                wanted.push(id);
+            }
+        }
+        let mut missing = 0;
+        for id in &wanted {
+            let Some(channel) = self.channel_mut(*id) else { continue };
+            if !channel.live {
+                channel.waiting.push(slot);
+                missing += 1;
+            }
+        }
+        if missing == 0 {
+            self.admit(slot, transport, &wanted);
+            return Readiness::Ready;
+        }
+        // Channels that are live already must not go while the slot waits for the others.
+        for id in &wanted {
+            if let Some(channel) = self.channel_mut(*id).filter(|channel| channel.live) {
+                channel.waiting.push(slot);
+            }
+        }
+        self.waiting.insert(slot, Waiting { transport, channels: wanted, missing });
+        Readiness::Waiting
+    }
+
+    /// Takes `slot` out of everything.
+    pub fn unsubscribe(&mut self, slot: Slot) {
+        if let Some(waiting) = self.waiting.remove(&slot) {
+            for id in waiting.channels {
+                if let Some(channel) = self.channel_mut(id) {
+                    channel.waiting.retain(|waiter| *waiter != slot);
+                    self.maybe_linger(id);
+                }
+            }
+            return;
+        }
+        let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
+        for link in links {
+            self.remove_entry(slot, link);
+            self.maybe_linger(link.channel);
+        }
+    }
+
+    /// Takes one message from a home; pushes to `ready` the slots whose subscription came into force.
+    pub fn handle(&mut self, message: ToCore, ready: &mut Vec<Slot>) {
+        match message {
+            ToCore::Subscribed { channel, epoch } => self.acknowledged(&channel, epoch, ready),
+            ToCore::Deliver(publication) => self.deliver(publication),
+        }
+    }
+
+    /// The next slice of the fan-out: up to `budget` subscribers of the channel whose turn it is. `false` when nothing
+    /// is pending. A slice may be empty.
+    pub fn next_slice(&mut self, budget: usize, slice: &mut Slice) -> bool {
+        slice.kind = SliceKind::Empty;
+        slice.slots.clear();
+        slice.partial.clear();
+        let Some(id) = self.queue.pop_front() else { return false };
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return true;
+        };
+        channel.queued = false;
+        let pass = match &mut channel.pass {
+            Some(pass) => pass,
+            none => {
+                let first = channel.next.wrapping_sub(channel.pending.len() as u32);
+                none.insert(Pass::new(&mut channel.pending, first))
+            }
+        };
+        if advance(pass, &mut channel.roster, budget, slice) {
+            let (publications, bytes) = pass.weight();
+            self.pending_publications -= publications;
+            self.pending_bytes -= bytes;
+            channel.pass = None;
+        }
+        if channel.pass.is_some() || !channel.pending.is_empty() {
+            self.enqueue(id);
+        } else {
+            self.maybe_linger(id);
+        }
+        true
+    }
+
+    /// Gives up channels that lingered long enough; `out` gets the messages to their homes.
+    pub fn expire(&mut self, out: &mut impl FnMut(CoreId, ToHome)) {
+        while let Some(&(since, id)) = self.lingering.front() {
+            if self.now_tick.wrapping_sub(since) < self.linger_ticks {
+                return;
+            }
+            self.lingering.pop_front();
+            let (now, linger) = (self.now_tick, self.linger_ticks);
+            let Some(channel) = self.channel_mut(id) else { continue };
+            channel.lingers = false;
+            if !channel.is_idle() {
+                continue;
+            }
+            if now.wrapping_sub(channel.idle_since) >= linger {
+                self.forget(id, out);
+            } else {
+                channel.lingers = true;
+                let since = channel.idle_since;
+                self.lingering.push_back((since, id));
+            }
+        }
+    }
+
+    /// When any of the channels of `slot` last had content for streams.
+    pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
+        let links = self.links.get(slot.index())?;
+        let ticks = links.iter().filter_map(|link| self.channel(link.channel)?.stream_tick);
+        ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
+    }
+
+    /// The channels `slot` is subscribed to.
+    pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
+        let links = self.links.get(slot.index()).map(|links| links.as_slice()).unwrap_or_default();
+        links.iter().filter_map(|link| Some(self.channel(link.channel)?.name.clone())).collect()
+    }
+
+    /// Channels in the table, lingering ones included.
+    pub fn channels(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Subscriptions in force.
+    pub fn subscriptions(&self) -> usize {
+        self.channels.iter().flatten().map(|channel| channel.roster.len()).sum()
+    }
+
+    /// Whether something waits to be written.
+    pub fn has_pending(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Publications, and their bytes, that are not yet written to all their subscribers.
+    pub fn pending(&self) -> (usize, usize) {
+        (self.pending_publications, self.pending_bytes)
+    }
+
+    fn find_or_ask(&mut self, name: &str, out: &mut impl FnMut(CoreId, ToHome)) -> ChannelId {
+        if let Some(id) = self.names.get(name) {
+            return *id;
+        }
+        let name: Arc<str> = name.into();
+        self.epochs = self.epochs.wrapping_add(1);
+        let channel = LocalChannel::asked(name.clone(), self.epochs);
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                self.channels.push(None);
+                ChannelId((self.channels.len() - 1) as u32)
+            }
+        };
+        if let Some(place) = self.channels.get_mut(id.0 as usize) {
+            debug_assert!(place.is_none());
+            *place = Some(channel);
+        }
+        self.names.insert(name.clone(), id);
+        out(home_of(&name, self.cores), ToHome::Subscribe { channel: name, epoch: self.epochs });
+        id
+    }
+
+    fn acknowledged(&mut self, name: &str, epoch: u32, ready: &mut Vec<Slot>) {
+        let Some(&id) = self.names.get(name) else { return };
+        let Some(channel) = self.channel_mut(id) else { return };
+        // An acknowledgement of a request that was taken back says nothing about the one made since.
+        if channel.epoch != epoch || channel.live {
+            return;
+        }
+        channel.live = true;
+        for slot in channel.waiting.clone() {
+            let Some(waiting) = self.waiting.get_mut(&slot) else { continue };
+            waiting.missing -= 1;
+            if waiting.missing == 0 {
+                self.end_wait(slot, ready);
+            }
+        }
+    }
+
+    fn end_wait(&mut self, slot: Slot, ready: &mut Vec<Slot>) {
+        let Some(waiting) = self.waiting.remove(&slot) else { return };
+        for id in &waiting.channels {
+            if let Some(channel) = self.channel_mut(*id) {
+                channel.waiting.retain(|waiter| *waiter != slot);
+            }
+        }
+        self.admit(slot, waiting.transport, &waiting.channels);
+        ready.push(slot);
+    }
+
+    fn admit(&mut self, slot: Slot, transport: Transport, channels: &[ChannelId]) {
+        if self.links.len() <= slot.index() {
+            self.links.resize_with(slot.index() + 1, SmallVec::new);
+        }
+        for &id in channels {
+            let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+                continue;
+            };
+            debug_assert!(channel.live);
+            let place = channel.roster.add(transport, Entry { slot, next: channel.next });
+            if let Some(links) = self.links.get_mut(slot.index()) {
+                links.push(Link::new(id, transport, place));
+            }
+        }
+    }
+
+    fn deliver(&mut self, publication: Arc<Publication>) {
+        let Some(&id) = self.names.get(&publication.channel) else { return };
+        let now = self.now_tick;
+        let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return };
+        if channel.roster.len() == 0 {
+            return;
+        }
+        if publication.stream_content().is_some() {
+            channel.stream_tick = Some(now);
+        }
+        let weight = publication.weight();
+        channel.next = channel.next.wrapping_add(1);
+        channel.pending.push_back(publication);
+        self.pending_publications += 1;
+        self.pending_bytes += weight;
+        self.enqueue(id);
+    }
+
+    fn enqueue(&mut self, id: ChannelId) {
+        if let Some(channel) = self.channel_mut(id) {
+            if !std::mem::replace(&mut channel.queued, true) {
+                self.queue.push_back(id);
+            }
+        }
+    }
+
+    fn remove_entry(&mut self, slot: Slot, link: Link) {
+        let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let (transport, index) = link.place();
+        debug_assert!(
+            channel.roster.list(transport).get(index as usize).is_some_and(|entry| entry.slot == slot)
+        );
+        let Some(moved) = channel.roster.remove(transport, index) else { return };
+        let links = self.links.get_mut(moved.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
+        if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
+            *of_moved = Link::new(link.channel, transport, index);
+        }
+    }
+
+    fn maybe_linger(&mut self, id: ChannelId) {
+        let now = self.now_tick;
+        let Some(channel) = self.channel_mut(id).filter(|channel| channel.is_idle()) else { return };
+        channel.idle_since = now;
+        if !std::mem::replace(&mut channel.lingers, true) {
+            self.lingering.push_back((now, id));
+        }
+    }
+
+    fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        self.names.remove(&channel.name);
+        self.free.push(id);
+        let home = home_of(&channel.name, self.cores);
+        out(home, ToHome::Unsubscribe { channel: channel.name, epoch: channel.epoch });
+    }
+
+    fn channel(&self, id: ChannelId) -> Option<&LocalChannel> {
+        self.channels.get(id.0 as usize)?.as_ref()
+    }
+
+    fn channel_mut(&mut self, id: ChannelId) -> Option<&mut LocalChannel> {
+        self.channels.get_mut(id.0 as usize)?.as_mut()
+    }
+}
+
+/// Does up to `budget` rows of `pass`; whether it is over.
+fn advance(pass: &mut Pass, roster: &mut Roster, budget: usize, slice: &mut Slice) -> bool {
+    while let Some(transport) = pass.transport() {
+        let list = roster.list(transport);
+        if list.is_empty() || !pass.begin_transport(transport) {
+            pass.next_transport();
+            continue;
+        }
+        if pass.visit(transport, list, budget, slice) {
+            pass.next_transport();
+        }
+        return pass.transport().is_none();
+    }
+    true
+}
+
+impl LocalChannel {
+    fn asked(name: Arc<str>, epoch: u32) -> LocalChannel {
+        LocalChannel {
+            name,
+            epoch,
+            live: false,
+            roster: Roster::default(),
+            waiting: Vec::new(),
+            pending: VecDeque::new(),
+            next: 0,
+            pass: None,
+            queued: false,
+            stream_tick: None,
+            idle_since: 0,
+            lingers: false,
+        }
+    }
+
+    /// Nobody is subscribed or waits, and nothing is being written.
+    fn is_idle(&self) -> bool {
+        self.roster.len() == 0 && self.waiting.is_empty() && !self.queued
+    }
+}
