@@ -12,3 +12,4 @@ pub mod config;
 pub mod ids;
 pub mod origin;
 pub mod proto;
+pub mod wire;

@@ -1,0 +1,61 @@
+//! What a slow client has not taken yet: shared slices in order, never copies. The front slice belongs to the waiting
+//! send in flight, so it is only ever trimmed by that send's completion.
+
+use bytes::{Buf, Bytes};
+use std::collections::VecDeque;
+
+/// Unsent bytes of one connection.
+#[derive(Default)]
+pub(super) struct Backlog {
+    slices: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Appends `data`, which must not be empty.
+    pub fn push(&mut self, data: Bytes) {
+        debug_assert!(!data.is_empty());
+        self.bytes += data.len();
+        self.slices.push_back(data);
+    }
+
+    /// The slice to be sent now.
+    pub fn front(&self) -> Option<&Bytes> {
+        self.slices.front()
+    }
+
+    /// Unsent bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes `sent` bytes off the front slice.
+    pub fn advance(&mut self, sent: usize) {
+        let Some(front) = self.slices.front_mut() else { return };
+        let sent = sent.min(front.len());
+        front.advance(sent);
+        self.bytes -= sent;
+        if front.is_empty() {
+            self.slices.pop_front();
+        }
+        debug_assert_eq!(self.bytes, self.slices.iter().map(Bytes::len).sum::<usize>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_gives_its_bytes_back_in_order_and_ends_empty() {
+        let mut backlog = Backlog::default();
+        backlog.push(Bytes::from_static(b"abc"));
+        backlog.push(Bytes::from_static(b"de"));
+        backlog.advance(2);
+        assert_eq!((backlog.front().map(|b| &b[..]), backlog.bytes()), (Some(&b"c"[..]), 3));
+        backlog.advance(1);
+        assert_eq!(backlog.front().map(|b| &b[..]), Some(&b"de"[..]));
+        backlog.advance(2);
+        assert_eq!((backlog.front(), backlog.bytes()), (None, 0));
+    }
+}

@@ -1,0 +1,189 @@
+//! Sending. A send is tried inside `io_uring_enter`, hundreds for each call, and posts nothing when all of it went
+//! (MSG_DONTWAIT, MSG_WAITALL, IOSQE_CQE_SKIP_SUCCESS): so the bytes may be released when the call returns, and the
+//! common case costs no bookkeeping. What fell short becomes the connection's backlog with a waiting send, and the
+//! connection leaves the fast path until that is empty. Bytes of one connection keep their order always: a second
+//! send of the same slot is never queued behind one whose outcome is unknown.
+
+use super::events::{Event, Wire};
+use super::ring::fixed;
+use super::slots::{Overflow, flag};
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use bytes::Bytes;
+use io_uring::squeue::Flags;
+use io_uring::{cqueue, opcode, squeue};
+
+/// Sends handed to the kernel in one call.
+const BATCH: usize = 256;
+/// Finish now or not at all.
+const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// Wait until the client takes all of it.
+const PATIENT: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+
+impl Wire {
+    /// Sends `data` to `slot`, behind everything sent to it before. Gone to the kernel by the next [`Wire::flush`].
+    pub fn send(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
+        if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
+            return Ok(());
+        }
+        if self.slots.has(slot, flag::QUEUED) {
+            self.flush();
+        }
+        if self.slots.has(slot, flag::BACKLOGGED) {
+            return self.defer(slot, data);
+        }
+        self.slots.set(slot, flag::QUEUED);
+        let entry = self.send_entry(slot, &data);
+        // SAFETY: `queued` keeps `data` until `flush` saw the kernel finish it.
+        unsafe { self.push(&entry) };
+        self.queued.push((slot, data));
+        if self.queued.len() >= BATCH {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Sends `frame` to every one of `slots`; pushes to `overflowed` those whose backlog could not take it.
+    ///
+    /// All sends finish before this returns, so the frame is shared by reference: no count is touched per slot.
+    pub fn broadcast(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
+        if frame.is_empty() {
+            return;
+        }
+        self.flush();
+        for batch in slots.chunks(BATCH) {
+            for &slot in batch {
+                if !self.slots.has(slot, flag::OPEN) {
+                    continue;
+                }
+                if self.slots.has(slot, flag::BACKLOGGED) {
+                    if self.defer(slot, frame.clone()).is_err() {
+                        overflowed.push(slot);
+                    }
+                    continue;
+                }
+                let entry = self.send_entry(slot, frame);
+                // SAFETY: `frame` outlives the submit below, in which the send finishes.
+                unsafe { self.push(&entry) };
+            }
+            self.submit();
+            self.settle(|_| Some(frame.clone()));
+        }
+    }
+
+    /// Hands all queued sends to the kernel and learns which fell short.
+    pub fn flush(&mut self) {
+        if self.queued.is_empty() {
+            return;
+        }
+        self.submit();
+        let queued = std::mem::take(&mut self.queued);
+        for (slot, _) in &queued {
+            self.slots.clear(*slot, flag::QUEUED);
+        }
+        self.settle(|slot| queued.iter().find(|(sent, _)| *sent == slot).map(|(_, data)| data.clone()));
+        self.queued = queued;
+        self.queued.clear();
+    }
+
+    /// Whether `slot` has unsent bytes that its client must take first.
+    pub fn is_backlogged(&self, slot: Slot) -> bool {
+        self.slots.has(slot, flag::BACKLOGGED)
+    }
+
+    /// Looks through the completions of the call just made for sends that fell short of what `sent` says they were.
+    fn settle(&mut self, sent: impl Fn(Slot) -> Option<Bytes>) {
+        let before = self.completions.len();
+        self.ring.reap(&mut self.completions);
+        let fresh: Vec<cqueue::Entry> = self.completions.drain(before..).collect();
+        for completion in fresh {
+            match Token::unpack(completion.user_data()) {
+                Some(token) if token.kind == Kind::Send => {
+                    if self.slots.is_current(token) {
+                        self.fell_short(token.slot, completion.result(), sent(token.slot));
+                    }
+                }
+                _ => self.completions.push(completion),
+            }
+        }
+    }
+
+    fn fell_short(&mut self, slot: Slot, result: i32, data: Option<Bytes>) {
+        let sent = match result {
+            sent if sent >= 0 => sent as usize,
+            error if error == -libc::EAGAIN => 0,
+            _ => return self.events.push_back(Event::Failed { slot }),
+        };
+        let Some(rest) = data.filter(|data| sent < data.len()).map(|data| data.slice(sent..)) else { return };
+        // The bound is checked when more is added: what the kernel took half of must be finished or the stream is torn.
+        self.slots.set(slot, flag::BACKLOGGED);
+        self.slots.backlog_bytes += rest.len();
+        self.slots.backlogs.entry(slot).or_default().push(rest);
+        self.drain(slot);
+    }
+
+    /// Appends to the backlog of a slot that has one, within its bounds.
+    fn defer(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
+        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return Ok(()) };
+        let within_core = self.slots.backlog_bytes + data.len() <= self.limits.backlog_bytes_total;
+        if !within_core || backlog.bytes() + data.len() > self.limits.backlog_bytes {
+            return Err(Overflow);
+        }
+        self.slots.backlog_bytes += data.len();
+        backlog.push(data);
+        Ok(())
+    }
+
+    /// Starts the waiting send of the backlog's front slice.
+    fn drain(&mut self, slot: Slot) {
+        let Some(front) = self.slots.backlogs.get(&slot).and_then(|backlog| backlog.front()) else { return };
+        let entry = opcode::Send::new(fixed(slot), front.as_ptr(), length(front)).flags(PATIENT).build();
+        let entry = entry.user_data(self.slots.token(Kind::Drain, slot));
+        // SAFETY: the front slice is trimmed only by this send's completion; `close` keeps it as an orphan.
+        unsafe { self.push(&entry) };
+    }
+
+    /// The waiting send of `token` finished.
+    pub(super) fn drained(&mut self, token: Token, result: i32) {
+        self.orphans.retain(|(of, _)| *of != token.pack());
+        if !self.slots.is_current(token) {
+            return;
+        }
+        let slot = token.slot;
+        if result < 0 && result != -libc::EINTR && result != -libc::EAGAIN {
+            return self.events.push_back(Event::Failed { slot });
+        }
+        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
+        let before = backlog.bytes();
+        backlog.advance(result.max(0) as usize);
+        self.slots.backlog_bytes -= before - backlog.bytes();
+        if backlog.front().is_some() {
+            return self.drain(slot);
+        }
+        self.slots.backlogs.remove(&slot);
+        self.slots.clear(slot, flag::BACKLOGGED);
+        self.events.push_back(Event::Drained { slot });
+    }
+
+    /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.
+    pub(super) fn abandon_backlog(&mut self, slot: Slot) {
+        let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
+        self.slots.backlog_bytes -= backlog.bytes();
+        if let Some(front) = backlog.front() {
+            self.orphans.push((self.slots.token(Kind::Drain, slot), front.clone()));
+        }
+    }
+
+    fn send_entry(&self, slot: Slot, data: &Bytes) -> squeue::Entry {
+        opcode::Send::new(fixed(slot), data.as_ptr(), length(data))
+            .flags(NOW)
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data(self.slots.token(Kind::Send, slot))
+    }
+}
+
+/// A send's length field is 32 bits wide; a longer slice goes out in several.
+fn length(data: &Bytes) -> u32 {
+    data.len().min(1 << 30) as u32
+}

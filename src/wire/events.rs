@@ -1,0 +1,286 @@
+//! [`Wire`]: the ring, its listeners, buffers and slots, and the turning of completions into events for the core.
+//! The core owns the decision; the wire only reports. Every event is about a connection that is open when the event
+//! is made; after `close` no event for it is made any more, but one already queued may still be seen by the core.
+
+use super::WireLimits;
+use super::buffers::{Buffers, GROUP, Received};
+use super::doorbell::Doorbell;
+use super::listener::Listener;
+use super::ring::{Ring, fixed};
+use super::slots::{Slots, flag};
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use bytes::Bytes;
+use io_uring::squeue::Flags;
+use io_uring::types::CancelBuilder;
+use io_uring::{cqueue, opcode, squeue};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+
+/// What happened to a client connection.
+pub enum Event {
+    /// A client connected through listener `listener` (by the order given at start).
+    Accepted {
+        /// Its slot, from now until `close`.
+        slot: Slot,
+        /// Which listener.
+        listener: usize,
+        /// The client's address.
+        peer: SocketAddr,
+    },
+    /// Bytes arrived.
+    Received {
+        /// From whom.
+        slot: Slot,
+        /// The bytes, in a borrowed receive buffer.
+        bytes: Received,
+    },
+    /// The client will send nothing more.
+    Ended {
+        /// Which client.
+        slot: Slot,
+    },
+    /// The connection broke.
+    Failed {
+        /// Which client.
+        slot: Slot,
+    },
+    /// The client has taken all that was waiting for it.
+    Drained {
+        /// Which client.
+        slot: Slot,
+    },
+}
+
+/// All client sockets of one core.
+pub struct Wire {
+    // First, so that the kernel has let go of everything below when that is dropped.
+    pub(super) ring: Ring,
+    pub(super) limits: WireLimits,
+    pub(super) slots: Slots,
+    pub(super) queued: Vec<(Slot, Bytes)>,
+    pub(super) orphans: Vec<(u64, Bytes)>,
+    pub(super) completions: Vec<cqueue::Entry>,
+    pub(super) events: VecDeque<Event>,
+    buffers: Rc<Buffers>,
+    listeners: Vec<Listener>,
+    open: u32,
+    broken: Option<io::Error>,
+}
+
+impl Wire {
+    /// Sets up the ring and starts accepting on `listeners`. Must run on the core's own thread.
+    pub fn new(listeners: Vec<TcpListener>, limits: WireLimits, doorbell: &Doorbell) -> io::Result<Wire> {
+        let mut ring = Ring::new(limits.connections)?;
+        ring.register_doorbell(doorbell.descriptor())?;
+        let buffers = Buffers::register(&mut ring)?;
+        let mut wire = Wire {
+            ring,
+            limits,
+            slots: Slots::new(limits.connections),
+            queued: Vec::new(),
+            orphans: Vec::new(),
+            completions: Vec::new(),
+            events: VecDeque::new(),
+            buffers,
+            listeners: listeners.into_iter().map(Listener::new).collect(),
+            open: 0,
+            broken: None,
+        };
+        wire.arm_accepts();
+        Ok(wire)
+    }
+
+    /// Submits what is queued, looks at what completed, and appends what happened to `events`.
+    pub fn poll(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
+        self.flush();
+        self.arm_accepts();
+        self.ring.run_task_work()?;
+        self.ring.reap(&mut self.completions);
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in completions.drain(..) {
+            self.complete(&completion);
+        }
+        if self.completions.is_empty() {
+            self.completions = completions;
+        }
+        events.append(&mut self.events);
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether completions or operations wait for the next [`Wire::poll`].
+    pub fn has_work(&self) -> bool {
+        !self.completions.is_empty() || !self.events.is_empty() || !self.queued.is_empty()
+    }
+
+    /// Whether the doorbell stays silent: while the core is awake it polls anyway.
+    pub fn silence_doorbell(&mut self, silent: bool) {
+        self.ring.silence_doorbell(silent);
+    }
+
+    /// Takes no more bytes from `slot` than are on their way already.
+    pub fn pause(&mut self, slot: Slot) {
+        if self.slots.has(slot, flag::PAUSED) {
+            return;
+        }
+        self.slots.set(slot, flag::PAUSED);
+        if self.slots.has(slot, flag::RECEIVING) {
+            let receive = CancelBuilder::user_data(self.slots.token(Kind::Receive, slot));
+            let entry = opcode::AsyncCancel2::new(receive).build().flags(Flags::SKIP_SUCCESS);
+            // SAFETY: a cancellation points to nothing.
+            unsafe { self.push(&entry.user_data(self.slots.token(Kind::Cancel, slot))) };
+        }
+    }
+
+    /// Takes bytes from `slot` again.
+    pub fn resume(&mut self, slot: Slot) {
+        self.slots.clear(slot, flag::PAUSED);
+        if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
+            self.arm_receive(slot);
+        }
+    }
+
+    /// Ends the sending side once all queued bytes are with the kernel; receiving goes on.
+    pub fn shutdown(&mut self, slot: Slot) {
+        self.flush();
+        let entry = opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build().flags(Flags::SKIP_SUCCESS);
+        // SAFETY: a shutdown points to nothing.
+        unsafe { self.push(&entry.user_data(self.slots.token(Kind::Shutdown, slot))) };
+    }
+
+    /// Closes `slot` at once. A backlog is dropped; nothing is reported for the connection from now on.
+    pub fn close(&mut self, slot: Slot) {
+        if !self.slots.has(slot, flag::OPEN) {
+            return;
+        }
+        self.flush();
+        if self.slots.has_any(slot, flag::RECEIVING | flag::BACKLOGGED) {
+            let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(fixed(slot)).all()).build();
+            let entry = entry.flags(Flags::SKIP_SUCCESS).user_data(self.slots.token(Kind::Cancel, slot));
+            // SAFETY: a cancellation points to nothing.
+            unsafe { self.push(&entry) };
+        }
+        let entry = opcode::Close::new(fixed(slot)).build().flags(Flags::SKIP_SUCCESS);
+        // SAFETY: a close points to nothing.
+        unsafe { self.push(&entry.user_data(self.slots.token(Kind::Close, slot))) };
+        self.abandon_backlog(slot);
+        self.slots.retire(slot);
+        self.open -= 1;
+    }
+
+    /// Client connections open now.
+    pub fn open_connections(&self) -> u32 {
+        self.open
+    }
+
+    /// Unsent bytes of all connections.
+    pub fn backlog_bytes(&self) -> usize {
+        self.slots.backlog_bytes
+    }
+
+    fn complete(&mut self, completion: &cqueue::Entry) {
+        let Some(token) = Token::unpack(completion.user_data()) else { return };
+        match token.kind {
+            Kind::Accept => self.accepted(token.slot.0, completion.result()),
+            Kind::Receive => self.received(token, completion),
+            Kind::Drain => self.drained(token, completion.result()),
+            // A send's shortfall is settled right after its submission, so one that comes here is late.
+            Kind::Send | Kind::Cancel | Kind::Shutdown | Kind::Close => {}
+        }
+    }
+
+    fn accepted(&mut self, accept: u32, result: i32) {
+        let Some((listener, peer)) = self.finish_accept(accept) else { return };
+        if result < 0 {
+            return;
+        }
+        let slot = Slot(result as u32);
+        debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
+        self.open += 1;
+        self.slots.set(slot, flag::OPEN);
+        self.arm_receive(slot);
+        self.events.push_back(Event::Accepted { slot, listener, peer });
+    }
+
+    fn received(&mut self, token: Token, completion: &cqueue::Entry) {
+        let length = completion.result().max(0) as usize;
+        let bytes = cqueue::buffer_select(completion.flags()).map(|id| self.buffers.received(id, length));
+        if !self.slots.is_current(token) {
+            return;
+        }
+        let slot = token.slot;
+        let armed = cqueue::more(completion.flags());
+        if !armed {
+            self.slots.clear(slot, flag::RECEIVING);
+        }
+        match completion.result() {
+            0 => return self.events.push_back(Event::Ended { slot }),
+            error if error < 0 && !is_transient(error) => {
+                return self.events.push_back(Event::Failed { slot });
+            }
+            _ => {}
+        }
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+            self.events.push_back(Event::Received { slot, bytes });
+        }
+        if !armed && !self.slots.has(slot, flag::PAUSED) {
+            self.arm_receive(slot);
+        }
+    }
+
+    fn arm_receive(&mut self, slot: Slot) {
+        self.slots.set(slot, flag::RECEIVING);
+        let entry = opcode::RecvMulti::new(fixed(slot), GROUP).build();
+        // SAFETY: the receive takes its memory from the provided buffers, which outlive the ring.
+        unsafe { self.push(&entry.user_data(self.slots.token(Kind::Receive, slot))) };
+    }
+
+    /// Starts the accepts that are not in flight, as far as there are free slots: beyond that clients wait in the
+    /// kernel's queue instead of being refused.
+    fn arm_accepts(&mut self) {
+        let mut free = self.limits.connections.saturating_sub(self.open) as usize;
+        free = free.saturating_sub(self.listeners.iter().map(Listener::in_flight).sum());
+        for index in 0..self.listeners.len() {
+            while free > 0 {
+                let Some((entry, accept)) = self.listeners[index].next_accept() else { break };
+                let token = Token { kind: Kind::Accept, generation: 0, slot: Slot(accept_id(index, accept)) };
+                // SAFETY: the address slot belongs to the listener and is not used again until the accept finished.
+                unsafe { self.push(&entry.user_data(token.pack())) };
+                free -= 1;
+            }
+        }
+    }
+
+    fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr)> {
+        let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
+        self.listeners.get_mut(index).map(|listener| (index, listener.finish(accept)))
+    }
+
+    /// Queues an operation; a ring that cannot take it is reported by the next `poll`.
+    ///
+    /// # Safety
+    /// As for [`Ring::push`].
+    pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) {
+        // SAFETY: passed on to the caller.
+        if let Err(error) = unsafe { self.ring.push(entry) } {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    pub(super) fn submit(&mut self) {
+        if let Err(error) = self.ring.submit() {
+            self.broken.get_or_insert(error);
+        }
+    }
+}
+
+/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
+fn is_transient(error: i32) -> bool {
+    [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
+}
+
+fn accept_id(listener: usize, accept: usize) -> u32 {
+    ((listener as u32) << 8) | accept as u32
+}

@@ -1,0 +1,115 @@
+//! Listening sockets, one for each core and address (SO_REUSEPORT), and their accepts: a few single-shot ones in
+//! flight, each with its own address slot, because a multishot accept cannot report peers and a direct descriptor
+//! has no getpeername. Options that accepted sockets inherit are set once, here.
+
+use io_uring::types::{DestinationSlot, Fd};
+use io_uring::{opcode, squeue};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// Accepts in flight for each listener.
+const ACCEPTS: usize = 16;
+/// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
+const QUEUE: i32 = 65_535;
+/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT).
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A listening address could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{}", remedy(source))]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Binds `address` for `cores` cores: one listening socket each, between which the kernel spreads the clients.
+///
+/// The first is bound without SO_REUSEPORT and closed again, so that a second server on the same port is refused
+/// instead of silently getting half of the clients.
+pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindError> {
+    let failed = |source| BindError { address, source };
+    let probe =
+        socket(address).and_then(|socket| socket.bind(&address.into()).map(|()| socket)).map_err(failed)?;
+    probe.listen(1).map_err(failed)?;
+    drop(probe);
+    (0..cores).map(|_| listen(address).map_err(failed)).collect()
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 6))?;
+    socket.set_tcp_user_timeout(Some(SILENCE))?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another server has this port: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"
+        }
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+        _ => "",
+    }
+}
+
+/// One listening socket and its accepts.
+pub(super) struct Listener {
+    socket: TcpListener,
+    // Boxed: the kernel holds pointers into it while accepts are in flight.
+    accepts: Box<[Accept]>,
+}
+
+struct Accept {
+    in_flight: bool,
+    address: SockAddrStorage,
+    length: libc::socklen_t,
+}
+
+impl Listener {
+    pub fn new(socket: TcpListener) -> Listener {
+        let idle = || Accept { in_flight: false, address: SockAddrStorage::zeroed(), length: 0 };
+        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect() }
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.accepts.iter().filter(|accept| accept.in_flight).count()
+    }
+
+    /// An accept to be submitted, and its index; `None` while all are in flight.
+    pub fn next_accept(&mut self) -> Option<(squeue::Entry, usize)> {
+        let socket = Fd(self.socket.as_raw_fd());
+        let (index, accept) = self.accepts.iter_mut().enumerate().find(|(_, accept)| !accept.in_flight)?;
+        accept.in_flight = true;
+        accept.length = accept.address.size_of();
+        let address = (&raw mut accept.address).cast();
+        let entry = opcode::Accept::new(socket, address, &raw mut accept.length)
+            .file_index(Some(DestinationSlot::auto_target()))
+            .build();
+        Some((entry, index))
+    }
+
+    /// Accept `index` finished; the peer it reported, or the unspecified address when it failed.
+    pub fn finish(&mut self, index: usize) -> SocketAddr {
+        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let Some(accept) = self.accepts.get_mut(index) else { return unknown };
+        accept.in_flight = false;
+        let storage = std::mem::replace(&mut accept.address, SockAddrStorage::zeroed());
+        // SAFETY: zeroed at first, then written by the kernel, which set `length` to what it wrote.
+        let peer = unsafe { SockAddr::new(storage, accept.length) };
+        peer.as_socket().unwrap_or(unknown)
+    }
+}

@@ -1,0 +1,39 @@
+//! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
+//!
+//! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
+//! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken;
+//! `doorbell` wakes the core's executor; `probe` says at start what the kernel lacks. [`Wire`] ties them together
+//! and turns completions into [`Event`]s.
+//!
+//! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
+//! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until
+//! that call returned.
+
+mod backlog;
+mod buffers;
+mod doorbell;
+mod egress;
+mod events;
+mod listener;
+mod probe;
+mod ring;
+mod slots;
+mod token;
+
+pub use buffers::Received;
+pub use doorbell::Doorbell;
+pub use events::{Event, Wire};
+pub use listener::{BindError, bind};
+pub use probe::{MissingFeature, check_kernel, raise_file_limit};
+pub use slots::Overflow;
+
+/// Sizes and bounds of one core's wire, fixed at start.
+#[derive(Clone, Copy, Debug)]
+pub struct WireLimits {
+    /// Most client connections; the size of the ring's direct descriptor table.
+    pub connections: u32,
+    /// Unsent bytes one connection may have waiting.
+    pub backlog_bytes: usize,
+    /// Unsent bytes all connections together may have waiting.
+    pub backlog_bytes_total: usize,
+}

@@ -1,0 +1,122 @@
+//! What the kernel must offer, tried once at start by doing it: a small ring with everything the wire uses. What is
+//! missing is said in one line that names the likely cause and what mends it.
+
+use super::buffers::Buffers;
+use super::ring::Ring;
+use io_uring::{IoUring, Probe, opcode};
+use std::io;
+
+/// A kernel feature is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {remedy}")]
+pub struct MissingFeature {
+    what: String,
+    remedy: &'static str,
+}
+
+/// Tries everything the wire needs, with a table of `connections` direct descriptors.
+pub fn check_kernel(connections: u32) -> Result<(), MissingFeature> {
+    check_memlock()?;
+    let plain = IoUring::new(8)
+        .map_err(|error| missing("io_uring is not available", &error, setup_remedy(&error)))?;
+    check_operations(&plain)?;
+    let mut ring = Ring::new(connections).map_err(|error| {
+        missing("the ring for client sockets cannot be set up", &error, ring_remedy(&error))
+    })?;
+    Buffers::register(&mut ring).map_err(|error| {
+        missing("receive buffers cannot be registered", &error, "Linux 6.1 or newer is needed")
+    })?;
+    Ok(())
+}
+
+/// Raises the soft limit on open files to the hard one and returns it: it bounds each ring's descriptor table.
+pub fn raise_file_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid argument.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit.rlim_cur)
+}
+
+fn check_memlock() -> Result<(), MissingFeature> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) } == 0;
+    if known && limit.rlim_cur < MEMLOCK_BYTES {
+        let what = format!("RLIMIT_MEMLOCK is {} bytes, {MEMLOCK_BYTES} are needed", limit.rlim_cur);
+        return Err(MissingFeature {
+            what,
+            remedy: "set LimitMEMLOCK=infinity in the unit file, or `ulimit -l unlimited`",
+        });
+    }
+    Ok(())
+}
+
+fn check_operations(ring: &IoUring) -> Result<(), MissingFeature> {
+    let mut probe = Probe::new();
+    ring.submitter()
+        .register_probe(&mut probe)
+        .map_err(|error| missing("io_uring cannot be probed", &error, "Linux 6.1 or newer is needed"))?;
+    let needed = [
+        (opcode::Accept::CODE, "accept"),
+        (opcode::RecvMulti::CODE, "receive"),
+        (opcode::Send::CODE, "send"),
+        (opcode::Shutdown::CODE, "shutdown"),
+        (opcode::Close::CODE, "close"),
+        (opcode::AsyncCancel2::CODE, "cancel"),
+    ];
+    let absent = needed.iter().find(|(code, _)| !probe.is_supported(*code)).map(|(_, name)| *name);
+    let absent = absent.or((!ring.params().is_feature_skip_cqe_on_success()).then_some("silent success"));
+    match absent {
+        Some(name) => Err(MissingFeature {
+            what: format!("io_uring on this kernel lacks {name}"),
+            remedy: "Linux 6.1 or newer is needed",
+        }),
+        None => Ok(()),
+    }
+}
+
+fn missing(doing: &str, error: &io::Error, remedy: &'static str) -> MissingFeature {
+    MissingFeature { what: format!("{doing} ({error})"), remedy }
+}
+
+fn setup_remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            "allow it with `sysctl kernel.io_uring_disabled=0`; in a container, use a seccomp profile that permits io_uring"
+        }
+        Some(libc::ENOSYS) => "Linux 6.1 or newer, built with CONFIG_IO_URING, is needed",
+        Some(libc::ENOMEM) => "raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory",
+        Some(libc::EMFILE | libc::ENFILE) => "raise RLIMIT_NOFILE (`ulimit -n`)",
+        _ => "see io_uring_setup(2) for this error",
+    }
+}
+
+fn ring_remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EINVAL) => {
+            "Linux 6.1 or newer is needed (SINGLE_ISSUER, DEFER_TASKRUN, direct descriptors)"
+        }
+        Some(libc::EMFILE) => "connections_per_core is above RLIMIT_NOFILE: lower it, or raise `ulimit -n`",
+        _ => setup_remedy(error),
+    }
+}
+
+/// What glommio's own rings want.
+const MEMLOCK_BYTES: u64 = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel_offers_all_that_the_wire_uses() {
+        check_kernel(64).expect("the tests need Linux 6.1 with io_uring");
+    }
+}

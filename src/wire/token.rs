@@ -1,0 +1,76 @@
+//! What a completion is about, packed into its `user_data`: kind (8 bits), generation (24), slot (32).
+//! The generation of a slot changes when its connection ends, so a late completion for a reused slot is recognised
+//! and dropped.
+
+use crate::ids::Slot;
+
+/// Which operation a completion belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// A single-shot accept; the slot field is its accept index.
+    Accept = 1,
+    /// The multishot receive of a slot.
+    Receive,
+    /// A send that finishes inside `io_uring_enter`; a completion means it fell short.
+    Send,
+    /// The waiting send of a slot's backlog.
+    Drain,
+    /// A cancellation; its result is of no interest.
+    Cancel,
+    /// Shutdown of the sending side.
+    Shutdown,
+    /// Release of a direct descriptor; a completion means it failed.
+    Close,
+}
+
+/// A packed `user_data`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Token {
+    pub kind: Kind,
+    pub generation: u32,
+    pub slot: Slot,
+}
+
+/// Generations wrap here.
+pub(super) const GENERATION_MASK: u32 = (1 << 24) - 1;
+
+impl Token {
+    pub fn pack(self) -> u64 {
+        debug_assert_eq!(self.generation & !GENERATION_MASK, 0);
+        ((self.kind as u64) << 56) | ((self.generation as u64) << 32) | self.slot.0 as u64
+    }
+
+    pub fn unpack(user_data: u64) -> Option<Token> {
+        let kind = match (user_data >> 56) as u8 {
+            1 => Kind::Accept,
+            2 => Kind::Receive,
+            3 => Kind::Send,
+            4 => Kind::Drain,
+            5 => Kind::Cancel,
+            6 => Kind::Shutdown,
+            7 => Kind::Close,
+            _ => return None,
+        };
+        let generation = (user_data >> 32) as u32 & GENERATION_MASK;
+        Some(Token { kind, generation, slot: Slot(user_data as u32) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_packing_at_its_extremes() {
+        for kind in
+            [Kind::Accept, Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close]
+        {
+            for (generation, slot) in [(0, 0), (GENERATION_MASK, u32::MAX), (1, 7)] {
+                let token = Token { kind, generation, slot: Slot(slot) };
+                assert_eq!(Token::unpack(token.pack()), Some(token));
+            }
+        }
+        assert_eq!(Token::unpack(0), None);
+    }
+}
