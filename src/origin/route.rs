@@ -8,8 +8,14 @@ use http::{HeaderName, HeaderValue};
 pub struct Route {
     /// The id given by `id=`, or one made of the condition.
     pub id: String,
-    /// Exact host, lower case; `None` is any host.
-    pub host: Option<String>,
+    /// Whether `id=` gave it, and requests may name it.
+    pub has_own_id: bool,
+    /// Which hosts it is for.
+    pub host: HostCondition,
+    /// Only requests that came over TLS, or only those that did not.
+    pub tls: Option<bool>,
+    /// Only WebSockets, or only plain HTTP.
+    pub websocket: Option<bool>,
     /// Prefix of the still-encoded path.
     pub path_beg: Option<String>,
     /// Replaces the host of the URI and the Host header.
@@ -30,6 +36,17 @@ pub struct Route {
     pub signing: Signing,
     /// Tried in order.
     pub targets: Vec<Target>,
+}
+
+/// Which hosts a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostCondition {
+    /// Any host that has no rules of its own.
+    Any,
+    /// Exactly this host, in lower case, without a port.
+    Exact(String),
+    /// None: the route is found by its id only.
+    Never,
 }
 
 /// Signing settings a route may override.
@@ -74,4 +91,49 @@ pub enum Destination {
     Test,
     /// The built-in demo application (`demo`).
     Demo,
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::Address { host, port } if host.contains(':') => write!(out, "[{host}]:{port}"),
+            Destination::Address { host, port } => write!(out, "{host}:{port}"),
+            Destination::Test => out.write_str("test"),
+            Destination::Demo => out.write_str("demo"),
+        }
+    }
+}
+
+impl Route {
+    /// The host (with port) and the path and query that the origin is asked for, given the client's.
+    pub fn rewrite(&self, host: &str, path_and_query: &str) -> (String, String) {
+        let host = self.as_host.as_deref().unwrap_or(host).to_owned();
+        let (path, query) = match path_and_query.find('?') {
+            Some(at) => path_and_query.split_at(at),
+            None => (path_and_query, ""),
+        };
+        let mut path = path.get(self.path_rem..).unwrap_or_default();
+        if self.replace_beg.is_some() {
+            path =
+                self.path_beg.as_deref().and_then(|beginning| path.strip_prefix(beginning)).unwrap_or(path);
+        }
+        let mut rewritten = self.replace_beg.clone().unwrap_or_default();
+        rewritten.push_str(path);
+        if !rewritten.starts_with('/') {
+            rewritten.insert(0, '/');
+        }
+        rewritten.push_str(query);
+        (host, rewritten)
+    }
+
+    /// What of `path` the built-in applications see: without the prefix the route is for.
+    pub fn local_path<'a>(&self, path: &'a str) -> &'a str {
+        let local =
+            self.path_beg.as_deref().and_then(|beginning| path.strip_prefix(beginning.trim_end_matches('/')));
+        match local {
+            Some("") => "/",
+            Some(local) => local,
+            None => path,
+        }
+    }
 }

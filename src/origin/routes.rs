@@ -1,0 +1,399 @@
+//! The routes file, in Pushpin's syntax, and the choice of a route for a request. A line that cannot be read is
+//! reported and left out; the others stand.
+
+use super::route::{Destination, HostCondition, Route, Signing, Target};
+use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+mod line;
+use line::{Section, split_line};
+
+/// All routes, shared by the cores.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    routes: Vec<Arc<Route>>,
+}
+
+/// What a request is looked up by.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'a> {
+    /// Host in lower case, without a port.
+    pub host: &'a str,
+    /// The still-encoded path, without the query.
+    pub path: &'a str,
+    /// It came over TLS.
+    pub tls: bool,
+    /// It is a WebSocket.
+    pub websocket: bool,
+}
+
+/// Something about a line that the operator should know.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{source_name}:{line}: {message}")]
+pub struct RouteProblem {
+    /// The file, or what else the line came from.
+    pub source_name: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The line was left out; otherwise only a part of it has no effect.
+    pub fatal: bool,
+}
+
+impl Routes {
+    /// Reads `text`, the content of `source_name`.
+    pub fn parse(text: &str, source_name: &str) -> (Routes, Vec<RouteProblem>) {
+        let (mut routes, mut problems) = (Routes::default(), Vec::new());
+        for (index, line) in text.lines().enumerate() {
+            let mut notes = Vec::new();
+            let outcome = parse_line(line, &mut notes).and_then(|route| routes.add(route));
+            let problem = |message, fatal| RouteProblem {
+                source_name: source_name.into(),
+                line: index + 1,
+                message,
+                fatal,
+            };
+            problems.extend(notes.into_iter().map(|note| problem(note, false)));
+            problems.extend(outcome.err().map(|error| problem(error, true)));
+        }
+        (routes, problems)
+    }
+
+    /// The route of every host for the demo application.
+    pub fn demo() -> Routes {
+        Routes::parse("* demo", "demo").0
+    }
+
+    /// The route for a request: the rules of its exact host if there are any, else those of every host; among those
+    /// that match, the most specific one.
+    pub fn find(&self, lookup: &Lookup<'_>) -> Option<&Arc<Route>> {
+        let of_host =
+            |route: &&Arc<Route>| matches!(&route.host, HostCondition::Exact(host) if host == lookup.host);
+        let any_host = |route: &&Arc<Route>| route.host == HostCondition::Any;
+        let has_own = self.routes.iter().any(|route| of_host(&route));
+        let candidates =
+            self.routes.iter().filter(|route| if has_own { of_host(route) } else { any_host(route) });
+        let matching = candidates.filter(|route| route.matches(lookup));
+        matching.reduce(|best, next| if is_more_specific(next, best) { next } else { best })
+    }
+
+    /// The route with this id, if exactly one has it.
+    pub fn find_by_id(&self, id: &str) -> Option<&Arc<Route>> {
+        let mut named = self.routes.iter().filter(|route| route.has_own_id && route.id == id);
+        named.next().filter(|_| named.next().is_none())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
+    fn add(&mut self, route: Option<Route>) -> Result<(), String> {
+        let Some(route) = route else { return Ok(()) };
+        let condition =
+            |route: &Route| (route.host.clone(), route.path_beg.clone(), route.tls, route.websocket);
+        let same = |known: &Arc<Route>| condition(known) == condition(&route);
+        if route.host != HostCondition::Never && self.routes.iter().any(same) {
+            return Err("another line above has the same condition; this one is left out".into());
+        }
+        self.routes.push(Arc::new(route));
+        Ok(())
+    }
+}
+
+impl Route {
+    fn matches(&self, lookup: &Lookup<'_>) -> bool {
+        self.path_beg.as_ref().is_none_or(|beginning| lookup.path.starts_with(beginning.as_str()))
+            && self.tls.is_none_or(|tls| tls == lookup.tls)
+            && self.websocket.is_none_or(|websocket| websocket == lookup.websocket)
+    }
+}
+
+/// Pushpin's order: a protocol condition, then a longer path, then a TLS condition.
+fn is_more_specific(next: &Route, best: &Route) -> bool {
+    let path = |route: &Route| route.path_beg.as_ref().map_or(0, String::len);
+    match (next.websocket.is_some(), best.websocket.is_some()) {
+        (true, false) => true,
+        (false, true) => false,
+        _ if path(next) != path(best) => path(next) > path(best),
+        _ => next.tls.is_some() && best.tls.is_none(),
+    }
+}
+
+/// The route on a line; none on one that is empty or a comment.
+fn parse_line(line: &str, notes: &mut Vec<String>) -> Result<Option<Route>, String> {
+    let sections = split_line(line)?;
+    let Some((condition, targets)) = sections.split_first() else { return Ok(None) };
+    if targets.is_empty() {
+        return Err("a target is missing: write `condition host:port`".into());
+    }
+    let mut route = parse_condition(condition, notes)?;
+    route.targets = targets.iter().map(|target| parse_target(target, notes)).collect::<Result<_, _>>()?;
+    Ok(Some(route))
+}
+
+fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, String> {
+    let host = match section.value.as_str() {
+        "*" => HostCondition::Any,
+        "" => HostCondition::Never,
+        host => HostCondition::Exact(host.to_ascii_lowercase()),
+    };
+    let mut route = Route {
+        id: String::new(),
+        has_own_id: false,
+        host,
+        tls: None,
+        websocket: None,
+        path_beg: None,
+        as_host: None,
+        path_rem: 0,
+        replace_beg: None,
+        headers: Vec::new(),
+        prefix: None,
+        no_grip: false,
+        debug: false,
+        signing: Signing::default(),
+        targets: Vec::new(),
+    };
+    for (name, value) in &section.properties {
+        set_condition(&mut route, name, value, notes)?;
+    }
+    if !route.has_own_id {
+        route.id = made_up_id(&route);
+    }
+    if route.host == HostCondition::Never && !route.has_own_id {
+        return Err("a condition needs a host, `*`, or an `id`".into());
+    }
+    Ok(route)
+}
+
+fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<String>) -> Result<(), String> {
+    let given =
+        || if value.is_empty() { Err(format!("`{name}` needs a value")) } else { Ok(value.to_owned()) };
+    match name {
+        "proto" => route.websocket = Some(choice(name, value, "ws", "http")?),
+        "ssl" => route.tls = Some(choice(name, value, "yes", "no")?),
+        "path_beg" => route.path_beg = Some(given()?),
+        "id" => (route.id, route.has_own_id) = (given()?, true),
+        "as_host" => route.as_host = Some(given()?),
+        "path_rem" => {
+            let length =
+                value.parse().map_err(|_| format!("`path_rem` is a number of characters, not {value:?}"))?;
+            route.path_rem = length;
+        }
+        "replace_beg" => route.replace_beg = Some(given()?),
+        "header" => route.headers.push(parse_header(value)?),
+        "prefix" => route.prefix = Some(given()?),
+        "no_grip" => route.no_grip = true,
+        "debug" => route.debug = true,
+        "sig_iss" => route.signing.iss = Some(given()?),
+        "sig_key" => route.signing.key = Some(given()?),
+        _ => notes.push(without_effect(name, CONDITION_PROPERTIES, LATER_CONDITION_PROPERTIES)),
+    }
+    Ok(())
+}
+
+fn parse_target(section: &Section, notes: &mut Vec<String>) -> Result<Target, String> {
+    let mut target = Target {
+        destination: parse_destination(&section.value)?,
+        ssl: false,
+        insecure: false,
+        trust_connect_host: false,
+        host: None,
+        over_http: false,
+        subscriptions: Vec::new(),
+    };
+    for (name, value) in &section.properties {
+        match name.as_str() {
+            "ssl" => target.ssl = true,
+            "insecure" => target.insecure = true,
+            "trust_connect_host" => target.trust_connect_host = true,
+            "host" if value.is_empty() => return Err("`host` needs a value".into()),
+            "host" => target.host = Some(value.clone()),
+            "over_http" => target.over_http = true,
+            "sub" if value.is_empty() => return Err("`sub` needs a channel".into()),
+            "sub" => target.subscriptions.push(value.clone()),
+            _ => notes.push(without_effect(name, TARGET_PROPERTIES, LATER_TARGET_PROPERTIES)),
+        }
+    }
+    Ok(target)
+}
+
+fn parse_destination(value: &str) -> Result<Destination, String> {
+    match value {
+        "test" => return Ok(Destination::Test),
+        "demo" => return Ok(Destination::Demo),
+        _ if value.starts_with("zhttp/") || value.starts_with("zhttpreq/") => {
+            return Err(format!("{value:?}: targets are reached by HTTP only; name a host and port"));
+        }
+        _ => {}
+    }
+    let malformed =
+        || format!("{value:?} is no target: write `host:port`, `[address]:port`, `test` or `demo`");
+    let (host, port) = match value.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => value.rsplit_once(':').filter(|(host, _)| !host.contains(':')),
+    }
+    .ok_or_else(malformed)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(malformed)?;
+    if host.is_empty() {
+        return Err(malformed());
+    }
+    Ok(Destination::Address { host: host.to_owned(), port })
+}
+
+fn parse_header(value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let malformed = || format!("`header` is `name:value`, not {value:?}");
+    let (name, text) = value.split_once(':').ok_or_else(malformed)?;
+    let name = name.trim().parse().map_err(|_| malformed())?;
+    Ok((name, HeaderValue::from_str(text.trim()).map_err(|_| malformed())?))
+}
+
+fn choice(name: &str, value: &str, yes: &str, no: &str) -> Result<bool, String> {
+    match value {
+        _ if value == yes => Ok(true),
+        _ if value == no => Ok(false),
+        _ => Err(format!("`{name}` is `{yes}` or `{no}`, not {value:?}")),
+    }
+}
+
+fn made_up_id(route: &Route) -> String {
+    let host = match &route.host {
+        HostCondition::Any => "*",
+        HostCondition::Exact(host) => host,
+        HostCondition::Never => "",
+    };
+    let word = |condition: Option<bool>, yes, no| match condition {
+        None => "*",
+        Some(true) => yes,
+        Some(false) => no,
+    };
+    let (proto, tls) = (word(route.websocket, "ws", "http"), word(route.tls, "ssl", "no-ssl"));
+    format!("{host},{proto},{tls},{}", route.path_beg.as_deref().unwrap_or("*"))
+}
+
+/// A property that does nothing, and what to do about it.
+fn without_effect(name: &str, known: &[&str], later: &[&str]) -> String {
+    if later.contains(&name) {
+        return format!("`{name}` is not supported yet and has no effect");
+    }
+    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
+    format!("unknown property `{name}` has no effect (did you mean `{}`?)", nearest.unwrap_or(&""))
+}
+
+const CONDITION_PROPERTIES: &[&str] = &[
+    "proto",
+    "ssl",
+    "path_beg",
+    "id",
+    "as_host",
+    "path_rem",
+    "replace_beg",
+    "header",
+    "prefix",
+    "no_grip",
+    "debug",
+    "sig_iss",
+    "sig_key",
+];
+const LATER_CONDITION_PROPERTIES: &[&str] = &[
+    "orig_headers",
+    "aco",
+    "jsonp_mode",
+    "jsonp_cb",
+    "jsonp_body",
+    "jsonp_defcb",
+    "jsonp_defmethod",
+    "session",
+    "sockjs",
+    "sockjs_as_path",
+    "log_level",
+];
+const TARGET_PROPERTIES: &[&str] = &["ssl", "insecure", "trust_connect_host", "host", "over_http", "sub"];
+const LATER_TARGET_PROPERTIES: &[&str] =
+    &["untrusted", "one_event", "ipc_file_mode", "client_cert", "client_key"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, host: &str, path: &str, tls: bool) -> Option<String> {
+        let (routes, problems) = Routes::parse(text, "routes");
+        assert_eq!(problems, []);
+        let route = routes.find(&Lookup { host, path, tls, websocket: false })?;
+        Some(super::super::name_of_targets(route))
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        Routes::parse(text, "routes").1.iter().map(|problem| problem.to_string()).collect()
+    }
+
+    #[test]
+    fn the_most_specific_rule_of_a_host_wins() {
+        let text = "* a:1\n*,path_beg=/x b:1\n*,path_beg=/x/y c:1\n*,path_beg=/x,ssl=yes d:1\nh e:1\nh,path_beg=/x f:1";
+        let cases = [
+            ("o", "/", false, "a:1"),
+            ("o", "/x", false, "b:1"),
+            ("o", "/x/y/z", false, "c:1"),
+            ("o", "/x", true, "d:1"),
+            ("h", "/", false, "e:1"),
+            ("h", "/x/y", false, "f:1"),
+        ];
+        for (host, path, tls, target) in cases {
+            assert_eq!(found(text, host, path, tls).as_deref(), Some(target), "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn an_exact_host_does_not_fall_back_to_every_host() {
+        assert_eq!(found("* a:1\nH.example,path_beg=/x b:1", "h.example", "/", false), None);
+    }
+
+    #[test]
+    fn every_supported_property_is_read() {
+        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,debug,sig_iss=i,sig_key=k \
+                    [::1]:80,ssl,insecure,host=t,sub=c,sub=d,over_http test # more";
+        let (routes, problems) = Routes::parse(text, "routes");
+        assert_eq!((problems, routes.len()), (vec![], 1));
+        let route = routes.find_by_id("r").expect("it has an id");
+        assert_eq!((route.prefix.as_deref(), route.no_grip, route.debug), (Some("p-"), true, true));
+        assert_eq!(super::super::name_of_targets(route), "[::1]:80, test");
+        assert_eq!(route.targets.first().map(|target| target.subscriptions.len()), Some(2));
+        assert_eq!(route.rewrite("h", "/a/b?q=/a"), ("o:8".into(), "/b?q=/a".into()));
+    }
+
+    #[test]
+    fn the_beginning_of_a_path_is_replaced_as_it_stands() {
+        let (routes, _) = Routes::parse("*,path_beg=/old/,replace_beg=/new/ a:1", "routes");
+        let route = routes.iter().next().expect("one route");
+        assert_eq!(route.rewrite("h:1", "/old/x%2Fy?z"), ("h:1".into(), "/new/x%2Fy?z".into()));
+    }
+
+    #[test]
+    fn problems_name_their_line_and_what_to_do() {
+        let text = "\n# fine\n*\n* nowhere\n* a:0\n*,path_beg= a:1\n*,ssl=maybe a:1\n* a:1\n* b:1\nq,pathbeg=/ a:1\n* zhttp/x\nq2,aco a:1";
+        let expected = [
+            "routes:3: a target is missing: write `condition host:port`",
+            "routes:4: \"nowhere\" is no target: write `host:port`, `[address]:port`, `test` or `demo`",
+            "routes:5: \"a:0\" is no target: write `host:port`, `[address]:port`, `test` or `demo`",
+            "routes:6: `path_beg` needs a value",
+            "routes:7: `ssl` is `yes` or `no`, not \"maybe\"",
+            "routes:9: another line above has the same condition; this one is left out",
+            "routes:10: unknown property `pathbeg` has no effect (did you mean `path_beg`?)",
+            "routes:11: \"zhttp/x\": targets are reached by HTTP only; name a host and port",
+            "routes:12: `aco` is not supported yet and has no effect",
+        ];
+        assert_eq!(problems(text), expected);
+    }
+}
