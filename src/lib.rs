@@ -7,9 +7,13 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod bell;
 pub mod channel;
 pub mod config;
+pub mod core;
 pub mod ids;
+pub mod mesh;
 pub mod origin;
 pub mod proto;
+pub mod server;
 pub mod wire;

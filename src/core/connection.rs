@@ -1,0 +1,310 @@
+//! The life of a client connection between its requests: accepted, heads read in place, requests handed to tasks,
+//! answers finished, closed. Every way a connection can end goes through [`Core::close`], which leaves nothing of it
+//! in any table.
+
+use super::exchange::{Asked, Exchange};
+use super::row::{Phase, Row, Service};
+use super::{Core, ticks};
+use crate::ids::Slot;
+use crate::proto::http1::{self, BodyLength, Head, HeadLimits, RequestHead, Target};
+use crate::wire::Event;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// Bytes a connection may send ahead while it is held or answered.
+const AHEAD_BYTES: usize = 64 * 1024;
+/// How long a closed connection's unread input is drained, ms.
+const LINGER_MS: u64 = 2_000;
+
+/// A request as its service gets it.
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query as the client wrote them; `*` for `OPTIONS *`.
+    pub target: String,
+    /// Host and port as the client wrote them.
+    pub host: String,
+    /// All header fields.
+    pub headers: HeaderMap,
+    /// How the body is framed.
+    pub body: BodyLength,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Which port it came by.
+    pub service: Service,
+}
+
+impl Core {
+    /// One event of the wire.
+    pub(super) fn handle(self: &Rc<Self>, event: Event) {
+        match event {
+            Event::Accepted { slot, listener, peer } => self.accepted(slot, listener, peer),
+            Event::Received { slot, bytes } => self.received(slot, &bytes),
+            Event::Ended { slot } => self.client_ended(slot),
+            Event::Failed { slot } => self.close(slot),
+            Event::Drained { slot } => self.drained(slot),
+        }
+    }
+
+    fn accepted(&self, slot: Slot, listener: usize, peer: SocketAddr) {
+        let service = self.services.get(listener).copied().unwrap_or(Service::Clients);
+        self.rows.borrow_mut().open(slot, service, peer);
+        self.set_timer(slot, self.settings.http.head_timeout_ms);
+        self.gauges.connections_total.add(1);
+    }
+
+    fn received(self: &Rc<Self>, slot: Slot, bytes: &[u8]) {
+        let mut rows = self.rows.borrow_mut();
+        let Some(row) = rows.get(slot) else { return };
+        match &row.phase {
+            Phase::Head => {
+                let carry = row.carry.take();
+                drop(rows);
+                match carry {
+                    None => self.read_head(slot, bytes),
+                    Some(mut carry) => {
+                        carry.extend_from_slice(bytes);
+                        self.continue_head(slot, carry);
+                    }
+                }
+            }
+            Phase::Exchange(exchange) => {
+                let exchange = exchange.clone();
+                drop(rows);
+                exchange.received(bytes);
+            }
+            Phase::Unopened(_) | Phase::Stream(_) | Phase::Poll(_) => {
+                if row.keep(bytes) > AHEAD_BYTES {
+                    self.wire.borrow_mut().pause(slot);
+                }
+            }
+            Phase::Leaving { .. } | Phase::Lingering | Phase::Free => {}
+        }
+    }
+
+    /// Parses a request head at the start of `input`, in place, and starts answering it if it is whole.
+    fn read_head(self: &Rc<Self>, slot: Slot, input: &[u8]) {
+        if !self.parse(slot, input) {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.keep(input);
+            // Set once: a client that sends a byte now and then does not gain time.
+            self.set_timer(slot, self.settings.http.head_timeout_ms);
+        }
+    }
+
+    /// The same for a head that came in pieces; `carry` goes back to the row if it is still not whole.
+    fn continue_head(self: &Rc<Self>, slot: Slot, carry: Box<BytesMut>) {
+        if !self.parse(slot, &carry) {
+            if let Some(row) = self.rows.borrow_mut().get(slot) {
+                row.carry = Some(carry);
+            }
+        }
+    }
+
+    /// Whether the head was whole, or rejected; otherwise more must arrive.
+    fn parse(self: &Rc<Self>, slot: Slot, input: &[u8]) -> bool {
+        let limits = HeadLimits { head_bytes: self.settings.http.head_bytes };
+        match http1::parse_head(input, &limits) {
+            Ok(Head::Partial) => return false,
+            Ok(Head::Complete { request, used }) => self.start(slot, &request, input, used),
+            Err(error) => {
+                self.gauges.bad_requests_total.add(1);
+                self.reject(slot, error.status(), &format!("{error}\n"));
+            }
+        }
+        true
+    }
+
+    /// Hands a whole request to its service, in a task of its own.
+    fn start(self: &Rc<Self>, slot: Slot, head: &RequestHead<'_>, input: &[u8], used: usize) {
+        let shared = Bytes::copy_from_slice(input.get(..used).unwrap_or(input));
+        let Some((method, headers)) = head.to_owned_parts(input, &shared) else {
+            return self.reject(slot, 400, "The request's method or header fields are malformed.\n");
+        };
+        let inbox = BytesMut::from(input.get(used..).unwrap_or_default());
+        let asked =
+            Asked { version: head.version, keep_alive: head.keep_alive, head: method == Method::HEAD };
+        let (exchange, request) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.carry = None;
+            let place = (slot, row.generation);
+            let exchange = Exchange::new(self.clone(), place, asked, head.body, head.expect_continue, inbox);
+            row.phase = Phase::Exchange(exchange.clone());
+            (exchange, Request::new(head, method, headers, row))
+        };
+        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.gauges.requests_total.add(1);
+        self.answer_in_task(exchange, request);
+    }
+
+    /// The task of an exchange is done and its answer queued: on to the next request, or close.
+    pub(super) fn exchange_finished(self: &Rc<Self>, exchange: &Rc<Exchange>, keep: bool) {
+        let rest = exchange.take_rest();
+        let unread = !exchange.body_is_done() || exchange.body_is_malformed() || !rest.is_empty();
+        let is_current =
+            self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| exchange.owns(&row.phase));
+        if !is_current {
+            return;
+        }
+        match keep {
+            true => self.next_request(exchange.slot, rest),
+            false => self.leave(exchange.slot, unread),
+        }
+    }
+
+    /// Waits for the next request, of which `input` has arrived already.
+    pub(super) fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.phase = Phase::Head;
+            row.carry = None;
+            if row.ended && input.is_empty() {
+                drop(rows);
+                return self.leave(slot, false);
+            }
+        }
+        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        if !input.is_empty() {
+            self.read_head(slot, &input);
+        }
+    }
+
+    /// Answers a request that is not one, and closes.
+    pub(super) fn reject(&self, slot: Slot, status: u16, message: &str) {
+        let _ = self.wire.borrow_mut().send(slot, http1::error_answer(status, message));
+        self.leave(slot, true);
+    }
+
+    /// Closes once the client has taken what is queued; `linger` when it may have sent what nobody reads.
+    pub(super) fn leave(&self, slot: Slot, linger: bool) {
+        self.unsubscribe(slot);
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.carry = None;
+            row.phase = Phase::Leaving { linger: linger && !row.ended };
+        }
+        let backlogged = {
+            let mut wire = self.wire.borrow_mut();
+            wire.resume(slot);
+            wire.flush();
+            wire.is_backlogged(slot)
+        };
+        self.wake();
+        match backlogged {
+            true => self.set_timer(slot, self.settings.http.idle_timeout_ms),
+            false => self.depart(slot),
+        }
+    }
+
+    /// All that was queued is with the kernel.
+    fn depart(&self, slot: Slot) {
+        let linger = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            let linger = matches!(row.phase, Phase::Leaving { linger: true });
+            if linger {
+                row.phase = Phase::Lingering;
+            }
+            linger
+        };
+        if linger {
+            self.wire.borrow_mut().shutdown(slot);
+            self.set_timer(slot, LINGER_MS);
+        } else {
+            self.close(slot);
+        }
+    }
+
+    fn drained(&self, slot: Slot) {
+        let exchange = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            match &row.phase {
+                Phase::Exchange(exchange) => Some(exchange.clone()),
+                Phase::Leaving { .. } => None,
+                _ => return,
+            }
+        };
+        match exchange {
+            Some(exchange) => exchange.taken(),
+            None => self.depart(slot),
+        }
+    }
+
+    /// The client finished sending. Whoever still gets an answer gets it; a hold has nobody to wait for.
+    fn client_ended(&self, slot: Slot) {
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.ended = true;
+            if matches!(row.phase, Phase::Leaving { .. }) {
+                return;
+            }
+        }
+        self.close(slot);
+    }
+
+    /// Ends the connection now and takes it out of every table.
+    pub(super) fn close(&self, slot: Slot) {
+        let Some(row) = self.rows.borrow_mut().free(slot) else { return };
+        if let Phase::Exchange(exchange) = &row.phase {
+            exchange.end();
+        }
+        self.unsubscribe(slot);
+        self.timers.borrow_mut().cancel(slot);
+        self.wire.borrow_mut().close(slot);
+        self.wake();
+    }
+
+    /// The client did not do in time what its phase waits for.
+    pub(super) fn timed_out(self: &Rc<Self>, slot: Slot) {
+        let mut rows = self.rows.borrow_mut();
+        let Some(row) = rows.get(slot) else { return };
+        match &row.phase {
+            Phase::Head if row.carry.is_some() => {
+                drop(rows);
+                self.reject(slot, 408, "The request head did not arrive in time.\n");
+            }
+            Phase::Stream(_) | Phase::Poll(_) => {
+                drop(rows);
+                self.hold_is_due(slot);
+            }
+            Phase::Exchange(exchange) => {
+                let exchange = exchange.clone();
+                drop(rows);
+                self.check_progress(&exchange);
+            }
+            Phase::Free | Phase::Unopened(_) => {}
+            Phase::Head | Phase::Leaving { .. } | Phase::Lingering => {
+                drop(rows);
+                self.close(slot);
+            }
+        }
+    }
+
+    /// An exchange may wait for its origin as long as the origin may take, but not as long for its client.
+    fn check_progress(&self, exchange: &Exchange) {
+        let patience_ms = self.settings.http.idle_timeout_ms;
+        match exchange.waits_for_client_since() {
+            Some(since) if self.now().wrapping_sub(since) >= ticks(patience_ms) => self.close(exchange.slot),
+            _ => self.set_timer(exchange.slot, patience_ms),
+        }
+    }
+}
+
+impl Request {
+    fn new(head: &RequestHead<'_>, method: Method, headers: HeaderMap, row: &Row) -> Request {
+        let target = match head.target {
+            Target::Origin(target) => target.to_owned(),
+            Target::Asterisk => "*".to_owned(),
+        };
+        let (peer, service) = (row.peer(), row.service);
+        Request { method, target, host: head.host.to_owned(), headers, body: head.body, peer, service }
+    }
+}

@@ -1,0 +1,268 @@
+//! One request being answered, shared by the core's loop (which feeds it what the client sends) and the task that
+//! answers it. Bytes are kept as received and decoded when the task asks, so that what follows the request's body,
+//! a pipelined request, simply stays behind. Both directions are bounded: a full inbox pauses the receive, and
+//! [`Exchange::send_paced`] waits until the client has taken what was sent before.
+
+use super::Core;
+use super::row::Phase;
+use crate::bell::Bell;
+use crate::ids::Slot;
+use crate::proto::http1::{BodyDecoder, BodyLength, Version};
+use bytes::{Bytes, BytesMut};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Received bytes an exchange keeps before the receive is paused.
+pub(super) const INBOX_BYTES: usize = 64 * 1024;
+
+/// A request being answered.
+pub struct Exchange {
+    core: Rc<Core>,
+    /// The client's slot.
+    pub slot: Slot,
+    /// The generation of the client's row.
+    pub generation: u32,
+    /// What the answer must look like.
+    pub asked: Asked,
+    inbox: RefCell<BytesMut>,
+    decoder: RefCell<BodyDecoder>,
+    paused: Cell<bool>,
+    continue_due: Cell<bool>,
+    malformed: Cell<bool>,
+    gone: Cell<bool>,
+    left: Bell,
+    drained: Bell,
+    reader: RefCell<Option<Waker>>,
+    progress_tick: Cell<u32>,
+}
+
+/// What a request says about its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The client's HTTP version.
+    pub version: Version,
+    /// The client would reuse the connection.
+    pub keep_alive: bool,
+    /// The request was a HEAD: the answer has no body.
+    pub head: bool,
+}
+
+/// The client is gone; there is nobody to answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the client closed the connection")]
+pub struct Gone;
+
+/// A body is larger than may be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The body has more bytes than the limit.
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The client sent something that is no body, or left.
+    #[error(transparent)]
+    Broken(#[from] io::Error),
+}
+
+impl Exchange {
+    pub(super) fn new(
+        core: Rc<Core>,
+        (slot, generation): (Slot, u32),
+        asked: Asked,
+        body: BodyLength,
+        expect_continue: bool,
+        inbox: BytesMut,
+    ) -> Rc<Exchange> {
+        let progress_tick = Cell::new(core.now());
+        Rc::new(Exchange {
+            core,
+            slot,
+            generation,
+            asked,
+            inbox: RefCell::new(inbox),
+            decoder: RefCell::new(BodyDecoder::new(body)),
+            paused: Cell::new(false),
+            continue_due: Cell::new(expect_continue && asked.version == Version::Http11),
+            malformed: Cell::new(false),
+            gone: Cell::new(false),
+            left: Bell::default(),
+            drained: Bell::default(),
+            reader: RefCell::default(),
+            progress_tick,
+        })
+    }
+
+    /// The core that holds the client.
+    pub fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Bytes arrived from the client.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        self.progress_tick.set(self.core.now());
+        let mut inbox = self.inbox.borrow_mut();
+        inbox.extend_from_slice(bytes);
+        if inbox.len() >= INBOX_BYTES && !self.paused.replace(true) {
+            self.core.wire.borrow_mut().pause(self.slot);
+        }
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
+        }
+    }
+
+    /// The client has taken what was sent.
+    pub(super) fn taken(&self) {
+        self.progress_tick.set(self.core.now());
+        self.drained.ring();
+    }
+
+    /// The connection is over: the task that answers is dropped at its next turn.
+    pub(super) fn end(&self) {
+        self.gone.set(true);
+        self.left.ring();
+        self.drained.ring();
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
+        }
+    }
+
+    /// Waits until the connection is over.
+    pub(super) async fn ended(&self) {
+        while !self.gone.get() {
+            self.left.rung().await;
+        }
+    }
+
+    /// Whether the task waits for the client, and since which tick.
+    pub(super) fn waits_for_client_since(&self) -> Option<u32> {
+        let waits = self.reader.borrow().is_some() || self.core.wire.borrow().is_backlogged(self.slot);
+        waits.then(|| self.progress_tick.get())
+    }
+
+    /// The next bytes of the request's body; `None` at its end.
+    pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let outcome = self.decode();
+        if let Poll::Pending = outcome {
+            self.ask_to_continue();
+            *self.reader.borrow_mut() = Some(context.waker().clone());
+            if self.gone.get() {
+                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+            }
+        }
+        if self.inbox.borrow().len() < INBOX_BYTES / 2 && self.paused.replace(false) {
+            self.core.wire.borrow_mut().resume(self.slot);
+            self.core.wake();
+        }
+        outcome
+    }
+
+    /// The whole body, if it has at most `limit` bytes.
+    pub async fn collect_body(&self, limit: usize) -> Result<Bytes, CollectError> {
+        let mut whole = BytesMut::new();
+        while let Some(part) = poll_fn(|context| self.poll_body(context)).await {
+            let part = part?;
+            if whole.len() + part.len() > limit {
+                return Err(CollectError::TooLarge(limit));
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Whether the whole body was read.
+    pub fn body_is_done(&self) -> bool {
+        self.decoder.borrow().is_done()
+    }
+
+    /// Whether the body broke the rules of its framing.
+    pub fn body_is_malformed(&self) -> bool {
+        self.malformed.get()
+    }
+
+    /// Queues `data` for the client.
+    pub fn send(&self, data: Bytes) -> Result<(), Gone> {
+        if self.gone.get() {
+            return Err(Gone);
+        }
+        let sent = self.core.wire.borrow_mut().send(self.slot, data);
+        self.core.wake();
+        sent.map_err(|_overflow| {
+            self.core.overflowed(self.slot);
+            Gone
+        })
+    }
+
+    /// Sends `data` once the client has taken everything before it, and returns when it went to the kernel.
+    pub async fn send_paced(&self, data: Bytes) -> Result<(), Gone> {
+        while !self.gone.get() && self.core.wire.borrow().is_backlogged(self.slot) {
+            self.drained.rung().await;
+        }
+        self.send(data)?;
+        self.core.wire.borrow_mut().flush();
+        Ok(())
+    }
+
+    /// Takes what was received and not used: the start of the next request.
+    pub(super) fn take_rest(&self) -> BytesMut {
+        if self.paused.replace(false) {
+            self.core.wire.borrow_mut().resume(self.slot);
+        }
+        std::mem::take(&mut *self.inbox.borrow_mut())
+    }
+
+    /// The answer is queued; the connection goes on to the next request if `keep` allows and nothing is left unread.
+    pub fn finish(self: &Rc<Self>, keep: bool) {
+        if !self.gone.get() {
+            let keep = keep && self.body_is_done() && !self.malformed.get();
+            self.core.exchange_finished(self, keep);
+        }
+    }
+
+    /// Cuts the connection, so that the client sees that the answer is not whole.
+    pub fn cut(&self) {
+        if !self.gone.get() {
+            self.core.close(self.slot);
+        }
+    }
+
+    /// Whether the row still belongs to this exchange.
+    pub(super) fn owns(&self, phase: &Phase) -> bool {
+        matches!(phase, Phase::Exchange(current) if std::ptr::eq(Rc::as_ptr(current), self))
+    }
+
+    fn decode(&self) -> Poll<Option<io::Result<Bytes>>> {
+        let mut decoder = self.decoder.borrow_mut();
+        let mut inbox = self.inbox.borrow_mut();
+        loop {
+            if decoder.is_done() {
+                return Poll::Ready(None);
+            }
+            if inbox.is_empty() {
+                return Poll::Pending;
+            }
+            let decoded = match decoder.decode(&inbox) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.malformed.set(true);
+                    return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error))));
+                }
+            };
+            if decoded.used == 0 {
+                return Poll::Pending;
+            }
+            let used = inbox.split_to(decoded.used).freeze();
+            if !decoded.data.is_empty() {
+                return Poll::Ready(Some(Ok(used.slice(decoded.data))));
+            }
+        }
+    }
+
+    /// Answers `Expect: 100-continue` when the body is first wanted and has not come (RFC 9110 section 10.1.1).
+    fn ask_to_continue(&self) {
+        if self.continue_due.replace(false) {
+            let _ = self.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+        }
+    }
+}

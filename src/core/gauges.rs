@@ -1,0 +1,71 @@
+//! What a core counts. Written by the core, read by anyone: each number by itself, without order between them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One number.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Adds `amount`.
+    pub fn add(&self, amount: u64) {
+        // The core is the only writer, so no atomic addition is needed.
+        self.0.store(self.get().wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Sets the value.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! gauges {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// A core's counters (`_total`, since start) and levels (now).
+        #[derive(Debug, Default)]
+        pub struct Gauges { $($(#[doc = $doc])+ pub $name: Gauge,)+ }
+
+        impl Gauges {
+            /// All of them, by name.
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.get()),)+]
+            }
+        }
+    };
+}
+
+gauges! {
+    /// Client connections open now.
+    connections,
+    /// Channels this core has subscribers of, or had until a moment ago.
+    channels,
+    /// Subscriptions in force.
+    subscriptions,
+    /// Channels at home on this core that some core is interested in.
+    homes,
+    /// Unsent bytes of all connections.
+    backlog_bytes,
+    /// Publications not yet written to all subscribers.
+    pending_publications,
+    /// Connections accepted.
+    connections_total,
+    /// Requests read.
+    requests_total,
+    /// Requests refused because they were malformed.
+    bad_requests_total,
+    /// Holds opened.
+    holds_total,
+    /// Items published through this core.
+    publications_total,
+    /// Publish calls refused because the mesh was full.
+    refused_publishes_total,
+    /// Messages written to subscribers, gathered ones counted once.
+    deliveries_total,
+    /// Connections whose backlog was full.
+    overflows_total,
+}

@@ -1,0 +1,262 @@
+//! Holds: what becomes of a connection when the application says so. The task of the request ends; what remains is
+//! the row, the subscriptions, and one timer. A hold opens when the homes of all its channels have acknowledged it,
+//! so that what is published once the client has seen the opening reaches it.
+
+use super::Core;
+use super::connection::Request;
+use super::exchange::{Asked, Exchange};
+use super::respond;
+use super::row::Phase;
+use crate::channel::{Publication, Readiness, ResponseFormat, Transport};
+use crate::ids::Slot;
+use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
+use crate::proto::http1::{self, Version};
+use bytes::{Bytes, BytesMut};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A held stream.
+pub struct Stream {
+    keep_alive: Option<Rc<KeepAlive>>,
+    asked: Asked,
+}
+
+/// A held long poll: what it is answered with when nothing is published, and how to ask the origin again.
+pub struct Poll {
+    timeout_answer: Answer,
+    asked: Asked,
+    again: Again,
+}
+
+/// The request of a long poll as it was received, for asking the origin again.
+pub struct Again {
+    /// Method, target and header fields.
+    pub request: Request,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A hold that waits for the acknowledgement of its channels.
+pub struct Unopened {
+    opening: Bytes,
+    hold: Phase,
+    timeout_ms: u64,
+}
+
+/// What a stream is sent while nothing is published; shared by the streams that have the same.
+#[derive(PartialEq, Eq)]
+pub struct KeepAlive {
+    frame: Bytes,
+    period_ms: u64,
+    mode: KeepAliveMode,
+}
+
+impl Core {
+    /// Holds the client of `exchange` as `hold` says. `answer` opens a stream, or answers a long poll in the end;
+    /// `opened` says that the caller has sent the opening of the stream already.
+    pub(super) fn hold(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        hold: Hold,
+        answer: Answer,
+        again: Again,
+        opened: bool,
+    ) {
+        let (asked, slot) = (exchange.asked, exchange.slot);
+        let transport = transport_of(&hold, asked);
+        let unopened = match hold.mode {
+            Mode::Response => {
+                let poll = Poll { timeout_answer: answer, asked, again };
+                let timeout_ms = hold.timeout_s.saturating_mul(1000);
+                Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
+            }
+            Mode::Stream => {
+                let opening = if opened { Bytes::new() } else { respond::stream_opening(asked, &answer) };
+                let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
+                let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
+                Unopened { opening, hold: Phase::Stream(Stream { keep_alive, asked }), timeout_ms }
+            }
+        };
+        let rest = exchange.take_rest();
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot).filter(|row| exchange.owns(&row.phase)) else { return };
+            if !rest.is_empty() {
+                row.carry = Some(Box::new(rest));
+            }
+            row.phase = Phase::Unopened(Box::new(unopened));
+        }
+        self.timers.borrow_mut().cancel(slot);
+        let limit = self.settings.limits.subscriptions_per_connection;
+        let channels: Vec<&str> =
+            hold.channels.iter().take(limit).map(|channel| channel.name.as_str()).collect();
+        let mut asks = Vec::new();
+        let readiness =
+            self.subscriptions.borrow_mut().subscribe(slot, transport, &channels, &mut |core, message| {
+                asks.push((core, message));
+            });
+        asks.into_iter().for_each(|(core, message)| self.send_home(core, message));
+        if readiness == Readiness::Ready {
+            self.open_hold(slot);
+        }
+    }
+
+    /// All channels of `slot`'s hold are acknowledged.
+    pub(super) fn open_hold(&self, slot: Slot) {
+        let mut rows = self.rows.borrow_mut();
+        let Some(row) = rows.get(slot) else { return };
+        let Phase::Unopened(unopened) = std::mem::replace(&mut row.phase, Phase::Head) else {
+            debug_assert!(false, "only a hold that waits can open");
+            return;
+        };
+        let Unopened { opening, hold, timeout_ms } = *unopened;
+        row.phase = hold;
+        drop(rows);
+        if self.wire.borrow_mut().send(slot, opening).is_err() {
+            return self.overflowed(slot);
+        }
+        if timeout_ms > 0 {
+            self.set_timer(slot, timeout_ms);
+        }
+        self.gauges.holds_total.add(1);
+        self.wake();
+    }
+
+    /// The timer of a hold fired.
+    pub(super) fn hold_is_due(self: &Rc<Self>, slot: Slot) {
+        let keep_alive = {
+            let mut rows = self.rows.borrow_mut();
+            match rows.get(slot).map(|row| &row.phase) {
+                Some(Phase::Stream(stream)) => stream.keep_alive.clone(),
+                Some(Phase::Poll(_)) => None,
+                _ => return,
+            }
+        };
+        match keep_alive {
+            Some(keep_alive) => self.keep_stream_alive(slot, &keep_alive),
+            None => self.answer_poll(slot, |poll| poll.timeout_answer.clone()),
+        }
+    }
+
+    fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) {
+        if keep_alive.mode == KeepAliveMode::Idle {
+            let quiet_ms = match self.subscriptions.borrow().last_stream_activity(slot) {
+                Some(last) => u64::from(self.now().wrapping_sub(last)) * super::TICK_MS,
+                None => keep_alive.period_ms,
+            };
+            if quiet_ms < keep_alive.period_ms {
+                return self.set_timer(slot, keep_alive.period_ms - quiet_ms);
+            }
+        }
+        let mut wire = self.wire.borrow_mut();
+        // A client that does not take what was published has no use for a sign of life.
+        if !wire.is_backlogged(slot) {
+            let _ = wire.send(slot, keep_alive.frame.clone());
+        }
+        drop(wire);
+        self.set_timer(slot, keep_alive.period_ms);
+    }
+
+    /// A publication reached the long poll in `slot`.
+    pub(super) fn deliver_response(self: &Rc<Self>, slot: Slot, publication: &Arc<Publication>) {
+        match &publication.response {
+            Some(ResponseFormat::Send(message)) => {
+                self.answer_poll(slot, |poll| message.answer(&poll.timeout_answer));
+            }
+            Some(ResponseFormat::Hint) => self.ask_again(slot),
+            None => {}
+        }
+    }
+
+    /// Ends the long poll in `slot` with the answer that `make` gives.
+    fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) {
+        let Some((poll, carry)) = self.take_poll(slot) else { return };
+        let answer = make(&poll);
+        let (bytes, keep) = respond::whole(poll.asked, &answer);
+        if self.wire.borrow_mut().send(slot, bytes).is_err() {
+            return self.overflowed(slot);
+        }
+        match keep {
+            true => self.next_request(slot, carry),
+            false => self.leave(slot, !carry.is_empty()),
+        }
+        self.wake();
+    }
+
+    /// Sends the request of the long poll in `slot` to its origin again, on behalf of the client (GRIP hint).
+    fn ask_again(self: &Rc<Self>, slot: Slot) {
+        let Some((poll, carry)) = self.take_poll(slot) else { return };
+        let Poll { asked, again, .. } = *poll;
+        let exchange = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            let place = (slot, row.generation);
+            let exchange = Exchange::new(self.clone(), place, asked, http1::BodyLength::None, false, carry);
+            row.phase = Phase::Exchange(exchange.clone());
+            exchange
+        };
+        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.proxy_again_in_task(exchange, again);
+    }
+
+    /// Takes the long poll out of `slot`, with what its client sent ahead; the row is left waiting for its next phase.
+    fn take_poll(&self, slot: Slot) -> Option<(Box<Poll>, BytesMut)> {
+        let (poll, carry) = {
+            let mut rows = self.rows.borrow_mut();
+            let row = rows.get(slot)?;
+            if !matches!(row.phase, Phase::Poll(_)) {
+                return None;
+            }
+            let Phase::Poll(poll) = std::mem::replace(&mut row.phase, Phase::Head) else { return None };
+            (poll, row.carry.take().map(|carry| *carry).unwrap_or_default())
+        };
+        self.unsubscribe(slot);
+        self.wire.borrow_mut().resume(slot);
+        Some((poll, carry))
+    }
+
+    /// The stream in `slot` was sent its end.
+    pub(super) fn end_stream(self: &Rc<Self>, slot: Slot) {
+        let (asked, carry) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            let Phase::Stream(stream) = &row.phase else { return };
+            (stream.asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
+        };
+        self.unsubscribe(slot);
+        match asked.keep_alive && asked.version == Version::Http11 {
+            true => {
+                self.wire.borrow_mut().resume(slot);
+                self.next_request(slot, carry);
+            }
+            false => self.leave(slot, !carry.is_empty()),
+        }
+    }
+
+    /// The keep-alive for a stream, shared with others that have the same.
+    fn keep_alive(&self, setting: &crate::proto::grip::KeepAlive, asked: Asked) -> Rc<KeepAlive> {
+        let frame = match asked.version {
+            Version::Http11 => http1::chunk(&setting.data),
+            Version::Http10 => setting.data.clone(),
+        };
+        let keep_alive = KeepAlive { frame, period_ms: setting.timeout_s.max(1) * 1000, mode: setting.mode };
+        let mut last = self.last_keep_alive.borrow_mut();
+        match last.as_ref().filter(|last| ***last == keep_alive) {
+            Some(same) => same.clone(),
+            None => last.insert(Rc::new(keep_alive)).clone(),
+        }
+    }
+
+    /// Takes `slot` out of the subscription table.
+    pub(super) fn unsubscribe(&self, slot: Slot) {
+        self.subscriptions.borrow_mut().unsubscribe(slot);
+    }
+}
+
+fn transport_of(hold: &Hold, asked: Asked) -> Transport {
+    match (&hold.mode, asked.version) {
+        (Mode::Response, _) => Transport::Response,
+        (Mode::Stream, Version::Http11) => Transport::StreamChunked,
+        (Mode::Stream, Version::Http10) => Transport::StreamRaw,
+    }
+}

@@ -1,0 +1,113 @@
+//! One core's world: its wire, its connections, its subscriptions, its share of the channels' homes, its origin pool
+//! and its mesh ends. Nothing here is shared with other threads.
+//!
+//! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
+//! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
+//! `control`; `hold` keeps what the application holds, `deliver` writes what is published, `respond` writes answers;
+//! `timer_wheel` keeps all deadlines; `gauges` is what other threads may read.
+//!
+//! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
+//! nothing of the core, and never across an await.
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod control;
+mod deliver;
+mod exchange;
+mod gauges;
+mod hold;
+mod proxy;
+mod publish;
+mod respond;
+mod row;
+mod serve;
+mod timer_wheel;
+mod turn;
+
+pub use gauges::{Gauge, Gauges};
+pub use row::Service;
+pub use turn::{CoreError, CorePlan, run};
+
+use crate::bell::Bell;
+use crate::channel::{Home, Subscriptions, ToHome};
+use crate::config::Config;
+use crate::ids::{CoreId, Slot};
+use crate::mesh::Mesh;
+use crate::origin::{Pool, Routes};
+use crate::wire::Wire;
+use glommio::sync::Semaphore;
+use row::Rows;
+use signatures::Signatures;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+use timer_wheel::TimerWheel;
+
+mod signatures;
+
+/// Length of a tick of the core's clock, ms. Timeouts are as exact as that.
+pub(crate) const TICK_MS: u64 = 100;
+
+/// One core.
+pub struct Core {
+    id: CoreId,
+    cores: usize,
+    settings: Arc<Config>,
+    routes: Arc<Routes>,
+    gauges: Arc<Gauges>,
+    all_gauges: Arc<[Arc<Gauges>]>,
+    /// What each listener of the wire serves.
+    services: Vec<Service>,
+    wire: RefCell<Wire>,
+    rows: RefCell<Rows>,
+    timers: RefCell<TimerWheel>,
+    subscriptions: RefCell<Subscriptions>,
+    home: RefCell<Home>,
+    /// Messages of this core to channels at home here, in order.
+    to_own_home: RefCell<VecDeque<ToHome>>,
+    mesh: Mesh,
+    pool: Rc<Pool>,
+    signatures: Signatures,
+    open_requests: Rc<Semaphore>,
+    last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
+    started: Instant,
+    tick: Cell<u32>,
+    work: Bell,
+    /// Rung after every turn that took something off a bounded queue.
+    room: Bell,
+}
+
+impl Core {
+    /// The core's clock, in ticks since start; wraps.
+    pub(super) fn now(&self) -> u32 {
+        self.tick.get()
+    }
+
+    /// There is work for the loop.
+    pub(super) fn wake(&self) {
+        self.work.ring();
+    }
+
+    /// Sets the one timer of a connection.
+    pub(super) fn set_timer(&self, slot: Slot, delay_ms: u64) {
+        self.timers.borrow_mut().set(slot, self.now().wrapping_add(ticks(delay_ms)));
+    }
+
+    /// Sends `message` to the home of a channel, on whichever core that is.
+    pub(super) fn send_home(&self, home: CoreId, message: ToHome) {
+        if home == self.id {
+            self.to_own_home.borrow_mut().push_back(message);
+            self.wake();
+        } else {
+            self.mesh.to_home.send(home, message);
+        }
+    }
+}
+
+/// A delay in ticks, rounded up, and at most half of what the clock can tell apart.
+pub(super) fn ticks(delay_ms: u64) -> u32 {
+    delay_ms.div_ceil(TICK_MS).min(u64::from(u32::MAX / 4)) as u32
+}

@@ -1,0 +1,321 @@
+//! Answers a client's request: asks the origin of its route, and relays what comes back or holds the client as it
+//! says. The task of a held request ends here.
+
+use super::connection::Request;
+use super::exchange::{Exchange, Gone};
+use super::hold::Again;
+use super::respond;
+use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
+use crate::proto::grip::{self, Instruct, Mode};
+use crate::proto::http1::BodyLength;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
+use http_body::Frame;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{io, mem};
+
+/// A body up to this size is read whole before the origin is asked, and reaches it with a Content-Length.
+const PREFETCH_BYTES: usize = 10_000;
+/// Bytes of a request or of an answer that a hold may keep (GRIP, as in Pushpin).
+const KEPT_BYTES: usize = 100_000;
+
+/// Answers `request`.
+pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
+    if request.target == "*" {
+        return respond::send_whole(exchange, &server_options());
+    }
+    let Some(route) = find_route(exchange, &request) else {
+        return fail(exchange, &request, None, &OriginError::NoRoute);
+    };
+    let kept = Rc::new(RefCell::new(Kept::default()));
+    let body = match request_body(exchange, request.body, &kept).await {
+        Ok(body) => body,
+        Err(_) => return malformed_body(exchange),
+    };
+    ask(exchange, request, route, body, &kept).await;
+}
+
+/// Answers the request of a long poll again.
+pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again) {
+    let Again { request, body } = again;
+    let Some(route) = find_route(exchange, &request) else {
+        return fail(exchange, &request, None, &OriginError::NoRoute);
+    };
+    let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
+    let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
+    ask(exchange, request, route, body, &kept).await;
+}
+
+async fn ask(
+    exchange: &Rc<Exchange>,
+    request: Request,
+    route: Arc<Route>,
+    body: RequestBody,
+    kept: &RefCell<Kept>,
+) {
+    let core = exchange.core().clone();
+    let permit = core.open_requests.acquire_permit(1).await;
+    let outcome = core.pool.request(&route, origin_request(exchange, &request, &route, body)).await;
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
+        Err(error) => return fail(exchange, &request, Some(&route), &error),
+    };
+    if let Err(busy) = core.publish(mem::take(&mut response.publish)).await {
+        return respond::send_whole(exchange, &respond::text(503, format!("{busy}\n")));
+    }
+    let is_grip = !route.no_grip && grip::is_grip(response.status, &response.headers);
+    if is_grip {
+        follow_instruct(exchange, request, &route, response, kept).await;
+    } else {
+        let status = response.status;
+        let sent = respond::relay(exchange, response).await;
+        log(exchange, &request, &route, status, sent.ok());
+    }
+    drop(permit);
+}
+
+/// Reads the answer as GRIP instructions and does what they say.
+async fn follow_instruct(
+    exchange: &Rc<Exchange>,
+    request: Request,
+    route: &Arc<Route>,
+    response: Response,
+    kept: &RefCell<Kept>,
+) {
+    let (status, reason, headers, mut body) =
+        (response.status, response.reason, response.headers, response.body);
+    let start = match collect(&mut body).await {
+        Ok(start) => start,
+        Err(error) => return fail(exchange, &request, Some(route), &error),
+    };
+    let too_large = start.len() > KEPT_BYTES;
+    let given = if too_large { Bytes::new() } else { start.clone() };
+    let instruct = match Instruct::parse(status, reason.as_deref(), &headers, given) {
+        Ok(instruct) => instruct,
+        Err(error) => {
+            return fail(exchange, &request, Some(route), &OriginError::Instruct(error.to_string()));
+        }
+    };
+    let streams = instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
+    if too_large && !streams {
+        let target = origin::name_of_targets(route);
+        return fail(exchange, &request, Some(route), &OriginError::InstructTooLarge(target));
+    }
+    let (Some(mut hold), false) = (instruct.hold, exchange.asked.head) else {
+        log(exchange, &request, route, instruct.response.status, Some(instruct.response.body.len() as u64));
+        return respond::send_whole(exchange, &instruct.response);
+    };
+    // An origin may answer before it has read all of the request.
+    if let Ok(rest) = exchange.collect_body(KEPT_BYTES).await {
+        kept.borrow_mut().add(&rest);
+    }
+    if !exchange.body_is_done() || kept.borrow().overflowed {
+        let answer = respond::text(400, "Request too large to accept GRIP instruct.\n");
+        return respond::send_whole(exchange, &answer);
+    }
+    if too_large {
+        let sent = send_opening(exchange, &instruct.response, start, &mut body).await;
+        if sent.is_err() {
+            return exchange.cut();
+        }
+    }
+    if let Some(prefix) = &route.prefix {
+        hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
+    }
+    log(exchange, &request, route, instruct.response.status, None);
+    let again = Again { request, body: mem::take(&mut kept.borrow_mut().bytes).freeze() };
+    exchange.core().clone().hold(exchange, hold, instruct.response, again, too_large);
+}
+
+/// Streams an opening that is too large to keep.
+async fn send_opening(
+    exchange: &Exchange,
+    head: &grip::Answer,
+    start: Bytes,
+    body: &mut origin::ResponseBody,
+) -> Result<(), Broken> {
+    exchange.send_paced(respond::stream_opening(exchange.asked, head)).await?;
+    respond::send_part(exchange, start).await?;
+    while let Some(part) = body.next().await {
+        respond::send_part(exchange, part?).await?;
+    }
+    Ok(())
+}
+
+/// The client or the origin broke off.
+struct Broken;
+
+impl From<Gone> for Broken {
+    fn from(_: Gone) -> Broken {
+        Broken
+    }
+}
+
+impl From<OriginError> for Broken {
+    fn from(_: OriginError) -> Broken {
+        Broken
+    }
+}
+
+/// The body, or what of it goes a little beyond what may be kept.
+async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> {
+    let mut start = BytesMut::new();
+    while start.len() <= KEPT_BYTES {
+        match body.next().await {
+            Some(part) => start.extend_from_slice(&part?),
+            None => break,
+        }
+    }
+    Ok(start.freeze())
+}
+
+fn find_route(exchange: &Exchange, request: &Request) -> Option<Arc<Route>> {
+    let core = exchange.core();
+    let host = host_name(&request.host).to_ascii_lowercase();
+    let path = request.target.split('?').next().unwrap_or_default();
+    let tls = core.settings.proxy.accept_x_forwarded_protocol && forwarded_as_tls(request);
+    core.routes.find(&Lookup { host: &host, path, tls, websocket: false }).cloned()
+}
+
+fn forwarded_as_tls(request: &Request) -> bool {
+    let of = |name| request.headers.get(name).map(HeaderValue::as_bytes);
+    [of("x-forwarded-proto"), of("x-forwarded-protocol")].into_iter().flatten().any(|value| value == b"https")
+}
+
+/// The host without its port.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+fn origin_request(
+    exchange: &Exchange,
+    request: &Request,
+    route: &Route,
+    body: RequestBody,
+) -> origin::Request {
+    let core = exchange.core();
+    let (host, path_and_query) = route.rewrite(&request.host, &request.target);
+    let proxy = &core.settings.proxy;
+    let rules = origin::HeaderRules {
+        route,
+        settings: proxy,
+        peer: request.peer.ip(),
+        tls: proxy.accept_x_forwarded_protocol && forwarded_as_tls(request),
+        signature: if route.no_grip { None } else { core.signatures.token(route) },
+    };
+    let headers = origin::request_headers(&request.headers, &rules);
+    origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
+}
+
+/// The request's body for the origin: whole if it is small, else streamed as it comes.
+async fn request_body(
+    exchange: &Rc<Exchange>,
+    length: BodyLength,
+    kept: &Rc<RefCell<Kept>>,
+) -> io::Result<RequestBody> {
+    let declared = match length {
+        BodyLength::None => return Ok(RequestBody::Empty),
+        BodyLength::Length(length) => Some(length),
+        BodyLength::Chunked => None,
+    };
+    let mut start = BytesMut::new();
+    while start.len() <= PREFETCH_BYTES {
+        match poll_fn(|context| exchange.poll_body(context)).await {
+            Some(part) => start.extend_from_slice(&part?),
+            None => {
+                kept.borrow_mut().add(&start);
+                return Ok(RequestBody::Whole(start.freeze()));
+            }
+        }
+    }
+    kept.borrow_mut().add(&start);
+    let body = ClientBody { exchange: exchange.clone(), kept: kept.clone(), start: Some(start.freeze()) };
+    Ok(RequestBody::Stream { body: Box::pin(body), length: declared })
+}
+
+/// What of a request's body a hold keeps.
+#[derive(Default)]
+struct Kept {
+    bytes: BytesMut,
+    overflowed: bool,
+}
+
+impl Kept {
+    fn add(&mut self, part: &[u8]) {
+        self.overflowed |= self.bytes.len() + part.len() > KEPT_BYTES;
+        if self.overflowed {
+            self.bytes = BytesMut::new();
+        } else {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+}
+
+/// A request's body as it comes from the client.
+struct ClientBody {
+    exchange: Rc<Exchange>,
+    kept: Rc<RefCell<Kept>>,
+    start: Option<Bytes>,
+}
+
+impl http_body::Body for ClientBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(start) = self.start.take() {
+            return Poll::Ready(Some(Ok(Frame::data(start))));
+        }
+        let part = std::task::ready!(self.exchange.poll_body(context));
+        if let Some(Ok(part)) = &part {
+            self.kept.borrow_mut().add(part);
+        }
+        Poll::Ready(part.map(|part| part.map(Frame::data)))
+    }
+}
+
+fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
+    let debug = exchange.core().settings.proxy.debug || route.is_some_and(|route| route.debug);
+    let (status, body) = error.answer(debug);
+    tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
+    respond::send_whole(exchange, &respond::text(status, body));
+}
+
+fn malformed_body(exchange: &Rc<Exchange>) {
+    exchange.core().gauges.bad_requests_total.add(1);
+    respond::send_whole(exchange, &respond::text(400, "The request body is malformed.\n"));
+}
+
+/// The answer to `OPTIONS *`, which asks the server and no application (RFC 9110 section 9.3.7).
+fn server_options() -> grip::Answer {
+    let mut answer = respond::text(200, Bytes::new());
+    answer.headers.remove(header::CONTENT_TYPE);
+    answer
+        .headers
+        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    answer
+}
+
+fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes: Option<u64>) {
+    if !exchange.core().settings.log.requests {
+        return;
+    }
+    let (host, target) = (request.host.as_str(), request.target.as_str());
+    let (from, route, method) = (request.peer.ip(), route.id.as_str(), &request.method);
+    match bytes {
+        Some(bytes) => tracing::info!(%method, host, target, %from, route, status, bytes, "answered"),
+        None => tracing::info!(%method, host, target, %from, route, status, "accepted"),
+    }
+}

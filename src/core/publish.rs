@@ -1,0 +1,100 @@
+//! Publications on their way to the homes of their channels, with the back-pressure that keeps the mesh bounded: a
+//! publisher waits while the way is full, and is told to come back later when that takes too long.
+
+use super::Core;
+use crate::channel::{Publication, ToCore, ToHome, home_of};
+use crate::ids::CoreId;
+use crate::ids::Slot;
+use futures_lite::FutureExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a publisher waits for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Messages to homes on this core that may wait.
+const OWN_HOME_WAITING: usize = 1024;
+/// Publications, and their bytes, that may wait for fan-out before the mesh is no longer read.
+const PENDING_PUBLICATIONS: usize = 16 * 1024;
+const PENDING_BYTES: usize = 64 * 1024 * 1024;
+
+/// There is no room for more publications now.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is busy delivering what was published before; try again")]
+pub(super) struct Busy;
+
+impl Core {
+    /// Sends `publications` to the homes of their channels, in order. On `Err` those before the failing one are sent.
+    pub(super) async fn publish(&self, publications: Vec<Publication>) -> Result<(), Busy> {
+        for publication in publications {
+            let home = home_of(&publication.channel, self.cores);
+            if !self.has_room(home) {
+                let given_up = async {
+                    glommio::timer::sleep(PATIENCE).await;
+                    Err(Busy)
+                };
+                if let Err(busy) = self.await_room(home).or(given_up).await {
+                    self.gauges.refused_publishes_total.add(1);
+                    return Err(busy);
+                }
+            }
+            self.gauges.publications_total.add(1);
+            self.send_home(home, ToHome::Publish(Arc::new(publication)));
+        }
+        Ok(())
+    }
+
+    /// Does what `message` of core `from` asks of the homes on this core.
+    pub(super) fn at_home(&self, from: CoreId, message: ToHome) {
+        let mut to_own = Vec::new();
+        self.home.borrow_mut().handle(from, message, &mut |core, message| {
+            if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
+        });
+        to_own.into_iter().for_each(|message| self.from_home(message));
+    }
+
+    /// Takes a message of a home.
+    pub(super) fn from_home(&self, message: ToCore) {
+        let mut ready: Vec<Slot> = Vec::new();
+        self.subscriptions.borrow_mut().handle(message, &mut ready);
+        ready.into_iter().for_each(|slot| self.open_hold(slot));
+        self.wake();
+    }
+
+    /// Whether more publications may come to this core's fan-out.
+    pub(super) fn can_take_deliveries(&self) -> bool {
+        let (publications, bytes) = self.subscriptions.borrow().pending();
+        publications < PENDING_PUBLICATIONS && bytes < PENDING_BYTES
+    }
+
+    /// Whether the homes on this core may cause more messages.
+    pub(super) fn homes_have_room(&self) -> bool {
+        self.mesh.to_core.all_have_room() && self.can_take_deliveries()
+    }
+
+    /// Waits until [`Core::homes_have_room`].
+    pub(super) async fn await_homes_room(&self) {
+        while !self.homes_have_room() {
+            match self.mesh.to_core.crowded() {
+                Some(core) => self.mesh.to_core.emptied(core).await,
+                None => self.room.rung().await,
+            }
+        }
+    }
+
+    fn has_room(&self, home: CoreId) -> bool {
+        match home == self.id {
+            true => self.to_own_home.borrow().len() < OWN_HOME_WAITING,
+            false => self.mesh.to_home.has_room(home),
+        }
+    }
+
+    async fn await_room(&self, home: CoreId) -> Result<(), Busy> {
+        while !self.has_room(home) {
+            match home == self.id {
+                true => self.room.rung().await,
+                false => self.mesh.to_home.emptied(home).await,
+            }
+        }
+        Ok(())
+    }
+}

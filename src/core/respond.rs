@@ -1,0 +1,212 @@
+//! Answers on their way to a client: framed for its HTTP version, whole or streamed with back-pressure.
+
+use super::exchange::{Asked, Exchange, Gone};
+use crate::origin::{Response, ResponseBody};
+use crate::proto::grip::Answer;
+use crate::proto::http1::{self, Framing, LAST_CHUNK, ResponseHead, Version};
+use bytes::{Bytes, BytesMut};
+use futures_lite::future::poll_once;
+use http::{HeaderMap, HeaderValue, header};
+use std::rc::Rc;
+
+/// A body part up to this size is sent together with the head, in one write.
+const TOGETHER_BYTES: usize = 32 * 1024;
+
+/// The bytes of an answer whose body is at hand, and whether the connection goes on after it.
+pub(super) fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
+    let bodyless = asked.head || has_no_body(answer.status);
+    let framing = match has_no_body(answer.status) {
+        true => Framing::None { content_length: None },
+        false => Framing::Length(answer.body.len() as u64),
+    };
+    let mut out = BytesMut::with_capacity(256 + answer.body.len());
+    encode(
+        &mut out,
+        asked,
+        answer.status,
+        answer.reason.as_deref(),
+        &answer.headers,
+        framing,
+        asked.keep_alive,
+    );
+    if !bodyless {
+        out.extend_from_slice(&answer.body);
+    }
+    (out.freeze(), asked.keep_alive)
+}
+
+/// The head of a stream and what it starts with.
+pub(super) fn stream_opening(asked: Asked, answer: &Answer) -> Bytes {
+    let mut out = BytesMut::with_capacity(256 + answer.body.len());
+    let framing = endless(asked);
+    encode(
+        &mut out,
+        asked,
+        answer.status,
+        answer.reason.as_deref(),
+        &answer.headers,
+        framing,
+        goes_on(asked, framing),
+    );
+    put_part(&mut out, framing, &answer.body);
+    out.freeze()
+}
+
+/// Sends an answer whose body is at hand, and finishes the exchange.
+pub(super) fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
+    // A body that nobody read cannot be skipped without reading it: the connection ends instead.
+    let mut asked = exchange.asked;
+    asked.keep_alive &= exchange.body_is_done() && !exchange.body_is_malformed();
+    let (bytes, keep) = whole(asked, answer);
+    if exchange.send(bytes).is_ok() {
+        exchange.finish(keep);
+    }
+}
+
+/// A plain text answer.
+pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Answer { status, reason: None, headers, body: body.into() }
+}
+
+/// Streams an origin's answer to the client as it comes, in constant memory, and finishes the exchange.
+pub(super) async fn relay(exchange: &Rc<Exchange>, response: Response) -> Result<u64, Gone> {
+    let framing = framing_of(exchange.asked, &response);
+    let keep = goes_on(exchange.asked, framing);
+    let (mut out, mut body) = (BytesMut::new(), response.body);
+    let reason = response.reason.as_deref();
+    encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing, keep);
+    if exchange.asked.head || has_no_body(response.status) {
+        exchange.send(out.freeze())?;
+        exchange.finish(keep);
+        return Ok(0);
+    }
+    let sent = relay_body(exchange, &mut body, framing, out).await?;
+    if let Some(sent) = sent {
+        exchange.finish(keep);
+        return Ok(sent);
+    }
+    exchange.cut();
+    Err(Gone)
+}
+
+/// Sends `out` and all of `body` after it; `None` when the origin broke off.
+async fn relay_body(
+    exchange: &Exchange,
+    body: &mut ResponseBody,
+    framing: Framing,
+    mut out: BytesMut,
+) -> Result<Option<u64>, Gone> {
+    let mut sent = 0;
+    loop {
+        let next = match poll_once(body.next()).await {
+            Some(next) => next,
+            None => {
+                // Nothing at hand: what there is goes out now, a stream must not wait for its next part.
+                exchange.send_paced(out.split().freeze()).await?;
+                body.next().await
+            }
+        };
+        match next {
+            Some(Ok(part)) => {
+                sent += part.len() as u64;
+                put_part_paced(exchange, framing, &mut out, part).await?;
+            }
+            Some(Err(_)) => {
+                exchange.send_paced(out.freeze()).await?;
+                return Ok(None);
+            }
+            None => break,
+        }
+    }
+    if matches!(framing, Framing::Chunked) {
+        out.extend_from_slice(LAST_CHUNK);
+    }
+    exchange.send_paced(out.freeze()).await?;
+    Ok(Some(sent))
+}
+
+/// Small parts gather in `out`; a large one goes out by itself, uncopied.
+async fn put_part_paced(
+    exchange: &Exchange,
+    framing: Framing,
+    out: &mut BytesMut,
+    part: Bytes,
+) -> Result<(), Gone> {
+    if out.len() + part.len() <= TOGETHER_BYTES {
+        put_part(out, framing, &part);
+        return Ok(());
+    }
+    if matches!(framing, Framing::Chunked) {
+        out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+    }
+    exchange.send_paced(out.split().freeze()).await?;
+    exchange.send_paced(part).await?;
+    if matches!(framing, Framing::Chunked) {
+        out.extend_from_slice(b"\r\n");
+    }
+    Ok(())
+}
+
+/// Sends a part of a stream whose head is out already.
+pub(super) async fn send_part(exchange: &Exchange, part: Bytes) -> Result<(), Gone> {
+    let mut out = BytesMut::new();
+    put_part_paced(exchange, endless(exchange.asked), &mut out, part).await?;
+    exchange.send_paced(out.freeze()).await
+}
+
+fn put_part(out: &mut BytesMut, framing: Framing, part: &[u8]) {
+    match framing {
+        Framing::Chunked if !part.is_empty() => http1::encode_chunk(out, part),
+        Framing::Chunked | Framing::None { .. } => {}
+        Framing::Length(_) | Framing::Close => out.extend_from_slice(part),
+    }
+}
+
+fn framing_of(asked: Asked, response: &Response) -> Framing {
+    let length = response.body.exact_length();
+    match length {
+        _ if asked.head || has_no_body(response.status) => {
+            Framing::None { content_length: declared_length(response) }
+        }
+        Some(length) => Framing::Length(length),
+        None => endless(asked),
+    }
+}
+
+/// The Content-Length that an answer without a body may still declare (RFC 9110 section 8.6).
+fn declared_length(response: &Response) -> Option<u64> {
+    let declared = response.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    declared.filter(|_| response.status >= 200 && response.status != 204)
+}
+
+fn endless(asked: Asked) -> Framing {
+    match asked.version {
+        Version::Http11 => Framing::Chunked,
+        Version::Http10 => Framing::Close,
+    }
+}
+
+fn goes_on(asked: Asked, framing: Framing) -> bool {
+    asked.keep_alive && !matches!(framing, Framing::Close)
+}
+
+fn has_no_body(status: u16) -> bool {
+    (100..200).contains(&status) || status == 204 || status == 304
+}
+
+fn encode(
+    out: &mut BytesMut,
+    asked: Asked,
+    status: u16,
+    reason: Option<&str>,
+    headers: &HeaderMap,
+    framing: Framing,
+    keep_alive: bool,
+) {
+    http1::encode_head(
+        out,
+        &ResponseHead { version: asked.version, status, reason, headers, framing, keep_alive },
+    );
+}

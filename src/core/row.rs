@@ -1,0 +1,144 @@
+//! One row for each client connection: what it is doing now. A held stream is nothing but its row (and its entry in
+//! the subscription table), so the row is small, and what only some phases need is boxed or shared.
+
+use super::exchange::Exchange;
+use super::hold::{Poll, Stream, Unopened};
+use crate::ids::Slot;
+use bytes::BytesMut;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+/// A connection of this core.
+pub(super) struct Row {
+    /// Told apart from earlier connections in the same slot.
+    pub generation: u32,
+    pub service: Service,
+    /// The client will send nothing more.
+    pub ended: bool,
+    peer_port: u16,
+    peer_address: [u8; 16],
+    /// Received, not parsed yet.
+    pub carry: Option<Box<BytesMut>>,
+    pub phase: Phase,
+}
+
+/// What the connection's listener serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// Clients of the applications.
+    Clients,
+    /// Publishers and operators.
+    Control,
+}
+
+/// What a connection is doing.
+pub(super) enum Phase {
+    /// There is no connection in this slot.
+    Free,
+    /// Waiting for a request, or for the rest of its head.
+    Head,
+    /// A task is answering a request.
+    Exchange(Rc<Exchange>),
+    /// A hold whose channels are not all acknowledged by their homes.
+    Unopened(Box<Unopened>),
+    /// A held stream.
+    Stream(Stream),
+    /// A held long poll.
+    Poll(Box<Poll>),
+    /// Closes when its client has taken what is queued; linger says whether unread input must be drained first, so
+    /// that the reset it would cause does not destroy the answer (RFC 9112 section 9.6).
+    Leaving {
+        /// Shut down and drain before closing.
+        linger: bool,
+    },
+    /// Shut down; what still arrives is discarded until the client closes.
+    Lingering,
+}
+
+/// All rows of a core, by slot.
+#[derive(Default)]
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    generations: u32,
+}
+
+impl Rows {
+    /// A new connection in `slot`.
+    pub fn open(&mut self, slot: Slot, service: Service, peer: SocketAddr) {
+        while self.rows.len() <= slot.index() {
+            self.rows.push(Row::free());
+        }
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        if let Some(row) = self.rows.get_mut(slot.index()) {
+            debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
+            *row = Row { generation, service, phase: Phase::Head, ..Row::free() };
+            row.set_peer(peer);
+        }
+    }
+
+    /// The row of an open connection.
+    pub fn get(&mut self, slot: Slot) -> Option<&mut Row> {
+        self.rows.get_mut(slot.index()).filter(|row| !matches!(row.phase, Phase::Free))
+    }
+
+    /// The connection is over; gives back what it was doing.
+    pub fn free(&mut self, slot: Slot) -> Option<Row> {
+        let row = self.get(slot)?;
+        Some(std::mem::replace(row, Row::free()))
+    }
+}
+
+impl Row {
+    fn free() -> Row {
+        Row {
+            generation: 0,
+            service: Service::Clients,
+            ended: false,
+            peer_port: 0,
+            peer_address: [0; 16],
+            carry: None,
+            phase: Phase::Free,
+        }
+    }
+
+    /// The client's address; IPv4 is given as such.
+    pub fn peer(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::from(self.peer_address)).to_canonical(), self.peer_port)
+    }
+
+    fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer_port = peer.port();
+        self.peer_address = match peer.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+    }
+
+    /// Keeps `bytes` for later; the length of all that is kept.
+    pub fn keep(&mut self, bytes: &[u8]) -> usize {
+        let carry = self.carry.get_or_insert_default();
+        carry.extend_from_slice(bytes);
+        carry.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stays_within_what_a_held_stream_may_cost() {
+        assert!(size_of::<Row>() <= 64, "{}", size_of::<Row>());
+    }
+
+    #[test]
+    fn a_row_gives_back_the_peer_it_was_opened_with() {
+        for peer in ["10.1.2.3:80", "[2001:db8::1]:65535"] {
+            let peer: SocketAddr = peer.parse().expect("a literal address");
+            let mut rows = Rows::default();
+            rows.open(Slot(3), Service::Clients, peer);
+            assert_eq!(rows.get(Slot(3)).map(|row| row.peer()), Some(peer));
+        }
+    }
+}

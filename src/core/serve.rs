@@ -1,0 +1,34 @@
+//! Hands each request to the service of the port it came by, in a task that is dropped when the client leaves.
+
+use super::Core;
+use super::connection::Request;
+use super::exchange::Exchange;
+use super::hold::Again;
+use super::row::Service;
+use super::{control, proxy};
+use futures_lite::FutureExt;
+use std::rc::Rc;
+
+impl Core {
+    /// Starts answering `request`.
+    pub(super) fn answer_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, request: Request) {
+        glommio::spawn_local(async move {
+            let answered = async {
+                match request.service {
+                    Service::Clients => proxy::answer(&exchange, request).await,
+                    Service::Control => control::answer(&exchange, request).await,
+                }
+            };
+            exchange.ended().or(answered).await;
+        })
+        .detach();
+    }
+
+    /// Starts answering the request of a long poll again.
+    pub(super) fn proxy_again_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, again: Again) {
+        glommio::spawn_local(async move {
+            exchange.ended().or(proxy::answer_again(&exchange, again)).await;
+        })
+        .detach();
+    }
+}

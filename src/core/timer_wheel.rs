@@ -1,0 +1,151 @@
+//! All timeouts and keep-alives of a core: at most one entry for each slot, in a hashed wheel of intrusive lists.
+//! Setting, moving and cancelling touch three links and allocate nothing once a slot was used. A deadline further
+//! away than one turn of the wheel is looked at once a turn.
+
+use crate::ids::Slot;
+
+/// Lists of the wheel; a power of two.
+const BUCKETS: usize = 1024;
+const NONE: u32 = u32::MAX;
+
+/// Deadlines by slot, in ticks that may wrap.
+pub(super) struct TimerWheel {
+    links: Vec<Link>,
+    heads: Box<[u32; BUCKETS]>,
+    /// All deadlines up to this tick have been reported.
+    swept: u32,
+    entries: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    /// `NONE` at the head of a list.
+    previous: u32,
+    next: u32,
+    deadline: u32,
+    set: bool,
+}
+
+impl TimerWheel {
+    /// An empty wheel at tick `now`.
+    pub fn new(now: u32) -> TimerWheel {
+        TimerWheel { links: Vec::new(), heads: Box::new([NONE; BUCKETS]), swept: now, entries: 0 }
+    }
+
+    /// Sets the slot's only deadline. One that has passed is reported by the next [`TimerWheel::advance`].
+    pub fn set(&mut self, slot: Slot, deadline: u32) {
+        self.cancel(slot);
+        if self.links.len() <= slot.index() {
+            self.links.resize(slot.index() + 1, Link { previous: NONE, next: NONE, deadline: 0, set: false });
+        }
+        let passed = (deadline.wrapping_sub(self.swept) as i32) <= 0;
+        let deadline = if passed { self.swept.wrapping_add(1) } else { deadline };
+        let head = self.heads[deadline as usize % BUCKETS];
+        if let Some(link) = self.links.get_mut(slot.index()) {
+            *link = Link { previous: NONE, next: head, deadline, set: true };
+        }
+        if let Some(next) = self.links.get_mut(head as usize) {
+            next.previous = slot.0;
+        }
+        self.heads[deadline as usize % BUCKETS] = slot.0;
+        self.entries += 1;
+    }
+
+    /// Takes the slot's deadline back, if it has one.
+    pub fn cancel(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.set) else { return };
+        link.set = false;
+        let Link { previous, next, deadline, .. } = *link;
+        match self.links.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.heads[deadline as usize % BUCKETS] = next,
+        }
+        if let Some(after) = self.links.get_mut(next as usize) {
+            after.previous = previous;
+        }
+        self.entries -= 1;
+    }
+
+    /// Takes out every deadline up to and including `now` and appends its slot to `due`.
+    pub fn advance(&mut self, now: u32, due: &mut Vec<Slot>) {
+        let elapsed = now.wrapping_sub(self.swept);
+        if (elapsed as i32) <= 0 {
+            return;
+        }
+        let first = self.swept.wrapping_add(1);
+        self.swept = now;
+        for tick in 0..elapsed.min(BUCKETS as u32) {
+            self.sweep(first.wrapping_add(tick) as usize % BUCKETS, now, due);
+        }
+    }
+
+    /// Whether no deadline is set.
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    fn sweep(&mut self, bucket: usize, now: u32, due: &mut Vec<Slot>) {
+        let mut at = self.heads[bucket];
+        while let Some(link) = self.links.get(at as usize).copied() {
+            if (link.deadline.wrapping_sub(now) as i32) <= 0 {
+                self.cancel(Slot(at));
+                due.push(Slot(at));
+            }
+            at = link.next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u32, u32),
+        Cancel(u32),
+        Advance(u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..40u32, 0..5000u32).prop_map(|(slot, delay)| Step::Set(slot, delay)),
+            (0..40u32).prop_map(Step::Cancel),
+            (0..2500u32).prop_map(Step::Advance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_deadline_is_reported_once_and_in_time(start: u32, steps in prop::collection::vec(step(), 1..200)) {
+            let (mut now, mut wheel, mut model) = (start, TimerWheel::new(start), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Set(slot, delay) => {
+                        wheel.set(Slot(slot), now.wrapping_add(delay));
+                        model.insert(slot, now.wrapping_add(delay.max(1)));
+                    }
+                    Step::Cancel(slot) => {
+                        wheel.cancel(Slot(slot));
+                        model.remove(&slot);
+                    }
+                    Step::Advance(by) => {
+                        now = now.wrapping_add(by);
+                        let mut due = Vec::new();
+                        wheel.advance(now, &mut due);
+                        let mut due: Vec<u32> = due.iter().map(|slot| slot.0).collect();
+                        due.sort_unstable();
+                        let passed = |deadline: u32| deadline.wrapping_sub(now) as i32 <= 0;
+                        let expected: Vec<u32> =
+                            model.iter().filter(|(_, deadline)| passed(**deadline)).map(|(slot, _)| *slot).collect();
+                        model.retain(|_, deadline| !passed(*deadline));
+                        prop_assert_eq!(due, expected);
+                    }
+                }
+                prop_assert_eq!(wheel.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

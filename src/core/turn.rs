@@ -1,0 +1,226 @@
+//! A core's loop. Each turn looks at the wire, takes what happened, moves time on, lets the homes on this core work,
+//! and writes a slice or two of the fan-out; then the tasks have theirs. With nothing left to do it sleeps until the
+//! doorbell, a task, the mesh or the clock wakes it.
+
+use super::gauges::Gauges;
+use super::signatures::Signatures;
+use super::timer_wheel::TimerWheel;
+use super::{Core, Service, TICK_MS, row::Rows, ticks};
+use crate::channel::{Home, Slice, Subscriptions};
+use crate::config::Config;
+use crate::ids::CoreId;
+use crate::mesh::{MeshPlan, RingEnds};
+use crate::origin::{Pool, Routes};
+use crate::proto::grip::signature::Signer;
+use crate::wire::{Doorbell, Event, Wire, WireLimits};
+use std::collections::VecDeque;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{cell, io};
+
+/// Fan-out slices of one turn, so that reads do not wait longer than about two milliseconds.
+const SLICES: usize = 2;
+/// Messages to homes on this core taken in one turn.
+const HOME_MESSAGES: usize = 4096;
+/// How long a channel that nobody is subscribed to keeps its interest, ms.
+const LINGER_MS: u64 = 10_000;
+
+/// Everything a core is started with.
+pub struct CorePlan {
+    /// Its number.
+    pub id: CoreId,
+    /// How many there are.
+    pub cores: usize,
+    /// The settings.
+    pub settings: Arc<Config>,
+    /// The routes.
+    pub routes: Arc<Routes>,
+    /// The counters of all cores.
+    pub gauges: Arc<[Arc<Gauges>]>,
+    /// Its listening sockets, and what each serves.
+    pub listeners: Vec<(TcpListener, Service)>,
+    /// Its place in the mesh.
+    pub mesh: MeshPlan,
+    /// Sizes of its wire.
+    pub wire: WireLimits,
+    /// Signs for routes without a key of their own.
+    pub signer: Option<Signer>,
+    /// Signs for routes with one, by route id.
+    pub route_signers: Vec<(String, Option<Signer>)>,
+}
+
+/// A core could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The wire ring failed.
+    #[error("the ring of client sockets failed: {0}")]
+    Wire(#[from] io::Error),
+    /// The mesh could not be joined.
+    #[error("the mesh between the cores could not be joined")]
+    Mesh,
+}
+
+/// Runs a core inside its executor; returns only when it cannot go on.
+pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
+    let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
+    let doorbell = Doorbell::new()?;
+    let (listeners, services) = plan.listeners.into_iter().unzip();
+    let wire = Wire::new(listeners, plan.wire, &doorbell)?;
+    let core = Rc::new(Core {
+        id: plan.id,
+        cores: plan.cores,
+        routes: plan.routes,
+        gauges: plan.gauges.get(plan.id.index()).cloned().unwrap_or_default(),
+        all_gauges: plan.gauges,
+        services,
+        wire: wire.into(),
+        rows: Rows::default().into(),
+        timers: TimerWheel::new(0).into(),
+        subscriptions: Subscriptions::new(plan.cores, ticks(LINGER_MS)).into(),
+        home: Home::default().into(),
+        to_own_home: cell::RefCell::default(),
+        mesh,
+        pool: Pool::new(&plan.settings.proxy),
+        signatures: Signatures::new(plan.signer, plan.route_signers),
+        open_requests: Rc::new(glommio::sync::Semaphore::new(
+            plan.settings.proxy.open_requests_per_core as u64,
+        )),
+        last_keep_alive: cell::RefCell::default(),
+        started: Instant::now(),
+        tick: cell::Cell::new(0),
+        work: crate::bell::Bell::default(),
+        room: crate::bell::Bell::default(),
+        settings: plan.settings,
+    });
+    core.clone().start_readers(home_ends, core_ends);
+    let bell_core = core.clone();
+    glommio::spawn_local(async move {
+        while doorbell.rung().await.is_ok() {
+            bell_core.wake();
+        }
+    })
+    .detach();
+    glommio::spawn_local(tick(core.clone())).detach();
+    core.turn_forever().await
+}
+
+impl Core {
+    async fn turn_forever(self: Rc<Self>) -> Result<(), CoreError> {
+        let (mut events, mut slice) = (VecDeque::new(), Slice::default());
+        loop {
+            let busy = self.turn(&mut events, &mut slice)?;
+            if busy || self.wire.borrow().has_work() {
+                glommio::executor().yield_now().await;
+                continue;
+            }
+            self.wire.borrow_mut().silence_doorbell(false);
+            // What completed before the doorbell was heard again rang for nobody.
+            if !self.turn(&mut events, &mut slice)? {
+                self.work.rung().await;
+            }
+            self.wire.borrow_mut().silence_doorbell(true);
+        }
+    }
+
+    /// One turn; whether there was anything to do.
+    fn turn(self: &Rc<Self>, events: &mut VecDeque<Event>, slice: &mut Slice) -> Result<bool, CoreError> {
+        self.move_clock();
+        self.wire.borrow_mut().poll(events)?;
+        let mut busy = !events.is_empty();
+        while let Some(event) = events.pop_front() {
+            self.handle(event);
+        }
+        busy |= self.work_at_home();
+        for _ in 0..SLICES {
+            busy |= self.fan_out(slice);
+        }
+        self.wire.borrow_mut().flush();
+        if busy {
+            self.room.ring();
+        }
+        Ok(busy)
+    }
+
+    /// Lets the homes on this core take what this core itself asks of them.
+    fn work_at_home(&self) -> bool {
+        let mut busy = false;
+        for _ in 0..HOME_MESSAGES {
+            if !self.homes_have_room() {
+                break;
+            }
+            let Some(message) = self.to_own_home.borrow_mut().pop_front() else { break };
+            self.at_home(self.id, message);
+            busy = true;
+        }
+        busy
+    }
+
+    fn move_clock(self: &Rc<Self>) {
+        let tick = (self.started.elapsed().as_millis() / u128::from(TICK_MS)) as u32;
+        if self.tick.replace(tick) == tick {
+            return;
+        }
+        self.subscriptions.borrow_mut().set_now(tick);
+        let mut due = Vec::new();
+        self.timers.borrow_mut().advance(tick, &mut due);
+        due.into_iter().for_each(|slot| self.timed_out(slot));
+        let mut farewells = Vec::new();
+        self.subscriptions.borrow_mut().expire(&mut |home, message| farewells.push((home, message)));
+        farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));
+        self.publish_gauges();
+    }
+
+    fn publish_gauges(&self) {
+        let gauges = &self.gauges;
+        {
+            let wire = self.wire.borrow();
+            gauges.connections.set(u64::from(wire.open_connections()));
+            gauges.backlog_bytes.set(wire.backlog_bytes() as u64);
+        }
+        let subscriptions = self.subscriptions.borrow();
+        gauges.channels.set(subscriptions.channels() as u64);
+        gauges.subscriptions.set(subscriptions.subscriptions() as u64);
+        gauges.pending_publications.set(subscriptions.pending().0 as u64);
+        gauges.homes.set(self.home.borrow().channels() as u64);
+    }
+
+    /// One task for each ring that ends here.
+    fn start_readers(
+        self: Rc<Self>,
+        home_ends: RingEnds<crate::channel::ToHome>,
+        core_ends: RingEnds<crate::channel::ToCore>,
+    ) {
+        for peer in home_ends.peers() {
+            let (core, ends) = (self.clone(), home_ends.clone());
+            glommio::spawn_local(async move {
+                while let Some(message) = ends.receive(peer).await {
+                    core.await_homes_room().await;
+                    core.at_home(peer, message);
+                }
+            })
+            .detach();
+        }
+        for peer in core_ends.peers() {
+            let (core, ends) = (self.clone(), core_ends.clone());
+            glommio::spawn_local(async move {
+                while let Some(message) = ends.receive(peer).await {
+                    while !core.can_take_deliveries() {
+                        core.room.rung().await;
+                    }
+                    core.from_home(message);
+                }
+            })
+            .detach();
+        }
+    }
+}
+
+/// Wakes the loop for its timers.
+async fn tick(core: Rc<Core>) {
+    loop {
+        glommio::timer::sleep(Duration::from_millis(TICK_MS)).await;
+        core.wake();
+    }
+}

@@ -1,0 +1,146 @@
+//! One core's lanes of a mesh: for each other core an ordered queue in front of the ring. A message goes straight
+//! into the ring while there is room and nothing waits; else it waits in the lane, behind what waits there already.
+//! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages.
+
+use crate::bell::Bell;
+use crate::ids::CoreId;
+use glommio::channels::channel_mesh::{Receivers, Senders};
+use glommio::{GlommioError, ResourceType};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Messages that may wait in front of a full ring before [`Lanes::has_room`] says no.
+const WAITING: usize = 1024;
+
+/// The sending side.
+pub struct Lanes<T: Send + 'static> {
+    senders: Option<Rc<Senders<T>>>,
+    lanes: Vec<Rc<Lane<T>>>,
+}
+
+struct Lane<T> {
+    waiting: RefCell<VecDeque<T>>,
+    /// A message was taken off `waiting` and is not in the ring yet: nothing may pass it.
+    moving: Cell<bool>,
+    filled: Bell,
+    emptied: Bell,
+}
+
+/// The receiving side: one ring from every other core.
+pub struct RingEnds<T: Send + 'static> {
+    receivers: Option<Rc<Receivers<T>>>,
+}
+
+impl<T: Send + 'static> Lanes<T> {
+    /// The lanes of a core that has no peers.
+    pub fn alone() -> Lanes<T> {
+        Lanes { senders: None, lanes: Vec::new() }
+    }
+
+    /// Lanes into `senders`' rings. Starts a task for each lane that moves what waits into the ring.
+    pub fn new(senders: Senders<T>) -> Lanes<T> {
+        let senders = Rc::new(senders);
+        let lane = || Lane {
+            waiting: RefCell::default(),
+            moving: Cell::new(false),
+            filled: Bell::default(),
+            emptied: Bell::default(),
+        };
+        let lanes: Vec<_> = (0..senders.nr_consumers()).map(|_| Rc::new(lane())).collect();
+        for (peer, lane) in lanes.iter().enumerate().filter(|(peer, _)| *peer != senders.peer_id()) {
+            glommio::spawn_local(forward(senders.clone(), peer, lane.clone())).detach();
+        }
+        Lanes { senders: Some(senders), lanes }
+    }
+
+    /// Sends `message` to another core, behind everything sent to it before.
+    pub fn send(&self, core: CoreId, message: T) {
+        let (Some(senders), Some(lane)) = (&self.senders, self.lanes.get(core.index())) else { return };
+        let mut waiting = lane.waiting.borrow_mut();
+        let mut message = Some(message);
+        if waiting.is_empty() && !lane.moving.get() {
+            message = message.take().and_then(|message| refused(senders.try_send_to(core.index(), message)));
+        }
+        if let Some(message) = message {
+            waiting.push_back(message);
+            lane.filled.ring();
+        }
+    }
+
+    /// Whether less waits for `core` than may.
+    pub fn has_room(&self, core: CoreId) -> bool {
+        self.lanes.get(core.index()).is_none_or(|lane| lane.waiting.borrow().len() < WAITING)
+    }
+
+    /// Whether all lanes have room.
+    pub fn all_have_room(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.waiting.borrow().len() < WAITING)
+    }
+
+    /// Waits until some of what waited for `core` has left.
+    pub async fn emptied(&self, core: CoreId) {
+        if let Some(lane) = self.lanes.get(core.index()) {
+            lane.emptied.rung().await;
+        }
+    }
+
+    /// The first core whose lane has no room.
+    pub fn crowded(&self) -> Option<CoreId> {
+        let crowded = |lane: &Rc<Lane<T>>| lane.waiting.borrow().len() >= WAITING;
+        self.lanes.iter().position(crowded).map(|core| CoreId(core as u16))
+    }
+}
+
+impl<T: Send + 'static> RingEnds<T> {
+    /// The ends of a core that has no peers.
+    pub fn alone() -> RingEnds<T> {
+        RingEnds { receivers: None }
+    }
+
+    pub(super) fn new(receivers: Receivers<T>) -> RingEnds<T> {
+        RingEnds { receivers: Some(Rc::new(receivers)) }
+    }
+
+    /// The other cores that send to this one.
+    pub fn peers(&self) -> Vec<CoreId> {
+        let Some(receivers) = &self.receivers else { return Vec::new() };
+        let own = receivers.peer_id();
+        (0..receivers.nr_producers()).filter(|peer| *peer != own).map(|peer| CoreId(peer as u16)).collect()
+    }
+
+    /// The next message from `peer`; `None` when that core is gone.
+    pub async fn receive(&self, peer: CoreId) -> Option<T> {
+        self.receivers.as_ref()?.recv_from(peer.index()).await.ok().flatten()
+    }
+}
+
+impl<T: Send + 'static> Clone for RingEnds<T> {
+    fn clone(&self) -> Self {
+        RingEnds { receivers: self.receivers.clone() }
+    }
+}
+
+/// Moves what waits in `lane` into the ring, in order.
+async fn forward<T: Send + 'static>(senders: Rc<Senders<T>>, peer: usize, lane: Rc<Lane<T>>) {
+    loop {
+        let next = lane.waiting.borrow_mut().pop_front();
+        let Some(message) = next else {
+            lane.filled.rung().await;
+            continue;
+        };
+        lane.moving.set(true);
+        // A closed ring means that the peer core ended, and with it the process.
+        let _ = senders.send_to(peer, message).await;
+        lane.moving.set(false);
+        lane.emptied.ring();
+    }
+}
+
+/// The message of a send that found the ring full.
+fn refused<T>(outcome: glommio::Result<(), T>) -> Option<T> {
+    match outcome {
+        Err(GlommioError::WouldBlock(ResourceType::Channel(message))) => Some(message),
+        _ => None,
+    }
+}

@@ -1,0 +1,185 @@
+//! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
+//! or the first core that cannot go on.
+
+use crate::config::Config;
+use crate::core::{CorePlan, Gauges, Service};
+use crate::ids::CoreId;
+use crate::mesh::MeshPlan;
+use crate::origin::Routes;
+use crate::proto::grip::signature::{Key, KeyError, Signer};
+use crate::wire::{self, BindError, MissingFeature, WireLimits};
+use glommio::{LocalExecutorBuilder, Placement};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+/// The server could not start, or a core failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The kernel lacks something.
+    #[error(transparent)]
+    Kernel(#[from] MissingFeature),
+    /// A port could not be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// RLIMIT_NOFILE could not be raised to its hard limit.
+    #[error("the limit on open files could not be raised: {0}")]
+    FileLimit(io::Error),
+    /// The signing key cannot be read.
+    #[error("sig_key{of_route}: {source}")]
+    Key {
+        /// Which route's, if not the default one.
+        of_route: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// Signals cannot be received.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    /// The system does not say which CPUs this process may use.
+    #[error("the CPUs of this process are unknown; set `cores`")]
+    NoCpus,
+    /// A core could not be started.
+    #[error("core {0} could not be started: {1}")]
+    Start(u16, String),
+    /// A core ended.
+    #[error("core {0} cannot go on: {1}")]
+    Core(u16, String),
+}
+
+/// Runs the server until SIGINT or SIGTERM.
+pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
+    let files = wire::raise_file_limit().map_err(ServerError::FileLimit)?;
+    let limits = wire_limits(&settings, files);
+    wire::check_kernel(limits.connections)?;
+    let cpus: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
+    let cores = settings.cores.unwrap_or(cpus.len()).max(1);
+    if cpus.is_empty() {
+        return Err(ServerError::NoCpus);
+    }
+    let mut plans = plan(settings, routes, cores, limits)?;
+    let (events, ended) = channel();
+    watch_signals(events.clone())?;
+    for plan in plans.drain(..) {
+        let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
+        start(plan, cpu, events.clone())?;
+    }
+    wait(&ended)
+}
+
+/// What ends the server.
+enum End {
+    Signal(i32),
+    Core(u16, String),
+}
+
+fn wait(ended: &Receiver<End>) -> Result<(), ServerError> {
+    match ended.recv() {
+        Ok(End::Signal(signal)) => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
+        Ok(End::Core(core, reason)) => Err(ServerError::Core(core, reason)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn wire_limits(settings: &Config, files: u64) -> WireLimits {
+    let connections = settings.limits.connections_per_core.min(usize::try_from(files).unwrap_or(usize::MAX));
+    WireLimits {
+        connections: u32::try_from(connections).unwrap_or(u32::MAX).max(1),
+        backlog_bytes: settings.limits.backlog_bytes,
+        backlog_bytes_total: settings.limits.backlog_bytes_per_core,
+    }
+}
+
+fn plan(
+    settings: Config,
+    routes: Arc<Routes>,
+    cores: usize,
+    wire: WireLimits,
+) -> Result<Vec<CorePlan>, ServerError> {
+    let mut listeners: Vec<Vec<(TcpListener, Service)>> = (0..cores).map(|_| Vec::new()).collect();
+    let clients = settings.http.listen.iter().map(|address| (*address, Service::Clients));
+    for (address, service) in
+        clients.chain(settings.control.listen.map(|address| (address, Service::Control)))
+    {
+        let sockets = wire::bind(address, cores)?;
+        listeners.iter_mut().zip(sockets).for_each(|(of_core, socket)| of_core.push((socket, service)));
+        tracing::info!(%address, ?service, "listening");
+    }
+    let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
+    let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
+    let settings = Arc::new(settings);
+    let of_core = |(index, listeners)| {
+        Ok(CorePlan {
+            id: CoreId(index as u16),
+            cores,
+            signer: signer(&settings, None, None, "")?,
+            route_signers: route_signers(&settings, &routes)?,
+            settings: settings.clone(),
+            routes: routes.clone(),
+            gauges: gauges.clone(),
+            listeners,
+            mesh: mesh.clone(),
+            wire,
+        })
+    };
+    listeners.into_iter().enumerate().map(of_core).collect()
+}
+
+fn route_signers(settings: &Config, routes: &Routes) -> Result<Vec<(String, Option<Signer>)>, ServerError> {
+    let own = routes.iter().filter(|route| route.signing.key.is_some() || route.signing.iss.is_some());
+    own.map(|route| {
+        let signer = signer(settings, route.signing.iss.as_deref(), route.signing.key.as_deref(), &route.id)?;
+        Ok((route.id.clone(), signer))
+    })
+    .collect()
+}
+
+fn signer(
+    settings: &Config,
+    iss: Option<&str>,
+    key: Option<&str>,
+    route: &str,
+) -> Result<Option<Signer>, ServerError> {
+    let text = key.unwrap_or(&settings.proxy.sig_key);
+    let key = Key::parse(text, Path::new(".")).map_err(|source| {
+        let of_route = if route.is_empty() { String::new() } else { format!(" of route {route}") };
+        ServerError::Key { of_route, source }
+    })?;
+    Ok(key.map(|key| Signer::new(iss.unwrap_or(&settings.proxy.sig_iss), &key)))
+}
+
+fn watch_signals(events: std::sync::mpsc::Sender<End>) -> Result<(), ServerError> {
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            // A hangup does not end the server; Pushpin's operators send it to rotate logs.
+            if signal != SIGHUP && events.send(End::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+fn start(plan: CorePlan, cpu: usize, events: std::sync::mpsc::Sender<End>) -> Result<(), ServerError> {
+    let id = plan.id.0;
+    LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&format!("core-{id}"))
+        .spawn(move || async move {
+            let reason = match crate::core::run(plan).await {
+                Ok(()) => "it ended".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let _ = events.send(End::Core(id, reason));
+        })
+        .map(drop)
+        .map_err(|error| ServerError::Start(id, error.to_string()))
+}
