@@ -1,0 +1,169 @@
+//! The client program: opens connections, subscribes each with one request if it is told to, and then throws away
+//! what arrives without copying it (MSG_TRUNC), counting bytes. It obeys lines on standard input: `wait BYTES` is
+//! answered with `done` when that many bytes have come since the connections were open.
+
+use anyhow::{Context, bail, ensure};
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the client program is told.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Where to connect to
+    #[arg(long)]
+    address: SocketAddr,
+    /// How many connections
+    #[arg(long)]
+    connections: usize,
+    /// Connections being opened at a time
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// Path to ask for on each connection; nothing is asked without one
+    #[arg(long)]
+    path: Option<String>,
+    /// CPU to run on
+    #[arg(long)]
+    cpu: usize,
+}
+
+/// What ends the opening of a stream by the built-in origin.
+const OPENED: &[u8] = b"held\n\r\n";
+/// The longest an opening may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens the connections, says `open SECONDS`, and obeys.
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    crate::process::pin(settings.cpu)?;
+    let mut client = Client::new()?;
+    let started = Instant::now();
+    client.open(settings)?;
+    println!("open {}", started.elapsed().as_secs_f64());
+    let drained: &'static AtomicU64 = Box::leak(Box::default());
+    std::thread::spawn(move || client.drain(drained));
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let target: u64 = line.strip_prefix("wait ").context("an unknown order")?.parse()?;
+        let since = Instant::now();
+        while drained.load(Ordering::Relaxed) < target {
+            ensure!(since.elapsed() < PATIENCE, "only {} of {target} bytes came", drained.load(Ordering::Relaxed));
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        println!("done");
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+struct Client {
+    epoll: OwnedFd,
+    sockets: Vec<socket2::Socket>,
+    answers: Vec<Vec<u8>>,
+}
+
+impl Client {
+    fn new() -> anyhow::Result<Client> {
+        // SAFETY: no pointers; the result is checked before it is owned.
+        let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        ensure!(epoll >= 0, "epoll: {}", std::io::Error::last_os_error());
+        // SAFETY: a fresh descriptor.
+        let epoll = unsafe { std::os::fd::FromRawFd::from_raw_fd(epoll) };
+        Ok(Client { epoll, sockets: Vec::new(), answers: Vec::new() })
+    }
+
+    /// Keeps `window` openings in progress until all connections are open.
+    fn open(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        let request = settings.path.as_ref().map(|path| format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"));
+        let (mut open, deadline) = (0, Instant::now() + PATIENCE);
+        while open < settings.connections {
+            ensure!(Instant::now() < deadline, "only {open} of {} connections opened", settings.connections);
+            while self.sockets.len() < settings.connections && self.sockets.len() - open < settings.window {
+                self.start(settings.address)?;
+            }
+            let events = self.wait(100)?;
+            for index in events {
+                open += usize::from(self.advance(index, request.as_deref())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&address.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) => bail!("connect: {error}"),
+        }
+        let interest = libc::EPOLLIN | libc::EPOLLOUT;
+        self.watch(libc::EPOLL_CTL_ADD, &socket, self.sockets.len(), interest)?;
+        self.sockets.push(socket);
+        self.answers.push(Vec::new());
+        Ok(())
+    }
+
+    /// Goes on with opening one connection; whether it is open now.
+    fn advance(&mut self, index: usize, request: Option<&str>) -> anyhow::Result<bool> {
+        let socket = &self.sockets[index];
+        if self.answers[index].is_empty() {
+            if let Some(error) = socket.take_error()? {
+                bail!("connect: {error}");
+            }
+            self.answers[index].push(0);
+            self.watch(libc::EPOLL_CTL_MOD, &self.sockets[index], index, libc::EPOLLIN)?;
+            match request {
+                Some(request) => (&self.sockets[index]).write_all(request.as_bytes())?,
+                None => return Ok(true),
+            }
+            return Ok(false);
+        }
+        let mut part = [0u8; 2048];
+        match std::io::Read::read(&mut (&self.sockets[index]), &mut part) {
+            Ok(0) => bail!("the server closed a connection: {}", String::from_utf8_lossy(&self.answers[index])),
+            Ok(length) => self.answers[index].extend_from_slice(&part[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => bail!("read: {error}"),
+        }
+        if !self.answers[index].ends_with(OPENED) {
+            return Ok(false);
+        }
+        self.answers[index] = Vec::new();
+        Ok(true)
+    }
+
+    /// Throws away everything that arrives, for ever.
+    fn drain(&mut self, drained: &AtomicU64) {
+        self.answers = Vec::new();
+        loop {
+            let Ok(ready) = self.wait(1000) else { return };
+            let mut bytes = 0;
+            for index in ready {
+                // SAFETY: MSG_TRUNC on TCP discards and writes nothing to the (null) buffer.
+                let length = unsafe {
+                    let socket = self.sockets[index].as_raw_fd();
+                    libc::recv(socket, std::ptr::null_mut(), 1 << 20, libc::MSG_TRUNC | libc::MSG_DONTWAIT)
+                };
+                bytes += length.max(0) as u64;
+            }
+            drained.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn watch(&self, operation: i32, socket: &socket2::Socket, index: usize, interest: i32) -> anyhow::Result<()> {
+        let mut event = libc::epoll_event { events: interest as u32, u64: index as u64 };
+        // SAFETY: `event` is valid for the call.
+        let done = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, socket.as_raw_fd(), &mut event) };
+        ensure!(done == 0, "epoll_ctl: {}", std::io::Error::last_os_error());
+        Ok(())
+    }
+
+    fn wait(&self, timeout_ms: i32) -> anyhow::Result<Vec<usize>> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 512];
+        // SAFETY: `events` has room for as many as are asked for.
+        let ready = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), 512, timeout_ms) };
+        Ok(events.iter().take(ready.max(0) as usize).map(|event| event.u64 as usize).collect())
+    }
+}
