@@ -152,13 +152,11 @@ impl Pass {
             if !before(self.first, entry.next) {
                 slice.slots.push(entry.slot);
             } else if before(entry.next, self.end) {
-                let joined = entry.next.wrapping_sub(self.first) as usize;
-                let start = self
-                    .gathered
-                    .starts
-                    .get(joined)
-                    .map_or(self.gathered.frame.len(), |start| *start as usize);
-                slice.partial.push((entry.slot, self.gathered.frame.slice(start..)));
+                let part = self.gathered.from(entry.next.wrapping_sub(self.first) as usize);
+                // What it joined before may have nothing for its transport.
+                if !part.is_empty() || self.gathered.ends {
+                    slice.partial.push((entry.slot, part));
+                }
             }
             if before(entry.next, self.end) {
                 entry.next = self.end;
@@ -208,6 +206,14 @@ impl Pass {
     }
 }
 
+impl Gathered {
+    /// The part of those who joined when `joined` publications of the pass had come.
+    fn from(&self, joined: usize) -> Bytes {
+        let start = self.starts.get(joined).map_or(self.frame.len(), |start| *start as usize);
+        self.frame.slice(start..)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +258,14 @@ mod tests {
         assert_eq!(slice.slots, [Slot(u32::MAX)]);
         let partial: Vec<_> = slice.partial.iter().map(|(slot, part)| (slot.0, &part[..])).collect();
         assert_eq!(partial, [(1, &b"c"[..]), (0, &b"bbc"[..])]);
+    }
+
+    #[test]
+    fn who_joined_when_only_long_polls_had_something_to_come_is_not_written_to() {
+        let silent = Arc::new(Publication::new("c"));
+        let mut pass = Pass::new(&mut VecDeque::from([content("a"), silent]), 0);
+        let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 1 }]);
+        assert!(slice.slots.is_empty() && slice.partial.is_empty());
     }
 
     #[test]
