@@ -1,0 +1,198 @@
+//! What every subscriber is owed. `world` tells it what homes sequence, what arrives at cores, whose subscription
+//! comes into force and what a fan-out hands out; it keeps one list for each channel (the home's order) and one for
+//! each channel and core (the order of arrival), and holds two rules against them. A subscriber gets exactly what
+//! arrived at its core since it was ready, in that order. And what arrives has no gap, and nothing sequenced after
+//! the subscriber was ready is missing.
+
+use gripwire::channel::Transport;
+use proptest::prelude::*;
+
+type Checked = Result<(), TestCaseError>;
+
+/// Whom a publication has something for.
+#[derive(Clone, Copy, Debug)]
+pub struct Speaks {
+    pub stream: bool,
+    pub response: bool,
+    /// It ends streams.
+    pub close: bool,
+}
+
+impl Speaks {
+    fn to(self, transport: Transport) -> bool {
+        match transport {
+            Transport::StreamChunked | Transport::StreamRaw => self.stream || self.close,
+            Transport::Response => self.response,
+        }
+    }
+}
+
+/// A publication, known everywhere by its number.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    pub channel: usize,
+    pub speaks: Speaks,
+    /// Its place in the home's order; `None` until it is sequenced.
+    place: Option<usize>,
+}
+
+/// Every publication, and the order that homes gave them.
+pub struct Ledger {
+    items: Vec<Item>,
+    sequenced: Vec<usize>,
+}
+
+/// What arrived at one core, for each channel.
+pub struct Arrivals {
+    channels: Vec<Vec<usize>>,
+}
+
+/// A subscriber and what it got so far.
+pub struct Subscriber {
+    pub transport: Transport,
+    /// As it asked for them.
+    pub channels: Vec<usize>,
+    /// Comes back with the same channels when an answer ends it.
+    pub reconnects: bool,
+    /// Empty until it is ready; then each of its channels once.
+    accounts: Vec<Account>,
+    ready: bool,
+    /// When stream content last arrived for it.
+    pub activity: Option<u32>,
+}
+
+/// One channel of a subscriber that is ready.
+struct Account {
+    channel: usize,
+    /// The first arrival that it may still get.
+    next: usize,
+    /// How many the home had sequenced when the subscriber was ready: from there on nothing may be missing.
+    promised: usize,
+    /// The place in the home's order that must arrive next; `None` before the first arrival.
+    place: Option<usize>,
+}
+
+impl Ledger {
+    pub fn new(channels: usize) -> Ledger {
+        Ledger { items: Vec::new(), sequenced: vec![0; channels] }
+    }
+
+    /// A new publication; its number.
+    pub fn publish(&mut self, channel: usize, speaks: Speaks) -> usize {
+        self.items.push(Item { channel, speaks, place: None });
+        self.items.len() - 1
+    }
+
+    /// A home takes publication `number`.
+    pub fn sequence(&mut self, number: usize) {
+        let item = &mut self.items[number];
+        assert_eq!(item.place, None, "a publication is taken once");
+        item.place = Some(self.sequenced[item.channel]);
+        self.sequenced[item.channel] += 1;
+    }
+
+    pub fn item(&self, number: usize) -> Item {
+        self.items[number]
+    }
+}
+
+impl Arrivals {
+    pub fn new(channels: usize) -> Arrivals {
+        Arrivals { channels: vec![Vec::new(); channels] }
+    }
+
+    /// A core receives publication `number`.
+    pub fn push(&mut self, number: usize, ledger: &Ledger) {
+        self.channels[ledger.item(number).channel].push(number);
+    }
+}
+
+impl Subscriber {
+    pub fn new(transport: Transport, channels: Vec<usize>, reconnects: bool) -> Subscriber {
+        Subscriber { transport, channels, reconnects, accounts: Vec::new(), ready: false, activity: None }
+    }
+
+    /// Its subscription came into force.
+    pub fn opens(&mut self, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+        prop_assert!(!self.ready, "it became ready twice");
+        self.ready = true;
+        self.channels.sort_unstable();
+        self.channels.dedup();
+        let open = |channel: &usize| Account {
+            channel: *channel,
+            next: arrivals.channels[*channel].len(),
+            promised: ledger.sequenced[*channel],
+            place: None,
+        };
+        self.accounts = self.channels.iter().map(open).collect();
+        Ok(())
+    }
+
+    /// Publication `number` arrives at its core.
+    pub fn arrives(&mut self, number: usize, ledger: &Ledger, now: u32) -> Checked {
+        let item = ledger.item(number);
+        let Some(account) = self.accounts.iter_mut().find(|account| account.channel == item.channel) else {
+            return Ok(());
+        };
+        let place = item.place.expect("what arrives was sequenced");
+        match account.place {
+            Some(expected) => prop_assert_eq!(place, expected, "a gap at arrival"),
+            None => prop_assert!(place <= account.promised, "a gap between readiness and the first arrival"),
+        }
+        account.place = Some(place + 1);
+        if item.speaks.stream {
+            self.activity = Some(now);
+        }
+        Ok(())
+    }
+
+    /// The fan-out hands it publication `number`.
+    pub fn gets(&mut self, number: usize, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+        prop_assert!(self.ready, "something before it was ready");
+        let channel = ledger.item(number).channel;
+        let due = self.due(channel, arrivals, ledger);
+        prop_assert_eq!(due, Some(number), "out of order, twice, or not its own");
+        self.settle_up_to(number, channel, arrivals);
+        Ok(())
+    }
+
+    /// The fan-out ends its stream, after the last publication it was handed in the same slice, if any.
+    pub fn ends(&mut self, after: Option<usize>, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+        prop_assert!(self.ready, "an end before it was ready");
+        let of = after.map(|number| ledger.item(number).channel);
+        let closing = self.accounts.iter().map(|account| account.channel).find(|channel| {
+            let due = self.due(*channel, arrivals, ledger);
+            of.is_none_or(|of| of == *channel) && due.is_some_and(|due| ledger.item(due).speaks.close)
+        });
+        prop_assert!(closing.is_some(), "an end that nobody published");
+        Ok(())
+    }
+
+    /// With everything at rest, nothing is owed any more.
+    pub fn is_square(&self, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+        prop_assert!(self.ready, "it never became ready");
+        for account in &self.accounts {
+            let seen = account.place.unwrap_or(account.promised);
+            prop_assert_eq!(seen, ledger.sequenced[account.channel], "the last ones never arrived");
+            let due = self.due(account.channel, arrivals, ledger);
+            prop_assert_eq!(due, None, "never handed out");
+        }
+        Ok(())
+    }
+
+    /// The publication on `channel` that it must get next, of those that arrived.
+    fn due(&self, channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Option<usize> {
+        let account = self.accounts.iter().find(|account| account.channel == channel)?;
+        let left = &arrivals.channels[channel][account.next..];
+        left.iter().copied().find(|number| ledger.item(*number).speaks.to(self.transport))
+    }
+
+    fn settle_up_to(&mut self, number: usize, channel: usize, arrivals: &Arrivals) {
+        let arrived = &arrivals.channels[channel];
+        let account = self.accounts.iter_mut().find(|account| account.channel == channel);
+        let place = arrived.iter().position(|other| *other == number);
+        if let (Some(account), Some(place)) = (account, place) {
+            account.next = place + 1;
+        }
+    }
+}

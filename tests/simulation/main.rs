@@ -1,0 +1,166 @@
+//! A simulation of cores, homes and the rings between them, without sockets, clocks or threads: whoever subscribes,
+//! leaves and publishes, and however late every message and every slice of a fan-out comes, each subscriber gets
+//! exactly what it is owed, in order, once, and nothing is left over in the end.
+//!
+//! `world` runs the channel room of several cores one step at a time; `ledger` keeps what every subscriber is owed,
+//! by rules that know nothing of how the room does it. A failure prints the shortest series of steps that shows it,
+//! and its seed.
+
+mod ledger;
+mod world;
+
+use gripwire::channel::Transport;
+use ledger::Speaks;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use world::World;
+
+/// Channels, and slots of each core: few, so that they are shared and reused all the time.
+const CHANNELS: usize = 3;
+const SLOTS: u32 = 7;
+const CASES: u32 = 3000;
+
+/// Something that happens somewhere. Cores and rings are taken modulo how many there are.
+#[derive(Clone, Debug)]
+enum Step {
+    Subscribe {
+        core: usize,
+        slot: u32,
+        transport: Transport,
+        channels: Vec<usize>,
+        reconnects: bool,
+    },
+    Disconnect {
+        core: usize,
+        slot: u32,
+    },
+    Publish {
+        core: usize,
+        channel: usize,
+        speaks: Speaks,
+        times: usize,
+    },
+    /// The next message of one of the rings that have any arrives; so do up to `more` behind it.
+    Arrive {
+        ring: usize,
+        more: usize,
+    },
+    FanOut {
+        core: usize,
+        budget: usize,
+    },
+    /// Time goes on.
+    Tick {
+        core: usize,
+        by: u32,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let core = 0..4usize;
+    prop_oneof![
+        6 => (core.clone(), 0..SLOTS, transport(), channels(), any::<bool>()).prop_map(
+            |(core, slot, transport, channels, reconnects)| Step::Subscribe {
+                core, slot, transport, channels, reconnects
+            }
+        ),
+        3 => (core.clone(), 0..SLOTS).prop_map(|(core, slot)| Step::Disconnect { core, slot }),
+        6 => (core.clone(), 0..CHANNELS, speaks(), 1..3usize).prop_map(
+            |(core, channel, speaks, times)| Step::Publish { core, channel, speaks, times }
+        ),
+        12 => (any::<usize>(), 0..3usize).prop_map(|(ring, more)| Step::Arrive { ring, more }),
+        8 => (core.clone(), 1..4usize).prop_map(|(core, budget)| Step::FanOut { core, budget }),
+        2 => (core, 0..3u32).prop_map(|(core, by)| Step::Tick { core, by }),
+    ]
+}
+
+fn transport() -> impl Strategy<Value = Transport> {
+    prop_oneof![Just(Transport::StreamChunked), Just(Transport::StreamRaw), Just(Transport::Response)]
+}
+
+/// Mostly one channel; sometimes several, one of them twice, or none.
+fn channels() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![
+        6 => prop::collection::vec(0..CHANNELS, 1),
+        3 => prop::collection::vec(0..CHANNELS, 2..4),
+        1 => Just(Vec::new()),
+    ]
+}
+
+fn speaks() -> impl Strategy<Value = Speaks> {
+    prop_oneof![
+        6 => Just(Speaks { stream: true, response: true, close: false }),
+        4 => Just(Speaks { stream: true, response: false, close: false }),
+        2 => Just(Speaks { stream: false, response: true, close: false }),
+        1 => Just(Speaks { stream: false, response: false, close: false }),
+        1 => any::<bool>().prop_map(|response| Speaks { stream: false, response, close: true }),
+    ]
+}
+
+fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
+    match step {
+        Step::Subscribe { core, slot, transport, channels, reconnects } => {
+            world.subscribe(core, slot, transport, channels, reconnects)
+        }
+        Step::Disconnect { core, slot } => {
+            world.disconnect(core, slot);
+            Ok(())
+        }
+        Step::Publish { core, channel, speaks, times } => {
+            (0..times).for_each(|_| world.publish(core, channel, speaks));
+            Ok(())
+        }
+        Step::Arrive { ring, more } => world.arrive(ring, more + 1),
+        Step::FanOut { core, budget } => world.fan_out(core, budget),
+        Step::Tick { core, by } => world.tick(core, by),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: CASES,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_subscriber_gets_what_it_is_owed_in_order_and_once(
+        cores in 1..4usize,
+        linger in 0..3u32,
+        clock in prop_oneof![Just(0u32), Just(u32::MAX - 2)],
+        steps in prop::collection::vec(step(), 1..160),
+    ) {
+        let mut world = World::new(cores, linger, clock);
+        for step in steps {
+            take(&mut world, step)?;
+        }
+        world.settle()?;
+        world.everyone_got_everything()?;
+        world.leave_nothing()?;
+    }
+}
+
+/// More than one pass takes, with subscribers that join and leave between its slices.
+#[test]
+fn a_burst_reaches_everyone_in_several_passes() -> Result<(), TestCaseError> {
+    let mut world = World::new(2, 1, 0);
+    let both = Speaks { stream: true, response: true, close: false };
+    for (slot, transport) in [(0, Transport::StreamChunked), (1, Transport::StreamRaw)] {
+        world.subscribe(0, slot, transport, vec![0], false)?;
+        world.subscribe(1, slot, transport, vec![0, 1], false)?;
+    }
+    world.settle()?;
+    for round in 0..700 {
+        world.publish(round % 2, 0, both);
+        world.arrive(round, 2)?;
+        match round % 100 {
+            50 => world.subscribe(1, 2 + round as u32 / 100, Transport::StreamChunked, vec![0], false)?,
+            75 => world.fan_out(1, 1)?,
+            90 => world.disconnect(1, 1 + round as u32 / 100),
+            _ => {}
+        }
+    }
+    world.settle()?;
+    world.everyone_got_everything()?;
+    world.leave_nothing()
+}

@@ -1,0 +1,359 @@
+//! Cores, homes and rings, one step at a time. Every ordered pair of cores, each core with itself included, has a
+//! ring to the home and a ring back, first in, first out and bounded, as the mesh has them; here each message stays
+//! in its ring until a step says that it arrives. The rows of a core do with slices what real connections do: answers
+//! and ends of streams unsubscribe them at once.
+
+use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
+use bytes::Bytes;
+use gripwire::channel::{
+    Home, Publication, Readiness, ResponseFormat, Slice, SliceKind, StreamFormat, Subscriptions, ToCore,
+    ToHome, Transport, home_of,
+};
+use gripwire::ids::{CoreId, Slot};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+type Checked = Result<(), TestCaseError>;
+
+/// Messages of a ring from which on publishers wait.
+const RING: usize = 24;
+const CHANNELS: [&str; crate::CHANNELS] = ["news", "a", "room-2"];
+
+pub struct World {
+    cores: Vec<Core>,
+    /// By sender, then receiver.
+    to_home: Vec<VecDeque<ToHome>>,
+    to_core: Vec<VecDeque<ToCore>>,
+    ledger: Ledger,
+    linger: u32,
+}
+
+struct Core {
+    subscriptions: Subscriptions,
+    home: Home,
+    arrivals: Arrivals,
+    rows: BTreeMap<u32, Subscriber>,
+    now: u32,
+    slice: Slice,
+}
+
+/// What a slice asks of one row.
+enum Task {
+    Write { slot: Slot, part: Bytes, ends: bool },
+    Answer { slot: Slot, publication: Arc<Publication> },
+}
+
+impl World {
+    pub fn new(cores: usize, linger: u32, now: u32) -> World {
+        let core = |_| {
+            let mut subscriptions = Subscriptions::new(cores, linger);
+            subscriptions.set_now(now);
+            let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
+            Core { subscriptions, home: Home::default(), arrivals, rows, now, slice: Slice::default() }
+        };
+        World {
+            cores: (0..cores).map(core).collect(),
+            to_home: vec![VecDeque::new(); cores * cores],
+            to_core: vec![VecDeque::new(); cores * cores],
+            ledger: Ledger::new(CHANNELS.len()),
+            linger,
+        }
+    }
+
+    /// A connection subscribes, unless there is one in that slot.
+    pub fn subscribe(
+        &mut self,
+        core: usize,
+        slot: u32,
+        transport: Transport,
+        channels: Vec<usize>,
+        reconnects: bool,
+    ) -> Checked {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        if core.rows.contains_key(&slot) {
+            return Ok(());
+        }
+        let names: Vec<&str> = channels.iter().map(|channel| CHANNELS[*channel]).collect();
+        let mut subscriber = Subscriber::new(transport, channels, reconnects);
+        let mut asks = Vec::new();
+        let readiness = core
+            .subscriptions
+            .subscribe(Slot(slot), transport, &names, &mut |home, ask| asks.push((home, ask)));
+        if readiness == Readiness::Ready {
+            subscriber.opens(&core.arrivals, &self.ledger)?;
+        }
+        core.rows.insert(slot, subscriber);
+        asks.into_iter().for_each(|(home, ask)| self.send_home(at, home, ask));
+        Ok(())
+    }
+
+    pub fn disconnect(&mut self, core: usize, slot: u32) {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        if core.rows.remove(&slot).is_some() {
+            core.subscriptions.unsubscribe(Slot(slot));
+        }
+    }
+
+    /// Publishes at `core`, if its ring to the home has room.
+    pub fn publish(&mut self, core: usize, channel: usize, speaks: Speaks) {
+        let from = core % self.cores.len();
+        let home = home_of(CHANNELS[channel], self.cores.len());
+        if self.to_home[self.ring(from, home.index())].len() >= RING {
+            return;
+        }
+        let number = self.ledger.publish(channel, speaks);
+        let publication = published(CHANNELS[channel], number, speaks);
+        self.send_home(from, home, ToHome::Publish(Arc::new(publication)));
+    }
+
+    /// Up to `count` messages of one of the rings that have any arrive.
+    pub fn arrive(&mut self, ring: usize, count: usize) -> Checked {
+        let rings = self.to_home.len();
+        let lengths = self.to_home.iter().map(VecDeque::len).chain(self.to_core.iter().map(VecDeque::len));
+        let busy: Vec<usize> =
+            lengths.enumerate().filter(|(_, length)| *length > 0).map(|(at, _)| at).collect();
+        let Some(&ring) = busy.get(ring % busy.len().max(1)) else { return Ok(()) };
+        for _ in 0..count {
+            match ring.checked_sub(rings) {
+                None => self.arrive_home(ring),
+                Some(ring) => self.arrive_core(ring)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One slice of a core's fan-out.
+    pub fn fan_out(&mut self, core: usize, budget: usize) -> Checked {
+        let at = core % self.cores.len();
+        for task in self.cores[at].next_tasks(budget)? {
+            match task {
+                Task::Write { slot, part, ends } => self.write(at, slot, &part, ends)?,
+                Task::Answer { slot, publication } => self.answer(at, slot, &publication)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub fn tick(&mut self, core: usize, by: u32) -> Checked {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        core.now = core.now.wrapping_add(by);
+        core.subscriptions.set_now(core.now);
+        let mut farewells = Vec::new();
+        core.subscriptions.expire(&mut |home, farewell| farewells.push((home, farewell)));
+        for (slot, row) in core.rows.iter().filter(|(_, row)| row.activity.is_some()) {
+            prop_assert_eq!(core.subscriptions.last_stream_activity(Slot(*slot)), row.activity);
+        }
+        farewells.into_iter().for_each(|(home, farewell)| self.send_home(at, home, farewell));
+        Ok(())
+    }
+
+    /// Lets everything arrive and everything be written.
+    pub fn settle(&mut self) -> Checked {
+        self.cores.iter_mut().flat_map(|core| core.rows.values_mut()).for_each(|row| row.reconnects = false);
+        loop {
+            let waiting = self.to_home.iter().map(VecDeque::len).sum::<usize>()
+                + self.to_core.iter().map(VecDeque::len).sum::<usize>();
+            let pending = self.cores.iter().filter(|core| core.subscriptions.has_pending()).count();
+            if waiting + pending == 0 {
+                return Ok(());
+            }
+            for ring in 0..waiting.min(8) {
+                self.arrive(ring, 3)?;
+            }
+            for core in 0..self.cores.len() {
+                self.fan_out(core, 3)?;
+            }
+        }
+    }
+
+    /// With everything at rest, nobody is owed anything.
+    pub fn everyone_got_everything(&self) -> Checked {
+        for core in &self.cores {
+            for (slot, row) in &core.rows {
+                row.is_square(&core.arrivals, &self.ledger)?;
+                let mut held = core.subscriptions.channels_of(Slot(*slot));
+                held.sort();
+                let mut asked: Vec<Arc<str>> =
+                    row.channels.iter().map(|channel| CHANNELS[*channel].into()).collect();
+                asked.sort();
+                prop_assert_eq!(held, asked);
+            }
+            prop_assert_eq!(core.subscriptions.pending(), (0, 0));
+            let links = core.rows.values().map(|row| row.channels.len()).sum::<usize>();
+            prop_assert_eq!(core.subscriptions.subscriptions(), links);
+        }
+        Ok(())
+    }
+
+    /// Everybody leaves, time passes, and all tables are empty.
+    pub fn leave_nothing(&mut self) -> Checked {
+        for core in 0..self.cores.len() {
+            (0..2 * crate::SLOTS).for_each(|slot| self.disconnect(core, slot));
+            // What was left just before a look at it is kept until the next.
+            for _ in 0..2 {
+                self.tick(core, self.linger)?;
+            }
+        }
+        self.settle()?;
+        for core in &self.cores {
+            prop_assert_eq!(core.subscriptions.channels(), 0);
+            prop_assert_eq!(core.subscriptions.subscriptions(), 0);
+            prop_assert_eq!(core.home.channels(), 0);
+        }
+        Ok(())
+    }
+
+    fn arrive_home(&mut self, ring: usize) {
+        let (from, at) = (ring / self.cores.len(), ring % self.cores.len());
+        // A home stops while any of its rings is full.
+        if (0..self.cores.len()).any(|core| self.to_core[self.ring(at, core)].len() >= RING) {
+            return;
+        }
+        let Some(message) = self.to_home[ring].pop_front() else { return };
+        if let ToHome::Publish(publication) = &message {
+            self.ledger.sequence(number_of(publication));
+        }
+        let mut answers = Vec::new();
+        let from = CoreId(from as u16);
+        self.cores[at].home.handle(from, message, &mut |core, answer| answers.push((core, answer)));
+        for (core, answer) in answers {
+            let ring = self.ring(at, core.index());
+            self.to_core[ring].push_back(answer);
+        }
+    }
+
+    fn arrive_core(&mut self, ring: usize) -> Checked {
+        let Some(message) = self.to_core[ring].pop_front() else { return Ok(()) };
+        let at = ring % self.cores.len();
+        let core = &mut self.cores[at];
+        if let ToCore::Deliver(publication) = &message {
+            let number = number_of(publication);
+            core.arrivals.push(number, &self.ledger);
+            for row in core.rows.values_mut() {
+                row.arrives(number, &self.ledger, core.now)?;
+            }
+        }
+        let mut ready = Vec::new();
+        core.subscriptions.handle(message, &mut ready);
+        for slot in ready {
+            let row = core.rows.get_mut(&slot.0);
+            prop_assert!(row.is_some(), "ready, but gone");
+            row.into_iter().try_for_each(|row| row.opens(&core.arrivals, &self.ledger))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, at: usize, slot: Slot, part: &[u8], ends: bool) -> Checked {
+        let core = &mut self.cores[at];
+        let Some(row) = core.rows.get_mut(&slot.0) else {
+            return Err(TestCaseError::fail(format!("{slot:?} is written to, but gone")));
+        };
+        prop_assert!(ends || !part.is_empty(), "a write of nothing");
+        let numbers = match row.transport {
+            Transport::StreamChunked => numbers_in_chunks(part, ends)?,
+            Transport::StreamRaw => numbers_in(part)?,
+            Transport::Response => return Err(TestCaseError::fail("a long poll is not a stream")),
+        };
+        for number in &numbers {
+            row.gets(*number, &core.arrivals, &self.ledger)?;
+        }
+        if ends {
+            row.ends(numbers.last().copied(), &core.arrivals, &self.ledger)?;
+            self.disconnect(at, slot.0);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, at: usize, slot: Slot, publication: &Publication) -> Checked {
+        let core = &mut self.cores[at];
+        let Some(row) = core.rows.get_mut(&slot.0) else {
+            return Err(TestCaseError::fail(format!("{slot:?} is answered, but gone")));
+        };
+        prop_assert_eq!(row.transport, Transport::Response);
+        row.gets(number_of(publication), &core.arrivals, &self.ledger)?;
+        let (transport, channels, reconnects) = (row.transport, row.channels.clone(), row.reconnects);
+        self.disconnect(at, slot.0);
+        match reconnects {
+            true => self.subscribe(at, slot.0, transport, channels, true),
+            false => Ok(()),
+        }
+    }
+
+    fn send_home(&mut self, from: usize, home: CoreId, message: ToHome) {
+        let ring = self.ring(from, home.index());
+        self.to_home[ring].push_back(message);
+    }
+
+    fn ring(&self, from: usize, to: usize) -> usize {
+        from * self.cores.len() + to
+    }
+}
+
+impl Core {
+    fn next_tasks(&mut self, budget: usize) -> Result<Vec<Task>, TestCaseError> {
+        if !self.subscriptions.next_slice(budget, &mut self.slice) {
+            prop_assert!(!self.subscriptions.has_pending());
+            return Ok(Vec::new());
+        }
+        let tasks: Vec<Task> = match std::mem::take(&mut self.slice.kind) {
+            SliceKind::Empty => Vec::new(),
+            SliceKind::Stream { frame, ends } => {
+                let whole = self.slice.slots.iter().map(|slot| (*slot, frame.clone()));
+                let parts = whole.chain(self.slice.partial.iter().cloned());
+                parts.map(|(slot, part)| Task::Write { slot, part, ends }).collect()
+            }
+            SliceKind::Response { deliveries } => {
+                let answers = deliveries.into_iter();
+                answers.map(|(slot, publication)| Task::Answer { slot, publication }).collect()
+            }
+        };
+        prop_assert!(tasks.len() <= budget, "more rows than asked for");
+        Ok(tasks)
+    }
+}
+
+/// Says its number in every format it has.
+fn published(channel: &str, number: usize, speaks: Speaks) -> Publication {
+    let mut publication = Publication::new(channel);
+    publication.id = Some(number.to_string().into());
+    publication.response = speaks.response.then_some(ResponseFormat::Hint);
+    publication.stream = match (speaks.stream, speaks.close) {
+        (true, _) => Some(StreamFormat::Content(Bytes::from(format!("{number};")))),
+        (_, true) => Some(StreamFormat::Close),
+        _ => None,
+    };
+    publication
+}
+
+fn number_of(publication: &Publication) -> usize {
+    publication.id.as_ref().and_then(|id| id.parse().ok()).expect("every publication here has a number")
+}
+
+fn numbers_in(content: &[u8]) -> Result<Vec<usize>, TestCaseError> {
+    let text = std::str::from_utf8(content).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let numbers = text.split_terminator(';').map(str::parse);
+    numbers.collect::<Result<_, _>>().map_err(|_| TestCaseError::fail(format!("{text:?} is not whole")))
+}
+
+/// The numbers in a series of chunks, which the last chunk follows exactly when the stream ends.
+fn numbers_in_chunks(frame: &[u8], ends: bool) -> Result<Vec<usize>, TestCaseError> {
+    let (mut rest, mut content) = (std::str::from_utf8(frame).unwrap_or("not text"), String::new());
+    let broken =
+        || TestCaseError::fail(format!("{:?} is not a series of chunks", Bytes::copy_from_slice(frame)));
+    while !rest.is_empty() {
+        let (size, after) = rest.split_once("\r\n").ok_or_else(broken)?;
+        let size = usize::from_str_radix(size, 16).map_err(|_| broken())?;
+        content.push_str(after.get(..size).ok_or_else(broken)?);
+        rest = after.get(size..).and_then(|after| after.strip_prefix("\r\n")).ok_or_else(broken)?;
+        if size == 0 {
+            prop_assert!(ends && rest.is_empty(), "the last chunk before the end");
+            return numbers_in(content.as_bytes());
+        }
+    }
+    prop_assert!(!ends, "an end without the last chunk");
+    numbers_in(content.as_bytes())
+}
