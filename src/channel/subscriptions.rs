@@ -10,15 +10,15 @@ use super::message::{ToCore, ToHome};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
 use super::roster::{Entry, Link, Links, Roster, Transport};
+use super::waiting::{Channels, WaitingRows};
 use crate::ids::{CoreId, Slot};
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A channel's place in the table of its core.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ChannelId(u32);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ChannelId(pub(super) u32);
 
 /// Whether a new subscription is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ pub struct Subscriptions {
     channels: Vec<Option<LocalChannel>>,
     free: Vec<ChannelId>,
     links: Links,
-    waiting: FxHashMap<Slot, Waiting>,
+    waiting: WaitingRows,
     queue: VecDeque<ChannelId>,
     /// Channels that were left by their last subscriber, and when; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
@@ -54,8 +54,6 @@ struct LocalChannel {
     /// The home has acknowledged it.
     live: bool,
     roster: Roster,
-    /// Slots that wait for this channel to be live.
-    waiting: Vec<Slot>,
     /// Delivered by the home, not yet part of a pass. The count of the first of them is `next - pending.len()`.
     pending: VecDeque<Arc<Publication>>,
     /// The count the next delivery gets.
@@ -69,13 +67,6 @@ struct LocalChannel {
     lingers: bool,
 }
 
-/// A slot whose channels are not all live.
-struct Waiting {
-    transport: Transport,
-    channels: SmallVec<[ChannelId; 2]>,
-    missing: usize,
-}
-
 impl Subscriptions {
     /// An empty table of one of `cores` cores. Channels without subscribers are kept `linger_ticks`.
     pub fn new(cores: usize, linger_ticks: u32) -> Subscriptions {
@@ -87,7 +78,7 @@ impl Subscriptions {
             channels: Vec::new(),
             free: Vec::new(),
             links: Links::new(),
-            waiting: FxHashMap::default(),
+            waiting: WaitingRows::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
             epochs: 0,
@@ -110,45 +101,28 @@ impl Subscriptions {
         channels: &[&str],
         out: &mut impl FnMut(CoreId, ToHome),
     ) -> Readiness {
-        debug_assert!(self.channels_of(slot).is_empty() && !self.waiting.contains_key(&slot));
-        let mut wanted: SmallVec<[ChannelId; 2]> = SmallVec::new();
+        debug_assert!(self.channels_of(slot).is_empty());
+        let mut wanted = Channels::new();
         for name in channels {
             let id = self.find_or_ask(name, out);
             if !wanted.contains(&id) {
                 wanted.push(id);
             }
         }
-        let mut missing = 0;
-        for id in &wanted {
-            let Some(channel) = self.channel_mut(*id) else { continue };
-            if !channel.live {
-                channel.waiting.push(slot);
-                missing += 1;
-            }
-        }
+        let live = |id: &&ChannelId| self.channel(**id).is_some_and(|channel| channel.live);
+        let missing = wanted.len() - wanted.iter().filter(live).count();
         if missing == 0 {
             self.admit(slot, transport, &wanted);
             return Readiness::Ready;
         }
-        // Channels that are live already must not go while the slot waits for the others.
-        for id in &wanted {
-            if let Some(channel) = self.channel_mut(*id).filter(|channel| channel.live) {
-                channel.waiting.push(slot);
-            }
-        }
-        self.waiting.insert(slot, Waiting { transport, channels: wanted, missing });
+        self.waiting.add(slot, transport, &wanted, missing);
         Readiness::Waiting
     }
 
     /// Takes `slot` out of everything.
     pub fn unsubscribe(&mut self, slot: Slot) {
-        if let Some(waiting) = self.waiting.remove(&slot) {
-            for id in waiting.channels {
-                if let Some(channel) = self.channel_mut(id) {
-                    channel.waiting.retain(|waiter| *waiter != slot);
-                    self.maybe_linger(id);
-                }
-            }
+        if let Some((_, channels)) = self.waiting.remove(slot) {
+            channels.into_iter().for_each(|id| self.maybe_linger(id));
             return;
         }
         let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
@@ -208,15 +182,14 @@ impl Subscriptions {
             let (now, linger) = (self.now_tick, self.linger_ticks);
             let Some(channel) = self.channel_mut(id) else { continue };
             channel.lingers = false;
-            if !channel.is_idle() {
+            let since = channel.idle_since;
+            if !self.is_idle(id) {
                 continue;
             }
-            if now.wrapping_sub(channel.idle_since) >= linger {
+            if now.wrapping_sub(since) >= linger {
                 self.forget(id, out);
             } else {
-                channel.lingers = true;
-                let since = channel.idle_since;
-                self.lingering.push_back((since, id));
+                self.linger(id);
             }
         }
     }
@@ -228,10 +201,11 @@ impl Subscriptions {
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
-    /// The channels `slot` is subscribed to.
+    /// The channels `slot` is subscribed to, or waits for.
     pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
         let links = self.links.get(slot.index()).map(|links| links.as_slice()).unwrap_or_default();
-        links.iter().filter_map(|link| Some(self.channel(link.channel)?.name.clone())).collect()
+        let held = links.iter().map(|link| link.channel).chain(self.waiting.channels_of(slot));
+        held.filter_map(|id| Some(self.channel(id)?.name.clone())).collect()
     }
 
     /// Channels in the table, lingering ones included.
@@ -285,29 +259,15 @@ impl Subscriptions {
             return;
         }
         channel.live = true;
-        for slot in channel.waiting.clone() {
-            let Some(waiting) = self.waiting.get_mut(&slot) else { continue };
-            waiting.missing -= 1;
-            if waiting.missing == 0 {
-                self.end_wait(slot, ready);
-            }
+        for (slot, transport, channels) in self.waiting.acknowledge(id) {
+            self.admit(slot, transport, &channels);
+            ready.push(slot);
         }
-    }
-
-    fn end_wait(&mut self, slot: Slot, ready: &mut Vec<Slot>) {
-        let Some(waiting) = self.waiting.remove(&slot) else { return };
-        for id in &waiting.channels {
-            if let Some(channel) = self.channel_mut(*id) {
-                channel.waiting.retain(|waiter| *waiter != slot);
-            }
-        }
-        self.admit(slot, waiting.transport, &waiting.channels);
-        ready.push(slot);
     }
 
     fn admit(&mut self, slot: Slot, transport: Transport, channels: &[ChannelId]) {
         if self.links.len() <= slot.index() {
-            self.links.resize_with(slot.index() + 1, SmallVec::new);
+            self.links.resize_with(slot.index() + 1, Default::default);
         }
         for &id in channels {
             let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else {
@@ -363,12 +323,30 @@ impl Subscriptions {
     }
 
     fn maybe_linger(&mut self, id: ChannelId) {
+        if !self.is_idle(id) {
+            return;
+        }
         let now = self.now_tick;
-        let Some(channel) = self.channel_mut(id).filter(|channel| channel.is_idle()) else { return };
-        channel.idle_since = now;
+        if let Some(channel) = self.channel_mut(id) {
+            channel.idle_since = now;
+            self.linger(id);
+        }
+    }
+
+    /// Has `id` looked at when it may have lingered long enough; in order of time, so a channel that was in use
+    /// meanwhile is looked at again and lingers up to twice as long.
+    fn linger(&mut self, id: ChannelId) {
+        let now = self.now_tick;
+        let Some(channel) = self.channel_mut(id) else { return };
         if !std::mem::replace(&mut channel.lingers, true) {
             self.lingering.push_back((now, id));
         }
+    }
+
+    /// Nobody is subscribed or waits, and nothing is being written.
+    fn is_idle(&self, id: ChannelId) -> bool {
+        let unused = |channel: &LocalChannel| channel.roster.len() == 0 && !channel.queued;
+        self.channel(id).is_some_and(unused) && !self.waiting.any_with(id)
     }
 
     fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
@@ -411,7 +389,6 @@ impl LocalChannel {
             epoch,
             live: false,
             roster: Roster::default(),
-            waiting: Vec::new(),
             pending: VecDeque::new(),
             next: 0,
             pass: None,
@@ -421,9 +398,74 @@ impl LocalChannel {
             lingers: false,
         }
     }
+}
 
-    /// Nobody is subscribed or waits, and nothing is being written.
-    fn is_idle(&self) -> bool {
-        self.roster.len() == 0 && self.waiting.is_empty() && !self.queued
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Subscriptions {
+        Subscriptions::new(1, 1)
+    }
+
+    /// The epoch of the request that subscribing causes; 0 if it causes none.
+    fn subscribe(table: &mut Subscriptions, slot: u32) -> u32 {
+        let mut asked = 0;
+        table.subscribe(Slot(slot), Transport::Response, &["c", "c"], &mut |_, message| {
+            if let ToHome::Subscribe { epoch, .. } = message {
+                asked = epoch;
+            }
+        });
+        asked
+    }
+
+    fn acknowledge(table: &mut Subscriptions, epoch: u32) -> Vec<Slot> {
+        let mut ready = Vec::new();
+        table.handle(ToCore::Subscribed { channel: "c".into(), epoch }, &mut ready);
+        ready
+    }
+
+    fn expire(table: &mut Subscriptions, tick: u32) -> usize {
+        let mut farewells = 0;
+        table.set_now(tick);
+        table.expire(&mut |_, _| farewells += 1);
+        farewells
+    }
+
+    #[test]
+    fn an_acknowledgement_of_a_request_taken_back_opens_nothing() {
+        let mut table = table();
+        let first = subscribe(&mut table, 1);
+        table.unsubscribe(Slot(1));
+        assert_eq!(expire(&mut table, 1), 1);
+        let second = subscribe(&mut table, 2);
+        assert_eq!(acknowledge(&mut table, first), []);
+        assert_eq!(acknowledge(&mut table, second), [Slot(2)]);
+    }
+
+    #[test]
+    fn a_channel_lingers_for_those_who_come_back() {
+        let mut table = table();
+        let epoch = subscribe(&mut table, 1);
+        acknowledge(&mut table, epoch);
+        table.unsubscribe(Slot(1));
+        assert_eq!(expire(&mut table, 0), 0);
+        assert_eq!(subscribe(&mut table, 1), 0, "it is live still");
+        assert_eq!((table.subscriptions(), expire(&mut table, 9)), (1, 0));
+        table.unsubscribe(Slot(1));
+        assert_eq!((table.subscriptions(), expire(&mut table, 10)), (0, 1));
+        assert_eq!(table.channels(), 0);
+    }
+
+    #[test]
+    fn many_that_wait_for_one_channel_open_and_leave_in_moments() {
+        const ROWS: u32 = 100_000;
+        let mut table = table();
+        let epoch = subscribe(&mut table, 0);
+        (1..ROWS).for_each(|slot| drop(subscribe(&mut table, slot)));
+        (0..ROWS).step_by(2).for_each(|slot| table.unsubscribe(Slot(slot)));
+        let started = std::time::Instant::now();
+        assert_eq!(acknowledge(&mut table, epoch).len(), ROWS as usize / 2);
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }
