@@ -43,6 +43,8 @@ pub struct Subscriptions {
     /// Channels that were left by their last subscriber, and when; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
     epochs: u32,
+    /// Entries of all rosters.
+    subscriptions: usize,
     pending_publications: usize,
     pending_bytes: usize,
 }
@@ -82,6 +84,7 @@ impl Subscriptions {
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
             epochs: 0,
+            subscriptions: 0,
             pending_publications: 0,
             pending_bytes: 0,
         }
@@ -215,7 +218,7 @@ impl Subscriptions {
 
     /// Subscriptions in force.
     pub fn subscriptions(&self) -> usize {
-        self.channels.iter().flatten().map(|channel| channel.roster.len()).sum()
+        self.subscriptions
     }
 
     /// Whether something waits to be written.
@@ -274,6 +277,7 @@ impl Subscriptions {
                 continue;
             };
             debug_assert!(channel.live);
+            self.subscriptions += 1;
             let place = channel.roster.add(transport, Entry { slot, next: channel.next });
             if let Some(links) = self.links.get_mut(slot.index()) {
                 links.push(Link::new(id, transport, place));
@@ -315,6 +319,7 @@ impl Subscriptions {
         debug_assert!(
             channel.roster.list(transport).get(index as usize).is_some_and(|entry| entry.slot == slot)
         );
+        self.subscriptions -= 1;
         let Some(moved) = channel.roster.remove(transport, index) else { return };
         let links = self.links.get_mut(moved.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
         if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
