@@ -113,10 +113,17 @@ impl Pass {
             Transport::StreamChunked => self.gathered = self.gather(Publication::stream_chunk, LAST_CHUNK),
             Transport::StreamRaw => self.gathered = self.gather(Publication::stream_content, b""),
             Transport::Response => {
-                return self.publications.iter().any(|publication| publication.response.is_some());
+                let answers = self.publications.iter().any(|publication| publication.response.is_some());
+                return answers || self.renews();
             }
         }
-        !self.gathered.frame.is_empty() || self.gathered.ends
+        self.gathered.speaks() || self.renews()
+    }
+
+    /// Whether every subscriber is visited, even if there is nothing for it. Once in 2^30 publications that must be:
+    /// counts wrap, and the `next` of one that was never visited would in time seem to lie ahead.
+    fn renews(&self) -> bool {
+        self.first >> 30 != self.end >> 30
     }
 
     /// Goes on to the next transport.
@@ -147,8 +154,16 @@ impl Pass {
     }
 
     fn visit_streams(&self, entries: &mut [Entry], slice: &mut Slice) {
+        if self.gathered.speaks() {
+            self.hand_out(entries, slice);
+        }
+        self.move_past(entries);
+    }
+
+    fn hand_out(&self, entries: &[Entry], slice: &mut Slice) {
         slice.kind = SliceKind::Stream { frame: self.gathered.frame.clone(), ends: self.gathered.ends };
-        for entry in entries.iter_mut().rev() {
+        slice.slots.reserve(entries.len());
+        for entry in entries.iter().rev() {
             if !before(self.first, entry.next) {
                 slice.slots.push(entry.slot);
             } else if before(entry.next, self.end) {
@@ -158,6 +173,12 @@ impl Pass {
                     slice.partial.push((entry.slot, part));
                 }
             }
+        }
+    }
+
+    /// What the pass had for `entries`, they have got.
+    fn move_past(&self, entries: &mut [Entry]) {
+        for entry in entries {
             if before(entry.next, self.end) {
                 entry.next = self.end;
             }
@@ -166,16 +187,14 @@ impl Pass {
 
     fn visit_polls(&self, entries: &mut [Entry], slice: &mut Slice) {
         let mut deliveries = Vec::new();
-        for entry in entries.iter_mut().rev() {
+        for entry in entries.iter().rev() {
             let joined = entry.next.wrapping_sub(self.first);
             let skip = if before(self.first, entry.next) { joined as usize } else { 0 };
             let answer =
                 self.publications.iter().skip(skip).find(|publication| publication.response.is_some());
             deliveries.extend(answer.map(|publication| (entry.slot, publication.clone())));
-            if before(entry.next, self.end) {
-                entry.next = self.end;
-            }
         }
+        self.move_past(entries);
         slice.kind = SliceKind::Response { deliveries };
     }
 
@@ -207,6 +226,11 @@ impl Pass {
 }
 
 impl Gathered {
+    /// Whether it says anything.
+    fn speaks(&self) -> bool {
+        !self.frame.is_empty() || self.ends
+    }
+
     /// The part of those who joined when `joined` publications of the pass had come.
     fn from(&self, joined: usize) -> Bytes {
         let start = self.starts.get(joined).map_or(self.frame.len(), |start| *start as usize);
@@ -266,6 +290,17 @@ mod tests {
         let mut pass = Pass::new(&mut VecDeque::from([content("a"), silent]), 0);
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 1 }]);
         assert!(slice.slots.is_empty() && slice.partial.is_empty());
+    }
+
+    #[test]
+    fn who_is_never_spoken_to_does_not_fall_a_whole_turn_of_the_count_behind() {
+        let silent = || VecDeque::from([Arc::new(Publication::new("c"))]);
+        for transport in Transport::ALL {
+            let mut entries = [Entry { slot: Slot(1), next: 7 }];
+            assert!(!Pass::new(&mut silent(), 8).begin_transport(transport));
+            let slice = visit(&mut Pass::new(&mut silent(), (1 << 30) - 1), transport, &mut entries);
+            assert_eq!((slice.slots.len(), entries[0].next), (0, 1 << 30));
+        }
     }
 
     #[test]
