@@ -1,8 +1,8 @@
 //! The home of the channels whose name hashes to this core: the one place where a channel has an order. It knows
 //! which cores are interested and sends them every publication in the order it took them. A channel that no core is
-//! interested in is not kept.
+//! interested in is not kept, its last id included.
 
-use super::message::{ToCore, ToHome};
+use super::message::{LastId, ToCore, ToHome, last_id_after};
 use crate::ids::CoreId;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
@@ -27,6 +27,7 @@ pub struct Home {
 struct HomeChannel {
     /// Interested cores, each with the epoch of its request; no core twice.
     interested: SmallVec<[(CoreId, u32); 4]>,
+    last_id: LastId,
 }
 
 impl Home {
@@ -34,8 +35,10 @@ impl Home {
     pub fn handle(&mut self, from: CoreId, message: ToHome, out: &mut impl FnMut(CoreId, ToCore)) {
         match message {
             ToHome::Subscribe { channel, epoch } => {
-                self.channels.entry(channel.clone()).or_default().admit(from, epoch);
-                out(from, ToCore::Subscribed { channel, epoch });
+                let known = self.channels.entry(channel.clone()).or_default();
+                known.admit(from, epoch);
+                let last_id = known.last_id.clone();
+                out(from, ToCore::Subscribed { channel, epoch, last_id });
             }
             ToHome::Unsubscribe { channel, epoch } => {
                 let Some(known) = self.channels.get_mut(&channel) else { return };
@@ -46,7 +49,8 @@ impl Home {
                 }
             }
             ToHome::Publish(publication) => {
-                let Some(known) = self.channels.get(&publication.channel) else { return };
+                let Some(known) = self.channels.get_mut(&publication.channel) else { return };
+                last_id_after(&mut known.last_id, &publication);
                 known
                     .interested
                     .iter()
@@ -104,6 +108,29 @@ mod tests {
         assert_eq!(told(&mut home, 0, publish()), [5]);
         told(&mut home, 5, unsubscribe(1));
         assert_eq!(home.channels(), 0);
+    }
+
+    #[test]
+    fn the_last_id_is_known_while_there_is_interest() {
+        fn last_id(home: &mut Home, from: u16) -> LastId {
+            let mut told = None;
+            home.handle(CoreId(from), subscribe(1), &mut |_, message| told = Some(message));
+            let Some(ToCore::Subscribed { last_id, .. }) = told else { panic!("an acknowledgement") };
+            last_id
+        }
+        let publish = |home: &mut Home, id: Option<&str>, no_seq| {
+            let mut publication = Publication::new("c");
+            (publication.id, publication.no_seq) = (id.map(Box::from), no_seq);
+            told(home, 0, ToHome::Publish(Arc::new(publication)));
+        };
+        let mut home = Home::default();
+        publish(&mut home, Some("0"), false);
+        assert_eq!(last_id(&mut home, 1), None);
+        publish(&mut home, Some("1"), false);
+        publish(&mut home, Some("beside"), true);
+        assert_eq!(last_id(&mut home, 2).as_deref(), Some("1"));
+        publish(&mut home, None, false);
+        assert_eq!(last_id(&mut home, 3), None);
     }
 
     #[test]

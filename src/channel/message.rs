@@ -25,6 +25,9 @@ pub enum ToHome {
     Publish(Arc<Publication>),
 }
 
+/// The publisher's id of a channel's last publication; `None` if that had none, or nobody knows.
+pub type LastId = Option<Box<str>>;
+
 /// From the home of a channel to an interested core.
 #[derive(Clone, Debug)]
 pub enum ToCore {
@@ -34,7 +37,16 @@ pub enum ToCore {
         channel: Arc<str>,
         /// The request that is acknowledged.
         epoch: u32,
+        /// The id of what was sequenced last, if the home knows.
+        last_id: LastId,
     },
     /// The next publication of its channel.
     Deliver(Arc<Publication>),
+}
+
+/// The last id after `publication`. One outside the sequence leaves it as it was; one without an id clears it.
+pub(super) fn last_id_after(before: &mut LastId, publication: &Publication) {
+    if !publication.no_seq {
+        before.clone_from(&publication.id);
+    }
 }

@@ -15,7 +15,7 @@ mod subscriptions;
 mod waiting;
 
 pub use home::{Home, home_of};
-pub use message::{ToCore, ToHome};
+pub use message::{LastId, ToCore, ToHome};
 pub use pass::{Slice, SliceKind};
 pub use publication::{Publication, ResponseBody, ResponseFormat, ResponseMessage, StreamFormat};
 pub use roster::Transport;

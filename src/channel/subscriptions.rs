@@ -6,7 +6,7 @@
 //! and come back with every message, cost the mesh nothing.
 
 use super::home::home_of;
-use super::message::{ToCore, ToHome};
+use super::message::{LastId, ToCore, ToHome, last_id_after};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
 use super::roster::{Entry, Link, Links, Roster, Transport};
@@ -55,6 +55,8 @@ struct LocalChannel {
     epoch: u32,
     /// The home has acknowledged it.
     live: bool,
+    /// Of what arrived last, while it is live.
+    last_id: LastId,
     roster: Roster,
     /// Delivered by the home, not yet part of a pass. The count of the first of them is `next - pending.len()`.
     pending: VecDeque<Arc<Publication>>,
@@ -138,7 +140,9 @@ impl Subscriptions {
     /// Takes one message from a home; pushes to `ready` the slots whose subscription came into force.
     pub fn handle(&mut self, message: ToCore, ready: &mut Vec<Slot>) {
         match message {
-            ToCore::Subscribed { channel, epoch } => self.acknowledged(&channel, epoch, ready),
+            ToCore::Subscribed { channel, epoch, last_id } => {
+                self.acknowledged(&channel, epoch, last_id, ready)
+            }
             ToCore::Deliver(publication) => self.deliver(publication),
         }
     }
@@ -211,6 +215,17 @@ impl Subscriptions {
         held.filter_map(|id| Some(self.channel(id)?.name.clone())).collect()
     }
 
+    /// The id of the last publication on `channel` that arrived here: what a subscriber that becomes ready now has
+    /// missed, it missed up to this one. `None` if unknown.
+    pub fn last_id(&self, channel: &str) -> Option<&str> {
+        self.channel(*self.names.get(channel)?)?.last_id.as_deref()
+    }
+
+    /// Whether nothing is left of anything: no channel, no subscriber, nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.subscriptions == 0 && self.queue.is_empty()
+    }
+
     /// Channels in the table, lingering ones included.
     pub fn channels(&self) -> usize {
         self.names.len()
@@ -254,7 +269,7 @@ impl Subscriptions {
         id
     }
 
-    fn acknowledged(&mut self, name: &str, epoch: u32, ready: &mut Vec<Slot>) {
+    fn acknowledged(&mut self, name: &str, epoch: u32, last_id: LastId, ready: &mut Vec<Slot>) {
         let Some(&id) = self.names.get(name) else { return };
         let Some(channel) = self.channel_mut(id) else { return };
         // An acknowledgement of a request that was taken back says nothing about the one made since.
@@ -262,6 +277,7 @@ impl Subscriptions {
             return;
         }
         channel.live = true;
+        channel.last_id = last_id;
         for (slot, transport, channels) in self.waiting.acknowledge(id) {
             self.admit(slot, transport, &channels);
             ready.push(slot);
@@ -289,6 +305,7 @@ impl Subscriptions {
         let Some(&id) = self.names.get(&publication.channel) else { return };
         let now = self.now_tick;
         let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return };
+        last_id_after(&mut channel.last_id, &publication);
         if channel.roster.len() == 0 {
             return;
         }
@@ -393,6 +410,7 @@ impl LocalChannel {
             name,
             epoch,
             live: false,
+            last_id: None,
             roster: Roster::default(),
             pending: VecDeque::new(),
             next: 0,
@@ -426,7 +444,7 @@ mod tests {
 
     fn acknowledge(table: &mut Subscriptions, epoch: u32) -> Vec<Slot> {
         let mut ready = Vec::new();
-        table.handle(ToCore::Subscribed { channel: "c".into(), epoch }, &mut ready);
+        table.handle(ToCore::Subscribed { channel: "c".into(), epoch, last_id: None }, &mut ready);
         ready
     }
 
@@ -455,11 +473,15 @@ mod tests {
         acknowledge(&mut table, epoch);
         table.unsubscribe(Slot(1));
         assert_eq!(expire(&mut table, 0), 0);
+        let mut unheard = Publication::new("c");
+        unheard.id = Some("7".into());
+        table.handle(ToCore::Deliver(Arc::new(unheard)), &mut Vec::new());
+        assert_eq!((table.has_pending(), table.last_id("c")), (false, Some("7")));
         assert_eq!(subscribe(&mut table, 1), 0, "it is live still");
         assert_eq!((table.subscriptions(), expire(&mut table, 9)), (1, 0));
         table.unsubscribe(Slot(1));
         assert_eq!((table.subscriptions(), expire(&mut table, 10)), (0, 1));
-        assert_eq!(table.channels(), 0);
+        assert!(table.is_empty());
     }
 
     #[test]
