@@ -49,6 +49,11 @@ enum Step {
         core: usize,
         budget: usize,
     },
+    /// A connection leaves and comes back when its channels have just been given up.
+    Flap {
+        core: usize,
+        slot: u32,
+    },
     /// Time goes on.
     Tick {
         core: usize,
@@ -65,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
         3 => (core.clone(), 0..SLOTS).prop_map(|(core, slot)| Step::Disconnect { core, slot }),
+        2 => (core.clone(), 0..SLOTS).prop_map(|(core, slot)| Step::Flap { core, slot }),
         6 => (core.clone(), 0..CHANNELS, speaks(), 1..3usize).prop_map(
             |(core, channel, speaks, times)| Step::Publish { core, channel, speaks, times }
         ),
@@ -106,6 +112,7 @@ fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
             world.disconnect(core, slot);
             Ok(())
         }
+        Step::Flap { core, slot } => world.flap(core, slot),
         Step::Publish { core, channel, speaks, times } => {
             (0..times).for_each(|_| world.publish(core, channel, speaks));
             Ok(())
@@ -128,7 +135,7 @@ proptest! {
         cores in 1..4usize,
         linger in 0..3u32,
         clock in prop_oneof![Just(0u32), Just(u32::MAX - 2)],
-        steps in prop::collection::vec(step(), 1..160),
+        steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut world = World::new(cores, linger, clock);
         for step in steps {

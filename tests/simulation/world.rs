@@ -6,8 +6,8 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, Publication, Readiness, ResponseFormat, Slice, SliceKind, StreamFormat, Subscriptions, ToCore,
-    ToHome, Transport, home_of,
+    Home, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, StreamFormat, Subscriptions,
+    ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use proptest::prelude::*;
@@ -34,6 +34,8 @@ struct Core {
     home: Home,
     arrivals: Arrivals,
     rows: BTreeMap<u32, Subscriber>,
+    /// Of each channel, what its home said or sent last.
+    last_numbers: [LastId; crate::CHANNELS],
     now: u32,
     slice: Slice,
 }
@@ -50,7 +52,15 @@ impl World {
             let mut subscriptions = Subscriptions::new(cores, linger);
             subscriptions.set_now(now);
             let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
-            Core { subscriptions, home: Home::default(), arrivals, rows, now, slice: Slice::default() }
+            Core {
+                subscriptions,
+                home: Home::default(),
+                arrivals,
+                rows,
+                last_numbers: Default::default(),
+                now,
+                slice: Slice::default(),
+            }
         };
         World {
             cores: (0..cores).map(core).collect(),
@@ -95,6 +105,18 @@ impl World {
         if core.rows.remove(&slot).is_some() {
             core.subscriptions.unsubscribe(Slot(slot));
         }
+    }
+
+    /// A connection leaves, its channels expire unless others have them too, and it comes back.
+    pub fn flap(&mut self, core: usize, slot: u32) -> Checked {
+        let at = core % self.cores.len();
+        let Some(row) = self.cores[at].rows.get(&slot) else { return Ok(()) };
+        let (transport, channels, reconnects) = (row.transport, row.channels.clone(), row.reconnects);
+        self.disconnect(at, slot);
+        for _ in 0..2 {
+            self.tick(at, self.linger)?;
+        }
+        self.subscribe(at, slot, transport, channels, reconnects)
     }
 
     /// Publishes at `core`, if its ring to the home has room.
@@ -200,8 +222,7 @@ impl World {
         }
         self.settle()?;
         for core in &self.cores {
-            prop_assert_eq!(core.subscriptions.channels(), 0);
-            prop_assert_eq!(core.subscriptions.subscriptions(), 0);
+            prop_assert!(core.subscriptions.is_empty());
             prop_assert_eq!(core.home.channels(), 0);
         }
         Ok(())
@@ -230,8 +251,12 @@ impl World {
         let Some(message) = self.to_core[ring].pop_front() else { return Ok(()) };
         let at = ring % self.cores.len();
         let core = &mut self.cores[at];
+        if let ToCore::Subscribed { channel, last_id: Some(last), .. } = &message {
+            core.last_numbers[channel_of(channel)] = Some(last.clone());
+        }
         if let ToCore::Deliver(publication) = &message {
             let number = number_of(publication);
+            core.last_numbers[channel_of(&publication.channel)] = publication.id.clone();
             core.arrivals.push(number, &self.ledger);
             for row in core.rows.values_mut() {
                 row.arrives(number, &self.ledger, core.now)?;
@@ -239,6 +264,11 @@ impl World {
         }
         let mut ready = Vec::new();
         core.subscriptions.handle(message, &mut ready);
+        for (channel, name) in CHANNELS.iter().enumerate() {
+            let known = core.subscriptions.last_id(name);
+            let last = core.last_numbers[channel].as_deref();
+            prop_assert!(known.is_none() || known == last, "the last id is {last:?}, not {known:?}");
+        }
         for slot in ready {
             let row = core.rows.get_mut(&slot.0);
             prop_assert!(row.is_some(), "ready, but gone");
@@ -327,6 +357,10 @@ fn published(channel: &str, number: usize, speaks: Speaks) -> Publication {
         _ => None,
     };
     publication
+}
+
+fn channel_of(name: &str) -> usize {
+    CHANNELS.iter().position(|known| *known == name).expect("one of the channels here")
 }
 
 fn number_of(publication: &Publication) -> usize {
