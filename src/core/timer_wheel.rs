@@ -6,7 +6,10 @@ use crate::ids::Slot;
 
 /// Lists of the wheel; a power of two.
 const BUCKETS: usize = 1024;
+/// No slot: the end of a list, and before its head.
 const NONE: u32 = u32::MAX;
+/// In place of the slot before: this one is in no list.
+const UNSET: u32 = u32::MAX - 1;
 
 /// Deadlines by slot, in ticks that may wrap.
 pub(super) struct TimerWheel {
@@ -19,11 +22,10 @@ pub(super) struct TimerWheel {
 
 #[derive(Clone, Copy)]
 struct Link {
-    /// `NONE` at the head of a list.
+    /// `NONE` at the head of a list, `UNSET` in none.
     previous: u32,
     next: u32,
     deadline: u32,
-    set: bool,
 }
 
 impl TimerWheel {
@@ -34,15 +36,16 @@ impl TimerWheel {
 
     /// Sets the slot's only deadline. One that has passed is reported by the next [`TimerWheel::advance`].
     pub fn set(&mut self, slot: Slot, deadline: u32) {
+        debug_assert!(slot.0 < UNSET);
         self.cancel(slot);
         if self.links.len() <= slot.index() {
-            self.links.resize(slot.index() + 1, Link { previous: NONE, next: NONE, deadline: 0, set: false });
+            self.links.resize(slot.index() + 1, Link { previous: UNSET, next: NONE, deadline: 0 });
         }
         let passed = (deadline.wrapping_sub(self.swept) as i32) <= 0;
         let deadline = if passed { self.swept.wrapping_add(1) } else { deadline };
         let head = self.heads[deadline as usize % BUCKETS];
         if let Some(link) = self.links.get_mut(slot.index()) {
-            *link = Link { previous: NONE, next: head, deadline, set: true };
+            *link = Link { previous: NONE, next: head, deadline };
         }
         if let Some(next) = self.links.get_mut(head as usize) {
             next.previous = slot.0;
@@ -53,9 +56,11 @@ impl TimerWheel {
 
     /// Takes the slot's deadline back, if it has one.
     pub fn cancel(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.set) else { return };
-        link.set = false;
-        let Link { previous, next, deadline, .. } = *link;
+        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.previous != UNSET) else {
+            return;
+        };
+        let Link { previous, next, deadline } = *link;
+        link.previous = UNSET;
         match self.links.get_mut(previous as usize) {
             Some(before) => before.next = next,
             None => self.heads[deadline as usize % BUCKETS] = next,
@@ -79,9 +84,18 @@ impl TimerWheel {
         }
     }
 
-    /// Whether no deadline is set.
-    pub fn is_empty(&self) -> bool {
-        self.entries == 0
+    /// A tick after all that were reported, and not after the next deadline; `None` if no deadline is set. One that
+    /// lies more than a turn ahead is told a whole number of turns early.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the loop wakes every tick; this is for one that sleeps longer")
+    )]
+    pub fn next_deadline(&self) -> Option<u32> {
+        if self.entries == 0 {
+            return None;
+        }
+        let mut ticks = (1..=BUCKETS as u32).map(|ahead| self.swept.wrapping_add(ahead));
+        ticks.find(|tick| self.heads[*tick as usize % BUCKETS] != NONE)
     }
 
     fn sweep(&mut self, bucket: usize, now: u32, due: &mut Vec<Slot>) {
@@ -117,6 +131,11 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_slot_costs_three_numbers() {
+        assert_eq!(size_of::<Link>(), 12);
+    }
+
     proptest! {
         #[test]
         fn every_deadline_is_reported_once_and_in_time(start: u32, steps in prop::collection::vec(step(), 1..200)) {
@@ -144,7 +163,12 @@ mod tests {
                         prop_assert_eq!(due, expected);
                     }
                 }
-                prop_assert_eq!(wheel.is_empty(), model.is_empty());
+                let next = model.values().map(|deadline| deadline.wrapping_sub(now)).min();
+                let told = wheel.next_deadline().map(|tick| tick.wrapping_sub(now));
+                match (told, next) {
+                    (Some(told), Some(next)) => prop_assert!((1..=next).contains(&told)),
+                    (told, next) => prop_assert_eq!(told, next),
+                }
             }
         }
     }
