@@ -3,7 +3,7 @@
 //! and pass, not for each message.
 
 use super::publication::Publication;
-use super::roster::{Entry, Transport, before};
+use super::roster::{Entry, Roster, Transport, before};
 use crate::ids::Slot;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -99,13 +99,30 @@ impl Pass {
         (self.publications.len(), self.publications.iter().map(|publication| publication.weight()).sum())
     }
 
+    /// Visits up to `budget` subscribers of one transport, and says in `slice` what to do. Returns whether the pass is
+    /// over.
+    pub fn advance(&mut self, roster: &mut Roster, budget: usize, slice: &mut Slice) -> bool {
+        while let Some(transport) = self.transport() {
+            let list = roster.list(transport);
+            if list.is_empty() || !self.begin_transport(transport) {
+                self.next_transport();
+                continue;
+            }
+            if self.visit(transport, list, budget, slice) {
+                self.next_transport();
+            }
+            return self.transport().is_none();
+        }
+        true
+    }
+
     /// The transport being served; `None` when the pass is over.
-    pub fn transport(&self) -> Option<Transport> {
+    fn transport(&self) -> Option<Transport> {
         Transport::ALL.get(self.transport).copied()
     }
 
     /// Whether any publication has something for `transport`; gathers it on the way in.
-    pub fn begin_transport(&mut self, transport: Transport) -> bool {
+    fn begin_transport(&mut self, transport: Transport) -> bool {
         if self.cursor != usize::MAX {
             return true;
         }
@@ -127,20 +144,14 @@ impl Pass {
     }
 
     /// Goes on to the next transport.
-    pub fn next_transport(&mut self) {
+    fn next_transport(&mut self) {
         self.transport += 1;
         self.cursor = usize::MAX;
     }
 
     /// Visits up to `budget` of `list`, the subscribers of the current transport, and says in `slice` what to do.
     /// Returns whether all of them were visited.
-    pub fn visit(
-        &mut self,
-        transport: Transport,
-        list: &mut [Entry],
-        budget: usize,
-        slice: &mut Slice,
-    ) -> bool {
+    fn visit(&mut self, transport: Transport, list: &mut [Entry], budget: usize, slice: &mut Slice) -> bool {
         // The list may have shrunk below the cursor since the last slice.
         let top = self.cursor.min(list.len());
         let bottom = top.saturating_sub(budget);

@@ -62,7 +62,8 @@ struct LocalChannel {
     pending: VecDeque<Arc<Publication>>,
     /// The count the next delivery gets.
     next: u32,
-    pass: Option<Pass>,
+    /// Boxed: few channels of many are being written at a time.
+    pass: Option<Box<Pass>>,
     queued: bool,
     /// When stream content last came.
     stream_tick: Option<u32>,
@@ -150,6 +151,7 @@ impl Subscriptions {
     /// The next slice of the fan-out: up to `budget` subscribers of the channel whose turn it is. `false` when nothing
     /// is pending. A slice may be empty.
     pub fn next_slice(&mut self, budget: usize, slice: &mut Slice) -> bool {
+        debug_assert!(budget > 0);
         slice.kind = SliceKind::Empty;
         slice.slots.clear();
         slice.partial.clear();
@@ -162,10 +164,10 @@ impl Subscriptions {
             Some(pass) => pass,
             none => {
                 let first = channel.next.wrapping_sub(channel.pending.len() as u32);
-                none.insert(Pass::new(&mut channel.pending, first))
+                none.insert(Pass::new(&mut channel.pending, first).into())
             }
         };
-        if advance(pass, &mut channel.roster, budget, slice) {
+        if pass.advance(&mut channel.roster, budget, slice) {
             let (publications, bytes) = pass.weight();
             self.pending_publications -= publications;
             self.pending_bytes -= bytes;
@@ -387,22 +389,6 @@ impl Subscriptions {
     }
 }
 
-/// Does up to `budget` rows of `pass`; whether it is over.
-fn advance(pass: &mut Pass, roster: &mut Roster, budget: usize, slice: &mut Slice) -> bool {
-    while let Some(transport) = pass.transport() {
-        let list = roster.list(transport);
-        if list.is_empty() || !pass.begin_transport(transport) {
-            pass.next_transport();
-            continue;
-        }
-        if pass.visit(transport, list, budget, slice) {
-            pass.next_transport();
-        }
-        return pass.transport().is_none();
-    }
-    true
-}
-
 impl LocalChannel {
     fn asked(name: Arc<str>, epoch: u32) -> LocalChannel {
         LocalChannel {
@@ -481,6 +467,13 @@ mod tests {
         table.unsubscribe(Slot(1));
         assert_eq!((table.subscriptions(), expire(&mut table, 10)), (0, 1));
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_subscription_stays_within_what_it_may_cost() {
+        let row = size_of::<Entry>() + size_of::<<Links as IntoIterator>::Item>();
+        assert!(row <= 32, "{row}");
+        assert!(size_of::<LocalChannel>() <= 184, "{}", size_of::<LocalChannel>());
     }
 
     #[test]
