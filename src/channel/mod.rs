@@ -1,8 +1,9 @@
 //! Channels: what was published, who is subscribed on this core, and the one place where a channel has an order.
 //!
 //! `publication` is a published item; `home` sequences a channel and knows which cores are interested;
-//! `subscriptions` is a core's local table, `waiting` its rows that are not acknowledged yet; `roster` is the dense list of one channel's subscribers; `pass` is one
-//! walk over them with all that was pending at its start; `message` is what homes and cores tell each other.
+//! `subscriptions` is a core's local table, `waiting` its rows that are not acknowledged yet; `roster` is the dense
+//! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
+//! is what homes and cores tell each other.
 
 #![forbid(unsafe_code)]
 
