@@ -1,17 +1,24 @@
-//! Request heads, parsed in place by httparse and then held to RFC 9112 to the letter where leniency would let two
-//! servers disagree about where a request ends (request smuggling): line endings, field syntax, lengths, codings.
+//! Request heads, parsed in place by httparse and held to RFC 9112 to the letter where leniency would let two servers
+//! disagree about where a request ends (request smuggling): line endings, field syntax, lengths, codings. The core
+//! calls `parse_head` on what a connection has received, again with more when it was not whole. The answer for a head
+//! does not depend on how it was cut on its way.
 
 use super::body::BodyLength;
+use super::fields::Deciding;
+use super::target::{Target, host_of, split_target};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use httparse::{EMPTY_HEADER, Header, Status};
-use memchr::{memchr_iter, memmem};
+use httparse::{Header, Status};
+use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
+use std::mem::MaybeUninit;
 
 /// Header fields of one request.
 const MAX_FIELDS: usize = 128;
 /// Empty lines allowed before a request line (RFC 9112 section 2.2 asks for at least one).
 const LEADING_LINES: usize = 8;
+/// Bytes of a method. The longest registered one has 17.
+const METHOD_BYTES: usize = 32;
 
 /// Bounds of a request head.
 #[derive(Clone, Copy, Debug)]
@@ -41,15 +48,6 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
-}
-
-/// What is asked for (RFC 9112 section 3.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target<'a> {
-    /// A path and query; of an absolute-form target what follows the authority.
-    Origin(&'a str),
-    /// `*`, the server as a whole.
-    Asterisk,
 }
 
 /// A request head.
@@ -88,6 +86,9 @@ pub enum HeadError {
     /// Not HTTP/1.0 or HTTP/1.1.
     #[error("Only HTTP/1.0 and HTTP/1.1 are spoken here.")]
     Version,
+    /// Longer than any method (RFC 9112 section 3 asks for 501).
+    #[error("The method is longer than any known here.")]
+    Method,
     /// More bytes than the limit.
     #[error("The request head is larger than {0} bytes.")]
     TooLarge(usize),
@@ -120,7 +121,7 @@ impl HeadError {
         match self {
             HeadError::TooLarge(_) | HeadError::TooManyFields => 431,
             HeadError::Version => 505,
-            HeadError::Connect => 501,
+            HeadError::Connect | HeadError::Method => 501,
             HeadError::Expectation => 417,
             _ => 400,
         }
@@ -128,25 +129,26 @@ impl HeadError {
 }
 
 /// Reads the request head at the start of `input`.
+///
+/// httparse runs once, on a whole head. A head that comes in pieces costs one vectorised scan for each piece: 64 KiB
+/// that come byte by byte cost about as much as receiving them.
 pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadError> {
     let skipped = leading_lines(input)?;
     let rest = input.get(skipped..).unwrap_or_default();
-    // Looking for the end first keeps a head that comes byte by byte from being parsed again and again.
-    let Some(end) = memmem::find(rest, b"\r\n\r\n").map(|at| at + 4) else {
-        check_unfinished(rest, limits)?;
-        return Ok(Head::Partial);
+    let within = rest.get(..limits.head_bytes).unwrap_or(rest);
+    check_method(within)?;
+    let Some(end) = end_of_head(within)? else {
+        let full = rest.len() >= limits.head_bytes;
+        return if full { Err(HeadError::TooLarge(limits.head_bytes)) } else { Ok(Head::Partial) };
     };
-    if end > limits.head_bytes {
-        return Err(HeadError::TooLarge(limits.head_bytes));
-    }
-    let raw = rest.get(..end).unwrap_or_default();
-    check_line_ends(raw)?;
-    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(raw) {
+    let raw = within.get(..end).unwrap_or_default();
+    // Clearing 128 fields for each request would cost more than parsing most of them.
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(raw, &mut fields) {
         Ok(Status::Complete(used)) if used == end => {}
         Ok(_) => return Err(HeadError::Field),
-        Err(error) => return Err(refused(error)),
+        Err(error) => return Err(refused(error, raw)),
     }
     let request = examine(&request)?;
     Ok(Head::Complete { request, used: skipped + end })
@@ -160,14 +162,20 @@ impl<'a> RequestHead<'a> {
         let mut headers = HeaderMap::with_capacity(self.headers.len());
         for field in &self.headers {
             let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-            let start = (field.value.as_ptr() as usize).checked_sub(input.as_ptr() as usize)?;
-            let value = match shared.get(start..start + field.value.len()) {
-                Some(copy) if copy == field.value => shared.slice(start..start + field.value.len()),
-                _ => Bytes::copy_from_slice(field.value),
-            };
+            let value = shared_value(field.value, input, shared);
             headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
         }
         Some((method, headers))
+    }
+}
+
+/// The slice of `shared` that corresponds to `value`, a slice of `input`; a copy if there is none.
+fn shared_value(value: &[u8], input: &[u8], shared: &Bytes) -> Bytes {
+    let start = value.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
+    let range = start..start.wrapping_add(value.len());
+    match shared.get(range.clone()) {
+        Some(copy) if copy == value => shared.slice(range),
+        _ => Bytes::copy_from_slice(value),
     }
 }
 
@@ -179,34 +187,65 @@ fn leading_lines(input: &[u8]) -> Result<usize, HeadError> {
     Ok(lines * 2)
 }
 
-/// A head whose end has not come must still be one that can become valid, and not too long.
-fn check_unfinished(rest: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-    if rest.len() >= limits.head_bytes {
-        return Err(HeadError::TooLarge(limits.head_bytes));
+/// What cannot become a request is refused at its first bytes, such as a TLS handshake, rather than waited for.
+fn check_method(rest: &[u8]) -> Result<(), HeadError> {
+    // Half of an empty line before the request line.
+    if rest == b"\r" {
+        return Ok(());
     }
-    // The last byte may be a CR whose LF is on its way.
-    match rest.split_last() {
-        Some((b'\r', before)) => check_line_ends(before),
-        _ => check_line_ends(rest),
+    let start = rest.get(..=METHOD_BYTES).unwrap_or(rest);
+    let method = match memchr(b' ', start) {
+        Some(end) => start.get(..end).filter(|method| !method.is_empty()).ok_or(HeadError::RequestLine)?,
+        None => start,
+    };
+    if !method.iter().all(|byte| is_token_byte(*byte)) {
+        return Err(HeadError::RequestLine);
     }
+    if method.len() > METHOD_BYTES { Err(HeadError::Method) } else { Ok(()) }
 }
 
-/// CR and LF stand only together, as the end of a line (RFC 9112 section 2.2).
-fn check_line_ends(raw: &[u8]) -> Result<(), HeadError> {
-    let lone_lf = memchr_iter(b'\n', raw).any(|at| at == 0 || raw.get(at - 1) != Some(&b'\r'));
-    let lone_cr = memchr_iter(b'\r', raw).any(|at| raw.get(at + 1) != Some(&b'\n'));
-    if lone_lf || lone_cr { Err(HeadError::LineEnd) } else { Ok(()) }
-}
-
-fn refused(error: httparse::Error) -> HeadError {
-    match error {
-        httparse::Error::Version => HeadError::Version,
-        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue | httparse::Error::NewLine => {
-            HeadError::Field
+/// Where the empty line ends. CR and LF stand only together, as the end of a line (RFC 9112 section 2.2).
+fn end_of_head(rest: &[u8]) -> Result<Option<usize>, HeadError> {
+    let mut start = 0;
+    loop {
+        let line = rest.get(start..).unwrap_or_default();
+        let Some(length) = memchr2(b'\r', b'\n', line) else { return Ok(None) };
+        match line.get(length..) {
+            Some([b'\r', b'\n', ..]) => start += length + 2,
+            Some([b'\r']) => return Ok(None),
+            _ => return Err(HeadError::LineEnd),
         }
-        httparse::Error::Token | httparse::Error::Status => HeadError::RequestLine,
+        if length == 0 {
+            return Ok(Some(start));
+        }
     }
+}
+
+fn refused(error: httparse::Error, raw: &[u8]) -> HeadError {
+    match error {
+        httparse::Error::Version if names_other_version(raw) => HeadError::Version,
+        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadError::Field,
+        // Every line ends in CRLF here, so NewLine means that something follows the version.
+        httparse::Error::Version
+        | httparse::Error::NewLine
+        | httparse::Error::Token
+        | httparse::Error::Status => HeadError::RequestLine,
+    }
+}
+
+/// Whether a request line is sound but for its version. White space in the target looks like a bad version, too.
+fn names_other_version(raw: &[u8]) -> bool {
+    let line = raw.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    let version = words.next().and_then(|word| word.strip_prefix(b"HTTP/"));
+    let sound =
+        matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit());
+    sound && words.next().is_none()
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Everything beyond syntax.
@@ -220,123 +259,18 @@ fn examine<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, H
     if method == "CONNECT" {
         return Err(HeadError::Connect);
     }
-    let headers = SmallVec::from_slice(request.headers);
+    let deciding = Deciding::among(request.headers);
     let (authority, target) = split_target(method, target)?;
-    let host = host_of(&headers, version, authority)?;
-    let body = body_length(&headers, version)?;
-    let keep_alive = keeps_alive(&headers, version);
-    let expect_continue = expects_continue(&headers)?;
-    Ok(RequestHead { method, target, version, headers, body, keep_alive, expect_continue, host })
-}
-
-fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, Target<'a>), HeadError> {
-    let visible = target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    if !visible {
-        return Err(HeadError::RequestLine);
-    }
-    if target.starts_with('/') {
-        return Ok((None, Target::Origin(target)));
-    }
-    if target == "*" {
-        return if method == "OPTIONS" { Ok((None, Target::Asterisk)) } else { Err(HeadError::RequestLine) };
-    }
-    let rest = strip_scheme(target).ok_or(HeadError::RequestLine)?;
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(authority_end).ok_or(HeadError::RequestLine)?;
-    // RFC 9110 section 4.2.4: userinfo in a request target is not for servers to take.
-    if authority.is_empty() || authority.contains('@') {
-        return Err(HeadError::RequestLine);
-    }
-    match path {
-        "" if method == "OPTIONS" => Ok((Some(authority), Target::Asterisk)),
-        "" => Ok((Some(authority), Target::Origin("/"))),
-        path if path.starts_with('/') => Ok((Some(authority), Target::Origin(path))),
-        // `http://host?query` has an empty path, which cannot be sent on without rewriting the bytes.
-        _ => Err(HeadError::RequestLine),
-    }
-}
-
-fn strip_scheme(target: &str) -> Option<&str> {
-    ["http://", "https://"].iter().find_map(|scheme| {
-        let (start, rest) = target.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    Ok(RequestHead {
+        method,
+        target,
+        version,
+        host: host_of(deciding.host, version, authority)?,
+        body: deciding.body_length(version)?,
+        keep_alive: deciding.keeps_alive(version),
+        expect_continue: deciding.expects_continue(version)?,
+        headers: SmallVec::from_slice(request.headers),
     })
-}
-
-fn host_of<'a>(
-    headers: &[Header<'a>],
-    version: Version,
-    authority: Option<&'a str>,
-) -> Result<&'a str, HeadError> {
-    let mut hosts = values(headers, "host");
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => {
-            std::str::from_utf8(host).map_err(|_| HeadError::Host)?.trim_matches([' ', '\t'])
-        }
-        (None, _) if version == Version::Http10 => "",
-        _ => return Err(HeadError::Host),
-    };
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:[]%!$&'()*+,;=".contains(&byte);
-    if !host.bytes().all(valid) {
-        return Err(HeadError::Host);
-    }
-    Ok(match authority.unwrap_or(host) {
-        "" => "localhost",
-        host => host,
-    })
-}
-
-/// RFC 9112 section 6.3, with every doubtful case refused.
-fn body_length(headers: &[Header<'_>], version: Version) -> Result<BodyLength, HeadError> {
-    let mut lengths = values(headers, "content-length");
-    let mut codings = values(headers, "transfer-encoding");
-    match (lengths.next(), codings.next()) {
-        (None, None) => Ok(BodyLength::None),
-        (Some(_), Some(_)) => Err(HeadError::BothFramings),
-        (Some(length), None) => match (lengths.next(), decimal(length)) {
-            (None, Some(0)) => Ok(BodyLength::None),
-            (None, Some(length)) => Ok(BodyLength::Length(length)),
-            _ => Err(HeadError::ContentLength),
-        },
-        (None, Some(coding)) => {
-            let only = codings.next().is_none() && coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
-            if only && version == Version::Http11 {
-                Ok(BodyLength::Chunked)
-            } else {
-                Err(HeadError::TransferEncoding)
-            }
-        }
-    }
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-fn keeps_alive(headers: &[Header<'_>], version: Version) -> bool {
-    let has = |wanted: &[u8]| {
-        let mut tokens = values(headers, "connection").flat_map(|value| value.split(|byte| *byte == b','));
-        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    match version {
-        Version::Http11 => !has(b"close"),
-        Version::Http10 => has(b"keep-alive") && !has(b"close"),
-    }
-}
-
-fn expects_continue(headers: &[Header<'_>]) -> Result<bool, HeadError> {
-    let Some(expectation) = values(headers, "expect").next() else { return Ok(false) };
-    match expectation.trim_ascii().eq_ignore_ascii_case(b"100-continue") {
-        true => Ok(true),
-        false => Err(HeadError::Expectation),
-    }
-}
-
-fn values<'h, 'a: 'h>(headers: &'h [Header<'a>], name: &'h str) -> impl Iterator<Item = &'a [u8]> + 'h {
-    headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 #[cfg(test)]
@@ -388,7 +322,16 @@ mod tests {
             ("X: a\nY: b\r\n", HeadError::LineEnd),
             ("X: a\rb\r\n", HeadError::LineEnd),
             ("X: a\0b\r\n", HeadError::Field),
+            (" X: a\r\n", HeadError::Field),
+            ("X\r\n", HeadError::Field),
+            ("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", HeadError::BothFramings),
+            ("Content-Length: 1 2\r\n", HeadError::ContentLength),
+            ("Transfer-Encoding: chunked,\r\n", HeadError::TransferEncoding),
+            ("Transfer-Encoding: chunked;q=1\r\n", HeadError::TransferEncoding),
+            ("Transfer-Encoding: \x0bchunked\r\n", HeadError::Field),
+            ("Transfer-Encoding:\r\n", HeadError::TransferEncoding),
             ("Host: b\r\n", HeadError::Host),
+            ("Expect: 100-continue\r\nExpect: magic\r\n", HeadError::Expectation),
             ("Expect: magic\r\n", HeadError::Expectation),
         ];
         for (fields, expected) in cases {
@@ -402,12 +345,20 @@ mod tests {
         let cases = [
             ("GET / HTTP/1.1\r\n\r\n", HeadError::Host),
             ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
-            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", HeadError::Version),
+            ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET / HTTP/11\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET /\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", HeadError::Version),
+            ("PRI * HTTP/2.0\r\n\r\n", HeadError::Version),
             ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
-            ("GET foo HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
             ("GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
             ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::Connect),
-            ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::RequestLine),
             ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::TransferEncoding),
         ];
         for (input, expected) in cases {
@@ -416,12 +367,15 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_a_target_are_told_apart() {
-        let head = complete("GET http://Other:81/x?y HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!((head.host, head.target), ("Other:81", Target::Origin("/x?y")));
-        assert_eq!(complete("GET http://o HTTP/1.1\r\nHost: a\r\n\r\n").target, Target::Origin("/"));
-        assert_eq!(complete("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").target, Target::Asterisk);
-        assert_eq!(complete("GET / HTTP/1.0\r\n\r\n").host, "localhost");
+    fn what_cannot_become_a_request_is_not_waited_for() {
+        let hopeless = [("\x16\x03\x01", HeadError::RequestLine), ("GET / HTTP/1.1\n", HeadError::LineEnd)];
+        for (input, expected) in hopeless {
+            assert_eq!(error(input), Some(expected), "{input:?}");
+        }
+        assert_eq!(error(&"M".repeat(33)), Some(HeadError::Method));
+        assert_eq!(HeadError::Method.status(), 501);
+        let longest = format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(32));
+        assert_eq!(complete(&longest).method.len(), 32);
     }
 
     #[test]
@@ -429,6 +383,10 @@ mod tests {
         let limits = HeadLimits { head_bytes: 64 };
         let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(64));
         assert_eq!(parse_head(long.as_bytes(), &limits).err(), Some(HeadError::TooLarge(64)));
+        let exact = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(64 - 27));
+        assert!(matches!(parse_head(exact.as_bytes(), &limits), Ok(Head::Complete { used: 64, .. })));
+        let more = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(65 - 27));
+        assert_eq!(parse_head(more.as_bytes(), &limits).err(), Some(HeadError::TooLarge(64)));
         let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(128));
         assert_eq!(error(&many), Some(HeadError::TooManyFields));
     }
@@ -444,12 +402,48 @@ mod tests {
         assert!((shared.as_ptr() as usize..shared.as_ptr() as usize + shared.len()).contains(&value));
     }
 
+    /// What is decided about `input`, to compare with what is decided about the whole.
+    fn outcome(input: &[u8], limits: &HeadLimits) -> Option<Result<(usize, String), HeadError>> {
+        match parse_head(input, limits) {
+            Ok(Head::Partial) => None,
+            Ok(Head::Complete { request, used }) => Some(Ok((used, format!("{request:?}")))),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn check_cuts(input: &[u8], limits: &HeadLimits) -> Result<(), TestCaseError> {
+        let whole = outcome(input, limits);
+        for cut in 0..input.len() {
+            let early = outcome(&input[..cut], limits);
+            prop_assert!(early.is_none() || early == whole, "cut at {cut}: {early:?}, whole: {whole:?}");
+        }
+        Ok(())
+    }
+
     proptest! {
         #[test]
-        fn a_head_cut_anywhere_is_partial_until_it_is_whole(cut in 0usize..94) {
-            let input = "\r\nPOST /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 3\r\nX-Long: abc def; ghi=\"j\"\r\n\r\n";
-            let head = parse_head(&input.as_bytes()[..cut.min(input.len() - 1)], &LIMITS);
-            prop_assert!(matches!(head, Ok(Head::Partial)), "{:?}", head);
+        fn a_request_cut_anywhere_is_the_same_request(
+            lines in 0usize..3,
+            method in "[A-Z]{1,12}",
+            path in "/[a-z0-9/%._~?=&-]{0,30}",
+            fields in prop::collection::vec(("X-[A-Za-z0-9-]{1,12}", "[ -~]{0,30}"), 0..6),
+            body in "[ -~\r\n]{0,10}",
+        ) {
+            prop_assume!(method != "CONNECT");
+            let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let head = format!("{}{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n", "\r\n".repeat(lines));
+            let input = format!("{head}{body}");
+            let decided = outcome(input.as_bytes(), &LIMITS).and_then(Result::ok).map(|(used, _)| used);
+            prop_assert_eq!(decided, Some(head.len()));
+            prop_assert!(outcome(&head.as_bytes()[..head.len() - 1], &LIMITS).is_none());
+            check_cuts(input.as_bytes(), &LIMITS)?;
+        }
+
+        #[test]
+        fn a_decision_does_not_change_with_what_follows(input in "[GE/ HTP1.:a\r\n\t]{0,40}", limit in 8usize..48) {
+            let limits = HeadLimits { head_bytes: limit };
+            check_cuts(input.as_bytes(), &limits)?;
+            check_cuts(format!("GET / HTTP/1.1\r\nHost: a\r\n{input}\r\n\r\n").as_bytes(), &LIMITS)?;
         }
 
         #[test]
@@ -458,7 +452,8 @@ mod tests {
             let input = [starts[start], &input, b"\r\n\r\n"].concat();
             if let Ok(Head::Complete { request, used }) = parse_head(&input, &LIMITS) {
                 prop_assert!(used <= input.len());
-                let _ = request.to_owned_parts(&input, &Bytes::copy_from_slice(&input));
+                let parts = request.to_owned_parts(&input, &Bytes::copy_from_slice(&input));
+                prop_assert!(parts.is_some_and(|(_, headers)| headers.len() == request.headers.len()));
             }
         }
     }

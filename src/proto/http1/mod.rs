@@ -1,12 +1,16 @@
 //! The server side of HTTP/1.1 (RFC 9112): bytes in, decisions and bytes out.
 //!
 //! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
-//! differently; `body` decodes request bodies; `response` writes answers.
+//! differently; `target` tells it what they ask for, and of which host, `fields` how long the body is and
+//! whether the connection goes on. `body` decodes request bodies; `response` writes answers.
 
 mod body;
+mod fields;
 mod head;
 mod response;
+mod target;
 
 pub use body::{BodyDecoder, BodyError, BodyLength, Decoded};
-pub use head::{Head, HeadError, HeadLimits, RequestHead, Target, Version, parse_head};
+pub use head::{Head, HeadError, HeadLimits, RequestHead, Version, parse_head};
 pub use response::{Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer};
+pub use target::Target;

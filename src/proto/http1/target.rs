@@ -1,0 +1,181 @@
+//! What a request is for: its target (RFC 9112 section 3.2) and the host it names. `head` calls this once a request
+//! line and its fields are known to be well formed. A host that comes out of here is a host and perhaps a port, so
+//! routing never sees userinfo, a path, a second port or white space.
+
+use super::fields::Once;
+use super::head::{HeadError, Version};
+use std::net::Ipv6Addr;
+
+/// What is asked for (RFC 9112 section 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target<'a> {
+    /// A path and query; of an absolute-form target what follows the authority.
+    Origin(&'a str),
+    /// `*`, the server as a whole.
+    Asterisk,
+}
+
+/// Splits `target` into the authority of its absolute form, if it has one, and what is asked for there.
+pub(super) fn split_target<'a>(
+    method: &str,
+    target: &'a str,
+) -> Result<(Option<&'a str>, Target<'a>), HeadError> {
+    let visible = target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if !visible {
+        return Err(HeadError::RequestLine);
+    }
+    if target.starts_with('/') {
+        return Ok((None, Target::Origin(target)));
+    }
+    if target == "*" {
+        return if method == "OPTIONS" { Ok((None, Target::Asterisk)) } else { Err(HeadError::RequestLine) };
+    }
+    let rest = strip_scheme(target).ok_or(HeadError::RequestLine)?;
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(authority_end).ok_or(HeadError::RequestLine)?;
+    // Userinfo is refused with the rest: RFC 9110 section 4.2.4 calls it an error from an untrusted source.
+    if !is_host_and_port(authority) {
+        return Err(HeadError::RequestLine);
+    }
+    match path {
+        "" if method == "OPTIONS" => Ok((Some(authority), Target::Asterisk)),
+        "" => Ok((Some(authority), Target::Origin("/"))),
+        path if path.starts_with('/') => Ok((Some(authority), Target::Origin(path))),
+        // `http://host?query` has an empty path, which cannot be sent on without rewriting the bytes.
+        _ => Err(HeadError::RequestLine),
+    }
+}
+
+/// The host a request is for: `authority` if the target has one, else the value of its Host field.
+///
+/// The Host field must be there once and be valid even if the target's authority overrides it (RFC 9112 section 3.2);
+/// only HTTP/1.0 may do without. An empty one becomes `localhost`.
+pub(super) fn host_of<'a>(
+    field: Once<'a>,
+    version: Version,
+    authority: Option<&'a str>,
+) -> Result<&'a str, HeadError> {
+    let host = match field {
+        Once::Value(host) => std::str::from_utf8(host).map_err(|_| HeadError::Host)?,
+        Once::Absent if version == Version::Http10 => "",
+        Once::Absent | Once::Repeated => return Err(HeadError::Host),
+    };
+    if !host.is_empty() && !is_host_and_port(host) {
+        return Err(HeadError::Host);
+    }
+    Ok(match authority.unwrap_or(host) {
+        "" => "localhost",
+        host => host,
+    })
+}
+
+fn strip_scheme(target: &str) -> Option<&str> {
+    ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// `uri-host [ ":" port ]` of RFC 9110 section 7.2, the host not empty (section 4.2.1).
+fn is_host_and_port(text: &str) -> bool {
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok()
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    !name.is_empty() && name.bytes().all(is_name_byte) && is_port(port)
+}
+
+/// The grammar of RFC 3986 section 3.2.3 lets a port be empty.
+fn is_port(port: &str) -> bool {
+    port.is_empty() || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// The bytes of a `reg-name` (RFC 3986 section 3.2.2).
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host<'a>(
+        field: Option<&'a str>,
+        version: Version,
+        authority: Option<&'a str>,
+    ) -> Result<&'a str, HeadError> {
+        let field = field.map_or(Once::Absent, |field| Once::Value(field.as_bytes()));
+        host_of(field, version, authority)
+    }
+
+    #[test]
+    fn the_forms_of_a_target_are_told_apart() {
+        let cases = [
+            ("GET", "/a?b=%20c", None, Target::Origin("/a?b=%20c")),
+            ("GET", "//a/b", None, Target::Origin("//a/b")),
+            ("OPTIONS", "*", None, Target::Asterisk),
+            ("GET", "http://Other:81/x?y", Some("Other:81"), Target::Origin("/x?y")),
+            ("GET", "HTTPS://o", Some("o"), Target::Origin("/")),
+            ("OPTIONS", "http://o", Some("o"), Target::Asterisk),
+            ("GET", "http://[::1]:80/", Some("[::1]:80"), Target::Origin("/")),
+        ];
+        for (method, target, authority, expected) in cases {
+            assert_eq!(split_target(method, target), Ok((authority, expected)), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn targets_without_one_meaning_are_refused() {
+        let cases = [
+            "",
+            "*",
+            "a",
+            "a:1",
+            "/#f",
+            "/\u{e9}",
+            "ftp://a/",
+            "http:///",
+            "http://:80/",
+            "http://u@a/",
+            "http://a?q",
+            "http://a\"b/",
+            "http://a:b/",
+            "http://a:1:2/",
+            "http://[::1/",
+            "http://a\\b/",
+        ];
+        for target in cases {
+            assert_eq!(split_target("GET", target), Err(HeadError::RequestLine), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_one_host_and_perhaps_a_port() {
+        for valid in ["a", "a:", "a:80", "A-1.b_c:65535", "127.0.0.1", "[::1]", "[::1]:", "[2001:db8::1]:80"]
+        {
+            assert_eq!(host(Some(valid), Version::Http11, None), Ok(valid));
+        }
+        let invalid = [
+            ":80", "a:65536", "a:+1", "a:80:90", "::1", "[::1", "[::1]80", "[]", "[a]", "u@a", "a/b", "a b",
+            "a?b", "a#b", "a\\b", "\u{e9}",
+        ];
+        for text in invalid {
+            assert_eq!(host(Some(text), Version::Http11, None), Err(HeadError::Host), "{text:?}");
+        }
+        assert_eq!(host_of(Once::Value(b"\xff"), Version::Http11, None), Err(HeadError::Host));
+    }
+
+    #[test]
+    fn the_host_comes_once_and_the_target_overrides_it() {
+        assert_eq!(host(None, Version::Http11, None), Err(HeadError::Host));
+        assert_eq!(host(None, Version::Http11, Some("o")), Err(HeadError::Host));
+        assert_eq!(host_of(Once::Repeated, Version::Http11, None), Err(HeadError::Host));
+        assert_eq!(host_of(Once::Repeated, Version::Http10, None), Err(HeadError::Host));
+        assert_eq!(host(None, Version::Http10, None), Ok("localhost"));
+        assert_eq!(host(Some(""), Version::Http11, None), Ok("localhost"));
+        assert_eq!(host(Some("a"), Version::Http11, Some("o:81")), Ok("o:81"));
+        assert_eq!(host(Some("a b"), Version::Http11, Some("o")), Err(HeadError::Host));
+    }
+}
