@@ -1,12 +1,14 @@
-//! Request bodies (RFC 9112 sections 6 and 7.1), decoded where they lie. Trailers are read and dropped. Sizes and
-//! line ends are held to the grammar: a chunk that two servers could measure differently is an error.
+//! Request bodies (RFC 9112 sections 6 and 7.1), decoded where they lie. The core calls `decode` on what a connection
+//! has received, for as long as that uses any of it. Trailers are read and dropped. Sizes and line ends are held to the
+//! grammar: a chunk that two servers could measure differently is an error. Data and errors do not depend on how the
+//! body was cut on its way.
 
 use memchr::memchr;
 use std::ops::Range;
 
 /// Bytes of one chunk-size line with its extensions.
 const SIZE_LINE_BYTES: usize = 4096;
-/// Bytes of all trailer fields.
+/// Bytes of all trailer fields, but for the end of the last line.
 const TRAILER_BYTES: usize = 16 * 1024;
 
 /// How a body is framed.
@@ -73,6 +75,15 @@ impl BodyDecoder {
     /// Whether the body has ended; what follows belongs to the next request.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// Bytes of the body that have not come, if its framing says.
+    pub fn remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Done => Some(0),
+            State::Length(left) => Some(left),
+            State::Size | State::Data(_) | State::DataEnd | State::Trailer { .. } => None,
+        }
     }
 
     /// Decodes from the front of `input` up to the end of one run of data. Nothing used means that more must arrive.
@@ -144,7 +155,8 @@ impl BodyDecoder {
 fn line(rest: &[u8], limit: usize, error: BodyError) -> Result<Option<&[u8]>, BodyError> {
     let Some(end) = memchr(b'\n', rest) else {
         let lone_cr = memchr(b'\r', rest).is_some_and(|at| at + 1 != rest.len());
-        return if rest.len() > limit || lone_cr { Err(error) } else { Ok(None) };
+        // One byte more than the limit may be the CR of the longest line allowed.
+        return if rest.len() > limit + 1 || lone_cr { Err(error) } else { Ok(None) };
     };
     let line = rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(error)?;
     let sound =
@@ -218,7 +230,43 @@ mod tests {
         assert_eq!(decode_all(BodyLength::Chunked, &[b"0\r\n", &endless]), Err(BodyError::Trailer));
     }
 
+    #[test]
+    fn the_longest_size_line_may_be_cut_before_its_line_feed() {
+        let line = format!("1;{}", "e".repeat(SIZE_LINE_BYTES - 2));
+        let parts: [&[u8]; 3] = [line.as_bytes(), b"\r", b"\na\r\n0\r\n\r\n"];
+        assert_eq!(decode_all(BodyLength::Chunked, &parts), Ok((b"a".to_vec(), vec![], true)));
+        let longer = format!("1;{}\r\na", "e".repeat(SIZE_LINE_BYTES - 1));
+        assert_eq!(decode_all(BodyLength::Chunked, &[longer.as_bytes()]), Err(BodyError::ChunkSize));
+    }
+
+    #[test]
+    fn trailers_are_bounded_together() {
+        let line = b"A: b\r\n".repeat(TRAILER_BYTES / 6 + 2);
+        let body = [b"0\r\n", &line[..], b"\r\n"].concat();
+        assert_eq!(decode_all(BodyLength::Chunked, &[&body]), Err(BodyError::Trailer));
+    }
+
+    #[test]
+    fn a_declared_length_says_what_is_missing() {
+        let mut decoder = BodyDecoder::new(BodyLength::Length(5));
+        assert_eq!(decoder.decode(b"ab"), Ok(Decoded { used: 2, data: 0..2 }));
+        assert_eq!((decoder.remaining(), decoder.is_done()), (Some(3), false));
+        assert_eq!(decoder.decode(b"cdeGET"), Ok(Decoded { used: 3, data: 0..3 }));
+        assert_eq!((decoder.remaining(), decoder.is_done()), (Some(0), true));
+        assert_eq!(BodyDecoder::new(BodyLength::Chunked).remaining(), None);
+    }
+
     proptest! {
+        #[test]
+        fn any_chunked_bytes_mean_the_same_byte_by_byte(input in "[0-3afF;x:\r\n -]{0,40}") {
+            let whole = decode_all(BodyLength::Chunked, &[input.as_bytes()]);
+            let bytes: Vec<&[u8]> = input.as_bytes().chunks(1).collect();
+            let outcome = |result: Result<(Vec<u8>, Vec<u8>, bool), BodyError>| {
+                result.map(|(data, _, done)| (data, done))
+            };
+            prop_assert_eq!(outcome(decode_all(BodyLength::Chunked, &bytes)), outcome(whole));
+        }
+
         #[test]
         fn chunks_cut_anywhere_give_back_their_data(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
