@@ -12,5 +12,8 @@ mod target;
 
 pub use body::{BodyDecoder, BodyError, BodyLength, Decoded};
 pub use head::{Head, HeadError, HeadLimits, RequestHead, Version, parse_head};
-pub use response::{Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer};
+pub use response::{
+    Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer, persistence,
+    reason_phrase,
+};
 pub use target::Target;

@@ -1,9 +1,11 @@
-//! Response heads and chunks. Framing and persistence are decided by the caller and written here; fields of the
-//! answer that would contradict them are left out.
+//! Response heads and chunks. The core decides how an answer is framed and whether the connection goes on; both are
+//! written here and nowhere else. What is written always reads as one response that ends where its framing says: fields
+//! that would contradict it are left out, and so is a reason that would break the line.
 
 use super::head::Version;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode, header};
+use std::fmt::Write;
 
 /// The end of a chunked body without trailers (RFC 9112 section 7.1).
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -29,7 +31,7 @@ pub enum Framing {
 pub struct ResponseHead<'a> {
     /// The version of the request.
     pub version: Version,
-    /// Status code.
+    /// Status code; what has not three digits goes out as 500.
     pub status: u16,
     /// Reason phrase; the standard one if absent.
     pub reason: Option<&'a str>,
@@ -37,7 +39,7 @@ pub struct ResponseHead<'a> {
     pub headers: &'a HeaderMap,
     /// Where the body ends.
     pub framing: Framing,
-    /// Whether the connection goes on.
+    /// Whether the connection goes on, see `persistence`.
     pub keep_alive: bool,
 }
 
@@ -47,9 +49,11 @@ pub fn encode_head(out: &mut BytesMut, head: &ResponseHead<'_>) {
         Version::Http11 => b"HTTP/1.1 ",
         Version::Http10 => b"HTTP/1.0 ",
     });
-    put_decimal(out, u64::from(head.status));
+    let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
-    put_reason(out, head);
+    let reason = head.reason.filter(|reason| is_reason(reason));
+    out.put_slice(reason.unwrap_or_else(|| reason_phrase(status.as_u16())).as_bytes());
     out.put_slice(b"\r\n");
     for (name, value) in head.headers {
         if !is_framing(name) {
@@ -59,14 +63,31 @@ pub fn encode_head(out: &mut BytesMut, head: &ResponseHead<'_>) {
             out.put_slice(b"\r\n");
         }
     }
-    put_framing(out, head);
+    put_framing(out, head, status);
     out.put_slice(b"\r\n");
 }
 
-/// Appends `data`, which must not be empty, as one chunk.
+/// Whether the connection can go on after an answer framed so (RFC 9112 section 9.3).
+pub fn persistence(version: Version, request_keep_alive: bool, framing: Framing) -> bool {
+    match framing {
+        Framing::Close => false,
+        // A client of HTTP/1.0 cannot see where chunks end.
+        Framing::Chunked => request_keep_alive && version == Version::Http11,
+        Framing::Length(_) | Framing::None { .. } => request_keep_alive,
+    }
+}
+
+/// The standard reason of a status (RFC 9110 section 15).
+pub fn reason_phrase(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Unknown")
+}
+
+/// Appends `data` as one chunk; nothing if it is empty, because an empty chunk would end the body.
 pub fn encode_chunk(out: &mut BytesMut, data: &[u8]) {
-    debug_assert!(!data.is_empty(), "an empty chunk would end the body");
-    out.put_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    if data.is_empty() {
+        return;
+    }
+    let _ = write!(out, "{:x}\r\n", data.len());
     out.put_slice(data);
     out.put_slice(b"\r\n");
 }
@@ -98,32 +119,26 @@ fn is_framing(name: &HeaderName) -> bool {
         || name == "keep-alive"
 }
 
-fn put_framing(out: &mut BytesMut, head: &ResponseHead<'_>) {
-    let length = match head.framing {
-        Framing::Length(length) => Some(length),
-        Framing::None { content_length } => content_length,
-        Framing::Chunked => {
-            out.put_slice(b"Transfer-Encoding: chunked\r\n");
-            None
+fn put_framing(out: &mut BytesMut, head: &ResponseHead<'_>, status: StatusCode) {
+    debug_assert!(head.framing != Framing::Chunked || head.version == Version::Http11);
+    // RFC 9110 section 8.6 and RFC 9112 section 6.1: neither field in 1xx and 204.
+    let framed = !status.is_informational() && status != StatusCode::NO_CONTENT;
+    match head.framing {
+        Framing::Length(length) | Framing::None { content_length: Some(length) } if framed => {
+            let _ = write!(out, "Content-Length: {length}\r\n");
         }
-        Framing::Close => None,
-    };
-    if let Some(length) = length {
-        out.put_slice(b"Content-Length: ");
-        put_decimal(out, length);
-        out.put_slice(b"\r\n");
+        Framing::Chunked if framed => out.put_slice(b"Transfer-Encoding: chunked\r\n"),
+        _ => {}
     }
-    match (head.version, head.keep_alive) {
+    match (head.version, head.keep_alive && head.framing != Framing::Close) {
         (Version::Http11, false) => out.put_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.put_slice(b"Connection: keep-alive\r\n"),
         _ => {}
     }
 }
 
-fn put_reason(out: &mut BytesMut, head: &ResponseHead<'_>) {
-    let standard = || StatusCode::from_u16(head.status).ok().and_then(|status| status.canonical_reason());
-    let sound = |reason: &&str| reason.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
-    out.put_slice(head.reason.filter(sound).or_else(standard).unwrap_or("Unknown").as_bytes());
+fn is_reason(reason: &str) -> bool {
+    reason.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
 /// Names come in lower case; on the wire they look as people are used to.
@@ -133,6 +148,14 @@ fn put_name(out: &mut BytesMut, name: &str) {
         "www-authenticate" => "WWW-Authenticate",
         "te" => "TE",
         "dnt" => "DNT",
+        "nel" => "NEL",
+        "content-md5" => "Content-MD5",
+        "sec-websocket-accept" => "Sec-WebSocket-Accept",
+        "sec-websocket-extensions" => "Sec-WebSocket-Extensions",
+        "sec-websocket-protocol" => "Sec-WebSocket-Protocol",
+        "sec-websocket-version" => "Sec-WebSocket-Version",
+        "x-dns-prefetch-control" => "X-DNS-Prefetch-Control",
+        "x-ua-compatible" => "X-UA-Compatible",
         "x-xss-protection" => "X-XSS-Protection",
         _ => "",
     };
@@ -146,24 +169,11 @@ fn put_name(out: &mut BytesMut, name: &str) {
     }
 }
 
-fn put_decimal(out: &mut BytesMut, mut number: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.put_slice(&digits[at..]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     fn encoded(version: Version, framing: Framing, keep_alive: bool) -> String {
         let mut headers = HeaderMap::new();
@@ -193,6 +203,80 @@ mod tests {
         for (version, framing, keep_alive, fields) in cases {
             let number = if version == Version::Http11 { "1.1" } else { "1.0" };
             assert_eq!(encoded(version, framing, keep_alive), format!("HTTP/{number} {common}{fields}\r\n"));
+        }
+    }
+
+    #[test]
+    fn statuses_without_a_body_declare_none() {
+        let headers = HeaderMap::new();
+        let (version, reason, keep_alive) = (Version::Http11, None, true);
+        let cases = [
+            (204, "204 No Content\r\n"),
+            (103, "103 Early Hints\r\n"),
+            (99, "500 Internal Server Error\r\nContent-Length: 3\r\n"),
+        ];
+        for (status, expected) in cases {
+            let mut out = BytesMut::new();
+            let framing = Framing::None { content_length: Some(3) };
+            encode_head(
+                &mut out,
+                &ResponseHead { version, status, reason, headers: &headers, framing, keep_alive },
+            );
+            assert_eq!(String::from_utf8_lossy(&out), format!("HTTP/1.1 {expected}\r\n"));
+        }
+        assert_eq!(reason_phrase(599), "Unknown");
+    }
+
+    #[test]
+    fn a_connection_goes_on_if_the_client_sees_the_end_and_wants_to() {
+        let cases = [
+            (Version::Http11, true, Framing::Chunked, true),
+            (Version::Http10, true, Framing::Chunked, false),
+            (Version::Http10, true, Framing::Length(1), true),
+            (Version::Http11, false, Framing::Length(1), false),
+            (Version::Http11, true, Framing::None { content_length: None }, true),
+            (Version::Http11, true, Framing::Close, false),
+        ];
+        for (version, wanted, framing, expected) in cases {
+            assert_eq!(persistence(version, wanted, framing), expected, "{version:?} {framing:?}");
+        }
+        // A mistaken caller cannot promise a client what the end of the body breaks.
+        assert!(encoded(Version::Http11, Framing::Close, true).contains("Connection: close\r\n"));
+    }
+
+    #[test]
+    fn an_empty_chunk_does_not_end_the_body() {
+        assert_eq!(chunk(b""), Bytes::new());
+        assert_eq!(chunk(&[b'a'; 26]), [b"1a\r\n", &[b'a'; 26][..], b"\r\n"].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            status in any::<u16>(),
+            reason in prop::option::of(".{0,20}"),
+            fields in prop::collection::vec(("[a-z][a-z0-9-]{0,12}", "[!-~]([ -~]{0,20}[!-~])?"), 0..8),
+            length in prop::option::of(any::<u64>()),
+            keep_alive in any::<bool>(),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &fields {
+                let name = HeaderName::from_bytes(name.as_bytes()).expect("a token");
+                headers.append(name, HeaderValue::from_str(value).expect("visible"));
+            }
+            let framing = length.map_or(Framing::Chunked, Framing::Length);
+            let head = ResponseHead { version: Version::Http11, status, reason: reason.as_deref(), headers: &headers, framing, keep_alive };
+            let mut out = BytesMut::new();
+            encode_head(&mut out, &head);
+            let mut slots = [httparse::EMPTY_HEADER; 16];
+            let mut response = httparse::Response::new(&mut slots);
+            prop_assert_eq!(response.parse(&out), Ok(httparse::Status::Complete(out.len())));
+            for (name, value) in &headers {
+                let found = response.headers.iter().any(|field| {
+                    field.name.eq_ignore_ascii_case(name.as_str()) && field.value == value.as_bytes()
+                });
+                prop_assert!(found || is_framing(name), "{} is missing", name);
+            }
         }
     }
 
