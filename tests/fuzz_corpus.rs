@@ -1,0 +1,29 @@
+//! Inputs that fuzzing found worth keeping, replayed with every test run. They lie in `tests/fuzz/corpus`, a folder
+//! for each target; what must hold for them is in `tests/fuzz/checks`, which the fuzz targets share.
+
+#[path = "fuzz/checks/http1.rs"]
+mod http1;
+
+use std::path::Path;
+
+#[test]
+fn kept_request_heads_hold_what_is_promised() {
+    replay("http1_head", http1::check_head);
+}
+
+#[test]
+fn kept_request_bodies_hold_what_is_promised() {
+    replay("http1_body", http1::check_body);
+}
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(&folder).expect("the corpus is part of the project") {
+        let path = entry.expect("a readable folder").path();
+        println!("{}", path.display());
+        check(&std::fs::read(&path).expect("a readable input"));
+        replayed += 1;
+    }
+    assert!(replayed > 0, "{} holds nothing to replay", folder.display());
+}
