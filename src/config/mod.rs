@@ -1,6 +1,24 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
+//!
+//! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
+//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`
+//! and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
 
 #![forbid(unsafe_code)]
+
+mod address;
+mod forwarded_for;
+mod ini;
+mod load;
+mod native;
+mod problem;
+mod pushpin;
+mod pushpin_keys;
+mod section;
+
+pub use address::{NotAnAddress, parse_listen};
+pub use load::{LoadError, Loaded, Source, load, resolve_key};
+pub use problem::{Problem, nearest};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,41 @@
+//! Addresses to listen on, as operators write them. Both config readers and the command line use it, so that
+//! `8080` means the same everywhere. No name is resolved: a listener's address must not depend on DNS.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Text that is not an address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address to listen on: write `port`, `address:port` or `[v6 address]:port`")]
+pub struct NotAnAddress(String);
+
+/// Reads `port`, `addr:port` or `[v6]:port`. A bare port listens on `any` with that port.
+pub fn parse_listen(text: &str, any: Ipv4Addr) -> Result<SocketAddr, NotAnAddress> {
+    let text = text.trim();
+    let address = match text.parse::<u16>() {
+        Ok(port) => Some(SocketAddr::new(IpAddr::V4(any), port)),
+        Err(_) => text.parse().ok(),
+    };
+    // Port 0 would listen on a port nobody knows.
+    address.filter(|address| address.port() != 0).ok_or_else(|| NotAnAddress(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_an_address_and_a_v6_address_are_read() {
+        let read = |text| parse_listen(text, Ipv4Addr::UNSPECIFIED).map(|address| address.to_string());
+        assert_eq!(read("8080").as_deref(), Ok("0.0.0.0:8080"));
+        assert_eq!(read(" 127.0.0.1:80 ").as_deref(), Ok("127.0.0.1:80"));
+        assert_eq!(read("[::1]:443").as_deref(), Ok("[::1]:443"));
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_named() {
+        for text in ["", "0", "70000", "localhost:80", "::1:80", "127.0.0.1", "127.0.0.1:0"] {
+            let error = parse_listen(text, Ipv4Addr::UNSPECIFIED).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{text}`")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Finds the configuration and reads it: the one door to the two readers. The command line calls [`load`] once
+//! at start and once for `check`. What it returns is complete and checked: every path in it is resolved against
+//! the directory of the file that named it, so that nothing later depends on where the server was started.
+
+use std::path::{Path, PathBuf};
+
+use super::{Config, Control, Problem, native, pushpin};
+
+/// Which file to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The first of `./gripwire.toml` and `/etc/gripwire/gripwire.toml` that exists, else the defaults.
+    #[default]
+    Search,
+    /// A native TOML file.
+    Native(PathBuf),
+    /// A `pushpin.conf`.
+    Pushpin(PathBuf),
+}
+
+/// A configuration that may be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What was read but does not apply.
+    pub warnings: Vec<Problem>,
+    /// The file it came from; `None` is the built-in defaults.
+    pub file: Option<PathBuf>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read the configuration {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file says things that cannot be done.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+/// Reads the configuration that `source` names.
+pub fn load(source: &Source) -> Result<Loaded, LoadError> {
+    match source {
+        Source::Search => match SEARCHED.iter().map(Path::new).find(|path| path.exists()) {
+            Some(path) => load_native(path),
+            None => Ok(Loaded { config: Config::default(), warnings: Vec::new(), file: None }),
+        },
+        Source::Native(path) => load_native(path),
+        Source::Pushpin(path) => load_pushpin(path),
+    }
+}
+
+fn load_native(path: &Path) -> Result<Loaded, LoadError> {
+    let text = read(path)?;
+    let config = native::read(&text, path).map_err(LoadError::Invalid)?;
+    Ok(Loaded { config, warnings: Vec::new(), file: Some(path.to_owned()) })
+}
+
+fn load_pushpin(path: &Path) -> Result<Loaded, LoadError> {
+    let text = read(path)?;
+    let include = |path: &Path| std::fs::read_to_string(path).ok();
+    let (config, warnings) = pushpin::read(&text, path, include).map_err(LoadError::Invalid)?;
+    Ok(Loaded { config, warnings, file: Some(path.to_owned()) })
+}
+
+fn read(path: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+impl Control {
+    /// Why this control port must not be opened: it can be reached from other machines and asks for no secret,
+    /// so that anyone who reaches it may publish. `None` when it is safe.
+    pub fn exposure(&self) -> Option<String> {
+        let listen = self.listen.filter(|listen| !listen.ip().is_loopback())?;
+        if self.bearer_token.is_some() || self.basic_password.is_some() {
+            return None;
+        }
+        Some(format!(
+            "the control port {listen} would let anyone who reaches it publish: set `bearer_token` or \
+             `basic_password` in [control], or listen on 127.0.0.1"
+        ))
+    }
+}
+
+/// The directory that relative paths in `file` start from.
+pub(super) fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// A key in one of the forms of `sig_key`, its `file:` path resolved against `directory`.
+pub fn resolve_key(key: &str, directory: &Path) -> String {
+    match key.strip_prefix("file:") {
+        Some(path) => format!("file:{}", directory.join(path).display()),
+        None => key.to_owned(),
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+const SEARCHED: [&str; 2] = ["gripwire.toml", "/etc/gripwire/gripwire.toml"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_port_for_all_needs_a_secret() {
+        let mut control = Config::default().control;
+        assert_eq!(control.exposure(), None);
+        control.listen = Some(([0, 0, 0, 0], 5561).into());
+        assert!(control.exposure().is_some_and(|why| why.contains("0.0.0.0:5561")));
+        control.bearer_token = Some("secret".into());
+        assert_eq!(control.exposure(), None);
+        control = Control { listen: None, bearer_token: None, ..control };
+        assert_eq!(control.exposure(), None);
+    }
+
+    #[test]
+    fn only_key_files_are_resolved() {
+        let directory = Path::new("/etc/gripwire");
+        assert_eq!(resolve_key("changeme", directory), "changeme");
+        assert_eq!(resolve_key("base64:AAAA", directory), "base64:AAAA");
+        assert_eq!(resolve_key("file:key.pem", directory), "file:/etc/gripwire/key.pem");
+        assert_eq!(resolve_key("file:/key.pem", directory), "file:/key.pem");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(&Source::Native("/nonexistent/gripwire.toml".into())).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read the configuration /nonexistent/gripwire.toml");
+    }
+}

@@ -1,0 +1,337 @@
+//! Reads `gripwire.toml`. Called by `load` with the text; touches no file itself. Every key has the name, the
+//! unit and the meaning of the field of [`Config`] it sets; an absent key leaves the default. All mistakes are
+//! reported together, each with its line, and a configuration with any mistake is not used.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::DeValue;
+use tracing_subscriber::EnvFilter;
+
+use super::forwarded_for::ForwardedFor;
+use super::load::{directory, resolve_key};
+use super::section::{Document, Unusable};
+use super::{
+    Config, Control, ForwardedProtocol, Http, Limits, Log, Problem, Proxy, SlowConsumer, parse_listen,
+};
+
+type Value<'v> = Spanned<DeValue<'v>>;
+
+/// Reads the text of the file at `path`; the error is everything wrong with it.
+pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+    let mut document = Document::parse(text, path.display().to_string()).map_err(|problem| vec![problem])?;
+    let mut config = Config::default();
+    document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
+    read_http(&mut document, &mut config.http);
+    read_control(&mut document, &mut config.control);
+    read_proxy(&mut document, &mut config.proxy, directory(path));
+    read_limits(&mut document, &mut config.limits);
+    read_log(&mut document, &mut config.log);
+    let problems = document.finish();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn read_http(document: &mut Document<'_>, http: &mut Http) {
+    let mut section = document.section("http");
+    section.read("listen", &mut http.listen, listeners);
+    section.read("head_bytes", &mut http.head_bytes, count);
+    section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
+    section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
+}
+
+fn read_control(document: &mut Document<'_>, control: &mut Control) {
+    let mut section = document.section("control");
+    let listen_at = section.read("listen", &mut control.listen, control_listener);
+    section.read("bearer_token", &mut control.bearer_token, |value| secret(value).map(Some));
+    section.read("basic_password", &mut control.basic_password, |value| basic(value).map(Some));
+    section.read("body_bytes", &mut control.body_bytes, count);
+    if let Some(exposure) = control.exposure() {
+        document.report(listen_at.unwrap_or(0), exposure);
+    }
+}
+
+fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) {
+    let mut forwarded_for = ForwardedFor::default();
+    let mut section = document.section("proxy");
+    section.read("routes_file", &mut proxy.routes_file, |value| path(value, directory).map(Some));
+    section.read("routes", &mut proxy.routes, strings);
+    section.read("debug", &mut proxy.debug, boolean);
+    section.read("sig_iss", &mut proxy.sig_iss, string);
+    section.read("sig_key", &mut proxy.sig_key, |value| Ok(resolve_key(&string(value)?, directory)));
+    section.read("accept_x_forwarded_protocol", &mut proxy.accept_x_forwarded_protocol, boolean);
+    section.read("set_x_forwarded_protocol", &mut proxy.set_x_forwarded_protocol, forwarded_protocol);
+    section.read("x_forwarded_for", &mut forwarded_for, forwarded_for_words);
+    section.read("connect_timeout_ms", &mut proxy.connect_timeout_ms, milliseconds);
+    section.read("origin_idle_timeout_ms", &mut proxy.origin_idle_timeout_ms, milliseconds);
+    section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
+    section.read("open_requests_per_core", &mut proxy.open_requests_per_core, count);
+    forwarded_for.apply(proxy);
+}
+
+fn read_limits(document: &mut Document<'_>, limits: &mut Limits) {
+    let mut section = document.section("limits");
+    section.read("connections_per_core", &mut limits.connections_per_core, count);
+    section.read("backlog_bytes", &mut limits.backlog_bytes, count);
+    section.read("backlog_bytes_per_core", &mut limits.backlog_bytes_per_core, count);
+    section.read("slow_consumer", &mut limits.slow_consumer, slow_consumer);
+    section.read("subscriptions_per_connection", &mut limits.subscriptions_per_connection, count);
+    section.read("mesh_messages", &mut limits.mesh_messages, count);
+}
+
+fn read_log(document: &mut Document<'_>, log: &mut Log) {
+    let mut section = document.section("log");
+    section.read("level", &mut log.level, filter);
+    section.read("requests", &mut log.requests, boolean);
+}
+
+fn boolean(value: &Value<'_>) -> Result<bool, Unusable> {
+    value.get_ref().as_bool().ok_or_else(|| Unusable::value("true or false"))
+}
+
+fn string(value: &Value<'_>) -> Result<String, Unusable> {
+    value.get_ref().as_str().map(str::to_owned).ok_or_else(|| Unusable::value("text in quotes"))
+}
+
+/// A whole number of at least 1: no bound, size or time of 0 leaves a server that works.
+fn positive<T: TryFrom<u64>>(value: &Value<'_>) -> Result<T, Unusable> {
+    let number = value.get_ref().as_integer();
+    let number = number.and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+    number
+        .filter(|number| *number > 0)
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| Unusable::value("a whole number of at least 1"))
+}
+
+fn count(value: &Value<'_>) -> Result<usize, Unusable> {
+    positive(value)
+}
+
+fn milliseconds(value: &Value<'_>) -> Result<u64, Unusable> {
+    positive(value)
+}
+
+fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
+    let wanted = || Unusable::value("a list of text in quotes");
+    let items = value.get_ref().as_array().ok_or_else(wanted)?;
+    items.iter().map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(wanted)).collect()
+}
+
+fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {
+    string(value).map(|path| directory.join(path))
+}
+
+/// An empty secret would let everyone in while looking like a lock.
+fn secret(value: &Value<'_>) -> Result<String, Unusable> {
+    string(value).ok().filter(|secret| !secret.is_empty()).ok_or_else(|| Unusable::value("text, not empty"))
+}
+
+fn basic(value: &Value<'_>) -> Result<String, Unusable> {
+    secret(value).ok().filter(|pair| pair.contains(':')).ok_or_else(|| Unusable::value("\"user:password\""))
+}
+
+/// One address: a number, or text.
+fn listener(value: &Value<'_>, any: Ipv4Addr) -> Result<SocketAddr, Unusable> {
+    let text = match value.get_ref() {
+        DeValue::Integer(port) => port.as_str(),
+        DeValue::String(text) => text,
+        _ => return Err(Unusable::value("a port or an address such as \"127.0.0.1:7999\"")),
+    };
+    parse_listen(text, any).map_err(|error| Unusable::part(value.span(), error))
+}
+
+fn listeners(value: &Value<'_>) -> Result<Vec<SocketAddr>, Unusable> {
+    match value.get_ref().as_array() {
+        None => listener(value, Ipv4Addr::UNSPECIFIED).map(|one| vec![one]),
+        Some(items) if items.is_empty() => Err(Unusable::value("at least one address")),
+        Some(items) => items.iter().map(|item| listener(item, Ipv4Addr::UNSPECIFIED)).collect(),
+    }
+}
+
+/// A bare port stays on this machine: who wants more says so.
+fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5561\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+fn forwarded_protocol(value: &Value<'_>) -> Result<ForwardedProtocol, Unusable> {
+    match (value.get_ref().as_bool(), value.get_ref().as_str()) {
+        (Some(true), _) => Ok(ForwardedProtocol::Both),
+        (Some(false), _) => Ok(ForwardedProtocol::Off),
+        (_, Some("proto-only")) => Ok(ForwardedProtocol::ProtoOnly),
+        _ => Err(Unusable::value("true, false or \"proto-only\"")),
+    }
+}
+
+fn forwarded_for_words(value: &Value<'_>) -> Result<ForwardedFor, Unusable> {
+    let wanted = || Unusable::value("a list such as [\"truncate:2\", \"append\"]");
+    let mut words = ForwardedFor::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let word = item.get_ref().as_str().ok_or_else(wanted)?;
+        words.add(word).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(words)
+}
+
+fn slow_consumer(value: &Value<'_>) -> Result<SlowConsumer, Unusable> {
+    match value.get_ref().as_str() {
+        Some("close") => Ok(SlowConsumer::Close),
+        Some("drop") => Ok(SlowConsumer::Drop),
+        _ => Err(Unusable::value("\"close\" or \"drop\"")),
+    }
+}
+
+fn filter(value: &Value<'_>) -> Result<String, Unusable> {
+    let text = string(value)?;
+    match EnvFilter::from_str(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Unusable::value("a filter such as \"info\" or \"gripwire=debug\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        read(text, Path::new("/etc/gripwire/gripwire.toml")).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = read(text, Path::new("g.toml")).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(format!("{:?}", config("")), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_setting_can_be_set() {
+        let config = config(EVERY_SETTING);
+        assert_eq!(config.cores, Some(4));
+        assert_eq!(config.http.listen, ["0.0.0.0:80".parse().unwrap(), "[::1]:8080".parse().unwrap()]);
+        assert_eq!((config.http.head_bytes, config.http.head_timeout_ms), (16_384, 1));
+        assert_eq!(config.http.idle_timeout_ms, 2);
+        assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
+        assert_eq!(config.control.bearer_token.as_deref(), Some("t"));
+        assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));
+        assert_eq!(config.control.body_bytes, 3);
+        assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/gripwire/routes")));
+        assert_eq!(config.proxy.routes, ["* test"]);
+        assert!(config.proxy.debug && config.proxy.accept_x_forwarded_protocol);
+        assert_eq!(
+            (config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()),
+            ("i", "file:/etc/gripwire/k")
+        );
+        assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);
+        assert_eq!(config.proxy.x_forwarded_for_truncate, Some(2));
+        assert!(config.proxy.x_forwarded_for_append);
+        let proxy = &config.proxy;
+        assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
+        assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
+        let limits = &config.limits;
+        assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
+        assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
+        assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
+        assert_eq!((config.log.level.as_str(), config.log.requests), ("gripwire=debug", true));
+    }
+
+    #[test]
+    fn listeners_may_be_one_value_and_the_control_port_none() {
+        let config = config("http.listen = 8080\ncontrol.listen = false\n");
+        assert_eq!(config.http.listen, ["0.0.0.0:8080".parse().unwrap()]);
+        assert_eq!(config.control.listen, None);
+        assert_eq!(self::config("control.listen = 9").control.listen, Some("127.0.0.1:9".parse().unwrap()));
+        let off = self::config("proxy.set_x_forwarded_protocol = false").proxy.set_x_forwarded_protocol;
+        assert_eq!(off, ForwardedProtocol::Off);
+    }
+
+    #[test]
+    fn a_control_port_for_all_without_a_secret_is_refused_at_its_line() {
+        let found = problems("[control]\nbody_bytes = 5\nlisten = \"0.0.0.0:5561\"\n");
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].starts_with("g.toml:3: the control port 0.0.0.0:5561 would let anyone"),
+            "{found:?}"
+        );
+        assert_eq!(problems("[control]\nlisten = \"0.0.0.0:5561\"\nbearer_token = \"\"\n").len(), 2);
+    }
+
+    #[test]
+    fn bad_values_say_what_is_wanted_at_their_line() {
+        let table = [
+            ("cores = 0", "`cores` must be a whole number of at least 1"),
+            ("cores = \"2\"", "`cores` must be a whole number of at least 1"),
+            ("http.head_timeout_ms = -5", "`http.head_timeout_ms` must be a whole number of at least 1"),
+            ("http.listen = []", "`http.listen` must be at least one address"),
+            ("http.listen = true", "`http.listen` must be a port or an address such as \"127.0.0.1:7999\""),
+            (
+                "control.listen = true",
+                "`control.listen` must be an address such as \"127.0.0.1:5561\", or false",
+            ),
+            ("control.basic_password = \"x\"", "`control.basic_password` must be \"user:password\""),
+            ("proxy.routes = \"* test\"", "`proxy.routes` must be a list of text in quotes"),
+            ("proxy.debug = 1", "`proxy.debug` must be true or false"),
+            ("limits.slow_consumer = \"cut\"", "`limits.slow_consumer` must be \"close\" or \"drop\""),
+            (
+                "proxy.set_x_forwarded_protocol = \"no\"",
+                "`proxy.set_x_forwarded_protocol` must be true, false or \"proto-only\"",
+            ),
+            ("log.level = \"a=b=c\"", "`log.level` must be a filter such as \"info\" or \"gripwire=debug\""),
+        ];
+        for (text, message) in table {
+            assert_eq!(problems(&format!("\n{text}\n")), [format!("g.toml:2: {message}")]);
+        }
+    }
+
+    #[test]
+    fn a_bad_part_of_a_list_is_named_at_its_own_line() {
+        let found = problems("[http]\nlisten = [\n  8080,\n  \"nowhere\",\n]\n");
+        assert!(found[0].starts_with("g.toml:4: `http.listen` has a part that cannot be used: `nowhere`"));
+        let found = problems("[proxy]\nx_forwarded_for = [\"append\",\n\"trunc:1\"]\n");
+        assert!(found[0].starts_with("g.toml:3: `proxy.x_forwarded_for` "), "{found:?}");
+    }
+
+    const EVERY_SETTING: &str = r#"
+cores = 4
+[http]
+listen = [80, "[::1]:8080"]
+head_bytes = 16_384
+head_timeout_ms = 1
+idle_timeout_ms = 2
+[control]
+listen = "0.0.0.0:5561"
+bearer_token = "t"
+basic_password = "u:p"
+body_bytes = 3
+[proxy]
+routes_file = "routes"
+routes = ["* test"]
+debug = true
+sig_iss = "i"
+sig_key = "file:k"
+accept_x_forwarded_protocol = true
+set_x_forwarded_protocol = true
+x_forwarded_for = ["truncate:2", "append"]
+connect_timeout_ms = 4
+origin_idle_timeout_ms = 5
+origin_keep_alive_ms = 6
+open_requests_per_core = 7
+[limits]
+connections_per_core = 8
+backlog_bytes = 9
+backlog_bytes_per_core = 10
+slow_consumer = "drop"
+subscriptions_per_connection = 11
+mesh_messages = 12
+[log]
+level = "gripwire=debug"
+requests = true
+"#;
+}

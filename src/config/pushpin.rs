@@ -1,0 +1,449 @@
+//! Reads Pushpin's `pushpin.conf` as it stands, so that an operator can move over without writing a new file.
+//! Called by `load`, which passes the text and a way to read the included file. Keys with an equivalent are
+//! honoured with Pushpin's own meaning of an absent key; every other key present gives exactly one warning.
+//! Keys that only the included `internal.conf` has (wiring between Pushpin's processes) give none.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::forwarded_for::ForwardedFor;
+use super::load::{directory, resolve_key};
+use super::pushpin_keys::{Fate, documented, fate};
+use super::{Config, ForwardedProtocol, Problem, ini, nearest, parse_listen};
+
+/// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
+///
+/// `include` gives the text of another file, `None` if there is none: a missing include is no error.
+pub fn read(
+    text: &str,
+    path: &Path,
+    include: impl FnOnce(&Path) -> Option<String>,
+) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+    let mut file = PushpinConf { path: path.display().to_string(), ..PushpinConf::default() };
+    file.add(text, path);
+    file.warn_of_keys_without_effect();
+    if let Some(included) = file.include_path(directory(path))
+        && let Some(text) = include(&included)
+    {
+        file.add_included(&text, &included);
+    }
+    let config = file.config(directory(path));
+    file.warnings.sort_by_key(|warning| warning.line);
+    if file.errors.is_empty() { Ok((config, file.warnings)) } else { Err(file.errors) }
+}
+
+/// The entries of the file and of what it includes, under `section/key`.
+#[derive(Default)]
+struct PushpinConf {
+    path: String,
+    entries: HashMap<String, Found>,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+struct Found {
+    values: Vec<String>,
+    file: String,
+    line: usize,
+}
+
+/// What comes of the file as a whole.
+impl PushpinConf {
+    fn add(&mut self, text: &str, path: &Path) {
+        let file = path.display().to_string();
+        let (entries, bad) = ini::parse(text);
+        self.errors.extend(bad.iter().map(|(line, bad)| Problem::new(&file, *line, bad.to_string())));
+        for entry in entries {
+            let found = Found { values: entry.values, file: file.clone(), line: entry.line };
+            self.entries.insert(name(&entry.section, &entry.key), found);
+        }
+    }
+
+    /// The main file wins, and only documented keys of the included one are looked at.
+    fn add_included(&mut self, text: &str, path: &Path) {
+        let mut included = PushpinConf::default();
+        included.add(text, path);
+        included.entries.retain(|name, _| fate(name).is_some() && !self.entries.contains_key(name));
+        included.warn_of_keys_without_effect();
+        self.entries.extend(included.entries);
+        self.warnings.extend(included.warnings);
+        self.errors.extend(included.errors);
+    }
+
+    fn warn_of_keys_without_effect(&mut self) {
+        for (name, found) in &self.entries {
+            let key = name.rsplit('/').next().unwrap_or(name);
+            let message = match fate(name) {
+                Some(Fate::Honoured) => continue,
+                Some(Fate::NoEffect(why)) => format!("`{key}` has no effect: {why}"),
+                None => match nearest(name, documented()) {
+                    Some(near) => format!("`{name}` has no effect: unknown key (did you mean `{near}`?)"),
+                    None => format!("`{name}` has no effect: unknown key"),
+                },
+            };
+            self.warnings.push(Problem::new(&found.file, found.line, message));
+        }
+    }
+
+    /// The file named by `include`. Pushpin finds the bare name `internal.conf` in its own library directory.
+    fn include_path(&mut self, directory: &Path) -> Option<PathBuf> {
+        let include = self.text("global/include").filter(|include| !include.is_empty())?;
+        let include = match include.as_str() {
+            "internal.conf" => self.substitute("{libdir}/internal.conf"),
+            _ => include,
+        };
+        Some(directory.join(include))
+    }
+
+    fn config(&mut self, directory: &Path) -> Config {
+        let mut config = Config::default();
+        config.http.listen = self.listeners();
+        config.control.listen = self.control_listener();
+        self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
+        self.proxy(&mut config, directory);
+        // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
+        // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
+        self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
+        self.set(&mut config.limits.subscriptions_per_connection, "handler/connection_subscription_max");
+        // There it is the size of a buffer that a head has to fit in, here only a bound: it never shrinks ours.
+        let mut head_bytes = 0;
+        self.set(&mut head_bytes, "runner/client_buffer_size");
+        config.http.head_bytes = config.http.head_bytes.max(head_bytes);
+        self.log(&mut config);
+        if let Some(exposure) = config.control.exposure() {
+            self.warn("handler/push_in_http_addr", exposure);
+        }
+        config
+    }
+
+    fn proxy(&mut self, config: &mut Config, directory: &Path) {
+        let proxy = &mut config.proxy;
+        proxy.routes_file =
+            self.text("proxy/routesfile").filter(|file| !file.is_empty()).map(|file| directory.join(file));
+        proxy.debug = self.flag("proxy/debug");
+        proxy.accept_x_forwarded_protocol = self.flag("proxy/accept_x_forwarded_protocol");
+        proxy.set_x_forwarded_protocol = match self.text("proxy/set_x_forwarded_protocol").as_deref() {
+            Some("true") => ForwardedProtocol::Both,
+            Some("proto-only") => ForwardedProtocol::ProtoOnly,
+            _ => ForwardedProtocol::Off,
+        };
+        let mut forwarded_for = ForwardedFor::default();
+        for word in self.list("proxy/x_forwarded_for") {
+            if let Err(error) = forwarded_for.add(&word) {
+                self.error("proxy/x_forwarded_for", error.to_string());
+            }
+        }
+        forwarded_for.apply(proxy);
+        if let Some(issuer) = self.text("proxy/sig_iss") {
+            proxy.sig_iss = issuer;
+        }
+        proxy.sig_key = resolve_key(&self.text("proxy/sig_key").unwrap_or_default(), directory);
+    }
+
+    fn listeners(&mut self) -> Vec<SocketAddr> {
+        let mut addresses = Vec::new();
+        for text in self.list("runner/http_port") {
+            match parse_listen(&text, Ipv4Addr::UNSPECIFIED) {
+                Ok(address) => addresses.push(address),
+                Err(error) => self.error("runner/http_port", format!("`http_port`: {error}")),
+            }
+        }
+        if addresses.is_empty() && self.errors.is_empty() {
+            self.error("runner/http_port", "nothing to listen on: set `http_port` in [runner]".to_owned());
+        }
+        addresses
+    }
+
+    /// Pushpin opens its control port only if it is told a port.
+    fn control_listener(&mut self) -> Option<SocketAddr> {
+        let mut port = 0u16;
+        self.set(&mut port, "handler/push_in_http_port");
+        if port == 0 {
+            return None;
+        }
+        let mut offset = 0u16;
+        self.set(&mut offset, "global/port_offset");
+        let Some(port) = port.checked_add(offset) else {
+            self.error("global/port_offset", "`port_offset` takes the control port past 65535".to_owned());
+            return None;
+        };
+        let mut address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.set(&mut address, "handler/push_in_http_addr");
+        Some(SocketAddr::new(address, port))
+    }
+
+    /// At level 2 Pushpin writes a line for each request. Levels for single processes mean nothing here.
+    fn log(&mut self, config: &mut Config) {
+        for word in self.list("runner/log_level") {
+            if word.contains(':') {
+                let message = format!("`{word}` in `log_level` has no effect: Gripwire is one process");
+                self.warn("runner/log_level", message);
+                continue;
+            }
+            let Some(level) = word.parse::<usize>().ok().map(|level| level.min(LEVELS.len() - 1)) else {
+                self.error("runner/log_level", format!("`log_level`: `{word}` is not a number from 0 to 4"));
+                continue;
+            };
+            config.log.level = LEVELS[level].to_owned();
+            config.log.requests = level >= 2;
+        }
+    }
+}
+
+/// How single values are read.
+impl PushpinConf {
+    /// The parts of a value, variables replaced and empty ones left out.
+    fn list(&self, name: &str) -> Vec<String> {
+        let values = self.entries.get(name).map_or(&[][..], |found| &found.values[..]);
+        values.iter().filter(|value| !value.is_empty()).map(|value| self.substitute(value)).collect()
+    }
+
+    /// A value that is not a list.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let found = self.entries.get(name)?;
+        if let [value] = &found.values[..] {
+            return Some(self.substitute(value));
+        }
+        let key = name.rsplit('/').next().unwrap_or(name);
+        self.error(name, format!("`{key}` takes one value: put it in quotes if it contains a comma"));
+        None
+    }
+
+    /// QSettings takes everything but these words for true.
+    fn flag(&mut self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| !matches!(text.to_lowercase().as_str(), "" | "0" | "false"))
+    }
+
+    /// Parses a value into `setting`, which keeps what it has if the key is absent or empty.
+    fn set<T: FromStr>(&mut self, setting: &mut T, name: &str) {
+        let Some(text) = self.text(name).filter(|text| !text.is_empty()) else {
+            return;
+        };
+        match text.parse() {
+            Ok(value) => *setting = value,
+            Err(_) => {
+                let key = name.rsplit('/').next().unwrap_or(name);
+                let wanted = if key.ends_with("_addr") { "an IP address" } else { "a number in range" };
+                self.error(name, format!("`{key}` must be {wanted}, not `{text}`"));
+            }
+        }
+    }
+
+    fn substitute(&self, value: &str) -> String {
+        let variable = |name: &str, unset: &str| {
+            let found = self.entries.get(name).and_then(|found| found.values.first());
+            found.cloned().unwrap_or_else(|| unset.to_owned())
+        };
+        if !value.contains('{') {
+            return value.to_owned();
+        }
+        let run_directory = variable("global/rundir", &variable("runner/rundir", "run"));
+        value
+            .replace("{libdir}", &variable("global/libdir", "/usr/lib/pushpin"))
+            .replace("{rundir}", &run_directory)
+            .replace("{ipc_prefix}", &variable("global/ipc_prefix", "pushpin-"))
+    }
+
+    fn error(&mut self, name: &str, message: String) {
+        let problem = self.problem(name, message);
+        self.errors.push(problem);
+    }
+
+    fn warn(&mut self, name: &str, message: String) {
+        let problem = self.problem(name, message);
+        self.warnings.push(problem);
+    }
+
+    /// A problem at the line of a key; at the first line of the file if the key is absent.
+    fn problem(&self, name: &str, message: String) -> Problem {
+        match self.entries.get(name) {
+            Some(found) => Problem::new(&found.file, found.line, message),
+            None => Problem::new(&self.path, 1, message),
+        }
+    }
+}
+
+fn name(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}/{key}") }
+}
+
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/etc/pushpin/pushpin.conf";
+
+    fn read_text(text: &str) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+        read(text, Path::new(PATH), |_| None)
+    }
+
+    fn config(text: &str) -> Config {
+        let text = format!("{text}\n[runner]\nhttp_port=7999\n");
+        read_text(&text).unwrap_or_else(|errors| panic!("{errors:?}")).0
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        read_text(text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_is_honoured() {
+        let mut included = None;
+        let (config, warnings) = read(SHIPPED, Path::new(PATH), |path| {
+            included = Some(path.to_owned());
+            Some(INTERNAL.to_owned())
+        })
+        .unwrap();
+        assert_eq!(included.as_deref(), Some(Path::new("/usr/lib/pushpin/internal.conf")));
+        assert_eq!(config.http.listen, ["0.0.0.0:7999".parse().unwrap()]);
+        assert_eq!(config.http.head_bytes, Config::default().http.head_bytes);
+        assert_eq!(config.control.listen, Some("127.0.0.1:5561".parse().unwrap()));
+        assert_eq!(config.limits.connections_per_core, 50_000);
+        assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/pushpin/routes")));
+        assert_eq!((config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()), ("pushpin", "changeme"));
+        assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::ProtoOnly);
+        assert_eq!(
+            (config.proxy.x_forwarded_for_truncate, config.proxy.x_forwarded_for_append),
+            (None, false)
+        );
+        assert_eq!((config.log.level.as_str(), config.log.requests), ("info", true));
+        let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "/etc/pushpin/pushpin.conf:7: `stats_connection_ttl` has no effect: there is no stats socket yet",
+                "/etc/pushpin/pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other",
+                "/etc/pushpin/pushpin.conf:29: `push_in_spec` has no effect: ZeroMQ inputs are not served yet; \
+                 publish by HTTP",
+                "/etc/pushpin/pushpin.conf:33: `message_rate` has no effect: deliveries are not slowed down: each \
+                 connection has a bounded backlog instead",
+            ]
+        );
+    }
+
+    #[test]
+    fn absent_keys_mean_what_they_mean_to_pushpin() {
+        let config = config("");
+        assert_eq!(config.control.listen, None);
+        assert_eq!(config.proxy.sig_key, "");
+        assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Off);
+        assert_eq!(config.proxy.routes_file, None);
+    }
+
+    #[test]
+    fn lists_offsets_levels_and_flags_are_read() {
+        let config = config(
+            "[global]\nport_offset=20\n[runner]\nlog_level=3,proxy:1\nclient_buffer_size=100000\n[proxy]\n\
+             x_forwarded_for=\"truncate:0\",append\ndebug=yes\nsig_key=file:sig.pem\n\
+             set_x_forwarded_protocol=true\n[handler]\npush_in_http_port=5561\n",
+        );
+        assert_eq!(config.control.listen, Some("127.0.0.1:5581".parse().unwrap()));
+        assert_eq!(config.log.level, "debug");
+        assert_eq!(config.http.head_bytes, 100_000);
+        assert_eq!(config.proxy.x_forwarded_for_truncate, Some(0));
+        assert!(config.proxy.x_forwarded_for_append && config.proxy.debug);
+        assert_eq!(config.proxy.sig_key, "file:/etc/pushpin/sig.pem");
+        assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);
+    }
+
+    #[test]
+    fn the_main_file_wins_over_what_it_includes() {
+        let include = "[runner]\nhttp_port=1\nlogdir=x\n[proxy]\nsig_key=theirs\nm2a_in_specs=ipc://x\n";
+        let text = "[global]\ninclude={rundir}/more.conf\nrundir=r\n[runner]\nhttp_port=127.0.0.1:2,3\n";
+        let (config, warnings) = read(text, Path::new(PATH), |path| {
+            assert_eq!(path, Path::new("/etc/pushpin/r/more.conf"));
+            Some(include.to_owned())
+        })
+        .unwrap();
+        assert_eq!(config.http.listen, ["127.0.0.1:2".parse().unwrap(), "0.0.0.0:3".parse().unwrap()]);
+        assert_eq!(config.proxy.sig_key, "theirs");
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].to_string().starts_with("/etc/pushpin/r/more.conf:3: `logdir` has no effect"));
+    }
+
+    #[test]
+    fn a_control_port_for_all_is_only_warned_of() {
+        let text = "[runner]\nhttp_port=1\n[handler]\npush_in_http_addr=0.0.0.0\npush_in_http_port=5561\n";
+        let (config, warnings) = read_text(text).unwrap();
+        assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].to_string().starts_with("/etc/pushpin/pushpin.conf:4: the control port"));
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest_known_one() {
+        let (_, warnings) = read_text("[runner]\nhttp_port=1\n[proxy]\nsig_keys=x\n").unwrap();
+        assert_eq!(
+            warnings[0].message,
+            "`proxy/sig_keys` has no effect: unknown key (did you mean `proxy/sig_key`?)"
+        );
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        assert_eq!(
+            errors("[runner]\nhttp_port=80,nowhere\nclient_maxconn=many\n[proxy]\nsig_key=a,b\nword\n"),
+            [
+                "/etc/pushpin/pushpin.conf:6: not `key=value`, a `[section]` or a `#` comment",
+                "/etc/pushpin/pushpin.conf:2: `http_port`: `nowhere` is not an address to listen on: write \
+                 `port`, `address:port` or `[v6 address]:port`",
+                "/etc/pushpin/pushpin.conf:5: `sig_key` takes one value: put it in quotes if it contains a comma",
+                "/etc/pushpin/pushpin.conf:3: `client_maxconn` must be a number in range, not `many`",
+            ]
+        );
+        assert_eq!(
+            errors("\n[proxy]\ndebug=true\n"),
+            ["/etc/pushpin/pushpin.conf:1: nothing to listen on: set `http_port` in [runner]"]
+        );
+    }
+
+    /// The head of Debian's file: one key of each kind.
+    const SHIPPED: &str = "\
+[global]
+include={libdir}/internal.conf
+# directory to save runtime files
+rundir=/var/run/pushpin
+ipc_prefix=pushpin-
+port_offset=0
+stats_connection_ttl=120
+[runner]
+services=condure,pushpin-proxy,pushpin-handler
+http_port=7999
+#https_ports=443
+log_level=2
+client_buffer_size=8192
+client_maxconn=50000
+
+
+[proxy]
+# routes config file (path relative to location of this file)
+routesfile=routes
+debug=false
+accept_x_forwarded_protocol=false
+set_x_forwarded_protocol=proto-only
+x_forwarded_for=
+sig_iss=pushpin
+sig_key=changeme
+
+[handler]
+#ipc_file_mode=777
+push_in_spec=tcp://127.0.0.1:5560
+push_in_http_addr=127.0.0.1
+push_in_http_port=5561
+push_in_http_max_body_size=1000000
+message_rate=2500
+connection_subscription_max=20
+";
+
+    const INTERNAL: &str = "\
+[proxy]
+condure_in_specs=ipc://{rundir}/{ipc_prefix}condure-out
+stats_spec=ipc://{rundir}/{ipc_prefix}proxy-stats
+[handler]
+proxy_inspect_spec=ipc://{rundir}/{ipc_prefix}inspect
+";
+}

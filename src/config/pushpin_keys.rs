@@ -1,0 +1,138 @@
+//! The keys of `pushpin.conf`: those Gripwire honours, and for each of the others why it has no effect. `pushpin`
+//! turns the second list into warnings, so that an operator who moves over learns at once what changes. A key
+//! stands in exactly one of the two lists; keys of Pushpin's `internal.conf` stand in none.
+
+/// What becomes of a documented key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It sets something.
+    Honoured,
+    /// It sets nothing, for this reason.
+    NoEffect(&'static str),
+}
+
+/// The fate of `section/key`; `None` if Pushpin documents no such key.
+pub fn fate(name: &str) -> Option<Fate> {
+    if HONOURED.contains(&name) {
+        return Some(Fate::Honoured);
+    }
+    NO_EFFECT.iter().find(|(key, _)| *key == name).map(|(_, why)| Fate::NoEffect(why))
+}
+
+/// Every documented key as `section/key`.
+pub fn documented() -> impl Iterator<Item = &'static str> {
+    HONOURED.iter().copied().chain(NO_EFFECT.iter().map(|(key, _)| *key))
+}
+
+const HONOURED: &[&str] = &[
+    "global/include",
+    "global/rundir",
+    "global/libdir",
+    "global/ipc_prefix",
+    "global/port_offset",
+    "runner/rundir",
+    "runner/http_port",
+    "runner/log_level",
+    "runner/client_buffer_size",
+    "runner/client_maxconn",
+    "proxy/routesfile",
+    "proxy/debug",
+    "proxy/accept_x_forwarded_protocol",
+    "proxy/set_x_forwarded_protocol",
+    "proxy/x_forwarded_for",
+    "proxy/sig_iss",
+    "proxy/sig_key",
+    "handler/push_in_http_addr",
+    "handler/push_in_http_port",
+    "handler/push_in_http_max_body_size",
+    "handler/connection_subscription_max",
+];
+
+const NO_EFFECT: &[(&str, &str)] = &[
+    ("global/stats_connection_ttl", NO_STATS_SOCKET),
+    ("global/stats_connection_send", NO_STATS_SOCKET),
+    ("runner/services", ONE_PROCESS),
+    ("runner/https_ports", "TLS towards clients is not served yet; end TLS in front of Gripwire"),
+    ("runner/local_ports", "unix sockets are not listened on yet; use `http_port`"),
+    ("runner/logdir", "logs go to standard error, for the service manager to keep"),
+    ("runner/allow_compression", "WebSocket compression is not offered yet"),
+    ("runner/mongrel2_bin", ONE_PROCESS),
+    ("runner/m2sh_bin", ONE_PROCESS),
+    ("runner/zurl_bin", ONE_PROCESS),
+    ("runner/condure_bin", ONE_PROCESS),
+    ("proxy/auto_cross_origin", "CORS and JSON-P wrapping is not done yet; let the application answer CORS"),
+    ("proxy/x_forwarded_for_trusted", NO_TRUST),
+    ("proxy/upstream_key", NO_TRUST),
+    ("proxy/orig_headers_need_mark", "marked original headers are not sent yet"),
+    ("proxy/accept_pushpin_route", "a client cannot choose its route yet"),
+    ("proxy/cdn_loop", "CDN-Loop is passed on unchanged"),
+    ("proxy/log_from", "the log format is fixed"),
+    ("proxy/log_user_agent", "the log format is fixed"),
+    ("proxy/sockjs_url", "SockJS is not served"),
+    ("proxy/updates_check", "Gripwire never looks for updates"),
+    ("proxy/organization_name", "Gripwire never looks for updates"),
+    ("proxy/workers", "there is one worker for each core; see `cores`"),
+    (
+        "proxy/max_open_requests",
+        "requests to origins are bounded for each core; see `open_requests_per_core`",
+    ),
+    ("proxy/stats_connections_max_ttl", NO_STATS_SOCKET),
+    ("proxy/stats_report_interval", NO_STATS_SOCKET),
+    ("proxy/prometheus_port", NO_PROMETHEUS),
+    ("proxy/prometheus_prefix", NO_PROMETHEUS),
+    ("proxy/ipc_file_mode", NO_IPC),
+    ("handler/ipc_file_mode", NO_IPC),
+    ("handler/push_in_spec", NO_ZEROMQ),
+    ("handler/push_in_sub_spec", NO_ZEROMQ),
+    ("handler/push_in_sub_specs", NO_ZEROMQ),
+    ("handler/push_in_sub_connect", NO_ZEROMQ),
+    ("handler/push_in_http_max_headers_size", "heads on the control port have a fixed bound"),
+    ("handler/stats_spec", NO_STATS_SOCKET),
+    ("handler/command_spec", "the command socket is not served yet; publish by HTTP"),
+    ("handler/state_spec", "the session service is not used"),
+    ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
+    ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
+    ("handler/message_block_size", NO_STATS_SOCKET),
+    ("handler/message_wait", "how long messages out of order wait is not adjustable yet"),
+    ("handler/id_cache_ttl", "how long message ids are remembered is not adjustable yet"),
+    (
+        "handler/update_on_first_subscription",
+        "what a channel's first subscription does is not adjustable yet",
+    ),
+    ("handler/subscription_linger", "a subscription ends with its request"),
+    ("handler/stats_subscription_ttl", NO_STATS_SOCKET),
+    ("handler/stats_report_interval", NO_STATS_SOCKET),
+    ("handler/stats_format", NO_STATS_SOCKET),
+    ("handler/share_all", "requests are not shared"),
+    ("handler/prometheus_port", NO_PROMETHEUS),
+    ("handler/prometheus_prefix", NO_PROMETHEUS),
+];
+
+const NO_STATS_SOCKET: &str = "there is no stats socket yet";
+const ONE_PROCESS: &str = "Gripwire is one process and starts no other";
+const NO_TRUST: &str = "clients signed by another GRIP proxy are not told apart yet";
+const NO_PROMETHEUS: &str = "there is no Prometheus port yet";
+const NO_IPC: &str = "there are no ipc sockets";
+const NO_ZEROMQ: &str = "ZeroMQ inputs are not served yet; publish by HTTP";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_has_two_fates() {
+        let mut names: Vec<_> = documented().collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn internal_keys_are_not_documented() {
+        assert_eq!(fate("proxy/condure_in_specs"), None);
+        assert_eq!(fate("proxy/stats_spec"), None);
+        assert!(matches!(fate("handler/stats_spec"), Some(Fate::NoEffect(_))));
+        assert_eq!(fate("proxy/sig_key"), Some(Fate::Honoured));
+    }
+}
