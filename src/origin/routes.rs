@@ -2,7 +2,9 @@
 //! reported and left out; the others stand.
 
 use super::route::{Destination, HostCondition, Route, Signing, Target};
+use crate::config::resolve_key;
 use http::{HeaderName, HeaderValue};
+use std::path::Path;
 use std::sync::Arc;
 
 mod line;
@@ -58,6 +60,16 @@ impl Routes {
             problems.extend(outcome.err().map(|error| problem(error, true)));
         }
         (routes, problems)
+    }
+
+    /// Takes the paths of `file:` keys to be relative to `directory`, where the routes file is.
+    pub fn resolve_keys(&mut self, directory: &Path) {
+        for route in &mut self.routes {
+            if route.signing.key.as_ref().is_some_and(|key| key.starts_with("file:")) {
+                let signing = &mut Arc::make_mut(route).signing;
+                signing.key = signing.key.take().map(|key| resolve_key(&key, directory));
+            }
+        }
     }
 
     /// The route of every host for the demo application.
@@ -126,8 +138,8 @@ fn is_more_specific(next: &Route, best: &Route) -> bool {
     match (next.websocket.is_some(), best.websocket.is_some()) {
         (true, false) => true,
         (false, true) => false,
-        _ if path(next) != path(best) => path(next) > path(best),
-        _ => next.tls.is_some() && best.tls.is_none(),
+        // A TLS condition wins even over a longer path: Pushpin's order is by steps, not lexical.
+        _ => path(next) > path(best) || (next.tls.is_some() && best.tls.is_none()),
     }
 }
 
@@ -192,7 +204,8 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
                 value.parse().map_err(|_| format!("`path_rem` is a number of characters, not {value:?}"))?;
             route.path_rem = length;
         }
-        "replace_beg" => route.replace_beg = Some(given()?),
+        // Empty is of use here: it takes `path_beg` off and puts nothing in its place.
+        "replace_beg" => route.replace_beg = Some(value.to_owned()),
         "header" => route.headers.push(parse_header(value)?),
         "prefix" => route.prefix = Some(given()?),
         "no_grip" => route.no_grip = true,
@@ -378,6 +391,29 @@ mod tests {
         let (routes, _) = Routes::parse("*,path_beg=/old/,replace_beg=/new/ a:1", "routes");
         let route = routes.iter().next().expect("one route");
         assert_eq!(route.rewrite("h:1", "/old/x%2Fy?z"), ("h:1".into(), "/new/x%2Fy?z".into()));
+    }
+
+    #[test]
+    fn a_later_tls_condition_wins_over_a_longer_path() {
+        let text = "*,path_beg=/long a:1\n*,ssl=yes b:1";
+        assert_eq!(found(text, "o", "/long", true).as_deref(), Some("b:1"));
+        assert_eq!(found(text, "o", "/long", false).as_deref(), Some("a:1"));
+    }
+
+    #[test]
+    fn an_empty_replacement_takes_the_beginning_off() {
+        let (routes, problems) = Routes::parse("*,path_beg=/old,replace_beg= a:1", "routes");
+        assert_eq!(problems, []);
+        let route = routes.iter().next().expect("one route");
+        assert_eq!(route.rewrite("h", "/old/x?q").1, "/x?q");
+    }
+
+    #[test]
+    fn key_files_are_found_beside_the_routes_file() {
+        let (mut routes, _) = Routes::parse("a,sig_key=file:k.pem t:1\nb,sig_key=text t:1", "routes");
+        routes.resolve_keys(Path::new("/etc/gripwire"));
+        let keys: Vec<_> = routes.iter().map(|route| route.signing.key.as_deref()).collect();
+        assert_eq!(keys, [Some("file:/etc/gripwire/k.pem"), Some("text")]);
     }
 
     #[test]
