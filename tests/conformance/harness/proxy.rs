@@ -1,0 +1,171 @@
+//! The server under test: one instance for each configuration, started when a case first asks for it.
+//!
+//! Gripwire is started as its users start it, `gripwire serve --config FILE`; Pushpin as `pushpin.rs` says. Ports
+//! are free ones of 127.0.0.2: no client connection takes one between choosing and listening, because those come from
+//! 127.0.0.1. An instance is ready when both of its ports accept connections.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::client::{Client, Response};
+use super::request::Request;
+use super::{PATIENCE, against_pushpin, process, pushpin, routing};
+
+/// A running server and where its ports are.
+pub struct Proxy {
+    /// Where clients connect.
+    pub http: SocketAddr,
+    /// Where publishers post.
+    pub control: SocketAddr,
+}
+
+/// What one configuration sets; everything else is the same for all.
+pub struct Settings {
+    pub name: &'static str,
+    pub debug: bool,
+    pub sig_key: &'static str,
+    pub append_forwarded_for: bool,
+}
+
+const STANDARD: Settings =
+    Settings { name: "standard", debug: false, sig_key: SIG_KEY, append_forwarded_for: false };
+
+/// The key that Grip-Sig is signed with, where it is.
+pub const SIG_KEY: &str = "changeme";
+
+/// The server nearly all cases share.
+pub fn standard() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, STANDARD)
+}
+
+/// A server with informative error answers.
+pub fn debugging() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "debug", debug: true, ..STANDARD })
+}
+
+/// A server that appends clients' addresses to X-Forwarded-For.
+pub fn appending_forwarded_for() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "append", append_forwarded_for: true, ..STANDARD })
+}
+
+/// A server without a key to sign with.
+pub fn unsigned() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "unsigned", sig_key: "", ..STANDARD })
+}
+
+impl Proxy {
+    /// A connection to the client port.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.http)
+    }
+
+    /// A connection to the client port that has sent `request`.
+    pub fn ask(&self, request: &Request) -> Client {
+        let mut client = self.connect();
+        client.send(request.bytes());
+        client
+    }
+
+    /// The answer to `request`, on a connection of its own.
+    pub fn fetch(&self, request: &Request) -> Response {
+        self.ask(request).response()
+    }
+}
+
+fn running(server: &'static OnceLock<Result<Proxy, String>>, settings: Settings) -> &'static Proxy {
+    let started =
+        server.get_or_init(|| if against_pushpin() { pushpin::start(&settings) } else { start(&settings) });
+    match started {
+        Ok(proxy) => proxy,
+        Err(why) => panic!("the server under test does not run: {why}"),
+    }
+}
+
+fn start(settings: &Settings) -> Result<Proxy, String> {
+    let directory = process::directory(settings.name);
+    let proxy = Proxy { http: free_address(), control: free_address() };
+    let config = directory.join("gripwire.toml");
+    write(&config, &config_text(settings, &proxy));
+    write(&directory.join("routes"), &routing::text());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
+    command.arg("serve").arg("--config").arg(&config);
+    let log = directory.join("gripwire.log");
+    log_to(&mut command, &log);
+    let mut child = process::start(command, libc::SIGKILL)?;
+    for address in [proxy.http, proxy.control] {
+        await_listening(address, &mut child, &log)?;
+    }
+    Ok(proxy)
+}
+
+fn config_text(settings: &Settings, proxy: &Proxy) -> String {
+    let mut text = String::new();
+    let forwarded_for = if settings.append_forwarded_for { r#"["append"]"# } else { "[]" };
+    write!(
+        text,
+        r#"cores = 2
+[http]
+listen = ["{http}"]
+[control]
+listen = "{control}"
+[proxy]
+routes_file = "routes"
+debug = {debug}
+sig_iss = "pushpin"
+sig_key = "{sig_key}"
+x_forwarded_for = {forwarded_for}
+set_x_forwarded_protocol = "proto-only"
+"#,
+        http = proxy.http,
+        control = proxy.control,
+        debug = settings.debug,
+        sig_key = settings.sig_key,
+    )
+    .expect("a String takes everything");
+    text
+}
+
+/// Waits until `address` accepts connections; says why if `child` ends before.
+pub fn await_listening(address: SocketAddr, child: &mut Child, log: &Path) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_err() {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(format!(
+                "it ended ({status}) before it listened; its log ends:\n{}",
+                process::tail(log)
+            ));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("nothing listens on {address}; its log ends:\n{}", process::tail(log)));
+        }
+        thread::sleep(Duration::from_millis(10)); // Between attempts: nothing announces a listener.
+    }
+    Ok(())
+}
+
+/// An address nobody listens on.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port of 127.0.0.2");
+    listener.local_addr().expect("its address")
+}
+
+/// Lets a child write both its outputs to a file.
+pub fn log_to(command: &mut Command, log: &Path) {
+    let file = File::create(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+    command.stderr(file.try_clone().expect("a second handle")).stdout(file);
+}
+
+/// Writes a configuration file.
+pub fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}

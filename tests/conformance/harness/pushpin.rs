@@ -1,0 +1,143 @@
+//! Starts Pushpin, the oracle that every unmarked case must pass too: Debian's 1.36 with condure and zurl.
+//!
+//! Each instance has its own directory for ports' and sockets' names, and its own zurl, whose shipped settings
+//! refuse to ask origins on loopback. Pushpin's processes find each other through ZeroMQ a while after the ports are
+//! open, so an instance is ready once a message has gone all the way: origin, hold, publish, subscriber.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::client::Client;
+use super::proxy::{Proxy, Settings, await_listening, free_address, log_to, write};
+use super::request::get;
+use super::{PATIENCE, process, routing};
+
+/// Starts an instance and waits until it works.
+pub fn start(settings: &Settings) -> Result<Proxy, String> {
+    let directory = process::directory(settings.name);
+    let proxy = Proxy { http: free_address(), control: free_address() };
+    write(&directory.join("pushpin.conf"), &pushpin_conf(settings, &proxy, &directory));
+    write(&directory.join("zurl.conf"), &zurl_conf(&directory));
+    write(&directory.join("routes"), &routing::text());
+
+    let mut zurl = Command::new("zurl");
+    zurl.arg(format!("--config={}", directory.join("zurl.conf").display()));
+    log_to(&mut zurl, &directory.join("zurl.log"));
+    process::start(zurl, libc::SIGTERM).map_err(not_installed)?;
+
+    let mut pushpin = Command::new("pushpin");
+    pushpin.arg("--merge-output").arg(format!("--config={}", directory.join("pushpin.conf").display()));
+    let log = directory.join("pushpin.log");
+    log_to(&mut pushpin, &log);
+    // SIGTERM, so that it has the time to end its own children.
+    let mut child = process::start(pushpin, libc::SIGTERM).map_err(not_installed)?;
+    for address in [proxy.http, proxy.control] {
+        await_listening(address, &mut child, &log)?;
+    }
+    await_delivery(&proxy, &log)?;
+    Ok(proxy)
+}
+
+fn not_installed(error: String) -> String {
+    format!(
+        "{error}: GRIP_PROXY=pushpin needs Pushpin 1.36, condure and zurl (apt-get install pushpin zurl condure)"
+    )
+}
+
+/// Publishes until a stream of the built-in test target gets the message.
+fn await_delivery(proxy: &Proxy, log: &Path) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let mut client = Client::connect(proxy.http);
+        client.send(get("/stream?channel=ready").host("builtin.test").header("Connection", "close").bytes());
+        if !client.await_answer(Duration::from_secs(1)) || client.head().code != 200 {
+            thread::sleep(Duration::from_millis(20)); // Between attempts: nothing announces that it is ready.
+            continue;
+        }
+        client.expect_body("[stream opened]\n");
+        proxy.publish(json!({"channel": "ready", "formats": {"http-stream": {"content": "ready"}}}));
+        if client.body_within(Duration::from_secs(1)).is_some() {
+            return await_origin(proxy, deadline, log);
+        }
+    }
+    Err(format!("no message gets through; its log ends:\n{}", process::tail(log)))
+}
+
+/// Asks until an answer comes from the origin, by way of zurl.
+fn await_origin(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), String> {
+    while Instant::now() < deadline {
+        let mut client = Client::connect(proxy.http);
+        client.send(get("/is-the-origin-there").bytes());
+        if client.await_answer(Duration::from_secs(1)) && client.head().code == 404 {
+            return Ok(());
+        }
+    }
+    Err(format!("the origin is not reached; its log ends:\n{}", process::tail(log)))
+}
+
+fn pushpin_conf(settings: &Settings, proxy: &Proxy, directory: &Path) -> String {
+    let forwarded_for = if settings.append_forwarded_for { "append" } else { "" };
+    format!(
+        "[global]
+include={{libdir}}/internal.conf
+rundir={dir}
+ipc_prefix=c-
+[runner]
+services=condure,pushpin-proxy,pushpin-handler
+http_port={http}
+logdir={dir}
+client_buffer_size=8192
+client_maxconn=10000
+[proxy]
+routesfile=routes
+debug={debug}
+sig_iss=pushpin
+sig_key={key}
+x_forwarded_for={forwarded_for}
+set_x_forwarded_protocol=proto-only
+zurl_out_specs=ipc://{dir}/zurl-in
+zurl_out_stream_specs=ipc://{dir}/zurl-in-stream
+zurl_in_specs=ipc://{dir}/zurl-out
+updates_check=off
+[handler]
+push_in_http_addr={control_host}
+push_in_http_port={control_port}
+message_rate=25000
+message_hwm=25000
+message_wait=5000
+id_cache_ttl=60
+connection_subscription_max=20
+",
+        dir = directory.display(),
+        http = proxy.http,
+        debug = settings.debug,
+        key = settings.sig_key,
+        control_host = proxy.control.ip(),
+        control_port = proxy.control.port(),
+    )
+}
+
+fn zurl_conf(directory: &Path) -> String {
+    format!(
+        "[General]
+in_spec=ipc://{dir}/zurl-in
+in_stream_spec=ipc://{dir}/zurl-in-stream
+out_spec=ipc://{dir}/zurl-out
+in_req_spec=ipc://{dir}/zurl-req
+ipc_file_mode=660
+defpolicy=allow
+allow=
+deny=
+max_open_requests=2000
+buffer_size=200000
+timeout=600
+in_hwm=1000
+out_hwm=1000
+",
+        dir = directory.display()
+    )
+}

@@ -1,0 +1,69 @@
+//! The routes file that every server under test is given, and the ports it names.
+//!
+//! Pushpin's own syntax. Cases reach a route by its host; where a case must know which of several routes was taken,
+//! the route says so in an `X-Route` request header. All hosts but those listed go to the origin.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use socket2::{Domain, Socket, Type};
+
+use super::origin;
+
+/// The text of the routes file.
+pub fn text() -> String {
+    ROUTES.replace("ORIGIN", &origin::address().to_string()).replace("DEAD", &dead_address().to_string())
+}
+
+/// An address that refuses connections: a port that is bound, so that nobody else takes it, and not listened on.
+pub fn dead_address() -> SocketAddr {
+    static HELD: OnceLock<(Socket, SocketAddr)> = OnceLock::new();
+    let (_, address) = HELD.get_or_init(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+        (socket, address)
+    });
+    *address
+}
+
+const ROUTES: &str = r#"# a comment, then an empty line
+
+*,header=X-Route:any ORIGIN # a comment after a route
+exact.test,header=X-Route:exact ORIGIN
+
+# the longest path_beg wins, wherever it stands
+paths.test,path_beg=/long,header=X-Route:long ORIGIN
+paths.test,path_beg=/long/longer,header=X-Route:longer ORIGIN
+paths.test,path_beg=/,header=X-Route:root ORIGIN
+
+# no route for paths that do not begin with /only
+only.test,path_beg=/only ORIGIN
+
+plain.test,ssl=no,header=X-Route:plain ORIGIN
+tls.test,ssl=yes,header=X-Route:tls ORIGIN
+tls.test,header=X-Route:whichever ORIGIN
+named.test,id=a-name,header=X-Route:named ORIGIN
+http.test,proto=http,header=X-Route:http ORIGIN
+http.test,proto=ws,header=X-Route:ws ORIGIN
+
+renamed.test,as_host=inner.test:8123 ORIGIN
+target-host.test ORIGIN,host=target.test
+removal.test,path_beg=/removed,path_rem=8 ORIGIN
+replacement.test,path_beg=/old,replace_beg=/new ORIGIN
+quoted.test,header="X-Quoted:one, two # three" ORIGIN
+set-header.test,header=X-Set:by-route,header=X-Gone: ORIGIN
+marked.test,orig_headers ORIGIN
+prefixed.test,prefix=pre- ORIGIN
+implied.test ORIGIN,sub=implied-channel
+unsigned.test,no_grip ORIGIN
+other-key.test,sig_iss=another,sig_key=another-key ORIGIN
+informative.test,debug DEAD
+
+down.test DEAD
+failover.test DEAD ORIGIN
+both-down.test DEAD DEAD
+first-answers.test ORIGIN,host=first.test ORIGIN,host=second.test
+builtin.test test
+builtin-below.test,path_beg=/below test
+"#;
