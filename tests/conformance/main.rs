@@ -12,3 +12,6 @@ mod harness;
 mod forwarding;
 mod framing;
 mod persistence;
+mod request_headers;
+mod routes;
+mod signing;
