@@ -9,9 +9,11 @@
 
 mod harness;
 
+mod failures;
 mod forwarding;
 mod framing;
 mod persistence;
 mod request_headers;
 mod routes;
 mod signing;
+mod smuggling;
