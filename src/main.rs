@@ -1,13 +1,20 @@
-use gripwire::{config::Config, origin::Routes};
-fn main() {
-    let mut config = Config::default();
-    config.cores = std::env::args().nth(1).and_then(|a| a.parse().ok());
-    let routes = match std::env::args().nth(2) {
-        Some(r) => Routes::parse(&r, "cli").0,
-        None => Routes::demo(),
-    };
-    if let Err(e) = gripwire::server::serve(config, std::sync::Arc::new(routes)) {
-        eprintln!("{e}");
-        std::process::exit(1)
+//! The `gripwire` program: runs the command line and turns its outcome into an exit code. 0 is success, 1 a failure
+//! that was explained on standard error, 2 a command line that could not be understood.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+use anyhow::Error;
+
+fn main() -> ExitCode {
+    match cli::run().map_err(Error::new) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gripwire: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -41,7 +41,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The file says things that cannot be done.
-    #[error("{}", lines(.0))]
+    #[error("the configuration cannot be used:\n{}", lines(.0))]
     Invalid(Vec<Problem>),
 }
 

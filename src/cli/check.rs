@@ -1,0 +1,76 @@
+//! `gripwire check`: reads everything `serve` would read and starts nothing. Errors go to standard output, one
+//! `file:line: message` each, so that editors and scripts can use them; warnings go to standard error. The exit
+//! code is 0 only if `serve` would start with every route.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use gripwire::config::LoadError;
+
+use super::startup::{ConfigFile, Startup, StartupError};
+
+/// The options of `check`.
+#[derive(Args)]
+#[command(long_about = ABOUT)]
+pub struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// A line of the routes file; repeatable, and together they replace the file
+    #[arg(long = "route", value_name = "LINE")]
+    routes: Vec<String>,
+}
+
+impl Check {
+    /// Prints every problem.
+    pub fn run(self) -> ExitCode {
+        let Check { file, routes } = self;
+        let started = file.start(false, |config| {
+            if !routes.is_empty() {
+                config.proxy.routes = routes;
+            }
+        });
+        let (errors, warnings, count) = match started {
+            Ok(Startup { errors, warnings, routes, .. }) => (errors, warnings, routes.len()),
+            Err(error) => (messages(error), Vec::new(), 0),
+        };
+        for warning in &warnings {
+            eprintln!("{warning}");
+        }
+        for error in &errors {
+            println!("{error}");
+        }
+        if !errors.is_empty() {
+            return ExitCode::FAILURE;
+        }
+        println!("OK: {count} {}", if count == 1 { "route" } else { "routes" });
+        ExitCode::SUCCESS
+    }
+}
+
+/// What kept the rest from being read, a line each where there are lines.
+fn messages(error: StartupError) -> Vec<String> {
+    match error {
+        StartupError::Config(LoadError::Invalid(problems)) => {
+            problems.iter().map(ToString::to_string).collect()
+        }
+        StartupError::NoRoutes(errors) if !errors.is_empty() => errors,
+        error => vec![with_causes(&error)],
+    }
+}
+
+/// An error and what lies beneath it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(beneath) = cause {
+        text.push_str(&format!(": {beneath}"));
+        cause = beneath.source();
+    }
+    text
+}
+
+const ABOUT: &str = "\
+Read the configuration and the routes, and say what is wrong with them, without starting anything.
+
+Errors are printed as `file:line: message`, warnings likewise to standard error. The exit code is 1 if there is an \
+error; otherwise `OK` and the number of routes is printed.";

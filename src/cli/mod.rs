@@ -1,0 +1,93 @@
+//! The command line. `serve` runs the server, `check` reads what it would read, `publish` sends one message to a
+//! running one. `startup` is what the first two share: the settings and routes of files and options, put together.
+
+mod check;
+mod publish;
+mod serve;
+mod startup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Realtime edge server: holds long polls, HTTP streams and Server-Sent Events for ordinary web applications.
+#[derive(Parser)]
+#[command(name = "gripwire", version, long_about = ABOUT, after_long_help = EXAMPLES)]
+#[command(disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until it is told to stop.
+    Serve(serve::Serve),
+    /// Read the configuration and the routes, and say what is wrong with them.
+    Check(check::Check),
+    /// Publish one message to a running server.
+    Publish(publish::Publish),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing to run with.
+    #[error(transparent)]
+    Startup(#[from] startup::StartupError),
+    /// The server ended. Its text says everything; what lies beneath it is part of it already.
+    #[error("{0}")]
+    Server(gripwire::server::ServerError),
+    /// Nothing was published.
+    #[error(transparent)]
+    Publish(#[from] publish::PublishError),
+}
+
+/// Runs the command of this process.
+pub fn run() -> Result<ExitCode, Error> {
+    match CommandLine::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => Ok(check.run()),
+        Command::Publish(publish) => publish.run().map_err(Error::from),
+    }
+}
+
+const ABOUT: &str = "\
+Gripwire stands in front of ordinary web applications. It holds their clients' long polls, HTTP streams and \
+Server-Sent Events open and, when the application publishes, writes the message to every subscriber (the GRIP \
+protocol). It reads Pushpin's configuration and routes as they are.";
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it, with the application that is built in:
+    gripwire serve --demo
+
+  In front of an application on port 8000:
+    gripwire serve --route '* localhost:8000'
+
+  With a configuration file, checked first:
+    gripwire check --config gripwire.toml && gripwire serve --config gripwire.toml
+
+  In Pushpin's place:
+    gripwire serve --pushpin-conf /etc/pushpin/pushpin.conf
+
+  Send a message to everyone who is subscribed to the channel `news`:
+    gripwire publish news 'hello there'";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn two_configurations_are_one_too_many() {
+        let both = ["gripwire", "serve", "--config", "a", "--pushpin-conf", "b"];
+        assert!(CommandLine::try_parse_from(both).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! `gripwire serve`: puts settings and routes together, opens the log, and hands over to the server. A route that
+//! cannot be read is logged and left out, as Pushpin does it; anything else that is wrong stops the start.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use gripwire::config::Config;
+use gripwire::origin::Routes;
+use tracing::{error, warn};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+
+use super::Error;
+use super::startup::{ConfigFile, Startup, client_address, control_address};
+
+/// The options of `serve`. Each replaces what the configuration says.
+#[derive(Args)]
+#[command(long_about = ABOUT, after_long_help = EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Number of cores to run on [default: one for each CPU this process may use]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    cores: Option<u16>,
+    /// A line of the routes file; repeatable, and together they replace the file
+    #[arg(long = "route", value_name = "LINE")]
+    routes: Vec<String>,
+    /// Where clients connect: a port or an address with a port; repeatable [default: 7999]
+    #[arg(long, value_name = "ADDR", value_parser = client_address)]
+    listen: Vec<SocketAddr>,
+    /// Where publishers connect: a port of this machine or an address with a port [default: 127.0.0.1:5561]
+    #[arg(long, value_name = "ADDR", value_parser = control_address)]
+    control: Option<SocketAddr>,
+    /// Serve the application that is built in, unless there are routes
+    #[arg(long)]
+    demo: bool,
+    /// What to log, such as `warn`, `debug` or `info,gripwire::origin=trace` [default: info]
+    #[arg(long, value_name = "FILTER", value_parser = log_filter)]
+    log: Option<String>,
+}
+
+impl Serve {
+    /// Runs the server until it is told to stop.
+    pub fn run(self) -> Result<ExitCode, Error> {
+        let demo = self.demo;
+        let Serve { file, cores, routes, listen, control, log, .. } = self;
+        let startup = file.start(demo, |config| {
+            config.cores = cores.map(usize::from).or(config.cores);
+            config.control.listen = control.or(config.control.listen);
+            if !listen.is_empty() {
+                config.http.listen = listen;
+            }
+            if !routes.is_empty() {
+                config.proxy.routes = routes;
+            }
+            if let Some(log) = log {
+                config.log.level = log;
+            }
+        })?;
+        let _flushed_at_the_end = open_log(&startup.config);
+        report(&startup);
+        serve(startup.config, Arc::new(startup.routes))
+    }
+}
+
+fn serve(config: Config, routes: Arc<Routes>) -> Result<ExitCode, Error> {
+    gripwire::server::serve(config, routes).map_err(Error::Server)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(startup: &Startup) {
+    for problem in &startup.errors {
+        error!("route left out: {problem}");
+    }
+    for warning in &startup.warnings {
+        warn!("{warning}");
+    }
+}
+
+/// A thread of its own writes the log, so that a slow terminal or disk never holds up a core; if it falls too far
+/// behind, lines are lost rather than time.
+fn open_log(config: &Config) -> WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log.level)).with_writer(writer);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+    guard
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match text.parse::<EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; write a level such as `info`, or `target=level`")),
+    }
+}
+
+const ABOUT: &str = "\
+Run the server until SIGINT or SIGTERM.
+
+Settings come from the configuration file, then from these options. A line of the routes file that cannot be read \
+is logged and left out. The log goes to standard error.";
+
+const EXAMPLES: &str = "\
+Examples:
+  gripwire serve --demo
+  gripwire serve --route '* localhost:8000' --listen 80 --cores 4
+  gripwire serve --config gripwire.toml --log debug
+  gripwire serve --pushpin-conf /etc/pushpin/pushpin.conf";

@@ -1,0 +1,184 @@
+//! What the server starts with: the settings of the configuration file with the options of the command line laid
+//! over them, and the routes. `serve` and `check` both come here, so that what `check` approves is what `serve`
+//! runs. Nothing is printed here.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gripwire::config::{Config, LoadError, Loaded, NotAnAddress, Source, load, parse_listen};
+use gripwire::origin::{RouteProblem, Routes};
+
+/// Which configuration to read.
+#[derive(Args)]
+pub struct ConfigFile {
+    /// Configuration in TOML [default: ./gripwire.toml, then /etc/gripwire/gripwire.toml, if there is one]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Take the settings of a Pushpin from its pushpin.conf instead
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pushpin_conf: Option<PathBuf>,
+}
+
+/// Settings and routes, and what the operator should know about them.
+pub struct Startup {
+    /// The settings, as the configuration and the options have them.
+    pub config: Config,
+    /// The routes; never empty.
+    pub routes: Routes,
+    /// Routes that were left out, and why.
+    pub errors: Vec<String>,
+    /// What has no effect.
+    pub warnings: Vec<String>,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// No usable configuration.
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    /// An option makes an unsafe one.
+    #[error("{0}")]
+    Exposed(String),
+    /// The routes file cannot be read.
+    #[error("cannot read the routes file {}", .path.display())]
+    RoutesFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing to send requests to.
+    #[error(
+        "there are no routes{}: name an application with `--route '* localhost:8000'`, set `routes_file` in \
+         [proxy] of the configuration, or try `gripwire serve --demo`",
+        among(.0)
+    )]
+    NoRoutes(Vec<String>),
+}
+
+impl ConfigFile {
+    /// Reads the settings, lays what `adjust` does over them, and reads the routes.
+    pub fn start(&self, demo: bool, adjust: impl FnOnce(&mut Config)) -> Result<Startup, StartupError> {
+        let source = match (&self.config, &self.pushpin_conf) {
+            (Some(path), _) => Source::Native(path.clone()),
+            (None, Some(path)) => Source::Pushpin(path.clone()),
+            (None, None) => Source::Search,
+        };
+        let Loaded { mut config, warnings, file } = load(&source)?;
+        // A pushpin.conf may expose its control port, as it always could; an option may not.
+        let exposed_by_file = config.control.exposure();
+        let inline_routes = config.proxy.routes.clone();
+        adjust(&mut config);
+        if let Some(exposure) = config.control.exposure()
+            && exposed_by_file.as_ref() != Some(&exposure)
+        {
+            return Err(StartupError::Exposed(exposure));
+        }
+        // Options are given in the current directory, inline routes in that of the file.
+        let inline = config.proxy.routes == inline_routes;
+        let inline_directory = file.as_deref().filter(|_| inline).and_then(Path::parent);
+        let (mut routes, problems) = read_routes(&config, inline, inline_directory.unwrap_or(Path::new("")))?;
+        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let (fatal, notes): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.fatal);
+        let errors: Vec<String> = fatal.iter().map(ToString::to_string).collect();
+        warnings.extend(notes.iter().map(ToString::to_string));
+        if routes.is_empty() {
+            if !demo || !errors.is_empty() {
+                return Err(StartupError::NoRoutes(errors));
+            }
+            routes = Routes::demo();
+        } else if demo {
+            warnings.push("--demo has no effect, because there are routes".to_owned());
+        }
+        Ok(Startup { config, routes, errors, warnings })
+    }
+}
+
+/// Routes given by options or inline replace the routes file.
+fn read_routes(
+    config: &Config,
+    inline: bool,
+    inline_directory: &Path,
+) -> Result<(Routes, Vec<RouteProblem>), StartupError> {
+    if !config.proxy.routes.is_empty() {
+        let source_name = if inline { "proxy.routes" } else { "--route" };
+        return Ok(parse_routes(&config.proxy.routes.join("\n"), source_name, inline_directory));
+    }
+    let Some(path) = &config.proxy.routes_file else {
+        return Ok(<(Routes, Vec<RouteProblem>)>::default());
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| StartupError::RoutesFile { path: path.clone(), source })?;
+    Ok(parse_routes(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new(""))))
+}
+
+fn parse_routes(text: &str, source_name: &str, directory: &Path) -> (Routes, Vec<RouteProblem>) {
+    let (mut routes, problems) = Routes::parse(text, source_name);
+    routes.resolve_keys(directory);
+    (routes, problems)
+}
+
+/// An address for clients: a bare port is on every address of the machine.
+pub fn client_address(text: &str) -> Result<SocketAddr, NotAnAddress> {
+    parse_listen(text, Ipv4Addr::UNSPECIFIED)
+}
+
+/// An address for publishers: a bare port stays on this machine.
+pub fn control_address(text: &str) -> Result<SocketAddr, NotAnAddress> {
+    parse_listen(text, Ipv4Addr::LOCALHOST)
+}
+
+fn among(errors: &[String]) -> String {
+    if errors.is_empty() {
+        return String::new();
+    }
+    format!(", because every line has an error ({})", errors.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(demo: bool, adjust: impl FnOnce(&mut Config)) -> Result<Startup, StartupError> {
+        let directory = tempfile_directory();
+        let path = directory.join("gripwire.toml");
+        std::fs::write(&path, "").unwrap();
+        let started = ConfigFile { config: Some(path), pushpin_conf: None }.start(demo, adjust);
+        std::fs::remove_dir_all(directory).unwrap();
+        started
+    }
+
+    fn tempfile_directory() -> PathBuf {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("gripwire-startup-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn without_routes_the_operator_is_told_what_to_do() {
+        let error = start(false, |_| ()).err().unwrap().to_string();
+        assert!(error.contains("--route") && error.contains("--demo"), "{error}");
+        assert_eq!(start(true, |_| ()).unwrap().routes.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_route_is_left_out_and_an_option_needs_a_secret() {
+        let startup = start(true, |config| config.proxy.routes = vec!["a t:1".into(), "b".into()]).unwrap();
+        assert_eq!(startup.routes.len(), 1);
+        assert!(startup.errors[0].starts_with("--route:2: "), "{:?}", startup.errors);
+        assert_eq!(startup.warnings, ["--demo has no effect, because there are routes"]);
+        let wide = |config: &mut Config| config.control.listen = Some(([0, 0, 0, 0], 5561).into());
+        assert!(matches!(start(true, wide), Err(StartupError::Exposed(_))));
+    }
+
+    #[test]
+    fn only_bad_routes_are_all_named() {
+        let error = start(true, |config| config.proxy.routes = vec!["b".into()]).err().unwrap();
+        assert!(error.to_string().contains("--route:1: "), "{error}");
+    }
+}

@@ -1,0 +1,209 @@
+//! What an operator relies on when typing `gripwire check` and `gripwire publish`: the exact problems with their
+//! lines, the exit codes, and the request a publish makes. Runs the real binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+/// A directory of its own for each test, gone when it ends.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("gripwire-command-line-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.0.join(name), text).unwrap();
+        self
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn gripwire(directory: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
+    command.current_dir(directory).env_remove("GRIP_URL").args(arguments).output().unwrap()
+}
+
+fn told(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_good_configuration_is_found_and_its_routes_are_counted() {
+    let directory = Directory::new()
+        .with("gripwire.toml", "cores = 2\n[proxy]\nroutes_file = \"routes\"\n")
+        .with("routes", "# applications\n* localhost:8000\nchat.example,path_beg=/x localhost:8001\n");
+    for arguments in [&["check"][..], &["check", "--config", "gripwire.toml"]] {
+        let output = gripwire(&directory.0, arguments);
+        assert_eq!(told(&output), (Some(0), "OK: 2 routes\n".into(), String::new()));
+    }
+    let output = gripwire(&directory.0, &["check", "--route", "* test"]);
+    assert_eq!(told(&output), (Some(0), "OK: 1 route\n".into(), String::new()));
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_told_with_its_line() {
+    let text = "cores = 2\n\n[http]\nlisen = 80\n[control]\nlisten = \"0.0.0.0:5561\"\n[log]\nrequests = 1\n";
+    let directory = Directory::new().with("bad.toml", text);
+    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--config", "bad.toml"]));
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    assert_eq!(
+        out,
+        "bad.toml:4: unknown key `http.lisen` (did you mean `http.listen`?)\n\
+         bad.toml:6: the control port 0.0.0.0:5561 would let anyone who reaches it publish: set `bearer_token` or \
+         `basic_password` in [control], or listen on 127.0.0.1\n\
+         bad.toml:8: `log.requests` must be true or false\n"
+    );
+}
+
+#[test]
+fn bad_routes_are_errors_and_properties_without_effect_are_warnings() {
+    let directory = Directory::new()
+        .with("g.toml", "proxy.routes_file = \"routes\"\n")
+        .with("routes", "* localhost:8000\nh localhost\nq,aco localhost:1\n");
+    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--config", "g.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("routes:2: ") && out.lines().count() == 1, "{out}");
+    assert!(err.starts_with("routes:3: ") && err.lines().count() == 1, "{err}");
+}
+
+#[test]
+fn the_configuration_that_pushpin_ships_is_taken_as_it_is() {
+    let directory = Directory::new().with("pushpin.conf", PUSHPIN_CONF).with("routes", "* test\n");
+    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
+    assert_eq!(
+        err,
+        "pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other\n\
+         pushpin.conf:29: `push_in_spec` has no effect: ZeroMQ inputs are not served yet; publish by HTTP\n"
+    );
+}
+
+#[test]
+fn what_is_missing_is_explained() {
+    let directory = Directory::new();
+    let (code, out, _) = told(&gripwire(&directory.0, &["check", "--config", "none.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("cannot read the configuration none.toml: No such file"), "{out}");
+    let directory = directory.with("empty.toml", "");
+    let (code, _, err) = told(&gripwire(&directory.0, &["serve", "--config", "empty.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("--route") && err.contains("--demo"), "{err}");
+    let wide = ["serve", "--config", "empty.toml", "--demo", "--control", "0.0.0.0:5561"];
+    let (code, _, err) = told(&gripwire(&directory.0, &wide));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("would let anyone who reaches it publish"), "{err}");
+    assert_eq!(gripwire(&directory.0, &["serve", "--cores", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_message_is_published_to_the_control_port() {
+    let (spec, served) = control_port("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nPublished\n");
+    let directory = Directory::new().with("story", "once");
+    let arguments = ["publish", "--spec", &spec, "news", "@story", "--id", "2", "-u", "me:secret"];
+    let output = gripwire(&directory.0, &arguments);
+    assert_eq!(told(&output), (Some(0), "Published\n".into(), String::new()));
+    let (head, body) = served.join().unwrap();
+    assert!(head.starts_with("POST /base/publish/ HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nAuthorization: Basic bWU6c2VjcmV0\r\n"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let item = &body["items"][0];
+    assert_eq!((&item["channel"], &item["id"]), (&"news".into(), &"2".into()));
+    assert_eq!(item["formats"]["http-stream"]["content"], "once\n");
+    assert_eq!(item["formats"]["ws-message"]["content"], "once");
+}
+
+#[test]
+fn a_refusal_tells_what_the_server_said_and_what_to_change() {
+    let (spec, served) = control_port("HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\nNo token\n");
+    let (code, out, err) = told(&gripwire(Path::new("."), &["publish", "--spec", &spec, "news", "hi"]));
+    served.join().unwrap();
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert_eq!(
+        err,
+        format!(
+            "gripwire: {spec}/publish/ refused the message with 401: No token; give --user or --bearer, or put \
+             `iss` and `key` into GRIP_URL\n"
+        )
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let spec = format!("http://{free}");
+    let (code, _, err) = told(&gripwire(Path::new("."), &["publish", "--spec", &spec, "news", "hi"]));
+    assert_eq!(code, Some(1));
+    assert!(err.starts_with(&format!("gripwire: cannot connect to {spec}/publish/ to publish")), "{err}");
+    assert!(err.contains("refused"), "{err}");
+}
+
+/// Takes one request and answers it; gives its head and its body.
+fn control_port(answer: &'static str) -> (String, JoinHandle<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let spec = format!("http://{}/base", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let mut reader = BufReader::new(listener.accept().unwrap().0);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the request ended early");
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    });
+    (spec, served)
+}
+
+/// One key of each kind, in the words and the layout of the file that Debian ships.
+const PUSHPIN_CONF: &str = "\
+[global]
+include={libdir}/internal.conf
+
+# directory to save runtime files
+rundir=/var/run/pushpin
+
+[runner]
+# services to start
+services=condure,pushpin-proxy,pushpin-handler
+
+# plain HTTP port to listen on for client connections
+http_port=7999
+
+# list of HTTPS ports to listen on for client connections (you must have certs set)
+#https_ports=443
+
+# maximum number of client connections
+client_maxconn=50000
+
+[proxy]
+# routes config file (path relative to location of this file)
+routesfile=routes
+set_x_forwarded_protocol=proto-only
+x_forwarded_for=
+sig_key=changeme
+
+[handler]
+# bind PULL for receiving publish commands
+push_in_spec=tcp://127.0.0.1:5560
+push_in_http_addr=127.0.0.1
+push_in_http_port=5561
+connection_subscription_max=20
+";
