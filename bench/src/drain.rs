@@ -48,7 +48,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         let target: u64 = line.strip_prefix("wait ").context("an unknown order")?.parse()?;
         let since = Instant::now();
         while drained.load(Ordering::Relaxed) < target {
-            ensure!(since.elapsed() < PATIENCE, "only {} of {target} bytes came", drained.load(Ordering::Relaxed));
+            ensure!(
+                since.elapsed() < PATIENCE,
+                "only {} of {target} bytes came",
+                drained.load(Ordering::Relaxed)
+            );
             std::thread::sleep(Duration::from_micros(500));
         }
         println!("done");
@@ -75,7 +79,8 @@ impl Client {
 
     /// Keeps `window` openings in progress until all connections are open.
     fn open(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        let request = settings.path.as_ref().map(|path| format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"));
+        let request =
+            settings.path.as_ref().map(|path| format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"));
         let (mut open, deadline) = (0, Instant::now() + PATIENCE);
         while open < settings.connections {
             ensure!(Instant::now() < deadline, "only {open} of {} connections opened", settings.connections);
@@ -122,7 +127,9 @@ impl Client {
         }
         let mut part = [0u8; 2048];
         match std::io::Read::read(&mut (&self.sockets[index]), &mut part) {
-            Ok(0) => bail!("the server closed a connection: {}", String::from_utf8_lossy(&self.answers[index])),
+            Ok(0) => {
+                bail!("the server closed a connection: {}", String::from_utf8_lossy(&self.answers[index]))
+            }
             Ok(length) => self.answers[index].extend_from_slice(&part[..length]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => bail!("read: {error}"),
@@ -152,10 +159,17 @@ impl Client {
         }
     }
 
-    fn watch(&self, operation: i32, socket: &socket2::Socket, index: usize, interest: i32) -> anyhow::Result<()> {
+    fn watch(
+        &self,
+        operation: i32,
+        socket: &socket2::Socket,
+        index: usize,
+        interest: i32,
+    ) -> anyhow::Result<()> {
         let mut event = libc::epoll_event { events: interest as u32, u64: index as u64 };
         // SAFETY: `event` is valid for the call.
-        let done = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, socket.as_raw_fd(), &mut event) };
+        let done =
+            unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, socket.as_raw_fd(), &mut event) };
         ensure!(done == 0, "epoll_ctl: {}", std::io::Error::last_os_error());
         Ok(())
     }

@@ -15,7 +15,8 @@ pub fn memory(connections: usize) -> anyhow::Result<()> {
     let warm = Clients::open(&gripwire.clients.to_string(), 500, 64, Some("/hold?channel=warm"))?;
     drop(warm);
     let before = gripwire.process.resident_bytes()?;
-    let _clients = Clients::open(&gripwire.clients.to_string(), connections, 64, Some("/hold?channel=bench"))?;
+    let _clients =
+        Clients::open(&gripwire.clients.to_string(), connections, 64, Some("/hold?channel=bench"))?;
     let after = gripwire.process.resident_bytes()?;
     let each = after.saturating_sub(before) as f64 / connections as f64;
     println!("resident set: {before} B idle, {after} B with {connections} held streams");
@@ -32,7 +33,8 @@ pub fn fanout(connections: usize, messages: usize, rounds: usize, bytes: usize) 
     floor.order(&format!("accept {connections}"))?;
     floor_clients.opened()?;
     let gripwire = Gripwire::start()?;
-    let mut clients = Clients::open(&gripwire.clients.to_string(), connections, 256, Some("/hold?channel=bench"))?;
+    let mut clients =
+        Clients::open(&gripwire.clients.to_string(), connections, 256, Some("/hold?channel=bench"))?;
     let request = Gripwire::publish_request("bench", bytes);
     let deliveries = (connections * messages) as f64;
     let (mut floors, mut costs) = (Vec::new(), Vec::new());
@@ -80,9 +82,16 @@ struct Clients {
 }
 
 impl Clients {
-    fn start(address: &str, connections: usize, window: usize, path: Option<&str>) -> anyhow::Result<Clients> {
-        let (connections, window, cpu) = (connections.to_string(), window.to_string(), CLIENT_CPU.to_string());
-        let mut arguments = vec!["drain", "--address", address, "--connections", &connections, "--window", &window];
+    fn start(
+        address: &str,
+        connections: usize,
+        window: usize,
+        path: Option<&str>,
+    ) -> anyhow::Result<Clients> {
+        let (connections, window, cpu) =
+            (connections.to_string(), window.to_string(), CLIENT_CPU.to_string());
+        let mut arguments =
+            vec!["drain", "--address", address, "--connections", &connections, "--window", &window];
         arguments.extend(["--cpu", &cpu]);
         arguments.extend(path.iter().flat_map(|path| ["--path", path]));
         Ok(Clients { process: Process::this_program(&arguments)?, expected: 0 })

@@ -131,8 +131,7 @@ impl Core {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.carry = None;
-            let place = (slot, row.generation);
-            let exchange = Exchange::new(self.clone(), place, asked, head.body, head.expect_continue, inbox);
+            let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
             (exchange, Request::new(head, method, headers, row))
         };

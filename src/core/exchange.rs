@@ -23,8 +23,6 @@ pub struct Exchange {
     core: Rc<Core>,
     /// The client's slot.
     pub slot: Slot,
-    /// The generation of the client's row.
-    pub generation: u32,
     /// What the answer must look like.
     pub asked: Asked,
     inbox: RefCell<BytesMut>,
@@ -69,7 +67,7 @@ pub enum CollectError {
 impl Exchange {
     pub(super) fn new(
         core: Rc<Core>,
-        (slot, generation): (Slot, u32),
+        slot: Slot,
         asked: Asked,
         body: BodyLength,
         expect_continue: bool,
@@ -79,7 +77,6 @@ impl Exchange {
         Rc::new(Exchange {
             core,
             slot,
-            generation,
             asked,
             inbox: RefCell::new(inbox),
             decoder: RefCell::new(BodyDecoder::new(body)),

@@ -190,8 +190,7 @@ impl Core {
         let exchange = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            let place = (slot, row.generation);
-            let exchange = Exchange::new(self.clone(), place, asked, http1::BodyLength::None, false, carry);
+            let exchange = Exchange::new(self.clone(), slot, asked, http1::BodyLength::None, false, carry);
             row.phase = Phase::Exchange(exchange.clone());
             exchange
         };

@@ -36,7 +36,6 @@ use crate::ids::{CoreId, Slot};
 use crate::mesh::Mesh;
 use crate::origin::{Pool, Routes};
 use crate::wire::Wire;
-use glommio::sync::Semaphore;
 use row::Rows;
 use signatures::Signatures;
 use std::cell::{Cell, RefCell};
@@ -69,9 +68,8 @@ pub struct Core {
     /// Messages of this core to channels at home here, in order.
     to_own_home: RefCell<VecDeque<ToHome>>,
     mesh: Mesh,
-    pool: Rc<Pool>,
+    pool: Pool,
     signatures: Signatures,
-    open_requests: Rc<Semaphore>,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
     tick: Cell<u32>,

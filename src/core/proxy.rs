@@ -30,7 +30,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
         return respond::send_whole(exchange, &server_options());
     }
     let Some(route) = find_route(exchange, &request) else {
-        return fail(exchange, &request, None, &OriginError::NoRoute);
+        return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept::default()));
     let body = match request_body(exchange, request.body, &kept).await {
@@ -44,7 +44,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
 pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again) {
     let Again { request, body } = again;
     let Some(route) = find_route(exchange, &request) else {
-        return fail(exchange, &request, None, &OriginError::NoRoute);
+        return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
@@ -59,7 +59,6 @@ async fn ask(
     kept: &RefCell<Kept>,
 ) {
     let core = exchange.core().clone();
-    let permit = core.open_requests.acquire_permit(1).await;
     let outcome = core.pool.request(&route, origin_request(exchange, &request, &route, body)).await;
     let mut response = match outcome {
         Ok(response) => response,
@@ -77,7 +76,6 @@ async fn ask(
         let sent = respond::relay(exchange, response).await;
         log(exchange, &request, &route, status, sent.ok());
     }
-    drop(permit);
 }
 
 /// Reads the answer as GRIP instructions and does what they say.
@@ -88,24 +86,29 @@ async fn follow_instruct(
     response: Response,
     kept: &RefCell<Kept>,
 ) {
-    let (status, reason, headers, mut body) =
-        (response.status, response.reason, response.headers, response.body);
+    let Response { status, reason, headers, mut body, .. } = response;
+    let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {
         Ok(start) => start,
         Err(error) => return fail(exchange, &request, Some(route), &error),
     };
     let too_large = start.len() > KEPT_BYTES;
     let given = if too_large { Bytes::new() } else { start.clone() };
-    let instruct = match Instruct::parse(status, reason.as_deref(), &headers, given) {
+    let instruct = match Instruct::parse(status, reason, &headers, given) {
         Ok(instruct) => instruct,
         Err(error) => {
-            return fail(exchange, &request, Some(route), &OriginError::Instruct(error.to_string()));
+            let error = OriginError::Instruct { target: route.target_names(), reason: error.to_string() };
+            return fail(exchange, &request, Some(route), &error);
         }
     };
     let streams = instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
     if too_large && !streams {
-        let target = origin::name_of_targets(route);
-        return fail(exchange, &request, Some(route), &OriginError::InstructTooLarge(target));
+        return fail(
+            exchange,
+            &request,
+            Some(route),
+            &OriginError::InstructTooLarge { target: route.target_names() },
+        );
     }
     let (Some(mut hold), false) = (instruct.hold, exchange.asked.head) else {
         log(exchange, &request, route, instruct.response.status, Some(instruct.response.body.len() as u64));
@@ -116,8 +119,7 @@ async fn follow_instruct(
         kept.borrow_mut().add(&rest);
     }
     if !exchange.body_is_done() || kept.borrow().overflowed {
-        let answer = respond::text(400, "Request too large to accept GRIP instruct.\n");
-        return respond::send_whole(exchange, &answer);
+        return fail(exchange, &request, Some(route), &OriginError::RequestTooLarge);
     }
     if too_large {
         let sent = send_opening(exchange, &instruct.response, start, &mut body).await;
@@ -205,14 +207,16 @@ fn origin_request(
     let core = exchange.core();
     let (host, path_and_query) = route.rewrite(&request.host, &request.target);
     let proxy = &core.settings.proxy;
-    let rules = origin::HeaderRules {
+    let rules = origin::Rules {
         route,
-        settings: proxy,
+        proxy,
         peer: request.peer.ip(),
-        tls: proxy.accept_x_forwarded_protocol && forwarded_as_tls(request),
-        signature: if route.no_grip { None } else { core.signatures.token(route) },
+        https: proxy.accept_x_forwarded_protocol && forwarded_as_tls(request),
+        grip_sig: if route.no_grip { None } else { core.signatures.token(route) },
+        grip_feature: grip::GRIP_FEATURE,
     };
-    let headers = origin::request_headers(&request.headers, &rules);
+    let headers = origin::request_headers(&request.headers, rules);
+    let path_and_query = Bytes::from(path_and_query);
     origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
 }
 
@@ -288,9 +292,13 @@ impl http_body::Body for ClientBody {
 
 fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
     let debug = exchange.core().settings.proxy.debug || route.is_some_and(|route| route.debug);
-    let (status, body) = error.answer(debug);
+    let refusal = error.answer(debug);
     tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
-    respond::send_whole(exchange, &respond::text(status, body));
+    respond::send_whole(exchange, &respond::text(refusal.status, refusal.body.into_owned()));
+}
+
+fn no_route(request: &Request) -> OriginError {
+    OriginError::NoRoute { host: request.host.clone(), path: request.target.clone() }
 }
 
 fn malformed_body(exchange: &Rc<Exchange>) {

@@ -75,7 +75,7 @@ pub(super) async fn relay(exchange: &Rc<Exchange>, response: Response) -> Result
     let framing = framing_of(exchange.asked, &response);
     let keep = goes_on(exchange.asked, framing);
     let (mut out, mut body) = (BytesMut::new(), response.body);
-    let reason = response.reason.as_deref();
+    let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing, keep);
     if exchange.asked.head || has_no_body(response.status) {
         exchange.send(out.freeze())?;

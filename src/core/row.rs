@@ -10,8 +10,6 @@ use std::rc::Rc;
 
 /// A connection of this core.
 pub(super) struct Row {
-    /// Told apart from earlier connections in the same slot.
-    pub generation: u32,
     pub service: Service,
     /// The client will send nothing more.
     pub ended: bool,
@@ -59,7 +57,6 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,
-    generations: u32,
 }
 
 impl Rows {
@@ -68,11 +65,9 @@ impl Rows {
         while self.rows.len() <= slot.index() {
             self.rows.push(Row::free());
         }
-        self.generations = self.generations.wrapping_add(1);
-        let generation = self.generations;
         if let Some(row) = self.rows.get_mut(slot.index()) {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
-            *row = Row { generation, service, phase: Phase::Head, ..Row::free() };
+            *row = Row { service, phase: Phase::Head, ..Row::free() };
             row.set_peer(peer);
         }
     }
@@ -92,7 +87,6 @@ impl Rows {
 impl Row {
     fn free() -> Row {
         Row {
-            generation: 0,
             service: Service::Clients,
             ended: false,
             peer_port: 0,

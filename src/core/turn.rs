@@ -84,9 +84,6 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         mesh,
         pool: Pool::new(&plan.settings.proxy),
         signatures: Signatures::new(plan.signer, plan.route_signers),
-        open_requests: Rc::new(glommio::sync::Semaphore::new(
-            plan.settings.proxy.open_requests_per_core as u64,
-        )),
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
         tick: cell::Cell::new(0),

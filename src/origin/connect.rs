@@ -1,50 +1,209 @@
-//! One connection to an application: name, TCP, TLS and hyper's handshake, within the connect timeout as a whole.
+//! A new connection to one place: name, TCP, TLS, and hyper on top, all within `connect_timeout_ms`. The pool
+//! calls this when no kept connection will do. Whatever fails here failed before a byte of the request was
+//! sent, so another target may be tried.
 
-use super::hyper_io::HyperIo;
-use super::pool::Place;
-use super::request::RequestBody;
+use super::activity::Activity;
+use super::connection::Connection;
 use super::resolve::Resolver;
+use super::route::Target;
 use super::tls::Tls;
-use futures_lite::io::{AsyncRead, AsyncWrite};
-use futures_rustls::TlsConnector;
-use futures_rustls::rustls::pki_types::ServerName;
+use super::transport::{Scratch, Stream, Transport};
+use futures_rustls::pki_types::ServerName;
+use glommio::GlommioError;
 use glommio::net::TcpStream;
-use hyper::client::conn::http1::{Builder, SendRequest};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-/// The sending half of a connection.
-pub(super) type Sender = SendRequest<RequestBody>;
+/// Where a connection goes and as whom the other side was verified: connections are shared exactly when these
+/// agree.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub host: String,
+    pub port: u16,
+    pub tls: Option<Identity>,
+}
 
-/// Connects to `place`.
-pub(super) async fn connect(place: &Place, resolver: &Resolver, tls: &Tls) -> io::Result<Sender> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in resolver.resolve(&place.host, place.port).await? {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                // Without it small requests wait for acknowledgements; failing to set it is only slow.
-                let _ = socket.set_nodelay(true);
-                return secure(socket, place, tls).await;
-            }
-            Err(error) => last = error.into(),
+/// Who the other side of TLS has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    /// The name sent (SNI) and verified.
+    pub name: String,
+    /// Nothing is verified.
+    pub insecure: bool,
+}
+
+impl Place {
+    /// Where `target` is, for a request whose URI names `uri_host`.
+    pub fn of(host: &str, port: u16, target: &Target, uri_host: &str) -> Self {
+        let name = if target.trust_connect_host { host } else { without_port(uri_host) };
+        let tls = target.ssl.then(|| Identity { name: name.to_owned(), insecure: target.insecure });
+        Place { host: host.to_owned(), port, tls }
+    }
+
+    /// As an operator writes it.
+    pub fn name(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
         }
     }
-    Err(last)
 }
 
-async fn secure(socket: TcpStream, place: &Place, tls: &Tls) -> io::Result<Sender> {
-    let Some(security) = &place.tls else { return handshake(socket).await };
-    let config = tls.config(security.insecure).map_err(io::Error::other)?;
-    let name = ServerName::try_from(security.name.clone()).map_err(io::Error::other)?;
-    handshake(TlsConnector::from(config).connect(name, socket).await?).await
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("looking up {host}: {source}; check the name and the system's resolver")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address took the connection; this is what the last one said.
+    #[error("connecting to {address}: {source}; check that the application listens there")]
+    Tcp {
+        /// The address tried last.
+        address: SocketAddr,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error(
+        "TLS with {name}: {source}; the target properties host, trust_connect_host and insecure change what is verified"
+    )]
+    Tls {
+        /// The name that was to be verified.
+        name: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Name, TCP and TLS together took too long.
+    #[error("no connection within {timeout_ms} ms (connect_timeout_ms)")]
+    TimedOut {
+        /// The setting.
+        timeout_ms: u64,
+    },
+    /// hyper did not begin.
+    #[error("beginning HTTP: {0}")]
+    Http(#[from] hyper::Error),
 }
 
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin + 'static>(socket: S) -> io::Result<Sender> {
-    let handshake = Builder::new().title_case_headers(true).handshake(HyperIo::new(socket)).await;
-    let (sender, connection) = handshake.map_err(io::Error::other)?;
-    glommio::spawn_local(async move {
-        // What goes wrong here reaches whoever waits for the answer; an idle connection may just end.
-        let _ = connection.await;
-    })
-    .detach();
-    Ok(sender)
+/// Makes a core's connections.
+pub(super) struct Connector {
+    pub resolver: Resolver,
+    pub tls: Tls,
+    scratch: Scratch,
+    timeout_ms: u64,
+}
+
+impl Connector {
+    /// Connections have to stand within `timeout_ms`.
+    pub fn new(tls: Tls, timeout_ms: u64) -> Self {
+        Connector { resolver: Resolver::new(), tls, scratch: Scratch::new(), timeout_ms }
+    }
+
+    /// A connection to `place` that nobody has used.
+    pub async fn connect(&self, place: &Place) -> Result<Connection, ConnectError> {
+        let timeout = Duration::from_millis(self.timeout_ms.max(1));
+        let deadline = Instant::now() + timeout;
+        let stream = glommio::timer::timeout(timeout, async { Ok(self.stream(place, deadline).await) })
+            .await
+            .unwrap_or_else(|_: GlommioError<()>| {
+                Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms })
+            })?;
+        let activity = Activity::new();
+        let transport = Transport::new(stream, self.scratch.clone(), activity.clone());
+        Ok(Connection::begin(transport, activity).await?)
+    }
+
+    async fn stream(&self, place: &Place, deadline: Instant) -> Result<Stream, ConnectError> {
+        let addresses = self
+            .resolver
+            .resolve(&place.host)
+            .await
+            .map_err(|source| ConnectError::Resolve { host: place.host.clone(), source })?;
+        let tcp = self.tcp(&addresses, place.port, deadline).await?;
+        match &place.tls {
+            None => Ok(Stream::Plain(tcp)),
+            Some(identity) => self
+                .handshake(tcp, identity)
+                .await
+                .map_err(|source| ConnectError::Tls { name: identity.name.clone(), source }),
+        }
+    }
+
+    /// Tries the addresses in turn. One that does not answer gets its share of the time, not all of it.
+    async fn tcp(
+        &self,
+        addresses: &[IpAddr],
+        port: u16,
+        deadline: Instant,
+    ) -> Result<TcpStream, ConnectError> {
+        let mut last = ConnectError::TimedOut { timeout_ms: self.timeout_ms };
+        for (tried, &address) in addresses.iter().enumerate() {
+            let address = SocketAddr::new(address, port);
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let share = remaining / (addresses.len() - tried) as u32;
+            if share.is_zero() {
+                break;
+            }
+            match open(address, share).await {
+                Ok(tcp) => return Ok(tcp),
+                Err(source) => last = ConnectError::Tcp { address, source },
+            }
+        }
+        Err(last)
+    }
+
+    async fn handshake(&self, tcp: TcpStream, identity: &Identity) -> io::Result<Stream> {
+        let connector = self.tls.connector(identity.insecure).await.map_err(io::Error::other)?;
+        let name = ServerName::try_from(identity.name.clone()).map_err(io::Error::other)?;
+        Ok(Stream::Tls(Box::new(connector.connect(name, tcp).await?)))
+    }
+}
+
+async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect_timeout(address, timeout).await?;
+    // A request is written in one piece and its answer awaited: Nagle's delay could only add to it.
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+/// The host of `host[:port]`, without the brackets of an IPv6 address.
+pub(super) fn without_port(authority: &str) -> &str {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    authority.split(':').next().unwrap_or(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::fake_origin::target_at;
+
+    #[test]
+    fn the_verified_name_is_the_uris_host_unless_the_route_says_otherwise() {
+        let cases = [
+            (false, false, "a.example:8080", None),
+            (true, false, "a.example:8080", Some("a.example")),
+            (true, false, "[2001:db8::1]:443", Some("2001:db8::1")),
+            (true, true, "a.example", Some("10.0.0.1")),
+        ];
+        for (ssl, trust_connect_host, uri_host, name) in cases {
+            let mut target = target_at("10.0.0.1", 443);
+            (target.ssl, target.trust_connect_host) = (ssl, trust_connect_host);
+            let place = Place::of("10.0.0.1", 443, &target, uri_host);
+            assert_eq!(place.tls.as_ref().map(|identity| identity.name.as_str()), name, "{uri_host}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_named_as_in_the_routes_file() {
+        for (host, named) in [("app", "app:80"), ("::1", "[::1]:80")] {
+            assert_eq!(Place::of(host, 80, &target_at(host, 80), "").name(), named);
+        }
+    }
 }

@@ -1,54 +1,217 @@
-//! What can go wrong on the way to an application and back, with what the client is told: the status and text that
-//! Pushpin gives, and the reason only where debugging is on.
+//! What can go wrong between a request and its answer, for the operator's log (`Display`, with everything
+//! that was tried) and for the client ([`OriginError::answer`], Pushpin's statuses and words, so that scripts
+//! which look for them keep working). The pool makes most of these; the proxy task makes those about routes
+//! and instructs.
 
-/// A request could not be answered by an application.
+use super::connect::ConnectError;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Why a request got no answer from an origin.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// No route matches.
-    #[error("no route matches")]
-    NoRoute,
-    /// No target could be connected to.
-    #[error("no target could be reached, tried {tried}; the last failure: {last}")]
-    Unreachable {
-        /// The targets, in order.
-        tried: String,
-        /// Why the last one failed.
-        last: String,
+    /// No route matched.
+    #[error("no route for host {host:?} and path {path:?}; add one to the routes file (`*` is any host)")]
+    NoRoute {
+        /// The request's host.
+        host: String,
+        /// Its path.
+        path: String,
     },
-    /// The connection broke, or what came was not HTTP.
-    #[error("the origin broke off or sent something that is not HTTP: {0}")]
-    Broken(String),
-    /// Nothing came for too long.
-    #[error("the origin sent nothing for {0} ms")]
-    Silent(u64),
-    /// The instructions make no sense.
-    #[error("the GRIP instructions cannot be followed: {0}")]
-    Instruct(String),
-    /// The instructions' answer is too large to keep.
-    #[error("the GRIP answer from {0} is larger than 100000 bytes")]
-    InstructTooLarge(String),
-    /// The request is too large for a built-in application.
-    #[error("the request is too large for a built-in application")]
+    /// No target of the route took a connection.
+    #[error("no target of route {route} can be reached: {}", list(tried, Attempt::explain))]
+    Unreachable {
+        /// The route's id.
+        route: String,
+        /// In the order of trying.
+        tried: Vec<Attempt>,
+    },
+    /// The origin broke off, or sent what is no HTTP answer.
+    #[error("{target} broke off or sent a bad response: {}", causes(source))]
+    Broken {
+        /// `host:port`.
+        target: String,
+        /// What hyper made of it.
+        source: hyper::Error,
+    },
+    /// The origin neither sent nor took a byte for too long.
+    #[error("{target} was silent for {idle_ms} ms (origin_idle_timeout_ms)")]
+    Idle {
+        /// `host:port`.
+        target: String,
+        /// The setting.
+        idle_ms: u64,
+    },
+    /// The origin switched protocols without being asked to.
+    #[error("{target} answered 101 though no upgrade was asked for")]
+    Switched {
+        /// `host:port`.
+        target: String,
+    },
+    /// The request's own body broke off or was malformed.
+    #[error("the client's request body failed on its way to {target}: {}", causes(source))]
+    RequestBody {
+        /// `host:port`.
+        target: String,
+        /// What hyper made of it.
+        source: hyper::Error,
+    },
+    /// The request cannot be made.
+    #[error("the request target {target:?} cannot be sent to an origin")]
+    RequestTarget {
+        /// As it came.
+        target: String,
+    },
+    /// The request's body is larger than what can be kept for a GRIP hold.
+    #[error("the request's body is too large to hold the request")]
     RequestTooLarge,
+    /// A GRIP instruct does not read.
+    #[error("{target} sent a GRIP instruct that does not read: {reason}")]
+    Instruct {
+        /// `host:port`.
+        target: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A GRIP answer's body is larger than what can be kept for a hold.
+    #[error("{target} sent a GRIP answer whose body is too large to hold")]
+    InstructTooLarge {
+        /// `host:port`.
+        target: String,
+    },
+    /// This server cannot take more.
+    #[error("the server is stopping or has no room")]
+    Unavailable,
+}
+
+/// One target that was tried.
+#[derive(Debug)]
+pub struct Attempt {
+    /// `host:port`.
+    pub target: String,
+    /// What it came to.
+    pub error: ConnectError,
+}
+
+/// What a client is told instead of an origin's answer. Goes out as `text/plain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code.
+    pub status: u16,
+    /// Ends with a line feed.
+    pub body: Cow<'static, str>,
 }
 
 impl OriginError {
-    /// Status and plain text body for the client.
-    pub fn answer(&self, debug: bool) -> (u16, String) {
-        let text = match self {
-            OriginError::NoRoute => "Route not found\n".to_owned(),
-            OriginError::RequestTooLarge => return (400, "request too large\n".to_owned()),
+    /// The answer to the client; `debug` is the route's or the server's setting.
+    pub fn answer(&self, debug: bool) -> Refusal {
+        let (status, body) = match self {
+            OriginError::NoRoute { .. } => (502, "Route not found\n".into()),
+            OriginError::RequestTooLarge => (400, "Request too large to accept GRIP instruct.\n".into()),
+            OriginError::RequestTarget { .. } => (400, "Invalid request target.\n".into()),
+            OriginError::RequestBody { .. } => (400, "Failed to read request body.\n".into()),
+            OriginError::Unavailable => (500, "Accept service unavailable.\n".into()),
             OriginError::Unreachable { tried, .. } if debug => {
-                format!("Unable to connect to any targets. Tried: {tried}\n")
+                (502, format!("{NO_TARGET}{}\n", names(tried)).into())
             }
-            OriginError::Instruct(reason) if debug => {
-                format!("Failed to parse accept instructions: {reason}\n")
+            OriginError::Instruct { reason, .. } if debug => {
+                (502, format!("Failed to parse accept instructions: {reason}\n").into())
             }
-            OriginError::InstructTooLarge(target) if debug => {
-                format!("GRIP instruct response too large from {target}\n")
+            OriginError::InstructTooLarge { target } if debug => {
+                (502, format!("GRIP instruct response too large from {target}\n").into())
             }
-            _ => "Error while proxying to origin.\n".to_owned(),
+            _ => (502, "Error while proxying to origin.\n".into()),
         };
-        (502, text)
+        Refusal { status, body }
+    }
+
+    pub(super) fn idle(target: String, idle: Duration) -> Self {
+        OriginError::Idle { target, idle_ms: idle.as_millis() as u64 }
+    }
+}
+
+impl Attempt {
+    fn explain(&self) -> String {
+        format!("{}: {}", self.target, self.error)
+    }
+}
+
+fn names(tried: &[Attempt]) -> String {
+    list(tried, |attempt| attempt.target.clone())
+}
+
+fn list(tried: &[Attempt], one: impl Fn(&Attempt) -> String) -> String {
+    tried.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// An error with all that caused it; hyper's own words name only the outermost.
+fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+const NO_TARGET: &str = "Unable to connect to any targets. Tried: ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_each_failure() {
+        let timed_out = || ConnectError::TimedOut { timeout_ms: 5 };
+        let attempt = |target: &str| Attempt { target: target.into(), error: timed_out() };
+        let target = || "a:1".to_string();
+        let generic = "Error while proxying to origin.\n";
+        let cases = [
+            (
+                OriginError::NoRoute { host: "h".into(), path: "/".into() },
+                502,
+                "Route not found\n",
+                "Route not found\n",
+            ),
+            (
+                OriginError::Unreachable { route: "r".into(), tried: vec![attempt("a:1"), attempt("b:2")] },
+                502,
+                generic,
+                "Unable to connect to any targets. Tried: a:1, b:2\n",
+            ),
+            (OriginError::Idle { target: target(), idle_ms: 5 }, 502, generic, generic),
+            (OriginError::Switched { target: target() }, 502, generic, generic),
+            (
+                OriginError::Instruct { target: target(), reason: "why".into() },
+                502,
+                generic,
+                "Failed to parse accept instructions: why\n",
+            ),
+            (
+                OriginError::InstructTooLarge { target: target() },
+                502,
+                generic,
+                "GRIP instruct response too large from a:1\n",
+            ),
+            (
+                OriginError::RequestTooLarge,
+                400,
+                "Request too large to accept GRIP instruct.\n",
+                "Request too large to accept GRIP instruct.\n",
+            ),
+            (OriginError::Unavailable, 500, "Accept service unavailable.\n", "Accept service unavailable.\n"),
+        ];
+        for (error, status, quiet, debug) in cases {
+            assert_eq!(error.answer(false), Refusal { status, body: quiet.into() }, "{error}");
+            assert_eq!(error.answer(true), Refusal { status, body: debug.into() }, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_operator_reads_what_was_tried() {
+        let error = OriginError::Unreachable {
+            route: "r".into(),
+            tried: vec![Attempt { target: "a:1".into(), error: ConnectError::TimedOut { timeout_ms: 5 } }],
+        };
+        let said = "no target of route r can be reached: a:1: no connection within 5 ms (connect_timeout_ms)";
+        assert_eq!(error.to_string(), said);
     }
 }

@@ -1,35 +1,42 @@
-//! Towards the applications.
+//! Towards the applications: routes, connections, requests and answers.
 //!
-//! `route` and `routes` say where a request goes; `header_rules` what its fields become; `pool` sends it, over
-//! connections made by `connect` (names resolved by `resolve`, TLS by `tls`, sockets adapted to hyper by `hyper_io`);
-//! `request` and `response` are what goes in and comes out, `error` what can go wrong and what the client is told.
-//! `builtin` answers for the targets `test` and `demo` without any socket.
+//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, and `hop_by_hop` what never does.
+//! `message` holds the values that go in and out, `pool` ties the rest: it takes each target of a route in
+//! order, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names, `tls` for trust),
+//! `transport` puts hyper on a glommio socket, `connection` does one exchange on it and `body` hands its
+//! answer over piece by piece, both within the patience of `activity`. `error` says what a client is told
+//! when it fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
 
 #![forbid(unsafe_code)]
 
-mod builtin;
+mod activity;
+mod body;
 mod connect;
+mod connection;
+mod demo;
 mod error;
-mod header_rules;
-mod hyper_io;
+mod hop_by_hop;
+mod idle;
+mod local;
+mod message;
 mod pool;
-mod request;
+mod request_headers;
 mod resolve;
-mod response;
+mod response_headers;
 mod route;
 mod routes;
+mod test_target;
 mod tls;
+mod transport;
 
-pub use error::OriginError;
-pub use header_rules::{HeaderRules, request_headers};
-pub use pool::Pool;
-pub use request::{Request, RequestBody};
-pub use response::{Response, ResponseBody};
+#[cfg(test)]
+mod fake_origin;
+
+pub use body::ResponseBody;
+pub use connect::ConnectError;
+pub use error::{Attempt, OriginError, Refusal};
+pub use message::{Request, RequestBody, Response};
+pub use pool::{Pool, PoolCounts};
+pub use request_headers::{Rules, request_headers};
 pub use route::{Destination, HostCondition, Route, Signing, Target};
 pub use routes::{Lookup, RouteProblem, Routes};
-
-/// The targets of `route`, for messages to the operator.
-pub fn name_of_targets(route: &Route) -> String {
-    let names: Vec<String> = route.targets.iter().map(|target| target.destination.to_string()).collect();
-    names.join(", ")
-}

@@ -1,269 +1,222 @@
-//! A core's connections to applications. Idle ones are kept for the next request to the same place, newest first,
-//! and closed when they were idle too long. A request goes to the targets of its route in order, the next one only
-//! when a target cannot be connected to.
+//! A core's way to the applications: takes a request and a route, and gives an answer or says why there is
+//! none. Targets are tried in order, the next one only while nothing was sent. A kept connection that turns
+//! out dead costs one more attempt on a fresh one, if the request may be made twice or was not written at
+//! all. One pool for each core, on its thread; the core calls [`Pool::purge`] every second or so.
 
-use super::builtin;
-use super::connect::{Sender, connect};
-use super::error::OriginError;
-use super::header_rules::response_headers;
-use super::request::{Request, RequestBody};
-use super::resolve::Resolver;
-use super::response::{Response, ResponseBody};
+use super::body::{Lease, ResponseBody};
+use super::connect::{ConnectError, Connector, Place};
+use super::connection::{Connection, Lost};
+use super::error::{Attempt, OriginError};
+use super::idle::{Bounds, Idle};
+use super::local;
+use super::message::{Outbound, Request, Response, spare};
+use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
 use crate::config::Proxy;
-use futures_lite::FutureExt;
-use http::{HeaderValue, Uri, Version, header};
+use bytes::Bytes;
+use glommio::sync::{Semaphore, StaticPermit};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use rustc_hash::FxHashMap;
-use std::cell::RefCell;
-use std::future::Future;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Idle connections kept for one place.
-const IDLE_PER_PLACE: usize = 256;
-
-/// Connections of one core.
+/// Connections to applications, and the requests on them.
 pub struct Pool {
-    resolver: Resolver,
-    tls: Tls,
-    idle: RefCell<FxHashMap<Place, Vec<(Instant, Sender)>>>,
-    connect_timeout_ms: u64,
-    idle_timeout_ms: u64,
-    keep_alive: Duration,
+    connector: Connector,
+    idle: Rc<RefCell<Idle<Connection>>>,
+    /// A permit for each request whose answer is not read to its end.
+    open: Rc<Semaphore>,
+    open_max: u64,
+    idle_timeout: Duration,
+    counters: Counters,
 }
 
-/// Where a connection leads; requests to equal places may share connections.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Place {
-    pub host: String,
-    pub port: u16,
-    pub tls: Option<Security>,
+/// What a pool has done, and what it has now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// Connections made.
+    pub connects_total: u64,
+    /// Requests sent on a kept connection.
+    pub reuses_total: u64,
+    /// Requests sent again because a kept connection was dead.
+    pub retries_total: u64,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Requests whose answer is not read to its end.
+    pub open: u64,
 }
 
-/// How a place's certificate is verified.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Security {
-    /// The name for SNI, and the one the certificate must be for.
-    pub name: String,
-    pub insecure: bool,
+#[derive(Default)]
+struct Counters {
+    connects: Cell<u64>,
+    reuses: Cell<u64>,
+    retries: Cell<u64>,
 }
 
-/// A target did not answer.
-enum Failure {
-    /// It could not be connected to: the request is untouched, and the next target may have it.
-    Connect(String, Box<hyper::Request<RequestBody>>),
-    /// It got the request.
-    Answer(OriginError),
-}
-
-impl Pool {
-    /// An empty pool.
-    pub fn new(settings: &Proxy) -> Rc<Pool> {
-        Rc::new(Pool {
-            resolver: Resolver::default(),
-            tls: Tls::default(),
-            idle: RefCell::default(),
-            connect_timeout_ms: settings.connect_timeout_ms,
-            idle_timeout_ms: settings.origin_idle_timeout_ms,
-            keep_alive: Duration::from_millis(settings.origin_keep_alive_ms),
-        })
-    }
-
-    /// Sends `request` to the first target of `route` that can be connected to.
-    pub async fn request(self: &Rc<Self>, route: &Route, request: Request) -> Result<Response, OriginError> {
-        if let Some(target) = route.targets.iter().find(|target| is_builtin(target)) {
-            return builtin::answer(&target.destination, route, request).await;
-        }
-        let host = request.host.clone();
-        let mut outgoing = Box::new(outgoing(request)?);
-        let (mut tried, mut last) = (Vec::new(), String::new());
-        for target in &route.targets {
-            set_host(&mut outgoing, target.host.as_deref().unwrap_or(&host));
-            let Some(place) = Place::of(target, &host) else { continue };
-            match self.send(&place, outgoing).await {
-                Ok(response) => return Ok(response),
-                Err(Failure::Answer(error)) => return Err(error),
-                Err(Failure::Connect(error, untouched)) => {
-                    tried.push(target.destination.to_string());
-                    last = error;
-                    outgoing = untouched;
-                }
-            }
-        }
-        Err(OriginError::Unreachable { tried: tried.join(", "), last })
-    }
-
-    /// Keeps an idle connection.
-    pub(super) fn put(&self, place: Place, sender: Sender) {
-        if sender.is_closed() {
-            return;
-        }
-        let mut idle = self.idle.borrow_mut();
-        let of_place = idle.entry(place).or_default();
-        if of_place.len() < IDLE_PER_PLACE {
-            of_place.push((Instant::now(), sender));
-        }
-    }
-
-    /// Closes the connections that were idle too long.
-    pub fn purge(&self) {
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|_, of_place| {
-            of_place.retain(|(since, sender)| since.elapsed() < self.keep_alive && !sender.is_closed());
-            !of_place.is_empty()
-        });
-    }
-
-    async fn send(
-        self: &Rc<Self>,
-        place: &Place,
-        mut request: Box<hyper::Request<RequestBody>>,
-    ) -> Result<Response, Failure> {
-        while let Some(sender) = self.take(place).await {
-            match self.exchange(place, sender, request).await {
-                // The application closed the idle connection just when it was to be used again.
-                Err(Retry::Untouched(untouched)) => request = untouched,
-                Err(Retry::Failed(error)) => return Err(Failure::Answer(error)),
-                Ok(response) => return Ok(response),
-            }
-        }
-        let connected = within(self.connect_timeout_ms, connect(place, &self.resolver, &self.tls)).await;
-        let sender = match connected {
-            Some(Ok(sender)) => sender,
-            Some(Err(error)) => return Err(Failure::Connect(error.to_string(), request)),
-            None => {
-                return Err(Failure::Connect(
-                    format!("no connection after {} ms", self.connect_timeout_ms),
-                    request,
-                ));
-            }
-        };
-        match self.exchange(place, sender, request).await {
-            Ok(response) => Ok(response),
-            Err(Retry::Untouched(_)) => {
-                Err(Failure::Answer(OriginError::Broken("the connection was closed".into())))
-            }
-            Err(Retry::Failed(error)) => Err(Failure::Answer(error)),
-        }
-    }
-
-    /// An idle connection to `place` that is ready.
-    async fn take(&self, place: &Place) -> Option<Sender> {
-        loop {
-            let (since, mut sender) = self.idle.borrow_mut().get_mut(place)?.pop()?;
-            if since.elapsed() < self.keep_alive && !sender.is_closed() && sender.ready().await.is_ok() {
-                return Some(sender);
-            }
-        }
-    }
-
-    async fn exchange(
-        self: &Rc<Self>,
-        place: &Place,
-        mut sender: Sender,
-        request: Box<hyper::Request<RequestBody>>,
-    ) -> Result<Response, Retry> {
-        let answer = match within(self.idle_timeout_ms, sender.try_send_request(*request)).await {
-            Some(Ok(answer)) => answer,
-            Some(Err(mut error)) => {
-                return Err(match error.take_message() {
-                    Some(untouched) => Retry::Untouched(Box::new(untouched)),
-                    None => Retry::Failed(OriginError::Broken(reason_of(error.error()))),
-                });
-            }
-            None => return Err(Retry::Failed(OriginError::Silent(self.idle_timeout_ms))),
-        };
-        if answer.status().is_informational() {
-            let status = answer.status();
-            return Err(Retry::Failed(OriginError::Broken(format!("status {status} to a plain request"))));
-        }
-        Ok(self.response(place, sender, answer))
-    }
-
-    fn response(
-        self: &Rc<Self>,
-        place: &Place,
-        sender: Sender,
-        answer: hyper::Response<Incoming>,
-    ) -> Response {
-        let (parts, incoming) = answer.into_parts();
-        let reason = parts.extensions.get::<ReasonPhrase>();
-        let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok()).map(str::to_owned);
-        let home = (self.clone(), place.clone(), sender);
-        Response {
-            status: parts.status.as_u16(),
-            reason,
-            headers: response_headers(parts.headers),
-            body: ResponseBody::incoming(incoming, self.idle_timeout_ms, home),
-            publish: Vec::new(),
-        }
-    }
-}
-
-/// A request failed on one connection.
-enum Retry {
-    /// Before any of it was sent.
-    Untouched(Box<hyper::Request<RequestBody>>),
-    /// For good.
+/// Why a target gave no answer.
+enum Trouble {
+    /// Nothing was sent; another target may be tried.
+    Connect(ConnectError, Box<Outbound>),
     Failed(OriginError),
 }
 
-impl Place {
-    fn of(target: &Target, host: &str) -> Option<Place> {
-        let Destination::Address { host: connect_host, port } = &target.destination else { return None };
-        let name = match target.trust_connect_host {
-            true => connect_host,
-            false => target.host.as_deref().unwrap_or(host),
+impl Pool {
+    /// An empty pool; needs glommio's executor only when it is asked.
+    pub fn new(proxy: &Proxy) -> Self {
+        Self::trusting(Tls::default(), proxy)
+    }
+
+    /// As [`Pool::new`], with these TLS configurations.
+    pub(super) fn trusting(tls: Tls, proxy: &Proxy) -> Self {
+        let open_max = proxy.open_requests_per_core.max(1) as u64;
+        let bounds = Bounds {
+            in_one_place: KEPT_FOR_ONE_PLACE,
+            in_all: proxy.open_requests_per_core,
+            keep: Duration::from_millis(proxy.origin_keep_alive_ms),
         };
-        let name = without_port(name).to_owned();
-        let tls = target.ssl.then_some(Security { name, insecure: target.insecure });
-        Some(Place { host: connect_host.clone(), port: *port, tls })
+        Pool {
+            connector: Connector::new(tls, proxy.connect_timeout_ms),
+            idle: Rc::new(RefCell::new(Idle::new(bounds))),
+            open: Rc::new(Semaphore::new(open_max)),
+            open_max,
+            idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Makes `request` of the first target of `route` that can be reached. Waits while the core has as many
+    /// requests open as it may; dropping the future gives up the request and closes its connection.
+    pub async fn request(&self, route: &Route, mut request: Request) -> Result<Response, OriginError> {
+        let asked_host = std::mem::take(&mut request.host);
+        let mut outbound = Box::new(request.into_outbound()?);
+        let mut tried = Vec::new();
+        for target in &route.targets {
+            let Destination::Address { host, port } = &target.destination else {
+                return Ok(self.answer_locally(route, target, *outbound).await);
+            };
+            let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
+            set_host(&mut outbound, uri_host)?;
+            let place = Place::of(host, *port, target, uri_host);
+            match self.ask(&place, outbound).await {
+                Ok(response) => return Ok(response),
+                Err(Trouble::Failed(error)) => return Err(error),
+                Err(Trouble::Connect(error, unsent)) => {
+                    tried.push(Attempt { target: place.name(), error });
+                    outbound = unsent;
+                }
+            }
+        }
+        Err(OriginError::Unreachable { route: route.id.clone(), tried })
+    }
+
+    /// Drops connections and names that are too old. Cheap; without it they only cost memory and descriptors.
+    pub fn purge(&self, now: Instant) {
+        self.idle.borrow_mut().purge(now);
+        self.connector.resolver.purge(now);
+    }
+
+    /// For metrics.
+    pub fn counts(&self) -> PoolCounts {
+        PoolCounts {
+            connects_total: self.counters.connects.get(),
+            reuses_total: self.counters.reuses.get(),
+            retries_total: self.counters.retries.get(),
+            idle: self.idle.borrow().count(),
+            open: self.open_max.saturating_sub(self.open.available()),
+        }
+    }
+
+    async fn answer_locally(&self, route: &Route, target: &Target, outbound: Outbound) -> Response {
+        let (parts, body) = outbound.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        local::answer(&target.destination, &parts.method, route.local_path(path), body).await
+    }
+
+    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead.
+    async fn ask(&self, place: &Place, mut outbound: Box<Outbound>) -> Result<Response, Trouble> {
+        let permit = self.open.acquire_static_permit(1).await;
+        let permit = permit.map_err(|_closed| Trouble::Failed(OriginError::Unavailable))?;
+        let kept = self.idle.borrow_mut().take(place, Instant::now());
+        if let Some(mut connection) = kept {
+            count(&self.counters.reuses);
+            let again = spare(&outbound).map(Box::new);
+            match connection.exchange(*outbound, self.idle_timeout).await {
+                Ok(head) => return accept(head, self.lease(connection, place, permit)),
+                Err(lost) => outbound = retry(lost, again, place)?,
+            }
+            count(&self.counters.retries);
+        }
+        let mut connection = match self.connector.connect(place).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(Trouble::Connect(error, outbound)),
+        };
+        count(&self.counters.connects);
+        match connection.exchange(*outbound, self.idle_timeout).await {
+            Ok(head) => accept(head, self.lease(connection, place, permit)),
+            Err(lost) => Err(failed(lost, place)),
+        }
+    }
+
+    fn lease(&self, connection: Connection, place: &Place, permit: StaticPermit) -> Lease {
+        let (home, idle) = (self.idle.clone(), self.idle_timeout);
+        Lease { connection, place: place.clone(), home, idle, _permit: permit }
     }
 }
 
-/// What `future` gives within `limit_ms`.
-pub(super) async fn within<T>(limit_ms: u64, future: impl Future<Output = T>) -> Option<T> {
-    let given_up = async {
-        glommio::timer::sleep(Duration::from_millis(limit_ms)).await;
-        None
-    };
-    async { Some(future.await) }.or(given_up).await
+/// Makes hyper's head ours. The body keeps the lease.
+fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Response, Trouble> {
+    let (parts, incoming) = head.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Trouble::Failed(OriginError::Switched { target: lease.place.name() }));
+    }
+    let mut headers = parts.headers;
+    response_headers(&mut headers);
+    let reason = parts.extensions.get::<ReasonPhrase>();
+    let reason = reason.map(|phrase| Bytes::copy_from_slice(phrase.as_bytes()));
+    let body = ResponseBody::arriving(incoming, lease);
+    Ok(Response { status: parts.status.as_u16(), reason, headers, body, publish: Vec::new() })
 }
 
-fn is_builtin(target: &Target) -> bool {
-    matches!(target.destination, Destination::Test | Destination::Demo)
-}
-
-fn outgoing(request: Request) -> Result<hyper::Request<RequestBody>, OriginError> {
-    let uri: Uri = request.path_and_query.parse().map_err(|error| OriginError::Broken(format!("{error}")))?;
-    let mut outgoing = hyper::Request::new(request.body);
-    *outgoing.method_mut() = request.method;
-    *outgoing.uri_mut() = uri;
-    *outgoing.version_mut() = Version::HTTP_11;
-    *outgoing.headers_mut() = request.headers;
-    Ok(outgoing)
-}
-
-fn set_host(outgoing: &mut hyper::Request<RequestBody>, host: &str) {
-    if let Ok(value) = HeaderValue::from_str(host) {
-        outgoing.headers_mut().insert(header::HOST, value);
+/// What to send again after a kept connection failed: the request itself if it was not written, its spare if
+/// no answer began. Otherwise the origin may have acted on it, and the failure stands.
+fn retry(lost: Lost, spare: Option<Box<Outbound>>, place: &Place) -> Result<Box<Outbound>, Trouble> {
+    match (lost, spare) {
+        (Lost::Unsent(request, _), _) => Ok(request),
+        (Lost::Unanswered(_), Some(spare)) => Ok(spare),
+        (lost, _) => Err(failed(lost, place)),
     }
 }
 
-fn without_port(host: &str) -> &str {
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    }
+fn failed(lost: Lost, place: &Place) -> Trouble {
+    let target = place.name();
+    Trouble::Failed(match lost {
+        Lost::Idle(limit) => OriginError::idle(target, limit),
+        Lost::Unsent(_, source) | Lost::Unanswered(source) | Lost::Garbled(source) => {
+            match source.is_user() {
+                true => OriginError::RequestBody { target, source },
+                false => OriginError::Broken { target, source },
+            }
+        }
+    })
 }
 
-fn reason_of(error: &hyper::Error) -> String {
-    use std::error::Error;
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+fn set_host(outbound: &mut Outbound, host: &str) -> Result<(), OriginError> {
+    let value = HeaderValue::from_str(host);
+    let value = value.map_err(|_| OriginError::RequestTarget { target: host.to_owned() })?;
+    outbound.headers_mut().insert(header::HOST, value);
+    Ok(())
 }
+
+fn count(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+/// More than this many at once to one place are rare; those beyond are made anew.
+const KEPT_FOR_ONE_PLACE: usize = 256;
+
+#[cfg(test)]
+mod tests;

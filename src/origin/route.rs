@@ -126,6 +126,12 @@ impl Route {
         (host, rewritten)
     }
 
+    /// The targets as an operator writes them, for messages.
+    pub fn target_names(&self) -> String {
+        let names: Vec<String> = self.targets.iter().map(|target| target.destination.to_string()).collect();
+        names.join(", ")
+    }
+
     /// What of `path` the built-in applications see: without the prefix the route is for.
     pub fn local_path<'a>(&self, path: &'a str) -> &'a str {
         let local =

@@ -345,7 +345,7 @@ mod tests {
         let (routes, problems) = Routes::parse(text, "routes");
         assert_eq!(problems, []);
         let route = routes.find(&Lookup { host, path, tls, websocket: false })?;
-        Some(super::super::name_of_targets(route))
+        Some(route.target_names())
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!((problems, routes.len()), (vec![], 1));
         let route = routes.find_by_id("r").expect("it has an id");
         assert_eq!((route.prefix.as_deref(), route.no_grip, route.debug), (Some("p-"), true, true));
-        assert_eq!(super::super::name_of_targets(route), "[::1]:80, test");
+        assert_eq!(route.target_names(), "[::1]:80, test");
         assert_eq!(route.targets.first().map(|target| target.subscriptions.len()), Some(2));
         assert_eq!(route.rewrite("h", "/a/b?q=/a"), ("o:8".into(), "/b?q=/a".into()));
     }

@@ -1,56 +1,83 @@
-//! TLS towards applications: rustls with the roots of webpki and of the system, or, for targets that say `insecure`,
-//! with no verification of the certificate.
+//! Whom to trust when an origin speaks TLS. The roots are read once for the process (Mozilla's, plus the
+//! system's where there are any) and are shared read-only; each core has its own client configurations,
+//! because rustls keeps resumable sessions behind a lock in them. The connector asks; nothing is read before
+//! the first TLS target.
 
+use futures_rustls::TlsConnector;
+use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use futures_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use futures_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// The two configurations of a core, made when first used.
+/// A core's TLS configurations.
 #[derive(Default)]
 pub(super) struct Tls {
-    verified: OnceCell<Arc<ClientConfig>>,
-    unverified: OnceCell<Arc<ClientConfig>>,
+    verifying: OnceCell<TlsConnector>,
+    trusting: OnceCell<TlsConnector>,
 }
 
 impl Tls {
-    /// The configuration for targets that are, or are not, to be verified.
-    pub fn config(&self, insecure: bool) -> Result<Arc<ClientConfig>, Error> {
-        let cell = if insecure { &self.unverified } else { &self.verified };
-        if let Some(config) = cell.get() {
-            return Ok(config.clone());
+    /// The connector for targets that are verified, or for those that are not (`insecure`).
+    pub async fn connector(&self, insecure: bool) -> Result<TlsConnector, Error> {
+        let cell = if insecure { &self.trusting } else { &self.verifying };
+        if let Some(connector) = cell.get() {
+            return Ok(connector.clone());
         }
-        let config = if insecure { unverified()? } else { verified()? };
-        Ok(cell.get_or_init(|| Arc::new(config)).clone())
+        let config = if insecure { trust_anyone()? } else { trust(process_roots().await)? };
+        Ok(cell.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
+    }
+
+    /// Trusts these roots alone.
+    #[cfg(test)]
+    pub fn with_roots(roots: RootCertStore) -> Self {
+        let config = trust(Arc::new(roots)).expect("the ring provider has TLS 1.2 and 1.3");
+        Tls { verifying: OnceCell::from(TlsConnector::from(Arc::new(config))), trusting: OnceCell::new() }
     }
 }
 
-fn verified() -> Result<ClientConfig, Error> {
+fn trust(roots: Arc<RootCertStore>) -> Result<ClientConfig, Error> {
+    let versions = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn trust_anyone() -> Result<ClientConfig, Error> {
+    let versions = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let verifier = Arc::new(AnyCertificate(provider()));
+    Ok(versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// Read off the core's thread: the system's bundle is a file of some hundred kilobytes.
+async fn process_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return roots.clone();
+    }
+    glommio::executor().spawn_blocking(|| ROOTS.get_or_init(|| Arc::new(read_roots())).clone()).await
+}
+
+fn read_roots() -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    // Roots that an operator added to the system count as well; a broken one among them does no harm.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::warn!("reading the system's root certificates: {error}; those built in are used");
+    }
+    let (added, ignored) = roots.add_parsable_certificates(system.certs);
+    tracing::debug!(added, ignored, "system root certificates");
+    roots
 }
 
-fn unverified() -> Result<ClientConfig, Error> {
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-    let verifier = Arc::new(AnyCertificate { provider });
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+/// Named rather than taken from the process, which another crate could have set otherwise.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
 }
 
-/// Takes any certificate; signatures of the handshake are still checked.
+/// Accepts whatever certificate is shown (`insecure`); the handshake's signatures are still checked.
 #[derive(Debug)]
-struct AnyCertificate {
-    provider: Arc<CryptoProvider>,
-}
+struct AnyCertificate(Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -67,22 +94,22 @@ impl ServerCertVerifier for AnyCertificate {
     fn verify_tls12_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,0 +1,103 @@
+//! When bytes last moved on an origin connection, and waiting no longer than they may rest. The transport
+//! notes each read and write; exchanges and bodies wait through [`Activity::unless_idle`]. A connection
+//! nobody waits on is never timed, so a slow client does not make its origin look dead.
+
+use futures_lite::future::poll_fn;
+use glommio::timer::Timer;
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+/// Shared by a connection and its transport.
+#[derive(Clone)]
+pub(super) struct Activity(Rc<Inner>);
+
+struct Inner {
+    last: Cell<Instant>,
+    bytes_read: Cell<u64>,
+}
+
+/// Nothing moved for as long as allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLong;
+
+impl Activity {
+    /// Begins now, with nothing read.
+    pub fn new() -> Self {
+        Activity(Rc::new(Inner { last: Cell::new(Instant::now()), bytes_read: Cell::new(0) }))
+    }
+
+    /// Notes bytes from the origin.
+    pub fn read(&self, bytes: usize) {
+        self.0.last.set(Instant::now());
+        self.0.bytes_read.set(self.0.bytes_read.get() + bytes as u64);
+    }
+
+    /// Notes bytes that the origin's side took.
+    pub fn wrote(&self) {
+        self.0.last.set(Instant::now());
+    }
+
+    /// How much the origin has sent on this connection.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.bytes_read.get()
+    }
+
+    /// Does `work`, but gives up once no byte has moved for `limit`. One timer serves the whole wait: it is
+    /// only set again when it fires and finds that something moved meanwhile.
+    pub async fn unless_idle<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, TooLong> {
+        let mut work = pin!(work);
+        let mut timer: Option<Timer> = None;
+        let begun = Instant::now();
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            loop {
+                ready!(Pin::new(timer.get_or_insert_with(|| Timer::new(limit))).poll(cx));
+                let quiet = self.0.last.get().max(begun).elapsed();
+                if quiet >= limit {
+                    return Poll::Ready(Err(TooLong));
+                }
+                timer = Some(Timer::new(limit - quiet));
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glommio::LocalExecutor;
+    use std::future::{pending, ready};
+
+    #[test]
+    fn only_a_silent_wait_is_given_up() {
+        LocalExecutor::default().run(async {
+            let activity = Activity::new();
+            let limit = Duration::from_millis(5);
+            assert_eq!(activity.unless_idle(Duration::ZERO, ready(1)).await, Ok(1));
+            assert_eq!(activity.unless_idle(limit, pending::<()>()).await, Err(TooLong));
+        });
+    }
+
+    #[test]
+    fn moving_bytes_prolong_the_wait() {
+        LocalExecutor::default().run(async {
+            let activity = Activity::new();
+            // Longer in all than the limit, but never silent for as long.
+            let work = async {
+                for _ in 0..10 {
+                    Timer::new(Duration::from_millis(50)).await;
+                    activity.read(1);
+                }
+            };
+            assert_eq!(activity.unless_idle(Duration::from_millis(400), work).await, Ok(()));
+            assert_eq!(activity.bytes_read(), 10);
+        });
+    }
+}

@@ -1,0 +1,159 @@
+//! The `demo` target: what a first user sees with nothing installed. `/` is a page that listens on the
+//! channel `demo` in two ways at once, `/events` (Server-Sent Events) and `/poll` (long polling), and sends
+//! by `/send`. `/hold` holds a stream on any channel, which load tests use. Pure functions; the pool
+//! publishes what they say.
+
+mod send;
+
+use super::local::{Page, split, values};
+use crate::channel::Publication;
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{Method, StatusCode};
+use std::borrow::Cow;
+
+/// Answers `path`, which is what follows the route's `path_beg`, and says what is to be published.
+pub(super) fn answer(method: &Method, path: &str, body: &[u8]) -> (Page, Vec<Publication>) {
+    let (path, query) = split(path);
+    if let Some(allowed) = methods(path)
+        && !allowed.split(", ").any(|one| one == method.as_str())
+    {
+        let refusal = Page::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+        return (refusal.with(header::ALLOW, allowed), Vec::new());
+    }
+    let page = match path {
+        "" => page(),
+        "events" => events(),
+        "poll" => poll(),
+        "hold" => hold(query),
+        "send" => return send(body),
+        _ => Page::text(StatusCode::NOT_FOUND, "no such demo resource\n"),
+    };
+    (page, Vec::new())
+}
+
+fn methods(path: &str) -> Option<&'static str> {
+    match path {
+        "" => Some("GET, HEAD"),
+        "events" | "poll" | "hold" => Some("GET"),
+        "send" => Some("POST"),
+        _ => None,
+    }
+}
+
+fn page() -> Page {
+    html(include_str!("page.html"))
+        .with(header::CACHE_CONTROL, "no-cache")
+        .with(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)
+}
+
+/// A stream that never ends by itself: the comment every 20 s keeps proxies between from closing it.
+fn events() -> Page {
+    let opening = "retry: 1000\nevent: held\ndata: demo\n\n";
+    typed(StatusCode::OK, "text/event-stream", Bytes::from_static(opening.as_bytes()))
+        .with(header::CACHE_CONTROL, "no-cache")
+        .holding("stream", &[Cow::Borrowed(CHANNEL)])
+        .with(GRIP_KEEP_ALIVE, r":\n\n; format=cstring; timeout=20")
+}
+
+/// A long poll; without a message it answers an empty object after 25 s.
+fn poll() -> Page {
+    typed(StatusCode::OK, "application/json", Bytes::from_static(b"{}\n"))
+        .with(header::CACHE_CONTROL, "no-store")
+        .holding("response", &[Cow::Borrowed(CHANNEL)])
+        .with(GRIP_TIMEOUT, "25")
+}
+
+fn hold(query: &str) -> Page {
+    let channel = values(query, "channel").next().unwrap_or(Cow::Borrowed(CHANNEL));
+    Page::text(StatusCode::OK, "held\n").holding("stream", &[channel])
+}
+
+fn send(body: &[u8]) -> (Page, Vec<Publication>) {
+    match send::Message::read(body) {
+        Some(message) => {
+            (typed(StatusCode::NO_CONTENT, "", Bytes::new()), vec![message.publication(CHANNEL)])
+        }
+        None => (Page::text(StatusCode::BAD_REQUEST, "give a message: message=hello\n"), Vec::new()),
+    }
+}
+
+fn html(text: &'static str) -> Page {
+    typed(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(text.as_bytes()))
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Page {
+    let page = Page { status, headers: Vec::new(), body };
+    if content_type.is_empty() { page } else { page.with(header::CONTENT_TYPE, content_type) }
+}
+
+const CHANNEL: &str = "demo";
+const GRIP_KEEP_ALIVE: HeaderName = HeaderName::from_static("grip-keep-alive");
+const GRIP_TIMEOUT: HeaderName = HeaderName::from_static("grip-timeout");
+/// The page is one file and talks to nobody else.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+     img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header<'a>(page: &'a Page, name: &str) -> Option<&'a str> {
+        page.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.to_str().ok())
+    }
+
+    #[test]
+    fn each_resource_answers_its_methods() {
+        let cases = [
+            (Method::GET, "/", 200, "text/html; charset=utf-8"),
+            (Method::HEAD, "/", 200, "text/html; charset=utf-8"),
+            (Method::GET, "/events", 200, "text/event-stream"),
+            (Method::GET, "/poll?x", 200, "application/json"),
+            (Method::GET, "/hold", 200, "text/plain"),
+            (Method::POST, "/", 405, "text/plain"),
+            (Method::HEAD, "/events", 405, "text/plain"),
+            (Method::GET, "/send", 405, "text/plain"),
+            (Method::POST, "/send", 400, "text/plain"),
+            (Method::POST, "/nothing", 404, "text/plain"),
+        ];
+        for (method, path, status, content_type) in cases {
+            let (page, publish) = answer(&method, path, b"");
+            assert_eq!(page.status.as_u16(), status, "{method} {path}");
+            assert_eq!(header(&page, "content-type"), Some(content_type), "{method} {path}");
+            assert!(publish.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_holds_say_what_they_hold() {
+        let cases = [
+            ("/events", "stream", "demo", Some(r":\n\n; format=cstring; timeout=20"), None),
+            ("/poll", "response", "demo", None, Some("25")),
+            ("/hold", "stream", "demo", None, None),
+            ("/hold?channel=room%201", "stream", "room 1", None, None),
+        ];
+        for (path, mode, channel, keep_alive, timeout) in cases {
+            let (page, _) = answer(&Method::GET, path, b"");
+            let grip =
+                ["grip-hold", "grip-channel", "grip-keep-alive", "grip-timeout"].map(|n| header(&page, n));
+            assert_eq!(grip, [Some(mode), Some(channel), keep_alive, timeout], "{path}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_published_for_both_ways_of_listening() {
+        let (page, publish) = answer(&Method::POST, "/send", b"message=hello");
+        assert_eq!((page.status, page.body.len()), (StatusCode::NO_CONTENT, 0));
+        assert_eq!(publish.len(), 1);
+        assert!(publish[0].stream.is_some() && publish[0].response.is_some());
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_elsewhere() {
+        let page = include_str!("page.html");
+        for foreign in ["src=\"http", "href=\"http", "@import", "url(http"] {
+            assert!(!page.contains(foreign), "{foreign}");
+        }
+        assert!(page.len() < 16_000, "the demo page is meant to be small: {} bytes", page.len());
+    }
+}

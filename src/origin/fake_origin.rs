@@ -1,0 +1,173 @@
+//! Small origins on threads, for tests. Each connection follows a script: it reads a whole request, writes
+//! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
+
+use super::route::{Destination, HostCondition, Route, Signing, Target};
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use futures_rustls::rustls::crypto::ring;
+use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, mpsc::Sender};
+use std::thread;
+
+/// What a connection does after reading a request.
+#[derive(Clone, Copy)]
+pub(super) enum Reply {
+    /// Writes this.
+    Send(&'static str),
+    /// Closes without a word.
+    Close,
+    /// Writes this and waits for the other side to close.
+    Stall(&'static str),
+}
+
+/// A running origin.
+pub(super) struct FakeOrigin {
+    pub port: u16,
+    requests: Receiver<String>,
+}
+
+/// A certificate for `app.test` and its key.
+pub(super) struct Identity {
+    pub certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl FakeOrigin {
+    /// One script for each connection, in the order of accepting; then it no longer listens.
+    pub fn start(scripts: &[&[Reply]]) -> Self {
+        Self::serve(scripts, |tcp, script, seen| follow(tcp, script, &seen))
+    }
+
+    /// The same behind TLS.
+    pub fn start_tls(identity: &Identity, scripts: &[&[Reply]]) -> Self {
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|versions| {
+                let chain = vec![identity.certificate.clone()];
+                versions.with_no_client_auth().with_single_cert(chain, identity.key.clone_key())
+            })
+            .expect("a server configuration");
+        let config = Arc::new(config);
+        Self::serve(scripts, move |tcp, script, seen| {
+            let tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+            follow(StreamOwned::new(tls, tcp), script, &seen)
+        })
+    }
+
+    /// The next request that some connection has read.
+    pub fn asked(&self) -> String {
+        self.requests.recv().expect("a request")
+    }
+
+    /// How many requests were read and not yet looked at.
+    pub fn asked_more(&self) -> usize {
+        self.requests.try_iter().count()
+    }
+
+    fn serve<F>(scripts: &[&[Reply]], one: F) -> Self
+    where
+        F: Fn(std::net::TcpStream, Vec<Reply>, Sender<String>) -> io::Result<()> + Clone + Send + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let scripts: Vec<Vec<Reply>> = scripts.iter().map(|script| script.to_vec()).collect();
+        let (seen, requests) = channel();
+        thread::spawn(move || {
+            for script in scripts {
+                let Ok((tcp, _)) = listener.accept() else { return };
+                let (one, seen) = (one.clone(), seen.clone());
+                thread::spawn(move || one(tcp, script, seen));
+            }
+        });
+        FakeOrigin { port, requests }
+    }
+}
+
+/// Makes a certificate that no one else trusts.
+pub(super) fn identity() -> Identity {
+    let made = rcgen::generate_simple_self_signed(["app.test".to_string()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    Identity { certificate: made.cert.der().clone(), key }
+}
+
+/// A route with these targets and nothing else set.
+pub(super) fn route_to(targets: &[Target]) -> Route {
+    Route {
+        id: "r".into(),
+        has_own_id: true,
+        host: HostCondition::Any,
+        tls: None,
+        websocket: None,
+        path_beg: None,
+        as_host: None,
+        path_rem: 0,
+        replace_beg: None,
+        headers: Vec::new(),
+        prefix: None,
+        no_grip: false,
+        debug: false,
+        signing: Signing::default(),
+        targets: targets.to_vec(),
+    }
+}
+
+/// A plain target.
+pub(super) fn target_at(host: &str, port: u16) -> Target {
+    target(Destination::Address { host: host.into(), port })
+}
+
+/// A target with nothing else set.
+pub(super) fn target(destination: Destination) -> Target {
+    Target {
+        destination,
+        ssl: false,
+        insecure: false,
+        trust_connect_host: false,
+        host: None,
+        over_http: false,
+        subscriptions: Vec::new(),
+    }
+}
+
+fn follow(stream: impl Read + Write, script: Vec<Reply>, seen: &Sender<String>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    for reply in script {
+        let request = read_request(&mut stream)?;
+        let _ = seen.send(request);
+        match reply {
+            Reply::Send(bytes) => stream.get_mut().write_all(bytes.as_bytes())?,
+            Reply::Close => return Ok(()),
+            Reply::Stall(bytes) => {
+                stream.get_mut().write_all(bytes.as_bytes())?;
+                stream.read_to_end(&mut Vec::new())?;
+            }
+        }
+        stream.get_mut().flush()?;
+    }
+    Ok(())
+}
+
+/// Head and body as they came.
+fn read_request(stream: &mut impl BufRead) -> io::Result<String> {
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut text)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());
+    if let Some(length) = length {
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body)?;
+        text.push_str(&String::from_utf8_lossy(&body));
+    }
+    if text.contains("Transfer-Encoding: chunked\r\n") {
+        let head = text.len();
+        while !text[head..].ends_with("0\r\n\r\n") {
+            stream.read_line(&mut text)?;
+        }
+    }
+    Ok(text)
+}

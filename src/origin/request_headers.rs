@@ -1,0 +1,268 @@
+//! Which headers of a client's request reach the origin, and what is added. The proxy task calls this once
+//! for each request; the pool then sets `Host` and the framing headers, which depend on the target and the
+//! body. A header that starts with `Grip-` or tells of the client's scheme never reaches an origin unless
+//! Gripwire itself vouches for it.
+
+use super::hop_by_hop::Named;
+use super::route::Route;
+use crate::config::{ForwardedProtocol, Proxy};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
+
+/// What decides about a request's headers, besides the headers.
+pub struct Rules<'a> {
+    /// The route that was matched.
+    pub route: &'a Route,
+    /// The forwarding settings.
+    pub proxy: &'a Proxy,
+    /// The client came by TLS, or a proxy we trust says so.
+    pub https: bool,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The signature; `None` when there is no key. Not sent on `no_grip` routes.
+    pub grip_sig: Option<HeaderValue>,
+    /// What `Grip-Feature` tells origins. Not sent on `no_grip` routes.
+    pub grip_feature: &'static str,
+}
+
+/// The headers to send to the origin, `Host` first.
+///
+/// `Accept-Encoding` goes no further on GRIP routes: what is published later could not be appended to a
+/// compressed answer. Names are sent in title case: hyper does not keep the client's spelling.
+pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
+    let mut headers = forwarded(client, rules.route.no_grip);
+    for (name, value) in &rules.route.headers {
+        headers.remove(name);
+        if !value.is_empty() {
+            headers.insert(name, value.clone());
+        }
+    }
+    if !rules.route.no_grip {
+        if let Some(signature) = rules.grip_sig {
+            headers.insert(GRIP_SIG, signature);
+        }
+        headers.insert(GRIP_FEATURE, HeaderValue::from_static(rules.grip_feature));
+    }
+    set_forwarded_protocol(&mut headers, rules.proxy, rules.https);
+    set_forwarded_for(&mut headers, rules.proxy, rules.peer);
+    headers
+}
+
+/// The client's headers without those that must not pass.
+fn forwarded(client: &HeaderMap, no_grip: bool) -> HeaderMap {
+    let named = Named::of(client);
+    let mut headers = HeaderMap::with_capacity(client.len() + 4);
+    if let Some(host) = client.get(header::HOST) {
+        headers.insert(header::HOST, host.clone());
+    }
+    for (name, value) in client {
+        let encoding = *name == header::ACCEPT_ENCODING && !no_grip;
+        if !encoding && !is_ours_to_say(name) && !named.stays(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
+}
+
+/// Headers that a client may not put to an origin: framing and `Host` are set by the pool, `Expect` is
+/// answered here, proxy credentials were meant for us, `Proxy` becomes a CGI program's HTTP_PROXY, and a GRIP
+/// header from a client would be a forgery. The odd prefix is how Pushpin marks headers it duplicates;
+/// origins may trust it.
+fn is_ours_to_say(name: &HeaderName) -> bool {
+    OURS.contains(name) || name.as_str().starts_with("grip-") || name.as_str().starts_with("eb9bf0f5-")
+}
+
+fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, https: bool) {
+    let set = proxy.set_x_forwarded_protocol;
+    if proxy.accept_x_forwarded_protocol || set != ForwardedProtocol::Off {
+        headers.remove(X_FORWARDED_PROTO);
+        headers.remove(X_FORWARDED_PROTOCOL);
+    }
+    if https && set != ForwardedProtocol::Off {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    }
+    if https && set == ForwardedProtocol::Both {
+        headers.insert(X_FORWARDED_PROTOCOL, HeaderValue::from_static("https"));
+    }
+}
+
+/// Keeps the last addresses, adds the client's, and joins them to one header. Untouched unless a setting
+/// asks.
+fn set_forwarded_for(headers: &mut HeaderMap, proxy: &Proxy, peer: IpAddr) {
+    if proxy.x_forwarded_for_truncate.is_none() && !proxy.x_forwarded_for_append {
+        return;
+    }
+    let mut hops: Vec<Vec<u8>> = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(|hop| hop.trim_ascii().to_vec())
+        .filter(|hop| !hop.is_empty())
+        .collect();
+    let surplus = hops.len().saturating_sub(proxy.x_forwarded_for_truncate.unwrap_or(usize::MAX));
+    hops.drain(..surplus);
+    if proxy.x_forwarded_for_append {
+        hops.push(peer.to_canonical().to_string().into_bytes());
+    }
+    headers.remove(X_FORWARDED_FOR);
+    if let Ok(value) = HeaderValue::from_bytes(&hops.join(&b", "[..]))
+        && !hops.is_empty()
+    {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
+const GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
+const GRIP_FEATURE: HeaderName = HeaderName::from_static("grip-feature");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-protocol");
+
+static OURS: [HeaderName; 7] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy"),
+    HeaderName::from_static("http2-settings"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::origin::fake_origin::route_to;
+
+    type Lines = &'static [(&'static str, &'static str)];
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn sent(
+        client: Lines,
+        change: impl FnOnce(&mut Route, &mut Proxy),
+        https: bool,
+    ) -> Vec<(String, String)> {
+        let (mut route, mut proxy) = (route_to(&[]), Config::default().proxy);
+        change(&mut route, &mut proxy);
+        let rules = Rules {
+            route: &route,
+            proxy: &proxy,
+            https,
+            peer: IpAddr::from([192, 0, 2, 9]),
+            grip_sig: Some(HeaderValue::from_static("jwt")),
+            grip_feature: "status",
+        };
+        let headers = request_headers(&map(client), rules);
+        headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into())).collect()
+    }
+
+    fn owned(lines: Lines) -> Vec<(String, String)> {
+        lines.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect()
+    }
+
+    #[test]
+    fn what_must_not_pass_is_dropped_and_the_rest_is_untouched() {
+        let client: Lines = &[
+            ("accept", "*/*"),
+            ("host", "a.example"),
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("expect", "100-continue"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("upgrade", "h2c"),
+            ("proxy", "http://evil"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic eA=="),
+            ("accept-encoding", "gzip"),
+            ("content-encoding", "gzip"),
+            ("grip-sig", "forged"),
+            ("grip-last", "c; last-id=1"),
+            ("eb9bf0f5-x", "1"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+        ];
+        let kept: Lines = &[
+            ("host", "a.example"),
+            ("accept", "*/*"),
+            ("content-encoding", "gzip"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("grip-sig", "jwt"),
+            ("grip-feature", "status"),
+        ];
+        assert_eq!(sent(client, |_, _| (), false), owned(kept));
+    }
+
+    #[test]
+    fn a_pass_through_route_signs_nothing_and_lets_origins_compress() {
+        let client: Lines = &[("accept-encoding", "gzip"), ("grip-sig", "forged")];
+        assert_eq!(
+            sent(client, |route, _| route.no_grip = true, false),
+            owned(&[("accept-encoding", "gzip")])
+        );
+    }
+
+    #[test]
+    fn a_routes_own_headers_win_and_an_empty_one_only_removes() {
+        let client: Lines = &[("x-a", "client"), ("x-b", "client")];
+        let change = |route: &mut Route, _: &mut Proxy| {
+            route.no_grip = true;
+            route.headers = vec![
+                (HeaderName::from_static("x-a"), HeaderValue::from_static("ours")),
+                (HeaderName::from_static("x-b"), HeaderValue::from_static("")),
+            ];
+        };
+        assert_eq!(sent(client, change, false), owned(&[("x-a", "ours")]));
+    }
+
+    #[test]
+    fn the_clients_scheme_is_told_by_us_alone() {
+        use ForwardedProtocol::{Both, Off, ProtoOnly};
+        let client: Lines = &[("x-forwarded-proto", "https"), ("x-forwarded-protocol", "https")];
+        let cases: [(bool, ForwardedProtocol, bool, Lines); 6] = [
+            (false, Off, true, client),
+            (true, Off, true, &[]),
+            (false, ProtoOnly, false, &[]),
+            (false, ProtoOnly, true, &[("x-forwarded-proto", "https")]),
+            (false, Both, true, client),
+            (true, Both, false, &[]),
+        ];
+        for (accept, set, https, expected) in cases {
+            let change = |route: &mut Route, proxy: &mut Proxy| {
+                route.no_grip = true;
+                (proxy.accept_x_forwarded_protocol, proxy.set_x_forwarded_protocol) = (accept, set);
+            };
+            assert_eq!(sent(client, change, https), owned(expected), "{accept} {set:?} {https}");
+        }
+    }
+
+    #[test]
+    fn forwarded_addresses_are_cut_from_the_front_and_joined() {
+        let client: Lines = &[("x-forwarded-for", "1.1.1.1, 2.2.2.2"), ("x-forwarded-for", " 3.3.3.3 ,")];
+        let cases: [(Option<usize>, bool, Lines); 6] = [
+            (None, false, client),
+            (None, true, &[("x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.9")]),
+            (Some(0), false, &[]),
+            (Some(0), true, &[("x-forwarded-for", "192.0.2.9")]),
+            (Some(1), true, &[("x-forwarded-for", "3.3.3.3, 192.0.2.9")]),
+            (Some(9), false, &[("x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3")]),
+        ];
+        for (truncate, append, expected) in cases {
+            let change = |route: &mut Route, proxy: &mut Proxy| {
+                route.no_grip = true;
+                (proxy.x_forwarded_for_truncate, proxy.x_forwarded_for_append) = (truncate, append);
+            };
+            assert_eq!(sent(client, change, false), owned(expected), "{truncate:?} {append}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What an origin's response headers lose on their way to the client. The pool applies it to every answer, so
+//! no caller ever sees a header that describes the origin's connection.
+
+use super::hop_by_hop::Named;
+use http::header::{self, HeaderMap};
+
+/// Takes out what is hop-by-hop (RFC 9110 section 7.6.1), and nothing else: `Date`, `Server`,
+/// `Content-Encoding` and `Grip-*` stay as the origin sent them. A Content-Length beside a Transfer-Encoding
+/// goes too, because it describes nothing (RFC 9112 section 6.3).
+///
+/// Names reach the client in hyper's spelling: what the origin wrote as `X-ThisCase` is known as `x-thiscase`
+/// from here on, and is best written in title case.
+pub fn response_headers(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    Named::of(headers).remove_from(headers);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn only_what_belongs_to_the_connection_is_taken_out() {
+        type Given = &'static [(&'static str, &'static str)];
+        let cases: [(Given, &[&str]); 4] = [
+            (
+                &[("date", "d"), ("server", "s"), ("content-encoding", "gzip"), ("grip-hold", "stream")],
+                &["date", "server", "content-encoding", "grip-hold"],
+            ),
+            (&[("connection", "close, x-hop"), ("x-hop", "1"), ("x-end", "1")], &["x-end"]),
+            (&[("keep-alive", "5"), ("upgrade", "h2c"), ("content-length", "3")], &["content-length"]),
+            (&[("transfer-encoding", "chunked"), ("content-length", "3"), ("trailer", "x")], &[]),
+        ];
+        for (given, kept) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            response_headers(&mut headers);
+            assert_eq!(headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), kept);
+        }
+    }
+}
