@@ -56,6 +56,7 @@ impl Home {
                     .iter()
                     .for_each(|(core, _)| out(*core, ToCore::Deliver(publication.clone())));
             }
+            ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
         }
     }
 
@@ -108,6 +109,17 @@ mod tests {
         assert_eq!(told(&mut home, 0, publish()), [5]);
         told(&mut home, 5, unsubscribe(1));
         assert_eq!(home.channels(), 0);
+    }
+
+    #[test]
+    fn a_confirmation_goes_to_whoever_asked_behind_what_was_published_before() {
+        let mut home = Home::default();
+        told(&mut home, 2, subscribe(1));
+        let mut sent = Vec::new();
+        for message in [publish(), ToHome::Confirm { ticket: 7 }] {
+            home.handle(CoreId(2), message, &mut |core, message| sent.push((core.0, message)));
+        }
+        assert!(matches!(&sent[..], [(2, ToCore::Deliver(_)), (2, ToCore::Sequenced { ticket: 7 })]));
     }
 
     #[test]

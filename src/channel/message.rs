@@ -23,6 +23,11 @@ pub enum ToHome {
     },
     /// Sequence this and send it to every interested core.
     Publish(Arc<Publication>),
+    /// Tell when what this core published before is sequenced: whatever anyone publishes after that comes after it.
+    Confirm {
+        /// Given back in [`ToCore::Sequenced`].
+        ticket: u64,
+    },
 }
 
 /// The publisher's id of a channel's last publication; `None` if that had none, or nobody knows.
@@ -42,6 +47,11 @@ pub enum ToCore {
     },
     /// The next publication of its channel.
     Deliver(Arc<Publication>),
+    /// What this core published before it asked with this ticket has its place in the order.
+    Sequenced {
+        /// As in [`ToHome::Confirm`].
+        ticket: u64,
+    },
 }
 
 /// The last id after `publication`. One outside the sequence leaves it as it was; one without an id clears it.

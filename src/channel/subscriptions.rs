@@ -145,6 +145,8 @@ impl Subscriptions {
                 self.acknowledged(&channel, epoch, last_id, ready)
             }
             ToCore::Deliver(publication) => self.deliver(publication),
+            // For the publisher, who is not in this table.
+            ToCore::Sequenced { .. } => {}
         }
     }
 

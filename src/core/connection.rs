@@ -4,9 +4,9 @@
 
 use super::exchange::{Asked, Exchange};
 use super::row::{Phase, Row, Service};
-use super::{Core, ticks};
+use super::{Core, control, ticks};
 use crate::ids::Slot;
-use crate::proto::http1::{self, BodyLength, Head, HeadLimits, RequestHead, Target};
+use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
 use crate::wire::Event;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -112,10 +112,19 @@ impl Core {
             Ok(Head::Complete { request, used }) => self.start(slot, &request, input, used),
             Err(error) => {
                 self.gauges.bad_requests_total.add(1);
-                self.reject(slot, error.status(), &format!("{error}\n"));
+                let (status, message) = self.refusal(slot, &error);
+                self.reject(slot, status, &message);
             }
         }
         true
+    }
+
+    /// What a client whose head cannot be read is told.
+    fn refusal(&self, slot: Slot, error: &HeadError) -> (u16, String) {
+        match self.rows.borrow_mut().get(slot).map(|row| row.service) {
+            Some(Service::Control) => control::refusal(error),
+            _ => (error.status(), format!("{error}\n")),
+        }
     }
 
     /// Hands a whole request to its service, in a task of its own.
@@ -157,20 +166,35 @@ impl Core {
 
     /// Waits for the next request, of which `input` has arrived already.
     pub(super) fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
+        let is_pipelined = !input.is_empty();
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.phase = Phase::Head;
-            row.carry = None;
-            if row.ended && input.is_empty() {
-                drop(rows);
-                return self.leave(slot, false);
-            }
+            row.carry = is_pipelined.then(|| Box::new(input));
         }
         self.set_timer(slot, self.settings.http.idle_timeout_ms);
-        if !input.is_empty() {
-            self.read_head(slot, &input);
+        if is_pipelined {
+            // Read by the loop, not here: a task starts at once when it is spawned, and requests that came together
+            // would each be answered on the stack of the one before.
+            self.pipelined.borrow_mut().push(slot);
+            self.wake();
         }
+    }
+
+    /// Goes on with connections whose next request came before the answer to the last; whether there were any.
+    pub(super) fn read_pipelined(self: &Rc<Self>) -> bool {
+        let waiting = self.pipelined.take();
+        for slot in &waiting {
+            let carry = match self.rows.borrow_mut().get(*slot) {
+                Some(row) if matches!(row.phase, Phase::Head) => row.carry.take(),
+                _ => None,
+            };
+            if let Some(carry) = carry {
+                self.continue_head(*slot, carry);
+            }
+        }
+        !waiting.is_empty()
     }
 
     /// Answers a request that is not one, and closes.
@@ -186,7 +210,7 @@ impl Core {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.carry = None;
-            row.phase = Phase::Leaving { linger: linger && !row.ended };
+            row.phase = Phase::Leaving { linger };
         }
         let backlogged = {
             let mut wire = self.wire.borrow_mut();
@@ -236,13 +260,14 @@ impl Core {
         }
     }
 
-    /// The client finished sending. Whoever still gets an answer gets it; a hold has nobody to wait for.
+    /// The client finished sending. That it still reads cannot be told from that it left, and a client that left
+    /// must not keep its application at work: only an answer that is complete is still delivered.
     fn client_ended(&self, slot: Slot) {
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            row.ended = true;
-            if matches!(row.phase, Phase::Leaving { .. }) {
+            if let Phase::Leaving { linger } = &mut row.phase {
+                *linger = false;
                 return;
             }
         }

@@ -5,11 +5,21 @@ use super::connection::Request;
 use super::exchange::{CollectError, Exchange};
 use super::respond;
 use crate::proto::grip::{Answer, publish};
-use crate::proto::http1::BodyLength;
+use crate::proto::http1::{BodyLength, HeadError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::rc::Rc;
+
+/// The answer to a head that cannot be read.
+pub(super) fn refusal(error: &HeadError) -> (u16, String) {
+    let message = match error {
+        HeadError::TooLarge(_) | HeadError::TooManyFields => "Request header too large.\n",
+        HeadError::ContentLength => "Bad Content-Length.\n",
+        _ => "Failed to parse request header.\n",
+    };
+    (400, message.to_owned())
+}
 
 /// Answers `request`.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {

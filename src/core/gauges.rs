@@ -1,5 +1,6 @@
 //! What a core counts. Written by the core, read by anyone: each number by itself, without order between them.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One number.
@@ -21,6 +22,18 @@ impl Gauge {
     /// The value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How much a counter has grown since it was last asked.
+#[derive(Default)]
+pub(super) struct Growth(Cell<u64>);
+
+impl Growth {
+    /// The growth of `gauge` since the last call.
+    pub fn of(&self, gauge: &Gauge) -> u64 {
+        let now = gauge.get();
+        now.wrapping_sub(self.0.replace(now))
     }
 }
 
@@ -62,7 +75,9 @@ gauges! {
     holds_total,
     /// Items published through this core.
     publications_total,
-    /// Publish calls refused because the mesh was full.
+    /// Times a publisher had to wait because the mesh was full.
+    publish_waits_total,
+    /// Publish calls refused because the mesh stayed full.
     refused_publishes_total,
     /// Messages written to subscribers, gathered ones counted once.
     deliveries_total,

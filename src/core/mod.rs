@@ -36,6 +36,7 @@ use crate::ids::{CoreId, Slot};
 use crate::mesh::Mesh;
 use crate::origin::{Pool, Routes};
 use crate::wire::Wire;
+use gauges::Growth;
 use row::Rows;
 use signatures::Signatures;
 use std::cell::{Cell, RefCell};
@@ -49,6 +50,8 @@ mod signatures;
 
 /// Length of a tick of the core's clock, ms. Timeouts are as exact as that.
 pub(crate) const TICK_MS: u64 = 100;
+/// Ticks of a second.
+const SECOND: u32 = (1000 / TICK_MS) as u32;
 
 /// One core.
 pub struct Core {
@@ -62,16 +65,21 @@ pub struct Core {
     services: Vec<Service>,
     wire: RefCell<Wire>,
     rows: RefCell<Rows>,
+    /// Connections whose next request has arrived with the one before it.
+    pipelined: RefCell<Vec<Slot>>,
     timers: RefCell<TimerWheel>,
     subscriptions: RefCell<Subscriptions>,
     home: RefCell<Home>,
     /// Messages of this core to channels at home here, in order.
     to_own_home: RefCell<VecDeque<ToHome>>,
     mesh: Mesh,
+    confirmations: RefCell<publish::Confirmations>,
     pool: Pool,
     signatures: Signatures,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
+    overflows_told: Growth,
+    waits_told: Growth,
     tick: Cell<u32>,
     work: Bell,
     /// Rung after every turn that took something off a bounded queue.

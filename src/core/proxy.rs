@@ -6,7 +6,7 @@ use super::exchange::{Exchange, Gone};
 use super::hold::Again;
 use super::respond;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
-use crate::proto::grip::{self, Instruct, Mode};
+use crate::proto::grip::{self, Channel, Instruct, Mode};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
@@ -86,7 +86,7 @@ async fn follow_instruct(
     response: Response,
     kept: &RefCell<Kept>,
 ) {
-    let Response { status, reason, headers, mut body, .. } = response;
+    let Response { status, reason, headers, mut body, target, .. } = response;
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {
         Ok(start) => start,
@@ -130,6 +130,8 @@ async fn follow_instruct(
     if let Some(prefix) = &route.prefix {
         hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
     }
+    let implied = route.targets.get(target).map(|target| target.subscriptions.as_slice()).unwrap_or_default();
+    hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
     log(exchange, &request, route, instruct.response.status, None);
     let again = Again { request, body: mem::take(&mut kept.borrow_mut().bytes).freeze() };
     exchange.core().clone().hold(exchange, hold, instruct.response, again, too_large);

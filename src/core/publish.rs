@@ -2,10 +2,13 @@
 //! publisher waits while the way is full, and is told to come back later when that takes too long.
 
 use super::Core;
+use crate::bell::Bell;
 use crate::channel::{Publication, ToCore, ToHome, home_of};
-use crate::ids::CoreId;
-use crate::ids::Slot;
+use crate::ids::{CoreId, Slot};
 use futures_lite::FutureExt;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +25,40 @@ const PENDING_BYTES: usize = 64 * 1024 * 1024;
 #[error("the server is busy delivering what was published before; try again")]
 pub(super) struct Busy;
 
+/// Publishers that wait for homes to confirm what they published, by ticket. A home answers every ticket, so none stays
+/// when its publisher has left.
+#[derive(Default)]
+pub(super) struct Confirmations {
+    waiting: FxHashMap<u64, Rc<Bell>>,
+    tickets: u64,
+}
+
+impl Confirmations {
+    /// A new ticket, and the bell that rings when it is confirmed.
+    fn expect(&mut self) -> (u64, Rc<Bell>) {
+        self.tickets += 1;
+        let bell = Rc::<Bell>::default();
+        self.waiting.insert(self.tickets, bell.clone());
+        (self.tickets, bell)
+    }
+
+    fn confirm(&mut self, ticket: u64) {
+        if let Some(bell) = self.waiting.remove(&ticket) {
+            bell.ring();
+        }
+    }
+}
+
 impl Core {
-    /// Sends `publications` to the homes of their channels, in order. On `Err` those before the failing one are sent.
+    /// Sends `publications` to the homes of their channels, in order, and waits until all have their place there: what
+    /// a publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing
+    /// one are sent.
     pub(super) async fn publish(&self, publications: Vec<Publication>) -> Result<(), Busy> {
+        let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
         for publication in publications {
             let home = home_of(&publication.channel, self.cores);
             if !self.has_room(home) {
+                self.gauges.publish_waits_total.add(1);
                 let given_up = async {
                     glommio::timer::sleep(PATIENCE).await;
                     Err(Busy)
@@ -39,6 +70,17 @@ impl Core {
             }
             self.gauges.publications_total.add(1);
             self.send_home(home, ToHome::Publish(Arc::new(publication)));
+            if !homes.contains(&home) {
+                homes.push(home);
+            }
+        }
+        let asked = homes.into_iter().map(|home| {
+            let (ticket, confirmed) = self.confirmations.borrow_mut().expect();
+            self.send_home(home, ToHome::Confirm { ticket });
+            confirmed
+        });
+        for confirmed in asked.collect::<SmallVec<[Rc<Bell>; 8]>>() {
+            confirmed.rung().await;
         }
         Ok(())
     }
@@ -54,6 +96,9 @@ impl Core {
 
     /// Takes a message of a home.
     pub(super) fn from_home(&self, message: ToCore) {
+        if let ToCore::Sequenced { ticket } = message {
+            return self.confirmations.borrow_mut().confirm(ticket);
+        }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
         ready.into_iter().for_each(|slot| self.open_hold(slot));

@@ -11,8 +11,6 @@ use std::rc::Rc;
 /// A connection of this core.
 pub(super) struct Row {
     pub service: Service,
-    /// The client will send nothing more.
-    pub ended: bool,
     peer_port: u16,
     peer_address: [u8; 16],
     /// Received, not parsed yet.
@@ -88,7 +86,6 @@ impl Row {
     fn free() -> Row {
         Row {
             service: Service::Clients,
-            ended: false,
             peer_port: 0,
             peer_address: [0; 16],
             carry: None,

@@ -2,10 +2,10 @@
 //! and writes a slice or two of the fan-out; then the tasks have theirs. With nothing left to do it sleeps until the
 //! doorbell, a task, the mesh or the clock wakes it.
 
-use super::gauges::Gauges;
+use super::gauges::{Gauges, Growth};
 use super::signatures::Signatures;
 use super::timer_wheel::TimerWheel;
-use super::{Core, Service, TICK_MS, row::Rows, ticks};
+use super::{Core, SECOND, Service, TICK_MS, row::Rows, ticks};
 use crate::channel::{Home, Slice, Subscriptions};
 use crate::config::Config;
 use crate::ids::CoreId;
@@ -77,15 +77,19 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         services,
         wire: wire.into(),
         rows: Rows::default().into(),
+        pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
         subscriptions: Subscriptions::new(plan.cores, ticks(LINGER_MS)).into(),
         home: Home::default().into(),
         to_own_home: cell::RefCell::default(),
         mesh,
+        confirmations: cell::RefCell::default(),
         pool: Pool::new(&plan.settings.proxy),
         signatures: Signatures::new(plan.signer, plan.route_signers),
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
+        overflows_told: Growth::default(),
+        waits_told: Growth::default(),
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
         room: crate::bell::Bell::default(),
@@ -129,6 +133,7 @@ impl Core {
         while let Some(event) = events.pop_front() {
             self.handle(event);
         }
+        busy |= self.read_pipelined();
         busy |= self.work_at_home();
         for _ in 0..SLICES {
             busy |= self.fan_out(slice);
@@ -156,8 +161,12 @@ impl Core {
 
     fn move_clock(self: &Rc<Self>) {
         let tick = (self.started.elapsed().as_millis() / u128::from(TICK_MS)) as u32;
-        if self.tick.replace(tick) == tick {
+        let before = self.tick.replace(tick);
+        if before == tick {
             return;
+        }
+        if before / SECOND != tick / SECOND {
+            self.each_second();
         }
         self.subscriptions.borrow_mut().set_now(tick);
         let mut due = Vec::new();
@@ -167,6 +176,20 @@ impl Core {
         self.subscriptions.borrow_mut().expire(&mut |home, message| farewells.push((home, message)));
         farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));
         self.publish_gauges();
+    }
+
+    /// Housekeeping, and what an operator should hear of, each at most once a second.
+    fn each_second(&self) {
+        self.pool.purge(Instant::now());
+        let core = self.id.0;
+        let connections = self.overflows_told.of(&self.gauges.overflows_total);
+        if connections > 0 {
+            tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
+        }
+        let publications = self.waits_told.of(&self.gauges.publish_waits_total);
+        if publications > 0 {
+            tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
+        }
     }
 
     fn publish_gauges(&self) {

@@ -106,6 +106,7 @@ pub(super) fn route_to(targets: &[Target]) -> Route {
         replace_beg: None,
         headers: Vec::new(),
         prefix: None,
+        orig_headers: false,
         no_grip: false,
         debug: false,
         signing: Signing::default(),

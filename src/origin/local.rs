@@ -73,7 +73,14 @@ impl Page {
         }
         let body = if *method == Method::HEAD { Bytes::new() } else { self.body };
         let status = self.status.as_u16();
-        Response { status, reason: None, headers, body: ResponseBody::whole(body), publish: Vec::new() }
+        Response {
+            status,
+            reason: None,
+            headers,
+            body: ResponseBody::whole(body),
+            target: 0,
+            publish: Vec::new(),
+        }
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Read it to the end to keep the origin's connection; drop it to close that.
     pub body: ResponseBody,
+    /// Which of the route's targets answered.
+    pub target: usize,
     /// What a built-in application publishes with it; nothing from any other.
     pub publish: Vec<Publication>,
 }

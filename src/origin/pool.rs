@@ -94,15 +94,16 @@ impl Pool {
         let asked_host = std::mem::take(&mut request.host);
         let mut outbound = Box::new(request.into_outbound()?);
         let mut tried = Vec::new();
-        for target in &route.targets {
+        for (index, target) in route.targets.iter().enumerate() {
             let Destination::Address { host, port } = &target.destination else {
-                return Ok(self.answer_locally(route, target, *outbound).await);
+                let response = self.answer_locally(route, target, *outbound).await;
+                return Ok(Response { target: index, ..response });
             };
             let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
             set_host(&mut outbound, uri_host)?;
             let place = Place::of(host, *port, target, uri_host);
             match self.ask(&place, outbound).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok(Response { target: index, ..response }),
                 Err(Trouble::Failed(error)) => return Err(error),
                 Err(Trouble::Connect(error, unsent)) => {
                     tried.push(Attempt { target: place.name(), error });
@@ -178,7 +179,7 @@ fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Response, Trou
     let reason = parts.extensions.get::<ReasonPhrase>();
     let reason = reason.map(|phrase| Bytes::copy_from_slice(phrase.as_bytes()));
     let body = ResponseBody::arriving(incoming, lease);
-    Ok(Response { status: parts.status.as_u16(), reason, headers, body, publish: Vec::new() })
+    Ok(Response { status: parts.status.as_u16(), reason, headers, body, target: 0, publish: Vec::new() })
 }
 
 /// What to send again after a kept connection failed: the request itself if it was not written, its spare if

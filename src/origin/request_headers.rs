@@ -37,6 +37,9 @@ pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
             headers.insert(name, value.clone());
         }
     }
+    if rules.route.orig_headers {
+        mark_originals(&mut headers);
+    }
     if !rules.route.no_grip {
         if let Some(signature) = rules.grip_sig {
             headers.insert(GRIP_SIG, signature);
@@ -64,12 +67,24 @@ fn forwarded(client: &HeaderMap, no_grip: bool) -> HeaderMap {
     headers
 }
 
+/// Says every header a second time with Pushpin's mark of an original, which clients cannot forge.
+fn mark_originals(headers: &mut HeaderMap) {
+    let marked: Vec<_> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::try_from(format!("{ORIGINAL_MARK}{name}")).ok()?;
+            Some((name, value.clone()))
+        })
+        .collect();
+    headers.extend(marked);
+}
+
 /// Headers that a client may not put to an origin: framing and `Host` are set by the pool, `Expect` is
 /// answered here, proxy credentials were meant for us, `Proxy` becomes a CGI program's HTTP_PROXY, and a GRIP
 /// header from a client would be a forgery. The odd prefix is how Pushpin marks headers it duplicates;
 /// origins may trust it.
 fn is_ours_to_say(name: &HeaderName) -> bool {
-    OURS.contains(name) || name.as_str().starts_with("grip-") || name.as_str().starts_with("eb9bf0f5-")
+    OURS.contains(name) || name.as_str().starts_with("grip-") || name.as_str().starts_with(ORIGINAL_MARK)
 }
 
 fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, https: bool) {
@@ -114,6 +129,7 @@ fn set_forwarded_for(headers: &mut HeaderMap, proxy: &Proxy, peer: IpAddr) {
 
 const GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: HeaderName = HeaderName::from_static("grip-feature");
+const ORIGINAL_MARK: &str = "eb9bf0f5-";
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-protocol");

@@ -28,6 +28,8 @@ pub struct Route {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Prepended to every channel named by the origin.
     pub prefix: Option<String>,
+    /// Every request header is sent a second time, its name marked with `eb9bf0f5-`.
+    pub orig_headers: bool,
     /// Pass through: nothing is signed and GRIP answers are not read.
     pub no_grip: bool,
     /// Failure answers say what failed.

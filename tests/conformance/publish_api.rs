@@ -260,8 +260,8 @@ fn pipelined_publications_are_taken_in_order() {
         request("POST", "/publish/").body(json!({"items": [item]}).to_string()).bytes()
     };
     let mut publisher = standard().connect_control();
-    publisher.send((0..20).flat_map(post).collect::<Vec<u8>>());
-    for number in 0..20 {
+    publisher.send((0..300).flat_map(post).collect::<Vec<u8>>());
+    for number in 0..300 {
         assert_eq!(publisher.response().text(), "Published\n");
         stream.expect_body(format!("message {number}\n"));
     }

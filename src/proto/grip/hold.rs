@@ -49,6 +49,13 @@ pub struct Channel {
     pub filters: Vec<String>,
 }
 
+impl Channel {
+    /// The channel of this name, from now on and unfiltered.
+    pub fn named(name: &str) -> Channel {
+        Channel { name: name.to_owned(), prev_id: None, filters: Vec::new() }
+    }
+}
+
 /// A hold being gathered.
 #[derive(Debug, Default)]
 pub(super) struct HoldDraft {
