@@ -31,6 +31,8 @@ pub struct Settings {
 
 /// What ends the opening of a stream by the built-in origin.
 const OPENED: &[u8] = b"held\n\r\n";
+/// Addresses that connections come from.
+const SOURCES: usize = 64;
 /// The longest an opening may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,6 +60,18 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         println!("done");
         std::io::stdout().flush()?;
     }
+    Ok(())
+}
+
+/// Lets the kernel choose the port when it knows where the connection goes, of which there may be more than ports.
+fn choose_port_late(socket: &socket2::Socket) -> anyhow::Result<()> {
+    let (on, size) = (1i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the option is read from `on`, which has the size given and outlives the call.
+    let set = unsafe {
+        let option = libc::IP_BIND_ADDRESS_NO_PORT;
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), size)
+    };
+    ensure!(set == 0, "IP_BIND_ADDRESS_NO_PORT: {}", std::io::Error::last_os_error());
     Ok(())
 }
 
@@ -98,6 +112,10 @@ impl Client {
     fn start(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
+        // From many addresses: with all from one, the kernel's search for a free port would be what is measured.
+        let host = 2 + self.sockets.len() % SOURCES;
+        choose_port_late(&socket)?;
+        socket.bind(&SocketAddr::from(([127, 0, 1, host as u8], 0)).into())?;
         match socket.connect(&address.into()) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}

@@ -69,7 +69,12 @@ impl Core {
                 }
             }
             self.gauges.publications_total.add(1);
-            self.send_home(home, ToHome::Publish(Arc::new(publication)));
+            let message = ToHome::Publish(Arc::new(publication));
+            if self.is_at_hand(home) {
+                self.at_home(home, message);
+                continue;
+            }
+            self.send_home(home, message);
             if !homes.contains(&home) {
                 homes.push(home);
             }
@@ -83,6 +88,11 @@ impl Core {
             confirmed.rung().await;
         }
         Ok(())
+    }
+
+    /// Whether `home` is this core and takes messages at once.
+    fn is_at_hand(&self, home: CoreId) -> bool {
+        home == self.id && self.to_own_home.borrow().is_empty() && self.homes_have_room()
     }
 
     /// Does what `message` of core `from` asks of the homes on this core.

@@ -22,6 +22,8 @@ use std::{cell, io};
 
 /// Fan-out slices of one turn, so that reads do not wait longer than about two milliseconds.
 const SLICES: usize = 2;
+/// Requests of one connection that are read in one turn, if they came together and each is answered at once.
+const PIPELINED: usize = 32;
 /// Messages to homes on this core taken in one turn.
 const HOME_MESSAGES: usize = 4096;
 /// How long a channel that nobody is subscribed to keeps its interest, ms.
@@ -133,7 +135,12 @@ impl Core {
         while let Some(event) = events.pop_front() {
             self.handle(event);
         }
-        busy |= self.read_pipelined();
+        for _ in 0..PIPELINED {
+            if !self.read_pipelined() {
+                break;
+            }
+            busy = true;
+        }
         busy |= self.work_at_home();
         for _ in 0..SLICES {
             busy |= self.fan_out(slice);
