@@ -103,7 +103,7 @@ impl<'t> Document<'t> {
     }
 
     fn knows(&self, section: &str, key: &str) -> bool {
-        self.asked.iter().any(|asked| *asked == (section, key))
+        self.asked.contains(&(section, key))
     }
 
     fn unknown_section(&self, name: &str) -> String {

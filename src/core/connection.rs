@@ -97,10 +97,10 @@ impl Core {
 
     /// The same for a head that came in pieces; `carry` goes back to the row if it is still not whole.
     fn continue_head(self: &Rc<Self>, slot: Slot, carry: Box<BytesMut>) {
-        if !self.parse(slot, &carry) {
-            if let Some(row) = self.rows.borrow_mut().get(slot) {
-                row.carry = Some(carry);
-            }
+        if !self.parse(slot, &carry)
+            && let Some(row) = self.rows.borrow_mut().get(slot)
+        {
+            row.carry = Some(carry);
         }
     }
 
@@ -122,7 +122,7 @@ impl Core {
     /// What a client whose head cannot be read is told.
     fn refusal(&self, slot: Slot, error: &HeadError) -> (u16, String) {
         match self.rows.borrow_mut().get(slot).map(|row| row.service) {
-            Some(Service::Control) => control::refusal(error),
+            Some(Service::Control) => control::head_refusal(error),
             _ => (error.status(), format!("{error}\n")),
         }
     }

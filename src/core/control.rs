@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use std::rc::Rc;
 
 /// The answer to a head that cannot be read.
-pub(super) fn refusal(error: &HeadError) -> (u16, String) {
+pub(super) fn head_refusal(error: &HeadError) -> (u16, String) {
     let message = match error {
         HeadError::TooLarge(_) | HeadError::TooManyFields => "Request header too large.\n",
         HeadError::ContentLength => "Bad Content-Length.\n",
@@ -23,15 +23,15 @@ pub(super) fn refusal(error: &HeadError) -> (u16, String) {
 
 /// Answers `request`.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
-    let answer = match admit(exchange, &request) {
-        Ok(()) => route(exchange, &request).await,
-        Err(refusal) => refusal,
+    let answer = match refusal(exchange, &request) {
+        Some(refusal) => refusal,
+        None => route(exchange, &request).await,
     };
     respond::send_whole(exchange, &answer);
 }
 
-/// Refuses who may not, and bodies of unknown length.
-fn admit(exchange: &Exchange, request: &Request) -> Result<(), Answer> {
+/// The answer to whoever may not ask, and to bodies that are too large or of unknown length.
+fn refusal(exchange: &Exchange, request: &Request) -> Option<Answer> {
     let control = &exchange.core().settings.control;
     let expected = [
         control.bearer_token.as_ref().map(|token| format!("Bearer {token}")),
@@ -42,18 +42,18 @@ fn admit(exchange: &Exchange, request: &Request) -> Result<(), Answer> {
     if expected.peek().is_some() && !expected.any(|expected| equal(expected.as_bytes(), given)) {
         let mut refusal = respond::text(401, "Authorization is needed to publish here.\n");
         refusal.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return Err(refusal);
+        return Some(refusal);
     }
     let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
     let declared = request.headers.contains_key(header::CONTENT_LENGTH);
     if request.body == BodyLength::Chunked || (has_body && !declared) {
-        return Err(respond::text(411, "Request requires Content-Length.\n"));
+        return Some(respond::text(411, "Request requires Content-Length.\n"));
     }
     let limit = control.body_bytes as u64;
     if matches!(request.body, BodyLength::Length(length) if length > limit) {
-        return Err(respond::text(400, "Request body too large.\n"));
+        return Some(respond::text(400, "Request body too large.\n"));
     }
-    Ok(())
+    None
 }
 
 async fn route(exchange: &Exchange, request: &Request) -> Answer {
@@ -112,12 +112,12 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
         return Some(Format::Text);
     }
     let types = values.iter().flat_map(|value| value.split(','));
-    let formats = types.filter_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
+    let mut formats = types.filter_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
         "text/plain" | "text/*" | "*/*" | "*" => Some(Format::Text),
         "application/json" | "application/*" => Some(Format::Json),
         _ => None,
     });
-    formats.last()
+    formats.next_back()
 }
 
 fn done(format: Format, message: &str) -> Answer {

@@ -141,7 +141,7 @@ impl Exchange {
     /// The next bytes of the request's body; `None` at its end.
     pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let outcome = self.decode();
-        if let Poll::Pending = outcome {
+        if outcome.is_pending() {
             self.ask_to_continue();
             *self.reader.borrow_mut() = Some(context.waker().clone());
             if self.gone.get() {

@@ -101,11 +101,11 @@ impl Core {
         self.home.borrow_mut().handle(from, message, &mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
         });
-        to_own.into_iter().for_each(|message| self.from_home(message));
+        to_own.into_iter().for_each(|message| self.take_from_home(message));
     }
 
     /// Takes a message of a home.
-    pub(super) fn from_home(&self, message: ToCore) {
+    pub(super) fn take_from_home(&self, message: ToCore) {
         if let ToCore::Sequenced { ticket } = message {
             return self.confirmations.borrow_mut().confirm(ticket);
         }

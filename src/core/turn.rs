@@ -236,7 +236,7 @@ impl Core {
                     while !core.can_take_deliveries() {
                         core.room.rung().await;
                     }
-                    core.from_home(message);
+                    core.take_from_home(message);
                 }
             })
             .detach();
