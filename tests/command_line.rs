@@ -120,7 +120,7 @@ fn a_message_is_published_to_the_control_port() {
     assert_eq!(told(&output), (Some(0), "Published\n".into(), String::new()));
     let (head, body) = served.join().unwrap();
     assert!(head.starts_with("POST /base/publish/ HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("\r\nAuthorization: Basic bWU6c2VjcmV0\r\n"), "{head}");
+    assert!(head.lines().any(|line| field(line, "authorization") == Some("Basic bWU6c2VjcmV0")), "{head}");
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     let item = &body["items"][0];
     assert_eq!((&item["channel"], &item["id"]), (&"news".into(), &"2".into()));
@@ -149,7 +149,7 @@ fn a_server_that_is_not_there_is_named() {
     let spec = format!("http://{free}");
     let (code, _, err) = told(&gripwire(Path::new("."), &["publish", "--spec", &spec, "news", "hi"]));
     assert_eq!(code, Some(1));
-    assert!(err.starts_with(&format!("gripwire: cannot connect to {spec}/publish/ to publish")), "{err}");
+    assert!(err.starts_with(&format!("gripwire: cannot publish to {spec}/publish/")), "{err}");
     assert!(err.contains("refused"), "{err}");
 }
 
@@ -163,13 +163,19 @@ fn control_port(answer: &'static str) -> (String, JoinHandle<(String, String)>) 
         while !head.ends_with("\r\n\r\n") {
             assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the request ended early");
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        let length = head.lines().find_map(|line| field(line, "content-length")).unwrap();
         let mut body = vec![0; length.parse().unwrap()];
         reader.read_exact(&mut body).unwrap();
         reader.get_mut().write_all(answer.as_bytes()).unwrap();
         (head, String::from_utf8(body).unwrap())
     });
     (spec, served)
+}
+
+/// The value of a header line, if it has this name.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (given, value) = line.split_once(':')?;
+    given.eq_ignore_ascii_case(name).then_some(value.trim())
 }
 
 /// One key of each kind, in the words and the layout of the file that Debian ships.
