@@ -10,45 +10,62 @@ use std::rc::Rc;
 
 /// Rows of one slice.
 const SLICE_ROWS: usize = 512;
+/// Up to this many rows share the kernel's next call with other channels; more are worth one of their own, in which
+/// the frame needs no count.
+const FEW_ROWS: usize = 32;
 
 impl Core {
-    /// Writes one slice of the next channel in the run queue; `false` when nothing is pending.
-    pub(super) fn fan_out(self: &Rc<Self>, slice: &mut Slice) -> bool {
+    /// Writes one slice of the next channel in the run queue; gives how many rows it had, `None` when nothing is
+    /// pending.
+    pub(super) fn fan_out(self: &Rc<Self>, slice: &mut Slice) -> Option<usize> {
         if !self.subscriptions.borrow_mut().next_slice(SLICE_ROWS, slice) {
-            return false;
+            return None;
         }
-        match std::mem::take(&mut slice.kind) {
-            SliceKind::Empty => {}
+        let rows = match std::mem::take(&mut slice.kind) {
+            SliceKind::Empty => 0,
             SliceKind::Stream { frame, ends } => self.write_slice(slice, &frame, ends),
             SliceKind::Response { deliveries } => {
-                self.gauges.deliveries_total.add(deliveries.len() as u64);
                 deliveries.iter().for_each(|(slot, publication)| self.deliver_response(*slot, publication));
+                deliveries.len()
             }
-        }
-        true
+        };
+        self.gauges.deliveries_total.add(rows as u64);
+        Some(rows)
     }
 
-    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, ends: bool) {
+    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, ends: bool) -> usize {
         let mut overflowed = Vec::new();
         {
             let mut wire = self.wire.borrow_mut();
-            wire.broadcast(&slice.slots, frame, &mut overflowed);
-            let late = slice.partial.iter().filter(|(slot, part)| wire.send(*slot, part.clone()).is_err());
-            overflowed.extend(late.map(|(slot, _)| *slot));
+            let (few, many) = match slice.slots.len() <= FEW_ROWS {
+                true => (&slice.slots[..], &[][..]),
+                false => (&[][..], &slice.slots[..]),
+            };
+            wire.broadcast(many, frame, &mut overflowed);
+            let whole = few.iter().map(|slot| (*slot, frame));
+            let late = slice.partial.iter().map(|(slot, part)| (*slot, part));
+            let failed = whole.chain(late).filter(|(slot, part)| wire.send(*slot, (*part).clone()).is_err());
+            overflowed.extend(failed.map(|(slot, _)| slot));
         }
-        self.gauges.deliveries_total.add((slice.slots.len() + slice.partial.len()) as u64);
         overflowed.into_iter().for_each(|slot| self.overflowed(slot));
         if ends {
             let partial = slice.partial.iter().map(|(slot, _)| slot);
             slice.slots.iter().chain(partial).for_each(|slot| self.end_stream(*slot));
         }
+        slice.slots.len() + slice.partial.len()
     }
 
-    /// A connection's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
-    pub(super) fn overflowed(&self, slot: Slot) {
-        self.gauges.overflows_total.add(1);
-        if self.settings.limits.slow_consumer == SlowConsumer::Close {
-            self.close(slot);
+    /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
+    fn overflowed(&self, slot: Slot) {
+        match self.settings.limits.slow_consumer {
+            SlowConsumer::Close => self.cut_off(slot),
+            SlowConsumer::Drop => self.gauges.overflows_total.add(1),
         }
+    }
+
+    /// Closes a connection whose backlog is full.
+    pub(super) fn cut_off(&self, slot: Slot) {
+        self.gauges.overflows_total.add(1);
+        self.close(slot);
     }
 }

@@ -186,7 +186,7 @@ impl Exchange {
         let sent = self.core.wire.borrow_mut().send(self.slot, data);
         self.core.wake();
         sent.map_err(|_overflow| {
-            self.core.overflowed(self.slot);
+            self.core.cut_off(self.slot);
             Gone
         })
     }

@@ -113,7 +113,7 @@ impl Core {
         row.phase = hold;
         drop(rows);
         if self.wire.borrow_mut().send(slot, opening).is_err() {
-            return self.overflowed(slot);
+            return self.cut_off(slot);
         }
         if timeout_ms > 0 {
             self.set_timer(slot, timeout_ms);
@@ -174,7 +174,7 @@ impl Core {
         let answer = make(&poll);
         let (bytes, keep) = respond::whole(poll.asked, &answer);
         if self.wire.borrow_mut().send(slot, bytes).is_err() {
-            return self.overflowed(slot);
+            return self.cut_off(slot);
         }
         match keep {
             true => self.next_request(slot, carry),

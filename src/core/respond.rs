@@ -139,6 +139,7 @@ async fn put_part_paced(
         return Ok(());
     }
     if matches!(framing, Framing::Chunked) {
+        debug_assert!(!part.is_empty(), "an empty chunk would end the body");
         out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
     }
     exchange.send_paced(out.split().freeze()).await?;
@@ -189,7 +190,7 @@ fn endless(asked: Asked) -> Framing {
 }
 
 fn goes_on(asked: Asked, framing: Framing) -> bool {
-    asked.keep_alive && !matches!(framing, Framing::Close)
+    http1::persistence(asked.version, asked.keep_alive, framing)
 }
 
 fn has_no_body(status: u16) -> bool {

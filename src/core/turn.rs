@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{cell, io};
 
-/// Fan-out slices of one turn, so that reads do not wait longer than about two milliseconds.
-const SLICES: usize = 2;
+/// Rows written to in one turn, so that reads do not wait longer than about two milliseconds.
+const TURN_ROWS: usize = 1024;
 /// Requests of one connection that are read in one turn, if they came together and each is answered at once.
 const PIPELINED: usize = 32;
 /// Messages to homes on this core taken in one turn.
@@ -142,8 +142,12 @@ impl Core {
             busy = true;
         }
         busy |= self.work_at_home();
-        for _ in 0..SLICES {
-            busy |= self.fan_out(slice);
+        let mut rows = 0;
+        while rows < TURN_ROWS
+            && let Some(written) = self.fan_out(slice)
+        {
+            rows += written.max(1);
+            busy = true;
         }
         self.wire.borrow_mut().flush();
         if busy {

@@ -145,7 +145,7 @@ impl Wire {
 
     /// The waiting send of `token` finished.
     pub(super) fn drained(&mut self, token: Token, result: i32) {
-        self.orphans.retain(|(of, _)| *of != token.pack());
+        self.orphans.remove(&token.pack());
         if !self.slots.is_current(token) {
             return;
         }
@@ -170,7 +170,7 @@ impl Wire {
         let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
         self.slots.backlog_bytes -= backlog.bytes();
         if let Some(front) = backlog.front() {
-            self.orphans.push((self.slots.token(Kind::Drain, slot), front.clone()));
+            self.orphans.insert(self.slots.token(Kind::Drain, slot), front.clone());
         }
     }
 

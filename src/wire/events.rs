@@ -14,6 +14,7 @@ use bytes::Bytes;
 use io_uring::squeue::Flags;
 use io_uring::types::CancelBuilder;
 use io_uring::{cqueue, opcode, squeue};
+use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -61,7 +62,8 @@ pub struct Wire {
     pub(super) limits: WireLimits,
     pub(super) slots: Slots,
     pub(super) queued: Vec<(Slot, Bytes)>,
-    pub(super) orphans: Vec<(u64, Bytes)>,
+    /// What waiting sends of closed connections still point to, by token.
+    pub(super) orphans: FxHashMap<u64, Bytes>,
     pub(super) completions: Vec<cqueue::Entry>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
@@ -81,7 +83,7 @@ impl Wire {
             limits,
             slots: Slots::new(limits.connections),
             queued: Vec::new(),
-            orphans: Vec::new(),
+            orphans: FxHashMap::default(),
             completions: Vec::new(),
             events: VecDeque::new(),
             buffers,

@@ -12,6 +12,8 @@ const COMPLETIONS: u32 = 16 * 1024;
 
 pub(super) struct Ring {
     uring: IoUring,
+    /// Completions taken out of the way of submissions; they come before those still in the queue.
+    aside: Vec<cqueue::Entry>,
 }
 
 impl Ring {
@@ -24,7 +26,7 @@ impl Ring {
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
         uring.submitter().register_files_sparse(files)?;
-        Ok(Ring { uring })
+        Ok(Ring { uring, aside: Vec::new() })
     }
 
     /// Queues one operation, entering the kernel first when the queue is full.
@@ -48,8 +50,10 @@ impl Ring {
             match self.uring.submit() {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // EBUSY: completions must be reaped before more may be submitted.
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return self.run_task_work(),
+                // EBUSY: the kernel has completions to post and no room for them.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    self.aside.extend(self.uring.completion());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -72,6 +76,7 @@ impl Ring {
 
     /// Moves all posted completions to the end of `out`.
     pub fn reap(&mut self, out: &mut Vec<cqueue::Entry>) {
+        out.append(&mut self.aside);
         out.extend(self.uring.completion());
     }
 
