@@ -212,6 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_every_setting_with_its_default() {
+        let readme = include_str!("../../README.md");
+        let shown = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(format!("{:?}", config(shown)), format!("{:?}", Config::default()));
+        let keys = |text: &str| -> Vec<String> {
+            let lines = text.lines().map(|line| line.trim_start_matches("# "));
+            lines.filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect()
+        };
+        let (mut shown, mut known) = (keys(shown), keys(EVERY_SETTING));
+        shown.sort();
+        known.sort();
+        assert_eq!(shown, known);
+    }
+
+    #[test]
     fn every_setting_can_be_set() {
         let config = config(EVERY_SETTING);
         assert_eq!(config.cores, Some(4));

@@ -6,7 +6,8 @@ use super::der::{self, PrivateKey};
 use super::json::from_base64;
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rustls_pemfile::Item;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -138,14 +139,12 @@ struct Claims<'a> {
 }
 
 /// The first private key of a PEM file; others and what is between (EC PARAMETERS, certificates) are passed over.
-fn pem_private_key(mut pem: &[u8]) -> Option<PrivateKey> {
-    loop {
-        match rustls_pemfile::read_one(&mut pem).ok()?? {
-            Item::Pkcs1Key(key) => return Some(PrivateKey::Rsa(key.secret_pkcs1_der().to_vec())),
-            Item::Pkcs8Key(key) => return der::from_pkcs8(key.secret_pkcs8_der()),
-            Item::Sec1Key(key) => return Some(der::from_sec1(key.secret_sec1_der())),
-            _ => {}
-        }
+fn pem_private_key(pem: &[u8]) -> Option<PrivateKey> {
+    match PrivateKeyDer::from_pem_slice(pem).ok()? {
+        PrivateKeyDer::Pkcs1(key) => Some(PrivateKey::Rsa(key.secret_pkcs1_der().to_vec())),
+        PrivateKeyDer::Pkcs8(key) => der::from_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Sec1(key) => Some(der::from_sec1(key.secret_sec1_der())),
+        _ => None,
     }
 }
 
