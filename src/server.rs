@@ -25,9 +25,6 @@ pub enum ServerError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// RLIMIT_NOFILE could not be raised to its hard limit.
-    #[error("the limit on open files could not be raised: {0}")]
-    FileLimit(io::Error),
     /// The signing key cannot be read.
     #[error("sig_key{of_route}: {source}")]
     Key {
@@ -52,15 +49,14 @@ pub enum ServerError {
 
 /// Runs the server until SIGINT or SIGTERM.
 pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
-    let files = wire::raise_file_limit().map_err(ServerError::FileLimit)?;
-    let limits = wire_limits(&settings, files);
-    wire::check_kernel(limits.connections)?;
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let cores = settings.cores.unwrap_or(cpus.len()).max(1);
     if cpus.is_empty() {
         return Err(ServerError::NoCpus);
     }
+    let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
+    wire::check_kernel(limits.connections)?;
     let mut plans = plan(settings, routes, cores, limits)?;
     let (events, ended) = channel();
     watch_signals(events.clone())?;

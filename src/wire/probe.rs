@@ -29,17 +29,24 @@ pub fn check_kernel(connections: u32) -> Result<(), MissingFeature> {
     Ok(())
 }
 
-/// Raises the soft limit on open files to the hard one and returns it: it bounds each ring's descriptor table.
-pub fn raise_file_limit() -> io::Result<u64> {
+/// Raises the soft limit on open files to the hard one and returns it: it bounds each ring's descriptor table. All of
+/// `cores` must find room for what they open at start.
+pub fn raise_file_limit(cores: usize) -> Result<u64, MissingFeature> {
+    let failed = |doing| missing(doing, &io::Error::last_os_error(), FILES_REMEDY);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
+        return Err(failed("RLIMIT_NOFILE cannot be read"));
+    }
+    let needed = cores as u64 * FILES_PER_CORE;
+    if limit.rlim_max < needed {
+        let what = format!("RLIMIT_NOFILE is {} files, {needed} are needed for {cores} cores", limit.rlim_max);
+        return Err(MissingFeature { what, remedy: FILES_REMEDY });
     }
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: `limit` is a valid argument.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
-        return Err(io::Error::last_os_error());
+        return Err(failed("RLIMIT_NOFILE cannot be raised to its hard limit"));
     }
     Ok(limit.rlim_cur)
 }
@@ -110,6 +117,9 @@ fn ring_remedy(error: &io::Error) -> &'static str {
 
 /// What glommio's own rings want.
 const MEMLOCK_BYTES: u64 = 512 * 1024;
+/// Rings, event descriptors, listeners, and some connections to applications.
+const FILES_PER_CORE: u64 = 64;
+const FILES_REMEDY: &str = "set LimitNOFILE=1048576 in the unit file, or raise `ulimit -n`";
 
 #[cfg(test)]
 mod tests {
