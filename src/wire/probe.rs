@@ -40,7 +40,8 @@ pub fn raise_file_limit(cores: usize) -> Result<u64, MissingFeature> {
     }
     let needed = cores as u64 * FILES_PER_CORE;
     if limit.rlim_max < needed {
-        let what = format!("RLIMIT_NOFILE is {} files, {needed} are needed for {cores} cores", limit.rlim_max);
+        let what =
+            format!("RLIMIT_NOFILE is {} files, {needed} are needed for {cores} cores", limit.rlim_max);
         return Err(MissingFeature { what, remedy: FILES_REMEDY });
     }
     limit.rlim_cur = limit.rlim_max;
