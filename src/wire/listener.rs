@@ -28,13 +28,10 @@ pub struct BindError {
 /// Binds `address` for `cores` cores: one listening socket each, between which the kernel spreads the clients.
 ///
 /// The first is bound without SO_REUSEPORT and closed again, so that a second server on the same port is refused
-/// instead of silently getting half of the clients.
+/// instead of silently getting half of the clients. It never listens: whoever connected to it would be reset.
 pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindError> {
     let failed = |source| BindError { address, source };
-    let probe =
-        socket(address).and_then(|socket| socket.bind(&address.into()).map(|()| socket)).map_err(failed)?;
-    probe.listen(1).map_err(failed)?;
-    drop(probe);
+    socket(address).and_then(|socket| socket.bind(&address.into())).map_err(failed)?;
     (0..cores).map(|_| listen(address).map_err(failed)).collect()
 }
 
