@@ -6,6 +6,7 @@ mod bodies;
 mod garbage;
 mod origins;
 mod random;
+#[allow(dead_code, reason = "shared with the tests of clients, which do more with it")]
 mod server;
 mod slow;
 mod vanishing;

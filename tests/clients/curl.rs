@@ -1,0 +1,55 @@
+//! curl, as people type it.
+
+use crate::program::{Program, find};
+use crate::server::Server;
+use std::process::Command;
+
+/// curl's standard output for `arguments`, whose last is a path.
+fn curl(server: &Server, arguments: &[&str]) -> Option<Command> {
+    let (path, options) = arguments.split_last()?;
+    let mut command = Command::new(find("curl", "install it from the system's packages")?);
+    command.args(["--silent", "--show-error", "--max-time", "50"]).args(options);
+    command.arg(format!("http://{}{path}", server.clients));
+    Some(command)
+}
+
+fn output(server: &Server, arguments: &[&str]) -> Option<String> {
+    let output = curl(server, arguments)?.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn curl_follows_a_stream() {
+    let server = Server::start("* demo", "");
+    for version in ["--http1.1", "--http1.0"] {
+        let Some(mut command) = curl(&server, &["--no-buffer", version, "/hold?channel=c"]) else { return };
+        let mut stream = Program::start(&mut command);
+        assert_eq!(stream.line(), "held");
+        server.publish("c", "one\n");
+        server.publish("c", "two\n");
+        assert_eq!([stream.line(), stream.line()], ["one", "two"]);
+    }
+}
+
+#[test]
+fn curl_waits_for_a_long_poll() {
+    let server = Server::start("* demo", "");
+    let Some(mut command) = curl(&server, &["/poll"]) else { return };
+    let mut poll = Program::start(&mut command);
+    server.await_stats(|stats| stats["holds_total"] == 1);
+    let sent = output(&server, &["--data", "message=hello", "/send"]);
+    assert_eq!(sent.as_deref(), Some(""));
+    assert_eq!(poll.line(), r#"{"text":"hello"}"#);
+}
+
+#[test]
+fn curl_reads_heads_and_waits_before_it_uploads() {
+    let server = Server::start("* demo", "");
+    let Some(head) = output(&server, &["--head", "/"]) else { return };
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("text/html"), "{head}");
+    let form = format!("message={}", "m".repeat(50_000));
+    let expect = ["--include", "--header", "Expect: 100-continue", "--data", &form, "/send"];
+    let answer = output(&server, &expect).unwrap_or_default();
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 "), "{answer}");
+}

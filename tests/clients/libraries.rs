@@ -1,0 +1,46 @@
+//! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and what
+//! they publish arrives.
+
+use crate::program::{Program, find, folder};
+use crate::server::{Server, read_head};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Command;
+
+#[test]
+fn an_application_with_the_library_for_python_holds_and_publishes() {
+    let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
+    holds_and_publishes(Command::new(python).arg("library.py"));
+}
+
+#[test]
+fn an_application_with_the_library_for_node_holds_and_publishes() {
+    let Some(node) = find("node", "install it from the system's packages") else { return };
+    let Some(_) = find(folder().join("node_modules/@fanoutio/grip"), "run tests/clients/install") else {
+        return;
+    };
+    holds_and_publishes(Command::new(node).arg("library.mjs"));
+}
+
+fn holds_and_publishes(command: &mut Command) {
+    let mut application = Program::start(command);
+    let route = format!("* 127.0.0.1:{}", application.line());
+    let server = Server::start(&route, "sig_key = \"changeme\"");
+    let mut client = server.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(client);
+    let head = read_head(&mut reader);
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/plain"), "{head}");
+    assert_eq!(chunk(&mut reader), "opened\n");
+    application.tell(&format!("http://{} published", server.control));
+    assert_eq!(chunk(&mut reader), "published\n");
+}
+
+/// A chunk that is one line.
+fn chunk(reader: &mut impl BufRead) -> String {
+    let (mut size, mut line, mut end) = (String::new(), String::new(), String::new());
+    for text in [&mut size, &mut line, &mut end] {
+        reader.read_line(text).unwrap();
+    }
+    assert_eq!((usize::from_str_radix(size.trim(), 16), end.as_str()), (Ok(line.len()), "\r\n"));
+    line
+}
