@@ -4,7 +4,8 @@
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
 //! `control`; `hold` keeps what the application holds, `deliver` writes what is published, `respond` writes answers;
-//! `timer_wheel` keeps all deadlines; `gauges` is what other threads may read.
+//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
+//! deadlines; `gauges` is what other threads may read.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.
@@ -22,6 +23,7 @@ mod publish;
 mod respond;
 mod row;
 mod serve;
+mod signatures;
 mod timer_wheel;
 mod turn;
 
@@ -45,8 +47,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use timer_wheel::TimerWheel;
-
-mod signatures;
 
 /// Length of a tick of the core's clock, ms. Timeouts are as exact as that.
 pub(crate) const TICK_MS: u64 = 100;

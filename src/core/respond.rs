@@ -19,35 +19,17 @@ pub(super) fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
         true => Framing::None { content_length: None },
         false => Framing::Length(answer.body.len() as u64),
     };
-    let mut out = BytesMut::with_capacity(256 + answer.body.len());
-    encode(
-        &mut out,
-        asked,
-        answer.status,
-        answer.reason.as_deref(),
-        &answer.headers,
-        framing,
-        asked.keep_alive,
-    );
+    let (mut out, keep) = begin(asked, answer, framing);
     if !bodyless {
         out.extend_from_slice(&answer.body);
     }
-    (out.freeze(), asked.keep_alive)
+    (out.freeze(), keep)
 }
 
 /// The head of a stream and what it starts with.
 pub(super) fn stream_opening(asked: Asked, answer: &Answer) -> Bytes {
-    let mut out = BytesMut::with_capacity(256 + answer.body.len());
     let framing = endless(asked);
-    encode(
-        &mut out,
-        asked,
-        answer.status,
-        answer.reason.as_deref(),
-        &answer.headers,
-        framing,
-        goes_on(asked, framing),
-    );
+    let (mut out, _) = begin(asked, answer, framing);
     put_part(&mut out, framing, &answer.body);
     out.freeze()
 }
@@ -73,10 +55,9 @@ pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
 /// Streams an origin's answer to the client as it comes, in constant memory, and finishes the exchange.
 pub(super) async fn relay(exchange: &Rc<Exchange>, response: Response) -> Result<u64, Gone> {
     let framing = framing_of(exchange.asked, &response);
-    let keep = goes_on(exchange.asked, framing);
     let (mut out, mut body) = (BytesMut::new(), response.body);
     let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
-    encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing, keep);
+    let keep = encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing);
     if exchange.asked.head || has_no_body(response.status) {
         exchange.send(out.freeze())?;
         exchange.finish(keep);
@@ -189,14 +170,18 @@ fn endless(asked: Asked) -> Framing {
     }
 }
 
-fn goes_on(asked: Asked, framing: Framing) -> bool {
-    http1::persistence(asked.version, asked.keep_alive, framing)
-}
-
 fn has_no_body(status: u16) -> bool {
     (100..200).contains(&status) || status == 204 || status == 304
 }
 
+/// The head of `answer`, and whether the connection goes on after it.
+fn begin(asked: Asked, answer: &Answer, framing: Framing) -> (BytesMut, bool) {
+    let mut out = BytesMut::with_capacity(256 + answer.body.len());
+    let keep = encode(&mut out, asked, answer.status, answer.reason.as_deref(), &answer.headers, framing);
+    (out, keep)
+}
+
+/// Writes a head; gives whether the connection goes on after it.
 fn encode(
     out: &mut BytesMut,
     asked: Asked,
@@ -204,10 +189,9 @@ fn encode(
     reason: Option<&str>,
     headers: &HeaderMap,
     framing: Framing,
-    keep_alive: bool,
-) {
-    http1::encode_head(
-        out,
-        &ResponseHead { version: asked.version, status, reason, headers, framing, keep_alive },
-    );
+) -> bool {
+    let keep_alive = http1::persistence(asked.version, asked.keep_alive, framing);
+    let version = asked.version;
+    http1::encode_head(out, &ResponseHead { version, status, reason, headers, framing, keep_alive });
+    keep_alive
 }
