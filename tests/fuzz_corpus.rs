@@ -1,6 +1,8 @@
 //! Inputs that fuzzing found worth keeping, replayed with every test run. They lie in `tests/fuzz/corpus`, a folder
 //! for each target; what must hold for them is in `tests/fuzz/checks`, which the fuzz targets share.
 
+#[path = "fuzz/checks/grip.rs"]
+mod grip;
 #[path = "fuzz/checks/http1.rs"]
 mod http1;
 
@@ -14,6 +16,21 @@ fn kept_request_heads_hold_what_is_promised() {
 #[test]
 fn kept_request_bodies_hold_what_is_promised() {
     replay("http1_body", http1::check_body);
+}
+
+#[test]
+fn kept_publish_calls_hold_what_is_promised() {
+    replay("grip_publish", grip::check_publish);
+}
+
+#[test]
+fn kept_answers_of_applications_hold_what_is_promised() {
+    replay("grip_instruct", grip::check_instruct);
+}
+
+#[test]
+fn kept_routes_files_hold_what_is_promised() {
+    replay("routes", grip::check_routes);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

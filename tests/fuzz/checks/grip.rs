@@ -1,0 +1,48 @@
+//! What must hold for anything an application or a publisher sends, and for any routes file.
+
+use bytes::Bytes;
+use gripwire::origin::Routes;
+use gripwire::proto::grip::{Instruct, publish};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A publish call: items or an error that says something, and each item with something to send.
+pub fn check_publish(input: &[u8]) {
+    match publish::parse(input) {
+        Ok(publications) => {
+            for publication in publications {
+                assert!(!publication.channel.is_empty(), "a channel without a name");
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// An application's answer: lines of header fields up to an empty one, then the body.
+pub fn check_instruct(input: &[u8]) {
+    let end = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
+    let (head, body) = input.split_at(end);
+    let mut headers = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            headers.append(name, value);
+        }
+    }
+    let body = Bytes::copy_from_slice(body.get(2..).unwrap_or_default());
+    if let Ok(instruct) = Instruct::parse(200, None, &headers, body)
+        && let Some(hold) = instruct.hold
+    {
+        assert!(!hold.channels.is_empty(), "a hold that nothing can end");
+    }
+}
+
+/// A routes file: every line is a route, a comment, or a problem with its number.
+pub fn check_routes(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (routes, problems) = Routes::parse(&text, "routes");
+    let lines = text.lines().count();
+    assert!(routes.len() <= lines);
+    assert!(problems.iter().all(|problem| (1..=lines).contains(&problem.line)));
+    assert!(routes.iter().all(|route| !route.targets.is_empty()));
+}
