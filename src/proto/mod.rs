@@ -1,8 +1,10 @@
 //! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
 //!
-//! `http1` is the server side of HTTP/1.1; `grip` is the GRIP protocol (instructions, publish items, signatures).
+//! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
+//! publish items, signatures).
 
 #![forbid(unsafe_code)]
 
 pub mod grip;
 pub mod http1;
+pub mod websocket;

@@ -1,0 +1,102 @@
+//! What a close frame says (RFC 6455 section 7.4).
+
+use bytes::Bytes;
+
+/// A code and a reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Close {
+    /// One that may stand in a frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
+    pub code: u16,
+    /// UTF-8, at most 123 bytes.
+    pub reason: Box<str>,
+}
+
+/// A close frame's payload that may not be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CloseError {
+    /// One byte is no code.
+    #[error("a close frame with half a code")]
+    HalfACode,
+    /// A code that is reserved, or none.
+    #[error("a close frame with the code {0}, which may not be sent")]
+    Code(u16),
+    /// The reason is no text.
+    #[error("a close frame whose reason is not UTF-8")]
+    Reason,
+}
+
+impl Close {
+    /// Normal closure.
+    pub const NORMAL: u16 = 1000;
+    /// The other side broke the protocol.
+    pub const PROTOCOL_ERROR: u16 = 1002;
+    /// A text was no UTF-8.
+    pub const NOT_UTF8: u16 = 1007;
+    /// A message was too large.
+    pub const TOO_LARGE: u16 = 1009;
+    /// This side failed.
+    pub const INTERNAL_ERROR: u16 = 1011;
+
+    /// A close with this code and no reason.
+    pub fn with(code: u16) -> Close {
+        Close { code, reason: "".into() }
+    }
+
+    /// Reads a close frame's payload; empty is no code.
+    pub fn parse(payload: &[u8]) -> Result<Option<Close>, CloseError> {
+        let (code, reason) = match payload {
+            [] => return Ok(None),
+            [_] => return Err(CloseError::HalfACode),
+            [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+        };
+        if !may_be_sent(code) {
+            return Err(CloseError::Code(code));
+        }
+        let reason = std::str::from_utf8(reason).map_err(|_| CloseError::Reason)?;
+        Ok(Some(Close { code, reason: reason.into() }))
+    }
+
+    /// The payload that says this; a reason that is too long for a frame is cut between characters.
+    pub fn payload(&self) -> Bytes {
+        let end = self.reason.floor_char_boundary(REASON_BYTES);
+        let reason = self.reason.get(..end).unwrap_or_default();
+        Bytes::from([&self.code.to_be_bytes(), reason.as_bytes()].concat())
+    }
+}
+
+/// Whether `code` may stand in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// What a control frame has room for behind the code.
+const REASON_BYTES: usize = 123;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for close in [Close::with(1000), Close { code: 4999, reason: "grüße".into() }] {
+            assert_eq!(Close::parse(&close.payload()), Ok(Some(close)));
+        }
+        assert_eq!(Close::parse(b""), Ok(None));
+    }
+
+    #[test]
+    fn what_may_not_be_sent_is_refused() {
+        assert_eq!(Close::parse(b"\x03"), Err(CloseError::HalfACode));
+        for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert_eq!(Close::parse(&code.to_be_bytes()), Err(CloseError::Code(code)));
+        }
+        assert_eq!(Close::parse(b"\x03\xe8\xff"), Err(CloseError::Reason));
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let payload = Close { code: 1000, reason: "ü".repeat(100).into() }.payload();
+        assert_eq!(payload.len(), 2 + 122);
+        assert!(Close::parse(&payload).is_ok());
+    }
+}

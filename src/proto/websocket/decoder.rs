@@ -1,0 +1,344 @@
+//! What a client sends, decoded in place. Data comes out as it arrives, so a message may be larger than any buffer;
+//! control frames come out whole. What breaks the protocol ends the connection with the code the error names.
+
+use super::close::{Close, CloseError};
+use super::header::{FrameHeader, Opcode};
+use super::mask::unmask;
+use super::utf8::{NotUtf8, Utf8};
+
+/// Decodes one client's frames, in order.
+#[derive(Debug)]
+pub struct Decoder {
+    message_bytes: u64,
+    frame: Option<Frame>,
+    message: Option<Message>,
+}
+
+/// A data frame whose payload is arriving.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    fin: bool,
+    mask: [u8; 4],
+    /// Bytes of the payload that came and that have not.
+    done: u64,
+    left: u64,
+}
+
+/// A message whose frames are arriving.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    kind: Kind,
+    bytes: u64,
+    text: Utf8,
+}
+
+/// What a message holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Anything.
+    Binary,
+}
+
+/// Something that was received.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Event<'a> {
+    /// More of a message; text may be cut within a character.
+    Data {
+        /// What the message holds.
+        kind: Kind,
+        /// This part of it.
+        bytes: &'a [u8],
+        /// The message is whole with it.
+        ends: bool,
+    },
+    /// A ping, with what the pong must repeat.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// The client closes. Nothing may follow.
+    Close(Option<Close>),
+}
+
+/// A step of decoding.
+#[derive(Debug)]
+pub struct Decoded<'a> {
+    /// Bytes of the input that are done with. With no event and nothing used, more must arrive.
+    pub used: usize,
+    /// What they were, if anything.
+    pub event: Option<Event<'a>>,
+}
+
+/// The client broke the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// A frame without a mask (RFC 6455 section 5.1).
+    #[error("a frame of a client without a mask")]
+    Unmasked,
+    /// Bits that no extension gives a meaning.
+    #[error("a frame with reserved bits")]
+    Reserved,
+    /// An opcode that is none.
+    #[error("a frame with a reserved opcode")]
+    Opcode,
+    /// A control frame in parts, or of more than 125 bytes (section 5.5).
+    #[error("a control frame that is too long or in parts")]
+    Control,
+    /// A continuation of nothing, or a message within another (section 5.4).
+    #[error("a frame out of its order")]
+    Order,
+    /// A length with its highest bit set (section 5.2).
+    #[error("a frame whose length has its highest bit set")]
+    Length,
+    /// More bytes than a message may have.
+    #[error("a message of more than {0} bytes")]
+    TooLarge(u64),
+    /// A text that is none (section 8.1).
+    #[error("a text that is not UTF-8")]
+    NotUtf8,
+    /// A close frame that may not be sent.
+    #[error(transparent)]
+    Close(#[from] CloseError),
+}
+
+impl ProtocolError {
+    /// The code to close with (section 7.4.1).
+    pub fn close_code(&self) -> u16 {
+        match self {
+            ProtocolError::TooLarge(_) => Close::TOO_LARGE,
+            ProtocolError::NotUtf8 | ProtocolError::Close(CloseError::Reason) => Close::NOT_UTF8,
+            _ => Close::PROTOCOL_ERROR,
+        }
+    }
+}
+
+impl From<NotUtf8> for ProtocolError {
+    fn from(_: NotUtf8) -> ProtocolError {
+        ProtocolError::NotUtf8
+    }
+}
+
+impl Decoder {
+    /// Messages may have up to `message_bytes`.
+    pub fn new(message_bytes: u64) -> Decoder {
+        Decoder { message_bytes, frame: None, message: None }
+    }
+
+    /// Decodes from the front of `input`, taking off the mask in place, up to one event. What was not used must come
+    /// again, with what arrives after it.
+    pub fn decode<'a>(&mut self, input: &'a mut [u8]) -> Result<Decoded<'a>, ProtocolError> {
+        if let Some(frame) = self.frame {
+            return self.data(frame, input, 0);
+        }
+        let Some((header, used)) = FrameHeader::read(input) else {
+            return Ok(Decoded { used: 0, event: None });
+        };
+        let (opcode, mask) = permitted(&header)?;
+        if opcode.is_control() {
+            return control(opcode, mask, header.length as usize, used, input);
+        }
+        self.begin(opcode, &header)?;
+        let frame = Frame { fin: header.fin, mask, done: 0, left: header.length };
+        self.data(frame, input, used)
+    }
+
+    /// Notes a data frame's place in its message, and refuses what would make the message too large.
+    fn begin(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let message = match (opcode, self.message) {
+            (Opcode::Continuation, Some(message)) => message,
+            (Opcode::Text, None) => Message { kind: Kind::Text, bytes: 0, text: Utf8::default() },
+            (Opcode::Binary, None) => Message { kind: Kind::Binary, bytes: 0, text: Utf8::default() },
+            _ => return Err(ProtocolError::Order),
+        };
+        let bytes = message.bytes.saturating_add(header.length);
+        if bytes > self.message_bytes {
+            return Err(ProtocolError::TooLarge(self.message_bytes));
+        }
+        self.message = Some(Message { bytes, ..message });
+        Ok(())
+    }
+
+    /// The part of `frame` that follows `skip` bytes of `input`.
+    fn data<'a>(
+        &mut self,
+        mut frame: Frame,
+        input: &'a mut [u8],
+        skip: usize,
+    ) -> Result<Decoded<'a>, ProtocolError> {
+        let Some(message) = &mut self.message else { return Err(ProtocolError::Order) };
+        let available = input.len() - skip;
+        let now = usize::try_from(frame.left).unwrap_or(usize::MAX).min(available);
+        let used = skip + now;
+        let bytes = input.get_mut(skip..used).unwrap_or_default();
+        unmask(bytes, frame.mask, frame.done);
+        frame.done += now as u64;
+        frame.left -= now as u64;
+        let ends = frame.left == 0 && frame.fin;
+        let kind = message.kind;
+        if kind == Kind::Text {
+            message.text.check(bytes)?;
+            if ends && !message.text.is_whole() {
+                return Err(ProtocolError::NotUtf8);
+            }
+        }
+        self.frame = Some(frame).filter(|frame| frame.left > 0);
+        if ends {
+            self.message = None;
+        }
+        let event = (ends || now > 0).then_some(Event::Data { kind, bytes, ends });
+        Ok(Decoded { used, event })
+    }
+}
+
+/// What a frame's header may be without extensions.
+fn permitted(header: &FrameHeader) -> Result<(Opcode, [u8; 4]), ProtocolError> {
+    let opcode = header.opcode.ok_or(ProtocolError::Opcode)?;
+    if header.reserved != 0 {
+        return Err(ProtocolError::Reserved);
+    }
+    if opcode.is_control() && (!header.fin || header.length > CONTROL_BYTES) {
+        return Err(ProtocolError::Control);
+    }
+    if header.length >> 63 != 0 {
+        return Err(ProtocolError::Length);
+    }
+    Ok((opcode, header.mask.ok_or(ProtocolError::Unmasked)?))
+}
+
+/// A control frame whose header has `skip` bytes; it waits until it is whole.
+fn control(
+    opcode: Opcode,
+    mask: [u8; 4],
+    length: usize,
+    skip: usize,
+    input: &mut [u8],
+) -> Result<Decoded<'_>, ProtocolError> {
+    let used = skip + length;
+    let Some(payload) = input.get_mut(skip..used) else { return Ok(Decoded { used: 0, event: None }) };
+    unmask(payload, mask, 0);
+    let event = match opcode {
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Pong => Event::Pong(payload),
+        _ => Event::Close(Close::parse(payload)?),
+    };
+    Ok(Decoded { used, event: Some(event) })
+}
+
+/// The longest payload of a control frame.
+const CONTROL_BYTES: u64 = 125;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+
+    /// A client's frame: the first byte, and the payload.
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..=125 => frame.push(0x80 | length as u8),
+            length => {
+                frame.push(0xfe);
+                frame.extend((length as u16).to_be_bytes());
+            }
+        }
+        frame.extend(MASK);
+        let mut payload = payload.to_vec();
+        unmask(&mut payload, MASK, 0);
+        frame.extend(payload);
+        frame
+    }
+
+    /// Everything that comes out, with the parts of a message joined, when `input` arrives in pieces of `piece` bytes.
+    fn received(input: &[u8], piece: usize) -> Result<Vec<String>, ProtocolError> {
+        let (mut decoder, mut carry) = (Decoder::new(1000), Vec::new());
+        let (mut out, mut message) = (Vec::new(), Vec::new());
+        for part in input.chunks(piece) {
+            carry.extend_from_slice(part);
+            loop {
+                let decoded = decoder.decode(&mut carry)?;
+                let used = decoded.used;
+                match decoded.event {
+                    Some(Event::Data { kind, bytes, ends }) => {
+                        message.extend_from_slice(bytes);
+                        if ends {
+                            let whole = std::mem::take(&mut message);
+                            out.push(format!("{kind:?} {}", String::from_utf8_lossy(&whole)));
+                        }
+                    }
+                    Some(event) => out.push(format!("{event:?}")),
+                    None if used == 0 => break,
+                    None => {}
+                }
+                carry.drain(..used);
+            }
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn messages_and_control_frames_come_out_however_they_are_cut() {
+        let input = [
+            masked(0x01, b"Hel"),
+            masked(0x89, b"ping"),
+            masked(0x00, b""),
+            masked(0x80, "lo \u{20ac}".as_bytes()),
+            masked(0x82, &[b'x'; 200]),
+            masked(0x81, b""),
+            masked(0x8a, b""),
+            masked(0x88, b"\x03\xe8bye"),
+        ]
+        .concat();
+        let expected = [
+            "Ping([112, 105, 110, 103])".into(),
+            "Text Hello \u{20ac}".into(),
+            format!("Binary {}", "x".repeat(200)),
+            "Text ".into(),
+            "Pong([])".into(),
+            "Close(Some(Close { code: 1000, reason: \"bye\" }))".into(),
+        ];
+        for piece in 1..input.len() {
+            assert_eq!(received(&input, piece).as_deref(), Ok(&expected[..]), "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_protocol_has_its_code() {
+        let cases = [
+            (b"\x81\x00".to_vec(), ProtocolError::Unmasked, 1002),
+            (masked(0xc1, b""), ProtocolError::Reserved, 1002),
+            (masked(0x83, b""), ProtocolError::Opcode, 1002),
+            (masked(0x8b, b""), ProtocolError::Opcode, 1002),
+            (masked(0x09, b""), ProtocolError::Control, 1002),
+            (masked(0x89, &[0; 126]), ProtocolError::Control, 1002),
+            (masked(0x80, b"x"), ProtocolError::Order, 1002),
+            ([masked(0x01, b"x"), masked(0x81, b"y")].concat(), ProtocolError::Order, 1002),
+            (b"\x82\xff\x80\0\0\0\0\0\0\0\x01\x02\x03\x04".to_vec(), ProtocolError::Length, 1002),
+            (
+                [masked(0x02, &[0; 600]), masked(0x80, &[0; 600])].concat(),
+                ProtocolError::TooLarge(1000),
+                1009,
+            ),
+            (masked(0x81, b"\xff"), ProtocolError::NotUtf8, 1007),
+            (masked(0x81, b"\xe2\x82"), ProtocolError::NotUtf8, 1007),
+            (masked(0x88, b"\x03"), CloseError::HalfACode.into(), 1002),
+            (masked(0x88, b"\x03\xe8\xff"), CloseError::Reason.into(), 1007),
+        ];
+        for (input, error, code) in cases {
+            assert_eq!(received(&input, 1000), Err(error), "{input:x?}");
+            assert_eq!(error.close_code(), code);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_the_same_however_they_are_cut(
+            input in prop::collection::vec(any::<u8>(), 0..80), piece in 1usize..80,
+        ) {
+            prop_assert_eq!(received(&input, piece), received(&input, input.len().max(1)));
+        }
+    }
+}

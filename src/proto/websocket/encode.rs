@@ -1,0 +1,41 @@
+//! What clients are sent: whole frames without a mask.
+
+use super::close::Close;
+use super::header::{FrameHeader, Opcode};
+use bytes::{Bytes, BytesMut};
+
+/// Appends a frame that is a whole message, or a part of one.
+pub fn encode_frame(out: &mut BytesMut, opcode: Opcode, fin: bool, payload: &[u8]) {
+    out.reserve(payload.len() + 10);
+    FrameHeader::write(out, opcode, fin, payload.len());
+    out.extend_from_slice(payload);
+}
+
+/// A frame that is a whole message.
+pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::new();
+    encode_frame(&mut out, opcode, true, payload);
+    out.freeze()
+}
+
+/// A close frame; `None` says no code.
+pub fn close_frame(close: Option<&Close>) -> Bytes {
+    frame(Opcode::Close, &close.map(Close::payload).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_those_of_the_rfc() {
+        assert_eq!(&frame(Opcode::Text, b"Hello")[..], b"\x81\x05Hello");
+        assert_eq!(&frame(Opcode::Ping, b"Hello")[..], b"\x89\x05Hello");
+        assert_eq!(&close_frame(None)[..], b"\x88\x00");
+        assert_eq!(&close_frame(Some(&Close::with(1000)))[..], b"\x88\x02\x03\xe8");
+        let mut out = BytesMut::new();
+        encode_frame(&mut out, Opcode::Text, false, b"Hel");
+        encode_frame(&mut out, Opcode::Continuation, true, b"lo");
+        assert_eq!(&out[..], b"\x01\x03Hel\x80\x02lo");
+    }
+}

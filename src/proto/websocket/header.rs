@@ -1,0 +1,138 @@
+//! What stands before a frame's payload (RFC 6455 section 5.2).
+
+use bytes::{BufMut, BytesMut};
+
+/// What a frame is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opcode {
+    /// More of the message that was begun.
+    Continuation,
+    /// The beginning of a text message.
+    Text,
+    /// The beginning of a binary message.
+    Binary,
+    /// The end of the connection.
+    Close,
+    /// A sign of life that asks for a pong.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
+impl Opcode {
+    /// Whether it is a control frame: short, whole, and allowed between the frames of a message.
+    pub fn is_control(self) -> bool {
+        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+    }
+
+    fn from_bits(bits: u8) -> Option<Opcode> {
+        Some(match bits {
+            0 => Opcode::Continuation,
+            1 => Opcode::Text,
+            2 => Opcode::Binary,
+            8 => Opcode::Close,
+            9 => Opcode::Ping,
+            10 => Opcode::Pong,
+            _ => return None,
+        })
+    }
+
+    fn bits(self) -> u8 {
+        match self {
+            Opcode::Continuation => 0,
+            Opcode::Text => 1,
+            Opcode::Binary => 2,
+            Opcode::Close => 8,
+            Opcode::Ping => 9,
+            Opcode::Pong => 10,
+        }
+    }
+}
+
+/// A frame without its payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameHeader {
+    /// The last frame of its message.
+    pub fin: bool,
+    /// The three reserved bits, which extensions give a meaning: RSV1 is 4.
+    pub reserved: u8,
+    /// What it is; `None` is reserved.
+    pub opcode: Option<Opcode>,
+    /// The mask, which clients must use and servers must not.
+    pub mask: Option<[u8; 4]>,
+    /// Bytes of the payload.
+    pub length: u64,
+}
+
+impl FrameHeader {
+    /// The header at the start of `input` and its length in bytes; `None` if more must arrive. Every header reads: what
+    /// is allowed is for the caller to say.
+    pub fn read(input: &[u8]) -> Option<(FrameHeader, usize)> {
+        let (&[first, second], rest) = input.split_first_chunk::<2>()?;
+        let (length, rest) = match second & 0x7f {
+            126 => {
+                rest.split_first_chunk().map(|(length, rest)| (u16::from_be_bytes(*length).into(), rest))?
+            }
+            127 => rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length), rest))?,
+            length => (length.into(), rest),
+        };
+        let (mask, rest) = match second & 0x80 {
+            0 => (None, rest),
+            _ => rest.split_first_chunk().map(|(mask, rest)| (Some(*mask), rest))?,
+        };
+        let (fin, reserved) = (first & 0x80 != 0, first >> 4 & 7);
+        let header = FrameHeader { fin, reserved, opcode: Opcode::from_bits(first & 0x0f), mask, length };
+        Some((header, input.len() - rest.len()))
+    }
+
+    /// Appends the header of a frame without a mask, in its shortest form.
+    pub(super) fn write(out: &mut BytesMut, opcode: Opcode, fin: bool, length: usize) {
+        out.put_u8(u8::from(fin) << 7 | opcode.bits());
+        match length {
+            0..=125 => out.put_u8(length as u8),
+            126..=0xffff => {
+                out.put_u8(126);
+                out.put_u16(length as u16);
+            }
+            _ => {
+                out.put_u8(127);
+                out.put_u64(length as u64);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_rfc_read() {
+        let text =
+            |fin, mask, length| FrameHeader { fin, reserved: 0, opcode: Some(Opcode::Text), mask, length };
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        assert_eq!(FrameHeader::read(b"\x81\x05Hello"), Some((text(true, None, 5), 2)));
+        assert_eq!(FrameHeader::read(b"\x81\x85\x37\xfa\x21\x3d"), Some((text(true, Some(mask), 5), 6)));
+        assert_eq!(FrameHeader::read(b"\x01\x03"), Some((text(false, None, 3), 2)));
+        assert_eq!(FrameHeader::read(b"\x81\x7e\x01\x00").map(|(header, _)| header.length), Some(256));
+        let long = b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00";
+        assert_eq!(FrameHeader::read(long).map(|(header, used)| (header.length, used)), Some((65536, 10)));
+    }
+
+    #[test]
+    fn a_header_that_is_not_whole_waits() {
+        let whole = b"\x81\xff\x00\x00\x00\x00\x00\x01\x00\x00\x01\x02\x03\x04";
+        assert!((0..whole.len()).all(|end| FrameHeader::read(&whole[..end]).is_none()));
+        assert_eq!(FrameHeader::read(whole).map(|(_, used)| used), Some(whole.len()));
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same_and_is_shortest() {
+        for (length, bytes) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let mut out = BytesMut::new();
+            FrameHeader::write(&mut out, Opcode::Binary, true, length);
+            let (header, used) = FrameHeader::read(&out).unwrap();
+            assert_eq!((header.length, used, header.opcode), (length as u64, bytes, Some(Opcode::Binary)));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! WebSockets (RFC 6455), sans-IO: bytes in, messages or frames out, no socket and no clock.
+//!
+//! `handshake` reads the upgrade and makes the answer's key. `header` reads and writes what stands before a payload,
+//! `mask` takes the mask off it, `utf8` and `close` say what a payload may hold. `decoder` puts these together for
+//! what clients send; `encode` makes what they are sent.
+
+mod close;
+mod decoder;
+mod encode;
+mod handshake;
+mod header;
+mod mask;
+mod utf8;
+
+pub use close::{Close, CloseError};
+pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
+pub use encode::{close_frame, encode_frame, frame};
+pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
+pub use header::{FrameHeader, Opcode};
+pub use mask::unmask;
