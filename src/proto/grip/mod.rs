@@ -5,14 +5,17 @@
 //!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form).
 //! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
+//! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application tells
+//!   about one from within it (`control_message`).
 //! - [`signature`]: the key and token of Grip-Sig (`der`: the little of PKCS #8 that needs reading).
 //!
 //! Beneath them: `list_header` (elements and parameters), `json` (typed reading with the protocol's error texts)
 //! and `sendable` (what may be written to a client). Of the rest of the crate this room knows only
-//! [`crate::channel::Publication`], which is a plain value.
+//! [`crate::channel::Publication`], which is a plain value, and the terms of [`crate::proto::websocket`].
 
 mod answer;
 mod body_patch;
+mod control_message;
 mod der;
 mod hold;
 mod instruct;
@@ -25,13 +28,16 @@ pub mod publish;
 mod publish_format;
 mod sendable;
 pub mod signature;
+mod websocket_events;
 
 pub use answer::Answer;
+pub use control_message::{ControlMessage, Delayed, SocketKeepAlive};
 pub use hold::{Channel, Hold, Mode};
 pub use instruct::{Instruct, InstructError, is_grip};
 pub use json::FieldError;
 pub use keep_alive::{KeepAlive, KeepAliveMode};
 pub use link::Link;
+pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
 /// Applications may decide by it, so nothing is listed before it works.

@@ -1,0 +1,207 @@
+//! What an application tells about a WebSocket from within it: text messages that begin with `c:`, followed by a JSON
+//! object with a `type`. One that cannot be read is passed over, as is one of a type that is not known: the WebSocket
+//! itself is in order.
+
+use super::json::{FieldError, Fields, read};
+use super::keep_alive::KeepAliveMode;
+use crate::proto::websocket::Opcode;
+use bytes::Bytes;
+
+/// A control message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ControlMessage {
+    /// Receive what is published to this channel.
+    Subscribe {
+        /// The channel's name, without any route prefix.
+        channel: String,
+        /// Filters, in order.
+        filters: Vec<String>,
+    },
+    /// Receive it no more.
+    Unsubscribe {
+        /// The channel's name.
+        channel: String,
+    },
+    /// The application takes no more part; what is published still goes to the client.
+    Detach,
+    /// Remember a variable, or forget it.
+    SetMeta {
+        /// Its name.
+        name: String,
+        /// Its value; `None` deletes it.
+        value: Option<String>,
+    },
+    /// Send this while the connection is quiet; `None` stops that.
+    KeepAlive(Option<SocketKeepAlive>),
+    /// Send this after a while.
+    SendDelayed(Delayed),
+    /// Send what is delayed now.
+    FlushDelayed,
+}
+
+/// A message that is sent by the clock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delayed {
+    /// Text, binary, ping or pong.
+    pub opcode: Opcode,
+    /// Its content.
+    pub content: Bytes,
+    /// Seconds until it is sent.
+    pub timeout_s: u64,
+}
+
+/// A message that is sent again and again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketKeepAlive {
+    /// What and how often, at least every second.
+    pub message: Delayed,
+    /// What the seconds count from.
+    pub mode: KeepAliveMode,
+}
+
+impl ControlMessage {
+    /// Reads what follows `c:`.
+    pub fn parse(text: &[u8]) -> Option<ControlMessage> {
+        let json = read(text).ok()?;
+        let fields = Fields::of(&json, "control message").ok()?;
+        parse_fields(&fields).ok().flatten()
+    }
+}
+
+fn parse_fields(fields: &Fields) -> Result<Option<ControlMessage>, FieldError> {
+    let name = |key| Ok(fields.text(key)?.filter(|name| !name.is_empty()).map(str::to_owned));
+    Ok(match fields.text("type")? {
+        Some("subscribe") => match name("channel")? {
+            Some(channel) => Some(ControlMessage::Subscribe { channel, filters: filters(fields)? }),
+            None => None,
+        },
+        Some("unsubscribe") => name("channel")?.map(|channel| ControlMessage::Unsubscribe { channel }),
+        Some("detach") => Some(ControlMessage::Detach),
+        Some("set-meta") => {
+            let value = fields.text("value")?.map(str::to_owned);
+            name("name")?.map(|name| ControlMessage::SetMeta { name, value })
+        }
+        Some("keep-alive") => keep_alive(fields).map(ControlMessage::KeepAlive).map(Some)?,
+        Some("send-delayed") => message(fields, DELAY_S)?.map(ControlMessage::SendDelayed),
+        Some("flush-delayed") => Some(ControlMessage::FlushDelayed),
+        _ => None,
+    })
+}
+
+fn filters(fields: &Fields) -> Result<Vec<String>, FieldError> {
+    let filters = fields.list("filters")?.unwrap_or_default();
+    let texts = filters.iter().map(|filter| filter.text().map(str::to_owned));
+    texts.collect::<Option<_>>().ok_or_else(|| fields.invalid("filters"))
+}
+
+fn keep_alive(fields: &Fields) -> Result<Option<SocketKeepAlive>, FieldError> {
+    let mode = match fields.text("mode")? {
+        None | Some("idle") => KeepAliveMode::Idle,
+        Some("interval") => KeepAliveMode::Interval,
+        Some(_) => return Err(fields.unknown("mode")),
+    };
+    Ok(message(fields, KEEP_ALIVE_S)?.map(|message| SocketKeepAlive { message, mode }))
+}
+
+/// The message of `content`, or of `content-bin`, which is binary unless `message-type` says otherwise.
+fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldError> {
+    let Some(content) = fields.bytes("content", "content-bin")? else { return Ok(None) };
+    let opcode = match fields.text("message-type")? {
+        None if fields.get("content").is_none() => Opcode::Binary,
+        None | Some("text") => Opcode::Text,
+        Some("binary") => Opcode::Binary,
+        Some("ping") => Opcode::Ping,
+        Some("pong") => Opcode::Pong,
+        Some(_) => return Err(fields.unknown("message-type")),
+    };
+    let timeout_s = fields.integer("timeout", 0..=i32::MAX.into())?.map_or(default_s, i64::unsigned_abs);
+    // A text that is none, or a ping that is too long, would break the client's connection.
+    let sendable = match opcode {
+        Opcode::Text => std::str::from_utf8(&content).is_ok(),
+        Opcode::Ping | Opcode::Pong => content.len() <= CONTROL_BYTES,
+        _ => true,
+    };
+    Ok(sendable.then_some(Delayed { opcode, content, timeout_s: timeout_s.max(1) }))
+}
+
+const KEEP_ALIVE_S: u64 = 55;
+const DELAY_S: u64 = 1;
+/// The longest payload of a control frame (RFC 6455 section 5.5).
+const CONTROL_BYTES: usize = 125;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<ControlMessage> {
+        ControlMessage::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn each_type_is_read() {
+        let subscribe = |filters: &[&str]| {
+            let filters = filters.iter().map(|filter| filter.to_string()).collect();
+            Some(ControlMessage::Subscribe { channel: "a".into(), filters })
+        };
+        let meta = |value: Option<&str>| {
+            Some(ControlMessage::SetMeta { name: "n".into(), value: value.map(str::to_owned) })
+        };
+        let cases = [
+            (r#"{"type":"subscribe","channel":"a"}"#, subscribe(&[])),
+            (r#"{"type":"subscribe","channel":"a","filters":["x","y"]}"#, subscribe(&["x", "y"])),
+            (
+                r#"{"type":"unsubscribe","channel":"a"}"#,
+                Some(ControlMessage::Unsubscribe { channel: "a".into() }),
+            ),
+            (r#"{"type":"detach"}"#, Some(ControlMessage::Detach)),
+            (r#"{"type":"set-meta","name":"n","value":"v"}"#, meta(Some("v"))),
+            (r#"{"type":"set-meta","name":"n"}"#, meta(None)),
+            (r#"{"type":"keep-alive"}"#, Some(ControlMessage::KeepAlive(None))),
+            (r#"{"type":"flush-delayed"}"#, Some(ControlMessage::FlushDelayed)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_by_the_clock_have_their_defaults() {
+        let delayed =
+            |opcode, content: &'static str, timeout_s| Delayed { opcode, content: content.into(), timeout_s };
+        let cases = [
+            (r#""content":"x""#, delayed(Opcode::Text, "x", 1)),
+            (r#""content-bin":"eA==""#, delayed(Opcode::Binary, "x", 1)),
+            (r#""content-bin":"eA==","message-type":"text","timeout":7"#, delayed(Opcode::Text, "x", 7)),
+            (r#""content":"","message-type":"ping","timeout":0"#, delayed(Opcode::Ping, "", 1)),
+        ];
+        for (members, expected) in cases {
+            let text = format!(r#"{{"type":"send-delayed",{members}}}"#);
+            assert_eq!(parse(&text), Some(ControlMessage::SendDelayed(expected)), "{text}");
+        }
+        let keep_alive = parse(r#"{"type":"keep-alive","content":"x","mode":"interval"}"#);
+        let message = delayed(Opcode::Text, "x", 55);
+        let expected = SocketKeepAlive { message, mode: KeepAliveMode::Interval };
+        assert_eq!(keep_alive, Some(ControlMessage::KeepAlive(Some(expected))));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over() {
+        let long_ping =
+            format!(r#"{{"type":"send-delayed","message-type":"ping","content":"{}"}}"#, "x".repeat(126));
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":"set-hold"}"#,
+            r#"{"type":"subscribe"}"#,
+            r#"{"type":"subscribe","channel":""}"#,
+            r#"{"type":"subscribe","channel":"a","filters":[1]}"#,
+            r#"{"type":"send-delayed"}"#,
+            r#"{"type":"send-delayed","content":"x","message-type":"y"}"#,
+            r#"{"type":"send-delayed","content-bin":"/w==","message-type":"text"}"#,
+            &long_ping,
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}
