@@ -53,6 +53,9 @@ pub(super) struct Pass {
     first: u32,
     end: u32,
     publications: Vec<Arc<Publication>>,
+    /// Whether the last of them ends streams, and WebSockets; none before it does.
+    closes_stream: bool,
+    closes_socket: bool,
     /// Index into [`Transport::ALL`].
     transport: usize,
     /// Entries below it are still to be visited.
@@ -80,12 +83,27 @@ impl Pass {
             }
             publications.extend(pending.pop_front());
             // Who joins after the end of the streams gets what follows it: that is for the next pass.
-            if publications.last().is_some_and(|publication| publication.closes_stream()) {
+            let closes =
+                |publication: &Arc<Publication>| publication.closes_stream() || publication.closes_socket();
+            if publications.last().is_some_and(closes) {
                 break;
             }
         }
+        let last = publications.last();
+        let closes_stream = last.is_some_and(|publication| publication.closes_stream());
+        let closes_socket = last.is_some_and(|publication| publication.closes_socket());
         let end = first.wrapping_add(publications.len() as u32);
-        Pass { first, end, publications, transport: 0, cursor: usize::MAX, gathered: Gathered::default() }
+        let gathered = Gathered::default();
+        Pass {
+            first,
+            end,
+            publications,
+            closes_stream,
+            closes_socket,
+            transport: 0,
+            cursor: usize::MAX,
+            gathered,
+        }
     }
 
     /// The count of the first publication after this pass.
@@ -127,8 +145,16 @@ impl Pass {
             return true;
         }
         match transport {
-            Transport::StreamChunked => self.gathered = self.gather(Publication::stream_chunk, LAST_CHUNK),
-            Transport::StreamRaw => self.gathered = self.gather(Publication::stream_content, b""),
+            Transport::StreamChunked => {
+                self.gathered = self.gather(Publication::stream_chunk, self.closes_stream, LAST_CHUNK);
+            }
+            Transport::StreamRaw => {
+                self.gathered = self.gather(Publication::stream_content, self.closes_stream, b"");
+            }
+            // The close frame is the closing publication's part.
+            Transport::Socket => {
+                self.gathered = self.gather(Publication::socket_frame, self.closes_socket, b"");
+            }
             Transport::Response => {
                 let answers = self.publications.iter().any(|publication| publication.response.is_some());
                 return answers || self.renews();
@@ -159,7 +185,9 @@ impl Pass {
         let entries = list.get_mut(bottom..top).unwrap_or_default();
         match transport {
             Transport::Response => self.visit_polls(entries, slice),
-            Transport::StreamChunked | Transport::StreamRaw => self.visit_streams(entries, slice),
+            Transport::StreamChunked | Transport::StreamRaw | Transport::Socket => {
+                self.visit_streams(entries, slice);
+            }
         }
         bottom == 0
     }
@@ -209,9 +237,13 @@ impl Pass {
         slice.kind = SliceKind::Response { deliveries };
     }
 
-    /// One buffer of all parts; only the last publication can be one that closes streams.
-    fn gather(&self, part_of: impl Fn(&Publication) -> Option<&Bytes>, terminator: &[u8]) -> Gathered {
-        let ends = self.publications.last().is_some_and(|publication| publication.closes_stream());
+    /// One buffer of all parts, with `terminator` behind them if the streams end.
+    fn gather(
+        &self,
+        part_of: impl Fn(&Publication) -> Option<&Bytes>,
+        ends: bool,
+        terminator: &[u8],
+    ) -> Gathered {
         let mut starts = Vec::with_capacity(self.publications.len());
         let mut length = 0;
         for publication in &self.publications {
@@ -221,7 +253,7 @@ impl Pass {
         let mut parts = self.publications.iter().filter_map(|publication| part_of(publication));
         let frame = match (parts.next(), parts.next()) {
             (None, _) if !ends => Bytes::new(),
-            (Some(only), None) if !ends => only.clone(),
+            (Some(only), None) if !ends || terminator.is_empty() => only.clone(),
             _ => {
                 let mut frame = BytesMut::with_capacity(length as usize + terminator.len());
                 let parts = self.publications.iter().filter_map(|publication| part_of(publication));

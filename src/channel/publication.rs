@@ -2,6 +2,7 @@
 //! transport's wire form is encoded at most once, on first use by any core, and is immutable from then on. Codes,
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
+use crate::proto::websocket::{self, Close, Opcode};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,10 @@ pub struct Publication {
     pub response: Option<ResponseFormat>,
     /// What HTTP streams get.
     pub stream: Option<StreamFormat>,
+    /// What WebSockets get.
+    pub socket: Option<SocketFormat>,
     chunk: OnceLock<Bytes>,
+    frame: OnceLock<Bytes>,
 }
 
 /// What a published item says to response holds (`http-response`).
@@ -69,6 +73,22 @@ pub enum StreamFormat {
     Close,
 }
 
+/// What a published item says to WebSockets (`ws-message`).
+#[derive(Debug)]
+pub enum SocketFormat {
+    /// Send this message.
+    Message {
+        /// Text, binary, ping or pong.
+        opcode: Opcode,
+        /// Its content; UTF-8 if it is text, at most 125 bytes if it is ping or pong.
+        content: Bytes,
+    },
+    /// Close the connection with this.
+    Close(Close),
+    /// Ask the application for events, where the WebSocket is HTTP requests towards it.
+    Refresh,
+}
+
 impl Publication {
     /// An item for `channel` with nothing in it yet.
     pub fn new(channel: &str) -> Self {
@@ -80,7 +100,9 @@ impl Publication {
             meta: Box::default(),
             response: None,
             stream: None,
+            socket: None,
             chunk: OnceLock::new(),
+            frame: OnceLock::new(),
         }
     }
 
@@ -104,18 +126,40 @@ impl Publication {
         }))
     }
 
+    /// The frame that WebSockets get, of a message or of a close.
+    pub fn socket_frame(&self) -> Option<&Bytes> {
+        match self.socket.as_ref()? {
+            SocketFormat::Message { opcode, content } => {
+                Some(self.frame.get_or_init(|| websocket::frame(*opcode, content)))
+            }
+            SocketFormat::Close(close) => {
+                Some(self.frame.get_or_init(|| websocket::close_frame(Some(close))))
+            }
+            SocketFormat::Refresh => None,
+        }
+    }
+
     /// About how many bytes the item keeps in memory.
     pub fn weight(&self) -> usize {
         let response = match &self.response {
             Some(ResponseFormat::Send(ResponseMessage { body: ResponseBody::Whole(body), .. })) => body.len(),
             _ => 0,
         };
-        size_of::<Publication>() + response + self.stream_content().map_or(0, Bytes::len)
+        let socket = match &self.socket {
+            Some(SocketFormat::Message { content, .. }) => content.len(),
+            _ => 0,
+        };
+        size_of::<Publication>() + response + self.stream_content().map_or(0, Bytes::len) + socket
     }
 
     /// Whether streams end with this item.
     pub fn closes_stream(&self) -> bool {
         matches!(self.stream, Some(StreamFormat::Close))
+    }
+
+    /// Whether WebSockets are closed with this item.
+    pub fn closes_socket(&self) -> bool {
+        matches!(self.socket, Some(SocketFormat::Close(_)))
     }
 }
 
@@ -131,6 +175,19 @@ mod tests {
     fn a_publication_is_shared_by_cores() {
         fn shared<T: Send + Sync>() {}
         shared::<Publication>();
+    }
+
+    #[test]
+    fn the_frame_of_a_message_and_of_a_close_is_encoded_once() {
+        let socket = |socket| Publication { socket: Some(socket), ..Publication::new("c") };
+        let text = socket(SocketFormat::Message { opcode: Opcode::Text, content: "hi".into() });
+        assert_eq!(text.socket_frame().map(|frame| &frame[..]), Some(&b"\x81\x02hi"[..]));
+        let at = |frame: Option<&Bytes>| frame.map(|frame| frame.as_ptr());
+        assert_eq!(at(text.socket_frame()), at(text.socket_frame()));
+        let close = socket(SocketFormat::Close(Close::with(Close::NORMAL)));
+        assert_eq!(close.socket_frame().map(|frame| &frame[..]), Some(&b"\x88\x02\x03\xe8"[..]));
+        assert!(close.closes_socket() && !text.closes_socket() && !close.closes_stream());
+        assert_eq!(socket(SocketFormat::Refresh).socket_frame(), None);
     }
 
     #[test]

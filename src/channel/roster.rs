@@ -20,11 +20,14 @@ pub enum Transport {
     StreamRaw,
     /// A long poll.
     Response,
+    /// A WebSocket.
+    Socket,
 }
 
 impl Transport {
     /// All transports, in the order a pass serves them.
-    pub const ALL: [Transport; 3] = [Transport::StreamChunked, Transport::StreamRaw, Transport::Response];
+    pub const ALL: [Transport; 4] =
+        [Transport::StreamChunked, Transport::StreamRaw, Transport::Response, Transport::Socket];
 }
 
 /// A subscriber of a channel.

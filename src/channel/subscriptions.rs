@@ -5,7 +5,10 @@
 //! A channel whose last subscriber left lingers for a while with its interest kept, so that long polls, which leave
 //! and come back with every message, cost the mesh nothing.
 
+mod sockets;
+
 use super::home::home_of;
+use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome, last_id_after};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
@@ -39,6 +42,7 @@ pub struct Subscriptions {
     free: Vec<ChannelId>,
     links: Links,
     waiting: WaitingRows,
+    joining: Joining,
     queue: VecDeque<ChannelId>,
     /// Channels that were left by their last subscriber, and when; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
@@ -84,6 +88,7 @@ impl Subscriptions {
             free: Vec::new(),
             links: Links::new(),
             waiting: WaitingRows::default(),
+            joining: Joining::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
             epochs: 0,
@@ -131,6 +136,9 @@ impl Subscriptions {
             channels.into_iter().for_each(|id| self.maybe_linger(id));
             return;
         }
+        for id in self.joining.remove_all(slot) {
+            self.maybe_linger(id);
+        }
         let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
         for link in links {
             self.remove_entry(slot, link);
@@ -138,7 +146,8 @@ impl Subscriptions {
         }
     }
 
-    /// Takes one message from a home; pushes to `ready` the slots whose subscription came into force.
+    /// Takes one message from a home; pushes to `ready` the slots of which a subscription came into
+    /// force.
     pub fn handle(&mut self, message: ToCore, ready: &mut Vec<Slot>) {
         match message {
             ToCore::Subscribed { channel, epoch, last_id } => {
@@ -207,15 +216,15 @@ impl Subscriptions {
 
     /// When any of the channels of `slot` last had content for streams.
     pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
-        let links = self.links.get(slot.index())?;
-        let ticks = links.iter().filter_map(|link| self.channel(link.channel)?.stream_tick);
+        let ticks = self.links_of(slot).iter().filter_map(|link| self.channel(link.channel)?.stream_tick);
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
     /// The channels `slot` is subscribed to, or waits for.
     pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
-        let links = self.links.get(slot.index()).map(|links| links.as_slice()).unwrap_or_default();
-        let held = links.iter().map(|link| link.channel).chain(self.waiting.channels_of(slot));
+        let held = self.links_of(slot).iter().map(|link| link.channel);
+        let held =
+            held.chain(self.waiting.channels_of(slot)).chain(self.joining.channels_of(slot).iter().copied());
         held.filter_map(|id| Some(self.channel(id)?.name.clone())).collect()
     }
 
@@ -227,7 +236,7 @@ impl Subscriptions {
 
     /// Whether nothing is left of anything: no channel, no subscriber, nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.subscriptions == 0 && self.queue.is_empty()
+        self.names.is_empty() && self.subscriptions == 0 && self.queue.is_empty() && self.joining.is_empty()
     }
 
     /// Channels in the table, lingering ones included.
@@ -284,6 +293,10 @@ impl Subscriptions {
         channel.last_id = last_id;
         for (slot, transport, channels) in self.waiting.acknowledge(id) {
             self.admit(slot, transport, &channels);
+            ready.push(slot);
+        }
+        for slot in self.joining.acknowledge(id) {
+            self.admit(slot, Transport::Socket, &[id]);
             ready.push(slot);
         }
     }
@@ -371,7 +384,7 @@ impl Subscriptions {
     /// Nobody is subscribed or waits, and nothing is being written.
     fn is_idle(&self, id: ChannelId) -> bool {
         let unused = |channel: &LocalChannel| channel.roster.len() == 0 && !channel.queued;
-        self.channel(id).is_some_and(unused) && !self.waiting.any_with(id)
+        self.channel(id).is_some_and(unused) && !self.waiting.any_with(id) && !self.joining.any_for(id)
     }
 
     fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
@@ -380,6 +393,10 @@ impl Subscriptions {
         self.free.push(id);
         let home = home_of(&channel.name, self.cores);
         out(home, ToHome::Unsubscribe { channel: channel.name, epoch: channel.epoch });
+    }
+
+    fn links_of(&self, slot: Slot) -> &[Link] {
+        self.links.get(slot.index()).map(|links| links.as_slice()).unwrap_or_default()
     }
 
     fn channel(&self, id: ChannelId) -> Option<&LocalChannel> {
@@ -411,84 +428,4 @@ impl LocalChannel {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Subscriptions {
-        Subscriptions::new(1, 1)
-    }
-
-    /// The epoch of the request that subscribing causes; 0 if it causes none.
-    fn subscribe(table: &mut Subscriptions, slot: u32) -> u32 {
-        let mut asked = 0;
-        table.subscribe(Slot(slot), Transport::Response, &["c", "c"], &mut |_, message| {
-            if let ToHome::Subscribe { epoch, .. } = message {
-                asked = epoch;
-            }
-        });
-        asked
-    }
-
-    fn acknowledge(table: &mut Subscriptions, epoch: u32) -> Vec<Slot> {
-        let mut ready = Vec::new();
-        table.handle(ToCore::Subscribed { channel: "c".into(), epoch, last_id: None }, &mut ready);
-        ready
-    }
-
-    fn expire(table: &mut Subscriptions, tick: u32) -> usize {
-        let mut farewells = 0;
-        table.set_now(tick);
-        table.expire(&mut |_, _| farewells += 1);
-        farewells
-    }
-
-    #[test]
-    fn an_acknowledgement_of_a_request_taken_back_opens_nothing() {
-        let mut table = table();
-        let first = subscribe(&mut table, 1);
-        table.unsubscribe(Slot(1));
-        assert_eq!(expire(&mut table, 1), 1);
-        let second = subscribe(&mut table, 2);
-        assert_eq!(acknowledge(&mut table, first), []);
-        assert_eq!(acknowledge(&mut table, second), [Slot(2)]);
-    }
-
-    #[test]
-    fn a_channel_lingers_for_those_who_come_back() {
-        let mut table = table();
-        let epoch = subscribe(&mut table, 1);
-        acknowledge(&mut table, epoch);
-        table.unsubscribe(Slot(1));
-        assert_eq!(expire(&mut table, 0), 0);
-        let mut unheard = Publication::new("c");
-        unheard.id = Some("7".into());
-        table.handle(ToCore::Deliver(Arc::new(unheard)), &mut Vec::new());
-        assert_eq!((table.has_pending(), table.last_id("c")), (false, Some("7")));
-        assert_eq!(subscribe(&mut table, 1), 0, "it is live still");
-        assert_eq!((table.subscriptions(), expire(&mut table, 9)), (1, 0));
-        table.unsubscribe(Slot(1));
-        assert_eq!((table.subscriptions(), expire(&mut table, 10)), (0, 1));
-        assert!(table.is_empty());
-    }
-
-    #[test]
-    fn a_subscription_stays_within_what_it_may_cost() {
-        let row = size_of::<Entry>() + size_of::<<Links as IntoIterator>::Item>();
-        assert!(row <= 32, "{row}");
-        assert!(size_of::<LocalChannel>() <= 184, "{}", size_of::<LocalChannel>());
-    }
-
-    #[test]
-    fn many_that_wait_for_one_channel_open_and_leave_in_moments() {
-        const ROWS: u32 = 100_000;
-        let mut table = table();
-        let epoch = subscribe(&mut table, 0);
-        for slot in 1..ROWS {
-            subscribe(&mut table, slot);
-        }
-        (0..ROWS).step_by(2).for_each(|slot| table.unsubscribe(Slot(slot)));
-        let started = std::time::Instant::now();
-        assert_eq!(acknowledge(&mut table, epoch).len(), ROWS as usize / 2);
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
-    }
-}
+mod tests;

@@ -16,6 +16,9 @@ pub struct Speaks {
     pub response: bool,
     /// It ends streams.
     pub close: bool,
+    pub socket: bool,
+    /// It closes WebSockets.
+    pub close_socket: bool,
 }
 
 impl Speaks {
@@ -23,6 +26,16 @@ impl Speaks {
         match transport {
             Transport::StreamChunked | Transport::StreamRaw => self.stream || self.close,
             Transport::Response => self.response,
+            Transport::Socket => self.socket || self.ends(transport),
+        }
+    }
+
+    fn ends(self, transport: Transport) -> bool {
+        match transport {
+            Transport::StreamChunked | Transport::StreamRaw => self.close,
+            Transport::Response => false,
+            // A format is a message or a close, not both.
+            Transport::Socket => self.close_socket && !self.socket,
         }
     }
 }
@@ -72,6 +85,13 @@ struct Account {
     place: Option<usize>,
 }
 
+impl Account {
+    fn open(channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Account {
+        let (next, promised) = (arrivals.channels[channel].len(), ledger.sequenced[channel]);
+        Account { channel, next, promised, place: None }
+    }
+}
+
 impl Ledger {
     pub fn new(channels: usize) -> Ledger {
         Ledger { items: Vec::new(), sequenced: vec![0; channels] }
@@ -118,14 +138,34 @@ impl Subscriber {
         self.ready = true;
         self.channels.sort_unstable();
         self.channels.dedup();
-        let open = |channel: &usize| Account {
-            channel: *channel,
-            next: arrivals.channels[*channel].len(),
-            promised: ledger.sequenced[*channel],
-            place: None,
-        };
-        self.accounts = self.channels.iter().map(open).collect();
+        self.accounts =
+            self.channels.iter().map(|channel| Account::open(*channel, arrivals, ledger)).collect();
         Ok(())
+    }
+
+    /// It is in force with its first channels.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    pub fn is_open_socket(&self) -> bool {
+        self.ready && self.transport == Transport::Socket
+    }
+
+    /// One more channel came into force.
+    pub fn joins(&mut self, channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+        prop_assert!(self.ready && self.channels.contains(&channel), "it joined what it never asked for");
+        prop_assert!(self.accounts.iter().all(|account| account.channel != channel), "it joined twice");
+        self.accounts.push(Account::open(channel, arrivals, ledger));
+        Ok(())
+    }
+
+    /// It wants no more of one channel; whether it had asked for it.
+    pub fn leaves(&mut self, channel: usize) -> bool {
+        self.accounts.retain(|account| account.channel != channel);
+        let before = self.channels.len();
+        self.channels.retain(|other| *other != channel);
+        self.channels.len() < before
     }
 
     /// Publication `number` arrives at its core.
@@ -140,7 +180,7 @@ impl Subscriber {
             None => prop_assert!(place <= account.promised, "a gap between readiness and the first arrival"),
         }
         account.place = Some(place + 1);
-        if item.speaks.stream {
+        if item.speaks.stream && self.transport != Transport::Socket {
             self.activity = Some(now);
         }
         Ok(())
@@ -162,7 +202,8 @@ impl Subscriber {
         let of = after.map(|number| ledger.item(number).channel);
         let closing = self.accounts.iter().map(|account| account.channel).find(|channel| {
             let due = self.due(*channel, arrivals, ledger);
-            of.is_none_or(|of| of == *channel) && due.is_some_and(|due| ledger.item(due).speaks.close)
+            of.is_none_or(|of| of == *channel)
+                && due.is_some_and(|due| ledger.item(due).speaks.ends(self.transport))
         });
         prop_assert!(closing.is_some(), "an end that nobody published");
         Ok(())

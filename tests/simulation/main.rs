@@ -54,6 +54,17 @@ enum Step {
         core: usize,
         slot: u32,
     },
+    /// A WebSocket asks for one more channel, or leaves one.
+    Join {
+        core: usize,
+        slot: u32,
+        channel: usize,
+    },
+    Leave {
+        core: usize,
+        slot: u32,
+        channel: usize,
+    },
     /// Time goes on.
     Tick {
         core: usize,
@@ -76,12 +87,18 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         12 => (any::<usize>(), 0..3usize).prop_map(|(ring, more)| Step::Arrive { ring, more }),
         8 => (core.clone(), 1..4usize).prop_map(|(core, budget)| Step::FanOut { core, budget }),
+        3 => (core.clone(), 0..SLOTS, 0..CHANNELS).prop_map(
+            |(core, slot, channel)| Step::Join { core, slot, channel }
+        ),
+        2 => (core.clone(), 0..SLOTS, 0..CHANNELS).prop_map(
+            |(core, slot, channel)| Step::Leave { core, slot, channel }
+        ),
         2 => (core, 0..3u32).prop_map(|(core, by)| Step::Tick { core, by }),
     ]
 }
 
 fn transport() -> impl Strategy<Value = Transport> {
-    prop_oneof![Just(Transport::StreamChunked), Just(Transport::StreamRaw), Just(Transport::Response)]
+    prop::sample::select(&Transport::ALL[..])
 }
 
 /// Mostly one channel; sometimes several, one of them twice, or none.
@@ -94,13 +111,21 @@ fn channels() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn speaks() -> impl Strategy<Value = Speaks> {
-    prop_oneof![
-        6 => Just(Speaks { stream: true, response: true, close: false }),
-        4 => Just(Speaks { stream: true, response: false, close: false }),
-        2 => Just(Speaks { stream: false, response: true, close: false }),
-        1 => Just(Speaks { stream: false, response: false, close: false }),
-        1 => any::<bool>().prop_map(|response| Speaks { stream: false, response, close: true }),
-    ]
+    let http = prop_oneof![
+        6 => Just((true, true, false)),
+        4 => Just((true, false, false)),
+        2 => Just((false, true, false)),
+        1 => Just((false, false, false)),
+        1 => any::<bool>().prop_map(|response| (false, response, true)),
+    ];
+    let socket = prop_oneof![6 => Just((true, false)), 3 => Just((false, false)), 1 => Just((false, true))];
+    (http, socket).prop_map(|((stream, response, close), (socket, close_socket))| Speaks {
+        stream,
+        response,
+        close,
+        socket,
+        close_socket,
+    })
 }
 
 fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
@@ -119,6 +144,8 @@ fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
         }
         Step::Arrive { ring, more } => world.arrive(ring, more + 1),
         Step::FanOut { core, budget } => world.fan_out(core, budget),
+        Step::Join { core, slot, channel } => world.join(core, slot, channel),
+        Step::Leave { core, slot, channel } => world.leave(core, slot, channel),
         Step::Tick { core, by } => world.tick(core, by),
     }
 }
@@ -151,7 +178,7 @@ proptest! {
 #[test]
 fn a_burst_reaches_everyone_in_several_passes() -> Result<(), TestCaseError> {
     let mut world = World::new(2, 1, 0);
-    let both = Speaks { stream: true, response: true, close: false };
+    let both = Speaks { stream: true, response: true, close: false, socket: true, close_socket: false };
     for (slot, transport) in [(0, Transport::StreamChunked), (1, Transport::StreamRaw)] {
         world.subscribe(0, slot, transport, vec![0], false)?;
         world.subscribe(1, slot, transport, vec![0, 1], false)?;

@@ -6,10 +6,11 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, StreamFormat, Subscriptions,
-    ToCore, ToHome, Transport, home_of,
+    Home, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat,
+    Subscriptions, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
+use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -96,6 +97,34 @@ impl World {
         }
         core.rows.insert(slot, subscriber);
         asks.into_iter().for_each(|(home, ask)| self.send_home(at, home, ask));
+        Ok(())
+    }
+
+    /// A WebSocket that is open asks for one more channel.
+    pub fn join(&mut self, core: usize, slot: u32, channel: usize) -> Checked {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        let Some(row) = core.rows.get_mut(&slot).filter(|row| row.is_open_socket()) else { return Ok(()) };
+        let mut asks = Vec::new();
+        let readiness =
+            core.subscriptions.join(Slot(slot), CHANNELS[channel], &mut |home, ask| asks.push((home, ask)));
+        if !row.channels.contains(&channel) {
+            row.channels.push(channel);
+            if readiness == Readiness::Ready {
+                row.joins(channel, &core.arrivals, &self.ledger)?;
+            }
+        }
+        asks.into_iter().for_each(|(home, ask)| self.send_home(at, home, ask));
+        Ok(())
+    }
+
+    /// A WebSocket that is open leaves one channel.
+    pub fn leave(&mut self, core: usize, slot: u32, channel: usize) -> Checked {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        let Some(row) = core.rows.get_mut(&slot).filter(|row| row.is_open_socket()) else { return Ok(()) };
+        let had_it = row.leaves(channel);
+        prop_assert_eq!(core.subscriptions.leave(Slot(slot), CHANNELS[channel]), had_it);
         Ok(())
     }
 
@@ -262,6 +291,10 @@ impl World {
                 row.arrives(number, &self.ledger, core.now)?;
             }
         }
+        let acknowledged = match &message {
+            ToCore::Subscribed { channel, .. } => Some(channel_of(channel)),
+            _ => None,
+        };
         let mut ready = Vec::new();
         core.subscriptions.handle(message, &mut ready);
         for (channel, name) in CHANNELS.iter().enumerate() {
@@ -272,7 +305,10 @@ impl World {
         for slot in ready {
             let row = core.rows.get_mut(&slot.0);
             prop_assert!(row.is_some(), "ready, but gone");
-            row.into_iter().try_for_each(|row| row.opens(&core.arrivals, &self.ledger))?;
+            row.into_iter().try_for_each(|row| match acknowledged.filter(|_| row.is_ready()) {
+                Some(channel) => row.joins(channel, &core.arrivals, &self.ledger),
+                None => row.opens(&core.arrivals, &self.ledger),
+            })?;
         }
         Ok(())
     }
@@ -286,6 +322,7 @@ impl World {
         let numbers = match row.transport {
             Transport::StreamChunked => numbers_in_chunks(part, ends)?,
             Transport::StreamRaw => numbers_in(part)?,
+            Transport::Socket => numbers_in_frames(part, ends)?,
             Transport::Response => return Err(TestCaseError::fail("a long poll is not a stream")),
         };
         for number in &numbers {
@@ -356,6 +393,14 @@ fn published(channel: &str, number: usize, speaks: Speaks) -> Publication {
         (_, true) => Some(StreamFormat::Close),
         _ => None,
     };
+    publication.socket = match (speaks.socket, speaks.close_socket) {
+        (true, _) => {
+            let content = Bytes::from(format!("{number};"));
+            Some(SocketFormat::Message { opcode: Opcode::Text, content })
+        }
+        (_, true) => Some(SocketFormat::Close(Close::with(Close::NORMAL))),
+        _ => None,
+    };
     publication
 }
 
@@ -371,6 +416,28 @@ fn numbers_in(content: &[u8]) -> Result<Vec<usize>, TestCaseError> {
     let text = std::str::from_utf8(content).map_err(|error| TestCaseError::fail(error.to_string()))?;
     let numbers = text.split_terminator(';').map(str::parse);
     numbers.collect::<Result<_, _>>().map_err(|_| TestCaseError::fail(format!("{text:?} is not whole")))
+}
+
+/// The numbers in a series of frames, the last of which is a close exactly when the WebSocket ends.
+fn numbers_in_frames(mut frames: &[u8], ends: bool) -> Result<Vec<usize>, TestCaseError> {
+    let (mut content, mut closed) = (Vec::new(), false);
+    while !frames.is_empty() {
+        let Some((header, used)) = FrameHeader::read(frames) else {
+            return Err(TestCaseError::fail("half a frame"));
+        };
+        let (payload, rest) = frames[used..].split_at(header.length as usize);
+        prop_assert!(!closed, "something after the close");
+        match header.opcode {
+            Some(Opcode::Close) => closed = true,
+            opcode => {
+                prop_assert_eq!((opcode, header.fin, header.mask), (Some(Opcode::Text), true, None));
+                content.extend_from_slice(payload);
+            }
+        }
+        frames = rest;
+    }
+    prop_assert_eq!(closed, ends);
+    numbers_in(&content)
 }
 
 /// The numbers in a series of chunks, which the last chunk follows exactly when the stream ends.

@@ -118,7 +118,7 @@ fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldErro
     // A text that is none, or a ping that is too long, would break the client's connection.
     let sendable = match opcode {
         Opcode::Text => std::str::from_utf8(&content).is_ok(),
-        Opcode::Ping | Opcode::Pong => content.len() <= CONTROL_BYTES,
+        Opcode::Ping | Opcode::Pong => content.len() <= Opcode::CONTROL_BYTES,
         _ => true,
     };
     Ok(sendable.then_some(Delayed { opcode, content, timeout_s: timeout_s.max(1) }))
@@ -126,8 +126,6 @@ fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldErro
 
 const KEEP_ALIVE_S: u64 = 55;
 const DELAY_S: u64 = 1;
-/// The longest payload of a control frame (RFC 6455 section 5.5).
-const CONTROL_BYTES: usize = 125;
 
 #[cfg(test)]
 mod tests {

@@ -73,7 +73,7 @@ fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), Fiel
         publication.stream = publish_format::http_stream(json)?;
     }
     if let Some(json) = formats.get("ws-message") {
-        publish_format::check_ws_message(json)?;
+        publication.socket = publish_format::ws_message(json)?;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 use super::json::{FieldError, Fields, Json};
 use super::sendable::{self, STATUS_CODES};
-use crate::channel::{ResponseBody, ResponseFormat, ResponseMessage, StreamFormat};
+use crate::channel::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
+use crate::proto::websocket::{Close, Opcode};
+use bytes::Bytes;
 use http::HeaderMap;
 
 /// Reads `http-response`. `close` and `refresh` say nothing to a long poll.
@@ -31,17 +33,20 @@ pub(super) fn http_stream(json: &Json) -> Result<Option<StreamFormat>, FieldErro
     }
 }
 
-/// Checks `ws-message`. Nothing is kept of it before there are WebSockets to send it to.
-pub(super) fn check_ws_message(json: &Json) -> Result<(), FieldError> {
+/// Reads `ws-message`. `hint` says nothing to a WebSocket.
+pub(super) fn ws_message(json: &Json) -> Result<Option<SocketFormat>, FieldError> {
     let fields = Fields::of(json, "'ws-message'")?;
     match action(&fields)? {
-        Action::Send => check_ws_content(&fields),
+        Action::Send => ws_content(&fields).map(Some),
         Action::Close => {
-            fields.integer("code", 0..=i64::MAX)?;
-            fields.text("reason")?;
-            Ok(())
+            let code = fields.integer("code", 0..=i64::MAX)?.unwrap_or(Close::NORMAL.into());
+            let code = u16::try_from(code).ok().filter(|code| Close::may_be_sent(*code));
+            let code = code.ok_or_else(|| fields.invalid("code"))?;
+            let reason = fields.text("reason")?.unwrap_or_default();
+            Ok(Some(SocketFormat::Close(Close { code, reason: reason.into() })))
         }
-        Action::Hint | Action::Refresh => Ok(()),
+        Action::Refresh => Ok(Some(SocketFormat::Refresh)),
+        Action::Hint => Ok(None),
     }
 }
 
@@ -97,17 +102,28 @@ fn response_body(fields: &Fields) -> Result<ResponseBody, FieldError> {
     Ok(ResponseBody::Patch(patch))
 }
 
-fn check_ws_content(fields: &Fields) -> Result<(), FieldError> {
-    let may_be_empty = match fields.text("type")? {
-        None | Some("text" | "binary") => false,
-        Some("ping" | "pong") => true,
+fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
+    let opcode = match fields.text("type")? {
+        None if fields.get("content").is_none() => Opcode::Binary,
+        None | Some("text") => Opcode::Text,
+        Some("binary") => Opcode::Binary,
+        Some("ping") => Opcode::Ping,
+        Some("pong") => Opcode::Pong,
         Some(_) => return Err(fields.unknown("type")),
     };
     check_content_filters(fields)?;
-    if fields.bytes("content", "content-bin")?.is_none() && !may_be_empty {
-        return Err(fields.missing(CONTENT));
-    }
-    Ok(())
+    let content = match fields.bytes("content", "content-bin")? {
+        Some(content) => content,
+        None if opcode.is_control() => Bytes::new(),
+        None => return Err(fields.missing(CONTENT)),
+    };
+    // What breaks RFC 6455 would end every subscriber's connection instead of reaching it.
+    let sendable = match opcode {
+        Opcode::Text => std::str::from_utf8(&content).is_ok(),
+        _ => !opcode.is_control() || content.len() <= Opcode::CONTROL_BYTES,
+    };
+    let name = if fields.get("content").is_some() { "content" } else { "content-bin" };
+    sendable.then_some(SocketFormat::Message { opcode, content }).ok_or_else(|| fields.invalid(name))
 }
 
 /// `content-filters` names the filters a subscription must have for the content to make sense to it.
@@ -134,8 +150,9 @@ mod tests {
         http_stream(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())
     }
 
-    fn ws(json: &str) -> Result<(), String> {
-        check_ws_message(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())
+    fn ws(json: &str) -> Result<String, String> {
+        let read = ws_message(&read(json.as_bytes()).unwrap());
+        read.map(|format| format!("{format:?}")).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -205,16 +222,25 @@ mod tests {
 
     #[test]
     fn web_socket_messages() {
+        let message = |opcode, content: &'static str| {
+            format!("{:?}", Some(SocketFormat::Message { opcode, content: content.into() }))
+        };
+        let close = |code, reason: &str| {
+            format!("{:?}", Some(SocketFormat::Close(Close { code, reason: reason.into() })))
+        };
         let good = [
-            r#"{"content":"x"}"#,
-            r#"{"content-bin":"eA==","type":"text"}"#,
-            r#"{"type":"ping"}"#,
-            r#"{"action":"close","code":4001,"reason":"bye"}"#,
-            r#"{"action":"hint"}"#,
-            r#"{"action":"refresh"}"#,
+            (r#"{"content":"x"}"#, message(Opcode::Text, "x")),
+            (r#"{"content-bin":"eA=="}"#, message(Opcode::Binary, "x")),
+            (r#"{"content-bin":"eA==","type":"text"}"#, message(Opcode::Text, "x")),
+            (r#"{"type":"ping"}"#, message(Opcode::Ping, "")),
+            (r#"{"type":"pong","content":"x","action":"send"}"#, message(Opcode::Pong, "x")),
+            (r#"{"action":"close"}"#, close(1000, "")),
+            (r#"{"action":"close","code":4001,"reason":"gone"}"#, close(4001, "gone")),
+            (r#"{"action":"refresh"}"#, format!("{:?}", Some(SocketFormat::Refresh))),
+            (r#"{"action":"hint"}"#, "None".into()),
         ];
-        for json in good {
-            assert_eq!(ws(json), Ok(()), "{json}");
+        for (json, expected) in good {
+            assert_eq!(ws(json), Ok(expected), "{json}");
         }
         let table = [
             ("{}", "'ws-message' does not contain 'content' or 'content-bin'"),
@@ -222,6 +248,11 @@ mod tests {
             (r#"{"type":"x"}"#, "'ws-message' contains 'type' with unknown value"),
             (r#"{"content":1}"#, "'ws-message' contains 'content' with wrong type"),
             (r#"{"action":"close","code":-1}"#, "'ws-message' contains 'code' with invalid value"),
+            (r#"{"action":"close","code":1005}"#, "'ws-message' contains 'code' with invalid value"),
+            (
+                r#"{"type":"text","content-bin":"/w=="}"#,
+                "'ws-message' contains 'content-bin' with invalid value",
+            ),
             (r#"{"action":"close","reason":1}"#, "'ws-message' contains 'reason' with wrong type"),
         ];
         for (json, error) in table {

@@ -37,6 +37,11 @@ impl Close {
     /// This side failed.
     pub const INTERNAL_ERROR: u16 = 1011;
 
+    /// Whether `code` may stand in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
+    pub fn may_be_sent(code: u16) -> bool {
+        matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+
     /// A close with this code and no reason.
     pub fn with(code: u16) -> Close {
         Close { code, reason: "".into() }
@@ -49,7 +54,7 @@ impl Close {
             [_] => return Err(CloseError::HalfACode),
             [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
         };
-        if !may_be_sent(code) {
+        if !Close::may_be_sent(code) {
             return Err(CloseError::Code(code));
         }
         let reason = std::str::from_utf8(reason).map_err(|_| CloseError::Reason)?;
@@ -62,11 +67,6 @@ impl Close {
         let reason = self.reason.get(..end).unwrap_or_default();
         Bytes::from([&self.code.to_be_bytes(), reason.as_bytes()].concat())
     }
-}
-
-/// Whether `code` may stand in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
-fn may_be_sent(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// What a control frame has room for behind the code.

@@ -197,7 +197,7 @@ fn permitted(header: &FrameHeader) -> Result<(Opcode, [u8; 4]), ProtocolError> {
     if header.reserved != 0 {
         return Err(ProtocolError::Reserved);
     }
-    if opcode.is_control() && (!header.fin || header.length > CONTROL_BYTES) {
+    if opcode.is_control() && (!header.fin || header.length > Opcode::CONTROL_BYTES as u64) {
         return Err(ProtocolError::Control);
     }
     if header.length >> 63 != 0 {
@@ -224,9 +224,6 @@ fn control(
     };
     Ok(Decoded { used, event: Some(event) })
 }
-
-/// The longest payload of a control frame.
-const CONTROL_BYTES: u64 = 125;
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,9 @@ pub enum Opcode {
 }
 
 impl Opcode {
+    /// The longest payload of a control frame (RFC 6455 section 5.5).
+    pub const CONTROL_BYTES: usize = 125;
+
     /// Whether it is a control frame: short, whole, and allowed between the frames of a message.
     pub fn is_control(self) -> bool {
         matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
