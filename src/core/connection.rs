@@ -48,7 +48,7 @@ impl Core {
         }
     }
 
-    fn accepted(&self, slot: Slot, listener: usize, peer: SocketAddr) {
+    fn accepted(self: &Rc<Self>, slot: Slot, listener: usize, peer: SocketAddr) {
         let service = self.services.get(listener).copied().unwrap_or(Service::Clients);
         self.rows.borrow_mut().open(slot, service, peer);
         self.set_timer(slot, self.settings.http.head_timeout_ms);
@@ -79,6 +79,11 @@ impl Core {
                 if row.keep(bytes) > AHEAD_BYTES {
                     self.wire.borrow_mut().pause(slot);
                 }
+            }
+            Phase::Socket(socket) => {
+                let socket = socket.clone();
+                drop(rows);
+                self.socket_received(slot, &socket, bytes);
             }
             Phase::Leaving { .. } | Phase::Lingering | Phase::Free => {}
         }
@@ -198,13 +203,13 @@ impl Core {
     }
 
     /// Answers a request that is not one, and closes.
-    pub(super) fn reject(&self, slot: Slot, status: u16, message: &str) {
+    pub(super) fn reject(self: &Rc<Self>, slot: Slot, status: u16, message: &str) {
         let _ = self.wire.borrow_mut().send(slot, http1::error_answer(status, message));
         self.leave(slot, true);
     }
 
     /// Closes once the client has taken what is queued; `linger` when it may have sent what nobody reads.
-    pub(super) fn leave(&self, slot: Slot, linger: bool) {
+    pub(super) fn leave(self: &Rc<Self>, slot: Slot, linger: bool) {
         self.unsubscribe(slot);
         {
             let mut rows = self.rows.borrow_mut();
@@ -226,7 +231,7 @@ impl Core {
     }
 
     /// All that was queued is with the kernel.
-    fn depart(&self, slot: Slot) {
+    fn depart(self: &Rc<Self>, slot: Slot) {
         let linger = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
@@ -244,13 +249,14 @@ impl Core {
         }
     }
 
-    fn drained(&self, slot: Slot) {
+    fn drained(self: &Rc<Self>, slot: Slot) {
         let exchange = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             match &row.phase {
                 Phase::Exchange(exchange) => Some(exchange.clone()),
                 Phase::Leaving { .. } => None,
+                Phase::Socket(socket) => return socket.wake(),
                 _ => return,
             }
         };
@@ -262,7 +268,7 @@ impl Core {
 
     /// The client finished sending. That it still reads cannot be told from that it left, and a client that left
     /// must not keep its application at work: only an answer that is complete is still delivered.
-    fn client_ended(&self, slot: Slot) {
+    fn client_ended(self: &Rc<Self>, slot: Slot) {
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
@@ -275,15 +281,17 @@ impl Core {
     }
 
     /// Ends the connection now and takes it out of every table.
-    pub(super) fn close(&self, slot: Slot) {
+    pub(super) fn close(self: &Rc<Self>, slot: Slot) {
         let Some(row) = self.rows.borrow_mut().free(slot) else { return };
-        if let Phase::Exchange(exchange) = &row.phase {
-            exchange.end();
-        }
         self.unsubscribe(slot);
         self.timers.borrow_mut().cancel(slot);
         self.wire.borrow_mut().close(slot);
         self.wake();
+        match &row.phase {
+            Phase::Exchange(exchange) => exchange.end(),
+            Phase::Socket(socket) => self.socket_ended(slot, socket),
+            _ => {}
+        }
     }
 
     /// The client did not do in time what its phase waits for.
@@ -304,6 +312,11 @@ impl Core {
                 drop(rows);
                 self.check_progress(&exchange);
             }
+            Phase::Socket(socket) => {
+                let socket = socket.clone();
+                drop(rows);
+                self.socket_is_due(slot, &socket);
+            }
             Phase::Free | Phase::Unopened(_) => {}
             Phase::Head | Phase::Leaving { .. } | Phase::Lingering => {
                 drop(rows);
@@ -313,7 +326,7 @@ impl Core {
     }
 
     /// An exchange may wait for its origin as long as the origin may take, but not as long for its client.
-    fn check_progress(&self, exchange: &Exchange) {
+    fn check_progress(self: &Rc<Self>, exchange: &Exchange) {
         let patience_ms = self.settings.http.idle_timeout_ms;
         match exchange.waits_for_client_since() {
             Some(since) if self.now().wrapping_sub(since) >= ticks(patience_ms) => self.close(exchange.slot),

@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
-    fn overflowed(&self, slot: Slot) {
+    fn overflowed(self: &Rc<Self>, slot: Slot) {
         match self.settings.limits.slow_consumer {
             SlowConsumer::Close => self.cut_off(slot),
             SlowConsumer::Drop => self.gauges.overflows_total.add(1),
@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// Closes a connection whose backlog is full.
-    pub(super) fn cut_off(&self, slot: Slot) {
+    pub(super) fn cut_off(self: &Rc<Self>, slot: Slot) {
         self.gauges.overflows_total.add(1);
         self.close(slot);
     }

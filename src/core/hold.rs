@@ -101,8 +101,19 @@ impl Core {
         }
     }
 
-    /// All channels of `slot`'s hold are acknowledged.
-    pub(super) fn open_hold(&self, slot: Slot) {
+    /// All channels of `slot`'s hold are acknowledged, or one more of its WebSocket's.
+    pub(super) fn subscribed(self: &Rc<Self>, slot: Slot) {
+        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(socket)) => Some(socket.clone()),
+            _ => None,
+        };
+        match socket {
+            Some(socket) => socket.wake(),
+            None => self.open_hold(slot),
+        }
+    }
+
+    fn open_hold(self: &Rc<Self>, slot: Slot) {
         let mut rows = self.rows.borrow_mut();
         let Some(row) = rows.get(slot) else { return };
         let Phase::Unopened(unopened) = std::mem::replace(&mut row.phase, Phase::Head) else {
@@ -138,7 +149,7 @@ impl Core {
         }
     }
 
-    fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) {
+    fn keep_stream_alive(self: &Rc<Self>, slot: Slot, keep_alive: &KeepAlive) {
         if keep_alive.mode == KeepAliveMode::Idle {
             let quiet_ms = match self.subscriptions.borrow().last_stream_activity(slot) {
                 Some(last) => u64::from(self.now().wrapping_sub(last)) * super::TICK_MS,
@@ -219,6 +230,9 @@ impl Core {
         let (asked, carry) = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
+            if let Phase::Socket(socket) = &row.phase {
+                return self.socket_was_closed(slot, socket);
+            }
             let Phase::Stream(stream) = &row.phase else { return };
             (stream.asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
         };

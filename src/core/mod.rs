@@ -3,7 +3,7 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `hold` keeps what the application holds, `deliver` writes what is published, `respond` writes answers;
+//! `control`; `hold` keeps what the application holds, `socket` WebSockets, `deliver` writes what is published, `respond` writes answers;
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read.
 //!
@@ -24,6 +24,7 @@ mod respond;
 mod row;
 mod serve;
 mod signatures;
+mod socket;
 mod timer_wheel;
 mod turn;
 

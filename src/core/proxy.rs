@@ -1,6 +1,7 @@
 //! Answers a client's request: asks the origin of its route, and relays what comes back or holds the client as it
 //! says. The task of a held request ends here.
 
+use super::Core;
 use super::connection::Request;
 use super::exchange::{Exchange, Gone};
 use super::hold::Again;
@@ -29,7 +30,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
     if request.target == "*" {
         return respond::send_whole(exchange, &server_options());
     }
-    let Some(route) = find_route(exchange, &request) else {
+    let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept::default()));
@@ -43,7 +44,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
 /// Answers the request of a long poll again.
 pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again) {
     let Again { request, body } = again;
-    let Some(route) = find_route(exchange, &request) else {
+    let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
@@ -59,7 +60,7 @@ async fn ask(
     kept: &RefCell<Kept>,
 ) {
     let core = exchange.core().clone();
-    let outcome = core.pool.request(&route, origin_request(exchange, &request, &route, body)).await;
+    let outcome = core.pool.request(&route, origin_request(&core, &request, &route, body)).await;
     let mut response = match outcome {
         Ok(response) => response,
         Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
@@ -179,12 +180,13 @@ async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> 
     Ok(start.freeze())
 }
 
-fn find_route(exchange: &Exchange, request: &Request) -> Option<Arc<Route>> {
+/// The route of a request.
+pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool) -> Option<Arc<Route>> {
     let core = exchange.core();
     let host = host_name(&request.host).to_ascii_lowercase();
     let path = request.target.split('?').next().unwrap_or_default();
     let tls = core.settings.proxy.accept_x_forwarded_protocol && forwarded_as_tls(request);
-    core.routes.find(&Lookup { host: &host, path, tls, websocket: false }).cloned()
+    core.routes.find(&Lookup { host: &host, path, tls, websocket }).cloned()
 }
 
 fn forwarded_as_tls(request: &Request) -> bool {
@@ -200,13 +202,13 @@ fn host_name(host: &str) -> &str {
     }
 }
 
-fn origin_request(
-    exchange: &Exchange,
+/// A request as its origin gets it.
+pub(super) fn origin_request(
+    core: &Core,
     request: &Request,
     route: &Route,
     body: RequestBody,
 ) -> origin::Request {
-    let core = exchange.core();
     let (host, path_and_query) = route.rewrite(&request.host, &request.target);
     let proxy = &core.settings.proxy;
     let rules = origin::Rules {
@@ -292,14 +294,16 @@ impl http_body::Body for ClientBody {
     }
 }
 
-fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
+/// Tells the client that its request failed, and the operator why.
+pub(super) fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
     let debug = exchange.core().settings.proxy.debug || route.is_some_and(|route| route.debug);
     let refusal = error.answer(debug);
     tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
     respond::send_whole(exchange, &respond::text(refusal.status, refusal.body.into_owned()));
 }
 
-fn no_route(request: &Request) -> OriginError {
+/// No route is for this request.
+pub(super) fn no_route(request: &Request) -> OriginError {
     OriginError::NoRoute { host: request.host.clone(), path: request.target.clone() }
 }
 

@@ -53,7 +53,7 @@ impl Core {
     /// Sends `publications` to the homes of their channels, in order, and waits until all have their place there: what
     /// a publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing
     /// one are sent.
-    pub(super) async fn publish(&self, publications: Vec<Publication>) -> Result<(), Busy> {
+    pub(super) async fn publish(self: &Rc<Self>, publications: Vec<Publication>) -> Result<(), Busy> {
         let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
         for publication in publications {
             let home = home_of(&publication.channel, self.cores);
@@ -96,7 +96,7 @@ impl Core {
     }
 
     /// Does what `message` of core `from` asks of the homes on this core.
-    pub(super) fn at_home(&self, from: CoreId, message: ToHome) {
+    pub(super) fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
         let mut to_own = Vec::new();
         self.home.borrow_mut().handle(from, message, &mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
@@ -105,13 +105,13 @@ impl Core {
     }
 
     /// Takes a message of a home.
-    pub(super) fn take_from_home(&self, message: ToCore) {
+    pub(super) fn take_from_home(self: &Rc<Self>, message: ToCore) {
         if let ToCore::Sequenced { ticket } = message {
             return self.confirmations.borrow_mut().confirm(ticket);
         }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
-        ready.into_iter().for_each(|slot| self.open_hold(slot));
+        ready.into_iter().for_each(|slot| self.subscribed(slot));
         self.wake();
     }
 

@@ -3,6 +3,7 @@
 
 use super::exchange::Exchange;
 use super::hold::{Poll, Stream, Unopened};
+use super::socket::Socket;
 use crate::ids::Slot;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -41,6 +42,8 @@ pub(super) enum Phase {
     Stream(Stream),
     /// A held long poll.
     Poll(Box<Poll>),
+    /// A WebSocket.
+    Socket(Rc<Socket>),
     /// Closes when its client has taken what is queued; linger says whether unread input must be drained first, so
     /// that the reset it would cause does not destroy the answer (RFC 9112 section 9.6).
     Leaving {

@@ -5,7 +5,8 @@ use super::connection::Request;
 use super::exchange::Exchange;
 use super::hold::Again;
 use super::row::Service;
-use super::{control, proxy};
+use super::{control, proxy, socket};
+use crate::proto::websocket;
 use futures_lite::FutureExt;
 use std::rc::Rc;
 
@@ -15,6 +16,9 @@ impl Core {
         glommio::spawn_local(async move {
             let answered = async {
                 match request.service {
+                    Service::Clients if websocket::is_upgrade(&request.headers) => {
+                        socket::answer(&exchange, request).await;
+                    }
                     Service::Clients => proxy::answer(&exchange, request).await,
                     Service::Control => control::answer(&exchange, request).await,
                 }

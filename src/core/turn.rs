@@ -157,7 +157,7 @@ impl Core {
     }
 
     /// Lets the homes on this core take what this core itself asks of them.
-    fn work_at_home(&self) -> bool {
+    fn work_at_home(self: &Rc<Self>) -> bool {
         let mut busy = false;
         for _ in 0..HOME_MESSAGES {
             if !self.homes_have_room() {

@@ -24,3 +24,4 @@ mod routes;
 mod signing;
 mod smuggling;
 mod stream;
+mod websocket_over_http;

@@ -29,6 +29,11 @@ impl Subscriptions {
         Readiness::Ready
     }
 
+    /// Whether a WebSocket waits for a channel it asked for.
+    pub fn is_joining(&self, slot: Slot) -> bool {
+        !self.joining.channels_of(slot).is_empty()
+    }
+
     /// Takes a WebSocket out of one channel; whether it was in it, or waited for it.
     pub fn leave(&mut self, slot: Slot, channel: &str) -> bool {
         let Some(&id) = self.names.get(channel) else { return false };

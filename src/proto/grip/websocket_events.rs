@@ -61,6 +61,17 @@ impl WebSocketEvent {
         }
     }
 
+    /// Bytes of its content.
+    pub fn content_bytes(&self) -> usize {
+        match self {
+            WebSocketEvent::Text(content)
+            | WebSocketEvent::Binary(content)
+            | WebSocketEvent::Ping(content)
+            | WebSocketEvent::Pong(content) => content.len(),
+            WebSocketEvent::Open | WebSocketEvent::Close(_) | WebSocketEvent::Disconnect => 0,
+        }
+    }
+
     /// Reads a whole body; the content of its events is shared with it. Events of a type that is not known are passed
     /// over.
     pub fn decode_all(mut body: Bytes) -> Result<Vec<WebSocketEvent>, EventsError> {

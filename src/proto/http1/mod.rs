@@ -14,6 +14,6 @@ pub use body::{BodyDecoder, BodyError, BodyLength, Decoded};
 pub use head::{Head, HeadError, HeadLimits, RequestHead, Version, parse_head};
 pub use response::{
     Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer, persistence,
-    reason_phrase,
+    reason_phrase, switch_head,
 };
 pub use target::Target;

@@ -67,6 +67,22 @@ pub fn encode_head(out: &mut BytesMut, head: &ResponseHead<'_>) {
     out.put_slice(b"\r\n");
 }
 
+/// A whole 101 head, after which the connection speaks `protocol` (RFC 9110 section 15.2.2).
+pub fn switch_head(protocol: &str, headers: &HeaderMap) -> Bytes {
+    let mut out = BytesMut::new();
+    let framing = Framing::None { content_length: None };
+    let version = Version::Http11;
+    let mut headers = headers.clone();
+    headers.remove(header::UPGRADE);
+    encode_head(
+        &mut out,
+        &ResponseHead { version, status: 101, reason: None, headers: &headers, framing, keep_alive: true },
+    );
+    out.truncate(out.len().saturating_sub(b"\r\n".len()));
+    let _ = write!(out, "Upgrade: {protocol}\r\nConnection: Upgrade\r\n\r\n");
+    out.freeze()
+}
+
 /// Whether the connection can go on after an answer framed so (RFC 9112 section 9.3).
 pub fn persistence(version: Version, request_keep_alive: bool, framing: Framing) -> bool {
     match framing {

@@ -64,6 +64,7 @@ down.test DEAD
 failover.test DEAD ORIGIN
 both-down.test DEAD DEAD
 first-answers.test ORIGIN,host=first.test ORIGIN,host=second.test
+sockets.test ORIGIN,over_http
 builtin.test test
 builtin-below.test,path_beg=/below test
 "#;

@@ -1,0 +1,125 @@
+//! What the client of a WebSocket sends, and how its connection ends.
+
+use super::{Closing, Socket, WAITING_BYTES};
+use crate::core::Core;
+use crate::core::row::Phase;
+use crate::ids::Slot;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Close, Event, Kind, ProtocolError, close_frame};
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// How long a client may take to answer a close, ms.
+const CLOSE_MS: u64 = 10_000;
+
+impl Core {
+    /// Bytes of the client.
+    pub(in crate::core) fn socket_received(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, bytes: &[u8]) {
+        socket.incoming.borrow_mut().carry.extend_from_slice(bytes);
+        match socket.decode() {
+            Ok(()) => {}
+            Err(error) => return self.fail_socket(slot, socket, &error),
+        }
+        if socket.closing.get() == Closing::Done && socket.waiting.borrow().events.is_empty() {
+            return self.finish_socket(slot, socket);
+        }
+        let full = {
+            let mut waiting = socket.waiting.borrow_mut();
+            let full = waiting.bytes > WAITING_BYTES && !waiting.paused;
+            waiting.paused |= full;
+            full
+        };
+        if full {
+            self.wire.borrow_mut().pause(slot);
+        }
+        self.talk(slot, socket);
+    }
+
+    /// The client broke the protocol: it is told so, and the application that it is gone.
+    fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
+        self.gauges.bad_requests_total.add(1);
+        let frame = close_frame(Some(&Close::with(error.close_code())));
+        let _ = self.wire.borrow_mut().send(slot, frame);
+        self.part(slot, socket, true);
+    }
+
+    /// Both sides have closed.
+    pub(super) fn finish_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        self.part(slot, socket, false);
+    }
+
+    /// Ends a WebSocket once its client has taken what is queued.
+    fn part(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
+        let is_current = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(current)) => Rc::ptr_eq(current, socket),
+            _ => false,
+        };
+        if is_current {
+            self.leave(slot, linger);
+            self.socket_ended(slot, socket);
+        }
+    }
+
+    /// The client is gone: the application hears of it, unless it knows.
+    pub(in crate::core) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let knows = matches!(socket.closing.get(), Closing::ByClient | Closing::Done);
+        if !socket.gone.get() && !knows {
+            socket.tell(WebSocketEvent::Disconnect);
+        }
+        socket.end();
+        self.talk(slot, socket);
+    }
+
+    /// What was published ends with a close: the client has it, and is to answer.
+    pub(in crate::core) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
+        if socket.closing.get() == Closing::No {
+            socket.closing.set(Closing::ByServer);
+            self.set_timer(slot, CLOSE_MS);
+        }
+    }
+
+    /// The timer of a WebSocket: its client does not answer a close, or the application is to be asked.
+    pub(in crate::core) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        match socket.closing.get() {
+            Closing::No => self.ask_socket(slot, socket),
+            _ => self.close(slot),
+        }
+    }
+}
+
+impl Socket {
+    /// Takes events out of what has arrived.
+    fn decode(&self) -> Result<(), ProtocolError> {
+        let mut incoming = self.incoming.borrow_mut();
+        let incoming = &mut *incoming;
+        while !matches!(self.closing.get(), Closing::ByClient | Closing::Done) {
+            let decoded = incoming.decoder.decode(&mut incoming.carry)?;
+            let used = decoded.used;
+            let event = match decoded.event {
+                None if used == 0 => break,
+                None => None,
+                Some(Event::Data { kind, bytes, ends }) => {
+                    incoming.message.extend_from_slice(bytes);
+                    ends.then(|| message(kind, incoming.message.split().freeze()))
+                }
+                Some(Event::Ping(content)) => Some(WebSocketEvent::Ping(Bytes::copy_from_slice(content))),
+                Some(Event::Pong(content)) => Some(WebSocketEvent::Pong(Bytes::copy_from_slice(content))),
+                Some(Event::Close(close)) => {
+                    let answers = self.closing.get() == Closing::ByServer;
+                    self.closing.set(if answers { Closing::Done } else { Closing::ByClient });
+                    Some(WebSocketEvent::Close(close))
+                }
+            };
+            let _ = incoming.carry.split_to(used);
+            event.into_iter().for_each(|event| self.tell(event));
+        }
+        Ok(())
+    }
+}
+
+fn message(kind: Kind, content: Bytes) -> WebSocketEvent {
+    match kind {
+        Kind::Text => WebSocketEvent::Text(content),
+        Kind::Binary => WebSocketEvent::Binary(content),
+    }
+}
