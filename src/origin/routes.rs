@@ -74,7 +74,7 @@ impl Routes {
 
     /// The route of every host for the demo application.
     pub fn demo() -> Routes {
-        Routes::parse("* demo", "demo").0
+        Routes::parse("* demo,over_http", "demo").0
     }
 
     /// The route for a request: the rules of its exact host if there are any, else those of every host; among those

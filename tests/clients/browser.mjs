@@ -10,7 +10,8 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 async function open() {
   const page = await browser.newPage();
   await page.goto(url);
-  await page.getByText("connected", { exact: true }).waitFor();
+  await page.locator("#events-state", { hasText: "connected" }).waitFor();
+  await page.locator("#socket-state", { hasText: "connected" }).waitFor();
   await page.getByText("waiting for a message").waitFor();
   return page;
 }
@@ -27,8 +28,9 @@ const tabs = [await open(), await open()];
 await tabs[0].fill("#message", "from a tab");
 await tabs[0].keyboard.press("Enter");
 await shown("#events li", "from a tab");
+await shown("#socket li", "from a tab");
 await shown("#poll li", "from a tab");
-await say("both tabs have the message by both ways");
+await say("both tabs have the message by all ways");
 
 await shown("#events li", "from outside");
 await everywhere(page => page.evaluate(() => {

@@ -5,16 +5,16 @@ use crate::server::Server;
 use std::process::Command;
 
 #[test]
-fn a_message_reaches_two_tabs_by_both_ways_and_streams_come_back_after_their_end() {
+fn a_message_reaches_two_tabs_by_all_ways_and_streams_come_back_after_their_end() {
     let Some(browser) = find("chromium", "install it from the system's packages") else { return };
     let Some(node) = find("node", "install it from the system's packages") else { return };
     let Some(_) = find(folder().join("node_modules/playwright-core"), "run tests/clients/install") else {
         return;
     };
-    let server = Server::start("* demo", "");
+    let server = Server::start("* demo,over_http", "");
     let url = format!("http://{}/", server.clients);
     let mut tabs = Program::start(Command::new(node).arg("browser.mjs").arg(url).arg(browser));
-    assert_eq!(tabs.line(), "both tabs have the message by both ways");
+    assert_eq!(tabs.line(), "both tabs have the message by all ways");
     server.publish("demo", "data: from outside\n\n");
     tabs.tell("go on");
     assert_eq!(tabs.line(), "both tabs have what was published outside");

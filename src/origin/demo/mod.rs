@@ -1,9 +1,10 @@
 //! The `demo` target: what a first user sees with nothing installed. `/` is a page that listens on the
-//! channel `demo` in two ways at once, `/events` (Server-Sent Events) and `/poll` (long polling), and sends
-//! by `/send`. `/hold` holds a stream on any channel, which load tests use. Pure functions; the pool
-//! publishes what they say.
+//! channel `demo` in three ways at once, `/events` (Server-Sent Events), `/socket` (a WebSocket) and `/poll` (long
+//! polling), and sends by `/send`. `/hold` holds a stream on any channel and `/echo` is a WebSocket that says everything
+//! back, which tests use. Pure functions; the core publishes what they say.
 
 mod send;
+mod socket;
 
 use super::local::{Page, split, values};
 use crate::channel::Publication;
@@ -27,6 +28,8 @@ pub(super) fn answer(method: &Method, path: &str, body: &[u8]) -> (Page, Vec<Pub
         "poll" => poll(),
         "hold" => hold(query),
         "send" => return send(body),
+        "echo" => socket::echo(body),
+        "socket" => return socket::socket(&channel(query), body),
         _ => Page::text(StatusCode::NOT_FOUND, "no such demo resource\n"),
     };
     (page, Vec::new())
@@ -36,7 +39,8 @@ fn methods(path: &str) -> Option<&'static str> {
     match path {
         "" => Some("GET, HEAD"),
         "events" | "poll" | "hold" => Some("GET"),
-        "send" => Some("POST"),
+        // A WebSocket comes as POST.
+        "send" | "echo" | "socket" => Some("POST"),
         _ => None,
     }
 }
@@ -65,8 +69,12 @@ fn poll() -> Page {
 }
 
 fn hold(query: &str) -> Page {
-    let channel = values(query, "channel").next().unwrap_or(Cow::Borrowed(CHANNEL));
-    Page::text(StatusCode::OK, "held\n").holding("stream", &[channel])
+    Page::text(StatusCode::OK, "held\n").holding("stream", &[channel(query)])
+}
+
+/// The channel that a query names.
+fn channel(query: &str) -> Cow<'_, str> {
+    values(query, "channel").next().unwrap_or(Cow::Borrowed(CHANNEL))
 }
 
 fn send(body: &[u8]) -> (Page, Vec<Publication>) {

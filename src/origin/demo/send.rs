@@ -2,8 +2,11 @@
 //! Both get the same one-line JSON, so a message may hold any text, line feeds included, without breaking the
 //! event it travels in. Who publishes from elsewhere may send plain text instead; the page takes either.
 
-use crate::channel::{Publication, ResponseBody, ResponseFormat, ResponseMessage, StreamFormat};
+use crate::channel::{
+    Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+};
 use crate::origin::local::values;
+use crate::proto::websocket::Opcode;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -46,6 +49,8 @@ impl Message {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut publication = Publication::new(channel);
         publication.stream = Some(StreamFormat::Content(Bytes::from(format!("data: {json}\n\n"))));
+        publication.socket =
+            Some(SocketFormat::Message { opcode: Opcode::Text, content: Bytes::from(json.clone()) });
         publication.response = Some(ResponseFormat::Send(ResponseMessage {
             code: 200,
             reason: None,
