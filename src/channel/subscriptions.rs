@@ -71,6 +71,8 @@ struct LocalChannel {
     queued: bool,
     /// When stream content last came.
     stream_tick: Option<u32>,
+    /// When a message for WebSockets last came.
+    socket_tick: Option<u32>,
     /// When it was last left, and whether it stands in the lingering queue.
     idle_since: u32,
     lingers: bool,
@@ -220,6 +222,12 @@ impl Subscriptions {
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
+    /// When any of the channels of `slot` last had a message for WebSockets.
+    pub fn last_socket_activity(&self, slot: Slot) -> Option<u32> {
+        let ticks = self.links_of(slot).iter().filter_map(|link| self.channel(link.channel)?.socket_tick);
+        ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
+    }
+
     /// The channels `slot` is subscribed to, or waits for.
     pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
         let held = self.links_of(slot).iter().map(|link| link.channel);
@@ -329,6 +337,9 @@ impl Subscriptions {
         if publication.stream_content().is_some() {
             channel.stream_tick = Some(now);
         }
+        if publication.socket_frame().is_some() {
+            channel.socket_tick = Some(now);
+        }
         let weight = publication.weight();
         channel.next = channel.next.wrapping_add(1);
         channel.pending.push_back(publication);
@@ -421,6 +432,7 @@ impl LocalChannel {
             pass: None,
             queued: false,
             stream_tick: None,
+            socket_tick: None,
             idle_since: 0,
             lingers: false,
         }

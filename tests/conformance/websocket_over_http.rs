@@ -332,6 +332,86 @@ fn messages_sent_while_a_request_is_under_way_go_together_in_the_next() {
     assert!(events.starts_with("OPEN\r\nTEXT 1\r\n0\r\nTEXT 1\r\n1\r\n"), "{events:?}");
 }
 
+#[test]
+fn a_keep_alive_is_sent_to_a_quiet_client_again_and_again() {
+    let keep_alive = json!({"type": "keep-alive", "content": "alive", "timeout": 1});
+    let opening = "OPEN\r\n".to_owned() + &control_event(keep_alive);
+    let application = Application::answering(move |_| opening.clone());
+    let mut socket = open(&application);
+    socket.expect_text("alive");
+    socket.expect_text("alive");
+}
+
+#[test]
+fn a_keep_alive_may_be_a_ping() {
+    let keep_alive = json!({"type": "keep-alive", "content": "p", "message-type": "ping", "timeout": 1});
+    let opening = "OPEN\r\n".to_owned() + &control_event(keep_alive);
+    let application = Application::answering(move |_| opening.clone());
+    assert_eq!(open(&application).next(), Message::Ping("p".into()));
+}
+
+#[test]
+fn a_delayed_message_comes_after_what_follows_it() {
+    let delayed = control_event(json!({"type": "send-delayed", "content": "later", "timeout": 1}));
+    let opening = format!("OPEN\r\n{delayed}{}", text_event("m:now"));
+    let application = Application::answering(move |_| opening.clone());
+    let mut socket = open(&application);
+    socket.expect_text("now");
+    socket.expect_text("later");
+}
+
+#[test]
+fn a_delayed_message_that_is_flushed_comes_at_once() {
+    let delayed = control_event(json!({"type": "send-delayed", "content": "later", "timeout": 3600}));
+    let flush = control_event(json!({"type": "flush-delayed"}));
+    let opening = format!("OPEN\r\n{delayed}{flush}");
+    let application = Application::answering(move |_| opening.clone());
+    open(&application).expect_text("later");
+}
+
+#[test]
+fn after_detaching_the_application_hears_nothing_and_the_client_what_is_published() {
+    let channel = unique("ch");
+    let subscribe = control_event(json!({"type": "subscribe", "channel": channel}));
+    let detach = control_event(json!({"type": "detach"}));
+    let opening = format!("OPEN\r\n{subscribe}{}{detach}", text_event("m:welcome"));
+    let application = Application::answering(move |_| opening.clone());
+    let mut socket = open(&application);
+    socket.expect_text("welcome");
+    socket.await_subscription(standard(), &channel);
+    assert_eq!(application.events_until("CLOSE\r\n"), "OPEN\r\nCLOSE\r\n");
+    socket.text("unheard");
+    publish(&channel, json!({"content": "news"}));
+    socket.expect_text("news");
+    while let Some(request) = application.page.request_so_far() {
+        assert!(!request.body.starts_with(b"TEXT"), "{request:?}");
+    }
+}
+
+#[test]
+fn a_control_message_that_cannot_be_read_does_no_harm() {
+    let odd = text_event("c:{") + &text_event("c:[]") + &control_event(json!({"type": "set-hold"}));
+    let opening = format!("OPEN\r\n{odd}{}", text_event("m:fine"));
+    let application = Application::answering(move |_| opening.clone());
+    open(&application).expect_text("fine");
+}
+
+#[test]
+fn a_variable_set_by_control_message_is_not_said_to_the_application() {
+    let set = control_event(json!({"type": "set-meta", "name": "room", "value": "7"}));
+    let opening = format!("OPEN\r\n{set}{}", text_event("m:set"));
+    let application = Application::answering(move |events| match events {
+        "OPEN\r\n" => opening.clone(),
+        _ => text_event("m:done"),
+    });
+    let mut socket = open(&application);
+    socket.expect_text("set");
+    socket.text("x");
+    socket.expect_text("done");
+    application.request();
+    assert_eq!(application.request().0.get("Meta-Room"), None);
+}
+
 fn upgrade(path: &str) -> crate::harness::request::Request {
     get(path)
         .host(HOST)

@@ -1,8 +1,9 @@
 //! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` answers the upgrade when the
 //! application accepts it, `receive` takes what the client sends, `talk` brings that to the application, one request at a
-//! time, and does what its answers say. An idle WebSocket is its row and this value; there is a task only while a request
-//! is on its way.
+//! time, and does what its answers say; `clock` tells what is to be done by the clock. An idle WebSocket is its row and
+//! this value; there is a task only while a request is on its way.
 
+mod clock;
 mod open;
 mod receive;
 mod talk;
@@ -15,6 +16,7 @@ use crate::origin::Route;
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::Decoder;
 use bytes::BytesMut;
+use clock::Clock;
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ pub struct Socket {
     meta: RefCell<BTreeMap<String, String>>,
     /// Seconds of idleness after which the application is asked whether it has anything.
     interval_s: Cell<Option<u64>>,
+    clock: RefCell<Clock>,
     closing: Cell<Closing>,
     /// A task is talking to the application.
     talking: Cell<bool>,

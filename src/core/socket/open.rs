@@ -90,6 +90,7 @@ impl Socket {
             waiting: RefCell::default(),
             meta: RefCell::new(BTreeMap::new()),
             interval_s: Cell::new(None),
+            clock: RefCell::default(),
             closing: Cell::new(Closing::No),
             talking: Cell::new(false),
             detached: Cell::new(false),

@@ -1,5 +1,6 @@
 //! What the client of a WebSocket sends, and how its connection ends.
 
+use super::clock::Due;
 use super::{Closing, Socket, WAITING_BYTES};
 use crate::core::Core;
 use crate::core::row::Phase;
@@ -74,15 +75,47 @@ impl Core {
     pub(in crate::core) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
         if socket.closing.get() == Closing::No {
             socket.closing.set(Closing::ByServer);
-            self.set_timer(slot, CLOSE_MS);
+            socket.clock.borrow_mut().give_up_in(self.now(), CLOSE_MS);
+            self.wind(slot, socket);
         }
     }
 
-    /// The timer of a WebSocket: its client does not answer a close, or the application is to be asked.
+    /// The timer of a WebSocket.
     pub(in crate::core) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
-        match socket.closing.get() {
-            Closing::No => self.ask_socket(slot, socket),
-            _ => self.close(slot),
+        let published = self.subscriptions.borrow().last_socket_activity(slot);
+        let due = {
+            let mut clock = socket.clock.borrow_mut();
+            published.into_iter().for_each(|tick| clock.sent(tick));
+            clock.take_due(self.now())
+        };
+        for due in due {
+            match due {
+                Due::GiveUp => return self.close(slot),
+                Due::Ask => self.ask_socket(slot, socket),
+                Due::Send(frame) => self.send_by_the_clock(slot, frame),
+            }
+        }
+        self.wind(slot, socket);
+    }
+
+    /// A client that does not take what was sent before has no use for a sign of life.
+    fn send_by_the_clock(&self, slot: Slot, frame: Bytes) {
+        let mut wire = self.wire.borrow_mut();
+        if !wire.is_backlogged(slot) {
+            let _ = wire.send(slot, frame);
+        }
+    }
+
+    /// Sets the timer of a WebSocket to what is due next.
+    pub(super) fn wind(&self, slot: Slot, socket: &Socket) {
+        if socket.gone.get() {
+            return;
+        }
+        let next = socket.clock.borrow().next();
+        let mut timers = self.timers.borrow_mut();
+        match next {
+            Some(due) => timers.set(slot, due),
+            None => timers.cancel(slot),
         }
     }
 }

@@ -199,7 +199,7 @@ impl Talk {
     /// Does what the events of an answer say, in order.
     async fn obey(&self, events: Vec<WebSocketEvent>) {
         for event in events {
-            if self.is_over() {
+            if self.is_over() || self.socket.detached.get() {
                 return;
             }
             match event {
@@ -248,13 +248,30 @@ impl Talk {
             ControlMessage::Unsubscribe { channel } => {
                 self.core.subscriptions.borrow_mut().leave(self.slot, &name(&channel));
             }
-            ControlMessage::Detach => self.socket.detached.set(true),
-            ControlMessage::SetMeta { name, value } => {
-                self.socket.set_meta(vec![(name.to_ascii_lowercase(), value.unwrap_or_default())]);
+            ControlMessage::Detach => {
+                // For the application that is the end.
+                self.socket.tell(WebSocketEvent::Close(None));
+                self.socket.detached.set(true);
             }
-            // What is sent by the clock is not served yet.
-            ControlMessage::KeepAlive(_) | ControlMessage::SendDelayed(_) | ControlMessage::FlushDelayed => {}
+            // It is for filters, which are not served yet; what comes back as Meta-* is set by headers.
+            ControlMessage::SetMeta { .. } => {}
+            ControlMessage::KeepAlive(setting) => {
+                self.socket.clock.borrow_mut().keep_alive(self.core.now(), setting);
+            }
+            ControlMessage::SendDelayed(message) => {
+                let before = self.socket.clock.borrow_mut().delay(self.core.now(), &message);
+                if let Some(frame) = before {
+                    self.send(frame).await;
+                }
+            }
+            ControlMessage::FlushDelayed => {
+                let delayed = self.socket.clock.borrow_mut().flush();
+                if let Some(frame) = delayed {
+                    self.send(frame).await;
+                }
+            }
         }
+        self.core.wind(self.slot, &self.socket);
     }
 
     /// Joins a channel and waits until it is in force: what follows for the client may rely on it.
@@ -280,6 +297,7 @@ impl Talk {
             return;
         }
         let sent = self.core.wire.borrow_mut().send(self.slot, frame);
+        self.socket.clock.borrow_mut().sent(self.core.now());
         self.core.wake();
         if sent.is_err() {
             self.core.cut_off(self.slot);
@@ -306,10 +324,9 @@ impl Talk {
         if self.is_over() || self.socket.closing.get() != Closing::No {
             return;
         }
-        match self.socket.interval_s.get() {
-            Some(interval_s) => self.core.set_timer(self.slot, interval_s * 1000),
-            None => self.core.timers.borrow_mut().cancel(self.slot),
-        }
+        let interval_ms = self.socket.interval_s.get().map(|interval_s| interval_s.saturating_mul(1000));
+        self.socket.clock.borrow_mut().ask_in(self.core.now(), interval_ms);
+        self.core.wind(self.slot, &self.socket);
     }
 
     fn cut(&self) {
