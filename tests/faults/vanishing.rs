@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// A ping, a message and a close, masked with zeros.
+const FRAMES: &[u8] = b"\x89\x80\0\0\0\0\x81\x93\0\0\0\0{\"message\":\"hello\"}\x88\x82\0\0\0\0\x03\xe8";
 const WARM_UP: usize = 20_000;
 const DEATHS: usize = 100_000;
 const THREADS: usize = 8;
@@ -15,7 +17,7 @@ const SLACK_BYTES: u64 = 6 * 1024 * 1024;
 
 #[test]
 fn a_hundred_thousand_clients_that_die_at_any_byte_leave_nothing_behind() {
-    let server = Server::start("* demo", "");
+    let server = Server::start("* demo,over_http", "");
     die(&server, WARM_UP, 1);
     server.await_empty();
     let (memory, files) = (server.memory_bytes("VmRSS"), server.files());
@@ -50,11 +52,11 @@ fn one_death(server: &Server, random: &mut Random) {
     let whole = random.one_in(2);
     let sent = if whole { request.len() } else { random.below(request.len()) };
     let mut socket = socket;
-    socket.write_all(&request.as_bytes()[..sent]).unwrap();
+    socket.write_all(&request[..sent]).unwrap();
     if whole && random.one_in(2) {
         let mut answer = vec![0; 1 + random.below(300)];
         // A poll has no answer yet.
-        if !request.starts_with("GET /poll") {
+        if !request.starts_with(b"GET /poll") {
             let _ = socket.read(&mut answer);
         }
     }
@@ -64,9 +66,9 @@ fn one_death(server: &Server, random: &mut Random) {
     }
 }
 
-fn request(server: &Server, random: &mut Random) -> (SocketAddr, String) {
+fn request(server: &Server, random: &mut Random) -> (SocketAddr, Vec<u8>) {
     let channel = random.below(50);
-    let request = match random.below(8) {
+    let request = match random.below(10) {
         0 => "GET /events HTTP/1.1\r\nHost: x\r\n\r\n".into(),
         1 | 2 => format!("GET /hold?channel=c{channel} HTTP/1.1\r\nHost: x\r\n\r\n"),
         3 => "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n".into(),
@@ -74,6 +76,14 @@ fn request(server: &Server, random: &mut Random) -> (SocketAddr, String) {
         5 => {
             "POST /send HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nmessage=b\r\n0\r\n\r\n"
                 .into()
+        }
+        8 | 9 => {
+            let head = format!(
+                "GET /socket?channel=c{channel} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            return (server.clients, [head.as_bytes(), FRAMES].concat());
         }
         6 => "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1 + random.below(5)),
         _ => {
@@ -83,8 +93,8 @@ fn request(server: &Server, random: &mut Random) -> (SocketAddr, String) {
             );
             let length = body.len();
             let head = format!("POST /publish/ HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
-            return (server.control, head + &body);
+            return (server.control, (head + &body).into_bytes());
         }
     };
-    (server.clients, request)
+    (server.clients, request.into_bytes())
 }
