@@ -19,7 +19,7 @@ mod waiting;
 
 pub use home::{Home, home_of};
 pub use message::{LastId, ToCore, ToHome};
-pub use pass::{Slice, SliceKind};
+pub use pass::{Slice, SliceKind, Then};
 pub use publication::{
     Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };

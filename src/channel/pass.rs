@@ -37,8 +37,8 @@ pub enum SliceKind {
     Stream {
         /// All that goes out to them, as it stands on the wire.
         frame: Bytes,
-        /// The streams end with it (for those in `partial` too).
-        ends: bool,
+        /// What becomes of the subscribers then (of those in `partial` too).
+        then: Then,
     },
     /// Answer these long polls.
     Response {
@@ -47,15 +47,27 @@ pub enum SliceKind {
     },
 }
 
+/// What becomes of subscribers when they have got their part of a pass.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Then {
+    /// They stay.
+    #[default]
+    Stay,
+    /// Their streams or WebSockets have ended.
+    End,
+    /// Their applications are asked for events.
+    Refresh,
+}
+
 /// A pass in progress.
 pub(super) struct Pass {
     /// The count of its first publication, and of the first after it.
     first: u32,
     end: u32,
     publications: Vec<Arc<Publication>>,
-    /// Whether the last of them ends streams, and WebSockets; none before it does.
-    closes_stream: bool,
-    closes_socket: bool,
+    /// What the last of them does to streams, and to WebSockets; none before it does anything.
+    then_stream: Then,
+    then_socket: Then,
     /// Index into [`Transport::ALL`].
     transport: usize,
     /// Entries below it are still to be visited.
@@ -69,7 +81,7 @@ struct Gathered {
     frame: Bytes,
     /// For each publication of the pass, where its part starts.
     starts: Vec<u32>,
-    ends: bool,
+    then: Then,
 }
 
 impl Pass {
@@ -82,24 +94,22 @@ impl Pass {
                 break;
             }
             publications.extend(pending.pop_front());
-            // Who joins after the end of the streams gets what follows it: that is for the next pass.
-            let closes =
-                |publication: &Arc<Publication>| publication.closes_stream() || publication.closes_socket();
-            if publications.last().is_some_and(closes) {
+            // What follows the end of streams is for those who join after it, and so for the next pass.
+            if publications.last().is_some_and(|publication| publication.is_last_of_pass()) {
                 break;
             }
         }
         let last = publications.last();
-        let closes_stream = last.is_some_and(|publication| publication.closes_stream());
-        let closes_socket = last.is_some_and(|publication| publication.closes_socket());
+        let then_stream = last.map(|publication| publication.then_stream()).unwrap_or_default();
+        let then_socket = last.map(|publication| publication.then_socket()).unwrap_or_default();
         let end = first.wrapping_add(publications.len() as u32);
         let gathered = Gathered::default();
         Pass {
             first,
             end,
             publications,
-            closes_stream,
-            closes_socket,
+            then_stream,
+            then_socket,
             transport: 0,
             cursor: usize::MAX,
             gathered,
@@ -146,14 +156,14 @@ impl Pass {
         }
         match transport {
             Transport::StreamChunked => {
-                self.gathered = self.gather(Publication::stream_chunk, self.closes_stream, LAST_CHUNK);
+                self.gathered = self.gather(Publication::stream_chunk, self.then_stream, LAST_CHUNK);
             }
             Transport::StreamRaw => {
-                self.gathered = self.gather(Publication::stream_content, self.closes_stream, b"");
+                self.gathered = self.gather(Publication::stream_content, self.then_stream, b"");
             }
             // The close frame is the closing publication's part.
             Transport::Socket => {
-                self.gathered = self.gather(Publication::socket_frame, self.closes_socket, b"");
+                self.gathered = self.gather(Publication::socket_frame, self.then_socket, b"");
             }
             Transport::Response => {
                 let answers = self.publications.iter().any(|publication| publication.response.is_some());
@@ -200,7 +210,7 @@ impl Pass {
     }
 
     fn hand_out(&self, entries: &[Entry], slice: &mut Slice) {
-        slice.kind = SliceKind::Stream { frame: self.gathered.frame.clone(), ends: self.gathered.ends };
+        slice.kind = SliceKind::Stream { frame: self.gathered.frame.clone(), then: self.gathered.then };
         slice.slots.reserve(entries.len());
         for entry in entries.iter().rev() {
             if !before(self.first, entry.next) {
@@ -208,7 +218,7 @@ impl Pass {
             } else if before(entry.next, self.end) {
                 let part = self.gathered.from(entry.next.wrapping_sub(self.first) as usize);
                 // What it joined before may have nothing for its transport.
-                if !part.is_empty() || self.gathered.ends {
+                if !part.is_empty() || self.gathered.then != Then::Stay {
                     slice.partial.push((entry.slot, part));
                 }
             }
@@ -241,9 +251,10 @@ impl Pass {
     fn gather(
         &self,
         part_of: impl Fn(&Publication) -> Option<&Bytes>,
-        ends: bool,
+        then: Then,
         terminator: &[u8],
     ) -> Gathered {
+        let ends = then == Then::End;
         let mut starts = Vec::with_capacity(self.publications.len());
         let mut length = 0;
         for publication in &self.publications {
@@ -264,14 +275,14 @@ impl Pass {
                 frame.freeze()
             }
         };
-        Gathered { frame, starts, ends }
+        Gathered { frame, starts, then }
     }
 }
 
 impl Gathered {
     /// Whether it says anything.
     fn speaks(&self) -> bool {
-        !self.frame.is_empty() || self.ends
+        !self.frame.is_empty() || self.then != Then::Stay
     }
 
     /// The part of those who joined when `joined` publications of the pass had come.
@@ -311,7 +322,7 @@ mod tests {
         let chunk = publication.stream_chunk().map(|chunk| chunk.as_ptr());
         let mut pass = Pass::new(&mut VecDeque::from([publication]), 7);
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 7 }]);
-        let SliceKind::Stream { frame, ends: false } = slice.kind else {
+        let SliceKind::Stream { frame, then: Then::Stay } = slice.kind else {
             panic!("a stream slice that goes on")
         };
         assert_eq!(Some(frame.as_ptr()), chunk);
@@ -352,7 +363,9 @@ mod tests {
         let mut pass = Pass::new(&mut pending, 0);
         assert_eq!((pass.end(), pending.len()), (2, 1));
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 0 }]);
-        let SliceKind::Stream { frame, ends: true } = slice.kind else { panic!("a stream slice that ends") };
+        let SliceKind::Stream { frame, then: Then::End } = slice.kind else {
+            panic!("a stream slice that ends")
+        };
         assert_eq!(&frame[..], b"1\r\na\r\n0\r\n\r\n");
     }
 }

@@ -2,6 +2,7 @@
 //! transport's wire form is encoded at most once, on first use by any core, and is immutable from then on. Codes,
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
+use super::pass::Then;
 use crate::proto::websocket::{self, Close, Opcode};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
@@ -152,14 +153,26 @@ impl Publication {
         size_of::<Publication>() + response + self.stream_content().map_or(0, Bytes::len) + socket
     }
 
-    /// Whether streams end with this item.
-    pub fn closes_stream(&self) -> bool {
-        matches!(self.stream, Some(StreamFormat::Close))
+    /// What becomes of streams after this item.
+    pub fn then_stream(&self) -> Then {
+        match self.stream {
+            Some(StreamFormat::Close) => Then::End,
+            _ => Then::Stay,
+        }
     }
 
-    /// Whether WebSockets are closed with this item.
-    pub fn closes_socket(&self) -> bool {
-        matches!(self.socket, Some(SocketFormat::Close(_)))
+    /// What becomes of WebSockets after this item.
+    pub fn then_socket(&self) -> Then {
+        match self.socket {
+            Some(SocketFormat::Close(_)) => Then::End,
+            Some(SocketFormat::Refresh) => Then::Refresh,
+            Some(SocketFormat::Message { .. }) | None => Then::Stay,
+        }
+    }
+
+    /// Whether what follows it goes out separately.
+    pub(super) fn is_last_of_pass(&self) -> bool {
+        self.then_stream() != Then::Stay || self.then_socket() != Then::Stay
     }
 }
 
@@ -186,8 +199,10 @@ mod tests {
         assert_eq!(at(text.socket_frame()), at(text.socket_frame()));
         let close = socket(SocketFormat::Close(Close::with(Close::NORMAL)));
         assert_eq!(close.socket_frame().map(|frame| &frame[..]), Some(&b"\x88\x02\x03\xe8"[..]));
-        assert!(close.closes_socket() && !text.closes_socket() && !close.closes_stream());
-        assert_eq!(socket(SocketFormat::Refresh).socket_frame(), None);
+        assert_eq!((close.then_socket(), close.then_stream()), (Then::End, Then::Stay));
+        assert_eq!((text.then_socket(), text.is_last_of_pass()), (Then::Stay, false));
+        let refresh = socket(SocketFormat::Refresh);
+        assert_eq!((refresh.socket_frame(), refresh.then_socket()), (None, Then::Refresh));
     }
 
     #[test]
@@ -206,8 +221,8 @@ mod tests {
 
     #[test]
     fn only_close_closes() {
-        assert!(item(StreamFormat::Close).closes_stream());
-        assert!(!item(StreamFormat::Hint).closes_stream());
-        assert!(!Publication::new("c").closes_stream());
+        assert_eq!(item(StreamFormat::Close).then_stream(), Then::End);
+        assert_eq!(item(StreamFormat::Hint).then_stream(), Then::Stay);
+        assert_eq!(Publication::new("c").then_stream(), Then::Stay);
     }
 }

@@ -2,7 +2,7 @@
 //! reads and answers, so one huge channel starves nobody.
 
 use super::Core;
-use crate::channel::{Slice, SliceKind};
+use crate::channel::{Slice, SliceKind, Then};
 use crate::config::SlowConsumer;
 use crate::ids::Slot;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ impl Core {
         }
         let rows = match std::mem::take(&mut slice.kind) {
             SliceKind::Empty => 0,
-            SliceKind::Stream { frame, ends } => self.write_slice(slice, &frame, ends),
+            SliceKind::Stream { frame, then } => self.write_slice(slice, &frame, then),
             SliceKind::Response { deliveries } => {
                 deliveries.iter().for_each(|(slot, publication)| self.deliver_response(*slot, publication));
                 deliveries.len()
@@ -33,7 +33,7 @@ impl Core {
         Some(rows)
     }
 
-    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, ends: bool) -> usize {
+    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> usize {
         let mut overflowed = Vec::new();
         {
             let mut wire = self.wire.borrow_mut();
@@ -48,9 +48,12 @@ impl Core {
             overflowed.extend(failed.map(|(slot, _)| slot));
         }
         overflowed.into_iter().for_each(|slot| self.overflowed(slot));
-        if ends {
-            let partial = slice.partial.iter().map(|(slot, _)| slot);
-            slice.slots.iter().chain(partial).for_each(|slot| self.end_stream(*slot));
+        let partial = slice.partial.iter().map(|(slot, _)| slot);
+        let all = slice.slots.iter().chain(partial);
+        match then {
+            Then::Stay => {}
+            Then::End => all.for_each(|slot| self.end_stream(*slot)),
+            Then::Refresh => all.for_each(|slot| self.refresh_socket(*slot)),
         }
         slice.slots.len() + slice.partial.len()
     }

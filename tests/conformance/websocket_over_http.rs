@@ -8,8 +8,8 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::request::get;
-use crate::harness::unique;
 use crate::harness::websocket::{Application, Socket, control_event, events_answer, text_event};
+use crate::harness::{pushpin_differs, unique};
 
 const HOST: &str = "sockets.test";
 
@@ -410,6 +410,24 @@ fn a_variable_set_by_control_message_is_not_said_to_the_application() {
     socket.expect_text("done");
     application.request();
     assert_eq!(application.request().0.get("Meta-Room"), None);
+}
+
+#[test]
+fn a_refresh_asks_the_application_for_events() {
+    pushpin_differs!("1.36 does not know the action");
+    let channel = unique("ch");
+    let subscribe = control_event(json!({"type": "subscribe", "channel": channel}));
+    let opening = format!("OPEN\r\n{subscribe}{}", text_event("m:welcome"));
+    let application = Application::answering(move |events| match events {
+        "OPEN\r\n" => opening.clone(),
+        "" => text_event("m:refreshed"),
+        _ => String::new(),
+    });
+    let mut socket = open(&application);
+    socket.expect_text("welcome");
+    socket.await_subscription(standard(), &channel);
+    publish(&channel, json!({"action": "refresh"}));
+    socket.expect_text("refreshed");
 }
 
 fn upgrade(path: &str) -> crate::harness::request::Request {

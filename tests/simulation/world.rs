@@ -7,7 +7,7 @@ use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
     Home, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat,
-    Subscriptions, ToCore, ToHome, Transport, home_of,
+    Subscriptions, Then, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
@@ -368,7 +368,8 @@ impl Core {
         }
         let tasks: Vec<Task> = match std::mem::take(&mut self.slice.kind) {
             SliceKind::Empty => Vec::new(),
-            SliceKind::Stream { frame, ends } => {
+            SliceKind::Stream { frame, then } => {
+                let ends = then == Then::End;
                 let whole = self.slice.slots.iter().map(|slot| (*slot, frame.clone()));
                 let parts = whole.chain(self.slice.partial.iter().cloned());
                 parts.map(|(slot, part)| Task::Write { slot, part, ends }).collect()

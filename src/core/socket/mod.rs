@@ -43,6 +43,8 @@ pub struct Socket {
     closing: Cell<Closing>,
     /// A task is talking to the application.
     talking: Cell<bool>,
+    /// The application is to be asked once more when that is done.
+    ask_again: Cell<bool>,
     /// The application takes no more part.
     detached: Cell<bool>,
     /// The client is gone.

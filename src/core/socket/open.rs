@@ -93,6 +93,7 @@ impl Socket {
             clock: RefCell::default(),
             closing: Cell::new(Closing::No),
             talking: Cell::new(false),
+            ask_again: Cell::new(false),
             detached: Cell::new(false),
             gone: Cell::new(false),
             changed: Bell::default(),

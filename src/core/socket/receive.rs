@@ -80,6 +80,17 @@ impl Core {
         }
     }
 
+    /// A publisher wants the application of the WebSocket in `slot` to be asked for events.
+    pub(in crate::core) fn refresh_socket(self: &Rc<Self>, slot: Slot) {
+        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(socket)) => socket.clone(),
+            _ => return,
+        };
+        if !socket.detached.get() {
+            self.ask_socket(slot, &socket);
+        }
+    }
+
     /// The timer of a WebSocket.
     pub(in crate::core) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let published = self.subscriptions.borrow().last_socket_activity(slot);

@@ -89,6 +89,9 @@ impl Core {
 
     /// Asks the application whether it has anything.
     pub(super) fn ask_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        if socket.talking.get() {
+            return socket.ask_again.set(true);
+        }
         self.spawn_talk(slot, socket, move |talk| async move { talk.exchange(Vec::new()).await });
     }
 
@@ -123,7 +126,8 @@ impl Core {
             first(talk.clone()).await;
             loop {
                 let events = talk.take_waiting();
-                if events.is_empty() {
+                let is_asked = talk.socket.ask_again.replace(false) && !talk.is_over();
+                if events.is_empty() && !is_asked {
                     break;
                 }
                 talk.exchange(events).await;

@@ -81,7 +81,7 @@ fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), Fiel
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ResponseBody, ResponseFormat, StreamFormat};
+    use crate::channel::{ResponseBody, ResponseFormat, StreamFormat, Then};
     use proptest::prelude::*;
 
     fn error(body: &str) -> String {
@@ -116,7 +116,7 @@ mod tests {
     fn formats_may_stand_on_the_item() {
         let item =
             parse(br#"{"items":[{"channel":"c","http-stream":{"action":"close"}}]}"#).unwrap().remove(0);
-        assert!(item.closes_stream() && item.response.is_none() && !item.no_seq);
+        assert!(item.then_stream() == Then::End && item.response.is_none() && !item.no_seq);
         let item = parse(br#"{"items":[{"channel":"c","ws-message":{"content":"x"}}]}"#).unwrap().remove(0);
         assert!(item.response.is_none() && item.stream.is_none());
     }
