@@ -5,6 +5,8 @@
 mod grip;
 #[path = "fuzz/checks/http1.rs"]
 mod http1;
+#[path = "fuzz/checks/websocket.rs"]
+mod websocket;
 
 use std::path::Path;
 
@@ -31,6 +33,16 @@ fn kept_answers_of_applications_hold_what_is_promised() {
 #[test]
 fn kept_routes_files_hold_what_is_promised() {
     replay("routes", grip::check_routes);
+}
+
+#[test]
+fn kept_frames_hold_what_is_promised() {
+    replay("websocket_frames", websocket::check_frames);
+}
+
+#[test]
+fn kept_lists_of_events_hold_what_is_promised() {
+    replay("websocket_events", websocket::check_events);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {
