@@ -1,22 +1,23 @@
 //! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` answers the upgrade when the
 //! application accepts it, `receive` takes what the client sends, `talk` brings that to the application, one request at a
-//! time, and does what its answers say; `clock` tells what is to be done by the clock. An idle WebSocket is its row and
-//! this value; there is a task only while a request is on its way.
+//! time, and does what its answers say; `clock` tells what is to be done by the clock, `handshake` keeps what every
+//! request repeats. An idle WebSocket is its row and this value; there is a task only while a request is on its way.
 
 mod clock;
+mod handshake;
 mod open;
 mod receive;
 mod talk;
 
 pub(super) use open::answer;
 
-use super::connection::Request;
 use crate::bell::Bell;
 use crate::origin::Route;
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::Decoder;
 use bytes::BytesMut;
 use clock::Clock;
+use handshake::Handshake;
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -27,14 +28,14 @@ const WAITING_BYTES: usize = 200_000;
 
 /// A WebSocket.
 pub struct Socket {
-    /// The handshake, with the headers that later requests repeat.
-    request: Request,
+    handshake: Handshake,
     route: Arc<Route>,
     /// Connection-Id.
     id: HeaderValue,
     /// What precedes messages that are for the client; `None` is no GRIP: all are, and none is a control message.
     prefix: Option<Box<str>>,
-    incoming: RefCell<Incoming>,
+    /// Absent between messages.
+    incoming: RefCell<Option<Box<Incoming>>>,
     waiting: RefCell<Waiting>,
     meta: RefCell<BTreeMap<String, String>>,
     /// Seconds of idleness after which the application is asked whether it has anything.
@@ -60,6 +61,18 @@ struct Incoming {
     carry: BytesMut,
     /// The message whose frames are arriving.
     message: BytesMut,
+}
+
+impl Incoming {
+    fn new() -> Incoming {
+        let (carry, message) = (BytesMut::new(), BytesMut::new());
+        Incoming { decoder: Decoder::new(WAITING_BYTES as u64), carry, message }
+    }
+
+    /// Whether nothing is lost without it.
+    fn is_idle(&self) -> bool {
+        self.carry.is_empty() && self.decoder.is_between_messages()
+    }
 }
 
 /// Events on their way to the application.

@@ -2,7 +2,7 @@
 //! goes to the client as it is.
 
 use super::talk::{Answered, answered, first_request};
-use super::{Closing, Incoming, Socket, WAITING_BYTES};
+use super::{Closing, Socket};
 use crate::bell::Bell;
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
@@ -10,7 +10,7 @@ use crate::core::{Core, proxy, respond};
 use crate::origin::{OriginError, Response, Route};
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::http1;
-use crate::proto::websocket::{Decoder, Handshake, HandshakeError};
+use crate::proto::websocket::{Handshake, HandshakeError};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::cell::{Cell, RefCell};
@@ -31,21 +31,27 @@ pub(in crate::core) async fn answer(exchange: &Rc<Exchange>, request: Request) {
         let text = "WebSockets are served on routes whose target has over_http.\n";
         return respond::send_whole(exchange, &respond::text(501, text));
     }
-    let socket = Socket::new(request, route);
+    let socket = Socket::new(&request, route);
     let core = exchange.core();
     let response = match core.pool.request(&socket.route, first_request(core, &socket)).await {
         Ok(response) => response,
-        Err(error) => return proxy::fail(exchange, &socket.request, Some(&socket.route), &error),
+        Err(error) => return proxy::fail(exchange, &request, Some(&socket.route), &error),
     };
     if !is_events(&response) {
         // The application rejects the WebSocket in its own words.
         let _ = respond::relay(exchange, response).await;
         return;
     }
-    accept(exchange, socket, response, &handshake).await;
+    accept(exchange, &request, socket, response, &handshake).await;
 }
 
-async fn accept(exchange: &Rc<Exchange>, mut socket: Socket, response: Response, handshake: &Handshake) {
+async fn accept(
+    exchange: &Rc<Exchange>,
+    request: &Request,
+    mut socket: Socket,
+    response: Response,
+    handshake: &Handshake,
+) {
     let headers = response.headers.clone();
     let target = response.target;
     let (Answered { events, interval_s, meta }, error) = match answered(response).await {
@@ -56,7 +62,7 @@ async fn accept(exchange: &Rc<Exchange>, mut socket: Socket, response: Response,
     if error.is_some() || events.next() != Some(WebSocketEvent::Open) {
         let reason = error.unwrap_or_else(|| "the first event is not OPEN".to_owned());
         let error = OriginError::Instruct { target: socket.route.target_names(), reason };
-        return proxy::fail(exchange, &socket.request, Some(&socket.route), &error);
+        return proxy::fail(exchange, request, Some(&socket.route), &error);
     }
     socket.prefix = prefix(&headers);
     socket.interval_s.set(interval_s);
@@ -74,19 +80,14 @@ async fn accept(exchange: &Rc<Exchange>, mut socket: Socket, response: Response,
 }
 
 impl Socket {
-    fn new(mut request: Request, route: Arc<Route>) -> Socket {
-        request.headers = repeated(&request.headers);
+    fn new(request: &Request, route: Arc<Route>) -> Socket {
         Socket {
-            request,
+            handshake: super::Handshake::keep(request),
             route,
             id: HeaderValue::try_from(uuid::Uuid::new_v4().to_string())
                 .unwrap_or(HeaderValue::from_static("")),
             prefix: None,
-            incoming: RefCell::new(Incoming {
-                decoder: Decoder::new(WAITING_BYTES as u64),
-                carry: BytesMut::new(),
-                message: BytesMut::new(),
-            }),
+            incoming: RefCell::default(),
             waiting: RefCell::default(),
             meta: RefCell::new(BTreeMap::new()),
             interval_s: Cell::new(None),
@@ -119,16 +120,6 @@ impl Core {
 fn is_events(response: &Response) -> bool {
     let content_type = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     response.status == 200 && content_type == Some(crate::proto::grip::WEBSOCKET_EVENTS.as_bytes())
-}
-
-/// The headers of the handshake that every request to the application repeats. What describes the client's connection,
-/// and what this server says itself, is not among them.
-fn repeated(headers: &HeaderMap) -> HeaderMap {
-    let is_ours = |name: &HeaderName| {
-        OURS.contains(name) || name.as_str().starts_with("meta-") || name.as_str() == "connection-id"
-    };
-    let kept = headers.iter().filter(|(name, _)| !is_ours(name));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The prefix that the application agreed to, `m:` unless it names another; `None` if it does not speak GRIP.
@@ -168,14 +159,6 @@ fn refusal(error: HandshakeError) -> crate::proto::grip::Answer {
     answer
 }
 
-static OURS: [HeaderName; 6] = [
-    header::UPGRADE,
-    header::CONNECTION,
-    header::ACCEPT,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-];
 static NOT_FOR_CLIENTS: [HeaderName; 4] = [
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,

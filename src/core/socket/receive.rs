@@ -1,7 +1,7 @@
 //! What the client of a WebSocket sends, and how its connection ends.
 
 use super::clock::Due;
-use super::{Closing, Socket, WAITING_BYTES};
+use super::{Closing, Incoming, Socket, WAITING_BYTES};
 use crate::core::Core;
 use crate::core::row::Phase;
 use crate::ids::Slot;
@@ -16,8 +16,7 @@ const CLOSE_MS: u64 = 10_000;
 impl Core {
     /// Bytes of the client.
     pub(in crate::core) fn socket_received(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, bytes: &[u8]) {
-        socket.incoming.borrow_mut().carry.extend_from_slice(bytes);
-        match socket.decode() {
+        match socket.decode(bytes) {
             Ok(()) => {}
             Err(error) => return self.fail_socket(slot, socket, &error),
         }
@@ -132,10 +131,11 @@ impl Core {
 }
 
 impl Socket {
-    /// Takes events out of what has arrived.
-    fn decode(&self) -> Result<(), ProtocolError> {
-        let mut incoming = self.incoming.borrow_mut();
-        let incoming = &mut *incoming;
+    /// Takes events out of `bytes` and what has arrived before.
+    fn decode(&self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let mut kept = self.incoming.borrow_mut();
+        let incoming = kept.get_or_insert_with(|| Box::new(Incoming::new()));
+        incoming.carry.extend_from_slice(bytes);
         while !matches!(self.closing.get(), Closing::ByClient | Closing::Done) {
             let decoded = incoming.decoder.decode(&mut incoming.carry)?;
             let used = decoded.used;
@@ -156,6 +156,9 @@ impl Socket {
             };
             let _ = incoming.carry.split_to(used);
             event.into_iter().for_each(|event| self.tell(event));
+        }
+        if incoming.is_idle() {
+            *kept = None;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) fn first_request(core: &Core, socket: &Socket) -> Request {
 
 fn request(core: &Core, socket: &Socket, body: Bytes) -> Request {
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
-    let mut request = proxy::origin_request(core, &socket.request, &socket.route, body);
+    let mut request = proxy::origin_request(core, &socket.handshake.request(), &socket.route, body);
     request.method = Method::POST;
     let headers = &mut request.headers;
     headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));

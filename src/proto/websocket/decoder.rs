@@ -125,6 +125,11 @@ impl Decoder {
         Decoder { message_bytes, frame: None, message: None }
     }
 
+    /// Whether every message that has begun has ended.
+    pub fn is_between_messages(&self) -> bool {
+        self.frame.is_none() && self.message.is_none()
+    }
+
     /// Decodes from the front of `input`, taking off the mask in place, up to one event. What was not used must come
     /// again, with what arrives after it.
     pub fn decode<'a>(&mut self, input: &'a mut [u8]) -> Result<Decoded<'a>, ProtocolError> {
