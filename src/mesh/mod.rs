@@ -10,7 +10,12 @@ mod lane;
 pub use lane::{Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
-use glommio::channels::channel_mesh::{Full, MeshBuilder};
+use futures_lite::FutureExt;
+use glommio::channels::channel_mesh::{Full, MeshBuilder, Receivers, Senders};
+use std::time::Duration;
+
+/// How often a core that waits for others to join looks for them.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Makes the two meshes; every core joins a clone.
 #[derive(Clone)]
@@ -44,9 +49,21 @@ impl MeshPlan {
             let mesh = Mesh { to_home: Lanes::alone(), to_core: Lanes::alone() };
             return Some((mesh, RingEnds::alone(), RingEnds::alone()));
         }
-        let (home_senders, home_receivers) = self.to_home.join().await.ok()?;
-        let (core_senders, core_receivers) = self.to_core.join().await.ok()?;
+        let (home_senders, home_receivers) = join(self.to_home).await?;
+        let (core_senders, core_receivers) = join(self.to_core).await?;
         let mesh = Mesh { to_home: Lanes::new(home_senders), to_core: Lanes::new(core_senders) };
         Some((mesh, RingEnds::new(home_receivers), RingEnds::new(core_receivers)))
     }
+}
+
+/// Joins one mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can be
+/// lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
+async fn join<T: Send + 'static>(mesh: MeshBuilder<T, Full>) -> Option<(Senders<T>, Receivers<T>)> {
+    let joined = async { mesh.join().await.ok() };
+    let waking = async {
+        loop {
+            glommio::timer::sleep(LOOK_AGAIN).await;
+        }
+    };
+    joined.or(waking).await
 }
