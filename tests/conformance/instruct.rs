@@ -127,9 +127,10 @@ fn a_channel_of_the_headers_is_kept_beside_those_of_the_json() {
     );
     let mut client = standard().ask(&get(&page.path));
     assert_eq!(client.head().code, 200);
-    standard().publish_stream(&in_header, "header ");
-    standard().publish_stream(&in_json, "json ");
-    client.expect_body("header json ");
+    for (channel, content) in [(&in_header, "header"), (&in_json, "json")] {
+        standard().publish_stream(channel, content);
+        client.expect_body(content);
+    }
 }
 
 #[test]

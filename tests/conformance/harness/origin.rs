@@ -51,10 +51,12 @@ impl Page {
         })
     }
 
-    /// Every request gets these very bytes, and then the connection's end.
+    /// Every request gets these very bytes, and then the connection's end. They come together: were the end late, the
+    /// connection could be used for another case's request first.
     pub fn sending_raw(bytes: impl Into<Vec<u8>>) -> Page {
         let bytes = bytes.into();
         Page::handling(move |_, socket| {
+            let _ = socket2::SockRef::from(&*socket).set_tcp_cork(true);
             let _ = socket.write_all(&bytes);
             Then::Close
         })
