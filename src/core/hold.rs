@@ -53,14 +53,14 @@ pub struct KeepAlive {
 
 impl Core {
     /// Holds the client of `exchange` as `hold` says. `answer` opens a stream, or answers a long poll in the end;
-    /// `opened` says that the caller has sent the opening of the stream already.
+    /// `rest_of_opening` is what remains to be sent of an opening whose beginning the client has already.
     pub(super) fn hold(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
         hold: Hold,
         answer: Answer,
         again: Again,
-        opened: bool,
+        rest_of_opening: Option<Bytes>,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
         let transport = transport_of(&hold, asked);
@@ -71,7 +71,10 @@ impl Core {
                 Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
             }
             Mode::Stream => {
-                let opening = if opened { Bytes::new() } else { respond::stream_opening(asked, &answer) };
+                let opening = match rest_of_opening {
+                    Some(rest) => respond::part_of_stream(asked, &rest),
+                    None => respond::stream_opening(asked, &answer),
+                };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
                 let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
                 Unopened { opening, hold: Phase::Stream(Stream { keep_alive, asked }), timeout_ms }

@@ -122,10 +122,11 @@ async fn follow_instruct(
     if !exchange.body_is_done() || kept.borrow().overflowed {
         return fail(exchange, &request, Some(route), &OriginError::RequestTooLarge);
     }
+    let mut rest_of_opening = None;
     if too_large {
-        let sent = send_opening(exchange, &instruct.response, start, &mut body).await;
-        if sent.is_err() {
-            return exchange.cut();
+        match send_opening(exchange, &instruct.response, start, &mut body).await {
+            Ok(last) => rest_of_opening = Some(last),
+            Err(Broken) => return exchange.cut(),
         }
     }
     if let Some(prefix) = &route.prefix {
@@ -135,22 +136,22 @@ async fn follow_instruct(
     hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
     log(exchange, &request, route, instruct.response.status, None);
     let again = Again { request, body: mem::take(&mut kept.borrow_mut().bytes).freeze() };
-    exchange.core().clone().hold(exchange, hold, instruct.response, again, too_large);
+    exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening);
 }
 
-/// Streams an opening that is too large to keep.
+/// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
 async fn send_opening(
     exchange: &Exchange,
     head: &grip::Answer,
     start: Bytes,
     body: &mut origin::ResponseBody,
-) -> Result<(), Broken> {
+) -> Result<Bytes, Broken> {
     exchange.send_paced(respond::stream_opening(exchange.asked, head)).await?;
-    respond::send_part(exchange, start).await?;
+    let mut last = start;
     while let Some(part) = body.next().await {
-        respond::send_part(exchange, part?).await?;
+        respond::send_part(exchange, mem::replace(&mut last, part?)).await?;
     }
-    Ok(())
+    Ok(last)
 }
 
 /// The client or the origin broke off.

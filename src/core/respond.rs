@@ -138,6 +138,13 @@ pub(super) async fn send_part(exchange: &Exchange, part: Bytes) -> Result<(), Go
     exchange.send_paced(out.freeze()).await
 }
 
+/// A part of a stream whose head is out already, as it is sent.
+pub(super) fn part_of_stream(asked: Asked, part: &[u8]) -> Bytes {
+    let mut out = BytesMut::new();
+    put_part(&mut out, endless(asked), part);
+    out.freeze()
+}
+
 fn put_part(out: &mut BytesMut, framing: Framing, part: &[u8]) {
     match framing {
         Framing::Chunked if !part.is_empty() => http1::encode_chunk(out, part),
