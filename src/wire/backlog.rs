@@ -29,6 +29,11 @@ impl Backlog {
         self.bytes
     }
 
+    /// Everything, in order.
+    pub fn into_slices(self) -> VecDeque<Bytes> {
+        self.slices
+    }
+
     /// Takes `sent` bytes off the front slice.
     pub fn advance(&mut self, sent: usize) {
         let Some(front) = self.slices.front_mut() else { return };

@@ -26,11 +26,22 @@ impl Wire {
         if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
             return Ok(());
         }
+        match self.slots.has(slot, flag::CORKED) {
+            true => self.defer(slot, data, true),
+            false => self.send_now(slot, data),
+        }
+    }
+
+    /// The same, past the cork.
+    pub fn send_now(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
+        if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
+            return Ok(());
+        }
         if self.slots.has(slot, flag::QUEUED) {
             self.flush();
         }
         if self.slots.has(slot, flag::BACKLOGGED) {
-            return self.defer(slot, data);
+            return self.defer(slot, data, false);
         }
         self.slots.set(slot, flag::QUEUED);
         let entry = self.send_entry(slot, &data);
@@ -56,8 +67,9 @@ impl Wire {
                 if !self.slots.has(slot, flag::OPEN) {
                     continue;
                 }
-                if self.slots.has(slot, flag::BACKLOGGED) {
-                    if self.defer(slot, frame.clone()).is_err() {
+                if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED) {
+                    let is_corked = self.slots.has(slot, flag::CORKED);
+                    if self.defer(slot, frame.clone(), is_corked).is_err() {
                         overflowed.push(slot);
                     }
                     continue;
@@ -84,6 +96,21 @@ impl Wire {
         self.settle(|slot| queued.iter().find(|(sent, _)| *sent == slot).map(|(_, data)| data.clone()));
         self.queued = queued;
         self.queued.clear();
+    }
+
+    /// From now on what is sent to `slot` waits, except by [`Wire::send_now`].
+    pub fn cork(&mut self, slot: Slot) {
+        if self.slots.has(slot, flag::OPEN) {
+            self.slots.set(slot, flag::CORKED);
+        }
+    }
+
+    /// Sends what has waited, in its order.
+    pub fn uncork(&mut self, slot: Slot) -> Result<(), Overflow> {
+        self.slots.clear(slot, flag::CORKED);
+        let Some(corked) = self.slots.corked.remove(&slot) else { return Ok(()) };
+        self.slots.backlog_bytes -= corked.bytes();
+        corked.into_slices().into_iter().try_for_each(|data| self.send_now(slot, data))
     }
 
     /// Whether `slot` has unsent bytes that its client must take first.
@@ -122,9 +149,10 @@ impl Wire {
         self.drain(slot);
     }
 
-    /// Appends to the backlog of a slot that has one, within its bounds.
-    fn defer(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
-        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return Ok(()) };
+    /// Keeps what cannot be sent now, within the bounds: behind the cork, or in the backlog of a slot that has one.
+    fn defer(&mut self, slot: Slot, data: Bytes, is_corked: bool) -> Result<(), Overflow> {
+        let backlogs = if is_corked { &mut self.slots.corked } else { &mut self.slots.backlogs };
+        let backlog = backlogs.entry(slot).or_default();
         let within_core = self.slots.backlog_bytes + data.len() <= self.limits.backlog_bytes_total;
         if !within_core || backlog.bytes() + data.len() > self.limits.backlog_bytes {
             return Err(Overflow);
@@ -167,6 +195,9 @@ impl Wire {
 
     /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.
     pub(super) fn abandon_backlog(&mut self, slot: Slot) {
+        if let Some(corked) = self.slots.corked.remove(&slot) {
+            self.slots.backlog_bytes -= corked.bytes();
+        }
         let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
         self.slots.backlog_bytes -= backlog.bytes();
         if let Some(front) = backlog.front() {

@@ -22,19 +22,24 @@ pub(super) mod flag {
     pub const BACKLOGGED: u32 = 1 << 3;
     /// A send is queued that the kernel has not been entered for.
     pub const QUEUED: u32 = 1 << 4;
+    /// What is sent waits until the core has finished something else on this connection.
+    pub const CORKED: u32 = 1 << 5;
 }
 
 /// Generation (high 24 bits) and flags (low 8) for every slot, and the backlogs.
 pub(super) struct Slots {
     words: Vec<u32>,
     pub backlogs: FxHashMap<Slot, Backlog>,
+    /// What corked connections are to be sent; counted in `backlog_bytes` like all unsent bytes.
+    pub corked: FxHashMap<Slot, Backlog>,
     pub backlog_bytes: usize,
 }
 
 impl Slots {
     /// `capacity` closed slots.
     pub fn new(capacity: u32) -> Slots {
-        Slots { words: vec![0; capacity as usize], backlogs: FxHashMap::default(), backlog_bytes: 0 }
+        let (backlogs, corked) = (FxHashMap::default(), FxHashMap::default());
+        Slots { words: vec![0; capacity as usize], backlogs, corked, backlog_bytes: 0 }
     }
 
     pub fn has(&self, slot: Slot, flags: u32) -> bool {

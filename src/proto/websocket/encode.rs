@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 /// Appends a frame that is a whole message, or a part of one.
 pub fn encode_frame(out: &mut BytesMut, opcode: Opcode, fin: bool, payload: &[u8]) {
     out.reserve(payload.len() + 10);
-    FrameHeader::write(out, opcode, fin, payload.len());
+    FrameHeader::write(out, opcode, fin, payload.len() as u64);
     out.extend_from_slice(payload);
 }
 

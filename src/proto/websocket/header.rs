@@ -68,6 +68,9 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
+    /// Bytes of the longest header: two, a length of eight, and a mask.
+    pub const LONGEST: usize = 14;
+
     /// The header at the start of `input` and its length in bytes; `None` if more must arrive. Every header reads: what
     /// is allowed is for the caller to say.
     pub fn read(input: &[u8]) -> Option<(FrameHeader, usize)> {
@@ -89,7 +92,7 @@ impl FrameHeader {
     }
 
     /// Appends the header of a frame without a mask, in its shortest form.
-    pub(super) fn write(out: &mut BytesMut, opcode: Opcode, fin: bool, length: usize) {
+    pub(super) fn write(out: &mut BytesMut, opcode: Opcode, fin: bool, length: u64) {
         out.put_u8(u8::from(fin) << 7 | opcode.bits());
         match length {
             0..=125 => out.put_u8(length as u8),
@@ -99,7 +102,7 @@ impl FrameHeader {
             }
             _ => {
                 out.put_u8(127);
-                out.put_u64(length as u64);
+                out.put_u64(length);
             }
         }
     }
@@ -135,7 +138,7 @@ mod tests {
             let mut out = BytesMut::new();
             FrameHeader::write(&mut out, Opcode::Binary, true, length);
             let (header, used) = FrameHeader::read(&out).unwrap();
-            assert_eq!((header.length, used, header.opcode), (length as u64, bytes, Some(Opcode::Binary)));
+            assert_eq!((header.length, used, header.opcode), (length, bytes, Some(Opcode::Binary)));
         }
     }
 }

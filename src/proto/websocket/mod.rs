@@ -2,19 +2,24 @@
 //!
 //! `handshake` reads the upgrade and makes the answer's key. `header` reads and writes what stands before a payload,
 //! `mask` takes the mask off it, `utf8` and `close` say what a payload may hold. `decoder` puts these together for
-//! what clients send; `encode` makes what they are sent.
+//! what clients send; `encode` makes what they are sent. `frames` only tells where frames begin and end, and `relay` is
+//! what an application's own frames go through on their way to its client.
 
 mod close;
 mod decoder;
 mod encode;
+mod frames;
 mod handshake;
 mod header;
 mod mask;
+mod relay;
 mod utf8;
 
 pub use close::{Close, CloseError};
 pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
 pub use encode::{close_frame, encode_frame, frame};
+pub use frames::Frames;
 pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
 pub use header::{FrameHeader, Opcode};
 pub use mask::unmask;
+pub use relay::Relay;

@@ -1,0 +1,309 @@
+//! What an application that speaks WebSocket sends, on its way to its client (GRIP's WebSocket extension). Without GRIP
+//! everything passes as it is. With it a message is for the client if it begins with the prefix, which it loses, and for
+//! this server if it is a text that begins with `c:`; any other is dropped. Nothing is put together: frames pass as they
+//! come, and only the beginning of a message is looked at.
+
+use super::frames::{Frames, Piece};
+use super::header::{FrameHeader, Opcode};
+use bytes::{Bytes, BytesMut};
+use std::mem;
+
+/// The longest control message; a longer one is dropped.
+const CONTROL_BYTES: usize = 65_536;
+/// How control messages begin.
+const CONTROL: &[u8] = b"c:";
+
+/// An application's frames.
+#[derive(Debug)]
+pub struct Relay {
+    /// `None` is no GRIP.
+    prefix: Option<Box<str>>,
+    frames: Frames,
+    frame: Frame,
+    message: Message,
+    has_closed: bool,
+}
+
+/// The frame that is arriving.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Ping, pong or close: passes as it is.
+    is_control: bool,
+    fin: bool,
+    left: u64,
+}
+
+/// The message that is arriving.
+#[derive(Debug)]
+enum Message {
+    /// None, or it is dropped.
+    Dropped,
+    /// Its beginning is not known yet.
+    Begun {
+        opcode: Opcode,
+        start: Vec<u8>,
+        frames: u32,
+    },
+    Passed,
+    /// For this server.
+    Control(Vec<u8>),
+}
+
+impl Relay {
+    /// Messages for the client begin with `prefix`; `None` is no GRIP.
+    pub fn new(prefix: Option<Box<str>>) -> Relay {
+        let frame = Frame { is_control: false, fin: true, left: 0 };
+        Relay { prefix, frames: Frames::default(), frame, message: Message::Dropped, has_closed: false }
+    }
+
+    /// Takes from the front of `input`, up to its end or the next control message, which is given without its `c:`. What
+    /// the client gets is appended to `out`: a copy, and the only one.
+    pub fn pass(&mut self, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
+        if self.prefix.is_none() {
+            out.extend_from_slice(input);
+            while let Some(piece) = self.frames.next(input) {
+                self.has_closed |= is_close(&piece);
+            }
+            return None;
+        }
+        while let Some(piece) = self.frames.next(input) {
+            self.has_closed |= is_close(&piece);
+            let control = match piece {
+                Piece::Header(header) => self.begin(&header, out),
+                Piece::Payload(payload, _) => self.payload(payload, out),
+            };
+            if control.is_some() {
+                return control;
+            }
+        }
+        None
+    }
+
+    /// Whether the client has only whole messages.
+    pub fn is_between_messages(&self) -> bool {
+        match self.prefix {
+            None => self.frames.is_between_messages(),
+            Some(_) => {
+                let in_control = self.frame.is_control && self.frame.left > 0;
+                !in_control && !matches!(self.message, Message::Passed)
+            }
+        }
+    }
+
+    /// Whether the client has only whole frames.
+    pub fn is_between_frames(&self) -> bool {
+        self.is_between_messages() || self.frames.is_between_frames()
+    }
+
+    /// Whether a close has passed.
+    pub fn has_closed(&self) -> bool {
+        self.has_closed
+    }
+
+    fn begin(&mut self, header: &FrameHeader, out: &mut BytesMut) -> Option<Bytes> {
+        // What has no meaning is passed on for the client to refuse.
+        let opcode = header.opcode.unwrap_or(Opcode::Continuation);
+        self.frame = Frame { is_control: opcode.is_control(), fin: header.fin, left: header.length };
+        if self.frame.is_control {
+            FrameHeader::write(out, opcode, header.fin, header.length);
+            return None;
+        }
+        match (opcode, &mut self.message) {
+            (Opcode::Continuation, Message::Passed) => {
+                FrameHeader::write(out, Opcode::Continuation, header.fin, header.length);
+            }
+            (Opcode::Continuation, Message::Begun { frames, .. }) => *frames += 1,
+            (Opcode::Continuation, _) => self.message = Message::Dropped,
+            _ => self.message = Message::Begun { opcode, start: Vec::new(), frames: 1 },
+        }
+        self.decide(out)
+    }
+
+    fn payload(&mut self, mut payload: &[u8], out: &mut BytesMut) -> Option<Bytes> {
+        if self.frame.is_control {
+            self.frame.left -= payload.len() as u64;
+            out.extend_from_slice(payload);
+            return None;
+        }
+        let needed = self.needed();
+        if let Message::Begun { start, .. } = &mut self.message {
+            let (now, rest) = payload.split_at(needed.saturating_sub(start.len()).min(payload.len()));
+            start.extend_from_slice(now);
+            self.frame.left -= now.len() as u64;
+            payload = rest;
+            let control = self.decide(out);
+            if control.is_some() {
+                return control;
+            }
+        }
+        self.frame.left -= payload.len() as u64;
+        match &mut self.message {
+            Message::Passed => out.extend_from_slice(payload),
+            Message::Control(content) if content.len() + payload.len() > CONTROL_BYTES => {
+                self.message = Message::Dropped;
+            }
+            Message::Control(content) => content.extend_from_slice(payload),
+            Message::Dropped | Message::Begun { .. } => {}
+        }
+        self.end_frame()
+    }
+
+    /// Bytes of a message that show whom it is for.
+    fn needed(&self) -> usize {
+        self.prefix.as_ref().map_or(0, |prefix| prefix.len()).max(CONTROL.len())
+    }
+
+    /// Decides what becomes of a message once its beginning is known, or it is over.
+    fn decide(&mut self, out: &mut BytesMut) -> Option<Bytes> {
+        let needed = self.needed();
+        let is_over = self.frame.left == 0 && self.frame.fin;
+        if let Message::Begun { opcode, start, frames } = &mut self.message
+            && (start.len() >= needed || is_over)
+        {
+            let prefix = self.prefix.as_deref().unwrap_or_default().as_bytes();
+            self.message = if *opcode == Opcode::Text && start.starts_with(CONTROL) {
+                // As in Pushpin, a control message is one frame.
+                match *frames == 1 && self.frame.fin {
+                    true => Message::Control(start.split_off(CONTROL.len())),
+                    false => Message::Dropped,
+                }
+            } else if let Some(content) = start.strip_prefix(prefix) {
+                let length = content.len() as u64 + self.frame.left;
+                FrameHeader::write(out, *opcode, self.frame.fin, length);
+                out.extend_from_slice(content);
+                Message::Passed
+            } else {
+                Message::Dropped
+            };
+        }
+        self.end_frame()
+    }
+
+    /// The last frame of a message ends it.
+    fn end_frame(&mut self) -> Option<Bytes> {
+        if self.frame.left > 0 || !self.frame.fin || matches!(self.message, Message::Begun { .. }) {
+            return None;
+        }
+        match mem::replace(&mut self.message, Message::Dropped) {
+            Message::Control(content) => Some(content.into()),
+            _ => None,
+        }
+    }
+}
+
+fn is_close(piece: &Piece<'_>) -> bool {
+    matches!(piece, Piece::Header(FrameHeader { opcode: Some(Opcode::Close), .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(first: u8, payload: &str) -> Vec<u8> {
+        [&[first, payload.len() as u8][..], payload.as_bytes()].concat()
+    }
+
+    /// What the client and this server get when `input` arrives in pieces of `piece` bytes.
+    fn passed(prefix: Option<&str>, input: &[u8], piece: usize) -> (Vec<u8>, Vec<Bytes>) {
+        let (mut relay, mut out, mut controls) =
+            (Relay::new(prefix.map(Into::into)), BytesMut::new(), Vec::new());
+        for mut part in input.chunks(piece) {
+            while !part.is_empty() {
+                controls.extend(relay.pass(&mut part, &mut out));
+            }
+        }
+        (out.to_vec(), controls)
+    }
+
+    #[test]
+    fn without_grip_everything_passes() {
+        let input = [frame(0x81, "c:{}"), frame(0x01, "a"), frame(0x89, "p"), frame(0x80, "b")].concat();
+        assert_eq!(passed(None, &input, 3), (input, Vec::new()));
+    }
+
+    #[test]
+    fn with_grip_messages_lose_their_prefix_and_others_are_dropped() {
+        let cases: [(&str, Vec<Vec<u8>>, Vec<Vec<u8>>, &[&str]); 9] = [
+            (
+                "m:",
+                vec![frame(0x81, "m:hi"), frame(0x82, "m:")],
+                vec![frame(0x81, "hi"), frame(0x82, "")],
+                &[],
+            ),
+            ("m:", vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x81, "m")], vec![], &[]),
+            ("m:", vec![frame(0x81, "c:{}"), frame(0x82, "c:{}")], vec![], &["{}"]),
+            ("m:", vec![frame(0x01, "c:{"), frame(0x80, "}"), frame(0x81, "c:")], vec![], &[""]),
+            (
+                "m:",
+                vec![frame(0x01, "m:a"), frame(0x89, "p"), frame(0x00, ""), frame(0x80, "b")],
+                vec![frame(0x01, "a"), frame(0x89, "p"), frame(0x00, ""), frame(0x80, "b")],
+                &[],
+            ),
+            ("m:", vec![frame(0x01, "m"), frame(0x80, ":b")], vec![frame(0x81, "b")], &[]),
+            ("m:", vec![frame(0x01, "x:"), frame(0x80, "m:b")], vec![], &[]),
+            (
+                "",
+                vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x82, "c:")],
+                vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x82, "c:")],
+                &[],
+            ),
+            (
+                "abc",
+                vec![frame(0x81, "c:x"), frame(0x81, "abcd"), frame(0x88, "")],
+                vec![frame(0x81, "d"), frame(0x88, "")],
+                &["x"],
+            ),
+        ];
+        for (prefix, input, client, server) in cases {
+            let (input, client) = (input.concat(), client.concat());
+            let server: Vec<Bytes> =
+                server.iter().map(|control| Bytes::from_static(control.as_bytes())).collect();
+            for piece in 1..=input.len() {
+                assert_eq!(
+                    passed(Some(prefix), &input, piece),
+                    (client.clone(), server.clone()),
+                    "{prefix:?} {input:x?} {piece}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_message_stops_the_relay_until_it_is_done() {
+        let input = [frame(0x81, "m:a"), frame(0x81, "c:1"), frame(0x81, "m:b")].concat();
+        let (mut relay, mut out, mut rest) = (Relay::new(Some("m:".into())), BytesMut::new(), &input[..]);
+        assert_eq!(relay.pass(&mut rest, &mut out).as_deref(), Some(&b"1"[..]));
+        assert_eq!((&out[..], rest), (&b"\x81\x01a"[..], &input[10..]));
+    }
+
+    #[test]
+    fn a_message_that_is_under_way_shows_and_a_dropped_one_does_not() {
+        for (prefix, input, between) in [
+            (None, &b"\x01\x01a"[..], false),
+            (None, b"\x81\x01a", true),
+            (None, b"\x81", false),
+            (Some("m:"), b"\x01\x03m:a", false),
+            (Some("m:"), b"\x81\x03m:", false),
+            (Some("m:"), b"\x81\x03m", true),
+            (Some("m:"), b"\x01\x03x:a", true),
+            (Some("m:"), b"\x89\x02p", false),
+            (Some("m:"), b"\x89\x02pp", true),
+        ] {
+            let (mut relay, mut rest) = (Relay::new(prefix.map(Into::into)), input);
+            relay.pass(&mut rest, &mut BytesMut::new());
+            assert_eq!(relay.is_between_messages(), between, "{prefix:?} {input:x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_pass_the_same_however_they_are_cut(
+            input in prop::collection::vec(prop_oneof![any::<u8>(), Just(0x81), Just(2), Just(b'm'), Just(b':'), Just(b'c')], 0..60),
+            piece in 1usize..60, grip: bool,
+        ) {
+            let prefix = grip.then_some("m:");
+            prop_assert_eq!(passed(prefix, &input, piece), passed(prefix, &input, input.len().max(1)));
+        }
+    }
+}
