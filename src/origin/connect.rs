@@ -104,8 +104,8 @@ impl Connector {
         Connector { resolver: Resolver::new(), tls, scratch: Scratch::new(), timeout_ms }
     }
 
-    /// A connection to `place` that nobody has used.
-    pub async fn connect(&self, place: &Place) -> Result<Connection, ConnectError> {
+    /// A connection to `place` that nobody has used, and whether it may switch protocols.
+    pub async fn connect(&self, place: &Place, may_switch: bool) -> Result<Connection, ConnectError> {
         let timeout = Duration::from_millis(self.timeout_ms.max(1));
         let deadline = Instant::now() + timeout;
         let stream = glommio::timer::timeout(timeout, async { Ok(self.stream(place, deadline).await) })
@@ -115,7 +115,7 @@ impl Connector {
             })?;
         let activity = Activity::new();
         let transport = Transport::new(stream, self.scratch.clone(), activity.clone());
-        Ok(Connection::begin(transport, activity).await?)
+        Ok(Connection::begin(transport, activity, may_switch).await?)
     }
 
     async fn stream(&self, place: &Place, deadline: Instant) -> Result<Stream, ConnectError> {

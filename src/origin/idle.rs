@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 /// What can be kept for another exchange.
 pub(super) trait Reusable {
-    /// The last exchange is over on both sides and the other side has not closed.
+    /// The last exchange is over on both sides, and as far as is known the other side has not closed.
     fn is_ready(&self) -> bool;
+
+    /// The other side has closed, which the connection may not have noticed yet.
+    fn has_ended(&self) -> bool;
 }
 
 /// A core's unused connections.
@@ -50,7 +53,8 @@ impl<C: Reusable> Idle<C> {
         let kept = self.places.get_mut(place)?;
         while let Some(Kept { since, connection }) = kept.pop_back() {
             self.count -= 1;
-            if connection.is_ready() && now.saturating_duration_since(since) < self.bounds.keep {
+            let is_fresh = now.saturating_duration_since(since) < self.bounds.keep;
+            if is_fresh && connection.is_ready() && !connection.has_ended() {
                 return Some(connection);
             }
         }
@@ -97,6 +101,10 @@ mod tests {
     impl Reusable for Fake {
         fn is_ready(&self) -> bool {
             self.1.get()
+        }
+
+        fn has_ended(&self) -> bool {
+            false
         }
     }
 

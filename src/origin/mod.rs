@@ -3,7 +3,7 @@
 //! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, and `hop_by_hop` what never does.
 //! `message` holds the values that go in and out, `pool` ties the rest: it takes each target of a route in
 //! order, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names, `tls` for trust),
-//! `transport` puts hyper on a glommio socket, `connection` does one exchange on it and `body` hands its
+//! `transport` puts hyper on a glommio socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands its
 //! answer over piece by piece, both within the patience of `activity`. `error` says what a client is told
 //! when it fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
 
@@ -28,6 +28,7 @@ mod routes;
 mod test_target;
 mod tls;
 mod transport;
+mod upgrade;
 
 #[cfg(test)]
 mod fake_origin;
@@ -40,3 +41,4 @@ pub use pool::{Pool, PoolCounts};
 pub use request_headers::{Rules, request_headers};
 pub use route::{Destination, HostCondition, Route, Signing, Target};
 pub use routes::{Lookup, RouteProblem, Routes};
+pub use upgrade::{Answer, Upgraded};

@@ -13,6 +13,7 @@ use super::message::{Outbound, Request, Response, spare};
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
+use super::upgrade::{Answer, Upgraded};
 use crate::config::Proxy;
 use bytes::Bytes;
 use glommio::sync::{Semaphore, StaticPermit};
@@ -90,20 +91,37 @@ impl Pool {
 
     /// Makes `request` of the first target of `route` that can be reached. Waits while the core has as many
     /// requests open as it may; dropping the future gives up the request and closes its connection.
-    pub async fn request(&self, route: &Route, mut request: Request) -> Result<Response, OriginError> {
+    pub async fn request(&self, route: &Route, request: Request) -> Result<Response, OriginError> {
+        match self.answer(route, request, false).await? {
+            Answer::Response(response) => Ok(response),
+            Answer::Switched(_) => Err(OriginError::Switched { target: route.target_names() }),
+        }
+    }
+
+    /// As [`Pool::request`], for a request that asks to switch protocols: always on a connection of its own.
+    pub async fn switch(&self, route: &Route, request: Request) -> Result<Answer, OriginError> {
+        self.answer(route, request, true).await
+    }
+
+    async fn answer(
+        &self,
+        route: &Route,
+        mut request: Request,
+        may_switch: bool,
+    ) -> Result<Answer, OriginError> {
         let asked_host = std::mem::take(&mut request.host);
         let mut outbound = Box::new(request.into_outbound()?);
         let mut tried = Vec::new();
         for (index, target) in route.targets.iter().enumerate() {
             let Destination::Address { host, port } = &target.destination else {
                 let response = self.answer_locally(route, target, *outbound).await;
-                return Ok(Response { target: index, ..response });
+                return Ok(Answer::Response(response).of_target(index));
             };
             let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
             set_host(&mut outbound, uri_host)?;
             let place = Place::of(host, *port, target, uri_host);
-            match self.ask(&place, outbound).await {
-                Ok(response) => return Ok(Response { target: index, ..response }),
+            match self.ask(&place, outbound, may_switch).await {
+                Ok(answer) => return Ok(answer.of_target(index)),
                 Err(Trouble::Failed(error)) => return Err(error),
                 Err(Trouble::Connect(error, unsent)) => {
                     tried.push(Attempt { target: place.name(), error });
@@ -138,10 +156,15 @@ impl Pool {
     }
 
     /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead.
-    async fn ask(&self, place: &Place, mut outbound: Box<Outbound>) -> Result<Response, Trouble> {
+    async fn ask(
+        &self,
+        place: &Place,
+        mut outbound: Box<Outbound>,
+        may_switch: bool,
+    ) -> Result<Answer, Trouble> {
         let permit = self.open.acquire_static_permit(1).await;
         let permit = permit.map_err(|_closed| Trouble::Failed(OriginError::Unavailable))?;
-        let kept = self.idle.borrow_mut().take(place, Instant::now());
+        let kept = if may_switch { None } else { self.idle.borrow_mut().take(place, Instant::now()) };
         if let Some(mut connection) = kept {
             count(&self.counters.reuses);
             let again = spare(&outbound).map(Box::new);
@@ -151,12 +174,15 @@ impl Pool {
             }
             count(&self.counters.retries);
         }
-        let mut connection = match self.connector.connect(place).await {
+        let mut connection = match self.connector.connect(place, may_switch).await {
             Ok(connection) => connection,
             Err(error) => return Err(Trouble::Connect(error, outbound)),
         };
         count(&self.counters.connects);
         match connection.exchange(*outbound, self.idle_timeout).await {
+            Ok(head) if may_switch && head.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                switched(head, connection, place).await
+            }
             Ok(head) => accept(head, self.lease(connection, place, permit)),
             Err(lost) => Err(failed(lost, place)),
         }
@@ -168,8 +194,22 @@ impl Pool {
     }
 }
 
+/// Takes the socket back after a 101.
+async fn switched(
+    head: http::Response<Incoming>,
+    connection: Connection,
+    place: &Place,
+) -> Result<Answer, Trouble> {
+    let mut headers = head.into_parts().0.headers;
+    response_headers(&mut headers);
+    match connection.switched().await {
+        Some((transport, early)) => Ok(Answer::Switched(Upgraded::new(headers, transport, early))),
+        None => Err(Trouble::Failed(OriginError::Switched { target: place.name() })),
+    }
+}
+
 /// Makes hyper's head ours. The body keeps the lease.
-fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Response, Trouble> {
+fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Answer, Trouble> {
     let (parts, incoming) = head.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Trouble::Failed(OriginError::Switched { target: lease.place.name() }));
@@ -179,7 +219,8 @@ fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Response, Trou
     let reason = parts.extensions.get::<ReasonPhrase>();
     let reason = reason.map(|phrase| Bytes::copy_from_slice(phrase.as_bytes()));
     let body = ResponseBody::arriving(incoming, lease);
-    Ok(Response { status: parts.status.as_u16(), reason, headers, body, target: 0, publish: Vec::new() })
+    let (status, publish) = (parts.status.as_u16(), Vec::new());
+    Ok(Answer::Response(Response { status, reason, headers, body, target: 0, publish }))
 }
 
 /// What to send again after a kept connection failed: the request itself if it was not written, its spare if

@@ -9,6 +9,7 @@ use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -44,6 +45,34 @@ impl Transport {
     pub fn new(stream: Stream, scratch: Scratch, activity: Activity) -> Self {
         Transport { stream, scratch, activity }
     }
+
+    /// The socket's file descriptor.
+    pub fn descriptor(&self) -> RawFd {
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.as_raw_fd(),
+            Stream::Tls(tls) => tls.get_ref().0.as_raw_fd(),
+        }
+    }
+
+    /// Reads up to `limit` bytes and gives what `take` makes of them; it sees none at the end.
+    pub fn poll_scratch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        mut take: impl FnMut(&[u8]) -> T,
+    ) -> Poll<io::Result<T>> {
+        let mut scratch = self.scratch.0.borrow_mut();
+        let room = limit.min(scratch.len());
+        let into = &mut scratch[..room];
+        let count = match &mut self.stream {
+            Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_read(cx, into)),
+            Stream::Tls(tls) => ready!(Pin::new(tls).poll_read(cx, into)),
+        }?;
+        if count > 0 {
+            self.activity.read(count);
+        }
+        Poll::Ready(Ok(take(&into[..count])))
+    }
 }
 
 impl Read for Transport {
@@ -52,19 +81,7 @@ impl Read for Transport {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let mut scratch = this.scratch.0.borrow_mut();
-        let room = buf.remaining().min(scratch.len());
-        let into = &mut scratch[..room];
-        let count = match &mut this.stream {
-            Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_read(cx, into)),
-            Stream::Tls(tls) => ready!(Pin::new(tls).poll_read(cx, into)),
-        }?;
-        if count > 0 {
-            this.activity.read(count);
-        }
-        buf.put_slice(&into[..count]);
-        Poll::Ready(Ok(()))
+        self.get_mut().poll_scratch(cx, buf.remaining(), |bytes| buf.put_slice(bytes))
     }
 }
 

@@ -1,0 +1,69 @@
+//! A connection that an application has switched to another protocol: bytes both ways, for as long as both sides want
+//! it. Made by `pool` when the application answers 101, used by the core's relay of WebSockets.
+
+use super::message::Response;
+use super::transport::Transport;
+use bytes::{Buf, Bytes};
+use futures_lite::future::poll_fn;
+use http::HeaderMap;
+use hyper::rt::Write;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+
+/// What an application answered to a request to switch protocols.
+pub enum Answer {
+    /// It does not, or was not asked to.
+    Response(Response),
+    /// It does.
+    Switched(Upgraded),
+}
+
+impl Answer {
+    /// Notes which of the route's targets answered.
+    pub(super) fn of_target(self, target: usize) -> Self {
+        match self {
+            Answer::Response(response) => Answer::Response(Response { target, ..response }),
+            Answer::Switched(upgraded) => Answer::Switched(Upgraded { target, ..upgraded }),
+        }
+    }
+}
+
+/// A connection after its 101.
+pub struct Upgraded {
+    /// The headers of the 101, as those of any answer without what is hop-by-hop.
+    pub headers: HeaderMap,
+    /// Which of the route's targets answered.
+    pub target: usize,
+    transport: RefCell<Transport>,
+    /// What came with the 101.
+    early: RefCell<Bytes>,
+}
+
+impl Upgraded {
+    pub(super) fn new(headers: HeaderMap, transport: Transport, early: Bytes) -> Self {
+        Upgraded { headers, target: 0, transport: RefCell::new(transport), early: RefCell::new(early) }
+    }
+
+    /// Waits for bytes and gives what `take` makes of them, which sees none at the end.
+    pub async fn read<T>(&self, mut take: impl FnMut(&[u8]) -> T) -> io::Result<T> {
+        let early = self.early.take();
+        if !early.is_empty() {
+            return Ok(take(&early));
+        }
+        poll_fn(|cx| self.transport.borrow_mut().poll_scratch(cx, usize::MAX, &mut take)).await
+    }
+
+    /// Writes all of `bytes`.
+    pub async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while bytes.has_remaining() {
+            let written =
+                poll_fn(|cx| Pin::new(&mut *self.transport.borrow_mut()).poll_write(cx, bytes)).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes.advance(written);
+        }
+        poll_fn(|cx| Pin::new(&mut *self.transport.borrow_mut()).poll_flush(cx)).await
+    }
+}
