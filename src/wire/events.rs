@@ -14,7 +14,7 @@ use bytes::Bytes;
 use io_uring::squeue::Flags;
 use io_uring::types::CancelBuilder;
 use io_uring::{cqueue, opcode, squeue};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -64,6 +64,8 @@ pub struct Wire {
     pub(super) queued: Vec<(Slot, Bytes)>,
     /// What waiting sends of closed connections still point to, by token.
     pub(super) orphans: FxHashMap<u64, Bytes>,
+    /// Shutdowns in flight of connections that are closed meanwhile, by token.
+    late_closes: FxHashSet<u64>,
     pub(super) completions: Vec<cqueue::Entry>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
@@ -84,6 +86,7 @@ impl Wire {
             slots: Slots::new(limits.connections),
             queued: Vec::new(),
             orphans: FxHashMap::default(),
+            late_closes: FxHashSet::default(),
             completions: Vec::new(),
             events: VecDeque::new(),
             buffers,
@@ -147,7 +150,11 @@ impl Wire {
     /// Ends the sending side once all queued bytes are with the kernel; receiving goes on.
     pub fn shutdown(&mut self, slot: Slot) {
         self.flush();
-        let entry = opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build().flags(Flags::SKIP_SUCCESS);
+        if !self.slots.has(slot, flag::OPEN) || self.slots.has(slot, flag::SHUTTING) {
+            return;
+        }
+        self.slots.set(slot, flag::SHUTTING);
+        let entry = opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build();
         // SAFETY: a shutdown points to nothing.
         unsafe { self.push(&entry.user_data(self.slots.token(Kind::Shutdown, slot))) };
     }
@@ -164,12 +171,31 @@ impl Wire {
             // SAFETY: a cancellation points to nothing.
             unsafe { self.push(&entry) };
         }
+        self.abandon_backlog(slot);
+        if self.slots.has(slot, flag::SHUTTING) {
+            // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
+            // could hold another client by that time.
+            self.late_closes.insert(self.slots.token(Kind::Shutdown, slot));
+        } else {
+            self.release(slot);
+        }
+        self.slots.retire(slot);
+    }
+
+    /// Gives the slot back to the kernel, for another client.
+    fn release(&mut self, slot: Slot) {
         let entry = opcode::Close::new(fixed(slot)).build().flags(Flags::SKIP_SUCCESS);
         // SAFETY: a close points to nothing.
         unsafe { self.push(&entry.user_data(self.slots.token(Kind::Close, slot))) };
-        self.abandon_backlog(slot);
-        self.slots.retire(slot);
         self.open -= 1;
+    }
+
+    fn was_shut_down(&mut self, token: Token) {
+        if self.late_closes.remove(&token.pack()) {
+            self.release(token.slot);
+        } else if self.slots.is_current(token) {
+            self.slots.clear(token.slot, flag::SHUTTING);
+        }
     }
 
     /// Client connections open now.
@@ -188,8 +214,9 @@ impl Wire {
             Kind::Accept => self.accepted(token.slot.0, completion.result()),
             Kind::Receive => self.received(token, completion),
             Kind::Drain => self.drained(token, completion.result()),
+            Kind::Shutdown => self.was_shut_down(token),
             // A send's shortfall is settled right after its submission, so one that comes here is late.
-            Kind::Send | Kind::Cancel | Kind::Shutdown | Kind::Close => {}
+            Kind::Send | Kind::Cancel | Kind::Close => {}
         }
     }
 

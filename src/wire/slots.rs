@@ -24,6 +24,8 @@ pub(super) mod flag {
     pub const QUEUED: u32 = 1 << 4;
     /// What is sent waits until the core has finished something else on this connection.
     pub const CORKED: u32 = 1 << 5;
+    /// A shutdown is in flight.
+    pub const SHUTTING: u32 = 1 << 6;
 }
 
 /// Generation (high 24 bits) and flags (low 8) for every slot, and the backlogs.

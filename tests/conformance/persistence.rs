@@ -140,3 +140,15 @@ fn a_client_that_leaves_mid_request_disturbs_nobody() {
     drop(leaver);
     assert_eq!(standard().fetch(&get(&page.path)).text(), "fine\n");
 }
+
+#[test]
+fn refused_connections_cost_those_that_come_after_them_nothing() {
+    let page = Page::answering(Answer::text("yours\n"));
+    for round in 0..300 {
+        let mut refused = standard().connect();
+        // It leaves without waiting for its answer.
+        refused.send("no request\r\n\r\n");
+        drop(refused);
+        assert_eq!(standard().fetch(&get(&page.path)).text(), "yours\n", "round {round}");
+    }
+}
