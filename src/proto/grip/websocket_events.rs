@@ -72,6 +72,17 @@ impl WebSocketEvent {
         }
     }
 
+    /// Takes bytes off the front of its content.
+    pub fn skip_content(&mut self, bytes: usize) {
+        match self {
+            WebSocketEvent::Text(content)
+            | WebSocketEvent::Binary(content)
+            | WebSocketEvent::Ping(content)
+            | WebSocketEvent::Pong(content) => content.advance(bytes.min(content.len())),
+            WebSocketEvent::Open | WebSocketEvent::Close(_) | WebSocketEvent::Disconnect => {}
+        }
+    }
+
     /// Reads a whole body; the content of its events is shared with it. Events of a type that is not known are passed
     /// over.
     pub fn decode_all(mut body: Bytes) -> Result<Vec<WebSocketEvent>, EventsError> {

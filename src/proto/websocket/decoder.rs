@@ -139,7 +139,7 @@ impl Decoder {
         let Some((header, used)) = FrameHeader::read(input) else {
             return Ok(Decoded { used: 0, event: None });
         };
-        let (opcode, mask) = permitted(&header)?;
+        let (opcode, mask) = header.check()?;
         if opcode.is_control() {
             return control(opcode, mask, header.length as usize, used, input);
         }
@@ -196,19 +196,21 @@ impl Decoder {
     }
 }
 
-/// What a frame's header may be without extensions.
-fn permitted(header: &FrameHeader) -> Result<(Opcode, [u8; 4]), ProtocolError> {
-    let opcode = header.opcode.ok_or(ProtocolError::Opcode)?;
-    if header.reserved != 0 {
-        return Err(ProtocolError::Reserved);
+impl FrameHeader {
+    /// What the header of a client's frame may be without extensions.
+    pub fn check(&self) -> Result<(Opcode, [u8; 4]), ProtocolError> {
+        let opcode = self.opcode.ok_or(ProtocolError::Opcode)?;
+        if self.reserved != 0 {
+            return Err(ProtocolError::Reserved);
+        }
+        if opcode.is_control() && (!self.fin || self.length > Opcode::CONTROL_BYTES as u64) {
+            return Err(ProtocolError::Control);
+        }
+        if self.length >> 63 != 0 {
+            return Err(ProtocolError::Length);
+        }
+        Ok((opcode, self.mask.ok_or(ProtocolError::Unmasked)?))
     }
-    if opcode.is_control() && (!header.fin || header.length > Opcode::CONTROL_BYTES as u64) {
-        return Err(ProtocolError::Control);
-    }
-    if header.length >> 63 != 0 {
-        return Err(ProtocolError::Length);
-    }
-    Ok((opcode, header.mask.ok_or(ProtocolError::Unmasked)?))
 }
 
 /// A control frame whose header has `skip` bytes; it waits until it is whole.

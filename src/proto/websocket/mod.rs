@@ -18,7 +18,7 @@ mod utf8;
 pub use close::{Close, CloseError};
 pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
 pub use encode::{close_frame, encode_frame, frame};
-pub use frames::Frames;
+pub use frames::{Frames, Piece};
 pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
 pub use header::{FrameHeader, Opcode};
 pub use mask::unmask;

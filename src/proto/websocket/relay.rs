@@ -224,39 +224,28 @@ mod tests {
 
     #[test]
     fn with_grip_messages_lose_their_prefix_and_others_are_dropped() {
-        let cases: [(&str, Vec<Vec<u8>>, Vec<Vec<u8>>, &[&str]); 9] = [
+        type Sent = &'static [(u8, &'static str)];
+        let cases: [(&str, Sent, Sent, &[&str]); 9] = [
+            ("m:", &[(0x81, "m:hi"), (0x82, "m:")], &[(0x81, "hi"), (0x82, "")], &[]),
+            ("m:", &[(0x81, "hi"), (0x81, ""), (0x81, "m")], &[], &[]),
+            ("m:", &[(0x81, "c:{}"), (0x82, "c:{}")], &[], &["{}"]),
+            ("m:", &[(0x01, "c:{"), (0x80, "}"), (0x81, "c:")], &[], &[""]),
             (
                 "m:",
-                vec![frame(0x81, "m:hi"), frame(0x82, "m:")],
-                vec![frame(0x81, "hi"), frame(0x82, "")],
+                &[(0x01, "m:a"), (0x89, "p"), (0x00, ""), (0x80, "b")],
+                &[(0x01, "a"), (0x89, "p"), (0x00, ""), (0x80, "b")],
                 &[],
             ),
-            ("m:", vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x81, "m")], vec![], &[]),
-            ("m:", vec![frame(0x81, "c:{}"), frame(0x82, "c:{}")], vec![], &["{}"]),
-            ("m:", vec![frame(0x01, "c:{"), frame(0x80, "}"), frame(0x81, "c:")], vec![], &[""]),
-            (
-                "m:",
-                vec![frame(0x01, "m:a"), frame(0x89, "p"), frame(0x00, ""), frame(0x80, "b")],
-                vec![frame(0x01, "a"), frame(0x89, "p"), frame(0x00, ""), frame(0x80, "b")],
-                &[],
-            ),
-            ("m:", vec![frame(0x01, "m"), frame(0x80, ":b")], vec![frame(0x81, "b")], &[]),
-            ("m:", vec![frame(0x01, "x:"), frame(0x80, "m:b")], vec![], &[]),
-            (
-                "",
-                vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x82, "c:")],
-                vec![frame(0x81, "hi"), frame(0x81, ""), frame(0x82, "c:")],
-                &[],
-            ),
-            (
-                "abc",
-                vec![frame(0x81, "c:x"), frame(0x81, "abcd"), frame(0x88, "")],
-                vec![frame(0x81, "d"), frame(0x88, "")],
-                &["x"],
-            ),
+            ("m:", &[(0x01, "m"), (0x80, ":b")], &[(0x81, "b")], &[]),
+            ("m:", &[(0x01, "x:"), (0x80, "m:b")], &[], &[]),
+            ("", &[(0x81, "hi"), (0x81, ""), (0x82, "c:")], &[(0x81, "hi"), (0x81, ""), (0x82, "c:")], &[]),
+            ("abc", &[(0x81, "c:x"), (0x81, "abcd"), (0x88, "")], &[(0x81, "d"), (0x88, "")], &["x"]),
         ];
         for (prefix, input, client, server) in cases {
-            let (input, client) = (input.concat(), client.concat());
+            let bytes = |sent: Sent| -> Vec<u8> {
+                sent.iter().flat_map(|(first, text)| frame(*first, text)).collect()
+            };
+            let (input, client) = (bytes(input), bytes(client));
             let server: Vec<Bytes> =
                 server.iter().map(|control| Bytes::from_static(control.as_bytes())).collect();
             for piece in 1..=input.len() {
