@@ -25,3 +25,7 @@ mod signing;
 mod smuggling;
 mod stream;
 mod websocket_over_http;
+mod websocket_pass_through;
+mod websocket_pass_through_grip;
+mod websocket_pass_through_handshake;
+mod websocket_pass_through_publish;

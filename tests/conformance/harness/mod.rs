@@ -4,7 +4,9 @@
 //! [`pushpin`] knows how Pushpin is set up, [`routing`] holds the routes file), [`origin`] is the application
 //! behind it, [`client`] reads HTTP from a bare socket ([`request`] spells
 //! what it sends), [`publisher`] posts to the control port, [`signature`]
-//! verifies Grip-Sig, [`websocket`] opens WebSockets and is the application behind them. Everything is blocking and bounded by [`PATIENCE`], so that no case can hang.
+//! verifies Grip-Sig, [`websocket`] opens WebSockets and is the application that sees them as requests,
+//! [`websocket_origin`] is the one that speaks WebSocket itself. Everything is blocking and bounded by [`PATIENCE`], so
+//! that no case can hang.
 
 pub mod client;
 pub mod headers;
@@ -17,6 +19,7 @@ pub mod request;
 pub mod routing;
 pub mod signature;
 pub mod websocket;
+pub mod websocket_origin;
 pub mod wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -125,6 +125,10 @@ sig_iss = "pushpin"
 sig_key = "{sig_key}"
 x_forwarded_for = {forwarded_for}
 set_x_forwarded_protocol = "proto-only"
+[websocket] # as in Pushpin
+message_bytes = 200000
+answer_pings = false
+ping_interval_ms = 0
 "#,
         http = proxy.http,
         control = proxy.control,

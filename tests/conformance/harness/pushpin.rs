@@ -2,7 +2,8 @@
 //!
 //! Each instance has its own directory for ports' and sockets' names, and its own zurl, whose shipped settings
 //! refuse to ask origins on loopback. Pushpin's processes find each other through ZeroMQ a while after the ports are
-//! open, so an instance is ready once a message has gone all the way: origin, hold, publish, subscriber.
+//! open, so an instance is ready once a message has gone all the way, origin, hold, publish, subscriber, and another
+//! through a WebSocket.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +15,7 @@ use serde_json::json;
 use super::client::Client;
 use super::proxy::{Proxy, Settings, await_listening, free_address, log_to, write};
 use super::request::get;
+use super::websocket_origin::Sockets;
 use super::{PATIENCE, process, routing};
 
 /// Starts an instance and waits until it works.
@@ -73,10 +75,23 @@ fn await_origin(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), Stri
         let mut client = Client::connect(proxy.http);
         client.send(get("/is-the-origin-there").bytes());
         if client.await_answer(Duration::from_secs(1)) && client.head().code == 404 {
-            return Ok(());
+            return await_sockets(proxy, deadline, log);
         }
     }
     Err(format!("the origin is not reached; its log ends:\n{}", process::tail(log)))
+}
+
+/// Opens WebSockets until a client's message reaches the application: what follows a handshake goes other ways.
+fn await_sockets(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), String> {
+    let application = Sockets::accepting(&[]);
+    while Instant::now() < deadline {
+        let (mut client, mut server) = application.open(proxy, "pass.test");
+        client.text("ready?");
+        if server.hears_within(Duration::from_secs(1)) {
+            return Ok(());
+        }
+    }
+    Err(format!("no WebSocket passes; its log ends:\n{}", process::tail(log)))
 }
 
 fn pushpin_conf(settings: &Settings, proxy: &Proxy, directory: &Path) -> String {

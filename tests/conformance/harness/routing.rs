@@ -65,6 +65,10 @@ failover.test DEAD ORIGIN
 both-down.test DEAD DEAD
 first-answers.test ORIGIN,host=first.test ORIGIN,host=second.test
 sockets.test ORIGIN,over_http
+pass.test ORIGIN
+pass-implied.test ORIGIN,sub=pass-implied-channel
+pass-kept.test ORIGIN,sub=pass-kept-channel
+pass-edited.test,path_beg=/old,replace_beg=/new,header=X-Set:by-route ORIGIN,host=target.test
 builtin.test test
 builtin-below.test,path_beg=/below test
 "#;

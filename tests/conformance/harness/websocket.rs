@@ -40,6 +40,17 @@ impl Proxy {
         let (socket, head) = tungstenite::client(request, stream).expect("the WebSocket opens");
         Socket { socket, head }
     }
+
+    /// Publishes to WebSockets on `channel` until `arrived` says that it has come.
+    pub fn publish_until(&self, channel: &str, mut arrived: impl FnMut() -> bool) {
+        let probe = serde_json::json!({"channel": channel, "formats": {"ws-message": {"content": PROBE}}});
+        let deadline = Instant::now() + PATIENCE;
+        self.publish(probe.clone());
+        while !arrived() {
+            assert!(Instant::now() < deadline, "published again and again, and still nothing");
+            self.publish(probe.clone());
+        }
+    }
 }
 
 impl Socket {
@@ -67,17 +78,15 @@ impl Socket {
         if !against_pushpin() {
             return;
         }
-        let probe = serde_json::json!({"channel": channel, "formats": {"ws-message": {"content": PROBE}}});
         let within = |socket: &Socket, patience| socket.socket.get_ref().set_read_timeout(Some(patience));
         within(self, Duration::from_millis(50)).expect("a timeout");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            proxy.publish(probe.clone());
-            match self.socket.read() {
-                Ok(message) => break assert_eq!(message, Message::text(PROBE)),
-                Err(_) => assert!(Instant::now() < deadline, "published again and again, and still nothing"),
+        proxy.publish_until(channel, || match self.socket.read() {
+            Ok(message) => {
+                assert_eq!(message, Message::text(PROBE));
+                true
             }
-        }
+            Err(_) => false,
+        });
         within(self, PATIENCE).expect("a timeout");
     }
 
@@ -95,7 +104,7 @@ impl Socket {
 }
 
 /// What is published until a subscription shows.
-const PROBE: &str = "subscribed?";
+pub const PROBE: &str = "subscribed?";
 
 /// An application that answers the events of one request with others.
 pub struct Application {
