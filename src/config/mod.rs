@@ -34,6 +34,8 @@ pub struct Config {
     pub control: Control,
     /// `[proxy]`: towards the origins.
     pub proxy: Proxy,
+    /// `[websocket]`.
+    pub websocket: WebSocket,
     /// `[limits]`: what one core may hold.
     pub limits: Limits,
     /// `[log]`.
@@ -108,6 +110,19 @@ pub enum ForwardedProtocol {
     Both,
 }
 
+/// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
+#[derive(Clone, Debug)]
+pub struct WebSocket {
+    /// Largest message of a client, and of an application, bytes; beyond it the WebSocket ends.
+    pub message_bytes: usize,
+    /// Answer clients' pings here; else applications are asked to.
+    pub answer_pings: bool,
+    /// Ping a client that was silent for so long, ms; 0 is never.
+    pub ping_interval_ms: u64,
+    /// Cut a client that was pinged and silent for so much longer, ms.
+    pub pong_timeout_ms: u64,
+}
+
 /// Bounds for each core.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -173,6 +188,12 @@ impl Default for Config {
                 origin_idle_timeout_ms: 1_800_000,
                 origin_keep_alive_ms: 55_000,
                 open_requests_per_core: 1_000,
+            },
+            websocket: WebSocket {
+                message_bytes: 16 * 1024 * 1024,
+                answer_pings: true,
+                ping_interval_ms: 30_000,
+                pong_timeout_ms: 15_000,
             },
             limits: Limits {
                 connections_per_core: 1_000_000,

@@ -14,7 +14,8 @@ use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
-    Config, Control, ForwardedProtocol, Http, Limits, Log, Problem, Proxy, SlowConsumer, parse_listen,
+    Config, Control, ForwardedProtocol, Http, Limits, Log, Problem, Proxy, SlowConsumer, WebSocket,
+    parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -27,6 +28,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_http(&mut document, &mut config.http);
     read_control(&mut document, &mut config.control);
     read_proxy(&mut document, &mut config.proxy, directory(path));
+    read_websocket(&mut document, &mut config.websocket);
     read_limits(&mut document, &mut config.limits);
     read_log(&mut document, &mut config.log);
     let problems = document.finish();
@@ -70,6 +72,14 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     forwarded_for.apply(proxy);
 }
 
+fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
+    let mut section = document.section("websocket");
+    section.read("message_bytes", &mut websocket.message_bytes, count);
+    section.read("answer_pings", &mut websocket.answer_pings, boolean);
+    section.read("ping_interval_ms", &mut websocket.ping_interval_ms, milliseconds_or_never);
+    section.read("pong_timeout_ms", &mut websocket.pong_timeout_ms, milliseconds);
+}
+
 fn read_limits(document: &mut Document<'_>, limits: &mut Limits) {
     let mut section = document.section("limits");
     section.read("connections_per_core", &mut limits.connections_per_core, count);
@@ -110,6 +120,14 @@ fn count(value: &Value<'_>) -> Result<usize, Unusable> {
 
 fn milliseconds(value: &Value<'_>) -> Result<u64, Unusable> {
     positive(value)
+}
+
+/// 0 is never.
+fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
+    match value.get_ref().as_integer() {
+        Some(number) if number.as_str() == "0" => Ok(0),
+        _ => milliseconds(value),
+    }
 }
 
 fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
@@ -250,6 +268,9 @@ mod tests {
         let proxy = &config.proxy;
         assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
+        let websocket = &config.websocket;
+        assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
+        assert_eq!((websocket.ping_interval_ms, websocket.pong_timeout_ms), (0, 14));
         let limits = &config.limits;
         assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
         assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
@@ -338,6 +359,11 @@ connect_timeout_ms = 4
 origin_idle_timeout_ms = 5
 origin_keep_alive_ms = 6
 open_requests_per_core = 7
+[websocket]
+message_bytes = 13
+answer_pings = false
+ping_interval_ms = 0
+pong_timeout_ms = 14
 [limits]
 connections_per_core = 8
 backlog_bytes = 9

@@ -111,6 +111,10 @@ impl PushpinConf {
         let mut head_bytes = 0;
         self.set(&mut head_bytes, "runner/client_buffer_size");
         config.http.head_bytes = config.http.head_bytes.max(head_bytes);
+        // As in Pushpin, pings are for applications, and nobody but they send any.
+        config.websocket.answer_pings = false;
+        config.websocket.ping_interval_ms = 0;
+        config.websocket.message_bytes = 200_000;
         self.log(&mut config);
         if let Some(exposure) = config.control.exposure() {
             self.warn("handler/push_in_http_addr", exposure);
@@ -303,6 +307,8 @@ mod tests {
         assert_eq!(config.http.head_bytes, Config::default().http.head_bytes);
         assert_eq!(config.control.listen, Some("127.0.0.1:5561".parse().unwrap()));
         assert_eq!(config.limits.connections_per_core, 50_000);
+        let websocket = &config.websocket;
+        assert_eq!((websocket.answer_pings, websocket.ping_interval_ms), (false, 0));
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/pushpin/routes")));
         assert_eq!((config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()), ("pushpin", "changeme"));
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::ProtoOnly);

@@ -48,6 +48,12 @@ pub enum OriginError {
         /// `host:port`.
         target: String,
     },
+    /// The origin accepted a WebSocket without having read its key (RFC 6455 section 4.1).
+    #[error("{target} answered a WebSocket's handshake with a Sec-WebSocket-Accept that is not its key's")]
+    Handshake {
+        /// `host:port`.
+        target: String,
+    },
     /// The request's own body broke off or was malformed.
     #[error("the client's request body failed on its way to {target}: {}", causes(source))]
     RequestBody {

@@ -125,7 +125,10 @@ fn sendable(target: &Bytes) -> Option<PathAndQuery> {
 fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::CONNECTION);
+    // Only what is between this server and the origin may stay on the connection.
+    if !headers.contains_key(header::UPGRADE) {
+        headers.remove(header::CONNECTION);
+    }
     let expects_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
     let length = match body {
         RequestBody::Empty if !expects_body => return,

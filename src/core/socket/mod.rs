@@ -1,87 +1,75 @@
-//! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` answers the upgrade when the
-//! application accepts it, `receive` takes what the client sends, `talk` brings that to the application, one request at a
-//! time, and does what its answers say; `clock` tells what is to be done by the clock, `handshake` keeps what every
-//! request repeats. An idle WebSocket is its row and this value; there is a task only while a request is on its way.
+//! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
+//! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
+//! `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
+//! from outside, up to its end; `incoming` decodes what a client sends, and `clock` tells what is to be done when.
+//!
+//! An idle WebSocket is its row and a [`Socket`], in which what is not always there is boxed.
 
 mod clock;
-mod handshake;
+mod incoming;
+mod life;
 mod open;
-mod receive;
-mod talk;
+mod over_http;
+mod place;
+mod through;
 
 pub(super) use open::answer;
 
 use crate::bell::Bell;
 use crate::origin::Route;
-use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::Decoder;
-use bytes::BytesMut;
 use clock::Clock;
-use handshake::Handshake;
-use http::HeaderValue;
-use std::cell::{Cell, RefCell};
+use incoming::Incoming;
+use over_http::{OverHttp, Waiting};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
-
-/// Bytes of events that may wait for the application; beyond them the client is not read. Also the largest message.
-const WAITING_BYTES: usize = 200_000;
+use through::Through;
 
 /// A WebSocket.
 pub struct Socket {
-    handshake: Handshake,
     route: Arc<Route>,
-    /// Connection-Id.
-    id: HeaderValue,
-    /// What precedes messages that are for the client; `None` is no GRIP: all are, and none is a control message.
-    prefix: Option<Box<str>>,
-    /// Absent between messages.
-    incoming: RefCell<Option<Box<Incoming>>>,
-    waiting: RefCell<Waiting>,
-    meta: RefCell<BTreeMap<String, String>>,
-    /// Seconds of idleness after which the application is asked whether it has anything.
-    interval_s: Cell<Option<u64>>,
-    clock: RefCell<Clock>,
+    application: Application,
+    busy: RefCell<Option<Box<Busy>>>,
+    rare: RefCell<Option<Box<Rare>>>,
     closing: Cell<Closing>,
-    /// A task is talking to the application.
-    talking: Cell<bool>,
-    /// The application is to be asked once more when that is done.
-    ask_again: Cell<bool>,
     /// The application takes no more part.
     detached: Cell<bool>,
     /// The client is gone.
     gone: Cell<bool>,
-    /// Rung when a channel came into force, when the client took what was sent, and when it is gone.
-    changed: Bell,
 }
 
-/// What the client is sending.
-struct Incoming {
-    decoder: Decoder,
-    /// Received, and not yet a whole frame or part of one.
-    carry: BytesMut,
-    /// The message whose frames are arriving.
-    message: BytesMut,
+/// How the application takes part.
+enum Application {
+    OverHttp(OverHttp),
+    Through(Box<Through>),
 }
 
-impl Incoming {
-    fn new() -> Incoming {
-        let (carry, message) = (BytesMut::new(), BytesMut::new());
-        Incoming { decoder: Decoder::new(WAITING_BYTES as u64), carry, message }
-    }
-
-    /// Whether nothing is lost without it.
-    fn is_idle(&self) -> bool {
-        self.carry.is_empty() && self.decoder.is_between_messages()
-    }
-}
-
-/// Events on their way to the application.
+/// What a WebSocket has only while something is under way.
 #[derive(Default)]
-struct Waiting {
-    events: Vec<WebSocketEvent>,
-    bytes: usize,
+struct Busy {
+    /// The message that is arriving.
+    incoming: Option<Incoming>,
+    /// Events on their way to an application over HTTP.
+    waiting: Waiting,
     /// The client is not read until they are gone.
     paused: bool,
+    /// A task is at work for this WebSocket.
+    has_task: bool,
+    /// The application is to be asked once more when the task is done.
+    ask_again: bool,
+    /// Rung when a channel came into force, when the client took what was sent, and when it is gone.
+    changed: Rc<Bell>,
+}
+
+/// What few WebSockets have.
+#[derive(Default)]
+struct Rare {
+    clock: Clock,
+    /// Variables of the application, which every request repeats.
+    meta: BTreeMap<String, String>,
+    /// What precedes messages that are for the client, if not `m:`.
+    prefix: Option<Box<str>>,
 }
 
 /// How far the closing handshake is.
@@ -98,24 +86,63 @@ enum Closing {
 }
 
 impl Socket {
-    /// Nothing more is sent to or expected of the client.
-    pub fn end(&self) {
-        self.gone.set(true);
-        self.changed.ring();
-    }
-
-    /// Something that this WebSocket may wait for has happened.
-    pub fn wake(&self) {
-        self.changed.ring();
-    }
-
-    /// Queues an event for the application.
-    fn tell(&self, event: WebSocketEvent) {
-        if self.detached.get() {
-            return;
+    fn new(route: Arc<Route>, application: Application) -> Socket {
+        Socket {
+            route,
+            application,
+            busy: RefCell::default(),
+            rare: RefCell::default(),
+            closing: Cell::new(Closing::No),
+            detached: Cell::new(false),
+            gone: Cell::new(false),
         }
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.bytes += event.content_bytes();
-        waiting.events.push(event);
+    }
+
+    /// Something that this WebSocket's task may wait for has happened.
+    pub fn wake(&self) {
+        if let Some(busy) = &*self.busy.borrow() {
+            busy.changed.ring();
+        }
+    }
+
+    /// Nothing more is sent to or expected of the client.
+    fn end(&self) {
+        self.gone.set(true);
+        self.wake();
+        if let Application::Through(through) = &self.application {
+            through.end();
+        }
+    }
+
+    fn busy(&self) -> RefMut<'_, Busy> {
+        RefMut::map(self.busy.borrow_mut(), |busy| &mut **busy.get_or_insert_default())
+    }
+
+    fn rare(&self) -> RefMut<'_, Rare> {
+        RefMut::map(self.rare.borrow_mut(), |rare| &mut **rare.get_or_insert_default())
+    }
+
+    /// Lets go of what an idle WebSocket does not need.
+    fn settle(&self) {
+        let mut busy = self.busy.borrow_mut();
+        if busy.as_ref().is_some_and(|busy| busy.is_idle()) {
+            *busy = None;
+        }
+    }
+}
+
+impl Busy {
+    fn is_idle(&self) -> bool {
+        self.incoming.is_none() && self.waiting.is_empty() && !self.has_task
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_stays_within_what_an_idle_one_may_cost() {
+        assert!(size_of::<Socket>() <= 104, "{}", size_of::<Socket>());
     }
 }

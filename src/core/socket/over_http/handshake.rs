@@ -5,13 +5,12 @@ use crate::core::Service;
 use crate::core::connection::Request;
 use crate::proto::http1::BodyLength;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The target, the host, and a line for each header, which hold no line feed.
+    /// The client's address, the target, the host, and a line for each header, which hold no line feed.
     text: Box<[u8]>,
-    peer: SocketAddr,
 }
 
 impl Handshake {
@@ -19,8 +18,8 @@ impl Handshake {
     /// not among it.
     pub fn keep(request: &Request) -> Handshake {
         let mut text = Vec::new();
-        for line in [request.target.as_bytes(), request.host.as_bytes()] {
-            text.extend_from_slice(line);
+        for line in [&request.peer.ip().to_string(), &request.target, &request.host] {
+            text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
         for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
@@ -29,14 +28,15 @@ impl Handshake {
             text.extend_from_slice(value.as_bytes());
             text.push(b'\n');
         }
-        Handshake { text: text.into(), peer: request.peer }
+        Handshake { text: text.into() }
     }
 
-    /// The request that was kept.
+    /// The request that was kept; the client's port is not.
     pub fn request(&self) -> Request {
         let mut lines = self.text.split(|byte| *byte == b'\n');
         let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
-        let (target, host) = (text(), text());
+        let (peer, target, host) = (text(), text(), text());
+        let peer = SocketAddr::new(peer.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0);
         let mut headers = HeaderMap::new();
         for line in lines {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
@@ -48,7 +48,7 @@ impl Handshake {
             }
         }
         let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients);
-        Request { method, target, host, headers, body, peer: self.peer, service }
+        Request { method, target, host, headers, body, peer, service }
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
             .into_iter()
             .collect();
         headers.append("cookie", HeaderValue::from_static("second"));
-        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let peer = SocketAddr::from(([127, 0, 0, 1], 0));
         let (target, host) = ("/a?b".to_owned(), "a:1".to_owned());
         let (method, body, service) = (Method::GET, BodyLength::None, Service::Clients);
         let kept = Handshake::keep(&Request { method, target, host, headers, body, peer, service }).request();

@@ -1,0 +1,78 @@
+//! What a client is sending: a decoder and the message that is arriving. It exists only from the first byte of a frame to
+//! the end of its message.
+
+use super::Socket;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Decoder, Event, Kind, ProtocolError};
+use bytes::{Bytes, BytesMut};
+
+/// Bytes of a client that are not an event yet.
+pub(super) struct Incoming {
+    decoder: Decoder,
+    /// Received, and not yet a whole frame or part of one.
+    carry: BytesMut,
+    /// The message whose frames are arriving.
+    message: BytesMut,
+}
+
+impl Socket {
+    /// Takes what the client sent out of `bytes` and what has arrived before, and gives it to `take` as it becomes whole,
+    /// until that says it wants no more. Messages may have up to `message_bytes`.
+    pub(super) fn decode(
+        &self,
+        bytes: &[u8],
+        message_bytes: usize,
+        mut take: impl FnMut(WebSocketEvent) -> bool,
+    ) -> Result<(), ProtocolError> {
+        let incoming = self.busy().incoming.take();
+        let mut incoming = incoming.unwrap_or_else(|| Incoming::new(message_bytes));
+        incoming.carry.extend_from_slice(bytes);
+        let mut wants_more = true;
+        while wants_more && let Some((event, used)) = incoming.next()? {
+            let _ = incoming.carry.split_to(used);
+            wants_more = event.is_none_or(&mut take);
+        }
+        if !incoming.is_idle() {
+            self.busy().incoming = Some(incoming);
+        }
+        self.settle();
+        Ok(())
+    }
+}
+
+impl Incoming {
+    fn new(message_bytes: usize) -> Incoming {
+        let decoder = Decoder::new(message_bytes as u64);
+        Incoming { decoder, carry: BytesMut::new(), message: BytesMut::new() }
+    }
+
+    /// Whether nothing is lost without it.
+    fn is_idle(&self) -> bool {
+        self.carry.is_empty() && self.decoder.is_between_messages()
+    }
+
+    /// What comes next, if it is whole, and the bytes that are done with; `None` when more must arrive.
+    fn next(&mut self) -> Result<Option<(Option<WebSocketEvent>, usize)>, ProtocolError> {
+        let decoded = self.decoder.decode(&mut self.carry)?;
+        let used = decoded.used;
+        let event = match decoded.event {
+            None if used == 0 => return Ok(None),
+            None => None,
+            Some(Event::Data { kind, bytes, ends }) => {
+                self.message.extend_from_slice(bytes);
+                ends.then(|| message(kind, self.message.split().freeze()))
+            }
+            Some(Event::Ping(content)) => Some(WebSocketEvent::Ping(Bytes::copy_from_slice(content))),
+            Some(Event::Pong(content)) => Some(WebSocketEvent::Pong(Bytes::copy_from_slice(content))),
+            Some(Event::Close(close)) => Some(WebSocketEvent::Close(close)),
+        };
+        Ok(Some((event, used)))
+    }
+}
+
+fn message(kind: Kind, content: Bytes) -> WebSocketEvent {
+    match kind {
+        Kind::Text => WebSocketEvent::Text(content),
+        Kind::Binary => WebSocketEvent::Binary(content),
+    }
+}

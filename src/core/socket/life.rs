@@ -1,0 +1,166 @@
+//! What happens to a WebSocket from outside: its client sends, its timer fires, something is published, it ends.
+
+use super::clock::Due;
+use super::{Application, Closing, Socket};
+use crate::core::Core;
+use crate::core::row::Phase;
+use crate::ids::Slot;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Close, Opcode, ProtocolError, close_frame, frame};
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// How long a client may take to answer a close, ms.
+const CLOSE_MS: u64 = 10_000;
+
+impl Core {
+    /// Bytes of the client.
+    pub(in crate::core) fn socket_received(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, bytes: &[u8]) {
+        let is_told = socket.detached.get() || socket.closing.get() == Closing::ByServer;
+        let outcome = match &socket.application {
+            Application::OverHttp(_) if !socket.detached.get() => {
+                self.received_over_http(slot, socket, bytes)
+            }
+            Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
+            Application::Through(through) if !is_told => through.pass(bytes).map(|full| {
+                if full {
+                    self.wire.borrow_mut().pause(slot);
+                }
+            }),
+            Application::Through(through) => {
+                self.received_without_application(slot, socket, through.skip(bytes))
+            }
+        };
+        if let Err(error) = outcome {
+            self.fail_socket(slot, socket, &error);
+        }
+    }
+
+    /// Bytes of a client whose application takes no more part, or was told of the end: only the protocol's own messages
+    /// are of interest.
+    fn received_without_application(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        bytes: &[u8],
+    ) -> Result<(), ProtocolError> {
+        let mut has_closed = None;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        socket.decode(bytes, self.settings.websocket.message_bytes, |event| {
+            match event {
+                WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
+                WebSocketEvent::Close(close) => has_closed = Some(close),
+                _ => {}
+            }
+            has_closed.is_none()
+        })?;
+        if let Some(close) = has_closed {
+            if socket.closing.get() == Closing::No {
+                let _ = self.wire.borrow_mut().send(slot, close_frame(close.as_ref()));
+            }
+            self.part(slot, socket, false);
+        }
+        Ok(())
+    }
+
+    /// The client broke the protocol: it is told so, and the application that it is gone.
+    fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
+        self.gauges.bad_requests_total.add(1);
+        let frame = close_frame(Some(&Close::with(error.close_code())));
+        let _ = self.wire.borrow_mut().send(slot, frame);
+        self.part(slot, socket, true);
+    }
+
+    /// Ends a WebSocket once its client has taken what is queued; `linger` when it may have sent what nobody reads.
+    pub(super) fn part(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
+        let is_current = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(current)) => Rc::ptr_eq(current, socket),
+            _ => false,
+        };
+        if is_current {
+            self.leave(slot, linger);
+            self.socket_ended(slot, socket);
+        }
+    }
+
+    /// The client is gone: the application hears of it, unless it knows.
+    pub(in crate::core) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let is_new = !socket.gone.get();
+        socket.end();
+        if is_new && matches!(socket.application, Application::OverHttp(_)) {
+            self.tell_of_end(slot, socket);
+        }
+    }
+
+    /// What was published ends with a close: the client has it, and is to answer.
+    pub(in crate::core) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
+        if socket.closing.get() == Closing::No {
+            socket.closing.set(Closing::ByServer);
+            socket.rare().clock.give_up_in(self.now(), CLOSE_MS);
+            self.wind(slot, socket);
+            if let Application::Through(through) = &socket.application {
+                through.close();
+            }
+        }
+    }
+
+    /// A publisher wants the application of the WebSocket in `slot` to be asked for events.
+    pub(in crate::core) fn refresh_socket(self: &Rc<Self>, slot: Slot) {
+        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(socket)) => socket.clone(),
+            _ => return,
+        };
+        if !socket.detached.get() && matches!(socket.application, Application::OverHttp(_)) {
+            self.ask_socket(slot, &socket);
+        }
+    }
+
+    /// The timer of a WebSocket.
+    pub(in crate::core) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let published = self.subscriptions.borrow().last_socket_activity(slot);
+        let mut due = Vec::new();
+        if let Some(rare) = &mut *socket.rare.borrow_mut() {
+            published.into_iter().for_each(|tick| rare.clock.sent(tick));
+            due = rare.clock.take_due(self.now());
+        }
+        for due in due {
+            match due {
+                Due::GiveUp => return self.close(slot),
+                Due::Ask => self.ask_socket(slot, socket),
+                Due::Send(frame) => self.send_if_taken(slot, frame),
+            }
+        }
+        if self.is_silent(slot, socket) {
+            tracing::debug!(route = socket.route.id, "a WebSocket is cut: its client does not answer pings");
+            return self.close(slot);
+        }
+        self.wind(slot, socket);
+    }
+
+    /// Sends what only says that someone is there: a client that does not take what was sent before has no use for it.
+    pub(super) fn send_if_taken(&self, slot: Slot, frame: Bytes) {
+        let mut wire = self.wire.borrow_mut();
+        if !wire.is_backlogged(slot) {
+            let _ = wire.send(slot, frame);
+        }
+        drop(wire);
+        self.wake();
+    }
+
+    /// Sets the timer of a WebSocket to what is due next.
+    pub(super) fn wind(&self, slot: Slot, socket: &Socket) {
+        if socket.gone.get() {
+            return;
+        }
+        let by_clock = socket.rare.borrow().as_ref().and_then(|rare| rare.clock.next());
+        let next = by_clock.into_iter().chain(self.ping_due(socket));
+        let next = next.min_by_key(|due| due.wrapping_sub(self.now()) as i32);
+        let mut timers = self.timers.borrow_mut();
+        match next {
+            Some(due) => timers.set(slot, due),
+            None => timers.cancel(slot),
+        }
+    }
+}

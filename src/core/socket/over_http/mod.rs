@@ -1,0 +1,127 @@
+//! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` asks the application with OPEN, `talk`
+//! brings it what the client sends (`offer`), one request at a time, and does what its answers say (`answer`); `pings` is
+//! about clients that fall silent, `handshake` keeps what every request repeats. There is a task only while a request
+//! is on its way.
+
+mod answer;
+mod handshake;
+mod offer;
+mod open;
+mod pings;
+mod talk;
+
+pub(super) use offer::Waiting;
+pub(super) use open::open;
+
+use super::{Application, Closing, Socket};
+use crate::core::Core;
+use crate::core::connection::Request;
+use crate::ids::Slot;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Opcode, ProtocolError, frame};
+use handshake::Handshake;
+use pings::Pings;
+use std::cell::Cell;
+use std::mem;
+use std::rc::Rc;
+use uuid::Uuid;
+
+/// Bytes of events that may wait for the application; beyond them the client is not read. Also the largest request, if
+/// it has more than one event.
+const WAITING_BYTES: usize = 200_000;
+
+/// What a WebSocket over HTTP has always.
+pub(super) struct OverHttp {
+    handshake: Handshake,
+    /// Connection-Id.
+    id: Uuid,
+    /// Seconds of idleness after which the application is asked whether it has anything; 0 is never.
+    interval_s: Cell<u32>,
+    /// The application speaks GRIP: messages have a prefix, and some are for this server.
+    grip: Cell<bool>,
+    pings: Pings,
+}
+
+impl OverHttp {
+    fn new(request: &Request, now: u32) -> OverHttp {
+        OverHttp {
+            handshake: Handshake::keep(request),
+            id: Uuid::new_v4(),
+            interval_s: Cell::new(0),
+            grip: Cell::new(false),
+            pings: Pings::new(now),
+        }
+    }
+}
+
+impl Socket {
+    /// What it is over HTTP, if that is how it is served.
+    fn over_http(&self) -> Option<&OverHttp> {
+        match &self.application {
+            Application::OverHttp(over_http) => Some(over_http),
+            Application::Through(_) => None,
+        }
+    }
+
+    /// Queues an event for the application.
+    pub(super) fn tell(&self, event: WebSocketEvent) {
+        if !self.detached.get() {
+            self.busy().waiting.push(event);
+        }
+    }
+}
+
+impl Core {
+    /// Bytes of a client whose application takes part.
+    pub(super) fn received_over_http(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        bytes: &[u8],
+    ) -> Result<(), ProtocolError> {
+        self.heard(socket);
+        if matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
+            return Ok(());
+        }
+        socket
+            .decode(bytes, self.settings.websocket.message_bytes, |event| self.take(slot, socket, event))?;
+        if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
+            self.part(slot, socket, false);
+            return Ok(());
+        }
+        if let Some(busy) = &mut *socket.busy.borrow_mut()
+            && busy.waiting.bytes() > WAITING_BYTES
+            && !mem::replace(&mut busy.paused, true)
+        {
+            self.wire.borrow_mut().pause(slot);
+        }
+        self.talk(slot, socket);
+        Ok(())
+    }
+
+    /// One event of the client; whether another may follow.
+    fn take(self: &Rc<Self>, slot: Slot, socket: &Socket, event: WebSocketEvent) -> bool {
+        match event {
+            WebSocketEvent::Ping(content) if self.settings.websocket.answer_pings => {
+                self.send_if_taken(slot, frame(Opcode::Pong, &content));
+            }
+            WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}
+            WebSocketEvent::Close(close) => {
+                let answers = socket.closing.get() == Closing::ByServer;
+                socket.closing.set(if answers { Closing::Done } else { Closing::ByClient });
+                socket.tell(WebSocketEvent::Close(close));
+                return false;
+            }
+            event => socket.tell(event),
+        }
+        true
+    }
+
+    /// The client is gone: the application is told, unless it knows.
+    pub(super) fn tell_of_end(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        if !matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
+            socket.tell(WebSocketEvent::Disconnect);
+        }
+        self.talk(slot, socket);
+    }
+}

@@ -1,0 +1,165 @@
+//! Events on their way to the application: what waits, what one request brings, and what comes back because the
+//! application did not accept it (Content-Bytes-Accepted, Content-Bytes-Replayed).
+
+use super::WAITING_BYTES;
+use crate::proto::grip::WebSocketEvent;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::mem;
+
+/// Events that wait for a request.
+#[derive(Default)]
+pub(in crate::core::socket) struct Waiting {
+    events: VecDeque<WebSocketEvent>,
+    bytes: usize,
+    /// Bytes at the front that the application was offered before.
+    replayed_bytes: usize,
+    /// There is something that it was not, or it has made room since.
+    wants_out: bool,
+}
+
+/// What one request brings.
+pub(super) struct Offer {
+    events: VecDeque<WebSocketEvent>,
+    /// Bytes of it that the application was offered before.
+    pub replayed_bytes: usize,
+    /// There was no room for more.
+    is_full: bool,
+}
+
+/// What an application did not accept.
+pub(super) struct Left {
+    events: VecDeque<WebSocketEvent>,
+    made_progress: bool,
+}
+
+impl Waiting {
+    /// Adds an event.
+    pub fn push(&mut self, event: WebSocketEvent) {
+        self.bytes += event.content_bytes();
+        self.events.push_back(event);
+        self.wants_out = true;
+    }
+
+    /// Bytes of their content.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether a request is due. What an application did not accept goes out with what comes after it, or when it has
+    /// accepted something.
+    pub fn wants_out(&self) -> bool {
+        self.wants_out
+    }
+
+    /// Takes out as much as one request may have, at least one event.
+    pub(super) fn offer(&mut self) -> Offer {
+        let replayed_bytes = mem::take(&mut self.replayed_bytes);
+        let mut offer = Offer { events: VecDeque::new(), replayed_bytes, is_full: false };
+        let mut bytes = 0;
+        while let Some(event) = self.events.front() {
+            if bytes > 0 && bytes + event.content_bytes() > WAITING_BYTES {
+                offer.is_full = true;
+                break;
+            }
+            bytes += event.content_bytes();
+            offer.events.extend(self.events.pop_front());
+        }
+        self.bytes -= bytes;
+        self.wants_out = !self.events.is_empty();
+        offer
+    }
+
+    /// Puts back what was not accepted, before everything else.
+    pub(super) fn take_back(&mut self, left: Left) {
+        self.replayed_bytes = left.events.iter().map(WebSocketEvent::content_bytes).sum();
+        self.bytes += self.replayed_bytes;
+        self.wants_out |= left.made_progress && !left.events.is_empty();
+        left.events.into_iter().rev().for_each(|event| self.events.push_front(event));
+    }
+}
+
+impl Offer {
+    /// The question for a WebSocket.
+    pub fn to_open() -> Offer {
+        Offer { events: [WebSocketEvent::Open].into(), replayed_bytes: 0, is_full: false }
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> Bytes {
+        let mut body = BytesMut::new();
+        self.events.iter().for_each(|event| event.encode(&mut body));
+        body.freeze()
+    }
+
+    /// Takes away what the application accepted, all if it says nothing; the error says what cannot be.
+    pub fn accept(mut self, accepted_bytes: Option<usize>) -> Result<Left, String> {
+        let offered = self.events.iter().map(WebSocketEvent::content_bytes).sum();
+        let accepted = accepted_bytes.unwrap_or(offered);
+        if accepted > offered {
+            return Err(format!("it accepted {accepted} of {offered} bytes"));
+        }
+        if accepted == 0 && self.is_full {
+            return Err("it accepted nothing, and there is no room for more".to_owned());
+        }
+        let mut left = accepted;
+        while let Some(event) = self.events.front_mut() {
+            let bytes = event.content_bytes();
+            if bytes > left {
+                event.skip_content(left);
+                break;
+            }
+            left -= bytes;
+            self.events.pop_front();
+        }
+        Ok(Left { events: self.events, made_progress: accepted > 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(texts: &[&'static str]) -> Waiting {
+        let mut waiting = Waiting::default();
+        texts.iter().for_each(|text| waiting.push(WebSocketEvent::Text(Bytes::from_static(text.as_bytes()))));
+        waiting
+    }
+
+    /// What a request brings after an application accepted `accepted` bytes of the one before.
+    fn replayed(texts: &[&'static str], accepted: Option<usize>) -> Result<(Bytes, usize, bool), String> {
+        let mut waiting = waiting(texts);
+        let left = waiting.offer().accept(accepted)?;
+        waiting.take_back(left);
+        let wants_out = waiting.wants_out();
+        let offer = waiting.offer();
+        Ok((offer.body(), offer.replayed_bytes, wants_out))
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_offered_again() {
+        assert_eq!(replayed(&["ab", "cd"], None), Ok(("".into(), 0, false)));
+        assert_eq!(replayed(&["ab", "cd"], Some(4)), Ok(("".into(), 0, false)));
+        assert_eq!(replayed(&["ab", "cd"], Some(2)), Ok(("TEXT 2\r\ncd\r\n".into(), 2, true)));
+        assert_eq!(replayed(&["ab", "cd"], Some(3)), Ok(("TEXT 1\r\nd\r\n".into(), 1, true)));
+        assert_eq!(replayed(&["ab"], Some(0)), Ok(("TEXT 2\r\nab\r\n".into(), 2, false)));
+        assert!(replayed(&["ab"], Some(3)).is_err());
+    }
+
+    #[test]
+    fn a_request_has_a_bound_and_a_full_one_must_be_accepted_in_part() {
+        let long: &'static str = Box::leak("x".repeat(WAITING_BYTES - 1).into_boxed_str());
+        let mut waiting = waiting(&[long, "ab", "c"]);
+        let offer = waiting.offer();
+        assert_eq!(
+            (offer.events.len(), offer.is_full, waiting.wants_out(), waiting.bytes()),
+            (1, true, true, 3)
+        );
+        assert!(offer.accept(Some(0)).is_err());
+        assert_eq!((waiting.offer().events.len(), waiting.wants_out()), (2, false));
+    }
+}

@@ -1,0 +1,106 @@
+//! The upgrade over HTTP: the application is asked with OPEN, and the client gets 101 when it answers so. Anything else it
+//! answers goes to the client as it is.
+
+use super::OverHttp;
+use super::answer::{Answered, answered};
+use super::offer::Offer;
+use crate::core::connection::Request;
+use crate::core::exchange::Exchange;
+use crate::core::socket::open::{grip_prefix, switch_head};
+use crate::core::socket::{Application, Socket};
+use crate::core::{proxy, respond};
+use crate::origin::{OriginError, Response, Route};
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
+use crate::proto::websocket::Handshake;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Asks the application, and opens the WebSocket if it accepts.
+pub(in crate::core::socket) async fn open(
+    exchange: &Rc<Exchange>,
+    request: Request,
+    route: Arc<Route>,
+    handshake: &Handshake,
+) {
+    let core = exchange.core();
+    let over_http = OverHttp::new(&request, core.now());
+    let first = over_http.request(core, &route, None, &Offer::to_open());
+    let response = match core.pool.request(&route, first).await {
+        Ok(response) => response,
+        Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
+    };
+    let socket = Socket::new(route, Application::OverHttp(over_http));
+    if !is_events(&response) {
+        // The application rejects the WebSocket in its own words.
+        let _ = respond::relay(exchange, response).await;
+        return;
+    }
+    accept(exchange, &request, socket, response, handshake).await;
+}
+
+async fn accept(
+    exchange: &Rc<Exchange>,
+    request: &Request,
+    socket: Socket,
+    response: Response,
+    handshake: &Handshake,
+) {
+    let core = exchange.core().clone();
+    let headers = response.headers.clone();
+    let target = response.target;
+    let answered = match answered(response, core.settings.websocket.message_bytes).await.and_then(accepting) {
+        Ok(answered) => answered,
+        Err(reason) => {
+            let error = OriginError::Instruct { target: socket.route.target_names(), reason };
+            return proxy::fail(exchange, request, Some(&socket.route), &error);
+        }
+    };
+    socket.set_grip(grip_prefix(&headers));
+    let socket = Rc::new(socket);
+    if exchange.send(switch_head(without_own(headers), handshake)).is_err() {
+        return;
+    }
+    let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
+    let implied = socket.route.targets.get(target).map(|target| target.subscriptions.clone());
+    core.talk_on(exchange.slot, &socket, implied.unwrap_or_default(), answered);
+    core.socket_received(exchange.slot, &socket, &rest);
+}
+
+/// An answer that accepts begins with OPEN, which is taken out.
+fn accepting(mut answered: Answered) -> Result<Answered, String> {
+    match answered.events.first() {
+        Some(WebSocketEvent::Open) => drop(answered.events.remove(0)),
+        _ => return Err("the first event is not OPEN".to_owned()),
+    }
+    Ok(answered)
+}
+
+impl Socket {
+    fn set_grip(&self, prefix: Option<Box<str>>) {
+        if let Some(over_http) = self.over_http() {
+            over_http.grip.set(prefix.is_some());
+        }
+        if let Some(prefix) = prefix.filter(|prefix| **prefix != *STANDARD_PREFIX) {
+            self.rare().prefix = Some(prefix);
+        }
+    }
+}
+
+/// Whether a response is a list of events.
+fn is_events(response: &Response) -> bool {
+    let content_type = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    response.status == 200 && content_type == Some(WEBSOCKET_EVENTS.as_bytes())
+}
+
+/// The headers of the answer that are for the client.
+fn without_own(mut headers: HeaderMap) -> HeaderMap {
+    let is_own = |name: &&HeaderName| OWN.contains(&name.as_str()) || name.as_str().starts_with("set-meta-");
+    let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
+    own.iter().for_each(|name| drop(headers.remove(name)));
+    headers
+}
+
+const OWN: [&str; 4] = ["content-length", "content-type", "keep-alive-interval", "content-bytes-accepted"];
+/// What precedes messages for the client unless the application names something else.
+pub(super) const STANDARD_PREFIX: &str = "m:";

@@ -1,0 +1,295 @@
+//! Talking to the application: events go out in one request after the other, and what it answers is done in order.
+
+use super::OverHttp;
+use super::answer::{Answered, answered};
+use super::offer::Offer;
+use super::open::STANDARD_PREFIX;
+use crate::core::socket::place::Place;
+use crate::core::socket::{Closing, Socket};
+use crate::core::{Core, proxy};
+use crate::ids::Slot;
+use crate::origin::{OriginError, Request, RequestBody, Response, Route};
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
+use crate::proto::websocket::{Opcode, close_frame, frame};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use std::collections::BTreeMap;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often a request is made again when the application cannot be reached; after 1 s, 2 s, 4 s and so on.
+const RETRIES: u32 = 5;
+
+impl OverHttp {
+    /// A request of this WebSocket.
+    pub(super) fn request(
+        &self,
+        core: &Core,
+        route: &Route,
+        meta: Option<&BTreeMap<String, String>>,
+        offer: &Offer,
+    ) -> Request {
+        let body = offer.body();
+        let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
+        let mut request = proxy::origin_request(core, &self.handshake.request(), route, body);
+        request.method = Method::POST;
+        let headers = &mut request.headers;
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(WEBSOCKET_EVENTS));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(WEBSOCKET_EVENTS));
+        if let Ok(id) = HeaderValue::try_from(self.id.to_string()) {
+            headers.insert(CONNECTION_ID, id);
+        }
+        if offer.replayed_bytes > 0 {
+            headers.insert(CONTENT_BYTES_REPLAYED, offer.replayed_bytes.into());
+        }
+        for (name, value) in meta.into_iter().flatten() {
+            let name = HeaderName::try_from(format!("meta-{name}"));
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
+        request
+    }
+}
+
+impl Core {
+    /// Brings what waits to the application, unless a request is on its way already.
+    pub(super) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.wants_out());
+        if waits {
+            self.spawn_talk(slot, socket, async |_| {});
+        }
+    }
+
+    /// Asks the application whether it has anything.
+    pub(in crate::core::socket) fn ask_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        {
+            let mut busy = socket.busy();
+            if busy.has_task {
+                busy.ask_again = true;
+                return;
+            }
+        }
+        self.spawn_talk(slot, socket, async |talk| {
+            let offer = talk.place.socket.busy().waiting.offer();
+            talk.exchange(offer).await;
+        });
+    }
+
+    /// Does what the answer to OPEN said, on a WebSocket that is open now.
+    pub(super) fn talk_on(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        implied: Vec<String>,
+        Answered { events, interval_s, meta, .. }: Answered,
+    ) {
+        socket.set_interval(interval_s);
+        socket.set_meta(meta);
+        self.spawn_talk(slot, socket, async move |talk| {
+            for channel in &implied {
+                talk.place.join(channel).await;
+            }
+            talk.obey(events).await;
+        });
+    }
+
+    /// Starts the one task of a WebSocket: `first`, and then all that waits.
+    fn spawn_talk(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        first: impl AsyncFnOnce(&Talk) + 'static,
+    ) {
+        if mem::replace(&mut socket.busy().has_task, true) {
+            return;
+        }
+        let talk = Talk { place: Place { core: self.clone(), slot, socket: socket.clone() } };
+        glommio::spawn_local(async move {
+            first(&talk).await;
+            while let Some(offer) = talk.next_offer() {
+                talk.exchange(offer).await;
+            }
+            talk.rest();
+        })
+        .detach();
+    }
+}
+
+/// A WebSocket in conversation with its application.
+struct Talk {
+    place: Place,
+}
+
+impl Talk {
+    /// What is to be sent next, if anything.
+    fn next_offer(&self) -> Option<Offer> {
+        let Place { core, slot, socket } = &self.place;
+        let is_over = self.place.is_over();
+        let (offer, resumes) = {
+            let mut busy = socket.busy();
+            let asks_again = mem::take(&mut busy.ask_again) && !is_over;
+            if !busy.waiting.wants_out() && !asks_again {
+                return None;
+            }
+            (busy.waiting.offer(), mem::take(&mut busy.paused) && !is_over)
+        };
+        if resumes {
+            core.wire.borrow_mut().resume(*slot);
+            core.wake();
+        }
+        Some(offer)
+    }
+
+    /// Sends `offer` and does what the answer says.
+    async fn exchange(&self, offer: Offer) {
+        let socket = &self.place.socket;
+        let message_bytes = self.place.core.settings.websocket.message_bytes;
+        let outcome = match self.request(&offer).await {
+            Ok(response) if response.status == 200 => answered(response, message_bytes).await,
+            Ok(response) => Err(format!("it answered with status {}", response.status)),
+            Err(error) => Err(error.to_string()),
+        };
+        let outcome = outcome.and_then(|answered| {
+            let left = offer.accept(answered.accepted_bytes)?;
+            socket.busy().waiting.take_back(left);
+            Ok(answered)
+        });
+        match outcome {
+            Ok(Answered { events, interval_s, meta, .. }) => {
+                socket.set_interval(interval_s);
+                socket.set_meta(meta);
+                self.obey(events).await;
+            }
+            Err(reason) if self.place.is_over() => {
+                tracing::debug!(reason, "the end of a WebSocket was not taken");
+            }
+            Err(reason) => {
+                tracing::warn!(route = socket.route.id, reason, "a WebSocket is cut: its application failed");
+                self.place.cut();
+            }
+        }
+        self.settle_close();
+    }
+
+    /// Asks again when the application cannot be reached: nothing was sent then.
+    async fn request(&self, offer: &Offer) -> Result<Response, OriginError> {
+        let Place { core, socket, .. } = &self.place;
+        let Some(over_http) = socket.over_http() else { return Err(OriginError::Unavailable) };
+        let mut tries = 0;
+        loop {
+            let request = {
+                let rare = socket.rare.borrow();
+                over_http.request(core, &socket.route, rare.as_ref().map(|rare| &rare.meta), offer)
+            };
+            match core.pool.request(&socket.route, request).await {
+                Err(OriginError::Unreachable { .. }) if tries < RETRIES => {
+                    glommio::timer::sleep(Duration::from_secs(1 << tries)).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Does what the events of an answer say, in order.
+    async fn obey(&self, events: Vec<WebSocketEvent>) {
+        let Place { core, slot, socket } = &self.place;
+        for event in events {
+            if self.place.is_over() || socket.detached.get() {
+                return;
+            }
+            match event {
+                WebSocketEvent::Text(content) => self.message(Opcode::Text, content).await,
+                WebSocketEvent::Binary(content) => self.message(Opcode::Binary, content).await,
+                WebSocketEvent::Ping(content) => self.place.send(frame(Opcode::Ping, &content)).await,
+                WebSocketEvent::Pong(content) => self.place.send(frame(Opcode::Pong, &content)).await,
+                WebSocketEvent::Close(close) => {
+                    self.place.send(close_frame(close.as_ref())).await;
+                    match socket.closing.get() {
+                        Closing::ByClient => return core.part(*slot, socket, false),
+                        _ => core.socket_was_closed(*slot, socket),
+                    }
+                }
+                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.place.cut(),
+            }
+        }
+    }
+
+    /// A message of the application: for the client, or for this server.
+    async fn message(&self, opcode: Opcode, content: Bytes) {
+        let socket = &self.place.socket;
+        if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
+            return self.place.send(frame(opcode, &content)).await;
+        }
+        if opcode == Opcode::Text
+            && let Some(control) = content.strip_prefix(b"c:")
+        {
+            return self.place.control(control).await;
+        }
+        let frame = {
+            let rare = socket.rare.borrow();
+            let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
+            content.strip_prefix(prefix.as_bytes()).map(|content| frame(opcode, content))
+        };
+        self.place.send(frame.unwrap_or_default()).await;
+    }
+
+    /// A client that has closed is owed an answer by this request; without one its connection just ends.
+    fn settle_close(&self) {
+        let Place { core, slot, socket } = &self.place;
+        let asks_later = socket.over_http().is_some_and(|over_http| over_http.interval_s.get() > 0);
+        let done = match socket.closing.get() {
+            Closing::ByClient => !asks_later,
+            Closing::Done => true,
+            Closing::No | Closing::ByServer => false,
+        };
+        if done && !self.place.is_over() && socket.busy().waiting.is_empty() {
+            match socket.closing.get() {
+                Closing::Done => core.part(*slot, socket, false),
+                _ => self.place.cut(),
+            }
+        }
+    }
+
+    /// The task is over: the clock goes on.
+    fn rest(&self) {
+        let Place { core, slot, socket } = &self.place;
+        socket.busy().has_task = false;
+        socket.settle();
+        let Some(over_http) = socket.over_http() else { return };
+        if self.place.is_over() || socket.closing.get() != Closing::No {
+            return;
+        }
+        let interval_s = u64::from(over_http.interval_s.get());
+        if interval_s > 0 || socket.rare.borrow().is_some() {
+            let interval_ms = (interval_s > 0).then_some(interval_s * 1000);
+            socket.rare().clock.ask_in(core.now(), interval_ms);
+        }
+        core.wind(*slot, socket);
+    }
+}
+
+impl Socket {
+    /// Sets variables; an empty value deletes one.
+    pub(super) fn set_meta(&self, set: Vec<(String, String)>) {
+        for (name, value) in set {
+            match value.is_empty() {
+                true => drop(self.rare().meta.remove(&name)),
+                false => drop(self.rare().meta.insert(name, value)),
+            }
+        }
+    }
+
+    /// Sets how long the WebSocket may be idle before the application is asked.
+    pub(super) fn set_interval(&self, interval_s: u32) {
+        if let Some(over_http) = self.over_http() {
+            over_http.interval_s.set(interval_s);
+        }
+    }
+}
+
+const CONNECTION_ID: HeaderName = HeaderName::from_static("connection-id");
+const CONTENT_BYTES_REPLAYED: HeaderName = HeaderName::from_static("content-bytes-replayed");

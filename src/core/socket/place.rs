@@ -1,0 +1,146 @@
+//! A WebSocket and its slot, for the time of a task, and what an application can say from within it.
+
+use super::{Application, Socket};
+use crate::core::Core;
+use crate::ids::Slot;
+use crate::proto::grip::{ControlMessage, WebSocketEvent};
+use crate::proto::websocket::{Close, close_frame};
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// Filters of one subscription.
+const FILTERS: usize = 5;
+
+/// A WebSocket and where it is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub core: Rc<Core>,
+    pub slot: Slot,
+    pub socket: Rc<Socket>,
+}
+
+impl Place {
+    /// Does what a control message says.
+    pub async fn control(&self, control: &[u8]) {
+        let Some(control) = ControlMessage::parse(control) else { return };
+        match control {
+            ControlMessage::Subscribe { filters, .. } if filters.len() > FILTERS => self.fail(),
+            ControlMessage::Subscribe { channel, .. } => {
+                let limit = self.core.settings.limits.subscriptions_per_connection;
+                if self.core.subscriptions.borrow().channels_of(self.slot).len() < limit {
+                    self.join(&self.name(&channel)).await;
+                }
+            }
+            ControlMessage::Unsubscribe { channel } => self.leave(&self.name(&channel)),
+            ControlMessage::Detach => self.socket.detach(),
+            // It is for filters, which are not served yet; what comes back as Meta-* is set by headers.
+            ControlMessage::SetMeta { .. } => {}
+            ControlMessage::KeepAlive(setting) => {
+                self.socket.rare().clock.keep_alive(self.core.now(), setting);
+            }
+            ControlMessage::SendDelayed(message) => {
+                let before = self.socket.rare().clock.delay(self.core.now(), &message);
+                self.send(before.unwrap_or_default()).await;
+            }
+            ControlMessage::FlushDelayed => {
+                let delayed = self.socket.rare().clock.flush();
+                self.send(delayed.unwrap_or_default()).await;
+            }
+        }
+        self.core.wind(self.slot, &self.socket);
+    }
+
+    /// A channel as publishers know it.
+    fn name(&self, channel: &str) -> String {
+        format!("{}{channel}", self.socket.route.prefix.as_deref().unwrap_or_default())
+    }
+
+    /// Joins a channel and waits until it is in force: what follows for the client may rely on it.
+    pub async fn join(&self, channel: &str) {
+        let mut asks = Vec::new();
+        if self.is_over() {
+            return;
+        }
+        let mut out = |home, message| asks.push((home, message));
+        let _ = self.core.subscriptions.borrow_mut().join(self.slot, channel, &mut out);
+        asks.into_iter().for_each(|(home, message)| self.core.send_home(home, message));
+        while !self.is_over() && self.core.subscriptions.borrow().is_joining(self.slot) {
+            self.changed().await;
+        }
+    }
+
+    /// Leaves a channel, unless the route says that all are in it.
+    fn leave(&self, channel: &str) {
+        let mut targets = self.socket.route.targets.iter();
+        if !targets.any(|target| target.subscriptions.iter().any(|implied| implied == channel)) {
+            self.core.subscriptions.borrow_mut().leave(self.slot, channel);
+        }
+    }
+
+    /// Sends a frame once the client has taken everything before it.
+    pub async fn send(&self, frame: Bytes) {
+        self.taken().await;
+        if self.is_over() || frame.is_empty() {
+            return;
+        }
+        let sent = self.core.wire.borrow_mut().send(self.slot, frame);
+        self.sent(sent.is_ok());
+    }
+
+    /// Waits until the client has taken everything, or is gone.
+    pub async fn taken(&self) {
+        while !self.is_over() && self.core.wire.borrow().is_backlogged(self.slot) {
+            self.changed().await;
+        }
+    }
+
+    /// Something was sent to the client, if there was room for it.
+    pub fn sent(&self, had_room: bool) {
+        if let Some(rare) = &mut *self.socket.rare.borrow_mut() {
+            rare.clock.sent(self.core.now());
+        }
+        self.core.wake();
+        if !had_room {
+            self.core.cut_off(self.slot);
+        }
+    }
+
+    /// Waits until the WebSocket is woken.
+    pub async fn changed(&self) {
+        let changed = self.socket.busy().changed.clone();
+        changed.rung().await;
+    }
+
+    /// What the application wants cannot be done.
+    fn fail(&self) {
+        if !self.is_over() {
+            let frame = close_frame(Some(&Close::with(Close::INTERNAL_ERROR)));
+            let _ = self.core.wire.borrow_mut().send(self.slot, frame);
+            self.core.part(self.slot, &self.socket, true);
+        }
+    }
+
+    /// Ends the connection without a close.
+    pub fn cut(&self) {
+        if !self.is_over() {
+            self.core.close(self.slot);
+        }
+    }
+
+    /// Whether the client is gone.
+    pub fn is_over(&self) -> bool {
+        self.socket.gone.get()
+    }
+}
+
+impl Socket {
+    /// The application takes no more part; the client stays.
+    fn detach(&self) {
+        // For the application that is the end.
+        match &self.application {
+            Application::OverHttp(_) => self.tell(WebSocketEvent::Close(None)),
+            Application::Through(through) => through.close(),
+        }
+        self.detached.set(true);
+    }
+}

@@ -1,0 +1,90 @@
+//! WebSockets that pass through to an application that speaks WebSocket itself. `open` asks the application with the
+//! client's own handshake, and `relay` is the one task that then carries frames both ways, without putting them together.
+//! With GRIP's extension, what the application says to this server is done on the way (`place`). What is published waits
+//! behind a cork while a message of the application is partly sent.
+
+mod open;
+mod relay;
+
+pub(super) use open::open;
+
+use crate::bell::Bell;
+use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError};
+use bytes::BytesMut;
+use std::cell::{Cell, RefCell};
+
+/// Bytes on their way to the application, beyond which the client is not read.
+const WAITING_BYTES: usize = 64 * 1024;
+
+/// A close without a code, with the mask of a client. It holds nothing that the mask could hide.
+const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
+
+/// What a WebSocket has that passes through.
+#[derive(Default)]
+pub(super) struct Through {
+    outgoing: RefCell<Outgoing>,
+    /// Rung when there is something for the application, and when the client is gone.
+    waiting: Bell,
+    /// Rung when the client is gone.
+    left: Bell,
+    /// The application has closed.
+    has_closed: Cell<bool>,
+}
+
+/// What the client sent, for the application.
+#[derive(Default)]
+struct Outgoing {
+    bytes: BytesMut,
+    /// Where the client's frames end.
+    frames: Frames,
+    has_close: bool,
+    paused: bool,
+}
+
+impl Through {
+    /// Takes bytes of the client for the application; whether the client is to be paused. The first frame that breaks the
+    /// protocol, and what follows it, goes no further.
+    pub fn pass(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+        let mut outgoing = self.outgoing.borrow_mut();
+        let mut rest = bytes;
+        while let Some(piece) = outgoing.frames.next(&mut rest) {
+            if let Piece::Header(header) = piece {
+                header.check()?;
+                outgoing.has_close |= header.opcode == Some(Opcode::Close);
+            }
+        }
+        outgoing.bytes.extend_from_slice(bytes);
+        self.waiting.ring();
+        let full = outgoing.bytes.len() > WAITING_BYTES && !outgoing.paused;
+        outgoing.paused |= full;
+        Ok(full)
+    }
+
+    /// Passes over bytes of the client that the application does not get, to the end of the message that it got in part.
+    pub fn skip<'a>(&self, mut bytes: &'a [u8]) -> &'a [u8] {
+        let frames = &mut self.outgoing.borrow_mut().frames;
+        while !frames.is_between_messages() && frames.next(&mut bytes).is_some() {}
+        bytes
+    }
+
+    /// Whether the client has closed, and the application has all of it.
+    fn client_has_closed(&self) -> bool {
+        let outgoing = self.outgoing.borrow();
+        outgoing.has_close && outgoing.bytes.is_empty() && outgoing.frames.is_between_frames()
+    }
+
+    /// Closes towards the application; in the middle of a frame of the client that cannot be said.
+    pub fn close(&self) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.frames.is_between_frames() {
+            outgoing.bytes.extend_from_slice(CLOSE_FRAME);
+        }
+        self.waiting.ring();
+    }
+
+    /// The client is gone.
+    pub fn end(&self) {
+        self.waiting.ring();
+        self.left.ring();
+    }
+}

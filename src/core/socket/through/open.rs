@@ -1,0 +1,72 @@
+//! The upgrade of a WebSocket that passes through: the application gets the client's handshake, and the client what the
+//! application answers to it.
+
+use super::relay::relay;
+use crate::core::connection::Request;
+use crate::core::exchange::Exchange;
+use crate::core::socket::open::{grip_prefix, switch_head};
+use crate::core::socket::place::Place;
+use crate::core::socket::{Application, Socket};
+use crate::core::{Core, proxy, respond};
+use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
+use crate::proto::websocket::Handshake;
+use http::{HeaderMap, HeaderValue, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Asks the application, and opens the WebSocket if it accepts.
+pub(in crate::core::socket) async fn open(
+    exchange: &Rc<Exchange>,
+    request: Request,
+    route: Arc<Route>,
+    handshake: &Handshake,
+) {
+    let core = exchange.core().clone();
+    let upgraded = match core.pool.switch(&route, switch_request(&core, &request, &route)).await {
+        Ok(Answer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
+        Ok(Answer::Switched(_)) => {
+            let error = OriginError::Handshake { target: route.target_names() };
+            return proxy::fail(exchange, &request, Some(&route), &error);
+        }
+        // The application rejects the WebSocket in its own words.
+        Ok(Answer::Response(response)) => {
+            let _ = respond::relay(exchange, response).await;
+            return;
+        }
+        Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
+    };
+    begin(exchange, route, upgraded, handshake);
+}
+
+fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, upgraded: Upgraded, handshake: &Handshake) {
+    let core = exchange.core().clone();
+    let prefix = if route.no_grip { None } else { grip_prefix(&upgraded.headers) };
+    let socket = Rc::new(Socket::new(route, Application::Through(Box::default())));
+    socket.busy().has_task = true;
+    if exchange.send(switch_head(upgraded.headers.clone(), handshake)).is_err() {
+        return;
+    }
+    let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
+    let place = Place { core: core.clone(), slot: exchange.slot, socket: socket.clone() };
+    glommio::spawn_local(async move { relay(&place, &upgraded, prefix).await }).detach();
+    core.socket_received(exchange.slot, &socket, &rest);
+}
+
+/// The client's handshake for the application. Extensions are between this server and each side.
+fn switch_request(core: &Core, request: &Request, route: &Route) -> origin::Request {
+    let mut switch = proxy::origin_request(core, request, route, RequestBody::Empty);
+    let headers = &mut switch.headers;
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+    if !route.no_grip {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
+    }
+    switch
+}
+
+/// Whether the application has read the client's handshake (RFC 6455 section 4.1).
+fn accepts(headers: &HeaderMap, handshake: &Handshake) -> bool {
+    let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
+    accept == Some(handshake.accept.as_bytes())
+}
