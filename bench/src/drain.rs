@@ -2,6 +2,7 @@
 //! what arrives without copying it (MSG_TRUNC), counting bytes. It obeys lines on standard input: `wait BYTES` is
 //! answered with `done` when that many bytes have come since the connections were open.
 
+use crate::transport::Transport;
 use anyhow::{Context, bail, ensure};
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -21,16 +22,17 @@ pub struct Settings {
     /// Connections being opened at a time
     #[arg(long, default_value_t = 256)]
     window: usize,
-    /// Path to ask for on each connection; nothing is asked without one
+    /// How to subscribe; nothing is asked without it
+    #[arg(long, value_enum, requires = "channel")]
+    transport: Option<Transport>,
+    /// What to subscribe to
     #[arg(long)]
-    path: Option<String>,
+    channel: Option<String>,
     /// CPU to run on
     #[arg(long)]
     cpu: usize,
 }
 
-/// What ends the opening of a stream by the built-in origin.
-const OPENED: &[u8] = b"held\n\r\n";
 /// Addresses that connections come from.
 const SOURCES: usize = 64;
 /// The longest an opening may take.
@@ -75,6 +77,12 @@ fn choose_port_late(socket: &socket2::Socket) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What each connection asks, and what ends the answer.
+struct Subscription {
+    request: String,
+    opened: &'static [u8],
+}
+
 struct Client {
     epoll: OwnedFd,
     sockets: Vec<socket2::Socket>,
@@ -93,8 +101,9 @@ impl Client {
 
     /// Keeps `window` openings in progress until all connections are open.
     fn open(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        let request =
-            settings.path.as_ref().map(|path| format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"));
+        let channel = settings.channel.as_deref().unwrap_or_default();
+        let subscription =
+            settings.transport.map(|it| Subscription { request: it.request(channel), opened: it.opened() });
         let (mut open, deadline) = (0, Instant::now() + PATIENCE);
         while open < settings.connections {
             ensure!(Instant::now() < deadline, "only {open} of {} connections opened", settings.connections);
@@ -103,7 +112,7 @@ impl Client {
             }
             let events = self.wait(100)?;
             for index in events {
-                open += usize::from(self.advance(index, request.as_deref())?);
+                open += usize::from(self.advance(index, subscription.as_ref())?);
             }
         }
         Ok(())
@@ -129,7 +138,7 @@ impl Client {
     }
 
     /// Goes on with opening one connection; whether it is open now.
-    fn advance(&mut self, index: usize, request: Option<&str>) -> anyhow::Result<bool> {
+    fn advance(&mut self, index: usize, subscription: Option<&Subscription>) -> anyhow::Result<bool> {
         let socket = &self.sockets[index];
         if self.answers[index].is_empty() {
             if let Some(error) = socket.take_error()? {
@@ -137,8 +146,8 @@ impl Client {
             }
             self.answers[index].push(0);
             self.watch(libc::EPOLL_CTL_MOD, &self.sockets[index], index, libc::EPOLLIN)?;
-            match request {
-                Some(request) => (&self.sockets[index]).write_all(request.as_bytes())?,
+            match subscription {
+                Some(subscription) => (&self.sockets[index]).write_all(subscription.request.as_bytes())?,
                 None => return Ok(true),
             }
             return Ok(false);
@@ -152,7 +161,7 @@ impl Client {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => bail!("read: {error}"),
         }
-        if !self.answers[index].ends_with(OPENED) {
+        if !subscription.is_some_and(|it| self.answers[index].ends_with(it.opened)) {
             return Ok(false);
         }
         self.answers[index] = Vec::new();

@@ -8,8 +8,11 @@ mod drain;
 mod floor;
 mod process;
 mod scenarios;
+mod transport;
+mod unmask;
 
 use clap::{Parser, Subcommand};
+use transport::Transport;
 
 #[derive(Parser)]
 #[command(about = "Measures Gripwire against the kernel floor", version)]
@@ -20,11 +23,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// User memory of held streams, per stream
+    /// User memory of held connections, per connection
     Memory {
-        /// Streams to hold
+        /// Connections to hold
         #[arg(long, default_value_t = 15_000)]
         connections: usize,
+        /// How clients subscribe
+        #[arg(long, value_enum, default_value = "stream")]
+        transport: Transport,
     },
     /// CPU per delivery: single messages, against a send(2) loop to as many sockets
     Fanout {
@@ -40,10 +46,13 @@ enum Command {
         /// Bytes of a message's content
         #[arg(long, default_value_t = 100)]
         bytes: usize,
+        /// How clients subscribe
+        #[arg(long, value_enum, default_value = "stream")]
+        transport: Transport,
     },
-    /// New streams a second, accepted, answered by the built-in origin and held
+    /// New connections a second, accepted, answered by the built-in origin and held
     Connect {
-        /// Streams to open
+        /// Connections to open
         #[arg(long, default_value_t = 15_000)]
         connections: usize,
         /// Connections being opened at a time
@@ -52,7 +61,12 @@ enum Command {
         /// Rounds; the median is reported
         #[arg(long, default_value_t = 5)]
         rounds: usize,
+        /// How clients subscribe
+        #[arg(long, value_enum, default_value = "stream")]
+        transport: Transport,
     },
+    /// How fast the mask of clients' frames comes off
+    Unmask,
     /// The client program: opens connections and throws away what arrives (started by the others)
     #[command(hide = true)]
     Drain(drain::Settings),
@@ -63,11 +77,14 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Memory { connections } => scenarios::memory(connections),
-        Command::Fanout { connections, messages, rounds, bytes } => {
-            scenarios::fanout(connections, messages, rounds, bytes)
+        Command::Memory { connections, transport } => scenarios::memory(connections, transport),
+        Command::Fanout { connections, messages, rounds, bytes, transport } => {
+            scenarios::fanout(connections, messages, rounds, bytes, transport)
         }
-        Command::Connect { connections, window, rounds } => scenarios::connect(connections, window, rounds),
+        Command::Connect { connections, window, rounds, transport } => {
+            scenarios::connect(connections, window, rounds, transport)
+        }
+        Command::Unmask => unmask::run(),
         Command::Drain(settings) => drain::run(&settings),
         Command::Floor => floor::run(),
     }

@@ -88,12 +88,9 @@ impl Gripwire {
         Ok(Gripwire { process, clients, control })
     }
 
-    /// A request that publishes `bytes` of content to `channel`.
-    pub fn publish_request(channel: &str, bytes: usize) -> String {
-        let content = "x".repeat(bytes);
-        let body = format!(
-            "{{\"items\":[{{\"channel\":\"{channel}\",\"formats\":{{\"http-stream\":{{\"content\":\"{content}\"}}}}}}]}}"
-        );
+    /// A request that publishes a message in one format to `channel`.
+    pub fn publish_request(channel: &str, format: &str) -> String {
+        let body = format!("{{\"items\":[{{\"channel\":\"{channel}\",\"formats\":{{{format}}}}}]}}");
         format!("POST /publish/ HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     }
 

@@ -1,6 +1,7 @@
 //! What is measured, and how it is reported: medians over rounds that alternate between the servers.
 
 use crate::process::{Gripwire, Process};
+use crate::transport::Transport;
 use anyhow::Context;
 
 /// The servers' CPU.
@@ -8,25 +9,31 @@ pub const SERVER_CPU: usize = 0;
 /// The clients' CPU.
 const CLIENT_CPU: usize = 1;
 
-/// Holds `connections` streams and reports what each adds to the resident set.
-pub fn memory(connections: usize) -> anyhow::Result<()> {
+/// Holds `connections` clients and reports what each adds to the resident set.
+pub fn memory(connections: usize, transport: Transport) -> anyhow::Result<()> {
     let gripwire = Gripwire::start()?;
+    let address = gripwire.clients.to_string();
     // The first few pay for what is allocated once.
-    let warm = Clients::open(&gripwire.clients.to_string(), 500, 64, Some("/hold?channel=warm"))?;
-    drop(warm);
+    drop(Clients::open(&address, 500, 64, Some((transport, "warm")))?);
     let before = gripwire.process.resident_bytes()?;
-    let _clients =
-        Clients::open(&gripwire.clients.to_string(), connections, 64, Some("/hold?channel=bench"))?;
+    let _clients = Clients::open(&address, connections, 64, Some((transport, "bench")))?;
     let after = gripwire.process.resident_bytes()?;
     let each = after.saturating_sub(before) as f64 / connections as f64;
-    println!("resident set: {before} B idle, {after} B with {connections} held streams");
-    println!("user memory per held stream: {each:.0} B");
+    let name = transport.name();
+    println!("resident set: {before} B idle, {after} B with {connections} clients ({name})");
+    println!("user memory per held {name}: {each:.0} B");
     Ok(())
 }
 
 /// CPU per delivery of Gripwire and of the floor, for `messages` published back to back.
-pub fn fanout(connections: usize, messages: usize, rounds: usize, bytes: usize) -> anyhow::Result<()> {
-    let wire_bytes = format!("{bytes:x}\r\n").len() + bytes + "\r\n".len();
+pub fn fanout(
+    connections: usize,
+    messages: usize,
+    rounds: usize,
+    bytes: usize,
+    transport: Transport,
+) -> anyhow::Result<()> {
+    let wire_bytes = transport.wire_bytes(bytes);
     let mut floor = Process::this_program(&["floor"])?;
     let port: u16 = floor.line()?.strip_prefix("port ").context("no port")?.parse()?;
     let mut floor_clients = Clients::start(&format!("127.0.0.1:{port}"), connections, 256, None)?;
@@ -34,8 +41,8 @@ pub fn fanout(connections: usize, messages: usize, rounds: usize, bytes: usize) 
     floor_clients.opened()?;
     let gripwire = Gripwire::start()?;
     let mut clients =
-        Clients::open(&gripwire.clients.to_string(), connections, 256, Some("/hold?channel=bench"))?;
-    let request = Gripwire::publish_request("bench", bytes);
+        Clients::open(&gripwire.clients.to_string(), connections, 256, Some((transport, "bench")))?;
+    let request = Gripwire::publish_request("bench", &transport.format(&"x".repeat(bytes)));
     let deliveries = (connections * messages) as f64;
     let (mut floors, mut costs) = (Vec::new(), Vec::new());
     // The first round of each warms caches and is not counted.
@@ -53,25 +60,26 @@ pub fn fanout(connections: usize, messages: usize, rounds: usize, bytes: usize) 
         }
     }
     let ratios: Vec<f64> = costs.iter().zip(&floors).map(|(cost, floor)| cost / floor).collect();
-    println!("{messages} message(s) of {bytes} B to {connections} subscribers, medians of {rounds} rounds");
+    let name = transport.name();
+    println!("{messages} message(s) of {bytes} B to {connections} x {name}, medians of {rounds} rounds");
     println!("send(2) loop: {:.0} ns of CPU per delivery", median(&floors));
     println!("gripwire:     {:.0} ns of CPU per delivery", median(&costs));
     println!("ratio:        {:.3}", median(&ratios));
     Ok(())
 }
 
-/// New streams a second.
-pub fn connect(connections: usize, window: usize, rounds: usize) -> anyhow::Result<()> {
+/// New connections a second.
+pub fn connect(connections: usize, window: usize, rounds: usize, transport: Transport) -> anyhow::Result<()> {
     let mut rates = Vec::new();
     for _ in 0..rounds {
         let gripwire = Gripwire::start()?;
         let mut clients =
-            Clients::start(&gripwire.clients.to_string(), connections, window, Some("/hold?channel=bench"))?;
+            Clients::start(&gripwire.clients.to_string(), connections, window, Some((transport, "bench")))?;
         rates.push(connections as f64 / clients.opened()?);
     }
     let list: Vec<String> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
-    println!("{connections} streams, {window} at a time: {} a second", list.join(", "));
-    println!("median: {:.0} new held streams a second", median(&rates));
+    println!("{connections} x {}, {window} at a time: {} a second", transport.name(), list.join(", "));
+    println!("median: {:.0} new held connections a second", median(&rates));
     Ok(())
 }
 
@@ -86,19 +94,26 @@ impl Clients {
         address: &str,
         connections: usize,
         window: usize,
-        path: Option<&str>,
+        subscription: Option<(Transport, &str)>,
     ) -> anyhow::Result<Clients> {
         let (connections, window, cpu) =
             (connections.to_string(), window.to_string(), CLIENT_CPU.to_string());
         let mut arguments =
             vec!["drain", "--address", address, "--connections", &connections, "--window", &window];
         arguments.extend(["--cpu", &cpu]);
-        arguments.extend(path.iter().flat_map(|path| ["--path", path]));
+        if let Some((transport, channel)) = subscription {
+            arguments.extend(["--transport", transport.name(), "--channel", channel]);
+        }
         Ok(Clients { process: Process::this_program(&arguments)?, expected: 0 })
     }
 
-    fn open(address: &str, connections: usize, window: usize, path: Option<&str>) -> anyhow::Result<Clients> {
-        let mut clients = Clients::start(address, connections, window, path)?;
+    fn open(
+        address: &str,
+        connections: usize,
+        window: usize,
+        subscription: Option<(Transport, &str)>,
+    ) -> anyhow::Result<Clients> {
+        let mut clients = Clients::start(address, connections, window, subscription)?;
         clients.opened()?;
         Ok(clients)
     }
