@@ -25,6 +25,15 @@ async function say(what) {
 }
 
 const tabs = [await open(), await open()];
+await everywhere(page => page.evaluate(async () => {
+  const reader = (await fetch("/hold?channel=demo")).body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const until = async wanted => {
+    while (!text.includes(wanted)) text += (await reader.read()).value;
+  };
+  await until("held");
+  window.fetched = until("from outside");
+}));
 await tabs[0].fill("#message", "from a tab");
 await tabs[0].keyboard.press("Enter");
 await shown("#events li", "from a tab");
@@ -33,6 +42,7 @@ await shown("#poll li", "from a tab");
 await say("both tabs have the message by all ways");
 
 await shown("#events li", "from outside");
+await everywhere(page => page.evaluate(() => window.fetched));
 await everywhere(page => page.evaluate(() => {
   window.reopened = new Promise(resolve => stream.addEventListener("open", resolve, { once: true }));
 }));

@@ -1,4 +1,4 @@
-//! What a new user sees: the demo page in two tabs.
+//! What a new user sees: the demo page in two tabs, which also read a stream with fetch.
 
 use crate::program::{Program, find, folder};
 use crate::server::Server;
