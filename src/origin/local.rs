@@ -6,15 +6,19 @@ use super::body::ResponseBody;
 use super::message::{Outgoing, Response};
 use super::route::Destination;
 use super::{demo, test_target};
-use bytes::Bytes;
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 use std::borrow::Cow;
 
-/// The largest request body that is read.
-const LOCAL_BODY_BYTES: usize = 100_000;
+/// The largest request body that the test handler reads, as in Pushpin.
+const TEST_BODY_BYTES: usize = 100_000;
+/// The largest that the demo reads: its echo takes messages as large as they may be by default.
+const DEMO_BODY_BYTES: usize = 17 * 1024 * 1024;
 
 /// A built-in application's whole answer, as the pure functions make it.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +35,8 @@ pub(super) async fn answer(
     path: &str,
     body: Outgoing,
 ) -> Response {
-    let Ok(body) = Limited::new(body, LOCAL_BODY_BYTES).collect().await else {
+    let body_bytes = if *destination == Destination::Demo { DEMO_BODY_BYTES } else { TEST_BODY_BYTES };
+    let Ok(body) = Limited::new(body, body_bytes).collect().await else {
         return Page::text(StatusCode::BAD_REQUEST, "request too large\n").into_response(method);
     };
     let body = body.to_bytes();
@@ -40,7 +45,7 @@ pub(super) async fn answer(
             let (page, publish) = demo::answer(method, path, &body);
             Response { publish, ..page.into_response(method) }
         }
-        _ => test_target::answer(path).into_response(method),
+        _ => test_target::answer(path, &body).into_response(method),
     }
 }
 
@@ -49,6 +54,14 @@ impl Page {
     pub fn text(status: StatusCode, body: &'static str) -> Self {
         Page { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
             .with(header::CONTENT_TYPE, "text/plain")
+    }
+
+    /// What became of a WebSocket.
+    pub fn of_events(events: impl IntoIterator<Item = WebSocketEvent>) -> Self {
+        let mut body = BytesMut::new();
+        events.into_iter().for_each(|event| event.encode(&mut body));
+        let page = Page { status: StatusCode::OK, headers: Vec::new(), body: body.freeze() };
+        page.with(header::CONTENT_TYPE, WEBSOCKET_EVENTS)
     }
 
     /// Adds a header.
@@ -82,6 +95,12 @@ impl Page {
             publish: Vec::new(),
         }
     }
+}
+
+/// The event that subscribes a WebSocket to `channel`.
+pub(super) fn subscribing(channel: &str) -> WebSocketEvent {
+    let subscribe = json!({ "type": "subscribe", "channel": channel });
+    WebSocketEvent::Text(format!("c:{subscribe}").into())
 }
 
 /// Cuts `path?query` and drops the leading slash, which `path_beg` may have taken.

@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use std::borrow::Cow;
 
 /// Answers `path`, which is what follows the route's `path_beg`, and says what is to be published.
-pub(super) fn answer(method: &Method, path: &str, body: &[u8]) -> (Page, Vec<Publication>) {
+pub(super) fn answer(method: &Method, path: &str, body: &Bytes) -> (Page, Vec<Publication>) {
     let (path, query) = split(path);
     if let Some(allowed) = methods(path)
         && !allowed.split(", ").any(|one| one == method.as_str())
@@ -125,7 +125,7 @@ mod tests {
             (Method::POST, "/nothing", 404, "text/plain"),
         ];
         for (method, path, status, content_type) in cases {
-            let (page, publish) = answer(&method, path, b"");
+            let (page, publish) = answer(&method, path, &Bytes::new());
             assert_eq!(page.status.as_u16(), status, "{method} {path}");
             assert_eq!(header(&page, "content-type"), Some(content_type), "{method} {path}");
             assert!(publish.is_empty());
@@ -141,7 +141,7 @@ mod tests {
             ("/hold?channel=room%201", "stream", "room 1", None, None),
         ];
         for (path, mode, channel, keep_alive, timeout) in cases {
-            let (page, _) = answer(&Method::GET, path, b"");
+            let (page, _) = answer(&Method::GET, path, &Bytes::new());
             let grip =
                 ["grip-hold", "grip-channel", "grip-keep-alive", "grip-timeout"].map(|n| header(&page, n));
             assert_eq!(grip, [Some(mode), Some(channel), keep_alive, timeout], "{path}");
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_message_is_published_for_both_ways_of_listening() {
-        let (page, publish) = answer(&Method::POST, "/send", b"message=hello");
+        let (page, publish) = answer(&Method::POST, "/send", &"message=hello".into());
         assert_eq!((page.status, page.body.len()), (StatusCode::NO_CONTENT, 0));
         assert_eq!(publish.len(), 1);
         assert!(publish[0].stream.is_some() && publish[0].response.is_some());
