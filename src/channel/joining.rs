@@ -1,6 +1,7 @@
 //! WebSockets that have asked for one more channel, which its home has not acknowledged. Unlike the rows that `waiting`
 //! keeps, which come into force with all their channels at one moment, each of these channels comes into force by itself.
 
+use super::roster::Transport;
 use super::subscriptions::ChannelId;
 use crate::ids::Slot;
 use rustc_hash::FxHashMap;
@@ -9,15 +10,15 @@ use smallvec::SmallVec;
 /// Who waits for what; no list is empty.
 #[derive(Default)]
 pub(super) struct Joining {
-    by_channel: FxHashMap<ChannelId, Vec<Slot>>,
+    by_channel: FxHashMap<ChannelId, Vec<(Slot, Transport)>>,
     by_slot: FxHashMap<Slot, SmallVec<[ChannelId; 2]>>,
 }
 
 impl Joining {
     /// `slot` waits for `channel`, for which it does not wait yet.
-    pub fn add(&mut self, slot: Slot, channel: ChannelId) {
+    pub fn add(&mut self, slot: Slot, transport: Transport, channel: ChannelId) {
         debug_assert!(!self.contains(slot, channel));
-        self.by_channel.entry(channel).or_default().push(slot);
+        self.by_channel.entry(channel).or_default().push((slot, transport));
         self.by_slot.entry(slot).or_default().push(channel);
     }
 
@@ -61,9 +62,9 @@ impl Joining {
     }
 
     /// `channel` is live: those who waited for it.
-    pub fn acknowledge(&mut self, channel: ChannelId) -> Vec<Slot> {
+    pub fn acknowledge(&mut self, channel: ChannelId) -> Vec<(Slot, Transport)> {
         let slots = self.by_channel.remove(&channel).unwrap_or_default();
-        for slot in &slots {
+        for (slot, _) in &slots {
             let Some(channels) = self.by_slot.get_mut(slot) else { continue };
             channels.retain(|other| *other != channel);
             if channels.is_empty() {
@@ -76,7 +77,7 @@ impl Joining {
     /// WebSockets ask for channels one by one, over time: few wait for the same one at once.
     fn forget(&mut self, slot: Slot, channel: ChannelId) {
         let Some(slots) = self.by_channel.get_mut(&channel) else { return };
-        slots.retain(|other| *other != slot);
+        slots.retain(|(other, _)| *other != slot);
         if slots.is_empty() {
             self.by_channel.remove(&channel);
         }
@@ -92,9 +93,9 @@ mod tests {
         let mut joining = Joining::default();
         let (a, b) = (ChannelId(1), ChannelId(2));
         for (slot, channel) in [(1, a), (1, b), (2, a), (3, b)] {
-            joining.add(Slot(slot), channel);
+            joining.add(Slot(slot), Transport::Socket, channel);
         }
-        assert_eq!(joining.acknowledge(a), [Slot(1), Slot(2)]);
+        assert_eq!(joining.acknowledge(a), [1, 2].map(|slot| (Slot(slot), Transport::Socket)));
         assert!(!joining.any_for(a) && joining.channels_of(Slot(2)).is_empty());
         assert!(joining.remove(Slot(3), b) && !joining.remove(Slot(3), b));
         assert_eq!(joining.remove_all(Slot(1)).as_slice(), [b]);

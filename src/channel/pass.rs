@@ -165,6 +165,9 @@ impl Pass {
             Transport::Socket => {
                 self.gathered = self.gather(Publication::socket_frame, self.then_socket, b"");
             }
+            Transport::CompressedSocket => {
+                self.gathered = self.gather(Publication::compressed_socket_frame, self.then_socket, b"");
+            }
             Transport::Response => {
                 let answers = self.publications.iter().any(|publication| publication.response.is_some());
                 return answers || self.renews();
@@ -195,9 +198,10 @@ impl Pass {
         let entries = list.get_mut(bottom..top).unwrap_or_default();
         match transport {
             Transport::Response => self.visit_polls(entries, slice),
-            Transport::StreamChunked | Transport::StreamRaw | Transport::Socket => {
-                self.visit_streams(entries, slice);
-            }
+            Transport::StreamChunked
+            | Transport::StreamRaw
+            | Transport::Socket
+            | Transport::CompressedSocket => self.visit_streams(entries, slice),
         }
         bottom == 0
     }

@@ -3,7 +3,7 @@
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
 use super::pass::Then;
-use crate::proto::websocket::{self, Close, Opcode};
+use crate::proto::websocket::{self, Close, Compression, Opcode};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use std::sync::{Arc, OnceLock};
@@ -29,6 +29,7 @@ pub struct Publication {
     pub socket: Option<SocketFormat>,
     chunk: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
+    compressed_frame: OnceLock<Bytes>,
 }
 
 /// What a published item says to response holds (`http-response`).
@@ -104,6 +105,7 @@ impl Publication {
             socket: None,
             chunk: OnceLock::new(),
             frame: OnceLock::new(),
+            compressed_frame: OnceLock::new(),
         }
     }
 
@@ -137,6 +139,20 @@ impl Publication {
                 Some(self.frame.get_or_init(|| websocket::close_frame(Some(close))))
             }
             SocketFormat::Refresh => None,
+        }
+    }
+
+    /// The same for WebSockets that take compressed messages. It begins no context, so one form serves all of them.
+    pub fn compressed_socket_frame(&self) -> Option<&Bytes> {
+        let plain = self.socket_frame()?;
+        match self.socket.as_ref()? {
+            SocketFormat::Message { opcode, content } if !opcode.is_control() => {
+                Some(self.compressed_frame.get_or_init(|| {
+                    let deflated = websocket::deflate(content, Compression::SHARED);
+                    deflated.map_or_else(|| plain.clone(), |it| websocket::compressed_frame(*opcode, &it))
+                }))
+            }
+            _ => Some(plain),
         }
     }
 
@@ -203,6 +219,21 @@ mod tests {
         assert_eq!((text.then_socket(), text.is_last_of_pass()), (Then::Stay, false));
         let refresh = socket(SocketFormat::Refresh);
         assert_eq!((refresh.socket_frame(), refresh.then_socket()), (None, Then::Refresh));
+    }
+
+    #[test]
+    fn messages_are_compressed_once_and_only_if_that_makes_them_shorter() {
+        let message = |opcode, content: &str| {
+            let content = Bytes::copy_from_slice(content.as_bytes());
+            Publication { socket: Some(SocketFormat::Message { opcode, content }), ..Publication::new("c") }
+        };
+        let long = message(Opcode::Text, &"again ".repeat(20));
+        let frame = long.compressed_socket_frame().unwrap();
+        assert!(frame[0] == 0xc1 && frame.len() < 40, "{frame:?}");
+        assert_eq!(frame.as_ptr(), long.compressed_socket_frame().unwrap().as_ptr());
+        for plain in [message(Opcode::Binary, "short"), message(Opcode::Ping, &"p".repeat(100))] {
+            assert_eq!(plain.compressed_socket_frame(), plain.socket_frame());
+        }
     }
 
     #[test]

@@ -22,12 +22,19 @@ pub enum Transport {
     Response,
     /// A WebSocket.
     Socket,
+    /// A WebSocket that takes compressed messages.
+    CompressedSocket,
 }
 
 impl Transport {
     /// All transports, in the order a pass serves them.
-    pub const ALL: [Transport; 4] =
-        [Transport::StreamChunked, Transport::StreamRaw, Transport::Response, Transport::Socket];
+    pub const ALL: [Transport; 5] = [
+        Transport::StreamChunked,
+        Transport::StreamRaw,
+        Transport::Response,
+        Transport::Socket,
+        Transport::CompressedSocket,
+    ];
 }
 
 /// A subscriber of a channel.
@@ -42,21 +49,23 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub channel: ChannelId,
-    /// The transport in the two highest bits, the index in its list below.
+    /// The transport in the three highest bits, the index in its list below.
     place: u32,
 }
 
 impl Link {
     pub fn new(channel: ChannelId, transport: Transport, index: u32) -> Link {
-        debug_assert!(index < 1 << 30, "slots are fewer than that");
-        Link { channel, place: ((transport as u32) << 30) | index }
+        debug_assert!(index < 1 << INDEX_BITS, "slots are fewer than that");
+        Link { channel, place: ((transport as u32) << INDEX_BITS) | index }
     }
 
     pub fn place(self) -> (Transport, u32) {
-        let transport = Transport::ALL.get((self.place >> 30) as usize).copied();
-        (transport.unwrap_or(Transport::Response), self.place & ((1 << 30) - 1))
+        let transport = Transport::ALL.get((self.place >> INDEX_BITS) as usize).copied();
+        (transport.unwrap_or(Transport::Response), self.place & ((1 << INDEX_BITS) - 1))
     }
 }
+
+const INDEX_BITS: u32 = 29;
 
 /// The links of every slot. One link, the common case, stands in place.
 pub(super) type Links = Vec<SmallVec<[Link; 1]>>;

@@ -303,8 +303,8 @@ impl Subscriptions {
             self.admit(slot, transport, &channels);
             ready.push(slot);
         }
-        for slot in self.joining.acknowledge(id) {
-            self.admit(slot, Transport::Socket, &[id]);
+        for (slot, transport) in self.joining.acknowledge(id) {
+            self.admit(slot, transport, &[id]);
             ready.push(slot);
         }
     }

@@ -115,6 +115,8 @@ pub enum ForwardedProtocol {
 pub struct WebSocket {
     /// Largest message of a client, and of an application, bytes; beyond it the WebSocket ends.
     pub message_bytes: usize,
+    /// Offer permessage-deflate to clients.
+    pub compression: bool,
     /// Answer clients' pings here; else applications are asked to.
     pub answer_pings: bool,
     /// Ping a client that was silent for so long, ms; 0 is never.
@@ -191,6 +193,7 @@ impl Default for Config {
             },
             websocket: WebSocket {
                 message_bytes: 16 * 1024 * 1024,
+                compression: false,
                 answer_pings: true,
                 ping_interval_ms: 30_000,
                 pong_timeout_ms: 15_000,

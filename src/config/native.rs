@@ -75,6 +75,7 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
     let mut section = document.section("websocket");
     section.read("message_bytes", &mut websocket.message_bytes, count);
+    section.read("compression", &mut websocket.compression, boolean);
     section.read("answer_pings", &mut websocket.answer_pings, boolean);
     section.read("ping_interval_ms", &mut websocket.ping_interval_ms, milliseconds_or_never);
     section.read("pong_timeout_ms", &mut websocket.pong_timeout_ms, milliseconds);
@@ -270,6 +271,7 @@ mod tests {
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
+        assert!(websocket.compression);
         assert_eq!((websocket.ping_interval_ms, websocket.pong_timeout_ms), (0, 14));
         let limits = &config.limits;
         assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
@@ -361,6 +363,7 @@ origin_keep_alive_ms = 6
 open_requests_per_core = 7
 [websocket]
 message_bytes = 13
+compression = true
 answer_pings = false
 ping_interval_ms = 0
 pong_timeout_ms = 14

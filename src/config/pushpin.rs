@@ -115,6 +115,7 @@ impl PushpinConf {
         config.websocket.answer_pings = false;
         config.websocket.ping_interval_ms = 0;
         config.websocket.message_bytes = 200_000;
+        config.websocket.compression = self.flag("runner/allow_compression");
         self.log(&mut config);
         if let Some(exposure) = config.control.exposure() {
             self.warn("handler/push_in_http_addr", exposure);

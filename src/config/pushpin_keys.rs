@@ -55,7 +55,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("runner/https_ports", "TLS towards clients is not served yet; end TLS in front of Gripwire"),
     ("runner/local_ports", "unix sockets are not listened on yet; use `http_port`"),
     ("runner/logdir", "logs go to standard error, for the service manager to keep"),
-    ("runner/allow_compression", "WebSocket compression is not offered yet"),
     ("runner/mongrel2_bin", ONE_PROCESS),
     ("runner/m2sh_bin", ONE_PROCESS),
     ("runner/zurl_bin", ONE_PROCESS),

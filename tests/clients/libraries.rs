@@ -1,5 +1,5 @@
 //! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and what
-//! they publish arrives.
+//! they publish arrives. And a WebSocket library that compresses.
 
 use crate::program::{Program, find, folder};
 use crate::server::{Server, read_head};
@@ -19,6 +19,15 @@ fn an_application_with_the_library_for_node_holds_and_publishes() {
         return;
     };
     holds_and_publishes(Command::new(node).arg("library.mjs"));
+}
+
+#[test]
+fn a_client_that_offers_compression_gets_what_is_published_compressed() {
+    let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
+    let server = Server::start("* demo,over_http", "[websocket]\ncompression = true\n");
+    let url = format!("ws://{}/socket?channel=demo", server.clients);
+    let mut client = Program::start(Command::new(python).arg("compressed.py").arg(url));
+    assert_eq!(client.line(), "a long message came back compressed");
 }
 
 fn holds_and_publishes(command: &mut Command) {

@@ -26,7 +26,7 @@ impl Speaks {
         match transport {
             Transport::StreamChunked | Transport::StreamRaw => self.stream || self.close,
             Transport::Response => self.response,
-            Transport::Socket => self.socket || self.ends(transport),
+            Transport::Socket | Transport::CompressedSocket => self.socket || self.ends(transport),
         }
     }
 
@@ -35,9 +35,13 @@ impl Speaks {
             Transport::StreamChunked | Transport::StreamRaw => self.close,
             Transport::Response => false,
             // A format is a message or a close, not both.
-            Transport::Socket => self.close_socket && !self.socket,
+            Transport::Socket | Transport::CompressedSocket => self.close_socket && !self.socket,
         }
     }
+}
+
+fn is_socket(transport: Transport) -> bool {
+    matches!(transport, Transport::Socket | Transport::CompressedSocket)
 }
 
 /// A publication, known everywhere by its number.
@@ -149,7 +153,7 @@ impl Subscriber {
     }
 
     pub fn is_open_socket(&self) -> bool {
-        self.ready && self.transport == Transport::Socket
+        self.ready && is_socket(self.transport)
     }
 
     /// One more channel came into force.
@@ -180,7 +184,7 @@ impl Subscriber {
             None => prop_assert!(place <= account.promised, "a gap between readiness and the first arrival"),
         }
         account.place = Some(place + 1);
-        if item.speaks.stream && self.transport != Transport::Socket {
+        if item.speaks.stream && !is_socket(self.transport) {
             self.activity = Some(now);
         }
         Ok(())

@@ -106,8 +106,8 @@ impl World {
         let core = &mut self.cores[at];
         let Some(row) = core.rows.get_mut(&slot).filter(|row| row.is_open_socket()) else { return Ok(()) };
         let mut asks = Vec::new();
-        let readiness =
-            core.subscriptions.join(Slot(slot), CHANNELS[channel], &mut |home, ask| asks.push((home, ask)));
+        let mut out = |home, ask| asks.push((home, ask));
+        let readiness = core.subscriptions.join(Slot(slot), row.transport, CHANNELS[channel], &mut out);
         if !row.channels.contains(&channel) {
             row.channels.push(channel);
             if readiness == Readiness::Ready {
@@ -322,7 +322,7 @@ impl World {
         let numbers = match row.transport {
             Transport::StreamChunked => numbers_in_chunks(part, ends)?,
             Transport::StreamRaw => numbers_in(part)?,
-            Transport::Socket => numbers_in_frames(part, ends)?,
+            Transport::Socket | Transport::CompressedSocket => numbers_in_frames(part, ends)?,
             Transport::Response => return Err(TestCaseError::fail("a long poll is not a stream")),
         };
         for number in &numbers {

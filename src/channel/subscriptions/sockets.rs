@@ -8,9 +8,15 @@ use crate::ids::{CoreId, Slot};
 use smallvec::SmallVec;
 
 impl Subscriptions {
-    /// Subscribes a WebSocket to one more channel, beside those it has. [`Readiness::Waiting`] if the home is asked
-    /// first; a channel that it has or waits for already stays as it is.
-    pub fn join(&mut self, slot: Slot, channel: &str, out: &mut impl FnMut(CoreId, ToHome)) -> Readiness {
+    /// Subscribes a WebSocket to one more channel, beside those it has, which are of the same transport.
+    /// [`Readiness::Waiting`] if the home is asked first; a channel that it has or waits for already stays as it is.
+    pub fn join(
+        &mut self,
+        slot: Slot,
+        transport: Transport,
+        channel: &str,
+        out: &mut impl FnMut(CoreId, ToHome),
+    ) -> Readiness {
         debug_assert!(!self.waiting.contains(slot), "a WebSocket joins when its first channels are in force");
         let id = self.find_or_ask(channel, out);
         if self.joining.contains(slot, id) {
@@ -20,9 +26,9 @@ impl Subscriptions {
         let has_it = self.links_of(slot).iter().any(|link| link.channel == id);
         match (has_it, is_live) {
             (true, _) => {}
-            (false, true) => self.admit(slot, Transport::Socket, &[id]),
+            (false, true) => self.admit(slot, transport, &[id]),
             (false, false) => {
-                self.joining.add(slot, id);
+                self.joining.add(slot, transport, id);
                 return Readiness::Waiting;
             }
         }
@@ -60,7 +66,7 @@ mod tests {
 
     fn join(table: &mut Subscriptions, slot: u32, channel: &str) -> (Readiness, Option<u32>) {
         let mut asked = None;
-        let readiness = table.join(Slot(slot), channel, &mut |_, message| {
+        let readiness = table.join(Slot(slot), Transport::Socket, channel, &mut |_, message| {
             if let ToHome::Subscribe { epoch, .. } = message {
                 asked = Some(epoch);
             }

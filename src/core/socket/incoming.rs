@@ -3,12 +3,13 @@
 
 use super::Socket;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Decoder, Event, Kind, ProtocolError};
+use crate::proto::websocket::{Decoder, Event, Kind, ProtocolError, inflate};
 use bytes::{Bytes, BytesMut};
 
 /// Bytes of a client that are not an event yet.
 pub(super) struct Incoming {
     decoder: Decoder,
+    message_bytes: usize,
     /// Received, and not yet a whole frame or part of one.
     carry: BytesMut,
     /// The message whose frames are arriving.
@@ -25,7 +26,8 @@ impl Socket {
         mut take: impl FnMut(WebSocketEvent) -> bool,
     ) -> Result<(), ProtocolError> {
         let incoming = self.busy().incoming.take();
-        let mut incoming = incoming.unwrap_or_else(|| Incoming::new(message_bytes));
+        let mut incoming =
+            incoming.unwrap_or_else(|| Incoming::new(message_bytes, self.compression().is_some()));
         incoming.carry.extend_from_slice(bytes);
         let mut wants_more = true;
         while wants_more && let Some((event, used)) = incoming.next()? {
@@ -41,9 +43,9 @@ impl Socket {
 }
 
 impl Incoming {
-    fn new(message_bytes: usize) -> Incoming {
-        let decoder = Decoder::new(message_bytes as u64);
-        Incoming { decoder, carry: BytesMut::new(), message: BytesMut::new() }
+    fn new(message_bytes: usize, compression: bool) -> Incoming {
+        let decoder = Decoder::new(message_bytes as u64, compression);
+        Incoming { decoder, message_bytes, carry: BytesMut::new(), message: BytesMut::new() }
     }
 
     /// Whether nothing is lost without it.
@@ -58,9 +60,12 @@ impl Incoming {
         let event = match decoded.event {
             None if used == 0 => return Ok(None),
             None => None,
-            Some(Event::Data { kind, bytes, ends }) => {
+            Some(Event::Data { kind, bytes, ends, is_compressed }) => {
                 self.message.extend_from_slice(bytes);
-                ends.then(|| message(kind, self.message.split().freeze()))
+                match ends {
+                    true => Some(self.message(kind, is_compressed)?),
+                    false => None,
+                }
             }
             Some(Event::Ping(content)) => Some(WebSocketEvent::Ping(Bytes::copy_from_slice(content))),
             Some(Event::Pong(content)) => Some(WebSocketEvent::Pong(Bytes::copy_from_slice(content))),
@@ -68,11 +73,19 @@ impl Incoming {
         };
         Ok(Some((event, used)))
     }
-}
 
-fn message(kind: Kind, content: Bytes) -> WebSocketEvent {
-    match kind {
-        Kind::Text => WebSocketEvent::Text(content),
-        Kind::Binary => WebSocketEvent::Binary(content),
+    /// The message that has arrived.
+    fn message(&mut self, kind: Kind, is_compressed: bool) -> Result<WebSocketEvent, ProtocolError> {
+        let mut content = self.message.split().freeze();
+        if is_compressed {
+            content = inflate(&content, self.message_bytes)?;
+            if kind == Kind::Text && std::str::from_utf8(&content).is_err() {
+                return Err(ProtocolError::NotUtf8);
+            }
+        }
+        Ok(match kind {
+            Kind::Text => WebSocketEvent::Text(content),
+            Kind::Binary => WebSocketEvent::Binary(content),
+        })
     }
 }

@@ -22,11 +22,13 @@ impl Core {
                 self.received_over_http(slot, socket, bytes)
             }
             Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
-            Application::Through(through) if !is_told => through.pass(bytes).map(|full| {
-                if full {
-                    self.wire.borrow_mut().pause(slot);
-                }
-            }),
+            Application::Through(through) if !is_told => {
+                through.pass(bytes, socket.route.no_grip).map(|full| {
+                    if full {
+                        self.wire.borrow_mut().pause(slot);
+                    }
+                })
+            }
             Application::Through(through) => {
                 self.received_without_application(slot, socket, through.skip(bytes))
             }
@@ -65,11 +67,18 @@ impl Core {
         Ok(())
     }
 
-    /// The client broke the protocol: it is told so, and the application that it is gone.
+    /// The client broke the protocol: it is told so, unless it was sent a close, which nothing may follow, and the
+    /// application that it is gone.
     fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
         self.gauges.bad_requests_total.add(1);
-        let frame = close_frame(Some(&Close::with(error.close_code())));
-        let _ = self.wire.borrow_mut().send(slot, frame);
+        let was_closed = match &socket.application {
+            Application::Through(through) => through.has_closed(),
+            Application::OverHttp(_) => false,
+        };
+        if !was_closed && socket.closing.get() == Closing::No {
+            let frame = close_frame(Some(&Close::with(error.close_code())));
+            let _ = self.wire.borrow_mut().send(slot, frame);
+        }
         self.part(slot, socket, true);
     }
 

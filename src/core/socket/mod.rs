@@ -16,7 +16,9 @@ mod through;
 pub(super) use open::answer;
 
 use crate::bell::Bell;
+use crate::channel::Transport;
 use crate::origin::Route;
+use crate::proto::websocket::Compression;
 use clock::Clock;
 use incoming::Incoming;
 use over_http::{OverHttp, Waiting};
@@ -95,6 +97,14 @@ impl Socket {
             closing: Cell::new(Closing::No),
             detached: Cell::new(false),
             gone: Cell::new(false),
+        }
+    }
+
+    /// How what is published is written to it.
+    fn transport(&self) -> Transport {
+        match self.compression().is_some_and(Compression::takes_shared) {
+            true => Transport::CompressedSocket,
+            false => Transport::Socket,
         }
     }
 

@@ -60,7 +60,6 @@ pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
 
 /// The 101 that answers `handshake`, with what of the application's headers is for the client.
 pub(super) fn switch_head(mut headers: HeaderMap, handshake: &Handshake) -> Bytes {
-    headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }

@@ -62,7 +62,8 @@ impl Place {
             return;
         }
         let mut out = |home, message| asks.push((home, message));
-        let _ = self.core.subscriptions.borrow_mut().join(self.slot, channel, &mut out);
+        let transport = self.socket.transport();
+        let _ = self.core.subscriptions.borrow_mut().join(self.slot, transport, channel, &mut out);
         asks.into_iter().for_each(|(home, message)| self.core.send_home(home, message));
         while !self.is_over() && self.core.subscriptions.borrow().is_joining(self.slot) {
             self.changed().await;

@@ -2,7 +2,8 @@
 //! control frames come out whole. What breaks the protocol ends the connection with the code the error names.
 
 use super::close::{Close, CloseError};
-use super::header::{FrameHeader, Opcode};
+use super::deflate::InflateError;
+use super::header::{FrameHeader, Opcode, RSV1};
 use super::mask::unmask;
 use super::utf8::{NotUtf8, Utf8};
 
@@ -10,6 +11,7 @@ use super::utf8::{NotUtf8, Utf8};
 #[derive(Debug)]
 pub struct Decoder {
     message_bytes: u64,
+    compression: bool,
     frame: Option<Frame>,
     message: Option<Message>,
 }
@@ -29,6 +31,7 @@ struct Frame {
 struct Message {
     kind: Kind,
     bytes: u64,
+    is_compressed: bool,
     text: Utf8,
 }
 
@@ -52,6 +55,8 @@ pub enum Event<'a> {
         bytes: &'a [u8],
         /// The message is whole with it.
         ends: bool,
+        /// It is compressed, and nothing is known of what it holds (RFC 7692).
+        is_compressed: bool,
     },
     /// A ping, with what the pong must repeat.
     Ping(&'a [u8]),
@@ -100,14 +105,21 @@ pub enum ProtocolError {
     /// A close frame that may not be sent.
     #[error(transparent)]
     Close(#[from] CloseError),
+    /// A compressed message that cannot be read.
+    #[error(transparent)]
+    Compression(#[from] InflateError),
 }
 
 impl ProtocolError {
     /// The code to close with (section 7.4.1).
     pub fn close_code(&self) -> u16 {
         match self {
-            ProtocolError::TooLarge(_) => Close::TOO_LARGE,
-            ProtocolError::NotUtf8 | ProtocolError::Close(CloseError::Reason) => Close::NOT_UTF8,
+            ProtocolError::TooLarge(_) | ProtocolError::Compression(InflateError::TooLarge(_)) => {
+                Close::TOO_LARGE
+            }
+            ProtocolError::NotUtf8
+            | ProtocolError::Close(CloseError::Reason)
+            | ProtocolError::Compression(InflateError::Garbage) => Close::NOT_UTF8,
             _ => Close::PROTOCOL_ERROR,
         }
     }
@@ -120,9 +132,9 @@ impl From<NotUtf8> for ProtocolError {
 }
 
 impl Decoder {
-    /// Messages may have up to `message_bytes`.
-    pub fn new(message_bytes: u64) -> Decoder {
-        Decoder { message_bytes, frame: None, message: None }
+    /// Messages may have up to `message_bytes`, and be compressed if that was agreed.
+    pub fn new(message_bytes: u64, compression: bool) -> Decoder {
+        Decoder { message_bytes, compression, frame: None, message: None }
     }
 
     /// Whether every message that has begun has ended.
@@ -139,7 +151,7 @@ impl Decoder {
         let Some((header, used)) = FrameHeader::read(input) else {
             return Ok(Decoded { used: 0, event: None });
         };
-        let (opcode, mask) = header.check()?;
+        let (opcode, mask) = header.check(self.compression)?;
         if opcode.is_control() {
             return control(opcode, mask, header.length as usize, used, input);
         }
@@ -150,12 +162,15 @@ impl Decoder {
 
     /// Notes a data frame's place in its message, and refuses what would make the message too large.
     fn begin(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
-        let message = match (opcode, self.message) {
-            (Opcode::Continuation, Some(message)) => message,
-            (Opcode::Text, None) => Message { kind: Kind::Text, bytes: 0, text: Utf8::default() },
-            (Opcode::Binary, None) => Message { kind: Kind::Binary, bytes: 0, text: Utf8::default() },
+        let is_compressed = header.reserved != 0;
+        let kind = match (opcode, self.message) {
+            (Opcode::Continuation, Some(message)) => message.kind,
+            (Opcode::Text, None) => Kind::Text,
+            (Opcode::Binary, None) => Kind::Binary,
             _ => return Err(ProtocolError::Order),
         };
+        let begun = Message { kind, bytes: 0, is_compressed, text: Utf8::default() };
+        let message = self.message.unwrap_or(begun);
         let bytes = message.bytes.saturating_add(header.length);
         if bytes > self.message_bytes {
             return Err(ProtocolError::TooLarge(self.message_bytes));
@@ -180,8 +195,8 @@ impl Decoder {
         frame.done += now as u64;
         frame.left -= now as u64;
         let ends = frame.left == 0 && frame.fin;
-        let kind = message.kind;
-        if kind == Kind::Text {
+        let (kind, is_compressed) = (message.kind, message.is_compressed);
+        if kind == Kind::Text && !is_compressed {
             message.text.check(bytes)?;
             if ends && !message.text.is_whole() {
                 return Err(ProtocolError::NotUtf8);
@@ -191,16 +206,17 @@ impl Decoder {
         if ends {
             self.message = None;
         }
-        let event = (ends || now > 0).then_some(Event::Data { kind, bytes, ends });
+        let event = (ends || now > 0).then_some(Event::Data { kind, bytes, ends, is_compressed });
         Ok(Decoded { used, event })
     }
 }
 
 impl FrameHeader {
-    /// What the header of a client's frame may be without extensions.
-    pub fn check(&self) -> Result<(Opcode, [u8; 4]), ProtocolError> {
+    /// What the header of a client's frame may be. With compression the first frame of a message may have RSV1.
+    pub fn check(&self, compression: bool) -> Result<(Opcode, [u8; 4]), ProtocolError> {
         let opcode = self.opcode.ok_or(ProtocolError::Opcode)?;
-        if self.reserved != 0 {
+        let may_be_compressed = compression && matches!(opcode, Opcode::Text | Opcode::Binary);
+        if self.reserved != 0 && !(may_be_compressed && self.reserved == RSV1) {
             return Err(ProtocolError::Reserved);
         }
         if opcode.is_control() && (!self.fin || self.length > Opcode::CONTROL_BYTES as u64) {
@@ -258,7 +274,7 @@ mod tests {
 
     /// Everything that comes out, with the parts of a message joined, when `input` arrives in pieces of `piece` bytes.
     fn received(input: &[u8], piece: usize) -> Result<Vec<String>, ProtocolError> {
-        let (mut decoder, mut carry) = (Decoder::new(1000), Vec::new());
+        let (mut decoder, mut carry) = (Decoder::new(1000, false), Vec::new());
         let (mut out, mut message) = (Vec::new(), Vec::new());
         for part in input.chunks(piece) {
             carry.extend_from_slice(part);
@@ -266,7 +282,7 @@ mod tests {
                 let decoded = decoder.decode(&mut carry)?;
                 let used = decoded.used;
                 match decoded.event {
-                    Some(Event::Data { kind, bytes, ends }) => {
+                    Some(Event::Data { kind, bytes, ends, .. }) => {
                         message.extend_from_slice(bytes);
                         if ends {
                             let whole = std::mem::take(&mut message);
@@ -334,6 +350,25 @@ mod tests {
         for (input, error, code) in cases {
             assert_eq!(received(&input, 1000), Err(error), "{input:x?}");
             assert_eq!(error.close_code(), code);
+        }
+    }
+
+    #[test]
+    fn compressed_messages_are_told_where_they_were_agreed() {
+        let mut input = [masked(0x41, b"\xff"), masked(0x80, b"\xff"), masked(0x81, b"a")].concat();
+        let mut decoder = Decoder::new(1000, true);
+        for expected in [(&b"\xff"[..], false, true), (b"\xff", true, true), (b"a", true, false)] {
+            let decoded = decoder.decode(&mut input).unwrap();
+            let Some(Event::Data { bytes, ends, is_compressed, .. }) = decoded.event else {
+                panic!("{decoded:?}")
+            };
+            assert_eq!((bytes, ends, is_compressed), expected);
+            let used = decoded.used;
+            input.drain(..used);
+        }
+        for first in [0x91, 0xa1, 0xc0, 0xc9] {
+            let refused = Decoder::new(1000, true).decode(&mut masked(first, b"")).map(drop);
+            assert_eq!(refused, Err(ProtocolError::Reserved), "{first:x}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What clients are sent: whole frames without a mask.
 
 use super::close::Close;
-use super::header::{FrameHeader, Opcode};
+use super::header::{FrameHeader, Opcode, RSV1};
 use bytes::{Bytes, BytesMut};
 
 /// Appends a frame that is a whole message, or a part of one.
@@ -18,6 +18,14 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// A frame that is a whole message, compressed (RFC 7692 section 7.2.1).
+pub fn compressed_frame(opcode: Opcode, deflated: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(deflated.len() + FrameHeader::LONGEST);
+    FrameHeader::write_reserved(&mut out, RSV1, opcode, true, deflated.len() as u64);
+    out.extend_from_slice(deflated);
+    out.freeze()
+}
+
 /// A close frame; `None` says no code.
 pub fn close_frame(close: Option<&Close>) -> Bytes {
     frame(Opcode::Close, &close.map(Close::payload).unwrap_or_default())
@@ -31,6 +39,7 @@ mod tests {
     fn frames_are_those_of_the_rfc() {
         assert_eq!(&frame(Opcode::Text, b"Hello")[..], b"\x81\x05Hello");
         assert_eq!(&frame(Opcode::Ping, b"Hello")[..], b"\x89\x05Hello");
+        assert_eq!(&compressed_frame(Opcode::Text, b"\xf2\0")[..], b"\xc1\x02\xf2\0");
         assert_eq!(&close_frame(None)[..], b"\x88\x00");
         assert_eq!(&close_frame(Some(&Close::with(1000)))[..], b"\x88\x02\x03\xe8");
         let mut out = BytesMut::new();

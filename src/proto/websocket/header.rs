@@ -52,6 +52,9 @@ impl Opcode {
     }
 }
 
+/// The reserved bit that marks a compressed message (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 4;
+
 /// A frame without its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
@@ -93,7 +96,12 @@ impl FrameHeader {
 
     /// Appends the header of a frame without a mask, in its shortest form.
     pub(super) fn write(out: &mut BytesMut, opcode: Opcode, fin: bool, length: u64) {
-        out.put_u8(u8::from(fin) << 7 | opcode.bits());
+        FrameHeader::write_reserved(out, 0, opcode, fin, length);
+    }
+
+    /// The same with reserved bits.
+    pub(super) fn write_reserved(out: &mut BytesMut, reserved: u8, opcode: Opcode, fin: bool, length: u64) {
+        out.put_u8(u8::from(fin) << 7 | reserved << 4 | opcode.bits());
         match length {
             0..=125 => out.put_u8(length as u8),
             126..=0xffff => {

@@ -7,6 +7,7 @@
 
 mod close;
 mod decoder;
+mod deflate;
 mod encode;
 mod frames;
 mod handshake;
@@ -17,7 +18,8 @@ mod utf8;
 
 pub use close::{Close, CloseError};
 pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
-pub use encode::{close_frame, encode_frame, frame};
+pub use deflate::{Compression, InflateError, deflate, inflate};
+pub use encode::{close_frame, compressed_frame, encode_frame, frame};
 pub use frames::{Frames, Piece};
 pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
 pub use header::{FrameHeader, Opcode};

@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::core::connection::Request;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Opcode, ProtocolError, frame};
+use crate::proto::websocket::{Compression, Opcode, ProtocolError, frame};
 use handshake::Handshake;
 use pings::Pings;
 use std::cell::Cell;
@@ -39,16 +39,19 @@ pub(super) struct OverHttp {
     interval_s: Cell<u32>,
     /// The application speaks GRIP: messages have a prefix, and some are for this server.
     grip: Cell<bool>,
+    /// How messages are compressed, if they may be.
+    compression: Option<Compression>,
     pings: Pings,
 }
 
 impl OverHttp {
-    fn new(request: &Request, now: u32) -> OverHttp {
+    fn new(request: &Request, compression: Option<Compression>, now: u32) -> OverHttp {
         OverHttp {
             handshake: Handshake::keep(request),
             id: Uuid::new_v4(),
             interval_s: Cell::new(0),
             grip: Cell::new(false),
+            compression,
             pings: Pings::new(now),
         }
     }
@@ -61,6 +64,11 @@ impl Socket {
             Application::OverHttp(over_http) => Some(over_http),
             Application::Through(_) => None,
         }
+    }
+
+    /// How its messages are compressed, if they may be.
+    pub(super) fn compression(&self) -> Option<Compression> {
+        self.over_http()?.compression
     }
 
     /// Queues an event for the application.

@@ -11,7 +11,7 @@ use crate::core::socket::{Application, Socket};
 use crate::core::{proxy, respond};
 use crate::origin::{OriginError, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
-use crate::proto::websocket::Handshake;
+use crate::proto::websocket::{Compression, Handshake};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +24,11 @@ pub(in crate::core::socket) async fn open(
     handshake: &Handshake,
 ) {
     let core = exchange.core();
-    let over_http = OverHttp::new(&request, core.now());
+    let compression = match core.settings.websocket.compression {
+        true => Compression::negotiate(&request.headers),
+        false => None,
+    };
+    let over_http = OverHttp::new(&request, compression, core.now());
     let first = over_http.request(core, &route, None, &Offer::to_open());
     let response = match core.pool.request(&route, first).await {
         Ok(response) => response,
@@ -58,7 +62,12 @@ async fn accept(
     };
     socket.set_grip(grip_prefix(&headers));
     let socket = Rc::new(socket);
-    if exchange.send(switch_head(without_own(headers), handshake)).is_err() {
+    let mut headers = without_own(headers);
+    let extension = socket.compression().and_then(|it| HeaderValue::try_from(it.answer()).ok());
+    if let Some(extension) = extension {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
+    }
+    if exchange.send(switch_head(headers, handshake)).is_err() {
         return;
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
@@ -101,6 +110,12 @@ fn without_own(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-const OWN: [&str; 4] = ["content-length", "content-type", "keep-alive-interval", "content-bytes-accepted"];
+const OWN: [&str; 5] = [
+    "content-length",
+    "content-type",
+    "keep-alive-interval",
+    "content-bytes-accepted",
+    "sec-websocket-extensions",
+];
 /// What precedes messages for the client unless the application names something else.
 pub(super) const STANDARD_PREFIX: &str = "m:";

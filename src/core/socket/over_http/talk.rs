@@ -10,7 +10,7 @@ use crate::core::{Core, proxy};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
-use crate::proto::websocket::{Opcode, close_frame, frame};
+use crate::proto::websocket::{Opcode, close_frame, compressed_frame, deflate, frame};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::collections::BTreeMap;
@@ -146,9 +146,8 @@ impl Talk {
     /// Sends `offer` and does what the answer says.
     async fn exchange(&self, offer: Offer) {
         let socket = &self.place.socket;
-        let message_bytes = self.place.core.settings.websocket.message_bytes;
         let outcome = match self.request(&offer).await {
-            Ok(response) if response.status == 200 => answered(response, message_bytes).await,
+            Ok(response) if response.status == 200 => self.read(response).await,
             Ok(response) => Err(format!("it answered with status {}", response.status)),
             Err(error) => Err(error.to_string()),
         };
@@ -172,6 +171,13 @@ impl Talk {
             }
         }
         self.settle_close();
+    }
+
+    /// Publishes what a built-in application wants published, and reads what it answers the client.
+    async fn read(&self, mut response: Response) -> Result<Answered, String> {
+        let core = &self.place.core;
+        core.publish(mem::take(&mut response.publish)).await.map_err(|busy| busy.to_string())?;
+        answered(response, core.settings.websocket.message_bytes).await
     }
 
     /// Asks again when the application cannot be reached: nothing was sent then.
@@ -222,7 +228,7 @@ impl Talk {
     async fn message(&self, opcode: Opcode, content: Bytes) {
         let socket = &self.place.socket;
         if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
-            return self.place.send(frame(opcode, &content)).await;
+            return self.place.send(self.encode(opcode, &content)).await;
         }
         if opcode == Opcode::Text
             && let Some(control) = content.strip_prefix(b"c:")
@@ -232,9 +238,18 @@ impl Talk {
         let frame = {
             let rare = socket.rare.borrow();
             let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
-            content.strip_prefix(prefix.as_bytes()).map(|content| frame(opcode, content))
+            content.strip_prefix(prefix.as_bytes()).map(|content| self.encode(opcode, content))
         };
         self.place.send(frame.unwrap_or_default()).await;
+    }
+
+    /// A message for the client, compressed if that was agreed and is worth it.
+    fn encode(&self, opcode: Opcode, content: &[u8]) -> Bytes {
+        let compression = self.place.socket.compression();
+        match compression.and_then(|compression| deflate(content, compression)) {
+            Some(deflated) => compressed_frame(opcode, &deflated),
+            None => frame(opcode, content),
+        }
     }
 
     /// A client that has closed is owed an answer by this request; without one its connection just ends.

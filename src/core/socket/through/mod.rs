@@ -42,14 +42,16 @@ struct Outgoing {
 }
 
 impl Through {
-    /// Takes bytes of the client for the application; whether the client is to be paused. The first frame that breaks the
-    /// protocol, and what follows it, goes no further.
-    pub fn pass(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+    /// Takes bytes of the client for the application; whether the client is to be paused. A frame that breaks the protocol
+    /// goes no further, and nothing after it; with `extensions` both sides may have agreed on what it means.
+    pub fn pass(&self, bytes: &[u8], extensions: bool) -> Result<bool, ProtocolError> {
         let mut outgoing = self.outgoing.borrow_mut();
         let mut rest = bytes;
         while let Some(piece) = outgoing.frames.next(&mut rest) {
             if let Piece::Header(header) = piece {
-                header.check()?;
+                if !extensions {
+                    header.check(false)?;
+                }
                 outgoing.has_close |= header.opcode == Some(Opcode::Close);
             }
         }
@@ -80,6 +82,11 @@ impl Through {
             outgoing.bytes.extend_from_slice(CLOSE_FRAME);
         }
         self.waiting.ring();
+    }
+
+    /// Whether the application has closed.
+    pub fn has_closed(&self) -> bool {
+        self.has_closed.get()
     }
 
     /// The client is gone.

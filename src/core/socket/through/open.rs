@@ -40,10 +40,15 @@ pub(in crate::core::socket) async fn open(
 
 fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, upgraded: Upgraded, handshake: &Handshake) {
     let core = exchange.core().clone();
-    let prefix = if route.no_grip { None } else { grip_prefix(&upgraded.headers) };
+    let mut headers = upgraded.headers.clone();
+    let mut prefix = None;
+    if !route.no_grip {
+        prefix = grip_prefix(&headers);
+        headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+    }
     let socket = Rc::new(Socket::new(route, Application::Through(Box::default())));
     socket.busy().has_task = true;
-    if exchange.send(switch_head(upgraded.headers.clone(), handshake)).is_err() {
+    if exchange.send(switch_head(headers, handshake)).is_err() {
         return;
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
@@ -52,13 +57,13 @@ fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, upgraded: Upgraded, handsha
     core.socket_received(exchange.slot, &socket, &rest);
 }
 
-/// The client's handshake for the application. Extensions are between this server and each side.
+/// The client's handshake for the application. Extensions are between this server and each side, but for routes without
+/// GRIP, where nothing looks into the messages.
 fn switch_request(core: &Core, request: &Request, route: &Route) -> origin::Request {
     let mut switch = proxy::origin_request(core, request, route, RequestBody::Empty);
     let headers = &mut switch.headers;
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     if !route.no_grip {
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
     }
