@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Accepts in flight for each listener.
 const ACCEPTS: usize = 16;
 /// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
-const QUEUE: i32 = 65_535;
+pub const ACCEPT_QUEUE: u16 = 65_535;
 /// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT).
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -42,7 +42,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 6))?;
     socket.set_tcp_user_timeout(Some(SILENCE))?;
     socket.bind(&address.into())?;
-    socket.listen(QUEUE)?;
+    socket.listen(ACCEPT_QUEUE.into())?;
     Ok(socket.into())
 }
 

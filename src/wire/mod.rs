@@ -23,8 +23,8 @@ mod token;
 pub use buffers::Received;
 pub use doorbell::Doorbell;
 pub use events::{Event, Wire};
-pub use listener::{BindError, bind};
-pub use probe::{MissingFeature, check_kernel, raise_file_limit};
+pub use listener::{ACCEPT_QUEUE, BindError, bind};
+pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use slots::Overflow;
 
 /// Sizes and bounds of one core's wire, fixed at start.

@@ -117,9 +117,9 @@ fn ring_remedy(error: &io::Error) -> &'static str {
 }
 
 /// What glommio's own rings want.
-const MEMLOCK_BYTES: u64 = 512 * 1024;
+pub const MEMLOCK_BYTES: u64 = 512 * 1024;
 /// Rings, event descriptors, listeners, and some connections to applications.
-const FILES_PER_CORE: u64 = 64;
+pub const FILES_PER_CORE: u64 = 64;
 const FILES_REMEDY: &str = "set LimitNOFILE=1048576 in the unit file, or raise `ulimit -n`";
 
 #[cfg(test)]
