@@ -3,7 +3,8 @@
 //!
 //! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
 //! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `core` (one core's world),
-//! `server` (starts the cores). A room knows only the rooms below it.
+//! `server` (starts the cores). A room knows only the rooms below it. Beside them, [`doctor`] looks at the machine
+//! with the bounds of `config` and `wire`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -11,6 +12,7 @@ pub mod bell;
 pub mod channel;
 pub mod config;
 pub mod core;
+pub mod doctor;
 pub mod ids;
 pub mod mesh;
 pub mod origin;
