@@ -1,5 +1,5 @@
-//! What an operator relies on when typing `gripwire check` and `gripwire publish`: the exact problems with their
-//! lines, the exit codes, and the request a publish makes. Runs the real binary.
+//! What an operator relies on when typing `gripwire check`, `gripwire publish` and `gripwire doctor`: the exact problems
+//! with their lines, the exit codes, and the request a publish makes. Runs the real binary.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -151,6 +151,40 @@ fn a_server_that_is_not_there_is_named() {
     assert_eq!(code, Some(1));
     assert!(err.starts_with(&format!("gripwire: cannot publish to {spec}/publish/")), "{err}");
     assert!(err.contains("refused"), "{err}");
+}
+
+#[test]
+fn a_limit_that_is_too_low_for_the_connections_is_a_problem() {
+    // A limit may be lowered without being root: of this shell, and of the doctor that it starts.
+    let shell = |arguments: &str| {
+        let script = format!("ulimit -n 2000 && exec {} doctor {arguments}", env!("CARGO_BIN_EXE_gripwire"));
+        told(&Command::new("sh").args(["-c", &script]).output().unwrap())
+    };
+    let (code, out, err) = shell("--connections 50000 --cores 4");
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    let first: Vec<&str> = out.lines().take(4).collect();
+    assert_eq!(
+        first[..2],
+        ["problem  RLIMIT_NOFILE: 2,000 files", "         wanted: 14,062 or more"],
+        "{out}"
+    );
+    assert!(first[2].contains("4 cores of 2,000 hold at most 8,000 connections"), "{out}");
+    assert!(first[3].contains("LimitNOFILE=1048576"), "{out}");
+    assert!(out.contains("\n50,000 connections on 4 cores: "), "{out}");
+
+    let (_, out, _) = shell("--connections 500 --cores 1 --json");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let files =
+        report["findings"].as_array().unwrap().iter().find(|it| it["subject"] == "RLIMIT_NOFILE").unwrap();
+    assert_eq!((&files["level"], &files["found"]), (&"ok".into(), &"2,000 files".into()));
+}
+
+#[test]
+fn a_machine_that_is_not_there_is_no_machine() {
+    let directory = Directory::new();
+    let (code, out, err) = told(&gripwire(&directory.0, &["doctor", "--root", "."]));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.starts_with("gripwire: . has no proc/sys: give --root "), "{err}");
 }
 
 /// Takes one request and answers it; gives its head and its body.

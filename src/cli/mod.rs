@@ -1,7 +1,8 @@
 //! The command line. `serve` runs the server, `check` reads what it would read, `publish` sends one message to a
-//! running one. `startup` is what the first two share: the settings and routes of files and options, put together.
+//! running one, `doctor` looks at the machine. `startup` is what the first two share: the settings and routes of files and options, put together.
 
 mod check;
+mod doctor;
 mod publish;
 mod serve;
 mod startup;
@@ -27,6 +28,8 @@ enum Command {
     Check(check::Check),
     /// Publish one message to a running server.
     Publish(publish::Publish),
+    /// Look at this machine and say what to change for a number of connections.
+    Doctor(doctor::Doctor),
 }
 
 /// Why a command failed.
@@ -41,6 +44,9 @@ pub enum Error {
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] publish::PublishError),
+    /// There is no machine to look at.
+    #[error(transparent)]
+    Doctor(#[from] gripwire::doctor::NotAMachine),
 }
 
 /// Runs the command of this process.
@@ -49,6 +55,7 @@ pub fn run() -> Result<ExitCode, Error> {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => Ok(check.run()),
         Command::Publish(publish) => publish.run().map_err(Error::from),
+        Command::Doctor(doctor) => doctor.run().map_err(Error::from),
     }
 }
 
@@ -70,6 +77,9 @@ Examples:
 
   In Pushpin's place:
     gripwire serve --pushpin-conf /etc/pushpin/pushpin.conf
+
+  Say what to change on this machine for a million connections:
+    gripwire doctor --connections 1000000
 
   Send a message to everyone who is subscribed to the channel `news`:
     gripwire publish news 'hello there'";
