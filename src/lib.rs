@@ -1,5 +1,5 @@
 //! Gripwire: a realtime edge server. It stands in front of ordinary web applications, holds their clients'
-//! long polls, HTTP streams and Server-Sent Events open, and writes each published message to every subscriber.
+//! long polls, HTTP streams, Server-Sent Events and WebSockets open, and writes each published message to every subscriber.
 //!
 //! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
 //! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `core` (one core's world),

@@ -1,5 +1,6 @@
 //! The command line. `serve` runs the server, `check` reads what it would read, `publish` sends one message to a
-//! running one, `doctor` looks at the machine. `startup` is what the first two share: the settings and routes of files and options, put together.
+//! running one, `doctor` looks at the machine. `startup` is what the first two share: the settings and routes of files and
+//! options, put together.
 
 mod check;
 mod doctor;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Realtime edge server: holds long polls, HTTP streams and Server-Sent Events for ordinary web applications.
+/// Realtime edge server: holds long polls, HTTP streams, Server-Sent Events and WebSockets for ordinary web applications.
 #[derive(Parser)]
 #[command(name = "gripwire", version, long_about = ABOUT, after_long_help = EXAMPLES)]
 #[command(disable_help_subcommand = true)]
@@ -60,8 +61,8 @@ pub fn run() -> Result<ExitCode, Error> {
 }
 
 const ABOUT: &str = "\
-Gripwire stands in front of ordinary web applications. It holds their clients' long polls, HTTP streams and \
-Server-Sent Events open and, when the application publishes, writes the message to every subscriber (the GRIP \
+Gripwire stands in front of ordinary web applications. It holds their clients' long polls, HTTP streams, \
+Server-Sent Events and WebSockets open and, when the application publishes, writes the message to every subscriber (the GRIP \
 protocol). It reads Pushpin's configuration and routes as they are.";
 
 const EXAMPLES: &str = "\

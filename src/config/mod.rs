@@ -115,7 +115,7 @@ pub enum ForwardedProtocol {
 pub struct WebSocket {
     /// Largest message of a client, and of an application, bytes; beyond it the WebSocket ends.
     pub message_bytes: usize,
-    /// Offer permessage-deflate to clients.
+    /// Accept permessage-deflate when clients offer it.
     pub compression: bool,
     /// Answer clients' pings here; else applications are asked to.
     pub answer_pings: bool,
