@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub struct Close {
     /// One that may stand in a frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
     pub code: u16,
-    /// UTF-8, at most 123 bytes.
+    /// As much of it is said as a frame has room for.
     pub reason: Box<str>,
 }
 
@@ -47,7 +47,8 @@ impl Close {
         Close { code, reason: "".into() }
     }
 
-    /// Reads a close frame's payload; empty is no code.
+    /// Reads a close frame's payload; empty is no code. An application's event may have a longer reason than a frame: it
+    /// is cut as it would be in one.
     pub fn parse(payload: &[u8]) -> Result<Option<Close>, CloseError> {
         let (code, reason) = match payload {
             [] => return Ok(None),
@@ -58,15 +59,17 @@ impl Close {
             return Err(CloseError::Code(code));
         }
         let reason = std::str::from_utf8(reason).map_err(|_| CloseError::Reason)?;
-        Ok(Some(Close { code, reason: reason.into() }))
+        Ok(Some(Close { code, reason: fitting(reason).into() }))
     }
 
     /// The payload that says this; a reason that is too long for a frame is cut between characters.
     pub fn payload(&self) -> Bytes {
-        let end = self.reason.floor_char_boundary(REASON_BYTES);
-        let reason = self.reason.get(..end).unwrap_or_default();
-        Bytes::from([&self.code.to_be_bytes(), reason.as_bytes()].concat())
+        Bytes::from([&self.code.to_be_bytes(), fitting(&self.reason).as_bytes()].concat())
     }
+}
+
+fn fitting(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(REASON_BYTES)).unwrap_or_default()
 }
 
 /// What a control frame has room for behind the code.
@@ -98,5 +101,7 @@ mod tests {
         let payload = Close { code: 1000, reason: "ü".repeat(100).into() }.payload();
         assert_eq!(payload.len(), 2 + 122);
         assert!(Close::parse(&payload).is_ok());
+        let longer = [&1000u16.to_be_bytes(), "ü".repeat(100).as_bytes()].concat();
+        assert_eq!(Close::parse(&longer), Close::parse(&payload));
     }
 }
