@@ -1,7 +1,7 @@
 //! The `demo` target: what a first user sees with nothing installed. `/` is a page that listens on the
 //! channel `demo` in three ways at once, `/events` (Server-Sent Events), `/socket` (a WebSocket) and `/poll` (long
-//! polling), and sends by `/send`. `/hold` holds a stream on any channel and `/echo` is a WebSocket that says everything
-//! back, which tests use. Pure functions; the core publishes what they say.
+//! polling), and sends by `/send`; all three take another `?channel=`. `/hold` holds a stream on any channel and `/echo` is a
+//! WebSocket that says everything back, which tests use. Pure functions; the core publishes what they say.
 
 mod send;
 mod socket;
@@ -24,8 +24,8 @@ pub(super) fn answer(method: &Method, path: &str, body: &Bytes) -> (Page, Vec<Pu
     }
     let page = match path {
         "" => page(),
-        "events" => events(),
-        "poll" => poll(),
+        "events" => events(query),
+        "poll" => poll(query),
         "hold" => hold(query),
         "send" => return send(body),
         "echo" => socket::echo(body),
@@ -52,19 +52,22 @@ fn page() -> Page {
 }
 
 /// A stream that never ends by itself: the comment every 20 s keeps proxies between from closing it.
-fn events() -> Page {
-    let opening = "retry: 1000\nevent: held\ndata: demo\n\n";
-    typed(StatusCode::OK, "text/event-stream", Bytes::from_static(opening.as_bytes()))
+fn events(query: &str) -> Page {
+    let channel = channel(query);
+    // A line feed in a channel's name would end the event early.
+    let name = channel.replace(['\r', '\n'], " ");
+    let opening = format!("retry: 1000\nevent: held\ndata: {name}\n\n");
+    typed(StatusCode::OK, "text/event-stream", Bytes::from(opening))
         .with(header::CACHE_CONTROL, "no-cache")
-        .holding("stream", &[Cow::Borrowed(CHANNEL)])
+        .holding("stream", &[channel])
         .with(GRIP_KEEP_ALIVE, r":\n\n; format=cstring; timeout=20")
 }
 
 /// A long poll; without a message it answers an empty object after 25 s.
-fn poll() -> Page {
+fn poll(query: &str) -> Page {
     typed(StatusCode::OK, "application/json", Bytes::from_static(b"{}\n"))
         .with(header::CACHE_CONTROL, "no-store")
-        .holding("response", &[Cow::Borrowed(CHANNEL)])
+        .holding("response", &[channel(query)])
         .with(GRIP_TIMEOUT, "25")
 }
 
@@ -137,6 +140,8 @@ mod tests {
         let cases = [
             ("/events", "stream", "demo", Some(r":\n\n; format=cstring; timeout=20"), None),
             ("/poll", "response", "demo", None, Some("25")),
+            ("/events?channel=news", "stream", "news", Some(r":\n\n; format=cstring; timeout=20"), None),
+            ("/poll?channel=news", "response", "news", None, Some("25")),
             ("/hold", "stream", "demo", None, None),
             ("/hold?channel=room%201", "stream", "room 1", None, None),
         ];
