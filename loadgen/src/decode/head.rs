@@ -1,0 +1,85 @@
+//! The head of an answer: its status, how its body is framed, and what a long poll sends back with its next request.
+
+use super::Malformed;
+use super::body::Body;
+
+/// What a subscriber needs of a head.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub status: u16,
+    pub body: Body,
+    /// The connection serves further requests.
+    pub keeps: bool,
+    /// `Last-Modified` and `ETag`, by which a server may let a long poll go on where it was.
+    pub validators: Option<(String, String)>,
+    /// Bytes of the head.
+    pub length: usize,
+}
+
+/// Reads a head; `None` until it is whole.
+pub(crate) fn read(input: &[u8]) -> Result<Option<Head>, Malformed> {
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut fields);
+    let length = match response.parse(input) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if input.len() > HEAD_BYTES => return Err(Malformed::Head),
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) => return Err(Malformed::Head),
+    };
+    let status = response.code.unwrap_or_default();
+    let field = |name: &str| {
+        response
+            .headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+            .and_then(|field| std::str::from_utf8(field.value).ok())
+    };
+    let body = if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        Body::chunked()
+    } else if status == 204 || status == 304 || status < 200 {
+        Body::counted(0)
+    } else if let Some(length) = field("content-length") {
+        Body::counted(length.trim().parse().map_err(|_| Malformed::Head)?)
+    } else {
+        Body::open()
+    };
+    let closes = field("connection").is_some_and(|value| value.to_ascii_lowercase().contains("close"));
+    let validators = field("last-modified").zip(field("etag")).map(|(time, tag)| (time.into(), tag.into()));
+    Ok(Some(Head { status, body, keeps: !closes && body != Body::open(), validators, length }))
+}
+
+/// The largest head; more is not one.
+const HEAD_BYTES: usize = 32 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_when_it_is_whole() {
+        let wire =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: 4\r\nLast-Modified: now\r\n\r\n5\r\n";
+        for cut in 0..wire.len() - 3 {
+            assert_eq!(read(&wire[..cut]), Ok(None), "{cut}");
+        }
+        let head = read(wire).unwrap().unwrap();
+        assert_eq!((head.status, head.body, head.keeps), (200, Body::chunked(), true));
+        assert_eq!((head.validators, head.length), (Some(("now".into(), "4".into())), wire.len() - 3));
+    }
+
+    #[test]
+    fn bodies_are_framed_as_the_head_says() {
+        let cases = [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", Body::counted(3), true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n", Body::counted(3), false),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", Body::counted(0), true),
+            ("HTTP/1.1 200 OK\r\n\r\n", Body::open(), false),
+        ];
+        for (wire, body, keeps) in cases {
+            let head = read(wire.as_bytes()).unwrap().unwrap();
+            assert_eq!((head.body, head.keeps), (body, keeps), "{wire}");
+        }
+        assert_eq!(read(b"nonsense\r\n\r\n"), Err(Malformed::Head));
+        assert_eq!(read(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Err(Malformed::Head));
+    }
+}

@@ -1,0 +1,275 @@
+//! The parent's side: a fleet of workers that hold subscribers. `plan.rs` says what is wanted and divides it,
+//! `link.rs` is the line to one worker; the fleet here waits for what they report and adds it up.
+
+mod link;
+mod plan;
+
+use crate::layout::Layout;
+use crate::orders::{Order, Progress, Report, Tally};
+use crate::{Latencies, now_ns};
+use link::{Heard, Link};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+pub use plan::{FleetPlan, Workers};
+
+/// Subscribers in workers. They end when this is dropped.
+pub struct Fleet {
+    workers: Vec<Worker>,
+    reports: Receiver<(usize, Heard)>,
+    layout: Layout,
+    opening: Duration,
+    recent: Latencies,
+}
+
+struct Worker {
+    link: Link,
+    first: u32,
+    subscribers: u32,
+    progress: Progress,
+    opened_seconds: Option<f64>,
+    tally: Option<Tally>,
+}
+
+/// How an opening went.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Opening {
+    /// From the first connection until all were open or had failed.
+    pub seconds: f64,
+    /// Subscribers that are open.
+    pub open: u32,
+    /// Those that are not.
+    pub failed: u32,
+    /// Why the first of them failed.
+    pub failure: Option<String>,
+}
+
+/// How a fleet stands: totals since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Subscribers that were opened.
+    pub open: u32,
+    /// Subscribers that could not be opened.
+    pub failed: u32,
+    /// Open ones that the server ended.
+    pub closed: u32,
+    /// Bytes received since the subscribers were open.
+    pub bytes: u64,
+    /// Messages received; not counted when draining.
+    pub messages: u64,
+}
+
+/// What keeps a fleet from its work.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A worker could not be started.
+    #[error("cannot start a worker as {program}: {error}")]
+    Spawn {
+        /// The program that was tried.
+        program: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A worker gave up.
+    #[error("a worker cannot go on: {0}")]
+    Broken(String),
+    /// A worker is gone.
+    #[error("a worker ended without a word; it may have been killed for want of memory")]
+    Gone,
+    /// The plan cannot be carried out.
+    #[error("{0}")]
+    Plan(String),
+    /// What was awaited did not come.
+    #[error("only {came} of {awaited} {what} came within {} s", patience.as_secs())]
+    Late {
+        /// Bytes or messages.
+        what: &'static str,
+        /// How many came.
+        came: u64,
+        /// How many were awaited.
+        awaited: u64,
+        /// How long was waited.
+        patience: Duration,
+    },
+}
+
+impl Fleet {
+    /// Starts the workers, which begin to open their subscribers at once.
+    ///
+    /// # Errors
+    ///
+    /// When the plan is impossible or a worker cannot be started.
+    pub fn start(plan: &FleetPlan) -> Result<Fleet, FleetError> {
+        let (sender, reports) = channel();
+        let mut workers = Vec::new();
+        for (index, assignment) in plan.assignments()?.into_iter().enumerate() {
+            let (first, subscribers) = (assignment.first, assignment.subscribers);
+            let mut link = Link::start(&plan.workers, index, sender.clone())?;
+            link.order(&Order::Open(Box::new(assignment)))?;
+            let progress = Progress::default();
+            workers.push(Worker { link, first, subscribers, progress, opened_seconds: None, tally: None });
+        }
+        let (layout, opening) = (plan.layout, plan.opening);
+        Ok(Fleet { workers, reports, layout, opening, recent: Latencies::coarse() })
+    }
+
+    /// Starts the workers and waits until all subscribers are open or have failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::start`], and when a worker cannot go on.
+    pub fn open(plan: &FleetPlan) -> Result<(Fleet, Opening), FleetError> {
+        let mut fleet = Fleet::start(plan)?;
+        loop {
+            fleet.listen(Duration::from_secs(1))?;
+            if let Some(opening) = fleet.opened() {
+                return Ok((fleet, opening));
+            }
+        }
+    }
+
+    /// How the opening went, once it is over.
+    pub fn opened(&self) -> Option<Opening> {
+        let seconds =
+            self.workers.iter().map(|worker| worker.opened_seconds).collect::<Option<Vec<f64>>>()?;
+        let Standing { open, failed, .. } = self.standing();
+        let failure = self.workers.iter().find_map(|worker| worker.progress.failure.clone());
+        Some(Opening { seconds: seconds.into_iter().fold(0.0, f64::max), open, failed, failure })
+    }
+
+    /// The longest the opening may take.
+    pub fn opening_limit(&self) -> Duration {
+        self.opening
+    }
+
+    /// How the fleet stands, as far as it has been listened to.
+    pub fn standing(&self) -> Standing {
+        let mut sum = Standing::default();
+        for Worker { progress, .. } in &self.workers {
+            sum.open += progress.open;
+            sum.failed += progress.failed;
+            sum.closed += progress.closed;
+            sum.bytes += progress.bytes;
+            sum.messages += progress.messages;
+        }
+        sum
+    }
+
+    /// Why the first subscriber failed or was ended.
+    pub fn failure(&self) -> Option<&str> {
+        self.workers.iter().find_map(|worker| worker.progress.failure.as_deref())
+    }
+
+    /// The latencies reported since this was last asked, with one significant digit.
+    pub fn take_recent(&mut self) -> Latencies {
+        std::mem::replace(&mut self.recent, Latencies::coarse())
+    }
+
+    /// Takes in what workers report for as long as `wait`; returns sooner when something came.
+    ///
+    /// # Errors
+    ///
+    /// When a worker cannot go on or is gone.
+    pub fn listen(&mut self, wait: Duration) -> Result<(), FleetError> {
+        let mut next = match self.reports.recv_timeout(wait) {
+            Ok(heard) => Some(heard),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Err(FleetError::Gone),
+        };
+        while let Some((index, heard)) = next {
+            self.take(index, heard)?;
+            next = self.reports.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, index: usize, heard: Heard) -> Result<(), FleetError> {
+        let worker = &mut self.workers[index];
+        match heard {
+            Heard::Report(Report::Opened { seconds }) => worker.opened_seconds = Some(seconds),
+            Heard::Report(Report::Progress(progress)) => {
+                worker.progress = *progress;
+                if let Some(recent) = worker.progress.recent.take() {
+                    self.recent.add(&recent);
+                }
+            }
+            Heard::Report(Report::Collected(tally)) => worker.tally = Some(*tally),
+            Heard::Report(Report::Broken(why)) => return Err(FleetError::Broken(why)),
+            Heard::Garbage(line) => return Err(FleetError::Broken(format!("it said `{line}`"))),
+            Heard::End => return Err(FleetError::Gone),
+        }
+        Ok(())
+    }
+
+    /// Waits until subscribers have received `total` bytes since they were open.
+    ///
+    /// # Errors
+    ///
+    /// When they have not within `patience`, or a worker cannot go on.
+    pub fn wait_bytes(&mut self, total: u64, patience: Duration) -> Result<(), FleetError> {
+        self.wait("bytes", total, patience, |standing| standing.bytes)
+    }
+
+    /// Waits until subscribers have received `total` messages. When draining none are counted.
+    ///
+    /// # Errors
+    ///
+    /// When they have not within `patience`, or a worker cannot go on.
+    pub fn wait_messages(&mut self, total: u64, patience: Duration) -> Result<(), FleetError> {
+        self.wait("messages", total, patience, |standing| standing.messages)
+    }
+
+    fn wait(
+        &mut self,
+        what: &'static str,
+        awaited: u64,
+        patience: Duration,
+        count: impl Fn(&Standing) -> u64,
+    ) -> Result<(), FleetError> {
+        self.order(&Order::Watch(true))?;
+        let deadline_ns = now_ns() + patience.as_nanos() as u64;
+        loop {
+            let came = count(&self.standing());
+            let left_ns = deadline_ns.saturating_sub(now_ns());
+            if came >= awaited || left_ns == 0 {
+                self.order(&Order::Watch(false))?;
+                let late = FleetError::Late { what, came, awaited, patience };
+                return if came >= awaited { Ok(()) } else { Err(late) };
+            }
+            self.listen(Duration::from_nanos(left_ns))?;
+        }
+    }
+
+    /// What was received since the last collection, when `published` messages have gone to each channel since the start.
+    /// What has not come by now is lost.
+    ///
+    /// # Errors
+    ///
+    /// When a worker cannot go on.
+    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<Tally, FleetError> {
+        for worker in &mut self.workers {
+            let range = worker.first..worker.first + worker.subscribers;
+            let channels: HashSet<u32> = range.map(|subscriber| self.layout.channel(subscriber)).collect();
+            let own = channels.into_iter().filter_map(|one| published.get(&one).map(|&count| (one, count)));
+            worker.link.order(&Order::Collect(own.collect()))?;
+        }
+        while self.workers.iter().any(|worker| worker.tally.is_none()) {
+            self.listen(Duration::from_secs(1))?;
+        }
+        let mut sum = Tally::empty();
+        self.workers.iter_mut().filter_map(|worker| worker.tally.take()).for_each(|tally| sum.add(&tally));
+        Ok(sum)
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), FleetError> {
+        self.workers.iter_mut().try_for_each(|worker| worker.link.order(order))
+    }
+
+    /// The processes of the workers.
+    pub fn processes(&self) -> Vec<u32> {
+        self.workers.iter().filter_map(|worker| worker.link.process()).collect()
+    }
+}

@@ -1,0 +1,43 @@
+//! Load for realtime servers: holds many subscribers, publishes to them, and reports what arrived, when, and what it cost
+//! the server.
+//!
+//! A [`Fleet`] holds subscribers in worker processes and collects what they received; a [`Publisher`] keeps a schedule. [`Target`] says how a server is spoken to, [`Layout`] who
+//! listens to what. The program `gripwire-loadgen` is these put together; the bench of Gripwire uses them one by one.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs)]
+
+mod amount;
+mod conversation;
+mod decode;
+mod fleet;
+mod latency;
+mod layout;
+mod ledger;
+mod message;
+mod orders;
+mod origin;
+mod publisher;
+mod report;
+mod run;
+mod server;
+mod sys;
+mod target;
+mod transport;
+mod worker;
+
+pub use decode::Malformed;
+pub use fleet::{Fleet, FleetError, FleetPlan, Opening, Standing, Workers};
+pub use latency::Latencies;
+pub use layout::Layout;
+pub use message::Message;
+pub use orders::Tally;
+pub use origin::Origin;
+pub use publisher::{PublishError, PublishPlan, PublishWatch, Published, Publisher, Via};
+pub use report::html_report;
+pub use run::{Figure, Moment, Outcome, Phase, RunError, RunPlan, run};
+pub use server::{ServerCost, ServerWatch, WatchError};
+pub use sys::now_ns;
+pub use target::{Subscription, Target};
+pub use transport::{Mix, Transport, UnknownTransport};
+pub use worker::run as run_worker;

@@ -1,0 +1,298 @@
+//! The publishing side, on a schedule that is kept without regard to the server (open loop): call n is due at n times the
+//! interval, and its messages carry that time even when the server took the call late.
+//!
+//! `connection.rs` is one connection for publish calls or one UDP socket, `schedule.rs` says when calls are due; the
+//! publisher here shares channels among connections, so that the messages of a channel stay in order.
+
+mod connection;
+mod schedule;
+
+use crate::message::Message;
+use crate::sys;
+use crate::target::Target;
+use crate::transport::Mix;
+use connection::Connection;
+use schedule::Schedule;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// How messages reach the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// POST requests on kept connections.
+    Http,
+    /// A publish call in each datagram.
+    Udp,
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub struct PublishPlan {
+    /// The server.
+    pub target: Target,
+    /// Where it takes messages.
+    pub address: SocketAddr,
+    /// How they reach it.
+    pub via: Via,
+    /// Connections, or sockets; channels are shared among them.
+    pub connections: u32,
+    /// Publish calls under way on one connection; the preset's choice when absent.
+    pub calls_in_flight: Option<usize>,
+    /// What channels' names begin with; their number follows.
+    pub prefix: String,
+    /// The channels, which take turns.
+    pub channels: Vec<u32>,
+    /// The transports that listen.
+    pub mix: Mix,
+    /// Bytes of a message.
+    pub size_bytes: usize,
+    /// Messages in a call.
+    pub batch: u32,
+    /// Messages a second; 0 is as fast as they are taken.
+    pub rate_hz: f64,
+    /// How many messages; without a number, until the time is over.
+    pub messages: Option<u64>,
+    /// For how long.
+    pub duration: Option<Duration>,
+}
+
+/// What keeps a publisher from its work.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The server cannot be reached.
+    #[error("cannot reach {address} to publish: {error}; is the server running, and is --publish-to right?")]
+    Connect {
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A connection failed.
+    #[error("publishing failed: {0}")]
+    Broken(io::Error),
+    /// The server refused a call.
+    #[error("the server answered a publish call with {status}: {body}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        body: String,
+    },
+    /// The plan cannot be carried out.
+    #[error("{0}")]
+    Plan(&'static str),
+}
+
+/// What was published.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    /// Messages sent to each channel since the publisher was made.
+    pub channels: HashMap<u32, u32>,
+    /// Messages of this run.
+    pub messages: u64,
+    /// Calls of this run.
+    pub calls: u64,
+    /// From the first call until the last was answered.
+    pub seconds: f64,
+    /// How late the latest call was sent: what the server or this machine held it up.
+    pub latest_ns: u64,
+}
+
+/// Publishes, and remembers how many messages each channel has had.
+pub struct Publisher {
+    plan: PublishPlan,
+    lanes: Vec<Lane>,
+    watch: Arc<PublishWatch>,
+}
+
+/// A look at a running publisher from another thread.
+#[derive(Debug, Default)]
+pub struct PublishWatch {
+    sent: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl PublishWatch {
+    /// Messages sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run after the calls that are due now.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A connection and the channels it serves.
+struct Lane {
+    connection: Connection,
+    /// The channels and how many messages each has had.
+    channels: Vec<(u32, u32)>,
+    /// Which channel is next.
+    turn: usize,
+}
+
+impl Publisher {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached, or does not take what the plan asks for.
+    pub fn connect(plan: PublishPlan) -> Result<Publisher, PublishError> {
+        if plan.target.one_message_a_call() && plan.batch > 1 {
+            return Err(PublishError::Plan("this server takes one message a call: leave --batch at 1"));
+        }
+        if plan.via == Via::Udp && plan.target.one_message_a_call() {
+            return Err(PublishError::Plan("only servers that speak GRIP take messages over UDP"));
+        }
+        let count = (plan.connections.max(1) as usize).min(plan.channels.len().max(1));
+        let lane = |number: usize| {
+            let channels = plan.channels.iter().skip(number).step_by(count).map(|&channel| (channel, 0));
+            Ok(Lane { connection: Connection::open(&plan)?, channels: channels.collect(), turn: 0 })
+        };
+        let lanes = (0..count).map(lane).collect::<Result<_, _>>()?;
+        Ok(Publisher { plan, lanes, watch: Arc::default() })
+    }
+
+    /// For who watches from another thread.
+    pub fn watch(&self) -> Arc<PublishWatch> {
+        self.watch.clone()
+    }
+
+    /// Publishes what the plan says. The runs of one publisher follow each other: numbers go on.
+    ///
+    /// # Errors
+    ///
+    /// When a connection fails or the server refuses a call.
+    pub fn run(&mut self) -> Result<Published, PublishError> {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let done = self.run_lanes(&mut lanes);
+        self.lanes = lanes;
+        done
+    }
+
+    fn run_lanes(&self, lanes: &mut [Lane]) -> Result<Published, PublishError> {
+        let count = lanes.len() as u64;
+        let started_ns = sys::now_ns();
+        let results: Vec<Result<LaneRun, PublishError>> = thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (number, lane) in lanes.iter_mut().enumerate() {
+                let schedule = Schedule::new(&self.plan, started_ns, number as u64, count);
+                threads.push(scope.spawn(move || self.run_lane(lane, &schedule)));
+            }
+            threads
+                .into_iter()
+                .map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        let mut published = Published::default();
+        for result in results {
+            let run = result?;
+            published.messages += run.messages;
+            published.calls += run.calls;
+            published.latest_ns = published.latest_ns.max(run.latest_ns);
+        }
+        published.seconds = sys::now_ns().saturating_sub(started_ns) as f64 / 1e9;
+        published.channels = lanes.iter().flat_map(|lane| lane.channels.iter().copied()).collect();
+        Ok(published)
+    }
+
+    fn run_lane(&self, lane: &mut Lane, schedule: &Schedule) -> Result<LaneRun, PublishError> {
+        sys::wake_punctually();
+        let mut run = LaneRun::default();
+        let mut call = Vec::new();
+        while let Some(due) = schedule.call(run.calls, sys::now_ns()) {
+            if self.watch.stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            lane.connection.wait_until(due.at_ns)?;
+            let now_ns = sys::now_ns();
+            run.latest_ns = run.latest_ns.max(now_ns.saturating_sub(due.at_ns));
+            lane.write_call(&self.plan, due.messages, due.at_ns.min(now_ns), &mut call);
+            lane.connection.send(&call)?;
+            run.calls += 1;
+            run.messages += u64::from(due.messages);
+            self.watch.sent.fetch_add(u64::from(due.messages), Ordering::Relaxed);
+        }
+        lane.connection.finish()?;
+        Ok(run)
+    }
+}
+
+#[derive(Default)]
+struct LaneRun {
+    messages: u64,
+    calls: u64,
+    latest_ns: u64,
+}
+
+impl Lane {
+    /// Writes a call with the next messages of the channels whose turn it is.
+    fn write_call(&mut self, plan: &PublishPlan, messages: u32, due_ns: u64, call: &mut Vec<u8>) {
+        let form = plan.target.form();
+        let (mut body, mut text, mut first) = (Vec::new(), Vec::new(), String::new());
+        for number in 0..messages {
+            let index = self.turn % self.channels.len();
+            let (channel, sequence) = &mut self.channels[index];
+            let name = format!("{}{channel}", plan.prefix);
+            text.clear();
+            Message { channel: *channel, sequence: *sequence, due_ns }.write(plan.size_bytes, &mut text);
+            form.write_item(&name, &text, &plan.mix, number, &mut body);
+            *sequence += 1;
+            self.turn += 1;
+            if number == 0 {
+                first = name;
+            }
+        }
+        form.finish(&mut body);
+        call.clear();
+        if plan.via == Via::Http {
+            let path = plan.target.publish_path(&first);
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+                form.content_type(),
+                body.len()
+            );
+            call.extend_from_slice(head.as_bytes());
+        }
+        call.extend_from_slice(&body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn plan(rate_hz: f64, batch: u32, messages: Option<u64>) -> PublishPlan {
+        PublishPlan {
+            target: Target::Gripwire,
+            address: SocketAddr::from(([127, 0, 0, 1], 5561)),
+            via: Via::Http,
+            connections: 1,
+            calls_in_flight: None,
+            prefix: "c".into(),
+            channels: vec![0, 1],
+            mix: crate::Transport::Stream.into(),
+            size_bytes: 50,
+            batch,
+            rate_hz,
+            messages,
+            duration: None,
+        }
+    }
+
+    #[test]
+    fn what_a_server_cannot_take_is_refused_before_anything_is_sent() {
+        let nchan = PublishPlan { target: Target::Nchan, batch: 2, ..plan(1.0, 2, None) };
+        let udp = PublishPlan { target: Target::Nchan, via: Via::Udp, ..plan(1.0, 1, None) };
+        for plan in [nchan, udp] {
+            assert!(matches!(Publisher::connect(plan), Err(PublishError::Plan(_))));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A whole run: open the subscribers, publish on schedule, wait for what is late, settle the accounts. Every phase has an
+//! end of its own, so a run ends by itself whatever the server does.
+//!
+//! `outcome.rs` is what a run found, `figures.rs` the same for people, `timeline.rs` how things stood from moment to moment.
+
+mod figures;
+mod outcome;
+mod timeline;
+
+use crate::fleet::{Fleet, FleetError, FleetPlan, Standing};
+use crate::publisher::{PublishError, PublishPlan, Published, Publisher};
+use crate::server::{ServerWatch, WatchError};
+use crate::sys::now_ns;
+use crate::transport::Transport;
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+use timeline::Recorder;
+
+pub use figures::Figure;
+pub use outcome::Outcome;
+pub use timeline::Moment;
+
+/// What a run does.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// The subscribers.
+    pub fleet: FleetPlan,
+    /// What is published; without it the subscribers are only held.
+    pub publish: Option<PublishPlan>,
+    /// How long subscribers are held before publishing, or without it.
+    pub hold: Duration,
+    /// How long is waited for messages that are late.
+    pub late: Duration,
+    /// Processes of the server, to be watched.
+    pub processes: Vec<u32>,
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Subscribers connect.
+    Opening,
+    /// They are held, and nothing is published.
+    Holding,
+    /// Messages are published.
+    Publishing,
+    /// Messages that are late are awaited.
+    Waiting,
+}
+
+/// What ends a run early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The subscribers.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The publisher.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A process under watch.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// Nobody is there to receive.
+    #[error("not one of {subscribers} subscribers could be opened: {failure}")]
+    NobodyOpen {
+        /// How many were to be.
+        subscribers: u32,
+        /// Why the first failed.
+        failure: String,
+    },
+}
+
+/// Carries a plan out. `watch` is called several times a second with what is being done.
+///
+/// # Errors
+///
+/// When the server cannot be reached or refuses what is published, or a worker cannot go on.
+pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outcome, RunError> {
+    let server = ServerWatch::new(&plan.processes)?;
+    let publisher = plan.publish.clone().map(Publisher::connect).transpose()?;
+    let cost_idle = server.cost();
+    let mut recorder = Recorder::new(&server, watch);
+    let mut fleet = Fleet::start(&plan.fleet)?;
+    let opening = loop {
+        recorder.step(&mut fleet, Phase::Opening, 0)?;
+        if let Some(opening) = fleet.opened() {
+            break opening;
+        }
+    };
+    if opening.open == 0 && plan.fleet.subscribers > 0 {
+        let failure = opening.failure.unwrap_or_default();
+        return Err(RunError::NobodyOpen { subscribers: plan.fleet.subscribers, failure });
+    }
+    hold(&mut fleet, &mut recorder, plan.hold)?;
+    let cost_held = server.cost();
+    let published = match publisher {
+        Some(publisher) => publish(&mut fleet, &mut recorder, publisher)?,
+        None => Published::default(),
+    };
+    let expected = expected(&plan.fleet, &published.channels);
+    let started_ns = now_ns();
+    if published.messages > 0 {
+        wait_for_late(&mut fleet, &mut recorder, plan, expected, published.messages)?;
+    }
+    let waited = Duration::from_nanos(now_ns().saturating_sub(started_ns));
+    let cost_end = server.cost();
+    let tally = fleet.collect(&published.channels)?;
+    let Standing { closed, bytes, .. } = fleet.standing();
+    let failure = fleet.failure().map(str::to_owned);
+    Ok(Outcome {
+        opening,
+        expected,
+        tally,
+        closed,
+        failure,
+        bytes,
+        published_messages: published.messages,
+        published_seconds: published.seconds,
+        publish_calls: published.calls,
+        latest_call_ns: published.latest_ns,
+        seconds: published.seconds + waited.as_secs_f64(),
+        watched: !server.is_empty(),
+        cost_idle,
+        cost_held,
+        cost_end,
+        moments: recorder.finish(),
+    })
+}
+
+fn hold(fleet: &mut Fleet, recorder: &mut Recorder, hold: Duration) -> Result<(), FleetError> {
+    let until_ns = now_ns() + hold.as_nanos() as u64;
+    while now_ns() < until_ns {
+        recorder.step(fleet, Phase::Holding, 0)?;
+    }
+    Ok(())
+}
+
+fn publish(
+    fleet: &mut Fleet,
+    recorder: &mut Recorder,
+    mut publisher: Publisher,
+) -> Result<Published, RunError> {
+    let sent = publisher.watch();
+    thread::scope(|scope| {
+        let publishing = scope.spawn(move || publisher.run());
+        while !publishing.is_finished() {
+            if let Err(error) = recorder.step(fleet, Phase::Publishing, sent.sent()) {
+                sent.stop();
+                return Err(error.into());
+            }
+        }
+        Ok(publishing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+    })
+}
+
+/// Waits until everything came, or nothing came for a while where not everything is to be expected.
+fn wait_for_late(
+    fleet: &mut Fleet,
+    recorder: &mut Recorder,
+    plan: &RunPlan,
+    expected: u64,
+    published: u64,
+) -> Result<(), FleetError> {
+    let until_ns = now_ns() + plan.late.as_nanos() as u64;
+    let exact = !plan.fleet.drain && !plan.fleet.mix.has(Transport::Poll);
+    let (mut last, mut since_ns) = (u64::MAX, now_ns());
+    while now_ns() < until_ns {
+        recorder.step(fleet, Phase::Waiting, published)?;
+        let standing = fleet.standing();
+        if !plan.fleet.drain && standing.messages >= expected {
+            return Ok(());
+        }
+        if standing.bytes != last {
+            (last, since_ns) = (standing.bytes, now_ns());
+        } else if !exact && now_ns() - since_ns > QUIET.as_nanos() as u64 {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// How many deliveries there should be: for each subscriber that reads, the messages of its channel.
+fn expected(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
+    let count = |subscriber| match plan.stalls(subscriber) {
+        true => 0,
+        false => published.get(&plan.layout.channel(subscriber)).map_or(0, |&count| u64::from(count)),
+    };
+    (0..plan.subscribers).map(count).sum()
+}
+
+/// Without input for so long, nothing more is expected of long polls, nor when bytes are only counted.
+const QUIET: Duration = Duration::from_secs(1);

@@ -1,0 +1,133 @@
+//! What a run found, and the figures that follow from it.
+
+use super::Moment;
+use crate::fleet::Opening;
+use crate::orders::Tally;
+use crate::server::ServerCost;
+use serde_json::{Value, json};
+
+/// What a run found.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How the opening went.
+    pub opening: Opening,
+    /// Deliveries there should be.
+    pub expected: u64,
+    /// What was received. Empty when draining.
+    pub tally: Tally,
+    /// Open subscribers that the server ended.
+    pub closed: u32,
+    /// Why the first subscriber failed or was ended.
+    pub failure: Option<String>,
+    /// Bytes received since the subscribers were open.
+    pub bytes: u64,
+    /// Messages published.
+    pub published_messages: u64,
+    /// From the first publish call until the last was answered.
+    pub published_seconds: f64,
+    /// Publish calls.
+    pub publish_calls: u64,
+    /// How late the latest call was sent.
+    pub latest_call_ns: u64,
+    /// From the first publish call until the last message had come or was given up.
+    pub seconds: f64,
+    /// Whether processes of the server were watched.
+    pub watched: bool,
+    /// What the server had cost before the opening.
+    pub cost_idle: ServerCost,
+    /// What it had cost when the subscribers were held.
+    pub cost_held: ServerCost,
+    /// What it had cost at the end.
+    pub cost_end: ServerCost,
+    /// How things stood from moment to moment.
+    pub moments: Vec<Moment>,
+}
+
+impl Outcome {
+    /// Subscribers opened in a second.
+    pub fn opened_hz(&self) -> f64 {
+        ratio(f64::from(self.opening.open), self.opening.seconds)
+    }
+
+    /// Deliveries in a second, over the time from the first publish call to the last delivery.
+    pub fn delivered_hz(&self) -> f64 {
+        ratio(self.tally.received as f64, self.seconds)
+    }
+
+    /// CPU time of the server for a delivery; what it spends on publish calls is in it.
+    pub fn cpu_ns_a_delivery(&self) -> Option<f64> {
+        let spent_ns = self.cost_end.cpu_ns.saturating_sub(self.cost_held.cpu_ns);
+        (self.watched && self.tally.received > 0).then(|| spent_ns as f64 / self.tally.received as f64)
+    }
+
+    /// CPU time of the server for opening a subscriber.
+    pub fn cpu_ns_an_opening(&self) -> Option<f64> {
+        let spent_ns = self.cost_held.cpu_ns.saturating_sub(self.cost_idle.cpu_ns);
+        (self.watched && self.opening.open > 0).then(|| spent_ns as f64 / f64::from(self.opening.open))
+    }
+
+    /// What a held subscriber adds to the server's resident memory.
+    pub fn resident_bytes_a_subscriber(&self) -> Option<f64> {
+        let added = self.cost_held.resident_bytes as f64 - self.cost_idle.resident_bytes as f64;
+        (self.watched && self.opening.open > 0).then(|| added / f64::from(self.opening.open))
+    }
+
+    /// What a held subscriber adds to the kernel's memory, both ends together.
+    pub fn kernel_bytes_a_subscriber(&self) -> Option<f64> {
+        let added = self.cost_held.kernel_bytes as f64 - self.cost_idle.kernel_bytes as f64;
+        (self.opening.open > 0).then(|| added / f64::from(self.opening.open))
+    }
+
+    /// Whether everything was delivered once, in order, to everybody.
+    pub fn is_clean(&self) -> bool {
+        let Tally { lost, duplicates, out_of_order, foreign, .. } = self.tally;
+        let trouble = lost + duplicates + out_of_order + foreign;
+        trouble == 0 && self.opening.failed == 0 && self.closed == 0
+    }
+
+    /// Everything, as JSON.
+    pub fn json(&self) -> Value {
+        let Tally { received, lost, missed_between_polls, duplicates, out_of_order, foreign, latencies } =
+            &self.tally;
+        let percentiles: serde_json::Map<String, Value> = PERCENTILES
+            .iter()
+            .map(|&percent| (format!("p{percent}_ns"), latencies.percentile_ns(percent).into()))
+            .collect();
+        let mut latency = json!({
+            "count": latencies.count(), "mean_ns": latencies.mean_ns(), "max_ns": latencies.max_ns(),
+        });
+        if let Value::Object(fields) = &mut latency {
+            fields.extend(percentiles);
+        }
+        json!({
+            "opening": self.opening,
+            "opened_per_second": self.opened_hz(),
+            "published": {
+                "messages": self.published_messages, "calls": self.publish_calls,
+                "seconds": self.published_seconds, "latest_call_ns": self.latest_call_ns,
+            },
+            "deliveries": {
+                "expected": self.expected, "received": received, "per_second": self.delivered_hz(),
+                "lost": lost, "missed_between_polls": missed_between_polls, "duplicates": duplicates,
+                "out_of_order": out_of_order, "foreign": foreign, "bytes": self.bytes, "seconds": self.seconds,
+            },
+            "closed": self.closed,
+            "failure": self.failure,
+            "latency": latency,
+            "server": {
+                "watched": self.watched, "idle": self.cost_idle, "held": self.cost_held, "end": self.cost_end,
+                "cpu_ns_per_delivery": self.cpu_ns_a_delivery(), "cpu_ns_per_opening": self.cpu_ns_an_opening(),
+                "resident_bytes_per_subscriber": self.resident_bytes_a_subscriber(),
+                "kernel_bytes_per_subscriber": self.kernel_bytes_a_subscriber(),
+            },
+            "moments": self.moments,
+        })
+    }
+}
+
+fn ratio(count: f64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count / seconds } else { 0.0 }
+}
+
+/// The percentiles of the JSON.
+const PERCENTILES: [f64; 6] = [50.0, 90.0, 95.0, 99.0, 99.9, 99.99];

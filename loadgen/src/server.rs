@@ -1,0 +1,112 @@
+//! What a server on this machine costs, read from /proc: the CPU time and the resident memory of its processes, and what
+//! the kernel keeps for everybody's sockets.
+
+use serde::Serialize;
+use std::fs;
+use std::io;
+
+/// Processes under watch.
+pub struct ServerWatch {
+    processes: Vec<u32>,
+}
+
+/// What they have cost by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerCost {
+    /// CPU time of all their threads, from the scheduler's own account.
+    pub cpu_ns: u64,
+    /// Their resident memory.
+    pub resident_bytes: u64,
+    /// Memory of the kernel, of the whole machine: slabs, page tables, stacks, and the buffers of TCP.
+    pub kernel_bytes: u64,
+}
+
+/// A process that cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch process {process}: {error}; --pid takes the id of a running process")]
+pub struct WatchError {
+    process: u32,
+    error: io::Error,
+}
+
+impl ServerWatch {
+    /// Watches processes by their ids.
+    ///
+    /// # Errors
+    ///
+    /// When one does not exist.
+    pub fn new(processes: &[u32]) -> Result<ServerWatch, WatchError> {
+        for &process in processes {
+            resident_bytes(process).map_err(|error| WatchError { process, error })?;
+        }
+        Ok(ServerWatch { processes: processes.to_vec() })
+    }
+
+    /// Whether there is anything to watch.
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty()
+    }
+
+    /// What they have cost by now. One that has ended costs nothing.
+    pub fn cost(&self) -> ServerCost {
+        let sum =
+            |of: fn(u32) -> io::Result<u64>| self.processes.iter().filter_map(|&one| of(one).ok()).sum();
+        ServerCost {
+            cpu_ns: sum(cpu_ns),
+            resident_bytes: sum(resident_bytes),
+            kernel_bytes: kernel_bytes().unwrap_or(0),
+        }
+    }
+}
+
+fn cpu_ns(process: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the two.
+        let account = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        sum += number(&account);
+    }
+    Ok(sum)
+}
+
+fn resident_bytes(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    Ok(kib(&status, "VmRSS:") * 1024)
+}
+
+fn kernel_bytes() -> io::Result<u64> {
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let sockets = fs::read_to_string("/proc/net/sockstat")?;
+    let kernel: u64 = ["Slab:", "KernelStack:", "PageTables:"].iter().map(|name| kib(&memory, name)).sum();
+    let tcp = sockets.lines().find(|line| line.starts_with("TCP:")).unwrap_or_default();
+    let pages = tcp.split(" mem ").nth(1).map_or(0, number);
+    Ok(kernel * 1024 + pages * PAGE_BYTES)
+}
+
+fn kib(text: &str, name: &str) -> u64 {
+    text.lines().find_map(|line| line.strip_prefix(name)).map_or(0, number)
+}
+
+/// The number that `text` begins with.
+fn number(text: &str) -> u64 {
+    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
+const PAGE_BYTES: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_costs_something() {
+        let watch = ServerWatch::new(&[std::process::id()]).unwrap();
+        let before = watch.cost();
+        let mut sum = 0u64;
+        while watch.cost().cpu_ns == before.cpu_ns {
+            sum = (0..100_000).fold(sum, |sum, one| std::hint::black_box(sum ^ one));
+        }
+        assert!(before.resident_bytes > 500_000 && before.kernel_bytes > 1_000_000, "{before:?}");
+        assert!(ServerWatch::new(&[u32::MAX]).is_err());
+    }
+}
