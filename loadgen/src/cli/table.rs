@@ -8,7 +8,8 @@ pub fn of(outcome: &Outcome) -> String {
 }
 
 fn lines(figures: &[Figure]) -> String {
-    let width = |of: fn(&Figure) -> &String| figures.iter().map(|one| of(one).chars().count()).max().unwrap_or(0);
+    let width =
+        |of: fn(&Figure) -> &String| figures.iter().map(|one| of(one).chars().count()).max().unwrap_or(0);
     let (names, values) = (width(|one| &one.0), width(|one| &one.1));
     let line = |(name, value, note): &Figure| {
         let line = format!("{name:<names$}  {value:>values$}  {note}");

@@ -58,6 +58,7 @@ impl Connection {
         while self.in_flight >= self.limit {
             self.take_answers()?;
         }
+        self.notice_the_end()?;
         let stream = match &mut self.socket {
             Socket::Udp(socket) => return socket.send(call).map(drop).map_err(PublishError::Broken),
             Socket::Http(Some(stream)) => stream,
@@ -66,6 +67,19 @@ impl Connection {
         stream.write_all(call).map_err(PublishError::Broken)?;
         self.in_flight += 1;
         Ok(())
+    }
+
+    /// Servers close connections that were idle for long, such as while a million subscribers were opened.
+    fn notice_the_end(&mut self) -> Result<(), PublishError> {
+        match &self.socket {
+            Socket::Http(Some(stream)) if self.in_flight == 0 => {
+                match sys::await_readable(stream, 0).map_err(PublishError::Broken)? {
+                    true => self.take_answers(),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until all calls are answered.
@@ -83,7 +97,7 @@ impl Connection {
             return Ok(());
         };
         let mut part = [0; 16 << 10];
-        let length = stream.read(&mut part).map_err(PublishError::Broken)?;
+        let length = stream.read(&mut part).map_err(unanswered)?;
         self.answers.extend_from_slice(&part[..length]);
         let mut keeps = length > 0;
         while let Some((used, keeps_on)) = answer(&mut self.answers)? {
@@ -101,6 +115,16 @@ impl Connection {
             return Err(PublishError::Broken(io::Error::other(problem)));
         }
         Ok(())
+    }
+}
+
+fn unanswered(error: io::Error) -> PublishError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            let problem = format!("no answer to a publish call within {} s", PATIENCE.as_secs());
+            PublishError::Broken(io::Error::other(problem))
+        }
+        _ => PublishError::Broken(error),
     }
 }
 

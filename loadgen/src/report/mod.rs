@@ -1,6 +1,96 @@
-//! placeholder
-use crate::run::Outcome;
-/// placeholder
-pub fn html_report(_o: &Outcome, _t: &str, _p: &[(String, String)], _c: &str) -> String {
-    String::new()
+//! The page of a run: figures and diagrams in one file that needs nothing else, to look at and to send around.
+//!
+//! `chart.rs` draws curves and bars as SVG, `scale.rs` chooses axes, `page.html` is the frame with its styles; what the
+//! page shows is put together here and in `diagrams.rs`.
+
+mod chart;
+mod diagrams;
+mod scale;
+
+use crate::run::{Figure, Outcome};
+use std::fmt::Write;
+
+/// The page of an outcome, under a title, with the parameters and the command line of its run.
+pub fn html_report(
+    outcome: &Outcome,
+    title: &str,
+    parameters: &[(String, String)],
+    command_line: &str,
+) -> String {
+    let tiles: String = tiles(outcome).iter().map(tile).collect();
+    let diagrams: String = diagrams::of(outcome).iter().map(diagram).collect();
+    let figures: String = outcome.figures().iter().map(row).collect();
+    let parameters: String = parameters
+        .iter()
+        .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(value)))
+        .collect();
+    PAGE.replace("{{title}}", &escaped(title))
+        .replace("{{verdict}}", &verdict(outcome))
+        .replace("{{parameters}}", &parameters)
+        .replace("{{tiles}}", &tiles)
+        .replace("{{diagrams}}", &diagrams)
+        .replace("{{figures}}", &figures)
+        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+        .replace("{{command}}", &escaped(command_line))
 }
+
+/// A diagram with its heading and what it shows.
+struct Diagram {
+    heading: &'static str,
+    caption: String,
+    svg: String,
+}
+
+fn diagram(diagram: &Diagram) -> String {
+    let Diagram { heading, caption, svg } = diagram;
+    format!("<figure><h2>{heading}</h2><p>{}</p>{svg}</figure>", escaped(caption))
+}
+
+/// The few figures that one looks for first.
+fn tiles(outcome: &Outcome) -> Vec<Figure> {
+    let first = ["subscribers open", "delivery rate", "latency, median", "latency, p99", "latency, largest"];
+    let cost = ["server CPU a delivery", "server memory a subscriber"];
+    let figures = outcome.figures();
+    let wanted = first.into_iter().chain(cost).chain(["set-up rate"]);
+    wanted.filter_map(|name| figures.iter().find(|figure| figure.0 == name).cloned()).take(6).collect()
+}
+
+fn tile((name, value, note): &Figure) -> String {
+    let (name, value, note) = (escaped(name), escaped(value), escaped(note));
+    format!("<div class=tile><span>{name}</span><strong>{value}</strong><small>{note}</small></div>")
+}
+
+fn row((name, value, note): &Figure) -> String {
+    format!("<tr><th>{}</th><td>{}</td><td>{}</td></tr>", escaped(name), escaped(value), escaped(note))
+}
+
+fn verdict(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let mut troubles = String::new();
+    let mut trouble = |number: u64, what: &str| {
+        if number > 0 {
+            let comma = if troubles.is_empty() { "" } else { ", " };
+            let _ = write!(troubles, "{comma}{} {what}", crate::amount::count(number));
+        }
+    };
+    trouble(outcome.opening.failed.into(), "subscribers not opened");
+    trouble(outcome.closed.into(), "subscribers ended by the server");
+    trouble(tally.lost, "deliveries lost");
+    trouble(tally.duplicates, "duplicates");
+    trouble(tally.out_of_order, "out of order");
+    trouble(tally.foreign, "damaged");
+    if !troubles.is_empty() {
+        return format!("<p class=\"verdict trouble\">{}</p>", escaped(&troubles));
+    }
+    let good = match tally.received {
+        0 => "all subscribers stayed open",
+        _ => "nothing lost, repeated or out of order",
+    };
+    format!("<p class=\"verdict good\">{good}</p>")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+const PAGE: &str = include_str!("page.html");
