@@ -82,7 +82,7 @@ fn free_address() -> SocketAddrV4 {
 fn assert_clean(outcome: &Outcome, deliveries: u64) {
     assert!(outcome.is_clean(), "{:?}, {:?}, {} ended", outcome.tally, outcome.failure, outcome.closed);
     assert_eq!((outcome.opening.open, outcome.published_messages), (60, 600));
-    assert_eq!((outcome.tally.received, outcome.expected), (deliveries, deliveries));
+    assert_eq!((outcome.tally.received, outcome.tally.expected), (deliveries, deliveries));
     assert_eq!(outcome.tally.latencies.count(), deliveries);
 }
 
@@ -92,7 +92,7 @@ fn every_message_reaches_every_subscriber_of_the_demo() {
     assert_clean(&server.run("stream,sse,websocket", Layout::One), 60 * 600);
     assert_clean(&server.run("websocket", Layout::Each), 600);
     let outcome = server.run("sse", Layout::Zipf { channels: 10, exponent: 1.0 });
-    assert_clean(&outcome, outcome.expected);
+    assert_clean(&outcome, outcome.tally.expected);
     assert!(outcome.cpu_ns_a_delivery().unwrap() > 0.0);
     let page = html_report(&outcome, "a run", &[], "gripwire-loadgen");
     assert!(page.contains("nothing lost") && !page.contains("{{") && !page.contains("src="));

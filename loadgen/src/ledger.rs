@@ -8,6 +8,8 @@ pub(crate) struct Ledger {
     next: u32,
     /// Disjoint ranges below `next` that have not come, in order.
     missing: Option<Box<Gaps>>,
+    /// What was published when the account was last settled.
+    settled: u32,
 }
 
 /// In a box, so that who misses nothing pays one word for it.
@@ -59,8 +61,14 @@ impl Ledger {
         true
     }
 
+    /// How many of `published` messages were published since the account was last settled.
+    pub fn unsettled(&self, published: u32) -> u32 {
+        published.saturating_sub(self.settled)
+    }
+
     /// Closes the account of a channel to which `published` messages went; how many of them never came.
     pub fn settle(&mut self, published: u32) -> u64 {
+        self.settled = self.settled.max(published);
         let gaps = self.missing.take().unwrap_or_default();
         let lost = gaps.ranges.iter().map(|&(start, end)| u64::from(end - start)).sum::<u64>();
         let behind = published.saturating_sub(self.next);

@@ -81,6 +81,8 @@ pub(crate) struct Progress {
 /// What subscribers received, and what they did not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tally {
+    /// Deliveries there should be since the last collection, to subscribers that were open and read.
+    pub expected: u64,
     /// Deliveries that came for the first time, of subscribers that read.
     pub received: u64,
     /// Deliveries that never came to subscribers of streams, events and WebSockets.
@@ -101,6 +103,7 @@ impl Tally {
     /// Nothing yet.
     pub fn empty() -> Tally {
         Tally {
+            expected: 0,
             received: 0,
             lost: 0,
             missed_between_polls: 0,
@@ -113,6 +116,7 @@ impl Tally {
 
     /// Adds all of `other`.
     pub fn add(&mut self, other: &Tally) {
+        self.expected += other.expected;
         self.received += other.received;
         self.lost += other.lost;
         self.missed_between_polls += other.missed_between_polls;

@@ -86,7 +86,7 @@ fn latency_over_time(outcome: &Outcome) -> Diagram {
 }
 
 fn throughput(outcome: &Outcome) -> Diagram {
-    let drained = outcome.tally.received == 0;
+    let drained = outcome.drained;
     let rates = |of: fn(&Moment) -> u64| rates(&outcome.moments, of);
     let received = if drained { rates(|moment| moment.bytes) } else { rates(|moment| moment.messages) };
     let series = [Series { name: "", class: "a", points: received, shape: Shape::Area }];

@@ -46,12 +46,15 @@ impl Outcome {
             figure("latest publish call", duration(self.latest_call_ns as f64), "behind its schedule".into()),
             figure("bytes received", bytes(self.bytes as f64), String::new()),
         ];
-        let Tally { received, lost, missed_between_polls, duplicates, out_of_order, foreign, .. } =
-            self.tally;
-        if received == 0 && lost == 0 {
+        let Tally {
+            expected, received, lost, missed_between_polls, duplicates, out_of_order, foreign, ..
+        } = self.tally;
+        if self.drained {
+            let note = "should have come".into();
+            figures.push(figure("deliveries", count(expected), note));
             return figures;
         }
-        let of = format!("of {} expected", count(self.expected));
+        let of = format!("of {} expected", count(expected));
         figures.push(figure("deliveries", count(received), of));
         figures.push(figure("delivery rate", count(self.delivered_hz() as u64), "a second".into()));
         figures.push(figure("lost", count(lost), String::new()));

@@ -99,10 +99,10 @@ pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outc
         Some(publisher) => publish(&mut fleet, &mut recorder, publisher)?,
         None => Published::default(),
     };
-    let expected = expected(&plan.fleet, &published.channels);
+    let awaited = awaited(&plan.fleet, &published.channels);
     let started_ns = now_ns();
     if published.messages > 0 {
-        wait_for_late(&mut fleet, &mut recorder, plan, expected, published.messages)?;
+        wait_for_late(&mut fleet, &mut recorder, plan, awaited, published.messages)?;
     }
     let waited = Duration::from_nanos(now_ns().saturating_sub(started_ns));
     let cost_end = server.cost();
@@ -111,7 +111,6 @@ pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outc
     let failure = fleet.failure().map(str::to_owned);
     Ok(Outcome {
         opening,
-        expected,
         tally,
         closed,
         failure,
@@ -121,6 +120,7 @@ pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outc
         publish_calls: published.calls,
         latest_call_ns: published.latest_ns,
         seconds: published.seconds + waited.as_secs_f64(),
+        drained: plan.fleet.drain,
         watched: !server.is_empty(),
         cost_idle,
         cost_held,
@@ -160,18 +160,19 @@ fn wait_for_late(
     fleet: &mut Fleet,
     recorder: &mut Recorder,
     plan: &RunPlan,
-    expected: u64,
+    awaited: u64,
     published: u64,
 ) -> Result<(), FleetError> {
     let until_ns = now_ns() + plan.late.as_nanos() as u64;
-    let exact = !plan.fleet.drain && !plan.fleet.mix.has(Transport::Poll);
+    let whole = !plan.fleet.drain && !plan.fleet.mix.has(Transport::Poll);
     let (mut last, mut since_ns) = (u64::MAX, now_ns());
     while now_ns() < until_ns {
         recorder.step(fleet, Phase::Waiting, published)?;
         let standing = fleet.standing();
-        if !plan.fleet.drain && standing.messages >= expected {
+        if !plan.fleet.drain && standing.messages >= awaited {
             return Ok(());
         }
+        let exact = whole && standing.failed == 0 && standing.closed == 0;
         if standing.bytes != last {
             (last, since_ns) = (standing.bytes, now_ns());
         } else if !exact && now_ns() - since_ns > QUIET.as_nanos() as u64 {
@@ -181,8 +182,8 @@ fn wait_for_late(
     Ok(())
 }
 
-/// How many deliveries there should be: for each subscriber that reads, the messages of its channel.
-fn expected(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
+/// How many deliveries there should be if everybody is there: for each subscriber that reads, the messages of its channel.
+fn awaited(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
     let count = |subscriber| match plan.stalls(subscriber) {
         true => 0,
         false => published.get(&plan.layout.channel(subscriber)).map_or(0, |&count| u64::from(count)),
@@ -190,5 +191,6 @@ fn expected(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
     (0..plan.subscribers).map(count).sum()
 }
 
-/// Without input for so long, nothing more is expected of long polls, nor when bytes are only counted.
-const QUIET: Duration = Duration::from_secs(1);
+/// Without input for so long, nothing more is awaited where a count says nothing: of long polls, of bytes, and of fleets
+/// that are no longer whole.
+const QUIET: Duration = Duration::from_secs(2);

@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 pub struct Outcome {
     /// How the opening went.
     pub opening: Opening,
-    /// Deliveries there should be.
-    pub expected: u64,
     /// What was received. Empty when draining.
     pub tally: Tally,
     /// Open subscribers that the server ended.
@@ -31,6 +29,8 @@ pub struct Outcome {
     pub latest_call_ns: u64,
     /// From the first publish call until the last message had come or was given up.
     pub seconds: f64,
+    /// Whether input was thrown away and only its bytes counted.
+    pub drained: bool,
     /// Whether processes of the server were watched.
     pub watched: bool,
     /// What the server had cost before the opening.
@@ -54,10 +54,12 @@ impl Outcome {
         ratio(self.tally.received as f64, self.seconds)
     }
 
-    /// CPU time of the server for a delivery; what it spends on publish calls is in it.
+    /// CPU time of the server for a delivery; what it spends on publish calls is in it. When draining, deliveries are
+    /// those there should be.
     pub fn cpu_ns_a_delivery(&self) -> Option<f64> {
         let spent_ns = self.cost_end.cpu_ns.saturating_sub(self.cost_held.cpu_ns);
-        (self.watched && self.tally.received > 0).then(|| spent_ns as f64 / self.tally.received as f64)
+        let deliveries = if self.drained { self.tally.expected } else { self.tally.received };
+        (self.watched && deliveries > 0).then(|| spent_ns as f64 / deliveries as f64)
     }
 
     /// CPU time of the server for opening a subscriber.
@@ -87,8 +89,16 @@ impl Outcome {
 
     /// Everything, as JSON.
     pub fn json(&self) -> Value {
-        let Tally { received, lost, missed_between_polls, duplicates, out_of_order, foreign, latencies } =
-            &self.tally;
+        let Tally {
+            expected,
+            received,
+            lost,
+            missed_between_polls,
+            duplicates,
+            out_of_order,
+            foreign,
+            latencies,
+        } = &self.tally;
         let percentiles: serde_json::Map<String, Value> = PERCENTILES
             .iter()
             .map(|&percent| (format!("p{percent}_ns"), latencies.percentile_ns(percent).into()))
@@ -107,7 +117,7 @@ impl Outcome {
                 "seconds": self.published_seconds, "latest_call_ns": self.latest_call_ns,
             },
             "deliveries": {
-                "expected": self.expected, "received": received, "per_second": self.delivered_hz(),
+                "expected": expected, "received": received, "per_second": self.delivered_hz(),
                 "lost": lost, "missed_between_polls": missed_between_polls, "duplicates": duplicates,
                 "out_of_order": out_of_order, "foreign": foreign, "bytes": self.bytes, "seconds": self.seconds,
             },

@@ -34,6 +34,7 @@ struct Subscriber {
     stage: Stage,
     conversation: Conversation,
     ledger: Ledger,
+    was_open: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +95,7 @@ impl Subscribers {
             stage: Stage::Connecting,
             conversation: Conversation::new(self.assignment.mix.of(number)),
             ledger: Ledger::default(),
+            was_open: false,
         });
         if let Err(error) = self.connect(index) {
             self.over(index, &format!("connect: {error}"));
@@ -181,6 +183,7 @@ impl Subscribers {
         self.progress.open += 1;
         let stalls = self.assignment.stalls(self.assignment.first + index as u32);
         let subscriber = &mut self.table[index];
+        subscriber.was_open = true;
         subscriber.stage = if stalls { Stage::Stalled } else { Stage::Open };
         match &subscriber.socket {
             Some(socket) if stalls => self.epoll.modify(socket.as_fd(), index as u64, Interest::Nothing),
@@ -301,17 +304,20 @@ impl Subscribers {
         }
     }
 
-    /// Settles the accounts of those that read. `published` tells how many messages went to each channel.
+    /// Settles the accounts of those that were open and read. `published` tells how many messages went to each channel.
     pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Tally {
         for (index, subscriber) in self.table.iter_mut().enumerate() {
             let number = self.assignment.first + index as u32;
-            if self.assignment.drain || self.assignment.stalls(number) {
+            if !subscriber.was_open || self.assignment.stalls(number) {
                 continue;
             }
-            let lost = subscriber.ledger.settle(published.get(&subscriber.channel).copied().unwrap_or(0));
+            let published = published.get(&subscriber.channel).copied().unwrap_or(0);
+            self.tally.expected += u64::from(subscriber.ledger.unsettled(published));
+            let lost = subscriber.ledger.settle(published);
             let transport = subscriber.conversation.transport;
             let resumes = self.assignment.subscriptions.get(&transport).is_some_and(|it| it.resumes);
             match transport == Transport::Poll && !resumes {
+                _ if self.assignment.drain => {}
                 true => self.tally.missed_between_polls += lost,
                 false => self.tally.lost += lost,
             }
