@@ -16,6 +16,7 @@ pub fn count(number: u64) -> String {
 /// A duration with three significant digits.
 pub fn duration(ns: f64) -> String {
     let (number, unit) = match ns {
+        0.0 => return "0".into(),
         ns if ns < 1e3 => (ns, "ns"),
         ns if ns < 1e6 => (ns / 1e3, "µs"),
         ns if ns < 1e9 => (ns / 1e6, "ms"),

@@ -1,13 +1,14 @@
 //! Load for realtime servers: holds many subscribers, publishes to them, and reports what arrived, when, and what it cost
 //! the server.
 //!
-//! A [`Fleet`] holds subscribers in worker processes and collects what they received; a [`Publisher`] keeps a schedule. [`Target`] says how a server is spoken to, [`Layout`] who
-//! listens to what. The program `gripwire-loadgen` is these put together; the bench of Gripwire uses them one by one.
+//! A [`Fleet`] holds subscribers in workers and collects what they received; a [`Publisher`] keeps a schedule; [`run()`]
+//! is both, from the first connection to the last late message. [`Target`] says how a server is spoken to, [`Layout`] who
+//! listens to what, and an [`Origin`] is the application behind a server that needs one. The program `gripwire-loadgen` is these put together; the bench of Gripwire uses them one by one.
 
-#![deny(unsafe_op_in_unsafe_fn)]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
-mod amount;
+pub mod amount;
 mod conversation;
 mod decode;
 mod fleet;
@@ -21,6 +22,7 @@ mod publisher;
 mod report;
 mod run;
 mod server;
+#[allow(unsafe_code, reason = "the one room for it")]
 mod sys;
 mod target;
 mod transport;

@@ -2,7 +2,7 @@
 
 use super::addresses::Addresses;
 use clap::{Parser, Subcommand, ValueEnum};
-use gripwire_loadgen::{Layout, Mix};
+use gripwire_loadgen::{Layout, Mix, amount};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -151,7 +151,7 @@ impl Arguments {
     pub fn title(&self) -> String {
         let server =
             self.target.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
-        format!("{} {} subscribers of {server}", self.subscribers, self.transport)
+        format!("{} subscribers of {server}", amount::count(self.subscribers.into()))
     }
 
     /// What was asked for, for the reports.

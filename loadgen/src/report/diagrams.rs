@@ -14,8 +14,9 @@ pub(super) fn of(outcome: &Outcome) -> Vec<Diagram> {
     }
     diagrams.push(throughput(outcome));
     diagrams.push(subscribers(outcome));
-    diagrams.push(memory(outcome));
+    diagrams.push(kernel_memory(outcome));
     if outcome.watched {
+        diagrams.push(server_memory(outcome));
         diagrams.push(cpu(outcome));
     }
     diagrams
@@ -34,7 +35,7 @@ fn histogram(outcome: &Outcome) -> Diagram {
     let chart = Chart {
         x: Scale::Logarithmic(start, end),
         y: Scale::up_to(most),
-        x_label: duration,
+        x_label: |ns| short(duration(ns)),
         y_label: |value| count(value as u64),
     };
     let at = |name: &str, percent| (latencies.percentile_ns(percent) as f64, name.to_owned());
@@ -60,7 +61,7 @@ fn percentiles(outcome: &Outcome) -> Diagram {
         x: Scale::Nines(nines),
         y: Scale::up_to(latencies.max_ns() as f64),
         x_label: |percent| format!("{}%", (percent * 1e6).round() / 1e6),
-        y_label: duration,
+        y_label: |ns| short(duration(ns)),
     };
     Diagram {
         heading: "Latency by percentile",
@@ -81,7 +82,7 @@ fn latency_over_time(outcome: &Outcome) -> Diagram {
     Diagram {
         heading: "Latency over time",
         caption: "Of the deliveries in each moment, to one digit.".into(),
-        svg: over_time(outcome, &series, duration),
+        svg: over_time(outcome, &series, |ns| short(duration(ns))),
     }
 }
 
@@ -91,7 +92,7 @@ fn throughput(outcome: &Outcome) -> Diagram {
     let received = if drained { rates(|moment| moment.bytes) } else { rates(|moment| moment.messages) };
     let series = [Series { name: "", class: "a", points: received, shape: Shape::Area }];
     let label: fn(f64) -> String =
-        if drained { |value| format!("{}/s", bytes(value)) } else { |value| count(value as u64) };
+        if drained { |value| format!("{}/s", short(bytes(value))) } else { |value| count(value as u64) };
     Diagram {
         heading: "Throughput",
         caption: if drained { "Bytes received a second." } else { "Deliveries a second." }.into(),
@@ -111,25 +112,25 @@ fn subscribers(outcome: &Outcome) -> Diagram {
     }
 }
 
-fn memory(outcome: &Outcome) -> Diagram {
-    let points = |of: fn(&Moment) -> u64| {
-        outcome.moments.iter().map(|moment| (moment.seconds, of(moment) as f64)).collect::<Vec<_>>()
-    };
-    let mut series = vec![Series {
-        name: "kernel, whole machine",
-        class: "b",
-        points: points(|moment| moment.server.kernel_bytes),
-        shape: Shape::Line,
-    }];
-    if outcome.watched {
-        let resident = points(|moment| moment.server.resident_bytes);
-        series.push(Series { name: "server, resident", class: "a", points: resident, shape: Shape::Area });
-    }
+fn kernel_memory(outcome: &Outcome) -> Diagram {
     Diagram {
-        heading: "Memory",
-        caption: "The kernel holds both ends of every connection here.".into(),
-        svg: over_time(outcome, &series, bytes),
+        heading: "Kernel memory",
+        caption: "Of the whole machine, which holds both ends of every connection.".into(),
+        svg: memory(outcome, "b", |moment| moment.server.kernel_bytes),
     }
+}
+
+fn server_memory(outcome: &Outcome) -> Diagram {
+    Diagram {
+        heading: "Server memory",
+        caption: "Resident, of the processes under watch.".into(),
+        svg: memory(outcome, "a", |moment| moment.server.resident_bytes),
+    }
+}
+
+fn memory(outcome: &Outcome, class: &'static str, of: fn(&Moment) -> u64) -> String {
+    let points = outcome.moments.iter().map(|moment| (moment.seconds, of(moment) as f64)).collect();
+    over_time(outcome, &[Series { name: "", class, points, shape: Shape::Area }], |value| short(bytes(value)))
 }
 
 fn cpu(outcome: &Outcome) -> Diagram {
@@ -152,13 +153,23 @@ fn over_time(outcome: &Outcome, series: &[Series], y_label: fn(f64) -> String) -
     chart.draw(series, &[])
 }
 
-/// The growth of a count in a second, between moments. Moments that changes of phase put close together are passed over.
+/// An amount without the zeros behind its point: marks of axes are round.
+fn short(amount: String) -> String {
+    let (number, unit) = amount.split_once(' ').unwrap_or((&amount, ""));
+    if number.contains('.') {
+        let number = number.trim_end_matches('0').trim_end_matches('.');
+        return format!("{number} {unit}");
+    }
+    amount
+}
+
+/// The growth of a count in a second, over several reports of the workers: from one to the next it would flicker.
 fn rates(moments: &[Moment], of: fn(&Moment) -> u64) -> Vec<(f64, f64)> {
     let mut rates = Vec::new();
     let Some(mut before) = moments.first() else { return rates };
     for moment in moments {
         let elapsed = moment.seconds - before.seconds;
-        if elapsed < 0.1 {
+        if elapsed < RATE_SECONDS {
             continue;
         }
         rates.push((moment.seconds, of(moment).saturating_sub(of(before)) as f64 / elapsed));
@@ -168,3 +179,5 @@ fn rates(moments: &[Moment], of: fn(&Moment) -> u64) -> Vec<(f64, f64)> {
 }
 
 const BINS: usize = 80;
+/// Twice what lies between two reports of a worker.
+const RATE_SECONDS: f64 = 0.5;

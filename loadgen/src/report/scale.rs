@@ -33,7 +33,7 @@ impl Scale {
         match *self {
             Scale::Linear(end) => {
                 let step = step(end);
-                (0..=(end / step).round() as u32).map(|mark| f64::from(mark) * step).collect()
+                (0..=(end / step + 1e-9).floor() as u32).map(|mark| f64::from(mark) * step).collect()
             }
             Scale::Logarithmic(start, end) => {
                 let marks = [1.0, 2.0, 5.0].map(|digit| (0..13).map(move |power| digit * 10f64.powi(power)));
