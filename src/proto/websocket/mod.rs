@@ -25,3 +25,4 @@ pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
 pub use header::{FrameHeader, Opcode};
 pub use mask::unmask;
 pub use relay::Relay;
+pub use utf8::{NotUtf8, Utf8};

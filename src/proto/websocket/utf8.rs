@@ -2,7 +2,7 @@
 
 /// Checks pieces of one text.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Utf8 {
+pub struct Utf8 {
     /// The beginning of a character whose rest has not come.
     begun: [u8; 4],
     length: u8,
@@ -10,7 +10,7 @@ pub(super) struct Utf8 {
 
 /// What came is no UTF-8, whatever may follow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct NotUtf8;
+pub struct NotUtf8;
 
 impl Utf8 {
     /// Checks the next piece. An error is told at the first byte that cannot be right.
