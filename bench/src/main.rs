@@ -9,7 +9,6 @@ mod floor;
 mod process;
 mod scenarios;
 mod transport;
-mod unmask;
 
 use clap::{Parser, Subcommand};
 use transport::Transport;
@@ -65,8 +64,6 @@ enum Command {
         #[arg(long, value_enum, default_value = "stream")]
         transport: Transport,
     },
-    /// How fast the mask of clients' frames comes off
-    Unmask,
     /// The client program: opens connections and throws away what arrives (started by the others)
     #[command(hide = true)]
     Drain(drain::Settings),
@@ -84,7 +81,6 @@ fn main() -> anyhow::Result<()> {
         Command::Connect { connections, window, rounds, transport } => {
             scenarios::connect(connections, window, rounds, transport)
         }
-        Command::Unmask => unmask::run(),
         Command::Drain(settings) => drain::run(&settings),
         Command::Floor => floor::run(),
     }

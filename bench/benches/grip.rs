@@ -1,0 +1,107 @@
+//! What it costs to understand publishers and applications: a publish call, an instruction by headers and by JSON, and the
+//! events of WebSockets. For whoever changes `proto/grip`; a core reads publish calls as fast as `publish` says.
+
+mod brief;
+
+use bytes::{Bytes, BytesMut};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gripwire::proto::grip::{Instruct, Mode, WebSocketEvent, publish};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::hint::black_box;
+
+/// Events of a body, and bytes of each one's content.
+const EVENTS: usize = 100;
+const EVENT_BYTES: usize = 100;
+
+fn publish_call(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("grip/publish");
+    let calls = [
+        ("1_item", 1, stream_item as fn(usize) -> String),
+        ("100_items", 100, stream_item),
+        ("100_items_of_all_formats", 100, item_of_all_formats),
+    ];
+    for (name, items, item) in calls {
+        let body = format!(r#"{{"items":[{}]}}"#, (0..items).map(item).collect::<Vec<_>>().join(","));
+        assert_eq!(items_of(body.as_bytes()), items);
+        group.throughput(Throughput::ElementsAndBytes { elements: items as u64, bytes: body.len() as u64 });
+        group.bench_function(name, |bencher| bencher.iter(|| items_of(black_box(body.as_bytes()))));
+    }
+}
+
+/// A Server-Sent Event of 100 bytes. Its line ends are escaped, as they are in every such item.
+fn stream_item(number: usize) -> String {
+    let (previous, text) = (number.saturating_sub(1), "x".repeat(92));
+    format!(
+        r#"{{"channel":"room-{number}","id":"{number}","prev-id":"{previous}","formats":{{"http-stream":{{"content":"data: {text}\n\n"}}}}}}"#
+    )
+}
+
+/// The same for every transport.
+fn item_of_all_formats(number: usize) -> String {
+    let (previous, text) = (number.saturating_sub(1), "x".repeat(92));
+    format!(
+        r#"{{"channel":"room-{number}","id":"{number}","prev-id":"{previous}","formats":{{"http-stream":{{"content":"data: {text}\n\n"}},"http-response":{{"headers":{{"Content-Type":"text/plain"}},"body":"{text}\n"}},"ws-message":{{"content":"{text}"}}}}}}"#
+    )
+}
+
+fn items_of(body: &[u8]) -> usize {
+    publish::parse(body)
+        .map_or(0, |items| items.iter().filter(|item| item.stream_content().is_some()).count())
+}
+
+fn instruct(criterion: &mut Criterion) {
+    let by_headers = headers(&[
+        ("content-type", "text/event-stream"),
+        ("cache-control", "no-cache"),
+        ("date", "Tue, 24 Nov 2026 09:00:00 GMT"),
+        ("server", "application"),
+        ("grip-hold", "stream"),
+        ("grip-channel", "room-1, user-17"),
+        ("grip-keep-alive", r"event: keep-alive\ndata:\n\n; format=cstring; timeout=20"),
+    ]);
+    let by_json = headers(&[
+        ("content-type", "application/grip-instruct"),
+        ("date", "Tue, 24 Nov 2026 09:00:00 GMT"),
+        ("server", "application"),
+    ]);
+    let json = r#"{"hold":{"mode":"stream","channels":[{"name":"room-1"},{"name":"user-17"}],
+        "keep-alive":{"content":"event: keep-alive\ndata:\n\n","timeout":20}},
+        "response":{"code":200,"headers":{"Content-Type":"text/event-stream","Cache-Control":"no-cache"},"body":""}}"#;
+    let mut group = criterion.benchmark_group("grip/instruct");
+    for (name, headers, body) in [("headers", by_headers, ""), ("json", by_json, json)] {
+        let body = Bytes::from_static(body.as_bytes());
+        assert_eq!(channels_held(&headers, &body), 2);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(name, |bencher| bencher.iter(|| channels_held(black_box(&headers), &body)));
+    }
+}
+
+fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
+}
+
+/// Channels of the stream that an application's answer asks for.
+fn channels_held(headers: &HeaderMap, body: &Bytes) -> usize {
+    let hold = Instruct::parse(200, None, headers, body.clone()).ok().and_then(|instruct| instruct.hold);
+    hold.filter(|hold| hold.mode == Mode::Stream && hold.keep_alive.is_some())
+        .map_or(0, |hold| hold.channels.len())
+}
+
+fn websocket_events(criterion: &mut Criterion) {
+    let mut body = BytesMut::new();
+    let event = WebSocketEvent::Text(Bytes::from(vec![b'x'; EVENT_BYTES]));
+    (0..EVENTS).for_each(|_| event.encode(&mut body));
+    let body = body.freeze();
+    let events_of = |body: &Bytes| WebSocketEvent::decode_all(body.clone()).map_or(0, |events| events.len());
+    assert_eq!(events_of(&body), EVENTS);
+    let mut group = criterion.benchmark_group("grip/websocket_events");
+    group.throughput(Throughput::ElementsAndBytes { elements: EVENTS as u64, bytes: body.len() as u64 });
+    group.bench_function("decode_100", |bencher| bencher.iter(|| events_of(black_box(&body))));
+}
+
+criterion_group!(name = grip; config = brief::briefly(); targets = publish_call, instruct, websocket_events);
+criterion_main!(grip);
