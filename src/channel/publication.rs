@@ -3,8 +3,9 @@
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
 use super::pass::Then;
+use crate::proto::http1;
 use crate::proto::websocket::{self, Close, Compression, Opcode};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::{Arc, OnceLock};
 
@@ -120,13 +121,7 @@ impl Publication {
     /// The stream content as one chunk of the chunked coding (RFC 9112 section 7.1).
     pub fn stream_chunk(&self) -> Option<&Bytes> {
         let content = self.stream_content()?;
-        Some(self.chunk.get_or_init(|| {
-            let mut out = BytesMut::with_capacity(content.len() + 20);
-            out.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
-            out.put_slice(content);
-            out.put_slice(b"\r\n");
-            out.freeze()
-        }))
+        Some(self.chunk.get_or_init(|| http1::chunk(content)))
     }
 
     /// The frame that WebSockets get, of a message or of a close.
