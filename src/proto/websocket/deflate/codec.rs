@@ -63,6 +63,8 @@ impl Inflater {
         for part in [message, &TAIL] {
             self.part(part, limit, &mut out)?;
         }
+        // It may wait for long, and is accounted for by its length.
+        out.shrink_to_fit();
         Ok(out.into())
     }
 
@@ -151,6 +153,12 @@ mod tests {
         assert_eq!(inflate(&bomb, 10_000_000).map(|message| message.len()), Ok(10_000_000));
         assert_eq!(inflate(b"\xff\xff\xff", 100), Err(InflateError::Garbage));
         assert_eq!(inflate(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 5).as_deref(), Ok(&b"Hello"[..]));
+    }
+
+    #[test]
+    fn what_comes_out_keeps_no_more_memory_than_its_length() {
+        let message = inflate(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 1_000_000).unwrap();
+        assert_eq!(message.try_into_mut().unwrap().capacity(), "Hello".len());
     }
 
     #[test]
