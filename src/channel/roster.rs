@@ -1,5 +1,5 @@
-//! Who is subscribed to one channel on one core: a dense list for each transport, so that a fan-out walks memory in
-//! order. Each entry knows the first publication (by the core's own count, wrapping) it is still to get.
+//! Who is subscribed to one channel on one core: a dense list for each transport that anyone uses, so that a fan-out walks
+//! memory in order. Each entry knows the first publication (by the core's own count, wrapping) it is still to get.
 //!
 //! A pass walks a list from its end downwards and sets `next` of every entry it served past the pass. Entries above
 //! the cursor are served or joined later (their `next` lies past the pass). Removal is `swap_remove`: above the
@@ -70,35 +70,44 @@ const INDEX_BITS: u32 = 29;
 /// The links of every slot. One link, the common case, stands in place.
 pub(super) type Links = Vec<SmallVec<[Link; 1]>>;
 
-/// The subscribers of one channel.
+/// The subscribers of one channel. No list is empty; most channels have one.
 #[derive(Default)]
 pub(super) struct Roster {
-    lists: [Vec<Entry>; Transport::ALL.len()],
+    lists: SmallVec<[(Transport, Vec<Entry>); 1]>,
 }
 
 impl Roster {
-    pub fn list(&mut self, transport: Transport) -> &mut Vec<Entry> {
-        &mut self.lists[transport as usize]
+    pub fn list(&mut self, transport: Transport) -> &mut [Entry] {
+        let list = self.lists.iter_mut().find(|(of, _)| *of == transport);
+        list.map(|(_, list)| list.as_mut_slice()).unwrap_or_default()
     }
 
     pub fn len(&self) -> usize {
-        self.lists.iter().map(Vec::len).sum()
+        self.lists.iter().map(|(_, list)| list.len()).sum()
     }
 
     /// Adds a subscriber; its place in the list.
     pub fn add(&mut self, transport: Transport, entry: Entry) -> u32 {
-        let list = self.list(transport);
-        list.push(entry);
-        (list.len() - 1) as u32
+        match self.lists.iter_mut().find(|(of, _)| *of == transport) {
+            Some((_, list)) => {
+                list.push(entry);
+                (list.len() - 1) as u32
+            }
+            None => {
+                self.lists.push((transport, vec![entry]));
+                0
+            }
+        }
     }
 
     /// Takes out the entry at `index`; the slot that now stands there, if one was moved.
     pub fn remove(&mut self, transport: Transport, index: u32) -> Option<Slot> {
-        let list = self.list(transport);
+        let place = self.lists.iter().position(|(of, _)| *of == transport)?;
+        let (_, list) = self.lists.get_mut(place)?;
         list.swap_remove(index as usize);
         let moved = list.get(index as usize).map(|entry| entry.slot);
         if list.is_empty() {
-            *list = Vec::new();
+            self.lists.swap_remove(place);
         }
         moved
     }
