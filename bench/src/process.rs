@@ -1,33 +1,80 @@
-//! Processes under test: started, spoken to by lines, looked at through /proc, and ended with the run.
+//! Processes under test: started on one CPU, and ended with the run.
 
-use anyhow::{Context, bail, ensure};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use anyhow::{Context, ensure};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A child process that is killed when this is dropped.
+/// A child process that is ended when this is dropped.
 pub struct Process {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    /// It has children of its own, which it ends when it is asked to.
+    asked: bool,
 }
 
 impl Process {
-    /// Starts this program again with `arguments`.
-    pub fn this_program(arguments: &[&str]) -> anyhow::Result<Process> {
-        Process::start(Command::new(std::env::current_exe()?).args(arguments))
+    /// Starts `command` on the servers' CPU. What it says is thrown away: a pipe that nobody reads would stop it.
+    pub fn start(command: &mut Command) -> anyhow::Result<Process> {
+        let child = pinned(command).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        Ok(Process { child, asked: false })
     }
 
-    fn start(command: &mut Command) -> anyhow::Result<Process> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().context("no output")?;
-        Ok(Process { child, lines: BufReader::new(output) })
+    /// Has it asked to end rather than killed: it has children to end.
+    pub fn with_children(mut self) -> Process {
+        self.asked = true;
+        self
+    }
+
+    /// It and everything it has started.
+    pub fn family(&self) -> Vec<u32> {
+        let mut family = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(parent) = family.get(next).copied() {
+            family.extend(children(parent));
+            next += 1;
+        }
+        family
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.asked {
+            // SAFETY: a signal to a child that has not been waited for.
+            unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// This program in another process, which obeys lines.
+pub struct Helper {
+    input: ChildStdin,
+    lines: BufReader<ChildStdout>,
+    _process: Process,
+}
+
+impl Helper {
+    /// Starts it with `arguments` on the servers' CPU.
+    pub fn start(arguments: &[&str]) -> anyhow::Result<Helper> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child =
+            pinned(command.args(arguments)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (input, output) = (input.context("no input")?, output.context("no output")?);
+        Ok(Helper { input, lines: BufReader::new(output), _process: Process { child, asked: false } })
     }
 
     /// Sends an order and returns the answer.
     pub fn order(&mut self, order: &str) -> anyhow::Result<String> {
-        writeln!(self.child.stdin.as_ref().context("no input")?, "{order}")?;
+        writeln!(self.input, "{order}")?;
         self.line()
     }
 
@@ -37,91 +84,36 @@ impl Process {
         ensure!(self.lines.read_line(&mut line)? > 0, "a process under test ended");
         Ok(line.trim_end().to_owned())
     }
-
-    /// CPU time of all its threads, ns.
-    pub fn cpu_ns(&self) -> anyhow::Result<u64> {
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let mut sum = 0;
-        for task in std::fs::read_dir(tasks)? {
-            let account = std::fs::read_to_string(task?.path().join("schedstat"))?;
-            sum += account.split(' ').next().context("no schedstat")?.parse::<u64>()?;
-        }
-        Ok(sum)
-    }
-
-    /// Its resident set, bytes.
-    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-    }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn pinned(command: &Command) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.arg("-c").arg(SERVER_CPU.to_string()).arg(command.get_program()).args(command.get_args());
+    pinned.stderr(Stdio::null());
+    pinned
 }
 
-/// A Gripwire with one core and the demo application.
-pub struct Gripwire {
-    pub process: Process,
-    pub clients: SocketAddr,
-    pub control: SocketAddr,
+fn children(parent: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    list.unwrap_or_default().split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
-impl Gripwire {
-    /// Starts the `gripwire` built beside this program and waits until it answers.
-    pub fn start() -> anyhow::Result<Gripwire> {
-        let binary = beside_this_program("gripwire")?;
-        let (clients, control) = (free_address()?, free_address()?);
-        let mut command = Command::new("taskset");
-        command.args(["-c", &crate::scenarios::SERVER_CPU.to_string()]).arg(binary).args(["serve", "--demo"]);
-        command.args(["--cores", "1", "--listen", &clients.to_string(), "--control", &control.to_string()]);
-        let process = Process::start(&mut command)?;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(clients).is_err() {
-            ensure!(Instant::now() < deadline, "gripwire did not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Gripwire { process, clients, control })
-    }
-
-    /// A request that publishes a message in one format to `channel`.
-    pub fn publish_request(channel: &str, format: &str) -> String {
-        let body = format!("{{\"items\":[{{\"channel\":\"{channel}\",\"formats\":{{{format}}}}}]}}");
-        format!("POST /publish/ HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-    }
-
-    /// Publishes `times`, one request each, without waiting in between.
-    pub fn publish(&self, request: &str, times: usize) -> anyhow::Result<()> {
-        let mut publisher = TcpStream::connect(self.control)?;
-        publisher.write_all(request.repeat(times).as_bytes())?;
-        let mut answers = Vec::new();
-        while count(&answers, b"Published\n") < times {
-            let mut part = [0; 4096];
-            match publisher.read(&mut part)? {
-                0 => bail!("publishing failed: {}", String::from_utf8_lossy(&answers)),
-                length => answers.extend_from_slice(&part[..length]),
-            }
-        }
-        Ok(())
-    }
-}
-
-fn count(haystack: &[u8], needle: &[u8]) -> usize {
-    haystack.windows(needle.len()).filter(|window| *window == needle).count()
-}
-
-fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+/// A program that was built beside this one.
+pub fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(path.exists(), "{} is missing: build it with `cargo build --release`", path.display());
+    ensure!(
+        path.exists(),
+        "{} is missing: build it with `cargo build --release --workspace`",
+        path.display()
+    );
     Ok(path)
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// The program called `name`, found in PATH or where Debian keeps servers.
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
+    folders.map(|folder| folder.join(name)).find(|program| program.exists())
 }
 
 /// Keeps this thread, and those it starts, on one CPU.
@@ -143,3 +135,8 @@ pub fn thread_cpu_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+/// The servers' CPU.
+pub const SERVER_CPU: usize = 0;
+/// The clients' CPU.
+pub const CLIENT_CPU: usize = 1;

@@ -1,0 +1,90 @@
+//! From samples to the rows of the table: the median of each figure over the rounds, and of the ratios taken within each.
+
+use super::Samples;
+use super::scenario::Scenario;
+use super::stand::Sample;
+use crate::servers::Server;
+use serde::Serialize;
+
+/// A server's figures in one scenario.
+#[derive(Serialize)]
+pub struct Row {
+    pub scenario: &'static str,
+    pub server: &'static str,
+    pub cpu_ns: Option<f64>,
+    /// Its CPU for a delivery by the floor's.
+    pub to_floor: Option<f64>,
+    /// Gripwire's CPU for a delivery by its own.
+    pub gripwire_to_it: Option<f64>,
+    pub deliveries_hz: Option<f64>,
+    pub p50_ns: Option<f64>,
+    pub p99_ns: Option<f64>,
+    pub max_ns: Option<f64>,
+    pub resident_bytes: Option<f64>,
+    pub opened_hz: Option<f64>,
+    /// In all rounds.
+    pub failures: u64,
+    /// Why it has no figures.
+    pub error: Option<String>,
+}
+
+/// A row for each server.
+pub fn rows(scenario: &Scenario, samples: Vec<Samples>) -> Vec<Row> {
+    let of = |wanted| {
+        let mut found = samples.iter().filter(|(server, _)| *server == wanted);
+        found.next().and_then(|(_, samples)| samples.as_ref().ok())
+    };
+    let row = |(server, outcome): &Samples| {
+        let own = outcome.as_deref().unwrap_or_default();
+        let figure = |of: fn(&Sample) -> Option<f64>| median(own.iter().filter_map(of));
+        Row {
+            scenario: scenario.name,
+            server: server.name(),
+            cpu_ns: figure(|sample| sample.cpu_ns),
+            to_floor: of(Server::Floor).and_then(|floor| ratio(own, floor)),
+            gripwire_to_it: of(Server::Gripwire).and_then(|gripwire| ratio(gripwire, own)),
+            deliveries_hz: figure(|sample| sample.deliveries_hz),
+            p50_ns: figure(|sample| sample.p50_ns),
+            p99_ns: figure(|sample| sample.p99_ns),
+            max_ns: figure(|sample| sample.max_ns),
+            resident_bytes: figure(|sample| sample.resident_bytes),
+            opened_hz: figure(|sample| sample.opened_hz),
+            failures: own.iter().map(|sample| sample.failures).sum(),
+            error: outcome.as_ref().err().cloned(),
+        }
+    };
+    samples.iter().map(row).collect()
+}
+
+/// The median of the ratios of rounds.
+fn ratio(above: &[Sample], below: &[Sample]) -> Option<f64> {
+    median(above.iter().zip(below).filter_map(|(above, below)| Some(above.cpu_ns? / below.cpu_ns?)))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::scenario::SCENARIOS;
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let samples = |cpus: &[f64]| {
+            Ok(cpus.iter().map(|cpu| Sample { cpu_ns: Some(*cpu), ..Sample::default() }).collect())
+        };
+        // The machine was three times as slow in the second round.
+        let all = vec![
+            (Server::Floor, samples(&[10.0, 30.0, 11.0])),
+            (Server::Gripwire, samples(&[9.0, 27.0, 9.9])),
+            (Server::Nchan, Err("gone".into())),
+        ];
+        let rows = rows(&SCENARIOS[0], all);
+        assert_eq!((rows[1].cpu_ns, rows[1].to_floor), (Some(9.9), Some(0.9)));
+        assert_eq!((rows[2].to_floor, rows[2].error.as_deref()), (None, Some("gone")));
+    }
+}

@@ -1,0 +1,171 @@
+//! What is measured: who listens, how, and what is published to them. Sizes are those at which servers of this kind are
+//! told apart on two CPUs and 20,000 open files.
+
+use crate::servers::{CONNECTIONS_PER_PROCESS, Server};
+use gripwire_loadgen::{Layout, Target, Transport};
+use std::time::Duration;
+
+/// A load that every server gets.
+pub struct Scenario {
+    pub name: &'static str,
+    /// In words.
+    pub what: &'static str,
+    pub transport: Transport,
+    pub subscribers: u32,
+    pub layout: Layout,
+    /// Of a message.
+    pub bytes: usize,
+    /// How many subscribers of a hundred never read.
+    pub stall_percent: u32,
+    pub load: Load,
+}
+
+/// What happens in a round.
+pub enum Load {
+    /// Messages one after the other, as fast as they are taken: `messages` in calls of `batch`.
+    Messages { messages: u64, batch: u32 },
+    /// The same for a time. Clients throw away what comes, so that they keep up.
+    Continuous(Duration),
+    /// `messages` on a schedule.
+    Paced { messages: u64, rate_hz: f64 },
+    /// All subscribers connect at once, to a server that was just started.
+    Storm,
+}
+
+impl Scenario {
+    /// Whether `server` takes part: some have one process, which the limit of open files bounds, and the floor knows no
+    /// time.
+    pub fn is_for(&self, server: Server) -> bool {
+        match (server, &self.load) {
+            (Server::Floor, Load::Storm | Load::Paced { .. }) => false,
+            (Server::Floor | Server::Gripwire, _) => true,
+            (Server::Nchan | Server::Pushpin, _) => self.subscribers <= CONNECTIONS_PER_PROCESS,
+        }
+    }
+
+    /// Whether clients throw away what comes: with messages in quick succession, theirs would be the slower side.
+    pub fn drains(&self) -> bool {
+        matches!(self.load, Load::Continuous(_) | Load::Messages { messages: 2.., batch: 1 })
+    }
+
+    /// Messages of the floor's round.
+    pub fn floor_messages(&self) -> u64 {
+        match self.load {
+            Load::Messages { messages, .. } if self.layout == Layout::One => messages,
+            Load::Continuous(_) => 20,
+            _ => 1,
+        }
+    }
+
+    /// Bytes that a subscriber of `target` is sent for a message, as far as that is known beforehand.
+    pub fn wire_bytes(&self, target: &Target) -> usize {
+        // nchan sends what was posted, which ends with a line feed.
+        let content = self.bytes + usize::from(*target == Target::Nchan);
+        match (self.transport, content) {
+            (Transport::Websocket, 0..=125) => 2 + content,
+            (Transport::Websocket, 126..=65_535) => 4 + content,
+            (Transport::Websocket, _) => 10 + content,
+            _ => {
+                let event = "data: \n\n".len() + content;
+                format!("{event:x}\r\n\r\n").len() + event
+            }
+        }
+    }
+}
+
+/// The names, for the command line.
+pub fn names() -> Vec<&'static str> {
+    SCENARIOS.iter().map(|scenario| scenario.name).collect()
+}
+
+const BASE: Scenario = Scenario {
+    name: "",
+    what: "",
+    transport: Transport::Sse,
+    subscribers: 15_000,
+    layout: Layout::One,
+    bytes: 100,
+    stall_percent: 0,
+    load: Load::Messages { messages: 1, batch: 1 },
+};
+const SOCKETS: Scenario = Scenario { transport: Transport::Websocket, ..BASE };
+const PACED: Load = Load::Paced { messages: 100, rate_hz: 25.0 };
+
+/// All there are, in the order they are run.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "sse-1k", what: "one message to 1,000 SSE subscribers", subscribers: 1000, ..BASE },
+    Scenario { name: "sse-15k", what: "one message to 15,000 SSE subscribers", ..BASE },
+    Scenario { name: "ws-1k", what: "one message to 1,000 WebSockets", subscribers: 1000, ..SOCKETS },
+    Scenario { name: "ws-15k", what: "one message to 15,000 WebSockets", ..SOCKETS },
+    Scenario {
+        name: "ws-1KiB",
+        what: "one message of 1 KiB to 5,000 WebSockets",
+        subscribers: 5000,
+        bytes: 1024,
+        ..SOCKETS
+    },
+    Scenario {
+        name: "ws-16KiB",
+        what: "one message of 16 KiB to 1,000 WebSockets",
+        subscribers: 1000,
+        bytes: 16 * 1024,
+        ..SOCKETS
+    },
+    Scenario {
+        name: "burst",
+        what: "20 messages back to back to 5,000 WebSockets",
+        subscribers: 5000,
+        load: Load::Messages { messages: 20, batch: 1 },
+        ..SOCKETS
+    },
+    Scenario {
+        name: "flood-1k",
+        what: "messages as fast as they are taken, for 2 s, to 1,000 WebSockets",
+        subscribers: 1000,
+        load: Load::Continuous(Duration::from_secs(2)),
+        ..SOCKETS
+    },
+    Scenario {
+        name: "flood-15k",
+        what: "messages as fast as they are taken, for 2 s, to 15,000 WebSockets",
+        load: Load::Continuous(Duration::from_secs(2)),
+        ..SOCKETS
+    },
+    Scenario {
+        name: "channels",
+        what: "a message to each of 10,000 channels with one WebSocket",
+        subscribers: 10_000,
+        layout: Layout::Each,
+        load: Load::Messages { messages: 10_000, batch: 100 },
+        ..SOCKETS
+    },
+    Scenario {
+        name: "storm",
+        what: "15,000 SSE subscribers connect at once, through their application",
+        load: Load::Storm,
+        ..BASE
+    },
+    Scenario {
+        name: "paced",
+        what: "25 messages of 16 KiB a second to 500 WebSockets",
+        subscribers: 500,
+        bytes: 16 * 1024,
+        load: PACED,
+        ..SOCKETS
+    },
+    Scenario {
+        name: "slow",
+        what: "the same, and 1 of 100 never reads; latencies are the others'",
+        subscribers: 500,
+        bytes: 16 * 1024,
+        stall_percent: 1,
+        load: PACED,
+        ..SOCKETS
+    },
+    Scenario {
+        name: "sse-100k",
+        what: "one message to 100,000 SSE subscribers",
+        subscribers: 100_000,
+        ..BASE
+    },
+];

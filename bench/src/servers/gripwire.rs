@@ -1,0 +1,35 @@
+//! Gripwire, with the application of the load generator behind it, as Pushpin has it. All its cores are on the servers'
+//! CPU: more than one only where the limit of open files wants it.
+
+use super::{CONNECTIONS_PER_PROCESS, Directory, Running, free_address};
+use crate::process::{Process, beside_this_program};
+use gripwire_loadgen::{Origin, Target};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+pub fn start(connections: u32) -> anyhow::Result<Running> {
+    let origin = Origin::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)?;
+    let (clients, publish) = (free_address()?, free_address()?);
+    // The kernel spreads clients over cores by a hash: not quite evenly.
+    let cores = (connections + connections / 20).div_ceil(CONNECTIONS_PER_PROCESS).max(1);
+    let directory = Directory::new("gripwire", clients.port())?;
+    let config = directory.0.join("gripwire.toml");
+    // Clients that only drain answer no pings; the others send none.
+    std::fs::write(&config, "[websocket]\nping_interval_ms = 0\n")?;
+    let mut command = Command::new(beside_this_program("gripwire")?);
+    command.arg("serve").arg("--config").arg(&config);
+    command.args(["--route", &format!("* {},over_http", origin.address()), "--log", "error"]);
+    command.args(["--cores", &cores.to_string()]);
+    command.args(["--listen", &clients.to_string(), "--control", &publish.to_string()]);
+    let processes = vec![Process::start(&mut command)?];
+    let running = Running {
+        target: Target::Gripwire,
+        clients,
+        publish,
+        processes,
+        _origin: Some(origin),
+        _directory: Some(directory),
+    };
+    running.await_listening()?;
+    Ok(running)
+}
