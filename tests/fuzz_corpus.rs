@@ -26,6 +26,11 @@ fn kept_publish_calls_hold_what_is_promised() {
 }
 
 #[test]
+fn kept_datagrams_hold_what_is_promised() {
+    replay("grip_compact", grip::check_compact);
+}
+
+#[test]
 fn kept_answers_of_applications_hold_what_is_promised() {
     replay("grip_instruct", grip::check_instruct);
 }

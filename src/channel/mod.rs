@@ -21,7 +21,7 @@ pub use home::{Home, home_of};
 pub use message::{LastId, ToCore, ToHome};
 pub use pass::{Slice, SliceKind, Then};
 pub use publication::{
-    Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+    Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
 pub use roster::Transport;
 pub use subscriptions::{Readiness, Subscriptions};

@@ -21,7 +21,7 @@ pub struct Publication {
     /// Deliver it as it comes: it neither waits for its predecessor nor is waited for.
     pub no_seq: bool,
     /// What filters of subscriptions ask about: sorted by name, each name once.
-    pub meta: Box<[(Box<str>, Box<str>)]>,
+    pub meta: Meta,
     /// What long polls get.
     pub response: Option<ResponseFormat>,
     /// What HTTP streams get.
@@ -32,6 +32,9 @@ pub struct Publication {
     frame: OnceLock<Bytes>,
     compressed_frame: OnceLock<Bytes>,
 }
+
+/// Names and values.
+pub type Meta = Box<[(Box<str>, Box<str>)]>;
 
 /// What a published item says to response holds (`http-response`).
 #[derive(Debug)]
@@ -54,6 +57,18 @@ pub struct ResponseMessage {
     pub headers: HeaderMap,
     /// The body, or how to make it from the timeout response's.
     pub body: ResponseBody,
+}
+
+impl ResponseMessage {
+    /// A response with this code and nothing else.
+    pub fn with_code(code: u16) -> Self {
+        ResponseMessage {
+            code,
+            reason: None,
+            headers: HeaderMap::new(),
+            body: ResponseBody::Whole(Bytes::new()),
+        }
+    }
 }
 
 /// Where the body of a published response comes from.

@@ -4,6 +4,7 @@
 //! - [`is_grip`], [`Instruct`]: an origin's response read into a hold and the answer for the client (`instruct`,
 //!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form).
 //! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
+//! - [`compact`]: the same in the binary form that datagrams may have.
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
 //! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application tells
 //!   about one from within it (`control_message`).
@@ -15,6 +16,7 @@
 
 mod answer;
 mod body_patch;
+pub mod compact;
 mod control_message;
 mod der;
 mod hold;

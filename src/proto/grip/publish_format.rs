@@ -6,7 +6,6 @@ use super::sendable::{self, STATUS_CODES};
 use crate::channel::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
-use http::HeaderMap;
 
 /// Reads `http-response`. `close` and `refresh` say nothing to a long poll.
 pub(super) fn http_response(json: &Json) -> Result<Option<ResponseFormat>, FieldError> {
@@ -73,20 +72,10 @@ fn response_message(fields: &Fields) -> Result<ResponseMessage, FieldError> {
     let code = u16::try_from(code).map_err(|_| fields.invalid("code"))?;
     let reason = sendable::reason(fields.text("reason")?.unwrap_or_default());
     let reason = reason.ok_or_else(|| fields.invalid("reason"))?;
-    let headers = published_headers(fields)?;
+    let mut headers = sendable::headers_member(fields)?.unwrap_or_default();
+    sendable::strip_from_published(&mut headers);
     check_content_filters(fields)?;
     Ok(ResponseMessage { code, reason, headers, body: response_body(fields)? })
-}
-
-/// Of `Grip-*` only Grip-Expose-Headers means anything here; merging obeys and removes it.
-fn published_headers(fields: &Fields) -> Result<HeaderMap, FieldError> {
-    let mut headers = sendable::headers_member(fields)?.unwrap_or_default();
-    let exposed: Vec<_> = headers.get_all(sendable::GRIP_EXPOSE_HEADERS).iter().cloned().collect();
-    sendable::strip_grip(&mut headers);
-    for line in exposed {
-        headers.try_append(sendable::GRIP_EXPOSE_HEADERS, line).map_err(|_| fields.invalid("headers"))?;
-    }
-    Ok(headers)
 }
 
 fn response_body(fields: &Fields) -> Result<ResponseBody, FieldError> {

@@ -60,6 +60,18 @@ pub(super) fn strip_grip(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes what a published response must not say: what belongs to one connection, and of `Grip-*` all but
+/// Grip-Expose-Headers, which merging obeys and removes.
+pub(super) fn strip_from_published(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    let exposed: Vec<_> = headers.get_all(GRIP_EXPOSE_HEADERS).iter().cloned().collect();
+    strip_grip(headers);
+    for line in exposed {
+        // Never full: all of them were in it.
+        let _ = headers.try_append(GRIP_EXPOSE_HEADERS, line);
+    }
+}
+
 /// Whether a header is one of GRIP's.
 pub(super) fn is_grip_name(name: &HeaderName) -> bool {
     name.as_str().starts_with("grip-")

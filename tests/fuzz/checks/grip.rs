@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gripwire::origin::Routes;
-use gripwire::proto::grip::{Instruct, publish};
+use gripwire::proto::grip::{Instruct, compact, publish};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A publish call: items or an error that says something, and each item with something to send.
@@ -14,6 +14,22 @@ pub fn check_publish(input: &[u8]) {
             }
         }
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A datagram in the compact form: all of its items or an error that says something, and items that read the same when
+/// they are written again.
+pub fn check_compact(input: &[u8]) {
+    let mut items = Vec::new();
+    match compact::decode(input, &mut items) {
+        Ok(()) => {
+            let mut again = Vec::new();
+            compact::decode(&compact::encode(&items), &mut again).expect("what was written is read");
+            // A fraction in a JSON patch may lose its last digit each time it is read.
+            let (items, again) = (format!("{items:?}"), format!("{again:?}"));
+            assert!(again == items || items.contains("Patch("), "{items} became {again}");
+        }
+        Err(error) => assert!(items.is_empty() && !error.to_string().is_empty()),
     }
 }
 

@@ -1,0 +1,239 @@
+//! Reads the compact form. What passes can be sent as it is, by the same rules as the JSON form: whole datagrams are
+//! refused, never parts. Fields are borrowed from the datagram and copied once, into the publication.
+
+use super::super::sendable::{self, STATUS_CODES};
+use super::form::{MAGIC, VERSION, has, response, socket, stream};
+use crate::channel::{
+    Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+};
+use crate::proto::websocket::{Close, Opcode};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
+
+/// Why a datagram is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompactError {
+    /// It does not begin as the compact form does.
+    #[error("it is not in the compact form")]
+    NotCompact,
+    /// It is in a form that this server does not know.
+    #[error("version {0} of the compact form is not known here")]
+    Version(u8),
+    /// One item is wrong.
+    #[error("item {item} {problem}")]
+    Item {
+        /// Its position, from 0.
+        item: usize,
+        /// What is wrong with it.
+        problem: CompactProblem,
+    },
+}
+
+/// What is wrong with an item.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompactProblem {
+    /// A field is longer than what is left.
+    #[error("is cut off")]
+    Cut,
+    /// A length or count of more than 32 bits.
+    #[error("has a length that is too long")]
+    Length,
+    /// Bits that mean nothing.
+    #[error("has a first byte with unknown bits")]
+    Bits,
+    /// Nothing for any transport.
+    #[error("has no formats")]
+    NoFormats,
+    /// A text is not UTF-8.
+    #[error("has a {0} that is not UTF-8")]
+    NotText(&'static str),
+    /// A value that no client may be sent.
+    #[error("has an invalid {0}")]
+    Invalid(&'static str),
+    /// An action that means nothing.
+    #[error("has an unknown action {1} for {0}")]
+    Action(&'static str, u8),
+}
+
+/// Appends the items of `datagram` to `items`; on `Err` there are as many as before.
+pub fn decode(datagram: &[u8], items: &mut Vec<Publication>) -> Result<(), CompactError> {
+    let mut rest = match datagram {
+        [MAGIC, VERSION, rest @ ..] => Fields { rest },
+        [MAGIC, version, ..] => return Err(CompactError::Version(*version)),
+        _ => return Err(CompactError::NotCompact),
+    };
+    let before = items.len();
+    while !rest.rest.is_empty() {
+        match rest.item() {
+            Ok(publication) => items.push(publication),
+            Err(problem) => {
+                let item = items.len() - before;
+                items.truncate(before);
+                return Err(CompactError::Item { item, problem });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is left of a datagram.
+struct Fields<'d> {
+    rest: &'d [u8],
+}
+
+impl<'d> Fields<'d> {
+    fn item(&mut self) -> Result<Publication, CompactProblem> {
+        let bits = self.byte()?;
+        if bits & has::UNKNOWN != 0 {
+            return Err(CompactProblem::Bits);
+        }
+        if bits & has::FORMATS == 0 {
+            return Err(CompactProblem::NoFormats);
+        }
+        let mut item = Publication::new(self.text("channel")?);
+        item.no_seq = bits & has::NO_SEQ != 0;
+        if bits & has::ID != 0 {
+            item.id = Some(self.text("id")?.into());
+        }
+        if bits & has::PREV_ID != 0 {
+            item.prev_id = Some(self.text("prev-id")?.into());
+        }
+        if bits & has::META != 0 {
+            item.meta = self.meta()?;
+        }
+        if bits & has::RESPONSE != 0 {
+            item.response = Some(self.response()?);
+        }
+        if bits & has::STREAM != 0 {
+            item.stream = Some(self.stream()?);
+        }
+        if bits & has::SOCKET != 0 {
+            item.socket = Some(self.socket()?);
+        }
+        Ok(item)
+    }
+
+    fn meta(&mut self) -> Result<Meta, CompactProblem> {
+        let mut meta = BTreeMap::new();
+        for _ in 0..self.number()? {
+            let name = self.text("meta")?;
+            meta.insert(name, self.text("meta")?);
+        }
+        Ok(meta.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    fn response(&mut self) -> Result<ResponseFormat, CompactProblem> {
+        let action = self.byte()?;
+        let mut message = match action {
+            response::HINT => return Ok(ResponseFormat::Hint),
+            response::BODY => ResponseMessage::with_code(200),
+            response::WHOLE | response::PATCH => self.response_head()?,
+            action => return Err(CompactProblem::Action("http-response", action)),
+        };
+        message.body = match action {
+            response::PATCH => {
+                let patch = serde_json::from_slice(self.bytes()?);
+                ResponseBody::Patch(patch.map_err(|_| CompactProblem::Invalid("body-patch"))?)
+            }
+            _ => ResponseBody::Whole(self.content()?),
+        };
+        Ok(ResponseFormat::Send(message))
+    }
+
+    fn stream(&mut self) -> Result<StreamFormat, CompactProblem> {
+        Ok(match self.byte()? {
+            stream::HINT => StreamFormat::Hint,
+            stream::CONTENT => StreamFormat::Content(self.content()?),
+            stream::CLOSE => StreamFormat::Close,
+            action => return Err(CompactProblem::Action("http-stream", action)),
+        })
+    }
+
+    fn socket(&mut self) -> Result<SocketFormat, CompactProblem> {
+        let opcode = match self.byte()? {
+            socket::REFRESH => return Ok(SocketFormat::Refresh),
+            socket::CLOSE => return self.close(),
+            socket::TEXT => Opcode::Text,
+            socket::BINARY => Opcode::Binary,
+            socket::PING => Opcode::Ping,
+            socket::PONG => Opcode::Pong,
+            action => return Err(CompactProblem::Action("ws-message", action)),
+        };
+        let content = match opcode {
+            Opcode::Text => self.text("ws-message")?.as_bytes(),
+            _ => self.bytes()?,
+        };
+        if opcode.is_control() && content.len() > Opcode::CONTROL_BYTES {
+            return Err(CompactProblem::Invalid("ping or pong: it is longer than a control frame"));
+        }
+        Ok(SocketFormat::Message { opcode, content: Bytes::copy_from_slice(content) })
+    }
+
+    fn close(&mut self) -> Result<SocketFormat, CompactProblem> {
+        let code = self.short()?;
+        if !Close::may_be_sent(code) {
+            return Err(CompactProblem::Invalid("close code"));
+        }
+        Ok(SocketFormat::Close(Close { code, reason: self.text("reason")?.into() }))
+    }
+
+    fn response_head(&mut self) -> Result<ResponseMessage, CompactProblem> {
+        let code = self.short()?;
+        if !STATUS_CODES.contains(&i64::from(code)) {
+            return Err(CompactProblem::Invalid("code"));
+        }
+        let reason = sendable::reason(self.text("reason")?).ok_or(CompactProblem::Invalid("reason"))?;
+        let mut message = ResponseMessage { reason, ..ResponseMessage::with_code(code) };
+        for _ in 0..self.number()? {
+            let name = HeaderName::from_bytes(self.bytes()?);
+            let value = HeaderValue::from_bytes(self.bytes()?.trim_ascii());
+            let (Ok(name), Ok(value)) = (name, value) else { return Err(CompactProblem::Invalid("header")) };
+            message.headers.try_append(name, value).map_err(|_| CompactProblem::Invalid("header"))?;
+        }
+        sendable::strip_from_published(&mut message.headers);
+        Ok(message)
+    }
+
+    fn content(&mut self) -> Result<Bytes, CompactProblem> {
+        self.bytes().map(Bytes::copy_from_slice)
+    }
+
+    fn text(&mut self, name: &'static str) -> Result<&'d str, CompactProblem> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| CompactProblem::NotText(name))
+    }
+
+    fn bytes(&mut self) -> Result<&'d [u8], CompactProblem> {
+        let length = self.number()? as usize;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(CompactProblem::Cut)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    /// A length or a count: seven bits a byte, the lowest first, the high bit saying that more follow.
+    fn number(&mut self) -> Result<u32, CompactProblem> {
+        let mut number = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = self.byte()?;
+            let bits = u32::from(byte & 0x7f);
+            if shift == 28 && bits > 0xf {
+                break;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(CompactProblem::Length)
+    }
+
+    fn short(&mut self) -> Result<u16, CompactProblem> {
+        Ok(u16::from_be_bytes([self.byte()?, self.byte()?]))
+    }
+
+    fn byte(&mut self) -> Result<u8, CompactProblem> {
+        let (byte, rest) = self.rest.split_first().ok_or(CompactProblem::Cut)?;
+        self.rest = rest;
+        Ok(*byte)
+    }
+}
