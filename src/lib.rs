@@ -14,6 +14,7 @@ pub mod config;
 pub mod core;
 pub mod doctor;
 pub mod ids;
+pub mod ingest;
 pub mod mesh;
 pub mod origin;
 pub mod proto;

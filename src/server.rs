@@ -1,17 +1,18 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
 //! or the first core that cannot go on.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::{CorePlan, Gauges, Service};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::origin::Routes;
 use crate::proto::grip::signature::{Key, KeyError, Signer};
-use crate::wire::{self, BindError, MissingFeature, WireLimits};
+use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, WireLimits};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -25,6 +26,9 @@ pub enum ServerError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket cannot be shared by the cores.
+    #[error("a socket cannot be shared by the cores: {0}")]
+    Descriptor(io::Error),
     /// The signing key cannot be read.
     #[error("sig_key{of_route}: {source}")]
     Key {
@@ -57,7 +61,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
     }
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
-    let mut plans = plan(settings, routes, cores, limits)?;
+    // The files of sockets are removed when this returns.
+    let (sockets, _files) = open(&settings, cores)?;
+    let mut plans = plan(settings, routes, sockets, limits)?;
     let (events, ended) = channel();
     watch_signals(events.clone())?;
     for plan in plans.drain(..) {
@@ -93,25 +99,69 @@ fn wire_limits(settings: &Config, files: u64) -> WireLimits {
     }
 }
 
-fn plan(
-    settings: Config,
-    routes: Arc<Routes>,
-    cores: usize,
-    wire: WireLimits,
-) -> Result<Vec<CorePlan>, ServerError> {
-    let mut listeners: Vec<Vec<(TcpListener, Service)>> = (0..cores).map(|_| Vec::new()).collect();
+/// The sockets of one core.
+#[derive(Default)]
+struct Sockets {
+    listeners: Vec<(TcpListener, Service)>,
+    local_listeners: Vec<UnixListener>,
+    datagrams: Vec<DatagramSocket>,
+}
+
+/// Binds everything that the settings ask for: for each of `cores` cores its sockets, and the files of those that
+/// have some.
+fn open(settings: &Config, cores: usize) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
+    let mut sockets: Vec<Sockets> = (0..cores).map(|_| Sockets::default()).collect();
     let clients = settings.http.listen.iter().map(|address| (*address, Service::Clients));
     for (address, service) in
         clients.chain(settings.control.listen.map(|address| (address, Service::Control)))
     {
-        let sockets = wire::bind(address, cores)?;
-        listeners.iter_mut().zip(sockets).for_each(|(of_core, socket)| of_core.push((socket, service)));
+        let bound = wire::bind(address, cores)?;
+        sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.listeners.push((it, service)));
         tracing::info!(%address, ?service, "listening");
     }
+    if let Some(address) = settings.ingest.udp {
+        let bound = wire::bind_udp(address, cores)?;
+        sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.datagrams.push(it));
+        tracing::info!(%address, "receiving datagrams");
+    }
+    let files = open_files(&settings.ingest, &mut sockets)?;
+    Ok((sockets, files))
+}
+
+/// Datagrams of this machine go to one core, so that what each sender sends stays in order; whoever connects is taken by
+/// the core that comes first.
+fn open_files(settings: &config::Ingest, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
+    let mut files = Vec::new();
+    if let Some(path) = &settings.unix_stream {
+        let (listener, file) = wire::bind_unix(path, settings.unix_mode)?;
+        files.push(file);
+        for of_core in sockets.iter_mut() {
+            of_core.local_listeners.push(listener.try_clone().map_err(ServerError::Descriptor)?);
+        }
+        tracing::info!(path = %path.display(), "listening");
+    }
+    if let Some(path) = &settings.unix_datagram {
+        let (socket, file) = wire::bind_unix_datagram(path, settings.unix_mode)?;
+        files.push(file);
+        if let Some(first) = sockets.first_mut() {
+            first.datagrams.push(socket);
+        }
+        tracing::info!(path = %path.display(), "receiving datagrams");
+    }
+    Ok(files)
+}
+
+fn plan(
+    settings: Config,
+    routes: Arc<Routes>,
+    sockets: Vec<Sockets>,
+    wire: WireLimits,
+) -> Result<Vec<CorePlan>, ServerError> {
+    let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
     let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
     let settings = Arc::new(settings);
-    let of_core = |(index, listeners)| {
+    let of_core = |(index, sockets): (usize, Sockets)| {
         Ok(CorePlan {
             id: CoreId(index as u16),
             cores,
@@ -120,12 +170,14 @@ fn plan(
             settings: settings.clone(),
             routes: routes.clone(),
             gauges: gauges.clone(),
-            listeners,
+            listeners: sockets.listeners,
+            local_listeners: sockets.local_listeners,
+            datagrams: sockets.datagrams,
             mesh: mesh.clone(),
             wire,
         })
     };
-    listeners.into_iter().enumerate().map(of_core).collect()
+    sockets.into_iter().enumerate().map(of_core).collect()
 }
 
 fn route_signers(settings: &Config, routes: &Routes) -> Result<Vec<(String, Option<Signer>)>, ServerError> {

@@ -14,7 +14,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::Error;
-use super::startup::{ConfigFile, Startup, client_address, control_address};
+use super::startup::{ConfigFile, Startup, Udp, client_address, control_address, udp_address};
 
 /// The options of `serve`. Each replaces what the configuration says.
 #[derive(Args)]
@@ -34,6 +34,9 @@ pub struct Serve {
     /// Where publishers connect: a port of this machine or an address with a port [default: 127.0.0.1:5561]
     #[arg(long, value_name = "ADDR", value_parser = control_address)]
     control: Option<SocketAddr>,
+    /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default: 127.0.0.1:5565]
+    #[arg(long, value_name = "ADDR", value_parser = udp_address)]
+    udp: Option<Udp>,
     /// Serve the application that is built in, unless there are routes
     #[arg(long)]
     demo: bool,
@@ -46,10 +49,13 @@ impl Serve {
     /// Runs the server until it is told to stop.
     pub fn run(self) -> Result<ExitCode, Error> {
         let demo = self.demo;
-        let Serve { file, cores, routes, listen, control, log, .. } = self;
+        let Serve { file, cores, routes, listen, control, udp, log, .. } = self;
         let startup = file.start(demo, |config| {
             config.cores = cores.map(usize::from).or(config.cores);
             config.control.listen = control.or(config.control.listen);
+            if let Some(Udp(udp)) = udp {
+                config.ingest.udp = udp;
+            }
             if !listen.is_empty() {
                 config.http.listen = listen;
             }

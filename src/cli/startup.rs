@@ -76,6 +76,9 @@ impl ConfigFile {
         {
             return Err(StartupError::Exposed(exposure));
         }
+        if let Some(exposure) = config.ingest.exposure() {
+            return Err(StartupError::Exposed(exposure));
+        }
         // Options are given in the current directory, inline routes in that of the file.
         let inline = config.proxy.routes == inline_routes;
         let inline_directory = file.as_deref().filter(|_| inline).and_then(Path::parent);
@@ -123,6 +126,18 @@ fn parse_routes(text: &str, source_name: &str, directory: &Path) -> (Routes, Vec
 /// An address for clients: a bare port is on every address of the machine.
 pub fn client_address(text: &str) -> Result<SocketAddr, NotAnAddress> {
     parse_listen(text, Ipv4Addr::UNSPECIFIED)
+}
+
+/// Where datagrams are received: an address for publishers, or nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Udp(pub Option<SocketAddr>);
+
+/// `false`, or an address for publishers.
+pub fn udp_address(text: &str) -> Result<Udp, NotAnAddress> {
+    match text {
+        "false" => Ok(Udp(None)),
+        _ => control_address(text).map(|address| Udp(Some(address))),
+    }
 }
 
 /// An address for publishers: a bare port stays on this machine.
@@ -173,6 +188,8 @@ mod tests {
         assert!(startup.errors[0].starts_with("--route:2: "), "{:?}", startup.errors);
         assert_eq!(startup.warnings, ["--demo has no effect, because there are routes"]);
         let wide = |config: &mut Config| config.control.listen = Some(([0, 0, 0, 0], 5561).into());
+        assert!(matches!(start(true, wide), Err(StartupError::Exposed(_))));
+        let wide = |config: &mut Config| config.ingest.udp = Some(([0, 0, 0, 0], 5565).into());
         assert!(matches!(start(true, wide), Err(StartupError::Exposed(_))));
     }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Problem, native, pushpin};
+use super::{Config, Control, Ingest, Problem, native, pushpin};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +89,17 @@ impl Control {
     }
 }
 
+impl Ingest {
+    /// Why UDP must not be received there. `None` when it is safe.
+    pub fn exposure(&self) -> Option<String> {
+        let udp = self.udp.filter(|udp| !udp.ip().is_loopback() && !self.udp_allow_remote)?;
+        Some(format!(
+            "UDP on {udp} would let anyone who reaches it publish, and it knows no credentials: receive it on \
+             127.0.0.1, or set `udp_allow_remote = true` in [ingest] where a firewall keeps others out"
+        ))
+    }
+}
+
 /// The directory that relative paths in `file` start from.
 pub(super) fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
@@ -122,6 +133,16 @@ mod tests {
         assert_eq!(control.exposure(), None);
         control = Control { listen: None, bearer_token: None, ..control };
         assert_eq!(control.exposure(), None);
+    }
+
+    #[test]
+    fn udp_for_all_has_to_be_asked_for() {
+        let mut ingest = Config::default().ingest;
+        assert_eq!(ingest.exposure(), None);
+        ingest.udp = Some(([0, 0, 0, 0], 5565).into());
+        assert!(ingest.exposure().is_some_and(|why| why.contains("0.0.0.0:5565")));
+        assert_eq!(Ingest { udp_allow_remote: true, ..ingest.clone() }.exposure(), None);
+        assert_eq!(Ingest { udp: None, ..ingest }.exposure(), None);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Config {
     pub http: Http,
     /// `[control]`: the publish and control side.
     pub control: Control,
+    /// `[ingest]`: the other ways to publish.
+    pub ingest: Ingest,
     /// `[proxy]`: towards the origins.
     pub proxy: Proxy,
     /// `[websocket]`.
@@ -66,6 +68,25 @@ pub struct Control {
     pub basic_password: Option<String>,
     /// Largest publish body, bytes; beyond it 400.
     pub body_bytes: usize,
+}
+
+/// Ways to publish beside the control port.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// Where datagrams are received by UDP; `None` is nowhere.
+    pub udp: Option<SocketAddr>,
+    /// Let that be an address that other machines reach.
+    pub udp_allow_remote: bool,
+    /// File of a socket that speaks as the control port does.
+    pub unix_stream: Option<PathBuf>,
+    /// File of a socket that takes the datagrams of UDP.
+    pub unix_datagram: Option<PathBuf>,
+    /// Mode of both files.
+    pub unix_mode: u32,
+    /// Users who may publish by them, beside the server's own and root.
+    pub unix_users: Vec<u32>,
+    /// Groups whose users may, if it is their main one.
+    pub unix_groups: Vec<u32>,
 }
 
 /// Proxying.
@@ -175,6 +196,15 @@ impl Default for Config {
                 bearer_token: None,
                 basic_password: None,
                 body_bytes: 1_000_000,
+            },
+            ingest: Ingest {
+                udp: Some(SocketAddr::from(([127, 0, 0, 1], 5565))),
+                udp_allow_remote: false,
+                unix_stream: None,
+                unix_datagram: None,
+                unix_mode: 0o666,
+                unix_users: Vec::new(),
+                unix_groups: Vec::new(),
             },
             proxy: Proxy {
                 routes_file: None,

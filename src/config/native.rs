@@ -14,7 +14,7 @@ use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
-    Config, Control, ForwardedProtocol, Http, Limits, Log, Problem, Proxy, SlowConsumer, WebSocket,
+    Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy, SlowConsumer, WebSocket,
     parse_listen,
 };
 
@@ -27,6 +27,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
     read_http(&mut document, &mut config.http);
     read_control(&mut document, &mut config.control);
+    read_ingest(&mut document, &mut config.ingest, directory(path));
     read_proxy(&mut document, &mut config.proxy, directory(path));
     read_websocket(&mut document, &mut config.websocket);
     read_limits(&mut document, &mut config.limits);
@@ -51,6 +52,20 @@ fn read_control(document: &mut Document<'_>, control: &mut Control) {
     section.read("body_bytes", &mut control.body_bytes, count);
     if let Some(exposure) = control.exposure() {
         document.report(listen_at.unwrap_or(0), exposure);
+    }
+}
+
+fn read_ingest(document: &mut Document<'_>, ingest: &mut Ingest, directory: &Path) {
+    let mut section = document.section("ingest");
+    let udp_at = section.read("udp", &mut ingest.udp, udp_socket);
+    section.read("udp_allow_remote", &mut ingest.udp_allow_remote, boolean);
+    section.read("unix_stream", &mut ingest.unix_stream, |value| path(value, directory).map(Some));
+    section.read("unix_datagram", &mut ingest.unix_datagram, |value| path(value, directory).map(Some));
+    section.read("unix_mode", &mut ingest.unix_mode, file_mode);
+    section.read("unix_users", &mut ingest.unix_users, users);
+    section.read("unix_groups", &mut ingest.unix_groups, groups);
+    if let Some(exposure) = ingest.exposure() {
+        document.report(udp_at.unwrap_or(0), exposure);
     }
 }
 
@@ -177,6 +192,43 @@ fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
     }
 }
 
+fn udp_socket(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5565\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+fn file_mode(value: &Value<'_>) -> Result<u32, Unusable> {
+    let mode = positive(value).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| Unusable::value("the mode of a file, such as 0o660"))
+}
+
+fn users(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
+    ids(value, "user", |name| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw()))
+}
+
+fn groups(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
+    ids(value, "group", |name| Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw()))
+}
+
+/// Ids, given as such or by the names that this machine knows.
+fn ids(value: &Value<'_>, kind: &str, find: impl Fn(&str) -> Option<u32>) -> Result<Vec<u32>, Unusable> {
+    let wanted = || Unusable::value(format!("a list of {kind}s: names in quotes, or numbers"));
+    let items = value.get_ref().as_array().ok_or_else(wanted)?;
+    let id = |item: &Value<'_>| match item.get_ref() {
+        DeValue::Integer(number) => {
+            u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| wanted())
+        }
+        DeValue::String(name) => {
+            find(name).ok_or_else(|| Unusable::part(item.span(), format!("no {kind} is called `{name}`")))
+        }
+        _ => Err(wanted()),
+    };
+    items.iter().map(id).collect()
+}
+
 fn forwarded_protocol(value: &Value<'_>) -> Result<ForwardedProtocol, Unusable> {
     match (value.get_ref().as_bool(), value.get_ref().as_str()) {
         (Some(true), _) => Ok(ForwardedProtocol::Both),
@@ -256,6 +308,12 @@ mod tests {
         assert_eq!(config.control.bearer_token.as_deref(), Some("t"));
         assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));
         assert_eq!(config.control.body_bytes, 3);
+        let ingest = &config.ingest;
+        assert_eq!((ingest.udp, ingest.udp_allow_remote), (Some("0.0.0.0:5565".parse().unwrap()), true));
+        assert_eq!(ingest.unix_stream.as_deref(), Some(Path::new("/etc/gripwire/s")));
+        assert_eq!(ingest.unix_datagram.as_deref(), Some(Path::new("/run/d")));
+        assert_eq!((ingest.unix_mode, &ingest.unix_users[..]), (0o600, &[0, 1000][..]));
+        assert_eq!(ingest.unix_groups, [15]);
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/gripwire/routes")));
         assert_eq!(config.proxy.routes, ["* test"]);
         assert!(config.proxy.debug && config.proxy.accept_x_forwarded_protocol);
@@ -285,6 +343,8 @@ mod tests {
         let config = config("http.listen = 8080\ncontrol.listen = false\n");
         assert_eq!(config.http.listen, ["0.0.0.0:8080".parse().unwrap()]);
         assert_eq!(config.control.listen, None);
+        assert_eq!(self::config("ingest.udp = false").ingest.udp, None);
+        assert_eq!(self::config("ingest.udp = 9").ingest.udp, Some("127.0.0.1:9".parse().unwrap()));
         assert_eq!(self::config("control.listen = 9").control.listen, Some("127.0.0.1:9".parse().unwrap()));
         let off = self::config("proxy.set_x_forwarded_protocol = false").proxy.set_x_forwarded_protocol;
         assert_eq!(off, ForwardedProtocol::Off);
@@ -302,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn udp_for_all_is_refused_at_its_line_unless_it_is_asked_for() {
+        let found = problems("[ingest]\n\nudp = \"0.0.0.0:5565\"\n");
+        assert!(found[0].starts_with("g.toml:3: UDP on 0.0.0.0:5565 would let anyone"), "{found:?}");
+        assert_eq!(problems("[ingest]\nudp = \"0.0.0.0:5565\"\nudp_allow_remote = true\n"), [""; 0]);
+    }
+
+    #[test]
     fn bad_values_say_what_is_wanted_at_their_line() {
         let table = [
             ("cores = 0", "`cores` must be a whole number of at least 1"),
@@ -312,6 +379,16 @@ mod tests {
             (
                 "control.listen = true",
                 "`control.listen` must be an address such as \"127.0.0.1:5561\", or false",
+            ),
+            ("ingest.udp = true", "`ingest.udp` must be an address such as \"127.0.0.1:5565\", or false"),
+            ("ingest.unix_mode = 0o1000", "`ingest.unix_mode` must be the mode of a file, such as 0o660"),
+            (
+                "ingest.unix_users = 1",
+                "`ingest.unix_users` must be a list of users: names in quotes, or numbers",
+            ),
+            (
+                "ingest.unix_groups = [\"no such group\"]",
+                "`ingest.unix_groups` has a part that cannot be used: no group is called `no such group`",
             ),
             ("control.basic_password = \"x\"", "`control.basic_password` must be \"user:password\""),
             ("proxy.routes = \"* test\"", "`proxy.routes` must be a list of text in quotes"),
@@ -348,6 +425,14 @@ listen = "0.0.0.0:5561"
 bearer_token = "t"
 basic_password = "u:p"
 body_bytes = 3
+[ingest]
+udp = "0.0.0.0:5565"
+udp_allow_remote = true
+unix_stream = "s"
+unix_datagram = "/run/d"
+unix_mode = 0o600
+unix_users = ["root", 1000]
+unix_groups = [15]
 [proxy]
 routes_file = "routes"
 routes = ["* test"]

@@ -102,6 +102,8 @@ impl PushpinConf {
         config.http.listen = self.listeners();
         config.control.listen = self.control_listener();
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
+        // Pushpin has no such port: moving over opens none.
+        config.ingest.udp = None;
         self.proxy(&mut config, directory);
         // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
@@ -307,6 +309,7 @@ mod tests {
         assert_eq!(config.http.listen, ["0.0.0.0:7999".parse().unwrap()]);
         assert_eq!(config.http.head_bytes, Config::default().http.head_bytes);
         assert_eq!(config.control.listen, Some("127.0.0.1:5561".parse().unwrap()));
+        assert_eq!(config.ingest.udp, None);
         assert_eq!(config.limits.connections_per_core, 50_000);
         let websocket = &config.websocket;
         assert_eq!((websocket.answer_pings, websocket.ping_interval_ms), (false, 0));

@@ -7,10 +7,10 @@ use super::row::{Phase, Row, Service};
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
-use crate::wire::Event;
+use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 /// Bytes a connection may send ahead while it is held or answered.
@@ -41,6 +41,8 @@ impl Core {
     pub(super) fn handle(self: &Rc<Self>, event: Event) {
         match event {
             Event::Accepted { slot, listener, peer } => self.accepted(slot, listener, peer),
+            Event::AcceptedLocal { slot, peer } => self.accepted_local(slot, peer),
+            Event::Readable { socket } => self.datagrams_arrived(socket),
             Event::Received { slot, bytes } => self.received(slot, &bytes),
             Event::Ended { slot } => self.client_ended(slot),
             Event::Failed { slot } => self.close(slot),
@@ -53,6 +55,19 @@ impl Core {
         self.rows.borrow_mut().open(slot, service, peer);
         self.set_timer(slot, self.settings.http.head_timeout_ms);
         self.gauges.connections_total.add(1);
+    }
+
+    /// Whoever may not publish is told so before saying anything.
+    fn accepted_local(self: &Rc<Self>, slot: Slot, peer: Credentials) {
+        let unnamed = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        self.rows.borrow_mut().open(slot, Service::LocalControl, unnamed);
+        self.set_timer(slot, self.settings.http.head_timeout_ms);
+        self.gauges.connections_total.add(1);
+        if !self.permits.allow(peer) {
+            tracing::debug!(user = peer.user, "a user who may not publish was refused");
+            let message = format!("User {} may not publish here.\n", peer.user);
+            self.reject(slot, 403, &message);
+        }
     }
 
     fn received(self: &Rc<Self>, slot: Slot, bytes: &[u8]) {
@@ -127,7 +142,7 @@ impl Core {
     /// What a client whose head cannot be read is told.
     fn refusal(&self, slot: Slot, error: &HeadError) -> (u16, String) {
         match self.rows.borrow_mut().get(slot).map(|row| row.service) {
-            Some(Service::Control) => control::head_refusal(error),
+            Some(Service::Control | Service::LocalControl) => control::head_refusal(error),
             _ => (error.status(), format!("{error}\n")),
         }
     }

@@ -4,6 +4,7 @@
 use super::connection::Request;
 use super::exchange::{CollectError, Exchange};
 use super::respond;
+use super::row::Service;
 use crate::proto::grip::{Answer, publish};
 use crate::proto::http1::{BodyLength, HeadError};
 use base64::Engine;
@@ -30,16 +31,18 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
     respond::send_whole(exchange, &answer);
 }
 
-/// The answer to whoever may not ask, and to bodies that are too large or of unknown length.
+/// The answer to whoever may not ask, and to bodies that are too large or of unknown length. A user of this machine
+/// has shown more than a secret.
 fn refusal(exchange: &Exchange, request: &Request) -> Option<Answer> {
     let control = &exchange.core().settings.control;
+    let is_known = request.service == Service::LocalControl;
     let expected = [
         control.bearer_token.as_ref().map(|token| format!("Bearer {token}")),
         control.basic_password.as_ref().map(|password| format!("Basic {}", STANDARD.encode(password))),
     ];
     let given = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let mut expected = expected.iter().flatten().peekable();
-    if expected.peek().is_some() && !expected.any(|expected| equal(expected.as_bytes(), given)) {
+    if !is_known && expected.peek().is_some() && !expected.any(|expected| equal(expected.as_bytes(), given)) {
         let mut refusal = respond::text(401, "Authorization is needed to publish here.\n");
         refusal.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return Some(refusal);

@@ -79,6 +79,14 @@ gauges! {
     publish_waits_total,
     /// Publish calls refused because the mesh stayed full.
     refused_publishes_total,
+    /// Datagrams whose items were published.
+    datagrams_total,
+    /// Datagrams refused: malformed, too long, or of a user who may not publish.
+    bad_datagrams_total,
+    /// Datagrams dropped here because the mesh was full.
+    dropped_datagrams_total,
+    /// Datagrams dropped by the kernel because they came faster than they were received.
+    kernel_dropped_datagrams_total,
     /// Messages written to subscribers, gathered ones counted once.
     deliveries_total,
     /// Connections whose backlog was full.

@@ -4,7 +4,7 @@
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
 //! `control`; `hold` keeps what the application holds, `socket` WebSockets, `deliver` writes what is published, `respond` writes answers;
-//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
+//! `ingest` takes datagrams; `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
@@ -18,6 +18,7 @@ mod deliver;
 mod exchange;
 mod gauges;
 mod hold;
+mod ingest;
 mod proxy;
 mod publish;
 mod respond;
@@ -36,6 +37,7 @@ use crate::bell::Bell;
 use crate::channel::{Home, Subscriptions, ToHome};
 use crate::config::Config;
 use crate::ids::{CoreId, Slot};
+use crate::ingest::Permits;
 use crate::mesh::Mesh;
 use crate::origin::{Pool, Routes};
 use crate::wire::Wire;
@@ -79,12 +81,23 @@ pub struct Core {
     signatures: Signatures,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
-    overflows_told: Growth,
-    waits_told: Growth,
+    told: Told,
+    ingest: RefCell<Option<Box<ingest::Ingest>>>,
+    permits: Permits,
     tick: Cell<u32>,
     work: Bell,
     /// Rung after every turn that took something off a bounded queue.
     room: Bell,
+}
+
+/// What the operator has heard of, by counter.
+#[derive(Default)]
+struct Told {
+    overflows: Growth,
+    waits: Growth,
+    bad_datagrams: Growth,
+    dropped_datagrams: Growth,
+    kernel_drops: Growth,
 }
 
 impl Core {

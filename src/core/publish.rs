@@ -90,6 +90,30 @@ impl Core {
         Ok(())
     }
 
+    /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
+    /// them. Whether it did.
+    pub(super) fn publish_now(self: &Rc<Self>, publications: &mut Vec<Publication>) -> bool {
+        let home = |publication: &Publication| home_of(&publication.channel, self.cores);
+        if !publications.iter().all(|publication| self.has_room(home(publication))) {
+            return false;
+        }
+        self.gauges.publications_total.add(publications.len() as u64);
+        for publication in publications.drain(..) {
+            let home = home(&publication);
+            let message = ToHome::Publish(Arc::new(publication));
+            match self.is_at_hand(home) {
+                true => self.at_home(home, message),
+                false => self.send_home(home, message),
+            }
+        }
+        true
+    }
+
+    /// Whether every home has room.
+    pub(super) fn all_homes_have_room(&self) -> bool {
+        self.has_room(self.id) && self.mesh.to_home.all_have_room()
+    }
+
     /// Whether `home` is this core and takes messages at once.
     fn is_at_hand(&self, home: CoreId) -> bool {
         home == self.id && self.to_own_home.borrow().is_empty() && self.homes_have_room()

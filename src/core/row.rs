@@ -26,6 +26,8 @@ pub enum Service {
     Clients,
     /// Publishers and operators.
     Control,
+    /// The same, on this machine, who have shown who they are.
+    LocalControl,
 }
 
 /// What a connection is doing.

@@ -20,7 +20,7 @@ impl Core {
                         socket::answer(&exchange, request).await;
                     }
                     Service::Clients => proxy::answer(&exchange, request).await,
-                    Service::Control => control::answer(&exchange, request).await,
+                    Service::Control | Service::LocalControl => control::answer(&exchange, request).await,
                 }
             };
             exchange.ended().or(answered).await;

@@ -2,19 +2,22 @@
 //! and writes a slice or two of the fan-out; then the tasks have theirs. With nothing left to do it sleeps until the
 //! doorbell, a task, the mesh or the clock wakes it.
 
-use super::gauges::{Gauges, Growth};
+use super::gauges::Gauges;
+use super::ingest::Ingest;
 use super::signatures::Signatures;
 use super::timer_wheel::TimerWheel;
-use super::{Core, SECOND, Service, TICK_MS, row::Rows, ticks};
+use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
 use crate::channel::{Home, Slice, Subscriptions};
 use crate::config::Config;
 use crate::ids::CoreId;
+use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::{Pool, Routes};
 use crate::proto::grip::signature::Signer;
-use crate::wire::{Doorbell, Event, Wire, WireLimits};
+use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +46,10 @@ pub struct CorePlan {
     pub gauges: Arc<[Arc<Gauges>]>,
     /// Its listening sockets, and what each serves.
     pub listeners: Vec<(TcpListener, Service)>,
+    /// Its listening sockets for publishers of this machine.
+    pub local_listeners: Vec<UnixListener>,
+    /// Its datagram sockets.
+    pub datagrams: Vec<DatagramSocket>,
     /// Its place in the mesh.
     pub mesh: MeshPlan,
     /// Sizes of its wire.
@@ -69,7 +76,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
     let (listeners, services) = plan.listeners.into_iter().unzip();
-    let wire = Wire::new(listeners, plan.wire, &doorbell)?;
+    let wire = Wire::new(listeners, plan.local_listeners, plan.wire, &doorbell)?;
     let core = Rc::new(Core {
         id: plan.id,
         cores: plan.cores,
@@ -90,14 +97,16 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         signatures: Signatures::new(plan.signer, plan.route_signers),
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
-        overflows_told: Growth::default(),
-        waits_told: Growth::default(),
+        told: Told::default(),
+        ingest: Ingest::new(plan.datagrams).into(),
+        permits: Permits::new(&plan.settings.ingest),
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
         room: crate::bell::Bell::default(),
         settings: plan.settings,
     });
     core.clone().start_readers(home_ends, core_ends);
+    core.watch_datagrams();
     let bell_core = core.clone();
     glommio::spawn_local(async move {
         while doorbell.rung().await.is_ok() {
@@ -141,6 +150,7 @@ impl Core {
             }
             busy = true;
         }
+        busy |= self.take_datagrams();
         busy |= self.work_at_home();
         let mut rows = 0;
         while rows < TURN_ROWS
@@ -193,17 +203,19 @@ impl Core {
     fn each_second(&self) {
         self.pool.purge(Instant::now());
         let core = self.id.0;
-        let connections = self.overflows_told.of(&self.gauges.overflows_total);
+        let connections = self.told.overflows.of(&self.gauges.overflows_total);
         if connections > 0 {
             tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
         }
-        let publications = self.waits_told.of(&self.gauges.publish_waits_total);
+        let publications = self.told.waits.of(&self.gauges.publish_waits_total);
         if publications > 0 {
             tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
         }
+        self.tell_of_datagrams();
     }
 
     fn publish_gauges(&self) {
+        self.count_kernel_drops();
         let gauges = &self.gauges;
         {
             let wire = self.wire.borrow();

@@ -1,13 +1,15 @@
 //! [`Wire`]: the ring, its listeners, buffers and slots, and the turning of completions into events for the core.
-//! The core owns the decision; the wire only reports. Every event is about a connection that is open when the event
-//! is made; after `close` no event for it is made any more, but one already queued may still be seen by the core.
+//! The core owns the decision; the wire only reports. Every event about a connection is made while that is open; after `close` no event for it is made any more, but one already queued may still be seen by the core.
 
 use super::WireLimits;
 use super::buffers::{Buffers, GROUP, Received};
+use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
 use super::listener::Listener;
+use super::local::LocalClients;
 use super::ring::{Ring, fixed};
 use super::slots::{Slots, flag};
+use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
 use bytes::Bytes;
@@ -18,9 +20,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 
-/// What happened to a client connection.
+/// What happened to a client connection, or to a datagram socket.
 pub enum Event {
     /// A client connected through listener `listener` (by the order given at start).
     Accepted {
@@ -30,6 +33,18 @@ pub enum Event {
         listener: usize,
         /// The client's address.
         peer: SocketAddr,
+    },
+    /// A client of this machine connected.
+    AcceptedLocal {
+        /// Its slot, from now until `close`.
+        slot: Slot,
+        /// Whose process it is.
+        peer: Credentials,
+    },
+    /// Datagrams have arrived at a socket that was watched.
+    Readable {
+        /// The number it was watched by.
+        socket: u32,
     },
     /// Bytes arrived.
     Received {
@@ -70,13 +85,20 @@ pub struct Wire {
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
     listeners: Vec<Listener>,
-    open: u32,
+    pub(super) local: LocalClients,
+    pub(super) open: u32,
     broken: Option<io::Error>,
 }
 
 impl Wire {
-    /// Sets up the ring and starts accepting on `listeners`. Must run on the core's own thread.
-    pub fn new(listeners: Vec<TcpListener>, limits: WireLimits, doorbell: &Doorbell) -> io::Result<Wire> {
+    /// Sets up the ring and starts accepting on `listeners`, and on `local` those of this machine. Must run on the
+    /// core's own thread.
+    pub fn new(
+        listeners: Vec<TcpListener>,
+        local: Vec<UnixListener>,
+        limits: WireLimits,
+        doorbell: &Doorbell,
+    ) -> io::Result<Wire> {
         let mut ring = Ring::new(limits.connections)?;
         ring.register_doorbell(doorbell.descriptor())?;
         let buffers = Buffers::register(&mut ring)?;
@@ -91,6 +113,7 @@ impl Wire {
             events: VecDeque::new(),
             buffers,
             listeners: listeners.into_iter().map(Listener::new).collect(),
+            local: LocalClients::new(local),
             open: 0,
             broken: None,
         };
@@ -123,6 +146,11 @@ impl Wire {
     /// Whether the doorbell stays silent: while the core is awake it polls anyway.
     pub fn silence_doorbell(&mut self, silent: bool) {
         self.ring.silence_doorbell(silent);
+    }
+
+    /// Reports once, with an event, that `socket` has datagrams to receive; `number` tells it from others.
+    pub fn watch_datagrams(&mut self, number: u32, socket: &DatagramSocket) {
+        self.watch(Kind::Readable, number, socket.descriptor());
     }
 
     /// Takes no more bytes from `slot` than are on their way already.
@@ -215,6 +243,9 @@ impl Wire {
             Kind::Receive => self.received(token, completion),
             Kind::Drain => self.drained(token, completion.result()),
             Kind::Shutdown => self.was_shut_down(token),
+            Kind::Readable => self.events.push_back(Event::Readable { socket: token.slot.0 }),
+            Kind::Knock => self.knocked(token.slot.0),
+            Kind::MoveIn => self.moved_in(token.slot.0, completion.result()),
             // A send's shortfall is settled right after its submission, so one that comes here is late.
             Kind::Send | Kind::Cancel | Kind::Close => {}
         }
@@ -259,7 +290,7 @@ impl Wire {
         }
     }
 
-    fn arm_receive(&mut self, slot: Slot) {
+    pub(super) fn arm_receive(&mut self, slot: Slot) {
         self.slots.set(slot, flag::RECEIVING);
         let entry = opcode::RecvMulti::new(fixed(slot), GROUP).build();
         // SAFETY: the receive takes its memory from the provided buffers, which outlive the ring.
@@ -271,6 +302,10 @@ impl Wire {
     fn arm_accepts(&mut self) {
         let mut free = self.limits.connections.saturating_sub(self.open) as usize;
         free = free.saturating_sub(self.listeners.iter().map(Listener::in_flight).sum());
+        free = free.saturating_sub(self.local.moving());
+        if free > 0 {
+            self.watch_local_listeners();
+        }
         for index in 0..self.listeners.len() {
             while free > 0 {
                 let Some((entry, accept)) = self.listeners[index].next_accept() else { break };

@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive,
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::Duration;
 
 /// Accepts in flight for each listener.
@@ -17,12 +18,40 @@ pub const ACCEPT_QUEUE: u16 = 65_535;
 /// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT).
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A listening address could not be had.
+/// A socket could not be had where it should be.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}{}", remedy(source))]
+#[error("cannot listen on {place}: {source}{remedy}")]
 pub struct BindError {
-    address: SocketAddr,
+    place: String,
     source: io::Error,
+    remedy: &'static str,
+}
+
+impl BindError {
+    fn tcp(address: SocketAddr, source: io::Error) -> BindError {
+        let remedy = remedy(&source, "; another server has this port: stop it, or choose another port");
+        BindError { place: address.to_string(), source, remedy }
+    }
+
+    pub(super) fn udp(address: SocketAddr, source: io::Error) -> BindError {
+        let remedy = remedy(
+            &source,
+            "; another server has this port: stop it, or give `udp` in [ingest] (or --udp) another port, or false",
+        );
+        BindError { place: format!("UDP {address}"), source, remedy }
+    }
+
+    pub(super) fn file(path: &Path, source: io::Error) -> BindError {
+        let remedy = match source.kind() {
+            io::ErrorKind::AddrInUse => "; another server has this socket: stop it, or choose another path",
+            io::ErrorKind::AlreadyExists => "; what is there is no socket: remove it, or choose another path",
+            io::ErrorKind::NotFound => "; its directory is missing: create it",
+            io::ErrorKind::PermissionDenied => "; let the server's user write to its directory",
+            io::ErrorKind::InvalidInput => "; a socket's path has at most 107 bytes: choose a shorter one",
+            _ => "",
+        };
+        BindError { place: path.display().to_string(), source, remedy }
+    }
 }
 
 /// Binds `address` for `cores` cores: one listening socket each, between which the kernel spreads the clients.
@@ -30,7 +59,7 @@ pub struct BindError {
 /// The first is bound without SO_REUSEPORT and closed again, so that a second server on the same port is refused
 /// instead of silently getting half of the clients. It never listens: whoever connected to it would be reset.
 pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindError> {
-    let failed = |source| BindError { address, source };
+    let failed = |source| BindError::tcp(address, source);
     socket(address).and_then(|socket| socket.bind(&address.into())).map_err(failed)?;
     (0..cores).map(|_| listen(address).map_err(failed)).collect()
 }
@@ -52,9 +81,9 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+fn remedy(error: &io::Error, in_use: &'static str) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; another server has this port: stop it, or choose another port",
+        io::ErrorKind::AddrInUse => in_use,
         io::ErrorKind::PermissionDenied => {
             "; ports below 1024 need CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"
         }

@@ -2,7 +2,8 @@
 //!
 //! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
 //! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken;
-//! `doorbell` wakes the core's executor; `probe` says at start what the kernel lacks. [`Wire`] ties them together
+//! `local` accepts clients of this machine, `socket_file` binds the files they find it by, `datagrams` receives datagrams in
+//! batches; `doorbell` wakes the core's executor; `probe` says at start what the kernel lacks. [`Wire`] ties them together
 //! and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
@@ -11,21 +12,26 @@
 
 mod backlog;
 mod buffers;
+mod datagrams;
 mod doorbell;
 mod egress;
 mod events;
 mod listener;
+mod local;
 mod probe;
 mod ring;
 mod slots;
+mod socket_file;
 mod token;
 
 pub use buffers::Received;
+pub use datagrams::{Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, bind_udp, bind_unix_datagram};
 pub use doorbell::Doorbell;
 pub use events::{Event, Wire};
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use slots::Overflow;
+pub use socket_file::{Credentials, SocketFile, bind_unix};
 
 /// Sizes and bounds of one core's wire, fixed at start.
 #[derive(Clone, Copy, Debug)]

@@ -78,6 +78,8 @@ fn check_operations(ring: &IoUring) -> Result<(), MissingFeature> {
         (opcode::Shutdown::CODE, "shutdown"),
         (opcode::Close::CODE, "close"),
         (opcode::AsyncCancel2::CODE, "cancel"),
+        (opcode::PollAdd::CODE, "poll"),
+        (opcode::FilesUpdate::CODE, "files update"),
     ];
     let absent = needed.iter().find(|(code, _)| !probe.is_supported(*code)).map(|(_, name)| *name);
     let absent = absent.or((!ring.params().is_feature_skip_cqe_on_success()).then_some("silent success"));

@@ -22,6 +22,12 @@ pub(super) enum Kind {
     Shutdown,
     /// Release of a direct descriptor; a completion means it failed.
     Close,
+    /// A datagram socket has something to read; the slot field is its number.
+    Readable,
+    /// A client has come to a listener of this machine; the slot field is the listener's number.
+    Knock,
+    /// A client's descriptor was copied into the table; the slot field is the client's number.
+    MoveIn,
 }
 
 /// A packed `user_data`.
@@ -50,6 +56,9 @@ impl Token {
             5 => Kind::Cancel,
             6 => Kind::Shutdown,
             7 => Kind::Close,
+            8 => Kind::Readable,
+            9 => Kind::Knock,
+            10 => Kind::MoveIn,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -63,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_token_survives_packing_at_its_extremes() {
-        for kind in
-            [Kind::Accept, Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close]
-        {
+        let clients = [Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close];
+        let others = [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn];
+        for kind in clients.into_iter().chain(others) {
             for (generation, slot) in [(0, 0), (GENERATION_MASK, u32::MAX), (1, 7)] {
                 let token = Token { kind, generation, slot: Slot(slot) };
                 assert_eq!(Token::unpack(token.pack()), Some(token));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long anything is awaited before a test fails.
@@ -23,6 +23,11 @@ pub type Stats = BTreeMap<String, u64>;
 impl Server {
     /// Starts on two cores with `settings` (lines of TOML below `[proxy]`, or further sections) and `route`.
     pub fn start(route: &str, settings: &str) -> Server {
+        Server::start_with(route, settings, &["--udp", "false"])
+    }
+
+    /// The same, with more options of the command line.
+    pub fn start_with(route: &str, settings: &str, options: &[&str]) -> Server {
         let (clients, control) = (free_address(), free_address());
         let directory = std::env::temp_dir().join(format!("gripwire-faults-{}", clients.port()));
         std::fs::create_dir_all(&directory).unwrap();
@@ -32,9 +37,23 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
         command.arg("serve").arg("--config").arg(&file);
         let command = command.args(["--listen", &clients.to_string(), "--control", &control.to_string()]);
+        let command = command.args(options);
         let mut server = Server { child: command.spawn().unwrap(), directory, clients, control };
         server.await_listening();
         server
+    }
+
+    /// The path of a file beside the server's configuration, where it finds its relative paths.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Sends the signal and waits for the end.
+    pub fn end_by(&mut self, signal: i32) -> ExitStatus {
+        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
+        // SAFETY: a signal to a child that was not waited for yet.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        self.child.wait().unwrap()
     }
 
     fn await_listening(&mut self) {
@@ -86,7 +105,10 @@ impl Server {
     }
 
     pub fn stats(&self) -> Stats {
-        let answer = self.ask_control("GET /stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        // The secret is for servers that ask for one.
+        let secret = "Authorization: Bearer secret\r\n";
+        let answer =
+            self.ask_control(&format!("GET /stats HTTP/1.1\r\nHost: x\r\n{secret}Connection: close\r\n\r\n"));
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         serde_json::from_str(body).unwrap()
     }
@@ -159,6 +181,6 @@ pub fn read_head(client: &mut impl BufRead) -> String {
     head
 }
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.3:0").unwrap().local_addr().unwrap()
 }

@@ -118,6 +118,8 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
 listen = ["{http}"]
 [control]
 listen = "{control}"
+[ingest]
+udp = false
 [proxy]
 routes_file = "routes"
 debug = {debug}

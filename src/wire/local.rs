@@ -1,0 +1,118 @@
+//! Clients of this machine, by listening sockets with a file. Who they are can be asked of an ordinary descriptor only,
+//! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
+//! descriptors, where they are connections like all others.
+
+use super::events::{Event, Wire};
+use super::slots::flag;
+use super::socket_file::Credentials;
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use io_uring::opcode;
+use io_uring::types::Fd;
+use rustc_hash::FxHashMap;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// Clients accepted when a listener becomes readable.
+const ACCEPTS: usize = 16;
+/// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
+const ANY_SLOT: i32 = -1;
+
+/// The listeners of a core, and the clients on their way into its table.
+#[derive(Default)]
+pub(super) struct LocalClients {
+    listeners: Vec<LocalListener>,
+    moving: FxHashMap<u32, Moving>,
+    moved: u32,
+}
+
+struct LocalListener {
+    socket: UnixListener,
+    /// A poll is in flight.
+    is_watched: bool,
+}
+
+/// A client whose descriptor the kernel copies into the table.
+struct Moving {
+    /// Closed when it was copied.
+    _stream: UnixStream,
+    /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
+    place: Vec<RawFd>,
+    peer: Credentials,
+}
+
+impl LocalClients {
+    /// Listens on `sockets`, which do not block.
+    pub fn new(sockets: Vec<UnixListener>) -> LocalClients {
+        let listeners = sockets.into_iter().map(|socket| LocalListener { socket, is_watched: false });
+        LocalClients { listeners: listeners.collect(), ..LocalClients::default() }
+    }
+
+    /// Slots that clients on their way will take.
+    pub fn moving(&self) -> usize {
+        self.moving.len()
+    }
+}
+
+impl Wire {
+    /// Watches the listeners that are not watched. Called while there are free slots: beyond that clients wait in the
+    /// kernel's queue.
+    pub(super) fn watch_local_listeners(&mut self) {
+        for index in 0..self.local.listeners.len() {
+            let Some(listener) = self.local.listeners.get_mut(index) else { return };
+            if !std::mem::replace(&mut listener.is_watched, true) {
+                let descriptor = listener.socket.as_raw_fd();
+                self.watch(Kind::Knock, index as u32, descriptor);
+            }
+        }
+    }
+
+    /// Someone has come to listener `index`.
+    pub(super) fn knocked(&mut self, index: u32) {
+        let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
+        listener.is_watched = false;
+        let come = std::iter::from_fn(|| listener.socket.accept().ok()).take(ACCEPTS);
+        let come: Vec<UnixStream> = come.map(|(stream, _)| stream).collect();
+        for stream in come {
+            // One whose credentials cannot be had is closed.
+            if let Ok(peer) = Credentials::of_peer(&stream) {
+                self.move_in(stream, peer);
+            }
+        }
+    }
+
+    fn move_in(&mut self, stream: UnixStream, peer: Credentials) {
+        self.local.moved = self.local.moved.wrapping_add(1);
+        let id = self.local.moved;
+        let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer };
+        let entry = opcode::FilesUpdate::new(moving.place.as_mut_ptr(), 1).offset(ANY_SLOT).build();
+        let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
+        self.local.moving.insert(id, moving);
+        // SAFETY: the place stays in the map until the completion was seen.
+        unsafe { self.push(&entry.user_data(token.pack())) };
+    }
+
+    /// The kernel has copied the descriptor of client `id`, or could not.
+    pub(super) fn moved_in(&mut self, id: u32, result: i32) {
+        let Some(moving) = self.local.moving.remove(&id) else { return };
+        let Some(slot) = moving.place.first().and_then(|slot| u32::try_from(*slot).ok()).map(Slot) else {
+            return;
+        };
+        if result != 1 {
+            return;
+        }
+        debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
+        self.open += 1;
+        self.slots.set(slot, flag::OPEN);
+        self.arm_receive(slot);
+        self.events.push_back(Event::AcceptedLocal { slot, peer: moving.peer });
+    }
+
+    /// Reports once, as a completion of `kind`, that `descriptor` has something to read.
+    pub(super) fn watch(&mut self, kind: Kind, index: u32, descriptor: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build();
+        let token = Token { kind, generation: 0, slot: Slot(index) };
+        // SAFETY: a poll points to nothing.
+        unsafe { self.push(&entry.user_data(token.pack())) };
+    }
+}

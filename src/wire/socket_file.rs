@@ -1,0 +1,146 @@
+//! Sockets with a name in the file system. The file exists from bind to exit: one that nobody is bound to any more is
+//! replaced, one in use is not, and what is no socket is never touched. The mode of the file says who may connect,
+//! [`Credentials`] who did.
+
+use super::listener::BindError;
+use nix::sys::socket::{getsockopt, sockopt};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// Connections that wait to be accepted.
+const QUEUE: i32 = 1024;
+
+/// Whose process is at the other end, as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The user's id.
+    pub user: u32,
+    /// The id of its main group.
+    pub group: u32,
+}
+
+impl Credentials {
+    /// Those of who connected to this end (SO_PEERCRED).
+    pub(super) fn of_peer(socket: &impl AsFd) -> io::Result<Credentials> {
+        let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(io::Error::from)?;
+        Ok(Credentials { user: peer.uid(), group: peer.gid() })
+    }
+}
+
+/// The file of a bound socket; removed when this is dropped, unless another one has taken its place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens on the file `path`, for whom `mode` lets write to it.
+pub fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), BindError> {
+    let (socket, file) = bind_file(path, Type::STREAM, mode)?;
+    let listening = socket.set_nonblocking(true).and_then(|()| socket.listen(QUEUE));
+    listening.map_err(|source| BindError::file(path, source))?;
+    Ok((OwnedFd::from(socket).into(), file))
+}
+
+/// Binds a socket of this kind to the file `path`.
+pub(super) fn bind_file(path: &Path, kind: Type, mode: u32) -> Result<(Socket, SocketFile), BindError> {
+    let bound = || {
+        let address = SockAddr::unix(path)?;
+        remove_stale(path, kind, &address)?;
+        let socket = Socket::new(Domain::UNIX, kind, None)?;
+        // A socket gives its mode to the file, less the umask: nobody gets in before the mode is set.
+        let socket = with_mode(socket, mode)?;
+        socket.bind(&address)?;
+        let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        Ok((socket, file))
+    };
+    bound().map_err(|source| BindError::file(path, source))
+}
+
+fn with_mode(socket: Socket, mode: u32) -> io::Result<Socket> {
+    let file = File::from(OwnedFd::from(socket));
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(Socket::from(OwnedFd::from(file)))
+}
+
+/// Removes a socket that was left behind: its file is there and nobody is bound to it.
+fn remove_stale(path: &Path, kind: Type, address: &SockAddr) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match Socket::new(Domain::UNIX, kind, None)?.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // Whoever answers, also with a socket of another kind, is there.
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("gripwire-socket-file-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_file_has_its_mode_and_goes_with_its_socket() {
+        let path = path("mode");
+        let (listener, file) = bind_unix(&path, 0o662).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o662);
+        let client = UnixStream::connect(&path).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let own = nix::unistd::geteuid().as_raw();
+        assert_eq!(Credentials::of_peer(&accepted).unwrap().user, own);
+        drop((client, listener, file));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_left_behind_is_replaced_and_one_in_use_is_not() {
+        let path = path("stale");
+        let (listener, file) = bind_unix(&path, 0o600).unwrap();
+        for kind in [Type::STREAM, Type::DGRAM] {
+            let error = bind_file(&path, kind, 0o600).unwrap_err().to_string();
+            assert!(error.contains("another server"), "{error}");
+        }
+        std::mem::forget(file);
+        drop(listener);
+        assert!(path.exists());
+        let (_listener, file) = bind_unix(&path, 0o600).unwrap();
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_stays() {
+        let path = path("file");
+        fs::write(&path, "mine").unwrap();
+        let error = bind_unix(&path, 0o600).unwrap_err().to_string();
+        assert!(error.contains("is no socket"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        fs::remove_file(&path).unwrap();
+    }
+}

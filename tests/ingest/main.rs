@@ -1,0 +1,10 @@
+//! What publishers rely on who do not publish by HTTP over TCP: datagrams reach subscribers in their order, what is lost is
+//! counted to the last one, and sockets of this machine take nothing from whom the operator did not name. Each test
+//! starts the real server and speaks to it by real sockets.
+
+mod local;
+#[path = "../faults/server.rs"]
+#[allow(dead_code, reason = "shared with the fault tests, which look at more of it")]
+mod server;
+mod subscriber;
+mod udp;
