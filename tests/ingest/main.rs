@@ -2,6 +2,7 @@
 //! counted to the last one, and sockets of this machine take nothing from whom the operator did not name. Each test
 //! starts the real server and speaks to it by real sockets.
 
+mod commands;
 mod local;
 #[path = "../faults/server.rs"]
 #[allow(dead_code, reason = "shared with the fault tests, which look at more of it")]

@@ -1,195 +1,145 @@
-//! Where `gripwire publish` sends, out of a GRIP URL: the control port's URL, whose query may hold the issuer and
-//! the key that a token is signed with. `publish` makes one and hands it to `post`.
+//! Where `gripwire publish` sends: `--spec` read into one of the ways a server can be reached. `publish` makes one and
+//! hands the message to it.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use gripwire::proto::grip::signature::{Key, KeyError, Signer};
-use http::Uri;
-use percent_encoding::percent_decode_str;
+use super::control_port::{ControlPort, Credentials, SpecError};
+use super::item::{self, ItemError};
+use super::post::{self, PostError};
+use super::{datagram, local};
 
-/// A control port, and what it is shown.
+/// A server, and the way to it.
 #[derive(Debug)]
-pub struct Destination {
-    /// Whether it speaks TLS.
-    pub tls: bool,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// The path of its publish endpoint.
-    pub path: String,
-    /// The Authorization header.
-    pub authorization: Option<String>,
+pub enum Destination {
+    /// Its control port.
+    ControlPort(ControlPort),
+    /// Its socket of this machine that speaks as the control port does.
+    UnixStream(PathBuf),
+    /// Its datagrams by UDP: a host and a port.
+    Udp(String),
+    /// Its socket of this machine that takes datagrams.
+    UnixDatagram(PathBuf),
 }
 
-/// Proof given by an option; it goes before that of the URL.
-pub enum Credentials {
-    /// `user:password`.
-    Basic(String),
-    /// A token.
-    Bearer(String),
-}
-
-/// A URL that nothing can be published to.
-#[derive(Debug, thiserror::Error)]
-pub enum SpecError {
-    /// A ZeroMQ socket.
-    #[error(
-        "cannot publish to {0}: ZeroMQ is not supported; give the URL of the HTTP control port, such as \
-         --spec http://localhost:5561"
-    )]
-    ZeroMq(String),
-    /// No URL of ours.
-    #[error("cannot publish to `{0}`: write --spec (or GRIP_URL) as http://HOST:PORT or https://HOST/PATH")]
-    NotAUrl(String),
-    /// A password where it would end up in logs.
-    #[error("the URL holds a user or password: give it as --user USER:PASSWORD instead")]
-    UserInUrl,
-    /// A key that signs for nobody.
-    #[error("the URL has a `key` but no `iss`: add iss=NAME to its query")]
-    NoIssuer,
-    /// A key that cannot be read.
-    #[error("the `key` of the URL cannot be used: {0}")]
-    Key(KeyError),
-    /// A header that no server would take.
-    #[error("the credentials hold characters that cannot be sent: use visible ASCII")]
-    Credentials,
+/// What is known of a message that was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The server has taken it.
+    Published,
+    /// It is on its way; nobody answers datagrams.
+    Sent,
 }
 
 impl Destination {
-    /// Reads a GRIP URL. `now_s` is the Unix time a token is made at.
+    /// Reads a URL. `now_s` is the Unix time a token is made at.
     pub fn parse(spec: &str, credentials: Option<Credentials>, now_s: u64) -> Result<Self, SpecError> {
-        if ["tcp://", "ipc://", "inproc://"].iter().any(|scheme| spec.starts_with(scheme)) {
-            return Err(SpecError::ZeroMq(spec.to_owned()));
-        }
-        let not_a_url = || SpecError::NotAUrl(without_query(spec).to_owned());
-        let url: Uri = spec.parse().map_err(|_| not_a_url())?;
-        let tls = match url.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err(not_a_url()),
+        let destination = match spec.split_once("://") {
+            Some(("unix", path)) => Destination::UnixStream(path.into()),
+            Some(("unixgram", path)) => Destination::UnixDatagram(path.into()),
+            Some(("udp", address)) => Destination::Udp(with_port(address.trim_end_matches('/'))),
+            _ => return ControlPort::parse(spec, credentials, now_s).map(Destination::ControlPort),
         };
-        let authority = url.authority().ok_or_else(not_a_url)?;
-        if authority.as_str().contains('@') {
-            return Err(SpecError::UserInUrl);
+        if credentials.is_some() {
+            return Err(SpecError::NoCredentials(spec.to_owned()));
         }
-        let authorization = match credentials {
-            Some(Credentials::Basic(pair)) => Some(format!("Basic {}", STANDARD.encode(pair))),
-            Some(Credentials::Bearer(token)) => Some(format!("Bearer {token}")),
-            None => signed(url.query().unwrap_or_default(), now_s)?,
-        };
-        // A line end in a header would let a token write headers of its own.
-        if authorization
-            .as_ref()
-            .is_some_and(|header| !header.bytes().all(|byte| matches!(byte, b' '..=b'~')))
-        {
-            return Err(SpecError::Credentials);
+        match &destination {
+            Destination::UnixStream(path) | Destination::UnixDatagram(path) if !path.is_absolute() => {
+                Err(SpecError::NotAPath(spec.to_owned()))
+            }
+            _ => Ok(destination),
         }
-        Ok(Destination {
-            tls,
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            path: format!("{}/publish/", url.path().trim_end_matches('/')),
-            authorization,
-        })
     }
 
     /// Whether credentials would be sent over a network in the clear.
     pub fn shows_secrets(&self) -> bool {
-        let local = self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        self.authorization.is_some() && !self.tls && !local
+        matches!(self, Destination::ControlPort(port) if port.shows_secrets())
     }
 
-    /// The Host header.
-    pub fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
+    /// Sends the publish call `call` there.
+    pub fn send(&self, call: &[u8]) -> Result<Outcome, SendError> {
+        match self {
+            Destination::ControlPort(port) => post::post(port, call)?,
+            Destination::UnixStream(path) => local::post(path, call)?,
+            Destination::Udp(address) => {
+                datagram::send_by_udp(address, &item::datagram(call)?)?;
+                return Ok(Outcome::Sent);
+            }
+            Destination::UnixDatagram(path) => {
+                datagram::send_to_file(path, &item::datagram(call)?)?;
+                return Ok(Outcome::Sent);
+            }
         }
+        Ok(Outcome::Published)
     }
+}
+
+/// Why a message was not sent, or not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It makes no datagram.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The server could not be asked, or refused.
+    #[error(transparent)]
+    Post(#[from] PostError),
 }
 
 impl fmt::Display for Destination {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(out, "{scheme}://{}{}", self.authority(), self.path)
+        match self {
+            Destination::ControlPort(port) => write!(out, "{port}"),
+            Destination::UnixStream(path) => write!(out, "unix://{}", path.display()),
+            Destination::Udp(address) => write!(out, "udp://{address}"),
+            Destination::UnixDatagram(path) => write!(out, "unixgram://{}", path.display()),
+        }
     }
 }
 
-/// The token that `iss` and `key` of a query make.
-fn signed(query: &str, now_s: u64) -> Result<Option<String>, SpecError> {
-    let value = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(key, _)| *key == name)?;
-        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
-    };
-    let Some(key) = value("key") else { return Ok(None) };
-    let issuer = value("iss").ok_or(SpecError::NoIssuer)?;
-    let Some(key) = Key::parse(&key, Path::new("")).map_err(SpecError::Key)? else { return Ok(None) };
-    let token = Signer::new(&issuer, &key).token(now_s);
-    let token = token.to_str().map_err(|_| SpecError::Credentials)?;
-    Ok(Some(format!("Bearer {token}")))
+/// `HOST` or `HOST:PORT` with a port.
+fn with_port(address: &str) -> String {
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    // The last group of a bare v6 address looks like a port; brackets tell.
+    let is_bare_v6 = address.matches(':').count() > 1 && !address.starts_with('[');
+    match (has_port, is_bare_v6) {
+        (_, true) => format!("[{address}]:{UDP_PORT}"),
+        (true, false) => address.to_owned(),
+        (false, false) => format!("{address}:{UDP_PORT}"),
+    }
 }
 
-/// Messages must not show the key that a query may hold.
-fn without_query(spec: &str) -> &str {
-    spec.split('?').next().unwrap_or(spec)
-}
+/// Where servers receive datagrams by default.
+const UDP_PORT: u16 = 5565;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn destination(spec: &str) -> Destination {
-        Destination::parse(spec, None, 1_000_000).unwrap_or_else(|error| panic!("{spec}: {error}"))
+    fn shown(spec: &str) -> Result<String, String> {
+        let destination = Destination::parse(spec, None, 0);
+        destination.map(|it| it.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn urls_name_the_endpoint() {
-        for (spec, url) in [
+    fn each_way_has_a_scheme() {
+        for (spec, destination) in [
             ("http://localhost:5561", "http://localhost:5561/publish/"),
-            ("https://edge.example/base/", "https://edge.example:443/base/publish/"),
-            ("http://[::1]:5561/?iss=x", "http://[::1]:5561/publish/"),
-            ("http://h", "http://h:80/publish/"),
+            ("unix:///run/g.sock", "unix:///run/g.sock"),
+            ("unixgram:///run/g.sock", "unixgram:///run/g.sock"),
+            ("udp://localhost", "udp://localhost:5565"),
+            ("udp://127.0.0.1:9/", "udp://127.0.0.1:9"),
+            ("udp://[::1]:9", "udp://[::1]:9"),
+            ("udp://::1", "udp://[::1]:5565"),
         ] {
-            assert_eq!(destination(spec).to_string(), url);
-            assert_eq!(destination(spec).authorization, None);
+            assert_eq!(shown(spec).as_deref(), Ok(destination));
         }
-        assert_eq!(destination("http://[::1]:5561").host, "::1");
     }
 
     #[test]
-    fn what_is_no_http_url_is_refused_without_showing_the_key() {
-        let refused = |spec| Destination::parse(spec, None, 0).unwrap_err().to_string();
-        assert!(refused("tcp://localhost:5560").contains("ZeroMQ"));
-        assert!(refused("localhost:5561").contains("`localhost:5561`"));
-        assert!(!refused("ftp://h/?iss=i&key=secret").contains("secret"));
-        assert!(refused("http://u:p@h/").contains("--user"));
-        assert!(refused("http://h/?key=k").contains("iss=NAME"));
-        assert!(refused("http://h/?iss=i&key=base64:*").contains("base64"));
-    }
-
-    #[test]
-    fn the_query_signs_a_token_that_expires_within_the_hour() {
-        let header = destination("http://h/?iss=me&key=base64:c2VjcmV0Cg%3D%3D").authorization.unwrap();
-        let claims = header.strip_prefix("Bearer ").unwrap().split('.').nth(1).unwrap().to_owned();
-        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
-        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-        assert_eq!(claims, serde_json::json!({ "iss": "me", "exp": 1_003_600 }));
-    }
-
-    #[test]
-    fn options_go_before_the_url_and_cannot_add_headers() {
-        let with = |credentials| Destination::parse("http://h/?iss=i&key=k", Some(credentials), 0);
-        let header = |credentials| with(credentials).unwrap().authorization.unwrap();
-        assert_eq!(header(Credentials::Basic("u:p".into())), "Basic dTpw");
-        assert_eq!(header(Credentials::Bearer("t".into())), "Bearer t");
-        assert!(with(Credentials::Bearer("t\r\nX: y".into())).is_err());
-        assert!(with(Credentials::Bearer("t".into())).unwrap().shows_secrets());
-        assert!(!destination("http://127.0.0.1/?iss=i&key=k").shows_secrets());
+    fn relative_paths_and_useless_credentials_are_refused() {
+        assert!(shown("unix://g.sock").unwrap_err().contains("three slashes"));
+        let bearer = Some(Credentials::Bearer("t".into()));
+        let error = Destination::parse("udp://localhost", bearer, 0).unwrap_err().to_string();
+        assert!(error.contains("no credentials"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gripwire::proto::grip::{compact, publish};
 use serde_json::{Map, Value, json};
 
 use super::Publish;
@@ -15,6 +16,14 @@ pub enum ItemError {
         "--patch needs a JSON patch as content, such as '[{{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}}]'"
     )]
     NotAPatch,
+    /// What no server takes.
+    #[error("the message cannot be published: {}", .0.to_string().trim_end())]
+    Refused(#[from] publish::PublishError),
+}
+
+/// The datagram that says what `call` does: what the server would refuse is refused here, as nobody would tell.
+pub fn datagram(call: &[u8]) -> Result<Vec<u8>, ItemError> {
+    Ok(compact::encode(&publish::parse(call)?))
 }
 
 /// `{"items": [...]}` with the one item of this call.
@@ -104,7 +113,7 @@ mod tests {
     fn item(arguments: &[&str], content: &[u8]) -> Value {
         let options = Alone::parse_from([&["publish", "c"], arguments].concat()).publish;
         let call = publish_call(&options, content).unwrap();
-        gripwire::proto::grip::publish::parse(call.to_string().as_bytes()).expect("the server takes it");
+        publish::parse(call.to_string().as_bytes()).expect("the server takes it");
         call["items"][0].clone()
     }
 

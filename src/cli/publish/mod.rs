@@ -1,9 +1,12 @@
-//! `gripwire publish`: sends one message to the control port of a running server, with the options of Pushpin's
-//! `pushpin-publish`. `item` makes the message, `destination` says where it goes and with which proof, `post` takes
-//! it there.
+//! `gripwire publish`: sends one message to a running server, with the options of Pushpin's `pushpin-publish`. `item`
+//! makes the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is,
+//! `local` to such a socket of this machine, `datagram` sends it.
 
+mod control_port;
+mod datagram;
 mod destination;
 mod item;
+mod local;
 mod post;
 
 use std::io::Read;
@@ -12,9 +15,9 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use destination::{Credentials, Destination, SpecError};
+use control_port::{Credentials, SpecError};
+use destination::{Destination, Outcome, SendError};
 use item::ItemError;
-use post::PostError;
 
 /// The options of `publish`.
 #[derive(Args)]
@@ -57,7 +60,8 @@ pub struct Publish {
     /// Add no newline to the content for HTTP
     #[arg(long)]
     no_eol: bool,
-    /// Where to publish: the URL of the control port; its query may hold `iss` and `key` to sign with
+    /// Where to publish: the URL of the control port, whose query may hold `iss` and `key` to sign with, or
+    /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH
     #[arg(long, value_name = "URL", env = "GRIP_URL", hide_env_values = true)]
     #[arg(default_value = "http://localhost:5561")]
     spec: String,
@@ -86,9 +90,9 @@ pub enum PublishError {
     /// The destination makes no sense.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The server could not be asked, or refused.
+    /// It was not sent, or not taken.
     #[error(transparent)]
-    Post(#[from] PostError),
+    Send(#[from] SendError),
 }
 
 impl Publish {
@@ -107,8 +111,10 @@ impl Publish {
         }
         let content = read_content(self.content.as_deref().unwrap_or_default())?;
         let items = item::publish_call(&self, &content)?;
-        post::post(&destination, items.to_string().as_bytes())?;
-        println!("Published");
+        match destination.send(items.to_string().as_bytes())? {
+            Outcome::Published => println!("Published"),
+            Outcome::Sent => println!("Sent"),
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -130,7 +136,8 @@ const ABOUT: &str = "\
 Publish one message to a running server.
 
 The message goes to every subscriber of the channel, whatever transport each came by: long polls are answered with \
-it, streams and WebSockets get it. `Published` means that the server has taken it, not that anyone was subscribed.";
+it, streams and WebSockets get it. `Published` means that the server has taken it, not that anyone was subscribed; \
+`Sent`, after a datagram, only that it was sent.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,4 +145,5 @@ Examples:
   gripwire publish news @story.txt --id 7 --prev-id 6
   gripwire publish poll '{\"done\":true}' -H 'Content-Type: application/json'
   gripwire publish news --hint
+  gripwire publish news hi --spec udp://localhost:5565
   GRIP_URL='https://edge.example/?iss=me&key=base64:c2VjcmV0' gripwire publish news hi";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::destination::Destination;
+use super::control_port::ControlPort;
 
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,24 @@ pub enum PostError {
         /// What went wrong.
         source: Box<ureq::Error>,
     },
+    /// It did not get there.
+    #[error(
+        "cannot publish to {to}; check that the server is running and that --spec (or GRIP_URL) names its socket"
+    )]
+    Unsent {
+        /// Where.
+        to: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The server knows who asks, and said no.
+    #[error("{to} refused the message: {}; see `unix_users` in [ingest] of its configuration", body.trim_end())]
+    NotAllowed {
+        /// Where.
+        to: String,
+        /// Its text.
+        body: String,
+    },
     /// The server said no.
     #[error("{to} refused the message with {status}: {}; {}", body.trim_end(), advice(*status))]
     Refused {
@@ -35,7 +53,7 @@ pub enum PostError {
 }
 
 /// Posts `body` as JSON; succeeds if the server took it.
-pub fn post(destination: &Destination, body: &[u8]) -> Result<(), PostError> {
+pub fn post(destination: &ControlPort, body: &[u8]) -> Result<(), PostError> {
     let to = destination.to_string();
     let mut request = agent().post(&to).header("Content-Type", "application/json");
     if let Some(authorization) = &destination.authorization {
@@ -75,5 +93,7 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const ANSWER_BYTES: u64 = 64 * 1024;
+/// How long a server may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What is read of an answer.
+pub const ANSWER_BYTES: u64 = 64 * 1024;

@@ -1,0 +1,41 @@
+//! Takes one message to a socket of this machine that speaks as the control port does, for `gripwire publish`. It is one
+//! request and one answer, on a connection that the server closes.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::post::{ANSWER_BYTES, PATIENCE, PostError};
+
+/// Posts `body` as JSON; succeeds if the server took it.
+pub fn post(path: &Path, body: &[u8]) -> Result<(), PostError> {
+    let to = format!("unix://{}", path.display());
+    let answer = exchange(path, body).map_err(|source| PostError::Unsent { to: to.clone(), source })?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    match status {
+        200..=299 => Ok(()),
+        403 => Err(PostError::NotAllowed { to, body: body.to_owned() }),
+        status => Err(PostError::Refused { to, status, body: body.to_owned() }),
+    }
+}
+
+fn exchange(path: &Path, body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut socket = UnixStream::connect(path)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let head = format!(
+        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    // A server that refuses its client may close before it has read: what it said is there to be read.
+    let written = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body));
+    let mut answer = Vec::new();
+    let read = socket.take(ANSWER_BYTES).read_to_end(&mut answer);
+    match answer.is_empty() {
+        false => Ok(answer),
+        true => written.and(read.map(drop)).and(Err(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
