@@ -61,7 +61,8 @@ fn ratio(above: &[Sample], below: &[Sample]) -> Option<f64> {
     median(above.iter().zip(below).filter_map(|(above, below)| Some(above.cpu_ns? / below.cpu_ns?)))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+/// The middle one.
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()

@@ -9,6 +9,8 @@ mod table;
 
 use crate::process::{CLIENT_CPU, pin};
 use crate::servers::Server;
+pub use medians::median;
+
 use medians::Row;
 use scenario::{Load, SCENARIOS, Scenario};
 use stand::{Sample, Stand, storm};

@@ -9,7 +9,7 @@ use std::process::Command;
 
 pub fn start(connections: u32) -> anyhow::Result<Running> {
     let origin = Origin::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)?;
-    let (clients, publish) = (free_address()?, free_address()?);
+    let (clients, publish, udp) = (free_address()?, free_address()?, free_address()?);
     // The kernel spreads clients over cores by a hash: not quite evenly.
     let cores = (connections + connections / 20).div_ceil(CONNECTIONS_PER_PROCESS).max(1);
     let directory = Directory::new("gripwire", clients.port())?;
@@ -21,11 +21,13 @@ pub fn start(connections: u32) -> anyhow::Result<Running> {
     command.args(["--route", &format!("* {},over_http", origin.address()), "--log", "error"]);
     command.args(["--cores", &cores.to_string()]);
     command.args(["--listen", &clients.to_string(), "--control", &publish.to_string()]);
+    command.args(["--udp", &udp.to_string()]);
     let processes = vec![Process::start(&mut command)?];
     let running = Running {
         target: Target::Gripwire,
         clients,
         publish,
+        udp: Some(udp),
         processes,
         _origin: Some(origin),
         _directory: Some(directory),

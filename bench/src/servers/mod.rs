@@ -35,6 +35,8 @@ pub struct Running {
     pub clients: SocketAddrV4,
     /// Where messages are published.
     pub publish: SocketAddrV4,
+    /// Where datagrams are published, if they are.
+    pub udp: Option<SocketAddrV4>,
     processes: Vec<Process>,
     /// The application behind it, if it is not built in.
     _origin: Option<Origin>,

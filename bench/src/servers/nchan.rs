@@ -60,6 +60,7 @@ http {{
         target: Target::Nchan,
         clients: address,
         publish: address,
+        udp: None,
         processes,
         _origin: None,
         _directory: Some(directory),

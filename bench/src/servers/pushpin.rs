@@ -30,6 +30,7 @@ pub fn start() -> anyhow::Result<Running> {
         target: Target::Pushpin,
         clients,
         publish,
+        udp: None,
         processes: vec![pushpin.with_children(), zurl],
         _origin: Some(origin),
         _directory: Some(directory),
