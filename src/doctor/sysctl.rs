@@ -4,7 +4,7 @@
 
 use super::finding::grouped;
 use super::{Finding, Level, Machine, Plan, Remedy};
-use crate::wire::ACCEPT_QUEUE;
+use crate::wire::{ACCEPT_QUEUE, DATAGRAM_RECEIVE_BYTES};
 
 pub fn findings(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     KNOBS.iter().filter_map(|knob| knob.examine(machine, plan)).collect()
@@ -38,7 +38,7 @@ enum Want {
     Ports(fn(&Plan) -> u64),
 }
 
-const KNOBS: [Knob; 12] = [
+const KNOBS: [Knob; 13] = [
     Knob {
         name: "kernel.io_uring_disabled",
         shipped: "0",
@@ -108,6 +108,14 @@ const KNOBS: [Knob; 12] = [
         level: Level::Advice,
         why: "packets that RPS or a virtual device hands to another CPU queue there: a fan-out's acknowledgements come \
               back by the thousand, and those beyond it are dropped",
+    },
+    Knob {
+        name: "net.core.rmem_max",
+        shipped: "8388608",
+        want: Want::AtLeast(|_| DATAGRAM_RECEIVE_BYTES as u64),
+        level: Level::Advice,
+        why: "a core that is busy reads datagrams of publishers when it is done; what its socket has no room for until \
+              then is lost and counted as kernel_dropped_datagrams_total",
     },
     Knob {
         name: "net.core.netdev_budget",

@@ -21,7 +21,7 @@ const STRIDE: usize = DATAGRAM_BYTES + 320;
 const CONTROL_WORDS: usize = 4;
 /// What the kernel may keep of one socket until it is received (bounded by net.core.rmem_max): a second of full speed
 /// of one sender, so that nothing is lost while the core is at something else.
-const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
+pub const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A socket that datagrams come by.
 pub struct DatagramSocket {

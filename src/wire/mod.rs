@@ -25,7 +25,10 @@ mod socket_file;
 mod token;
 
 pub use buffers::Received;
-pub use datagrams::{Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, bind_udp, bind_unix_datagram};
+pub use datagrams::{
+    Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, RECEIVE_BYTES as DATAGRAM_RECEIVE_BYTES, bind_udp,
+    bind_unix_datagram,
+};
 pub use doorbell::Doorbell;
 pub use events::{Event, Wire};
 pub use listener::{ACCEPT_QUEUE, BindError, bind};

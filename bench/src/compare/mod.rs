@@ -1,8 +1,10 @@
-//! The comparison: `scenario` says what is measured, `stand` is a server with its clients and takes one sample a round,
-//! `medians` reckons, `table` prints and saves. Rounds are interleaved: in each, every server has its turn, so what the
+//! The comparison: `scenario` says what is measured, `stand` is a server (`held`) or the floor with its clients and takes one
+//! `sample` a round, `medians` reckons, `table` prints and saves. Rounds are interleaved: in each, every server has its turn, so what the
 //! machine does meanwhile touches all of them alike, and ratios are taken within a round.
 
+mod held;
 mod medians;
+mod sample;
 mod scenario;
 mod stand;
 mod table;
@@ -11,9 +13,11 @@ use crate::process::{CLIENT_CPU, pin};
 use crate::servers::Server;
 pub use medians::median;
 
+use held::storm;
 use medians::Row;
+use sample::Sample;
 use scenario::{Load, SCENARIOS, Scenario};
-use stand::{Sample, Stand, storm};
+use stand::Stand;
 use std::path::PathBuf;
 
 /// What is compared.
@@ -76,13 +80,11 @@ fn measure(scenario: &Scenario, servers: &[Server], rounds: u32) -> anyhow::Resu
 fn interleaved(scenario: &Scenario, servers: impl Iterator<Item = Server>, rounds: u32) -> Vec<Samples> {
     let mut stands: Vec<_> =
         servers.map(|server| (server, Stand::open(scenario, server), Vec::new())).collect();
-    // The first round of each warms caches and is not counted.
-    for round in 0..=rounds {
+    for _ in 0..rounds {
         for (_, stand, samples) in &mut stands {
             let Ok(open) = stand else { continue };
             match open.round(scenario) {
-                Ok(sample) if round > 0 => samples.push(sample),
-                Ok(_) => {}
+                Ok(sample) => samples.push(sample),
                 Err(error) => *stand = Err(error),
             }
         }

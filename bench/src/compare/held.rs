@@ -1,0 +1,206 @@
+//! A server that holds its clients, and one that they all come to at once.
+
+use super::sample::Sample;
+use super::scenario::{Load, Scenario};
+use super::stand::PATIENCE;
+use crate::process::{CLIENT_CPU, beside_this_program};
+use crate::servers::{Running, Server};
+use anyhow::{Context, bail, ensure};
+use gripwire_loadgen::{
+    Fleet, FleetError, FleetPlan, Layout, Opening, PublishPlan, Published, Publisher, ServerWatch, Target,
+    Transport, Via, Workers, now_ns,
+};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+/// A server under a scenario's clients. They are gone before it is.
+pub struct Held {
+    fleet: Fleet,
+    publisher: Publisher,
+    watch: ServerWatch,
+    /// What has come or will: bytes, if clients throw away what comes, or else messages.
+    awaited: u64,
+    resident_bytes: f64,
+    opened_hz: f64,
+    running: Running,
+}
+
+impl Held {
+    /// Starts the server and opens the clients.
+    pub fn open(scenario: &Scenario, server: Server) -> anyhow::Result<Held> {
+        let running = server.start(scenario.subscribers)?;
+        open_few(&running)?;
+        let watch = ServerWatch::new(&running.family())?;
+        let before = watch.cost();
+        let plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
+        let (fleet, opening) = open_all(&plan)?;
+        let grown = watch.cost().resident_bytes.saturating_sub(before.resident_bytes);
+        Ok(Held {
+            resident_bytes: grown as f64 / f64::from(opening.open),
+            opened_hz: f64::from(opening.open) / opening.seconds,
+            publisher: Publisher::connect(publish_plan(scenario, &running))?,
+            awaited: 0,
+            fleet,
+            watch,
+            running,
+        })
+    }
+
+    /// Has rounds go by until nothing is missing from one: Pushpin's subscriptions come into force some time after their
+    /// clients were answered.
+    pub fn warm(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+        for _ in 0..WARMING_ROUNDS {
+            let published = self.publish(scenario)?;
+            let outcome = self.await_deliveries(scenario, &published, WARMING_PATIENCE);
+            self.fleet.collect(&published.channels)?;
+            match outcome {
+                Err(FleetError::Late { came, .. }) => self.awaited = came,
+                outcome => return Ok(outcome?),
+            }
+        }
+        bail!("messages do not come to all clients")
+    }
+
+    /// One round.
+    pub fn round(&mut self, scenario: &Scenario) -> anyhow::Result<Sample> {
+        let (before, started_ns) = (self.watch.cost(), now_ns());
+        let published = self.publish(scenario)?;
+        self.await_deliveries(scenario, &published, PATIENCE)?;
+        let seconds = now_ns().saturating_sub(started_ns) as f64 / 1e9;
+        let cpu_ns = self.watch.cost().cpu_ns.saturating_sub(before.cpu_ns) as f64;
+        let deliveries = (published.messages * self.listeners(scenario)) as f64;
+        let mut sample = Sample {
+            cpu_ns: Some(cpu_ns / deliveries),
+            deliveries_hz: Some(deliveries / seconds),
+            resident_bytes: Some(self.resident_bytes),
+            opened_hz: Some(self.opened_hz),
+            ..Sample::default()
+        };
+        if !scenario.drains() {
+            let tally = self.fleet.collect(&published.channels)?;
+            let latency = |percent| Some(tally.latencies.percentile_ns(percent) as f64);
+            (sample.p50_ns, sample.p99_ns) = (latency(50.0), latency(99.0));
+            sample.max_ns = Some(tally.latencies.max_ns() as f64);
+            sample.failures = tally.lost + tally.duplicates + tally.out_of_order;
+        }
+        if scenario.stall_percent == 0 {
+            sample.failures += u64::from(self.fleet.standing().closed);
+        }
+        Ok(sample)
+    }
+
+    fn publish(&mut self, scenario: &Scenario) -> anyhow::Result<Published> {
+        let published = self.publisher.run()?;
+        let each = if scenario.drains() { scenario.wire_bytes(&self.running.target) as u64 } else { 1 };
+        self.awaited += published.messages * self.listeners(scenario) * each;
+        Ok(published)
+    }
+
+    fn await_deliveries(
+        &mut self,
+        scenario: &Scenario,
+        published: &Published,
+        patience: Duration,
+    ) -> Result<(), FleetError> {
+        debug_assert!(published.messages > 0);
+        match scenario.drains() {
+            true => self.fleet.wait_bytes(self.awaited, patience),
+            false => self.fleet.wait_messages(self.awaited, patience),
+        }
+    }
+
+    /// How many get each message.
+    fn listeners(&self, scenario: &Scenario) -> u64 {
+        match scenario.layout {
+            Layout::One => {
+                let stalled = scenario.subscribers * scenario.stall_percent / 100;
+                u64::from(self.fleet.standing().open.saturating_sub(stalled))
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// All connect at once to a server that was just started.
+pub fn storm(scenario: &Scenario, server: Server) -> anyhow::Result<Sample> {
+    let running = server.start(scenario.subscribers)?;
+    let mut plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
+    plan.window = scenario.subscribers;
+    let (_, opening) = Fleet::open(&plan)?;
+    Ok(Sample {
+        opened_hz: Some(f64::from(opening.open) / opening.seconds),
+        failures: u64::from(opening.failed),
+        ..Sample::default()
+    })
+}
+
+/// The first few clients pay for what is allocated once.
+fn open_few(running: &Running) -> anyhow::Result<()> {
+    let mut plan = FleetPlan::new(running.target.clone(), Transport::Sse, FEW, running.clients);
+    (plan.prefix, plan.window) = ("few-".into(), WINDOW);
+    Fleet::open(&plan)?;
+    Ok(())
+}
+
+/// Opens all clients of `plan`; one that fails is an error.
+pub fn open_all(plan: &FleetPlan) -> anyhow::Result<(Fleet, Opening)> {
+    let (fleet, opening) = Fleet::open(plan)?;
+    let why = opening.failure.as_deref().unwrap_or_default();
+    ensure!(
+        opening.failed == 0,
+        "{} of {} clients could not be opened: {why}",
+        opening.failed,
+        plan.subscribers
+    );
+    Ok((fleet, opening))
+}
+
+/// The clients of a scenario.
+pub fn fleet_plan(
+    scenario: &Scenario,
+    target: Target,
+    destinations: Vec<SocketAddrV4>,
+) -> anyhow::Result<FleetPlan> {
+    let first = *destinations.first().context("nowhere to connect to")?;
+    Ok(FleetPlan {
+        layout: scenario.layout,
+        destinations,
+        workers: Workers::Processes(beside_this_program("gripwire-loadgen")?),
+        drain: scenario.drains(),
+        stall_percent: scenario.stall_percent,
+        window: WINDOW,
+        cpus: vec![CLIENT_CPU],
+        ..FleetPlan::new(target, scenario.transport, scenario.subscribers, first)
+    })
+}
+
+fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
+    let (messages, batch, rate_hz, duration) = match scenario.load {
+        Load::Messages { messages, batch } => (Some(messages), batch, 0.0, None),
+        Load::Continuous(duration) => (None, 1, 0.0, Some(duration)),
+        Load::Paced { messages, rate_hz } => (Some(messages), 1, rate_hz, None),
+        Load::Storm => (Some(0), 1, 0.0, None),
+    };
+    PublishPlan {
+        target: running.target.clone(),
+        address: running.publish.into(),
+        via: Via::Http,
+        connections: 1,
+        calls_in_flight: None,
+        prefix: "load-".into(),
+        channels: scenario.layout.channels(scenario.subscribers),
+        mix: scenario.transport.into(),
+        size_bytes: scenario.bytes,
+        // Only GRIP has calls with several messages.
+        batch: if running.target == Target::Nchan { 1 } else { batch },
+        rate_hz,
+        messages,
+        duration,
+    }
+}
+
+const FEW: u32 = 500;
+/// Connections being opened at a time, outside of a storm: of more, Pushpin refuses some.
+const WINDOW: u32 = 64;
+const WARMING_ROUNDS: u32 = 10;
+const WARMING_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,16 @@
+//! What a round found. What does not apply to a scenario or a server is absent.
+
+#[derive(Clone, Default)]
+pub struct Sample {
+    /// CPU of the server for a delivery.
+    pub cpu_ns: Option<f64>,
+    pub deliveries_hz: Option<f64>,
+    pub p50_ns: Option<f64>,
+    pub p99_ns: Option<f64>,
+    pub max_ns: Option<f64>,
+    /// User memory of the server for a held connection.
+    pub resident_bytes: Option<f64>,
+    pub opened_hz: Option<f64>,
+    /// Deliveries that were lost, doubled or out of order, and clients that were refused or ended.
+    pub failures: u64,
+}
