@@ -1,13 +1,23 @@
 //! The home of the channels whose name hashes to this core: the one place where a channel has an order. It knows
-//! which cores are interested and sends them every publication in the order it took them. A channel that no core is
-//! interested in is not kept, its last id included.
+//! which cores are interested and sends them every publication in that order: as it takes them, but for those whose
+//! predecessor is missing, which wait for it (`sequence`), and those that came before (`recent_ids`). A channel that no
+//! core is interested in is not kept, its last id included. Time is told to it, in ticks that may wrap.
 
-use super::message::{LastId, ToCore, ToHome, last_id_after};
+use super::message::{ToCore, ToHome};
+use super::publication::Publication;
+use super::recent_ids::RecentIds;
+use super::sequence::Sequence;
 use crate::ids::CoreId;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::sync::Arc;
+
+/// Publications of one channel that wait for their predecessors, and bytes of all that wait at one home. Beyond them
+/// those that have waited longest on the channel go as if their time were up.
+const CHANNEL_WAITING: usize = 100;
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
 
 /// The core that is home to `channel`. Not keyed against crafted names: whoever can name channels, the application,
 /// could as well publish everything on one.
@@ -17,52 +27,149 @@ pub fn home_of(channel: &str, cores: usize) -> CoreId {
     CoreId((hasher.finish() % cores.max(1) as u64) as u16)
 }
 
+/// How long a home waits and remembers, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct HomeTimes {
+    /// A publication waits so long for its predecessor.
+    pub message_wait: u32,
+    /// The id of a publication is remembered so long; 0 is not at all.
+    pub duplicate_ids: u32,
+}
+
 /// One core's share of all channels.
-#[derive(Default)]
 pub struct Home {
+    times: HomeTimes,
+    now_tick: u32,
     channels: FxHashMap<Arc<str>, HomeChannel>,
+    recent_ids: RecentIds,
+    /// When the patience of what waits ends, in that order. Some of it may be gone.
+    deadlines: VecDeque<Deadline>,
+    /// Publications that have waited.
+    numbers: u64,
+    waiting_bytes: usize,
 }
 
 #[derive(Default)]
 struct HomeChannel {
     /// Interested cores, each with the epoch of its request; no core twice.
     interested: SmallVec<[(CoreId, u32); 4]>,
-    last_id: LastId,
+    sequence: Sequence,
+}
+
+struct Deadline {
+    tick: u32,
+    channel: Arc<str>,
+    number: u64,
 }
 
 impl Home {
+    /// The home of no channel yet.
+    pub fn new(times: HomeTimes) -> Home {
+        Home {
+            times,
+            now_tick: 0,
+            channels: FxHashMap::default(),
+            recent_ids: RecentIds::new(times.duplicate_ids),
+            deadlines: VecDeque::new(),
+            numbers: 0,
+            waiting_bytes: 0,
+        }
+    }
+
+    /// Tells the time.
+    pub fn set_now(&mut self, tick: u32) {
+        self.now_tick = tick;
+        self.recent_ids.forget_old(tick);
+    }
+
     /// Takes one message of core `from` and calls `out` for every message it causes, in order.
     pub fn handle(&mut self, from: CoreId, message: ToHome, out: &mut impl FnMut(CoreId, ToCore)) {
         match message {
             ToHome::Subscribe { channel, epoch } => {
                 let known = self.channels.entry(channel.clone()).or_default();
                 known.admit(from, epoch);
-                let last_id = known.last_id.clone();
+                let last_id = known.sequence.last_id().clone();
                 out(from, ToCore::Subscribed { channel, epoch, last_id });
             }
-            ToHome::Unsubscribe { channel, epoch } => {
-                let Some(known) = self.channels.get_mut(&channel) else { return };
-                // A request made since then has its own epoch, and stands.
-                known.interested.retain(|entry| *entry != (from, epoch));
-                if known.interested.is_empty() {
-                    self.channels.remove(&channel);
-                }
-            }
-            ToHome::Publish(publication) => {
-                let Some(known) = self.channels.get_mut(&publication.channel) else { return };
-                last_id_after(&mut known.last_id, &publication);
-                known
-                    .interested
-                    .iter()
-                    .for_each(|(core, _)| out(*core, ToCore::Deliver(publication.clone())));
-            }
+            ToHome::Unsubscribe { channel, epoch } => self.dismiss(from, &channel, epoch),
+            ToHome::Publish(publication) => self.publish(publication, out),
             ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
         }
+    }
+
+    /// Delivers one publication whose patience has ended, and what follows it; whether there was one.
+    pub fn lose_patience(&mut self, out: &mut impl FnMut(CoreId, ToCore)) -> bool {
+        while let Some(deadline) = self.deadlines.front() {
+            if (deadline.tick.wrapping_sub(self.now_tick) as i32) > 0 {
+                return false;
+            }
+            let Some(Deadline { channel, number, .. }) = self.deadlines.pop_front() else { return false };
+            let Some(known) = self.channels.get_mut(&channel) else { continue };
+            if let Some(publication) = known.sequence.oldest_if(|oldest| oldest == number) {
+                self.waiting_bytes -= publication.weight();
+                self.waiting_bytes -= known.deliver(publication, out);
+                return true;
+            }
+        }
+        false
     }
 
     /// Channels that some core is interested in.
     pub fn channels(&self) -> usize {
         self.channels.len()
+    }
+
+    /// Bytes of the publications that wait for their predecessors.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    fn dismiss(&mut self, core: CoreId, channel: &Arc<str>, epoch: u32) {
+        let Some(known) = self.channels.get_mut(channel) else { return };
+        // A request made since then has its own epoch, and stands.
+        known.interested.retain(|entry| *entry != (core, epoch));
+        if known.interested.is_empty() {
+            self.waiting_bytes -= known.sequence.waiting().1;
+            self.channels.remove(channel);
+        }
+    }
+
+    fn publish(&mut self, publication: Arc<Publication>, out: &mut impl FnMut(CoreId, ToCore)) {
+        if let Some(id) = &publication.id
+            && self.recent_ids.is_repeated(&publication.channel, id, self.now_tick)
+        {
+            return;
+        }
+        let Some(known) = self.channels.get_mut(&publication.channel) else { return };
+        if known.sequence.is_turn_of(&publication) {
+            self.waiting_bytes -= known.deliver(publication, out);
+            return;
+        }
+        self.numbers += 1;
+        self.waiting_bytes += publication.weight();
+        let tick = self.now_tick.wrapping_add(self.times.message_wait);
+        self.deadlines.push_back(Deadline {
+            tick,
+            channel: publication.channel.clone(),
+            number: self.numbers,
+        });
+        known.sequence.wait(self.numbers, publication);
+        while known.sequence.waiting().0 > CHANNEL_WAITING || self.waiting_bytes > WAITING_BYTES {
+            let Some(oldest) = known.sequence.oldest_if(|_| true) else { break };
+            self.waiting_bytes -= oldest.weight();
+            self.waiting_bytes -= known.deliver(oldest, out);
+        }
+        self.forget_stale_deadlines();
+    }
+
+    /// Deadlines of what went in time are dropped from the front, so that they cost no more than what they are for.
+    fn forget_stale_deadlines(&mut self) {
+        while let Some(Deadline { channel, number, .. }) = self.deadlines.front() {
+            if self.channels.get(channel).is_some_and(|known| known.sequence.has(*number)) {
+                return;
+            }
+            self.deadlines.pop_front();
+        }
     }
 }
 
@@ -73,12 +180,54 @@ impl HomeChannel {
             None => self.interested.push((core, epoch)),
         }
     }
+
+    /// Sends `publication` to the interested cores, and everything that waited for it; the bytes of the latter.
+    fn deliver(&mut self, publication: Arc<Publication>, out: &mut impl FnMut(CoreId, ToCore)) -> usize {
+        let (mut turn, mut waited_bytes) = (Some(publication), 0);
+        while let Some(publication) = turn {
+            self.sequence.release(&publication);
+            self.interested.iter().for_each(|(core, _)| out(*core, ToCore::Deliver(publication.clone())));
+            turn = self.sequence.next();
+            waited_bytes += turn.as_ref().map_or(0, |next| next.weight());
+        }
+        waited_bytes
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::LastId;
     use crate::channel::Publication;
+
+    fn home() -> Home {
+        Home::new(HomeTimes { message_wait: 50, duplicate_ids: 600 })
+    }
+
+    /// The ids of what goes to core 1 when items with these ids and prev-ids are published.
+    fn delivered(home: &mut Home, items: &[(&str, &str)]) -> Vec<String> {
+        let mut ids = Vec::new();
+        for (id, prev_id) in items {
+            let mut publication = Publication::new("c");
+            publication.id = Some((*id).into());
+            publication.prev_id = (!prev_id.is_empty()).then(|| (*prev_id).into());
+            let message = ToHome::Publish(Arc::new(publication));
+            home.handle(CoreId(0), message, &mut |_, message| ids.extend(id_of(&message)));
+        }
+        ids
+    }
+
+    fn id_of(message: &ToCore) -> Option<String> {
+        let ToCore::Deliver(publication) = message else { return None };
+        publication.id.as_deref().map(str::to_owned)
+    }
+
+    fn lost_patience(home: &mut Home, tick: u32) -> Vec<String> {
+        let mut ids = Vec::new();
+        home.set_now(tick);
+        while home.lose_patience(&mut |_, message| ids.extend(id_of(&message))) {}
+        ids
+    }
 
     fn told(home: &mut Home, from: u16, message: ToHome) -> Vec<u16> {
         let mut cores = Vec::new();
@@ -100,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_publication_goes_to_the_interested_cores_only() {
-        let mut home = Home::default();
+        let mut home = home();
         assert_eq!(told(&mut home, 0, publish()), [] as [u16; 0]);
         told(&mut home, 2, subscribe(1));
         told(&mut home, 5, subscribe(1));
@@ -113,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_confirmation_goes_to_whoever_asked_behind_what_was_published_before() {
-        let mut home = Home::default();
+        let mut home = home();
         told(&mut home, 2, subscribe(1));
         let mut sent = Vec::new();
         for message in [publish(), ToHome::Confirm { ticket: 7 }] {
@@ -135,7 +284,7 @@ mod tests {
             (publication.id, publication.no_seq) = (id.map(Box::from), no_seq);
             told(home, 0, ToHome::Publish(Arc::new(publication)));
         };
-        let mut home = Home::default();
+        let mut home = home();
         publish(&mut home, Some("0"), false);
         assert_eq!(last_id(&mut home, 1), None);
         publish(&mut home, Some("1"), false);
@@ -147,10 +296,59 @@ mod tests {
 
     #[test]
     fn an_unsubscribe_of_the_past_does_not_end_a_newer_request() {
-        let mut home = Home::default();
+        let mut home = home();
         told(&mut home, 1, subscribe(1));
         told(&mut home, 1, subscribe(2));
         told(&mut home, 1, unsubscribe(1));
         assert_eq!(told(&mut home, 0, publish()), [1]);
+    }
+
+    #[test]
+    fn what_waits_goes_with_its_predecessor_or_when_patience_ends() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        assert_eq!(
+            delivered(&mut home, &[("1", ""), ("3", "2"), ("4", "3"), ("2", "1")]),
+            ["1", "2", "3", "4"]
+        );
+        home.set_now(7);
+        assert_eq!(delivered(&mut home, &[("6", "5"), ("9", "8"), ("7", "6")]), [] as [&str; 0]);
+        assert_eq!(lost_patience(&mut home, 56), [] as [&str; 0]);
+        assert_eq!(lost_patience(&mut home, 57), ["6", "7", "9"]);
+        assert_eq!((home.waiting_bytes(), home.deadlines.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_item_that_comes_again_is_dropped_even_while_it_waits() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        let twice = [("1", ""), ("1", ""), ("3", "2"), ("3", "2"), ("2", "1"), ("2", "1")];
+        assert_eq!(delivered(&mut home, &twice), ["1", "2", "3"]);
+        home.set_now(600);
+        assert_eq!(delivered(&mut home, &[("1", "")]), ["1"]);
+    }
+
+    #[test]
+    fn too_many_that_wait_push_out_the_oldest_and_none_is_lost() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        delivered(&mut home, &[("0", "")]);
+        let ids: Vec<String> = (0..=2 * CHANNEL_WAITING).map(|number| (2 * number).to_string()).collect();
+        let missing: Vec<String> =
+            (0..=2 * CHANNEL_WAITING).map(|number| (2 * number + 1).to_string()).collect();
+        let items: Vec<(&str, &str)> =
+            ids.iter().zip(&missing).skip(1).map(|(id, prev)| (id.as_str(), prev.as_str())).collect();
+        assert_eq!(delivered(&mut home, &items), ids[1..=CHANNEL_WAITING]);
+        assert_eq!(lost_patience(&mut home, 50), ids[CHANNEL_WAITING + 1..]);
+    }
+
+    #[test]
+    fn what_waits_goes_with_the_last_interest() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        delivered(&mut home, &[("1", ""), ("3", "2")]);
+        assert!(home.waiting_bytes() > 0);
+        told(&mut home, 1, unsubscribe(1));
+        assert_eq!((home.waiting_bytes(), lost_patience(&mut home, 50).len()), (0, 0));
     }
 }

@@ -1,6 +1,7 @@
 //! Channels: what was published, who is subscribed on this core, and the one place where a channel has an order.
 //!
-//! `publication` is a published item; `home` sequences a channel and knows which cores are interested;
+//! `publication` is a published item; `home` gives a channel its order and knows which cores are interested, with
+//! `sequence` for items that came too early and `recent_ids` for those that came twice;
 //! `subscriptions` is a core's local table, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
@@ -13,11 +14,13 @@ mod joining;
 mod message;
 mod pass;
 mod publication;
+mod recent_ids;
 mod roster;
+mod sequence;
 mod subscriptions;
 mod waiting;
 
-pub use home::{Home, home_of};
+pub use home::{Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
 pub use pass::{Slice, SliceKind, Then};
 pub use publication::{

@@ -36,6 +36,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// `[proxy]`: towards the origins.
     pub proxy: Proxy,
+    /// `[channels]`: the order of what is published.
+    pub channels: Channels,
     /// `[websocket]`.
     pub websocket: WebSocket,
     /// `[limits]`: what one core may hold.
@@ -131,6 +133,15 @@ pub enum ForwardedProtocol {
     Both,
 }
 
+/// The order of what is published, and what becomes of those who missed something.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    /// How long a message waits for the one that its prev-id names, ms.
+    pub message_wait_ms: u64,
+    /// How long the id of a message is remembered, so that it is delivered once, ms; 0 is not at all.
+    pub duplicate_ids_ms: u64,
+}
+
 /// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
 #[derive(Clone, Debug)]
 pub struct WebSocket {
@@ -221,6 +232,7 @@ impl Default for Config {
                 origin_keep_alive_ms: 55_000,
                 open_requests_per_core: 1_000,
             },
+            channels: Channels { message_wait_ms: 5_000, duplicate_ids_ms: 60_000 },
             websocket: WebSocket {
                 message_bytes: 16 * 1024 * 1024,
                 compression: false,

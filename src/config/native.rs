@@ -14,7 +14,8 @@ use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
-    Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy, SlowConsumer, WebSocket,
+    Channels, Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy, SlowConsumer,
+    WebSocket,
     parse_listen,
 };
 
@@ -29,6 +30,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_control(&mut document, &mut config.control);
     read_ingest(&mut document, &mut config.ingest, directory(path));
     read_proxy(&mut document, &mut config.proxy, directory(path));
+    read_channels(&mut document, &mut config.channels);
     read_websocket(&mut document, &mut config.websocket);
     read_limits(&mut document, &mut config.limits);
     read_log(&mut document, &mut config.log);
@@ -85,6 +87,12 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
     section.read("open_requests_per_core", &mut proxy.open_requests_per_core, count);
     forwarded_for.apply(proxy);
+}
+
+fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
+    let mut section = document.section("channels");
+    section.read("message_wait_ms", &mut channels.message_wait_ms, milliseconds_or_never);
+    section.read("duplicate_ids_ms", &mut channels.duplicate_ids_ms, milliseconds_or_never);
 }
 
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
@@ -327,6 +335,8 @@ mod tests {
         let proxy = &config.proxy;
         assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
+        let channels = &config.channels;
+        assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
         assert!(websocket.compression);
@@ -446,6 +456,9 @@ connect_timeout_ms = 4
 origin_idle_timeout_ms = 5
 origin_keep_alive_ms = 6
 open_requests_per_core = 7
+[channels]
+message_wait_ms = 15
+duplicate_ids_ms = 16
 [websocket]
 message_bytes = 13
 compression = true

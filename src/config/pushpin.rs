@@ -109,6 +109,10 @@ impl PushpinConf {
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
         self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
         self.set(&mut config.limits.subscriptions_per_connection, "handler/connection_subscription_max");
+        self.set(&mut config.channels.message_wait_ms, "handler/message_wait");
+        let mut id_cache_ttl_s = 0u64;
+        self.set(&mut id_cache_ttl_s, "handler/id_cache_ttl");
+        config.channels.duplicate_ids_ms = id_cache_ttl_s.saturating_mul(1000);
         // There it is the size of a buffer that a head has to fit in, here only a bound: it never shrinks ours.
         let mut head_bytes = 0;
         self.set(&mut head_bytes, "runner/client_buffer_size");
@@ -342,6 +346,9 @@ mod tests {
         assert_eq!(config.proxy.sig_key, "");
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Off);
         assert_eq!(config.proxy.routes_file, None);
+        assert_eq!((config.channels.message_wait_ms, config.channels.duplicate_ids_ms), (5_000, 0));
+        let config = self::config("[handler]\nmessage_wait=7\nid_cache_ttl=60\n").channels;
+        assert_eq!((config.message_wait_ms, config.duplicate_ids_ms), (7, 60_000));
     }
 
     #[test]

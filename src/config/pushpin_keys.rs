@@ -43,6 +43,8 @@ const HONOURED: &[&str] = &[
     "proxy/sig_iss",
     "proxy/sig_key",
     "handler/push_in_http_addr",
+    "handler/message_wait",
+    "handler/id_cache_ttl",
     "handler/push_in_http_port",
     "handler/push_in_http_max_body_size",
     "handler/connection_subscription_max",
@@ -92,8 +94,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_block_size", NO_STATS_SOCKET),
-    ("handler/message_wait", "how long messages out of order wait is not adjustable yet"),
-    ("handler/id_cache_ttl", "how long message ids are remembered is not adjustable yet"),
     (
         "handler/update_on_first_subscription",
         "what a channel's first subscription does is not adjustable yet",

@@ -128,6 +128,16 @@ impl Core {
         to_own.into_iter().for_each(|message| self.take_from_home(message));
     }
 
+    /// Lets the homes on this core deliver a publication whose predecessor did not come in time; whether there was one.
+    pub(super) fn lose_patience_at_home(self: &Rc<Self>) -> bool {
+        let mut to_own = Vec::new();
+        let was_one = self.home.borrow_mut().lose_patience(&mut |core, message| {
+            if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
+        });
+        to_own.into_iter().for_each(|message| self.take_from_home(message));
+        was_one
+    }
+
     /// Takes a message of a home.
     pub(super) fn take_from_home(self: &Rc<Self>, message: ToCore) {
         if let ToCore::Sequenced { ticket } = message {

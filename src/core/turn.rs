@@ -7,7 +7,7 @@ use super::ingest::Ingest;
 use super::signatures::Signatures;
 use super::timer_wheel::TimerWheel;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
-use crate::channel::{Home, Slice, Subscriptions};
+use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
 use crate::config::Config;
 use crate::ids::CoreId;
 use crate::ingest::Permits;
@@ -89,7 +89,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
         subscriptions: Subscriptions::new(plan.cores, ticks(LINGER_MS)).into(),
-        home: Home::default().into(),
+        home: Home::new(home_times(&plan.settings.channels)).into(),
         to_own_home: cell::RefCell::default(),
         mesh,
         confirmations: cell::RefCell::default(),
@@ -177,6 +177,9 @@ impl Core {
             self.at_home(self.id, message);
             busy = true;
         }
+        while self.homes_have_room() && self.lose_patience_at_home() {
+            busy = true;
+        }
         busy
     }
 
@@ -190,6 +193,7 @@ impl Core {
             self.each_second();
         }
         self.subscriptions.borrow_mut().set_now(tick);
+        self.home.borrow_mut().set_now(tick);
         let mut due = Vec::new();
         self.timers.borrow_mut().advance(tick, &mut due);
         due.into_iter().for_each(|slot| self.timed_out(slot));
@@ -257,6 +261,13 @@ impl Core {
             })
             .detach();
         }
+    }
+}
+
+fn home_times(channels: &crate::config::Channels) -> HomeTimes {
+    HomeTimes {
+        message_wait: ticks(channels.message_wait_ms),
+        duplicate_ids: ticks(channels.duplicate_ids_ms),
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat,
-    Subscriptions, Then, ToCore, ToHome, Transport, home_of,
+    Home, HomeTimes, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat,
+    StreamFormat, Subscriptions, Then, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
@@ -55,7 +55,7 @@ impl World {
             let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
             Core {
                 subscriptions,
-                home: Home::default(),
+                home: Home::new(HomeTimes { message_wait: 1, duplicate_ids: 1 }),
                 arrivals,
                 rows,
                 last_numbers: Default::default(),
