@@ -38,6 +38,7 @@ pub struct HomeTimes {
 
 /// One core's share of all channels.
 pub struct Home {
+    id: CoreId,
     times: HomeTimes,
     now_tick: u32,
     channels: FxHashMap<Arc<str>, HomeChannel>,
@@ -63,9 +64,10 @@ struct Deadline {
 }
 
 impl Home {
-    /// The home of no channel yet.
-    pub fn new(times: HomeTimes) -> Home {
+    /// The home on core `id`, of no channel yet.
+    pub fn new(id: CoreId, times: HomeTimes) -> Home {
         Home {
+            id,
             times,
             now_tick: 0,
             channels: FxHashMap::default(),
@@ -94,6 +96,7 @@ impl Home {
             ToHome::Unsubscribe { channel, epoch } => self.dismiss(from, &channel, epoch),
             ToHome::Publish(publication) => self.publish(publication, out),
             ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
+            ToHome::Recover => self.recover(out),
         }
     }
 
@@ -162,6 +165,24 @@ impl Home {
         self.forget_stale_deadlines();
     }
 
+    /// Forgets all last ids. What waits has nothing to wait for any more.
+    fn recover(&mut self, out: &mut impl FnMut(CoreId, ToCore)) {
+        let mut interested: SmallVec<[CoreId; 16]> = SmallVec::new();
+        for known in self.channels.values_mut() {
+            while let Some(oldest) = known.sequence.oldest_if(|_| true) {
+                self.waiting_bytes -= oldest.weight();
+                self.waiting_bytes -= known.deliver(oldest, out);
+            }
+            known.sequence.forget();
+            for (core, _) in &known.interested {
+                if !interested.contains(core) {
+                    interested.push(*core);
+                }
+            }
+        }
+        interested.into_iter().for_each(|core| out(core, ToCore::Recover { home: self.id }));
+    }
+
     /// Deadlines of what went in time are dropped from the front, so that they cost no more than what they are for.
     fn forget_stale_deadlines(&mut self) {
         while let Some(Deadline { channel, number, .. }) = self.deadlines.front() {
@@ -201,7 +222,7 @@ mod tests {
     use crate::channel::Publication;
 
     fn home() -> Home {
-        Home::new(HomeTimes { message_wait: 50, duplicate_ids: 600 })
+        Home::new(CoreId(0), HomeTimes { message_wait: 50, duplicate_ids: 600 })
     }
 
     /// The ids of what goes to core 1 when items with these ids and prev-ids are published.

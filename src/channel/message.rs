@@ -2,6 +2,7 @@
 //! makes an acknowledgement mean something: what the home sequences after it arrives after it.
 
 use super::publication::Publication;
+use crate::ids::CoreId;
 use std::sync::Arc;
 
 /// From a core to the home of a channel.
@@ -28,6 +29,8 @@ pub enum ToHome {
         /// Given back in [`ToCore::Sequenced`].
         ticket: u64,
     },
+    /// Forget what was published before, and have everyone ask who may have missed some of it.
+    Recover,
 }
 
 /// The publisher's id of a channel's last publication; `None` if that had none, or nobody knows.
@@ -51,6 +54,11 @@ pub enum ToCore {
     Sequenced {
         /// As in [`ToHome::Confirm`].
         ticket: u64,
+    },
+    /// This home has forgotten the last ids of its channels: whoever is held on one of them may have missed something.
+    Recover {
+        /// The home.
+        home: CoreId,
     },
 }
 

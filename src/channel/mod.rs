@@ -2,13 +2,14 @@
 //!
 //! `publication` is a published item; `home` gives a channel its order and knows which cores are interested, with
 //! `sequence` for items that came too early and `recent_ids` for those that came twice;
-//! `subscriptions` is a core's local table, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
+//! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
 //! is what homes and cores tell each other.
 
 #![forbid(unsafe_code)]
 
+mod followed;
 mod home;
 mod joining;
 mod message;
@@ -20,6 +21,7 @@ mod sequence;
 mod subscriptions;
 mod waiting;
 
+pub use followed::Missed;
 pub use home::{Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
 pub use pass::{Slice, SliceKind, Then};
@@ -27,4 +29,4 @@ pub use publication::{
     Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
 pub use roster::Transport;
-pub use subscriptions::{Readiness, Subscriptions};
+pub use subscriptions::{HeardUpTo, Readiness, Subscriptions};

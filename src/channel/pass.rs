@@ -40,6 +40,11 @@ pub enum SliceKind {
         /// What becomes of the subscribers then (of those in `partial` too).
         then: Then,
     },
+    /// These followers have missed something: they must not get what comes next, but ask their applications.
+    Astray {
+        /// They have got everything before.
+        slots: Vec<Slot>,
+    },
     /// Answer these long polls.
     Response {
         /// Each with the publication that ends it.
@@ -57,6 +62,8 @@ pub enum Then {
     End,
     /// Their applications are asked for events.
     Refresh,
+    /// Streams go on with their next links.
+    Refetch,
 }
 
 /// A pass in progress.
@@ -85,12 +92,14 @@ struct Gathered {
 }
 
 impl Pass {
-    /// Takes publications off `pending`, whose first has count `first`.
-    pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32) -> Pass {
+    /// Takes up to `limit` publications off `pending`, whose first has count `first`.
+    pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32, limit: usize) -> Pass {
         let (mut publications, mut bytes) = (Vec::new(), 0);
         while let Some(next) = pending.front() {
             bytes += next.weight();
-            if publications.len() == PASS_PUBLICATIONS || (bytes > PASS_BYTES && !publications.is_empty()) {
+            if publications.len() == PASS_PUBLICATIONS.min(limit)
+                || (bytes > PASS_BYTES && !publications.is_empty())
+            {
                 break;
             }
             publications.extend(pending.pop_front());
@@ -120,6 +129,11 @@ impl Pass {
     #[cfg(test)]
     fn end(&self) -> u32 {
         self.end
+    }
+
+    /// All it has.
+    pub fn publications(&self) -> &[Arc<Publication>] {
+        &self.publications
     }
 
     /// Publications and bytes of this pass.
@@ -324,7 +338,7 @@ mod tests {
     fn a_single_publication_goes_out_uncopied() {
         let publication = content("x");
         let chunk = publication.stream_chunk().map(|chunk| chunk.as_ptr());
-        let mut pass = Pass::new(&mut VecDeque::from([publication]), 7);
+        let mut pass = Pass::new(&mut VecDeque::from([publication]), 7, usize::MAX);
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 7 }]);
         let SliceKind::Stream { frame, then: Then::Stay } = slice.kind else {
             panic!("a stream slice that goes on")
@@ -334,7 +348,8 @@ mod tests {
 
     #[test]
     fn who_joined_midway_gets_the_rest_and_who_joined_after_gets_nothing() {
-        let mut pass = Pass::new(&mut VecDeque::from([content("a"), content("bb"), content("c")]), u32::MAX);
+        let mut pass =
+            Pass::new(&mut VecDeque::from([content("a"), content("bb"), content("c")]), u32::MAX, usize::MAX);
         let at = |next| Entry { slot: Slot(next), next };
         let slice = visit(&mut pass, Transport::StreamRaw, &mut [at(u32::MAX), at(0), at(1), at(2)]);
         assert_eq!(slice.slots, [Slot(u32::MAX)]);
@@ -345,7 +360,7 @@ mod tests {
     #[test]
     fn who_joined_when_only_long_polls_had_something_to_come_is_not_written_to() {
         let silent = Arc::new(Publication::new("c"));
-        let mut pass = Pass::new(&mut VecDeque::from([content("a"), silent]), 0);
+        let mut pass = Pass::new(&mut VecDeque::from([content("a"), silent]), 0, usize::MAX);
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 1 }]);
         assert!(slice.slots.is_empty() && slice.partial.is_empty());
     }
@@ -355,8 +370,9 @@ mod tests {
         let silent = || VecDeque::from([Arc::new(Publication::new("c"))]);
         for transport in Transport::ALL {
             let mut entries = [Entry { slot: Slot(1), next: 7 }];
-            assert!(!Pass::new(&mut silent(), 8).begin_transport(transport));
-            let slice = visit(&mut Pass::new(&mut silent(), (1 << 30) - 1), transport, &mut entries);
+            assert!(!Pass::new(&mut silent(), 8, usize::MAX).begin_transport(transport));
+            let slice =
+                visit(&mut Pass::new(&mut silent(), (1 << 30) - 1, usize::MAX), transport, &mut entries);
             assert_eq!((slice.slots.len(), entries[0].next), (0, 1 << 30));
         }
     }
@@ -364,7 +380,7 @@ mod tests {
     #[test]
     fn a_pass_stops_at_the_end_of_the_streams() {
         let mut pending = VecDeque::from([content("a"), close(), content("b")]);
-        let mut pass = Pass::new(&mut pending, 0);
+        let mut pass = Pass::new(&mut pending, 0, usize::MAX);
         assert_eq!((pass.end(), pending.len()), (2, 1));
         let slice = visit(&mut pass, Transport::StreamChunked, &mut [Entry { slot: Slot(1), next: 0 }]);
         let SliceKind::Stream { frame, then: Then::End } = slice.kind else {

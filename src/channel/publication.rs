@@ -183,7 +183,8 @@ impl Publication {
     pub fn then_stream(&self) -> Then {
         match self.stream {
             Some(StreamFormat::Close) => Then::End,
-            _ => Then::Stay,
+            Some(StreamFormat::Hint) => Then::Refetch,
+            Some(StreamFormat::Content(_)) | None => Then::Stay,
         }
     }
 
@@ -198,7 +199,8 @@ impl Publication {
 
     /// Whether what follows it goes out separately.
     pub(super) fn is_last_of_pass(&self) -> bool {
-        self.then_stream() != Then::Stay || self.then_socket() != Then::Stay
+        let asks_again = matches!(self.response, Some(ResponseFormat::Hint));
+        asks_again || self.then_stream() != Then::Stay || self.then_socket() != Then::Stay
     }
 }
 
@@ -263,7 +265,7 @@ mod tests {
     #[test]
     fn only_close_closes() {
         assert_eq!(item(StreamFormat::Close).then_stream(), Then::End);
-        assert_eq!(item(StreamFormat::Hint).then_stream(), Then::Stay);
+        assert_eq!(item(StreamFormat::Hint).then_stream(), Then::Refetch);
         assert_eq!(Publication::new("c").then_stream(), Then::Stay);
     }
 }

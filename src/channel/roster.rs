@@ -82,6 +82,17 @@ impl Roster {
         list.map(|(_, list)| list.as_mut_slice()).unwrap_or_default()
     }
 
+    /// The subscribers of one transport.
+    pub fn entries(&self, transport: Transport) -> &[Entry] {
+        let list = self.lists.iter().find(|(of, _)| *of == transport);
+        list.map(|(_, list)| list.as_slice()).unwrap_or_default()
+    }
+
+    /// The entry at `index`.
+    pub fn entry(&self, transport: Transport, index: u32) -> Option<&Entry> {
+        self.entries(transport).get(index as usize)
+    }
+
     pub fn len(&self) -> usize {
         self.lists.iter().map(|(_, list)| list.len()).sum()
     }

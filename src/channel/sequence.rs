@@ -49,6 +49,11 @@ impl Sequence {
         self.waiting.pop_front_if(|(number, _)| may_go(*number)).map(|(_, publication)| publication)
     }
 
+    /// Nothing is known of what came before.
+    pub fn forget(&mut self) {
+        self.last_id = None;
+    }
+
     /// Whether the item with this number still waits.
     pub fn has(&self, number: u64) -> bool {
         self.waiting.iter().any(|(other, _)| *other == number)

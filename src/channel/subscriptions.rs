@@ -5,8 +5,10 @@
 //! A channel whose last subscriber left lingers for a while with its interest kept, so that long polls, which leave
 //! and come back with every message, cost the mesh nothing.
 
+mod following;
 mod sockets;
 
+use super::followed::{Followed, Missed};
 use super::home::home_of;
 use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome, last_id_after};
@@ -18,6 +20,8 @@ use crate::ids::{CoreId, Slot};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+pub use following::HeardUpTo;
 
 /// A channel's place in the table of its core.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,6 +51,8 @@ pub struct Subscriptions {
     /// Channels that were left by their last subscriber, and when; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
     epochs: u32,
+    /// What followers of ids had missed when they came, until it is asked for.
+    missed: FxHashMap<Slot, Missed>,
     /// Entries of all rosters.
     subscriptions: usize,
     pending_publications: usize,
@@ -68,6 +74,8 @@ struct LocalChannel {
     next: u32,
     /// Boxed: few channels of many are being written at a time.
     pass: Option<Box<Pass>>,
+    /// There are, or were, subscribers that follow ids.
+    followed: Option<Box<Followed>>,
     queued: bool,
     /// When stream content last came.
     stream_tick: Option<u32>,
@@ -94,6 +102,7 @@ impl Subscriptions {
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
             epochs: 0,
+            missed: FxHashMap::default(),
             subscriptions: 0,
             pending_publications: 0,
             pending_bytes: 0,
@@ -134,11 +143,16 @@ impl Subscriptions {
 
     /// Takes `slot` out of everything.
     pub fn unsubscribe(&mut self, slot: Slot) {
+        self.missed.remove(&slot);
         if let Some((_, channels)) = self.waiting.remove(slot) {
-            channels.into_iter().for_each(|id| self.maybe_linger(id));
+            for id in channels {
+                self.follow_no_more(slot, id);
+                self.maybe_linger(id);
+            }
             return;
         }
         for id in self.joining.remove_all(slot) {
+            self.follow_no_more(slot, id);
             self.maybe_linger(id);
         }
         let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
@@ -156,8 +170,8 @@ impl Subscriptions {
                 self.acknowledged(&channel, epoch, last_id, ready)
             }
             ToCore::Deliver(publication) => self.deliver(publication),
-            // For the publisher, who is not in this table.
-            ToCore::Sequenced { .. } => {}
+            // For the publisher, who is not in this table; and for the rows that are held.
+            ToCore::Sequenced { .. } | ToCore::Recover { .. } => {}
         }
     }
 
@@ -169,29 +183,43 @@ impl Subscriptions {
         slice.slots.clear();
         slice.partial.clear();
         let Some(id) = self.queue.pop_front() else { return false };
-        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else {
-            return true;
-        };
+        let Some(channel) = self.channel_mut(id) else { return true };
         channel.queued = false;
-        let pass = match &mut channel.pass {
-            Some(pass) => pass,
-            none => {
-                let first = channel.next.wrapping_sub(channel.pending.len() as u32);
-                none.insert(Pass::new(&mut channel.pending, first).into())
-            }
-        };
-        if pass.advance(&mut channel.roster, budget, slice) {
-            let (publications, bytes) = pass.weight();
-            self.pending_publications -= publications;
-            self.pending_bytes -= bytes;
-            channel.pass = None;
+        if channel.followed.is_some() && self.lead_aside(id, slice) {
+            self.enqueue(id);
+            return true;
         }
+        self.advance(id, budget, slice);
+        let Some(channel) = self.channel(id) else { return true };
         if channel.pass.is_some() || !channel.pending.is_empty() {
             self.enqueue(id);
         } else {
             self.maybe_linger(id);
         }
         true
+    }
+
+    /// Goes on with the channel's pass, or begins one.
+    fn advance(&mut self, id: ChannelId, budget: usize, slice: &mut Slice) {
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let first = channel.first_pending();
+        let next_turn = channel.followed.as_ref().and_then(|followed| followed.next_turn());
+        let pass = match &mut channel.pass {
+            Some(pass) => pass,
+            none => {
+                let limit = next_turn.map_or(usize::MAX, |turn| turn.wrapping_sub(first) as usize);
+                none.insert(Pass::new(&mut channel.pending, first, limit).into())
+            }
+        };
+        if pass.advance(&mut channel.roster, budget, slice) {
+            let (publications, bytes) = pass.weight();
+            self.pending_publications -= publications;
+            self.pending_bytes -= bytes;
+            if let Some(followed) = &mut channel.followed {
+                pass.publications().iter().for_each(|item| last_id_after(&mut followed.settled_id, item));
+            }
+            channel.pass = None;
+        }
     }
 
     /// Gives up channels that lingered long enough; `out` gets the messages to their homes.
@@ -320,8 +348,12 @@ impl Subscriptions {
             debug_assert!(channel.live);
             self.subscriptions += 1;
             let place = channel.roster.add(transport, Entry { slot, next: channel.next });
+            let is_followed = channel.followed.is_some();
             if let Some(links) = self.links.get_mut(slot.index()) {
                 links.push(Link::new(id, transport, place));
+            }
+            if is_followed {
+                self.begin_following(slot, id);
             }
         }
     }
@@ -330,6 +362,13 @@ impl Subscriptions {
         let Some(&id) = self.names.get(&publication.channel) else { return };
         let now = self.now_tick;
         let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return };
+        let count = channel.next;
+        if let Some(followed) = &mut channel.followed {
+            followed.arrives(&publication, &channel.last_id, count);
+            if channel.pending.is_empty() && channel.pass.is_none() {
+                followed.settled_id.clone_from(&channel.last_id);
+            }
+        }
         last_id_after(&mut channel.last_id, &publication);
         if channel.roster.len() == 0 {
             return;
@@ -364,10 +403,19 @@ impl Subscriptions {
             channel.roster.list(transport).get(index as usize).is_some_and(|entry| entry.slot == slot)
         );
         self.subscriptions -= 1;
+        if let Some(followed) = &mut channel.followed {
+            followed.forget(slot);
+        }
         let Some(moved) = channel.roster.remove(transport, index) else { return };
         let links = self.links.get_mut(moved.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
         if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
             *of_moved = Link::new(link.channel, transport, index);
+        }
+    }
+
+    fn follow_no_more(&mut self, slot: Slot, id: ChannelId) {
+        if let Some(followed) = self.channel_mut(id).and_then(|channel| channel.followed.as_mut()) {
+            followed.forget(slot);
         }
     }
 
@@ -430,6 +478,7 @@ impl LocalChannel {
             pending: VecDeque::new(),
             next: 0,
             pass: None,
+            followed: None,
             queued: false,
             stream_tick: None,
             socket_tick: None,

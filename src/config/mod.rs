@@ -140,6 +140,10 @@ pub struct Channels {
     pub message_wait_ms: u64,
     /// How long the id of a message is remembered, so that it is delivered once, ms; 0 is not at all.
     pub duplicate_ids_ms: u64,
+    /// Requests at a time to one application for those who may have missed something, for each core; more wait.
+    pub refetches_per_core: usize,
+    /// The time over which such requests are spread when many find out at once, ms.
+    pub refetch_spread_ms: u64,
 }
 
 /// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
@@ -232,7 +236,12 @@ impl Default for Config {
                 origin_keep_alive_ms: 55_000,
                 open_requests_per_core: 1_000,
             },
-            channels: Channels { message_wait_ms: 5_000, duplicate_ids_ms: 60_000 },
+            channels: Channels {
+                message_wait_ms: 5_000,
+                duplicate_ids_ms: 60_000,
+                refetches_per_core: 16,
+                refetch_spread_ms: 1_000,
+            },
             websocket: WebSocket {
                 message_bytes: 16 * 1024 * 1024,
                 compression: false,

@@ -93,6 +93,8 @@ fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
     let mut section = document.section("channels");
     section.read("message_wait_ms", &mut channels.message_wait_ms, milliseconds_or_never);
     section.read("duplicate_ids_ms", &mut channels.duplicate_ids_ms, milliseconds_or_never);
+    section.read("refetches_per_core", &mut channels.refetches_per_core, count);
+    section.read("refetch_spread_ms", &mut channels.refetch_spread_ms, milliseconds_or_never);
 }
 
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
@@ -337,6 +339,7 @@ mod tests {
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
         let channels = &config.channels;
         assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
+        assert_eq!((channels.refetches_per_core, channels.refetch_spread_ms), (17, 18));
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
         assert!(websocket.compression);
@@ -459,6 +462,8 @@ open_requests_per_core = 7
 [channels]
 message_wait_ms = 15
 duplicate_ids_ms = 16
+refetches_per_core = 17
+refetch_spread_ms = 18
 [websocket]
 message_bytes = 13
 compression = true

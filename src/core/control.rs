@@ -67,9 +67,11 @@ async fn route(exchange: &Exchange, request: &Request) -> Answer {
             Some(format) => publish(exchange, format).await,
             None => not_acceptable(),
         },
-        // Nothing is remembered of a channel beyond its interest, so there is nothing to forget.
         ("/recover", &Method::POST) => match accepted(&request.headers) {
-            Some(format) => done(format, "Updated"),
+            Some(format) => {
+                exchange.core().recover().await;
+                done(format, "Updated")
+            }
             None => not_acceptable(),
         },
         ("/publish" | "/recover", method) => only(Method::POST, method),

@@ -24,6 +24,10 @@ impl Core {
         let rows = match std::mem::take(&mut slice.kind) {
             SliceKind::Empty => 0,
             SliceKind::Stream { frame, then } => self.write_slice(slice, &frame, then),
+            SliceKind::Astray { slots } => {
+                slots.iter().for_each(|slot| self.lost_track(*slot));
+                slots.len()
+            }
             SliceKind::Response { deliveries } => {
                 deliveries.iter().for_each(|(slot, publication)| self.deliver_response(*slot, publication));
                 deliveries.len()
@@ -53,6 +57,7 @@ impl Core {
         match then {
             Then::Stay => {}
             Then::End => all.for_each(|slot| self.end_stream(*slot)),
+            Then::Refetch => {}
             Then::Refresh => all.for_each(|slot| self.refresh_socket(*slot)),
         }
         slice.slots.len() + slice.partial.len()

@@ -65,6 +65,8 @@ gauges! {
     backlog_bytes,
     /// Publications not yet written to all subscribers.
     pending_publications,
+    /// Requests to applications, for clients that may have missed something, that wait for their turn.
+    refetches_waiting,
     /// Connections accepted.
     connections_total,
     /// Requests read.

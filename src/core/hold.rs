@@ -3,11 +3,12 @@
 //! so that what is published once the client has seen the opening reaches it.
 
 use super::Core;
+use super::again::Reason;
 use super::connection::Request;
 use super::exchange::{Asked, Exchange};
 use super::respond;
 use super::row::Phase;
-use crate::channel::{Publication, Readiness, ResponseFormat, Transport};
+use crate::channel::{HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
 use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
 use crate::proto::http1::{self, Version};
@@ -24,8 +25,10 @@ pub struct Stream {
 /// A held long poll: what it is answered with when nothing is published, and how to ask the origin again.
 pub struct Poll {
     timeout_answer: Answer,
-    asked: Asked,
-    again: Again,
+    /// How it is answered.
+    pub asked: Asked,
+    /// What it asked.
+    pub again: Again,
 }
 
 /// The request of a long poll as it was received, for asking the origin again.
@@ -34,6 +37,10 @@ pub struct Again {
     pub request: Request,
     /// The body.
     pub body: Bytes,
+    /// What the client has got of channels whose ids it follows.
+    pub heard: Vec<HeardUpTo>,
+    /// How often in a row the application's answer was behind what was published when it came.
+    pub behind: u32,
 }
 
 /// A hold that waits for the acknowledgement of its channels.
@@ -99,6 +106,11 @@ impl Core {
                 asks.push((core, message));
             });
         asks.into_iter().for_each(|(core, message)| self.send_home(core, message));
+        for channel in hold.channels.iter().take(limit) {
+            if let Some(prev_id) = &channel.prev_id {
+                self.subscriptions.borrow_mut().follow(slot, &channel.name, prev_id);
+            }
+        }
         if readiness == Readiness::Ready {
             self.open_hold(slot);
         }
@@ -134,6 +146,24 @@ impl Core {
         }
         self.gauges.holds_total.add(1);
         self.wake();
+        self.make_up(slot);
+    }
+
+    /// Gives what is held in `slot` what it had missed when its subscription came into force.
+    fn make_up(self: &Rc<Self>, slot: Slot) {
+        let missed = self.subscriptions.borrow_mut().take_missed(slot);
+        let behind = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Poll(poll)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            let behind = poll.again.behind;
+            poll.again.behind = if missed.more { behind + 1 } else { 0 };
+            behind
+        };
+        if let Some(answer) = missed.items.iter().find(|item| item.response.is_some()) {
+            self.deliver_response(slot, answer);
+        } else if missed.more {
+            self.ask_again(slot, Reason::Behind(behind));
+        }
     }
 
     /// The timer of a hold fired.
@@ -177,7 +207,7 @@ impl Core {
             Some(ResponseFormat::Send(message)) => {
                 self.answer_poll(slot, |poll| message.answer(&poll.timeout_answer));
             }
-            Some(ResponseFormat::Hint) => self.ask_again(slot),
+            Some(ResponseFormat::Hint) => self.ask_again(slot, Reason::Hint),
             None => {}
         }
     }
@@ -197,23 +227,8 @@ impl Core {
         self.wake();
     }
 
-    /// Sends the request of the long poll in `slot` to its origin again, on behalf of the client (GRIP hint).
-    fn ask_again(self: &Rc<Self>, slot: Slot) {
-        let Some((poll, carry)) = self.take_poll(slot) else { return };
-        let Poll { asked, again, .. } = *poll;
-        let exchange = {
-            let mut rows = self.rows.borrow_mut();
-            let Some(row) = rows.get(slot) else { return };
-            let exchange = Exchange::new(self.clone(), slot, asked, http1::BodyLength::None, false, carry);
-            row.phase = Phase::Exchange(exchange.clone());
-            exchange
-        };
-        self.set_timer(slot, self.settings.http.idle_timeout_ms);
-        self.proxy_again_in_task(exchange, again);
-    }
-
     /// Takes the long poll out of `slot`, with what its client sent ahead; the row is left waiting for its next phase.
-    fn take_poll(&self, slot: Slot) -> Option<(Box<Poll>, BytesMut)> {
+    pub(super) fn take_poll(&self, slot: Slot) -> Option<(Box<Poll>, BytesMut)> {
         let (poll, carry) = {
             let mut rows = self.rows.borrow_mut();
             let row = rows.get(slot)?;

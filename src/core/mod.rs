@@ -4,7 +4,8 @@
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
 //! `control`; `hold` keeps what the application holds, `socket` WebSockets, `deliver` writes what is published, `respond` writes answers;
-//! `ingest` takes datagrams; `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
+//! `again` asks applications again for clients that may have missed something, as `spread` says; `ingest` takes datagrams;
+//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
@@ -12,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod connection;
 mod control;
 mod deliver;
@@ -26,6 +28,7 @@ mod row;
 mod serve;
 mod signatures;
 mod socket;
+mod spread;
 mod timer_wheel;
 mod turn;
 
@@ -78,6 +81,8 @@ pub struct Core {
     mesh: Mesh,
     confirmations: RefCell<publish::Confirmations>,
     pool: Pool,
+    /// Requests that applications are asked again.
+    spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
     signatures: Signatures,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
@@ -104,6 +109,11 @@ impl Core {
     /// The core's clock, in ticks since start; wraps.
     pub(super) fn now(&self) -> u32 {
         self.tick.get()
+    }
+
+    /// Milliseconds since start.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
 
     /// There is work for the loop.

@@ -2,15 +2,17 @@
 //! says. The task of a held request ends here.
 
 use super::Core;
+use super::again::Permit;
 use super::connection::Request;
 use super::exchange::{Exchange, Gone};
 use super::hold::Again;
 use super::respond;
+use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
 use crate::proto::grip::{self, Channel, Instruct, Mode};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body::Frame;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -38,18 +40,28 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
         Ok(body) => body,
         Err(_) => return malformed_body(exchange),
     };
-    ask(exchange, request, route, body, &kept).await;
+    ask(exchange, request, route, body, &kept, Before::default()).await;
 }
 
-/// Answers the request of a long poll again.
-pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again) {
-    let Again { request, body } = again;
+/// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
+pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again, delay_ms: u64) {
+    let Again { request, body, heard, behind } = again;
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
-    ask(exchange, request, route, body, &kept).await;
+    let permit = exchange.core().permit(route.target_names().into(), delay_ms).await;
+    let before = Before { heard, behind, permit: Some(permit) };
+    ask(exchange, request, route, body, &kept, before).await;
+}
+
+/// What was before a request: nothing, unless it is made again.
+#[derive(Default)]
+struct Before {
+    heard: Vec<HeardUpTo>,
+    behind: u32,
+    permit: Option<Permit>,
 }
 
 async fn ask(
@@ -58,9 +70,12 @@ async fn ask(
     route: Arc<Route>,
     body: RequestBody,
     kept: &RefCell<Kept>,
+    before: Before,
 ) {
     let core = exchange.core().clone();
-    let outcome = core.pool.request(&route, origin_request(&core, &request, &route, body)).await;
+    let mut to_origin = origin_request(&core, &request, &route, body);
+    say_what_was_heard(&mut to_origin.headers, &before.heard, &route);
+    let outcome = core.pool.request(&route, to_origin).await;
     let mut response = match outcome {
         Ok(response) => response,
         Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
@@ -71,8 +86,10 @@ async fn ask(
     }
     let is_grip = !route.no_grip && grip::is_grip(response.status, &response.headers);
     if is_grip {
-        follow_instruct(exchange, request, &route, response, kept).await;
+        follow_instruct(exchange, request, &route, response, kept, before).await;
     } else {
+        // A client may take its time for what may be long.
+        drop(before.permit);
         let status = response.status;
         let sent = respond::relay(exchange, response).await;
         log(exchange, &request, &route, status, sent.ok());
@@ -86,6 +103,7 @@ async fn follow_instruct(
     route: &Arc<Route>,
     response: Response,
     kept: &RefCell<Kept>,
+    before: Before,
 ) {
     let Response { status, reason, headers, mut body, target, .. } = response;
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
@@ -135,7 +153,8 @@ async fn follow_instruct(
     let implied = route.targets.get(target).map(|target| target.subscriptions.as_slice()).unwrap_or_default();
     hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
     log(exchange, &request, route, instruct.response.status, None);
-    let again = Again { request, body: mem::take(&mut kept.borrow_mut().bytes).freeze() };
+    let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
+    let again = Again { request, body, heard: Vec::new(), behind: before.behind };
     exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening);
 }
 
@@ -223,6 +242,17 @@ pub(super) fn origin_request(
     let headers = origin::request_headers(&request.headers, rules);
     let path_and_query = Bytes::from(path_and_query);
     origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
+}
+
+/// Tells an application what its client has got; channels have the names it gave them.
+pub(super) fn say_what_was_heard(headers: &mut HeaderMap, heard: &[HeardUpTo], route: &Route) {
+    for (channel, id) in heard {
+        let prefix = route.prefix.as_deref().unwrap_or_default();
+        let channel = channel.strip_prefix(prefix).unwrap_or(channel);
+        if let Some(value) = grip::grip_last(channel, id) {
+            headers.append(grip::GRIP_LAST, value);
+        }
+    }
 }
 
 /// The request's body for the origin: whole if it is small, else streamed as it comes.

@@ -79,6 +79,12 @@ impl Core {
                 homes.push(home);
             }
         }
+        self.confirmed_by(homes).await;
+        Ok(())
+    }
+
+    /// Waits until `homes` have taken everything that this core has sent them.
+    pub(super) async fn confirmed_by(&self, homes: impl IntoIterator<Item = CoreId>) {
         let asked = homes.into_iter().map(|home| {
             let (ticket, confirmed) = self.confirmations.borrow_mut().expect();
             self.send_home(home, ToHome::Confirm { ticket });
@@ -87,7 +93,6 @@ impl Core {
         for confirmed in asked.collect::<SmallVec<[Rc<Bell>; 8]>>() {
             confirmed.rung().await;
         }
-        Ok(())
     }
 
     /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
@@ -142,6 +147,9 @@ impl Core {
     pub(super) fn take_from_home(self: &Rc<Self>, message: ToCore) {
         if let ToCore::Sequenced { ticket } = message {
             return self.confirmations.borrow_mut().confirm(ticket);
+        }
+        if let ToCore::Recover { home } = message {
+            return self.recover_from(home);
         }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);

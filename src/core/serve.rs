@@ -28,10 +28,10 @@ impl Core {
         .detach();
     }
 
-    /// Starts answering the request of a long poll again.
-    pub(super) fn proxy_again_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, again: Again) {
+    /// Starts answering the request of a long poll again, after `delay_ms`.
+    pub(super) fn proxy_again_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, again: Again, delay_ms: u64) {
         glommio::spawn_local(async move {
-            exchange.ended().or(proxy::answer_again(&exchange, again)).await;
+            exchange.ended().or(proxy::answer_again(&exchange, again, delay_ms)).await;
         })
         .detach();
     }

@@ -5,6 +5,7 @@
 use super::gauges::Gauges;
 use super::ingest::Ingest;
 use super::signatures::Signatures;
+use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
 use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
@@ -16,6 +17,7 @@ use crate::origin::{Pool, Routes};
 use crate::proto::grip::signature::Signer;
 use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
@@ -89,11 +91,12 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
         subscriptions: Subscriptions::new(plan.cores, ticks(LINGER_MS)).into(),
-        home: Home::new(home_times(&plan.settings.channels)).into(),
+        home: Home::new(plan.id, home_times(&plan.settings.channels)).into(),
         to_own_home: cell::RefCell::default(),
         mesh,
         confirmations: cell::RefCell::default(),
         pool: Pool::new(&plan.settings.proxy),
+        spread: Spread::new(plan.settings.channels.refetches_per_core, seed()).into(),
         signatures: Signatures::new(plan.signer, plan.route_signers),
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
@@ -152,6 +155,7 @@ impl Core {
         }
         busy |= self.take_datagrams();
         busy |= self.work_at_home();
+        busy |= self.grant_permits();
         let mut rows = 0;
         while rows < TURN_ROWS
             && let Some(written) = self.fan_out(slice)
@@ -230,6 +234,7 @@ impl Core {
         gauges.channels.set(subscriptions.channels() as u64);
         gauges.subscriptions.set(subscriptions.subscriptions() as u64);
         gauges.pending_publications.set(subscriptions.pending().0 as u64);
+        gauges.refetches_waiting.set(self.spread.borrow().waiting() as u64);
         gauges.homes.set(self.home.borrow().channels() as u64);
     }
 
@@ -262,6 +267,11 @@ impl Core {
             .detach();
         }
     }
+}
+
+/// Different for each core and each start.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 fn home_times(channels: &crate::config::Channels) -> HomeTimes {

@@ -131,7 +131,7 @@ struct Town {
 impl Town {
     fn new() -> Town {
         Town {
-            home: Home::new(HomeTimes { message_wait: PATIENCE, duplicate_ids: MEMORY }),
+            home: Home::new(CoreId(0), HomeTimes { message_wait: PATIENCE, duplicate_ids: MEMORY }),
             model: Model::default(),
             to_home: vec![VecDeque::new(); CORES],
             to_core: vec![VecDeque::new(); CORES],

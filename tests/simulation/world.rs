@@ -55,7 +55,7 @@ impl World {
             let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
             Core {
                 subscriptions,
-                home: Home::new(HomeTimes { message_wait: 1, duplicate_ids: 1 }),
+                home: Home::new(CoreId(0), HomeTimes { message_wait: 1, duplicate_ids: 1 }),
                 arrivals,
                 rows,
                 last_numbers: Default::default(),
@@ -368,6 +368,7 @@ impl Core {
         }
         let tasks: Vec<Task> = match std::mem::take(&mut self.slice.kind) {
             SliceKind::Empty => Vec::new(),
+            SliceKind::Astray { .. } => return Err(TestCaseError::fail("nobody here follows ids")),
             SliceKind::Stream { frame, then } => {
                 let ends = then == Then::End;
                 let whole = self.slice.slots.iter().map(|slot| (*slot, frame.clone()));

@@ -114,6 +114,11 @@ impl HoldDraft {
         Ok(())
     }
 
+    /// The next link of a response that holds nothing.
+    pub fn next_link_without_hold(&self) -> Option<Link> {
+        self.links.next.clone().filter(|_| self.mode.is_none())
+    }
+
     /// The hold, if one was asked for.
     pub fn finish(self) -> Result<Option<Hold>, InstructError> {
         if let Some(channel) = self.channels.iter().find(|c| c.filters.len() > FILTERS_MAX) {

@@ -6,6 +6,7 @@ use super::answer::Answer;
 use super::hold::{Hold, HoldDraft};
 use super::instruct_body;
 use super::json::FieldError;
+use super::link::Link;
 use super::sendable::{self, STATUS_CODES, is_grip_name};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,6 +17,8 @@ use http::header::CONTENT_TYPE;
 pub struct Instruct {
     /// What to hold; without it the response is sent at once.
     pub hold: Option<Hold>,
+    /// Where the response goes on, if nothing is held. With a hold it is in that.
+    pub next_link: Option<Link>,
     /// For a response hold the answer when time is up, for a stream hold its beginning, else simply the answer.
     pub response: Answer,
 }
@@ -82,7 +85,8 @@ impl Instruct {
         } else {
             response.headers = headers_for_client(headers);
         }
-        Ok(Instruct { hold: hold.finish()?, response })
+        let next_link = hold.next_link_without_hold();
+        Ok(Instruct { hold: hold.finish()?, next_link, response })
     }
 }
 
@@ -126,7 +130,6 @@ fn headers_for_client(headers: &HeaderMap) -> HeaderMap {
 mod tests {
     use super::super::hold::{Channel, Mode};
     use super::super::keep_alive::KeepAliveMode;
-    use super::super::link::Link;
     use super::*;
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
@@ -211,6 +214,9 @@ mod tests {
             (404, Some("Gone Fishing"))
         );
         assert_eq!(names(&instruct.response.headers), ["x-a"]);
+        assert_eq!(instruct.next_link, None);
+        let next = parse(&[("Grip-Link", "</next>; rel=next")]).unwrap().next_link;
+        assert_eq!(next, Some(Link { uri: "/next".into(), timeout_s: 120 }));
         let instruct = parse(&[("Grip-Status", "201")]).unwrap();
         assert_eq!((instruct.response.status, instruct.response.reason), (201, None));
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`is_grip`], [`Instruct`]: an origin's response read into a hold and the answer for the client (`instruct`,
 //!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form).
+//! - [`LinkTarget`]: where a link leads; [`grip_last`]: what an application is told that its client has.
 //! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
 //! - [`compact`]: the same in the binary form that datagrams may have.
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
@@ -19,12 +20,14 @@ mod body_patch;
 pub mod compact;
 mod control_message;
 mod der;
+mod heard;
 mod hold;
 mod instruct;
 mod instruct_body;
 mod json;
 mod keep_alive;
 mod link;
+mod link_target;
 mod list_header;
 pub mod publish;
 mod publish_format;
@@ -34,11 +37,13 @@ mod websocket_events;
 
 pub use answer::Answer;
 pub use control_message::{ControlMessage, Delayed, SocketKeepAlive};
+pub use heard::{GRIP_LAST, grip_last};
 pub use hold::{Channel, Hold, Mode};
 pub use instruct::{Instruct, InstructError, is_grip};
 pub use json::FieldError;
 pub use keep_alive::{KeepAlive, KeepAliveMode};
 pub use link::Link;
+pub use link_target::LinkTarget;
 pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.

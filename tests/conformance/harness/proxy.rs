@@ -63,6 +63,12 @@ pub fn unsigned() -> &'static Proxy {
     running(&SERVER, Settings { name: "unsigned", sig_key: "", ..STANDARD })
 }
 
+/// A server for cases that make everyone who is held ask again: others must not be held there.
+pub fn recovering() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "recovering", ..STANDARD })
+}
+
 impl Proxy {
     /// A connection to the client port.
     pub fn connect(&self) -> Client {

@@ -1,0 +1,270 @@
+//! What a core knows of a channel whose subscribers follow ids: an application that said with which item its answer
+//! ends (`prev-id`) can be asked for what came after it. Almost always a follower's last id is the channel's, because
+//! everybody gets the same; so a delivery looks at single followers only when an item does not follow the one before
+//! it, or when nobody knew the channel's last id when they came. Few channels have this value; fan-out never looks at it.
+//!
+//! The last items are kept: who was away while the application was asked finds in them what came meanwhile.
+
+use super::message::LastId;
+use super::publication::{Publication, ResponseFormat, StreamFormat};
+use super::sequence::follows;
+use crate::ids::Slot;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Items that are kept, and their bytes.
+const RECENT: usize = 100;
+const RECENT_BYTES: usize = 256 * 1024;
+
+/// The followers of one channel on one core.
+#[derive(Default)]
+pub(super) struct Followed {
+    followers: FxHashMap<Slot, Follower>,
+    /// Followers that go by an id of their own.
+    undecided: usize,
+    /// The last items, each following the one before it. All of them have ids.
+    recent: VecDeque<Arc<Publication>>,
+    recent_bytes: usize,
+    /// Items at which followers went astray, by the core's count, in order.
+    turns: VecDeque<Turn>,
+    /// The channel's last id before what is not written to everyone yet.
+    pub settled_id: LastId,
+}
+
+/// How far a subscriber is.
+enum Follower {
+    /// Its subscription is not in force yet. What it has ends with this.
+    Asked(Box<str>),
+    /// Nobody knew the channel's last id when it came. What it has ends with this, until it gets the item with the
+    /// count `until`, which is not known before it comes.
+    Own { id: Box<str>, until: Option<u32> },
+    /// It has what the channel has had.
+    Channels,
+}
+
+/// Followers that must not get the item with this count.
+pub(super) struct Turn {
+    pub count: u32,
+    pub slots: Vec<Slot>,
+}
+
+/// What a new follower has missed.
+#[derive(Default)]
+pub struct Missed {
+    /// These, which are at hand.
+    pub items: Vec<Arc<Publication>>,
+    /// More than that, or nobody knows what: the application must be asked.
+    pub more: bool,
+}
+
+impl Followed {
+    /// Of a channel with this last id; nobody follows yet.
+    pub fn after_all_up_to(settled_id: LastId) -> Followed {
+        Followed { settled_id, ..Followed::default() }
+    }
+
+    /// `slot` has everything up to `id`. Its subscription may not be in force yet.
+    pub fn follow(&mut self, slot: Slot, id: &str) {
+        self.forget(slot);
+        self.followers.insert(slot, Follower::Asked(id.into()));
+    }
+
+    /// The subscription of `slot` is in force from now on; the channel's last id is `last_id`. Says what it has missed.
+    pub fn begin(&mut self, slot: Slot, last_id: &LastId, missed: &mut Missed) {
+        let Some(follower) = self.followers.get_mut(&slot) else { return };
+        let Follower::Asked(id) = &*follower else { return };
+        let id = id.clone();
+        match last_id {
+            None => {
+                self.undecided += 1;
+                *follower = Follower::Own { id, until: None };
+            }
+            Some(last_id) if *last_id == id => *follower = Follower::Channels,
+            Some(_) => match self.after(&id) {
+                Some(items) => {
+                    missed.items.extend(items);
+                    self.followers.insert(slot, Follower::Channels);
+                }
+                None => missed.more = true,
+            },
+        }
+    }
+
+    /// `publication` arrives, with this count, after what had `last_id`.
+    pub fn arrives(&mut self, publication: &Arc<Publication>, last_id: &LastId, count: u32) {
+        if publication.no_seq {
+            return;
+        }
+        let in_order = follows(last_id, publication);
+        if !in_order || self.undecided > 0 {
+            let slots = self.astray(publication, in_order, count);
+            if !slots.is_empty() {
+                self.turns.push_back(Turn { count, slots });
+            }
+        }
+        self.remember(publication, in_order);
+    }
+
+    /// The followers for whom `publication` is not what comes next; the others are decided.
+    fn astray(&mut self, publication: &Publication, in_order: bool, count: u32) -> Vec<Slot> {
+        let mut astray = Vec::new();
+        for (slot, follower) in &mut self.followers {
+            match follower {
+                Follower::Own { id, until: until @ None } => {
+                    if publication.prev_id.as_ref().is_some_and(|prev_id| prev_id != id) {
+                        astray.push(*slot);
+                    } else {
+                        *until = Some(count);
+                        self.undecided -= 1;
+                    }
+                }
+                Follower::Channels | Follower::Own { .. } if !in_order => astray.push(*slot),
+                _ => {}
+            }
+        }
+        astray
+    }
+
+    fn remember(&mut self, publication: &Arc<Publication>, in_order: bool) {
+        if !in_order || publication.id.is_none() {
+            self.forget_recent();
+        }
+        if publication.id.is_some() {
+            self.recent_bytes += publication.weight();
+            self.recent.push_back(publication.clone());
+        }
+        while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.weight();
+        }
+    }
+
+    /// The items after the one with `id`, if all of them are known and none of them says to ask the application.
+    fn after(&self, id: &str) -> Option<Vec<Arc<Publication>>> {
+        let place = self.recent.iter().position(|item| item.id.as_deref() == Some(id)).map(|place| place + 1);
+        let first = || self.recent.front().filter(|first| first.prev_id.as_deref() == Some(id)).map(|_| 0);
+        let items: Vec<_> = self.recent.iter().skip(place.or_else(first)?).cloned().collect();
+        items.iter().all(|item| !is_hint(item)).then_some(items)
+    }
+
+    /// The followers that may not get the item that comes next, which has this count.
+    pub fn turn_at(&mut self, count: u32) -> Option<Turn> {
+        self.turns.pop_front_if(|turn| turn.count == count)
+    }
+
+    /// The count of the next turn.
+    pub fn next_turn(&self) -> Option<u32> {
+        self.turns.front().map(|turn| turn.count)
+    }
+
+    /// Whether `slot` follows.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.followers.contains_key(&slot)
+    }
+
+    /// The id that what `slot` has ends with: its own, while it has got nothing, else the channel's at its place.
+    /// `next` is the count of the item it gets next.
+    pub fn id_of(&self, slot: Slot, next: u32, channels: impl FnOnce() -> LastId) -> LastId {
+        match self.followers.get(&slot)? {
+            Follower::Asked(id) => Some(id.clone()),
+            Follower::Own { id, until } if until.is_none_or(|until| !is_before(until, next)) => {
+                Some(id.clone())
+            }
+            Follower::Own { .. } | Follower::Channels => channels(),
+        }
+    }
+
+    /// `slot` follows no more.
+    pub fn forget(&mut self, slot: Slot) {
+        if let Some(Follower::Own { until: None, .. }) = self.followers.remove(&slot) {
+            self.undecided -= 1;
+        }
+    }
+
+    /// Nothing is known of what came before.
+    pub fn forget_recent(&mut self) {
+        self.recent.clear();
+        self.recent_bytes = 0;
+    }
+}
+
+/// Whether an item has nothing to say but that the application has.
+pub(super) fn is_hint(publication: &Publication) -> bool {
+    matches!(publication.stream, Some(StreamFormat::Hint))
+        || matches!(publication.response, Some(ResponseFormat::Hint))
+}
+
+fn is_before(a: u32, b: u32) -> bool {
+    super::roster::before(a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str, prev_id: &str) -> Arc<Publication> {
+        let mut publication = Publication::new("c");
+        publication.id = Some(id.into());
+        publication.prev_id = Some(prev_id.into());
+        Arc::new(publication)
+    }
+
+    /// Items with these ids arrive, one after the other, from a channel's start.
+    fn with(ids: &[&str]) -> (Followed, LastId) {
+        let (mut followed, mut last_id) = (Followed::default(), None);
+        for (count, pair) in ids.windows(2).enumerate() {
+            followed.arrives(&item(pair[1], pair[0]), &last_id, count as u32);
+            last_id = Some(pair[1].into());
+        }
+        (followed, last_id)
+    }
+
+    fn missed(followed: &mut Followed, id: &str, last_id: &LastId) -> (Vec<String>, bool) {
+        let mut missed = Missed::default();
+        followed.follow(Slot(1), id);
+        followed.begin(Slot(1), last_id, &mut missed);
+        let ids = missed.items.iter().filter_map(|item| item.id.as_deref().map(str::to_owned));
+        (ids.collect(), missed.more)
+    }
+
+    #[test]
+    fn who_comes_late_gets_what_is_at_hand_or_is_told_that_it_is_not() {
+        let (mut followed, last_id) = with(&["3", "4", "5", "6"]);
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(missed(&mut followed, "6", &last_id), (ids(&[]), false));
+        assert_eq!(missed(&mut followed, "4", &last_id), (ids(&["5", "6"]), false));
+        assert_eq!(missed(&mut followed, "3", &last_id), (ids(&["4", "5", "6"]), false));
+        assert_eq!(missed(&mut followed, "2", &last_id), (ids(&[]), true));
+        followed.arrives(&item("9", "8"), &last_id, 3);
+        assert_eq!(missed(&mut followed, "6", &Some("9".into())), (ids(&[]), true), "there is a gap");
+        assert_eq!(missed(&mut followed, "8", &Some("9".into())), (ids(&["9"]), false));
+    }
+
+    #[test]
+    fn an_item_out_of_order_leads_all_astray_but_those_it_follows() {
+        let (mut followed, last_id) = with(&["1", "2"]);
+        missed(&mut followed, "2", &last_id);
+        followed.arrives(&item("3", "2"), &last_id, 1);
+        assert!(followed.turn_at(1).is_none());
+        followed.arrives(&item("5", "4"), &Some("3".into()), 2);
+        assert_eq!(followed.next_turn(), Some(2));
+        assert_eq!(followed.turn_at(2).map(|turn| turn.slots), Some(vec![Slot(1)]));
+    }
+
+    #[test]
+    fn who_came_when_nobody_knew_goes_by_its_own_id_until_an_item_comes() {
+        let mut followed = Followed::default();
+        for (slot, id) in [(1, "7"), (2, "6")] {
+            followed.follow(Slot(slot), id);
+            followed.begin(Slot(slot), &None, &mut Missed::default());
+        }
+        followed.arrives(&item("8", "7"), &None, 0);
+        assert_eq!(followed.turn_at(0).map(|turn| turn.slots), Some(vec![Slot(2)]));
+        let channels = || Some("8".into());
+        assert_eq!(followed.id_of(Slot(1), 0, channels).as_deref(), Some("7"), "it has not got it yet");
+        assert_eq!(followed.id_of(Slot(1), 1, channels).as_deref(), Some("8"));
+        followed.forget(Slot(2));
+        assert_eq!(followed.undecided, 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! Subscribers that follow ids: what they have missed when they come, where they go astray, and up to which item they
+//! have everything when they leave to ask their application.
+
+use super::{ChannelId, LocalChannel, Subscriptions};
+use crate::channel::followed::{Followed, Missed, is_hint};
+use crate::channel::home::home_of;
+use crate::channel::message::LastId;
+use crate::channel::pass::{Slice, SliceKind};
+use crate::channel::roster::{Transport, before};
+use crate::ids::{CoreId, Slot};
+use std::sync::Arc;
+
+/// A channel, and the id of the last item on it that a subscriber has.
+pub type HeardUpTo = (Arc<str>, Box<str>);
+
+impl Subscriptions {
+    /// `slot`, which has just subscribed to `channel`, has everything on it up to the item with `id`.
+    /// [`Subscriptions::take_missed`] says what it has missed, when its subscription is in force.
+    pub fn follow(&mut self, slot: Slot, channel: &str, id: &str) {
+        let Some(&place) = self.names.get(channel) else { return };
+        let in_force = self.links_of(slot).iter().any(|link| link.channel == place);
+        let Some(channel) = self.channel_mut(place) else { return };
+        let last_id = channel.last_id.clone();
+        let new = || Box::new(Followed::after_all_up_to(last_id));
+        channel.followed.get_or_insert_with(new).follow(slot, id);
+        if in_force {
+            self.begin_following(slot, place);
+        }
+    }
+
+    /// What `slot`, whose subscriptions are in force, had missed when they came into force; nothing if it was asked before.
+    pub fn take_missed(&mut self, slot: Slot) -> Missed {
+        self.missed.remove(&slot).unwrap_or_default()
+    }
+
+    /// The channels that `slot` follows, with the last item it has of each; those it waits for included.
+    pub fn heard(&self, slot: Slot) -> Vec<HeardUpTo> {
+        let in_force = self.links_of(slot).iter().filter_map(|link| {
+            let channel = self.channel(link.channel)?;
+            let (transport, index) = link.place();
+            let next = channel.roster.entry(transport, index)?.next;
+            let id = channel.followed.as_ref()?.id_of(slot, next, || channel.id_before(next))?;
+            Some((channel.name.clone(), id))
+        });
+        let joining = self.joining.channels_of(slot).iter().filter_map(|id| {
+            let channel = self.channel(*id)?;
+            let id = channel.followed.as_ref()?.id_of(slot, channel.next, || None)?;
+            Some((channel.name.clone(), id))
+        });
+        in_force.chain(joining).collect()
+    }
+
+    /// Takes a stream out of the channels that it follows, until its application has been asked what comes next; on its
+    /// other channels it stays. The channels, with the last item it has of each.
+    pub fn withdraw(&mut self, slot: Slot) -> Vec<HeardUpTo> {
+        self.missed.remove(&slot);
+        let heard = self.heard(slot);
+        for (channel, _) in &heard {
+            self.leave(slot, channel);
+        }
+        heard
+    }
+
+    /// The tick since which some channel of `slot` has had nothing for streams; `None` if that has had nothing yet.
+    pub fn quiet_since(&self, slot: Slot) -> Option<u32> {
+        let links = self.links_of(slot).iter();
+        let ticks = links.map(|link| self.channel(link.channel).and_then(|channel| channel.stream_tick));
+        ticks.reduce(|a, b| Some(if before(a?, b?) { a? } else { b? })).flatten()
+    }
+
+    /// The slots of long polls and streams on channels at `home`.
+    pub fn held_on(&self, home: CoreId) -> Vec<Slot> {
+        let channels = self.channels.iter().flatten();
+        let channels = channels.filter(|channel| home_of(&channel.name, self.cores) == home);
+        let held = [Transport::Response, Transport::StreamChunked, Transport::StreamRaw];
+        let lists = channels.flat_map(|channel| held.map(|transport| channel.roster.entries(transport)));
+        let mut slots: Vec<Slot> = lists.flatten().map(|entry| entry.slot).collect();
+        slots.sort_unstable_by_key(|slot| slot.0);
+        slots.dedup();
+        slots
+    }
+
+    /// Forgets the last ids of the channels at `home`, as that home has.
+    pub fn forget_last_ids(&mut self, home: CoreId) {
+        let cores = self.cores;
+        let channels = self.channels.iter_mut().flatten();
+        for channel in channels.filter(|channel| home_of(&channel.name, cores) == home) {
+            channel.last_id = None;
+            if let Some(followed) = &mut channel.followed {
+                followed.forget_recent();
+            }
+        }
+    }
+
+    /// The subscription of `slot` to one channel has come into force.
+    pub(super) fn begin_following(&mut self, slot: Slot, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(followed) = channel.followed.as_mut().filter(|followed| followed.has(slot)) else { return };
+        followed.begin(slot, &channel.last_id, self.missed.entry(slot).or_default());
+    }
+
+    /// Names in `slice` the followers that may not get the next publication of the channel; whether there are any.
+    pub(super) fn lead_aside(&mut self, id: ChannelId, slice: &mut Slice) -> bool {
+        let Some(channel) = self.channel_mut(id).filter(|channel| channel.pass.is_none()) else {
+            return false;
+        };
+        let first = channel.first_pending();
+        let turn = channel.followed.as_mut().and_then(|followed| followed.turn_at(first));
+        let Some(turn) = turn else { return false };
+        let still_due = |slot: &Slot| {
+            let link = self.links_of(*slot).iter().find(|link| link.channel == id);
+            let entry = link.and_then(|link| {
+                let (transport, index) = link.place();
+                self.channel(id)?.roster.entry(transport, index)
+            });
+            entry.is_some_and(|entry| !before(turn.count, entry.next))
+        };
+        let slots: Vec<Slot> = turn.slots.iter().copied().filter(still_due).collect();
+        slice.kind = SliceKind::Astray { slots };
+        true
+    }
+}
+
+impl LocalChannel {
+    /// The count of the first publication that is pending.
+    pub(super) fn first_pending(&self) -> u32 {
+        self.next.wrapping_sub(self.pending.len() as u32)
+    }
+
+    /// The channel's last id for a subscriber whose next item has the count `next`. A hint is nothing it has got.
+    fn id_before(&self, next: u32) -> LastId {
+        if next == self.next && self.pass.is_none() && self.pending.is_empty() {
+            return self.last_id.clone();
+        }
+        let written = self.pass.as_ref().map(|pass| pass.publications()).unwrap_or_default();
+        let first = self.first_pending().wrapping_sub(written.len() as u32);
+        let got = if before(first, next) { next.wrapping_sub(first) as usize } else { 0 };
+        let items = written.iter().chain(&self.pending).take(got);
+        let last = items.filter(|item| !item.no_seq && !is_hint(item)).last();
+        match last {
+            Some(item) => item.id.clone(),
+            None => self.followed.as_ref().and_then(|followed| followed.settled_id.clone()),
+        }
+    }
+}
