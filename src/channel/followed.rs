@@ -7,6 +7,7 @@
 
 use super::message::LastId;
 use super::publication::{Publication, ResponseFormat, StreamFormat};
+use super::roster::{Transport, before};
 use super::sequence::follows;
 use crate::ids::Slot;
 use rustc_hash::FxHashMap;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 /// Items that are kept, and their bytes.
 const RECENT: usize = 100;
 const RECENT_BYTES: usize = 256 * 1024;
+/// Hints that are remembered: more than can wait for fan-out between two looks at it.
+const HINTS: usize = 16;
 
 /// The followers of one channel on one core.
 #[derive(Default)]
@@ -28,6 +31,8 @@ pub(super) struct Followed {
     recent_bytes: usize,
     /// Items at which followers went astray, by the core's count, in order.
     turns: VecDeque<Turn>,
+    /// The last hints: nobody has got what they speak of.
+    hints: VecDeque<Hint>,
     /// The channel's last id before what is not written to everyone yet.
     pub settled_id: LastId,
 }
@@ -36,11 +41,18 @@ pub(super) struct Followed {
 enum Follower {
     /// Its subscription is not in force yet. What it has ends with this.
     Asked(Box<str>),
-    /// Nobody knew the channel's last id when it came. What it has ends with this, until it gets the item with the
-    /// count `until`, which is not known before it comes.
+    /// What it has ends with this, until it has got the item with the count `until`; from then on with what the channel's
+    /// does. `None` while nobody knows which item that is, because nobody knew the channel's last id when it came.
     Own { id: Box<str>, until: Option<u32> },
-    /// It has what the channel has had.
-    Channels,
+}
+
+struct Hint {
+    count: u32,
+    /// For streams, or for long polls.
+    to_streams: bool,
+    to_polls: bool,
+    /// The channel's last id before it.
+    id_before: LastId,
 }
 
 /// Followers that must not get the item with this count.
@@ -70,8 +82,9 @@ impl Followed {
         self.followers.insert(slot, Follower::Asked(id.into()));
     }
 
-    /// The subscription of `slot` is in force from now on; the channel's last id is `last_id`. Says what it has missed.
-    pub fn begin(&mut self, slot: Slot, last_id: &LastId, missed: &mut Missed) {
+    /// The subscription of `slot` is in force from the item with the count `next` on; the channel's last id is `last_id`.
+    /// Says what it has missed.
+    pub fn begin(&mut self, slot: Slot, last_id: &LastId, next: u32, missed: &mut Missed) {
         let Some(follower) = self.followers.get_mut(&slot) else { return };
         let Follower::Asked(id) = &*follower else { return };
         let id = id.clone();
@@ -80,11 +93,11 @@ impl Followed {
                 self.undecided += 1;
                 *follower = Follower::Own { id, until: None };
             }
-            Some(last_id) if *last_id == id => *follower = Follower::Channels,
-            Some(_) => match self.after(&id) {
+            Some(last_id) if *last_id == id => *follower = Follower::Own { id, until: Some(next) },
+            Some(last_id) => match self.after(&id) {
                 Some(items) => {
                     missed.items.extend(items);
-                    self.followers.insert(slot, Follower::Channels);
+                    self.followers.insert(slot, Follower::Own { id: last_id.clone(), until: Some(next) });
                 }
                 None => missed.more = true,
             },
@@ -96,6 +109,7 @@ impl Followed {
         if publication.no_seq {
             return;
         }
+        self.remember_hint(publication, last_id, count);
         let in_order = follows(last_id, publication);
         if !in_order || self.undecided > 0 {
             let slots = self.astray(publication, in_order, count);
@@ -119,11 +133,29 @@ impl Followed {
                         self.undecided -= 1;
                     }
                 }
-                Follower::Channels | Follower::Own { .. } if !in_order => astray.push(*slot),
+                Follower::Own { .. } if !in_order => astray.push(*slot),
                 _ => {}
             }
         }
         astray
+    }
+
+    fn remember_hint(&mut self, publication: &Publication, last_id: &LastId, count: u32) {
+        if is_hint(publication) {
+            let to_streams = matches!(publication.stream, Some(StreamFormat::Hint));
+            let to_polls = matches!(publication.response, Some(ResponseFormat::Hint));
+            self.hints.push_back(Hint { count, to_streams, to_polls, id_before: last_id.clone() });
+        }
+        if self.hints.len() > HINTS {
+            self.hints.pop_front();
+        }
+    }
+
+    /// If the item before the one with the count `next` was a hint to `transport`: the channel's last id before it.
+    fn id_before_hint(&self, next: u32, transport: Transport) -> Option<&LastId> {
+        let is_poll = transport == Transport::Response;
+        let hint = self.hints.iter().rev().find(|hint| hint.count.wrapping_add(1) == next)?;
+        (if is_poll { hint.to_polls } else { hint.to_streams }).then_some(&hint.id_before)
     }
 
     fn remember(&mut self, publication: &Arc<Publication>, in_order: bool) {
@@ -164,14 +196,20 @@ impl Followed {
     }
 
     /// The id that what `slot` has ends with: its own, while it has got nothing, else the channel's at its place.
-    /// `next` is the count of the item it gets next.
-    pub fn id_of(&self, slot: Slot, next: u32, channels: impl FnOnce() -> LastId) -> LastId {
+    /// `next` is the count of the item it gets next. A hint is nothing that it has got.
+    pub fn id_of(
+        &self,
+        slot: Slot,
+        next: u32,
+        transport: Transport,
+        channels: impl FnOnce() -> LastId,
+    ) -> LastId {
+        let before_hint = self.id_before_hint(next, transport);
+        let got = if before_hint.is_some() { next.wrapping_sub(1) } else { next };
         match self.followers.get(&slot)? {
             Follower::Asked(id) => Some(id.clone()),
-            Follower::Own { id, until } if until.is_none_or(|until| !is_before(until, next)) => {
-                Some(id.clone())
-            }
-            Follower::Own { .. } | Follower::Channels => channels(),
+            Follower::Own { id, until } if until.is_none_or(|until| !before(until, got)) => Some(id.clone()),
+            Follower::Own { .. } => before_hint.cloned().unwrap_or_else(channels),
         }
     }
 
@@ -190,13 +228,9 @@ impl Followed {
 }
 
 /// Whether an item has nothing to say but that the application has.
-pub(super) fn is_hint(publication: &Publication) -> bool {
+fn is_hint(publication: &Publication) -> bool {
     matches!(publication.stream, Some(StreamFormat::Hint))
         || matches!(publication.response, Some(ResponseFormat::Hint))
-}
-
-fn is_before(a: u32, b: u32) -> bool {
-    super::roster::before(a, b)
 }
 
 #[cfg(test)]
@@ -223,7 +257,7 @@ mod tests {
     fn missed(followed: &mut Followed, id: &str, last_id: &LastId) -> (Vec<String>, bool) {
         let mut missed = Missed::default();
         followed.follow(Slot(1), id);
-        followed.begin(Slot(1), last_id, &mut missed);
+        followed.begin(Slot(1), last_id, 9, &mut missed);
         let ids = missed.items.iter().filter_map(|item| item.id.as_deref().map(str::to_owned));
         (ids.collect(), missed.more)
     }
@@ -257,13 +291,17 @@ mod tests {
         let mut followed = Followed::default();
         for (slot, id) in [(1, "7"), (2, "6")] {
             followed.follow(Slot(slot), id);
-            followed.begin(Slot(slot), &None, &mut Missed::default());
+            followed.begin(Slot(slot), &None, 0, &mut Missed::default());
         }
         followed.arrives(&item("8", "7"), &None, 0);
         assert_eq!(followed.turn_at(0).map(|turn| turn.slots), Some(vec![Slot(2)]));
         let channels = || Some("8".into());
-        assert_eq!(followed.id_of(Slot(1), 0, channels).as_deref(), Some("7"), "it has not got it yet");
-        assert_eq!(followed.id_of(Slot(1), 1, channels).as_deref(), Some("8"));
+        assert_eq!(
+            followed.id_of(Slot(1), 0, Transport::StreamRaw, channels).as_deref(),
+            Some("7"),
+            "it has not got it yet"
+        );
+        assert_eq!(followed.id_of(Slot(1), 1, Transport::StreamRaw, channels).as_deref(), Some("8"));
         followed.forget(Slot(2));
         assert_eq!(followed.undecided, 0);
     }

@@ -96,7 +96,7 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("handler/message_block_size", NO_STATS_SOCKET),
     (
         "handler/update_on_first_subscription",
-        "what a channel's first subscription does is not adjustable yet",
+        "a hold opens when it is subscribed, so a first subscription misses nothing",
     ),
     ("handler/subscription_linger", "a subscription ends with its request"),
     ("handler/stats_subscription_ttl", NO_STATS_SOCKET),

@@ -28,6 +28,8 @@ pub(super) enum Reason {
     Behind(u32),
     /// Something was missed, or may have been: all who hear of it hear at once.
     Missed,
+    /// It could not be asked, so many times in a row.
+    Failed(u32),
 }
 
 /// A request that waits for its turn.
@@ -93,7 +95,7 @@ impl Core {
         match reason {
             Reason::Hint | Reason::Behind(0) => 0,
             Reason::Missed => spread.random_below(self.settings.channels.refetch_spread_ms),
-            Reason::Behind(tries) => {
+            Reason::Behind(tries) | Reason::Failed(tries) => {
                 let doubled = BACKOFF_MS << tries.saturating_sub(1).min(DOUBLINGS);
                 doubled + spread.random_below(BACKOFF_MS)
             }
@@ -103,8 +105,9 @@ impl Core {
     /// What is held in `slot` may have missed something: its application is asked.
     pub(super) fn lost_track(self: &Rc<Self>, slot: Slot) {
         let is_poll = self.rows.borrow_mut().get(slot).is_some_and(|row| matches!(row.phase, Phase::Poll(_)));
-        if is_poll {
-            self.ask_again(slot, Reason::Missed);
+        match is_poll {
+            true => self.ask_again(slot, Reason::Missed),
+            false => self.refetch(slot, Reason::Missed),
         }
     }
 

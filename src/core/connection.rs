@@ -90,7 +90,7 @@ impl Core {
                 drop(rows);
                 exchange.received(bytes);
             }
-            Phase::Unopened(_) | Phase::Stream(_) | Phase::Poll(_) => {
+            Phase::Unopened(_) | Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
                 if row.keep(bytes) > AHEAD_BYTES {
                     self.wire.borrow_mut().pause(slot);
                 }
@@ -272,6 +272,10 @@ impl Core {
                 Phase::Exchange(exchange) => Some(exchange.clone()),
                 Phase::Leaving { .. } => None,
                 Phase::Socket(socket) => return socket.wake(),
+                Phase::Linked(_) => {
+                    drop(rows);
+                    return self.linked_drained(slot);
+                }
                 _ => return,
             }
         };
@@ -318,7 +322,7 @@ impl Core {
                 drop(rows);
                 self.reject(slot, 408, "The request head did not arrive in time.\n");
             }
-            Phase::Stream(_) | Phase::Poll(_) => {
+            Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
                 drop(rows);
                 self.hold_is_due(slot);
             }

@@ -2,6 +2,7 @@
 //! reads and answers, so one huge channel starves nobody.
 
 use super::Core;
+use super::again::Reason;
 use crate::channel::{Slice, SliceKind, Then};
 use crate::config::SlowConsumer;
 use crate::ids::Slot;
@@ -39,7 +40,7 @@ impl Core {
 
     fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> usize {
         let mut overflowed = Vec::new();
-        {
+        if !frame.is_empty() || !slice.partial.is_empty() {
             let mut wire = self.wire.borrow_mut();
             let (few, many) = match slice.slots.len() <= FEW_ROWS {
                 true => (&slice.slots[..], &[][..]),
@@ -57,7 +58,7 @@ impl Core {
         match then {
             Then::Stay => {}
             Then::End => all.for_each(|slot| self.end_stream(*slot)),
-            Then::Refetch => {}
+            Then::Refetch => all.for_each(|slot| self.refetch(*slot, Reason::Hint)),
             Then::Refresh => all.for_each(|slot| self.refresh_socket(*slot)),
         }
         slice.slots.len() + slice.partial.len()

@@ -75,6 +75,8 @@ gauges! {
     bad_requests_total,
     /// Holds opened.
     holds_total,
+    /// Next links asked for.
+    refetches_total,
     /// Items published through this core.
     publications_total,
     /// Times a publisher had to wait because the mesh was full.

@@ -6,6 +6,7 @@ use super::Core;
 use super::again::Reason;
 use super::connection::Request;
 use super::exchange::{Asked, Exchange};
+use super::links::{GoneLink, Linked, Links, Origin};
 use super::respond;
 use super::row::Phase;
 use crate::channel::{HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
@@ -18,8 +19,10 @@ use std::sync::Arc;
 
 /// A held stream.
 pub struct Stream {
-    keep_alive: Option<Rc<KeepAlive>>,
-    asked: Asked,
+    /// What it is sent while nothing is published.
+    pub keep_alive: Option<Rc<KeepAlive>>,
+    /// How it is written.
+    pub asked: Asked,
 }
 
 /// A held long poll: what it is answered with when nothing is published, and how to ask the origin again.
@@ -41,6 +44,16 @@ pub struct Again {
     pub heard: Vec<HeardUpTo>,
     /// How often in a row the application's answer was behind what was published when it came.
     pub behind: u32,
+    /// Whom to tell that the client is gone.
+    pub(super) gone: Option<GoneLink>,
+}
+
+/// Where a hold comes from, and its links.
+pub(super) struct HeldFor {
+    pub origin: Rc<Origin>,
+    pub links: Links,
+    /// Nothing is held: the next link is asked for as soon as the client has the opening.
+    pub goes_on: bool,
 }
 
 /// A hold that waits for the acknowledgement of its channels.
@@ -54,7 +67,8 @@ pub struct Unopened {
 #[derive(PartialEq, Eq)]
 pub struct KeepAlive {
     frame: Bytes,
-    period_ms: u64,
+    /// How often.
+    pub period_ms: u64,
     mode: KeepAliveMode,
 }
 
@@ -66,13 +80,23 @@ impl Core {
         exchange: &Rc<Exchange>,
         hold: Hold,
         answer: Answer,
-        again: Again,
+        mut again: Again,
         rest_of_opening: Option<Bytes>,
+        held_for: HeldFor,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
+        let HeldFor { origin, links, goes_on } = held_for;
+        let gone = match (links.gone.map(|target| self.gone_link(target, &origin)), again.gone.take()) {
+            (Some(gone), before) => {
+                before.into_iter().for_each(GoneLink::disarm);
+                Some(gone)
+            }
+            (None, before) => before,
+        };
         let transport = transport_of(&hold, asked);
         let unopened = match hold.mode {
             Mode::Response => {
+                let again = Again { gone, ..again };
                 let poll = Poll { timeout_answer: answer, asked, again };
                 let timeout_ms = hold.timeout_s.saturating_mul(1000);
                 Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
@@ -84,7 +108,12 @@ impl Core {
                 };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
                 let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
-                Unopened { opening, hold: Phase::Stream(Stream { keep_alive, asked }), timeout_ms }
+                let stream = Stream { keep_alive, asked };
+                let hold = match links.next.is_some() || gone.is_some() {
+                    true => Phase::Linked(Linked::new(stream, origin, links.next, gone, goes_on).into()),
+                    false => Phase::Stream(stream),
+                };
+                Unopened { opening, hold, timeout_ms }
             }
         };
         let rest = exchange.take_rest();
@@ -118,12 +147,14 @@ impl Core {
 
     /// All channels of `slot`'s hold are acknowledged, or one more of its WebSocket's.
     pub(super) fn subscribed(self: &Rc<Self>, slot: Slot) {
-        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
-            Some(Phase::Socket(socket)) => Some(socket.clone()),
-            _ => None,
+        let (socket, is_open) = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(socket)) => (Some(socket.clone()), true),
+            Some(Phase::Linked(_)) => (None, true),
+            _ => (None, false),
         };
         match socket {
             Some(socket) => socket.wake(),
+            None if is_open => self.make_up(slot),
             None => self.open_hold(slot),
         }
     }
@@ -146,15 +177,19 @@ impl Core {
         }
         self.gauges.holds_total.add(1);
         self.wake();
+        self.linked_is_open(slot);
         self.make_up(slot);
     }
 
     /// Gives what is held in `slot` what it had missed when its subscription came into force.
-    fn make_up(self: &Rc<Self>, slot: Slot) {
+    pub(super) fn make_up(self: &Rc<Self>, slot: Slot) {
         let missed = self.subscriptions.borrow_mut().take_missed(slot);
         let behind = {
             let mut rows = self.rows.borrow_mut();
-            let Some(Phase::Poll(poll)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            let Some(Phase::Poll(poll)) = rows.get(slot).map(|row| &mut row.phase) else {
+                drop(rows);
+                return self.make_up_stream(slot, &missed.items, missed.more);
+            };
             let behind = poll.again.behind;
             poll.again.behind = if missed.more { behind + 1 } else { 0 };
             behind
@@ -173,23 +208,31 @@ impl Core {
             match rows.get(slot).map(|row| &row.phase) {
                 Some(Phase::Stream(stream)) => stream.keep_alive.clone(),
                 Some(Phase::Poll(_)) => None,
+                Some(Phase::Linked(_)) => {
+                    drop(rows);
+                    return self.linked_is_due(slot);
+                }
                 _ => return,
             }
         };
         match keep_alive {
-            Some(keep_alive) => self.keep_stream_alive(slot, &keep_alive),
+            Some(keep_alive) => {
+                let delay_ms = self.keep_stream_alive(slot, &keep_alive);
+                self.set_timer(slot, delay_ms);
+            }
             None => self.answer_poll(slot, |poll| poll.timeout_answer.clone()),
         }
     }
 
-    fn keep_stream_alive(self: &Rc<Self>, slot: Slot, keep_alive: &KeepAlive) {
+    /// Sends the stream in `slot` its keep-alive, unless there was something else; when to look again, ms from now.
+    pub(super) fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) -> u64 {
         if keep_alive.mode == KeepAliveMode::Idle {
             let quiet_ms = match self.subscriptions.borrow().last_stream_activity(slot) {
                 Some(last) => u64::from(self.now().wrapping_sub(last)) * super::TICK_MS,
                 None => keep_alive.period_ms,
             };
             if quiet_ms < keep_alive.period_ms {
-                return self.set_timer(slot, keep_alive.period_ms - quiet_ms);
+                return keep_alive.period_ms - quiet_ms;
             }
         }
         let mut wire = self.wire.borrow_mut();
@@ -198,7 +241,8 @@ impl Core {
             let _ = wire.send(slot, keep_alive.frame.clone());
         }
         drop(wire);
-        self.set_timer(slot, keep_alive.period_ms);
+        self.wake();
+        keep_alive.period_ms
     }
 
     /// A publication reached the long poll in `slot`.
@@ -251,8 +295,12 @@ impl Core {
             if let Phase::Socket(socket) = &row.phase {
                 return self.socket_was_closed(slot, socket);
             }
-            let Phase::Stream(stream) = &row.phase else { return };
-            (stream.asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
+            let asked = match &row.phase {
+                Phase::Stream(stream) => stream.asked,
+                Phase::Linked(linked) => linked.stream.asked,
+                _ => return,
+            };
+            (asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
         };
         self.unsubscribe(slot);
         match asked.keep_alive && asked.version == Version::Http11 {
@@ -265,7 +313,7 @@ impl Core {
     }
 
     /// The keep-alive for a stream, shared with others that have the same.
-    fn keep_alive(&self, setting: &crate::proto::grip::KeepAlive, asked: Asked) -> Rc<KeepAlive> {
+    pub(super) fn keep_alive(&self, setting: &crate::proto::grip::KeepAlive, asked: Asked) -> Rc<KeepAlive> {
         let frame = match asked.version {
             Version::Http11 => http1::chunk(&setting.data),
             Version::Http10 => setting.data.clone(),
@@ -284,7 +332,8 @@ impl Core {
     }
 }
 
-fn transport_of(hold: &Hold, asked: Asked) -> Transport {
+/// How what is held is written to.
+pub(super) fn transport_of(hold: &Hold, asked: Asked) -> Transport {
     match (&hold.mode, asked.version) {
         (Mode::Response, _) => Transport::Response,
         (Mode::Stream, Version::Http11) => Transport::StreamChunked,

@@ -3,8 +3,9 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `hold` keeps what the application holds, `socket` WebSockets, `deliver` writes what is published, `respond` writes answers;
-//! `again` asks applications again for clients that may have missed something, as `spread` says; `ingest` takes datagrams;
+//! `control`; `hold` keeps what the application holds, `links` streams that go on with links, `socket` WebSockets;
+//! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams;
+//! `again` asks applications again for clients that may have missed something, as `spread` says;
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read.
 //!
@@ -21,6 +22,7 @@ mod exchange;
 mod gauges;
 mod hold;
 mod ingest;
+mod links;
 mod proxy;
 mod publish;
 mod respond;
@@ -81,6 +83,9 @@ pub struct Core {
     mesh: Mesh,
     confirmations: RefCell<publish::Confirmations>,
     pool: Pool,
+    /// Links that will be asked for.
+    fetches: RefCell<links::Fetches>,
+    gone_links: links::GoneLinks,
     /// Requests that applications are asked again.
     spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
     signatures: Signatures,

@@ -5,11 +5,12 @@ use super::Core;
 use super::again::Permit;
 use super::connection::Request;
 use super::exchange::{Exchange, Gone};
-use super::hold::Again;
+use super::hold::{Again, HeldFor};
+use super::links::{GoneLink, Origin};
 use super::respond;
 use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
-use crate::proto::grip::{self, Channel, Instruct, Mode};
+use crate::proto::grip::{self, Channel, Hold, Instruct, InstructError, Link, Mode};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
@@ -45,14 +46,14 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
 
 /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
 pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again, delay_ms: u64) {
-    let Again { request, body, heard, behind } = again;
+    let Again { request, body, heard, behind, gone } = again;
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
     let permit = exchange.core().permit(route.target_names().into(), delay_ms).await;
-    let before = Before { heard, behind, permit: Some(permit) };
+    let before = Before { heard, behind, gone, permit: Some(permit) };
     ask(exchange, request, route, body, &kept, before).await;
 }
 
@@ -61,6 +62,7 @@ pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again, delay_ms
 struct Before {
     heard: Vec<HeardUpTo>,
     behind: u32,
+    gone: Option<GoneLink>,
     permit: Option<Permit>,
 }
 
@@ -120,7 +122,14 @@ async fn follow_instruct(
             return fail(exchange, &request, Some(route), &error);
         }
     };
-    let streams = instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
+    let origin = Origin::of(&request, route, is_https(exchange.core(), &request));
+    let Some(links) = origin.links(next_link(&instruct), gone_link(&instruct)) else {
+        let reason = InstructError::Link.to_string();
+        let error = OriginError::Instruct { target: route.target_names(), reason };
+        return fail(exchange, &request, Some(route), &error);
+    };
+    let goes_on = instruct.hold.is_none() && links.next.is_some();
+    let streams = goes_on || instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
     if too_large && !streams {
         return fail(
             exchange,
@@ -129,7 +138,8 @@ async fn follow_instruct(
             &OriginError::InstructTooLarge { target: route.target_names() },
         );
     }
-    let (Some(mut hold), false) = (instruct.hold, exchange.asked.head) else {
+    let hold = instruct.hold.or_else(|| goes_on.then(Hold::of_nothing));
+    let (Some(mut hold), false) = (hold, exchange.asked.head) else {
         log(exchange, &request, route, instruct.response.status, Some(instruct.response.body.len() as u64));
         return respond::send_whole(exchange, &instruct.response);
     };
@@ -151,11 +161,28 @@ async fn follow_instruct(
         hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
     }
     let implied = route.targets.get(target).map(|target| target.subscriptions.as_slice()).unwrap_or_default();
+    let implied = if goes_on { &[] } else { implied };
     hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
     log(exchange, &request, route, instruct.response.status, None);
     let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
-    let again = Again { request, body, heard: Vec::new(), behind: before.behind };
-    exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening);
+    let again = Again { request, body, heard: Vec::new(), behind: before.behind, gone: before.gone };
+    let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
+    exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
+}
+
+/// Where the answer goes on, whether it holds or not.
+fn next_link(instruct: &Instruct) -> Option<&Link> {
+    let of_hold = instruct.hold.as_ref().and_then(|hold| hold.next_link.as_ref());
+    of_hold.or(instruct.next_link.as_ref())
+}
+
+fn gone_link(instruct: &Instruct) -> Option<&String> {
+    instruct.hold.as_ref()?.gone_link.as_ref()
+}
+
+/// Whether the client's request counts as one by TLS.
+fn is_https(core: &Core, request: &Request) -> bool {
+    core.settings.proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
 }
 
 /// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
@@ -205,7 +232,7 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
     let core = exchange.core();
     let host = host_name(&request.host).to_ascii_lowercase();
     let path = request.target.split('?').next().unwrap_or_default();
-    let tls = core.settings.proxy.accept_x_forwarded_protocol && forwarded_as_tls(request);
+    let tls = is_https(core, request);
     core.routes.find(&Lookup { host: &host, path, tls, websocket }).cloned()
 }
 
@@ -235,7 +262,7 @@ pub(super) fn origin_request(
         route,
         proxy,
         peer: request.peer.ip(),
-        https: proxy.accept_x_forwarded_protocol && forwarded_as_tls(request),
+        https: is_https(core, request),
         grip_sig: if route.no_grip { None } else { core.signatures.token(route) },
         grip_feature: grip::GRIP_FEATURE,
     };

@@ -3,6 +3,7 @@
 
 use super::exchange::Exchange;
 use super::hold::{Poll, Stream, Unopened};
+use super::links::Linked;
 use super::socket::Socket;
 use crate::ids::Slot;
 use bytes::BytesMut;
@@ -42,6 +43,8 @@ pub(super) enum Phase {
     Unopened(Box<Unopened>),
     /// A held stream.
     Stream(Stream),
+    /// A held stream that has links, or one that goes on with its link at once.
+    Linked(Box<Linked>),
     /// A held long poll.
     Poll(Box<Poll>),
     /// A WebSocket.

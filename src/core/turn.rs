@@ -96,6 +96,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         mesh,
         confirmations: cell::RefCell::default(),
         pool: Pool::new(&plan.settings.proxy),
+        fetches: cell::RefCell::default(),
+        gone_links: Rc::default(),
         spread: Spread::new(plan.settings.channels.refetches_per_core, seed()).into(),
         signatures: Signatures::new(plan.signer, plan.route_signers),
         last_keep_alive: cell::RefCell::default(),
@@ -155,6 +157,7 @@ impl Core {
         }
         busy |= self.take_datagrams();
         busy |= self.work_at_home();
+        busy |= self.tell_of_the_gone();
         busy |= self.grant_permits();
         let mut rows = 0;
         while rows < TURN_ROWS

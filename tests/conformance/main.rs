@@ -19,6 +19,7 @@ mod persistence;
 mod publish_api;
 mod publish_formats;
 mod publish_items;
+mod reliability_links;
 mod reliability_long_poll;
 mod reliability_order;
 mod request_headers;

@@ -2,7 +2,7 @@
 //! have everything when they leave to ask their application.
 
 use super::{ChannelId, LocalChannel, Subscriptions};
-use crate::channel::followed::{Followed, Missed, is_hint};
+use crate::channel::followed::{Followed, Missed};
 use crate::channel::home::home_of;
 use crate::channel::message::LastId;
 use crate::channel::pass::{Slice, SliceKind};
@@ -39,12 +39,12 @@ impl Subscriptions {
             let channel = self.channel(link.channel)?;
             let (transport, index) = link.place();
             let next = channel.roster.entry(transport, index)?.next;
-            let id = channel.followed.as_ref()?.id_of(slot, next, || channel.id_before(next))?;
+            let id = channel.followed.as_ref()?.id_of(slot, next, transport, || channel.id_before(next))?;
             Some((channel.name.clone(), id))
         });
         let joining = self.joining.channels_of(slot).iter().filter_map(|id| {
             let channel = self.channel(*id)?;
-            let id = channel.followed.as_ref()?.id_of(slot, channel.next, || None)?;
+            let id = channel.followed.as_ref()?.id_of(slot, channel.next, Transport::Socket, || None)?;
             Some((channel.name.clone(), id))
         });
         in_force.chain(joining).collect()
@@ -96,7 +96,7 @@ impl Subscriptions {
     pub(super) fn begin_following(&mut self, slot: Slot, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
         let Some(followed) = channel.followed.as_mut().filter(|followed| followed.has(slot)) else { return };
-        followed.begin(slot, &channel.last_id, self.missed.entry(slot).or_default());
+        followed.begin(slot, &channel.last_id, channel.next, self.missed.entry(slot).or_default());
     }
 
     /// Names in `slice` the followers that may not get the next publication of the channel; whether there are any.
@@ -127,7 +127,7 @@ impl LocalChannel {
         self.next.wrapping_sub(self.pending.len() as u32)
     }
 
-    /// The channel's last id for a subscriber whose next item has the count `next`. A hint is nothing it has got.
+    /// The channel's last id for a subscriber whose next item has the count `next`.
     fn id_before(&self, next: u32) -> LastId {
         if next == self.next && self.pass.is_none() && self.pending.is_empty() {
             return self.last_id.clone();
@@ -135,8 +135,7 @@ impl LocalChannel {
         let written = self.pass.as_ref().map(|pass| pass.publications()).unwrap_or_default();
         let first = self.first_pending().wrapping_sub(written.len() as u32);
         let got = if before(first, next) { next.wrapping_sub(first) as usize } else { 0 };
-        let items = written.iter().chain(&self.pending).take(got);
-        let last = items.filter(|item| !item.no_seq && !is_hint(item)).last();
+        let last = written.iter().chain(&self.pending).take(got).filter(|item| !item.no_seq).last();
         match last {
             Some(item) => item.id.clone(),
             None => self.followed.as_ref().and_then(|followed| followed.settled_id.clone()),

@@ -49,6 +49,21 @@ pub struct Channel {
     pub filters: Vec<String>,
 }
 
+impl Hold {
+    /// A stream on no channel.
+    pub fn of_nothing() -> Hold {
+        Hold {
+            mode: Mode::Stream,
+            channels: Vec::new(),
+            timeout_s: 0,
+            keep_alive: None,
+            meta: Vec::new(),
+            next_link: None,
+            gone_link: None,
+        }
+    }
+}
+
 impl Channel {
     /// The channel of this name, from now on and unfiltered.
     pub fn named(name: &str) -> Channel {

@@ -48,4 +48,4 @@ pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
 /// Applications may decide by it, so nothing is listed before it works.
-pub const GRIP_FEATURE: &str = "status";
+pub const GRIP_FEATURE: &str = "status, link:next, link:gone";

@@ -1,0 +1,157 @@
+//! What the answer of a link does to a stream: its body is appended as one part, and its instructions take the place of
+//! those that held before. Channels that stay are not left for a moment, so nothing on them is missed.
+
+use super::fetch::{Fetched, LinkError};
+use super::{Links, State, resolve};
+use crate::channel::{Readiness, Transport};
+use crate::core::Core;
+use crate::core::again::Reason;
+use crate::core::hold::transport_of;
+use crate::core::respond;
+use crate::core::row::Phase;
+use crate::ids::Slot;
+use crate::proto::grip::{Channel, Hold, InstructError, Mode};
+use std::rc::Rc;
+
+/// How often a link that cannot be asked is tried again.
+const TRIES: u32 = 5;
+/// What the client of a route with `debug` gets at the end of its stream.
+const FAILED: &str = "\n\nFailed to retrieve next link.\n";
+const NO_STREAM: &str = "\n\nNext link returned non-stream hold.\n";
+
+impl Core {
+    /// The link that the stream in `slot` waits for has answered.
+    pub(super) fn take_fetched(self: &Rc<Self>, slot: Slot, fetched: &Result<Fetched, LinkError>) {
+        match fetched {
+            Ok(fetched) => self.append(slot, fetched),
+            Err(error) => self.try_again(slot, error),
+        }
+    }
+
+    fn append(self: &Rc<Self>, slot: Slot, fetched: &Fetched) {
+        let asked = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            linked.failures = 0;
+            linked.stream.asked
+        };
+        let part = respond::part_of_stream(asked, &fetched.body);
+        if !part.is_empty() && self.wire.borrow_mut().send(slot, part).is_err() {
+            return self.cut_off(slot);
+        }
+        self.wake();
+        let instruct = fetched.instruct.as_ref();
+        let hold = instruct.and_then(|instruct| instruct.hold.as_ref());
+        let next_link = match hold {
+            Some(hold) => hold.next_link.as_ref(),
+            None => instruct.and_then(|instruct| instruct.next_link.as_ref()),
+        };
+        let Some(links) = resolve(&fetched.at, next_link, hold.and_then(|hold| hold.gone_link.as_ref()))
+        else {
+            return self.give_up(slot, &LinkError::Instruct(InstructError::Link), FAILED);
+        };
+        match hold {
+            Some(hold) if hold.mode == Mode::Response => {
+                self.give_up(slot, &LinkError::Instruct(InstructError::HoldMode), NO_STREAM);
+            }
+            Some(hold) => self.hold_again(slot, hold, links, fetched.prefix.as_deref()),
+            None if links.next.is_some() => self.go_on(slot, links),
+            None => self.end_linked(slot, asked.version),
+        }
+    }
+
+    /// Nothing is held: the stream goes on with another link when its client has taken what there is.
+    fn go_on(self: &Rc<Self>, slot: Slot, links: Links) {
+        self.subscriptions.borrow_mut().unsubscribe(slot);
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            linked.next = links.next;
+            linked.stream.keep_alive = None;
+            linked.state = State::GoesOn;
+        }
+        self.linked_is_open(slot);
+    }
+
+    /// The stream is held as `hold` says.
+    fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, prefix: Option<&str>) {
+        let transport = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            let asked = linked.stream.asked;
+            linked.stream.keep_alive =
+                hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
+            linked.next = links.next;
+            if let Some(target) = links.gone {
+                let link = self.gone_link(target, &linked.origin);
+                if let Some(before) = linked.gone.replace(link) {
+                    before.disarm();
+                }
+            }
+            linked.state = State::Held;
+            transport_of(hold, asked)
+        };
+        self.set_channels(slot, transport, &hold.channels, prefix.unwrap_or_default());
+        self.linked_is_open(slot);
+        self.make_up(slot);
+    }
+
+    /// Subscribes the stream in `slot` to these channels and to no others.
+    fn set_channels(&self, slot: Slot, transport: Transport, channels: &[Channel], prefix: &str) {
+        let limit = self.settings.limits.subscriptions_per_connection;
+        let wanted: Vec<(String, Option<&str>)> = channels
+            .iter()
+            .take(limit)
+            .map(|channel| (format!("{prefix}{}", channel.name), channel.prev_id.as_deref()))
+            .collect();
+        let mut asks = Vec::new();
+        {
+            let mut subscriptions = self.subscriptions.borrow_mut();
+            for name in subscriptions.channels_of(slot) {
+                if !wanted.iter().any(|(wanted, _)| **wanted == *name) {
+                    subscriptions.leave(slot, &name);
+                }
+            }
+            for (name, prev_id) in &wanted {
+                let _: Readiness = subscriptions.join(slot, transport, name, &mut |core, message| {
+                    asks.push((core, message));
+                });
+                if let Some(prev_id) = prev_id {
+                    subscriptions.follow(slot, name, prev_id);
+                }
+            }
+        }
+        asks.into_iter().for_each(|(core, message)| self.send_home(core, message));
+    }
+
+    /// The link could not be asked: once more after a while, or the stream is over.
+    fn try_again(self: &Rc<Self>, slot: Slot, error: &LinkError) {
+        let (failures, heard) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            let State::Fetching { heard, .. } = &mut linked.state else { return };
+            linked.failures += 1;
+            (linked.failures, std::mem::take(heard))
+        };
+        match error.is_passing() && failures <= TRIES {
+            true => self.fetch(slot, heard, Reason::Failed(failures)),
+            false => self.give_up(slot, error, FAILED),
+        }
+    }
+
+    /// The stream cannot go on: cut, so that its client sees that it is not whole.
+    fn give_up(self: &Rc<Self>, slot: Slot, error: &LinkError, text: &str) {
+        tracing::warn!(%error, "a stream ends because its next link failed");
+        let (asked, debug) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            (linked.stream.asked, self.settings.proxy.debug || linked.origin.route.debug)
+        };
+        if debug {
+            let mut wire = self.wire.borrow_mut();
+            let _ = wire.send(slot, respond::part_of_stream(asked, text.as_bytes()));
+            wire.flush();
+        }
+        self.leave(slot, true);
+    }
+}

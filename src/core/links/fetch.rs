@@ -1,0 +1,249 @@
+//! Asks for links. Streams that would make the same request, the same URI and the same Grip-Last, wait for one together.
+//! A request waits for its permit, so that an application gets no more of them at a time than it may.
+
+use super::{Linked, Origin, State};
+use crate::channel::HeardUpTo;
+use crate::core::Core;
+use crate::core::again::Reason;
+use crate::core::connection::Request;
+use crate::core::proxy;
+use crate::core::row::{Phase, Service};
+use crate::ids::Slot;
+use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody, Response, Route, Target};
+use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
+use crate::proto::http1::BodyLength;
+use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rustc_hash::FxHashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of what a link may have. It is kept until it has come whole.
+const LINK_BYTES: usize = 1024 * 1024;
+/// How long a link may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The links that will be asked for, and the streams that wait for each.
+#[derive(Default)]
+pub(in crate::core) struct Fetches {
+    waiting: FxHashMap<Rc<LinkRequest>, Vec<(Slot, u64)>>,
+    numbers: u64,
+}
+
+/// What makes requests for links the same.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct LinkRequest {
+    target: LinkTarget,
+    heard: Vec<HeardUpTo>,
+    /// The route of the client's request, by which the link is signed if it leads elsewhere.
+    route_id: String,
+    /// It may not wait with others that may.
+    is_urgent: bool,
+}
+
+/// What a link had.
+pub(super) struct Fetched {
+    /// Where it was.
+    pub at: LinkTarget,
+    /// What is appended.
+    pub body: Bytes,
+    /// What holds from now on; nothing does if there is no instruction.
+    pub instruct: Option<Instruct>,
+    /// Before the channels of the instruction.
+    pub prefix: Option<String>,
+}
+
+/// Why a link has nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    #[error("the link's answer has status {0}")]
+    Status(u16),
+    #[error("the link's answer is larger than {LINK_BYTES} bytes")]
+    TooLarge,
+    #[error("the link did not answer within {} s", PATIENCE.as_secs())]
+    Timeout,
+    #[error("the instructions of the link's answer cannot be followed: {0}")]
+    Instruct(#[from] InstructError),
+    #[error("what the link's answer publishes could not be taken")]
+    Busy,
+}
+
+impl LinkError {
+    /// Whether another try may do better.
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, LinkError::TooLarge | LinkError::Instruct(_))
+    }
+}
+
+impl Core {
+    /// Has the next link of the stream in `slot` asked for, unless it is already, or there is none.
+    pub(in crate::core) fn refetch(self: &Rc<Self>, slot: Slot, reason: Reason) {
+        let is_free = {
+            let mut rows = self.rows.borrow_mut();
+            let linked = rows.get(slot).and_then(|row| linked(&mut row.phase));
+            linked.is_some_and(|it| it.next.is_some() && !matches!(it.state, State::Fetching { .. }))
+        };
+        if is_free {
+            let mut heard = self.subscriptions.borrow_mut().withdraw(slot);
+            heard.sort_unstable();
+            self.fetch(slot, heard, reason);
+        }
+    }
+
+    /// Asks for the next link of the stream in `slot`, whose client has `heard` so much.
+    pub(super) fn fetch(self: &Rc<Self>, slot: Slot, heard: Vec<HeardUpTo>, reason: Reason) {
+        let mut fetches = self.fetches.borrow_mut();
+        fetches.numbers += 1;
+        let number = fetches.numbers;
+        let (target, origin) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(linked) = rows.get(slot).and_then(|row| linked(&mut row.phase)) else { return };
+            linked.state = State::Fetching { number, heard: heard.clone() };
+            let Some(next) = &linked.next else { return };
+            (next.target.clone(), linked.origin.clone())
+        };
+        let route_id = origin.route.id.clone();
+        let is_urgent = matches!(reason, Reason::Hint | Reason::Behind(0));
+        let request = Rc::new(LinkRequest { target, heard, route_id, is_urgent });
+        if let Some(waiting) = fetches.waiting.get_mut(&request) {
+            return waiting.push((slot, number));
+        }
+        fetches.waiting.insert(request.clone(), vec![(slot, number)]);
+        let (core, delay_ms) = (self.clone(), self.delay_ms(reason));
+        glommio::spawn_local(async move { core.fetch_for_all(&request, &origin, delay_ms).await }).detach();
+    }
+
+    /// Asks for a link when it may, and hands the answer to all who wait for it then.
+    async fn fetch_for_all(self: &Rc<Self>, request: &Rc<LinkRequest>, origin: &Origin, delay_ms: u64) {
+        let route = self.route_to(&request.target, origin);
+        let permit = self.permit(route.target_names().into(), delay_ms).await;
+        let mut waiting = self.fetches.borrow_mut().waiting.remove(request).unwrap_or_default();
+        waiting.retain(|(slot, number)| self.waits_for(*slot, *number));
+        if waiting.is_empty() {
+            return;
+        }
+        self.gauges.refetches_total.add(1);
+        let late = async {
+            glommio::timer::sleep(PATIENCE).await;
+            Err(LinkError::Timeout)
+        };
+        let fetched = self.ask_for(request, &route).or(late).await;
+        drop(permit);
+        for (slot, number) in waiting {
+            if self.waits_for(slot, number) {
+                self.take_fetched(slot, &fetched);
+            }
+        }
+    }
+
+    /// Whether the stream in `slot` still waits for its request with this number.
+    fn waits_for(&self, slot: Slot, number: u64) -> bool {
+        let mut rows = self.rows.borrow_mut();
+        let linked = rows.get(slot).and_then(|row| linked(&mut row.phase));
+        linked.is_some_and(|it| matches!(it.state, State::Fetching { number: own, .. } if own == number))
+    }
+
+    async fn ask_for(
+        self: &Rc<Self>,
+        request: &LinkRequest,
+        route: &Arc<Route>,
+    ) -> Result<Fetched, LinkError> {
+        let mut to_origin = self.request_to(&request.target, Method::GET, route);
+        proxy::say_what_was_heard(&mut to_origin.headers, &request.heard, route);
+        let Response { status, reason, headers, mut body, publish, .. } =
+            self.pool.request(route, to_origin).await?;
+        self.publish(publish).await.map_err(|_| LinkError::Busy)?;
+        if !(200..300).contains(&status) {
+            return Err(LinkError::Status(status));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(part) = body.next().await {
+            whole.extend_from_slice(&part?);
+            if whole.len() > LINK_BYTES {
+                return Err(LinkError::TooLarge);
+            }
+        }
+        let mut fetched = Fetched {
+            at: request.target.clone(),
+            body: whole.freeze(),
+            instruct: None,
+            prefix: route.prefix.clone(),
+        };
+        if grip::is_grip(status, &headers) {
+            let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
+            let instruct = Instruct::parse(status, reason, &headers, fetched.body)?;
+            fetched.body = instruct.response.body.clone();
+            fetched.instruct = Some(instruct);
+        }
+        Ok(fetched)
+    }
+
+    /// The route of a link: by the routes if it leads to where the client's request went, else straight to its host.
+    pub(super) fn route_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
+        let (host, port) = target.host_and_port();
+        if target.is_beside(&origin.asked_for) {
+            let path = target.path_and_query.split('?').next().unwrap_or_default();
+            let lookup = Lookup { host: &host, path, tls: target.https, websocket: false };
+            return self.routes.find(&lookup).unwrap_or(&origin.route).clone();
+        }
+        let outside = Target {
+            destination: Destination::Address { host, port },
+            ssl: target.https,
+            insecure: false,
+            trust_connect_host: false,
+            host: None,
+            over_http: false,
+            subscriptions: Vec::new(),
+        };
+        Arc::new(Route {
+            host: HostCondition::Never,
+            as_host: None,
+            path_beg: None,
+            path_rem: 0,
+            replace_beg: None,
+            targets: vec![outside],
+            ..(*origin.route).clone()
+        })
+    }
+
+    /// A request that no client made: without headers but those that this server adds.
+    pub(super) fn request_to(
+        &self,
+        target: &LinkTarget,
+        method: Method,
+        route: &Route,
+    ) -> crate::origin::Request {
+        let mut headers = HeaderMap::new();
+        if target.https {
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+        }
+        let request = Request {
+            method,
+            target: target.path_and_query.clone(),
+            host: target.authority.clone(),
+            headers,
+            body: BodyLength::None,
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            service: Service::Clients,
+        };
+        let mut to_origin = proxy::origin_request(self, &request, route, RequestBody::Empty);
+        to_origin.headers.remove(X_FORWARDED_FOR);
+        to_origin
+    }
+}
+
+/// The stream with links that a row is.
+fn linked(phase: &mut Phase) -> Option<&mut Linked> {
+    match phase {
+        Phase::Linked(linked) => Some(linked),
+        _ => None,
+    }
+}
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

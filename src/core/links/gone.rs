@@ -1,0 +1,59 @@
+//! Tells an application that a client is gone (`Grip-Link`, `rel=gone`), by a POST without a body. A link goes wherever
+//! what it belongs to goes, and is asked for when it is dropped: whatever ended the client's hold, nobody has to
+//! remember it. It is asked for once; what comes back means nothing.
+
+use super::Origin;
+use crate::core::Core;
+use crate::proto::grip::LinkTarget;
+use http::Method;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Links to ask for, by the loop.
+pub(in crate::core) type GoneLinks = Rc<RefCell<Vec<(LinkTarget, Rc<Origin>)>>>;
+
+/// Whom to tell that a client is gone.
+pub(in crate::core) struct GoneLink {
+    /// `None` when nobody is to be told any more.
+    whom: Option<(LinkTarget, Rc<Origin>)>,
+    told: GoneLinks,
+}
+
+impl GoneLink {
+    /// The client is not gone, and somebody else will tell if it is.
+    pub fn disarm(mut self) {
+        self.whom = None;
+    }
+}
+
+impl Drop for GoneLink {
+    fn drop(&mut self) {
+        self.told.borrow_mut().extend(self.whom.take());
+    }
+}
+
+impl Core {
+    /// The link to ask for when a client is gone.
+    pub(in crate::core) fn gone_link(&self, target: LinkTarget, origin: &Rc<Origin>) -> GoneLink {
+        GoneLink { whom: Some((target, origin.clone())), told: self.gone_links.clone() }
+    }
+
+    /// Asks for the links of clients that have gone; whether there were any.
+    pub(in crate::core) fn tell_of_the_gone(self: &Rc<Self>) -> bool {
+        let gone = self.gone_links.take();
+        let any = !gone.is_empty();
+        for (target, origin) in gone {
+            let core = self.clone();
+            glommio::spawn_local(async move {
+                let route = core.route_to(&target, &origin);
+                let _permit = core.permit(route.target_names().into(), 0).await;
+                let request = core.request_to(&target, Method::POST, &route);
+                if let Err(error) = core.pool.request(&route, request).await {
+                    tracing::debug!(%error, "an application was not told that a client is gone");
+                }
+            })
+            .detach();
+        }
+        any
+    }
+}
