@@ -104,12 +104,20 @@ impl Followed {
         }
     }
 
-    /// `publication` arrives, with this count, after what had `last_id`.
-    pub fn arrives(&mut self, publication: &Arc<Publication>, last_id: &LastId, count: u32) {
+    /// `publication` arrives after what had `last_id`. It has this count if anybody is to get it.
+    pub fn arrives(
+        &mut self,
+        publication: &Arc<Publication>,
+        last_id: &LastId,
+        count: u32,
+        for_anybody: bool,
+    ) {
+        if for_anybody && is_hint(publication) {
+            self.remember_hint(publication, last_id, count);
+        }
         if publication.no_seq {
             return;
         }
-        self.remember_hint(publication, last_id, count);
         let in_order = follows(last_id, publication);
         if !in_order || self.undecided > 0 {
             let slots = self.astray(publication, in_order, count);
@@ -141,11 +149,9 @@ impl Followed {
     }
 
     fn remember_hint(&mut self, publication: &Publication, last_id: &LastId, count: u32) {
-        if is_hint(publication) {
-            let to_streams = matches!(publication.stream, Some(StreamFormat::Hint));
-            let to_polls = matches!(publication.response, Some(ResponseFormat::Hint));
-            self.hints.push_back(Hint { count, to_streams, to_polls, id_before: last_id.clone() });
-        }
+        let to_streams = matches!(publication.stream, Some(StreamFormat::Hint));
+        let to_polls = matches!(publication.response, Some(ResponseFormat::Hint));
+        self.hints.push_back(Hint { count, to_streams, to_polls, id_before: last_id.clone() });
         if self.hints.len() > HINTS {
             self.hints.pop_front();
         }
@@ -248,7 +254,7 @@ mod tests {
     fn with(ids: &[&str]) -> (Followed, LastId) {
         let (mut followed, mut last_id) = (Followed::default(), None);
         for (count, pair) in ids.windows(2).enumerate() {
-            followed.arrives(&item(pair[1], pair[0]), &last_id, count as u32);
+            followed.arrives(&item(pair[1], pair[0]), &last_id, count as u32, true);
             last_id = Some(pair[1].into());
         }
         (followed, last_id)
@@ -270,7 +276,7 @@ mod tests {
         assert_eq!(missed(&mut followed, "4", &last_id), (ids(&["5", "6"]), false));
         assert_eq!(missed(&mut followed, "3", &last_id), (ids(&["4", "5", "6"]), false));
         assert_eq!(missed(&mut followed, "2", &last_id), (ids(&[]), true));
-        followed.arrives(&item("9", "8"), &last_id, 3);
+        followed.arrives(&item("9", "8"), &last_id, 3, true);
         assert_eq!(missed(&mut followed, "6", &Some("9".into())), (ids(&[]), true), "there is a gap");
         assert_eq!(missed(&mut followed, "8", &Some("9".into())), (ids(&["9"]), false));
     }
@@ -279,9 +285,9 @@ mod tests {
     fn an_item_out_of_order_leads_all_astray_but_those_it_follows() {
         let (mut followed, last_id) = with(&["1", "2"]);
         missed(&mut followed, "2", &last_id);
-        followed.arrives(&item("3", "2"), &last_id, 1);
+        followed.arrives(&item("3", "2"), &last_id, 1, true);
         assert!(followed.turn_at(1).is_none());
-        followed.arrives(&item("5", "4"), &Some("3".into()), 2);
+        followed.arrives(&item("5", "4"), &Some("3".into()), 2, true);
         assert_eq!(followed.next_turn(), Some(2));
         assert_eq!(followed.turn_at(2).map(|turn| turn.slots), Some(vec![Slot(1)]));
     }
@@ -293,7 +299,7 @@ mod tests {
             followed.follow(Slot(slot), id);
             followed.begin(Slot(slot), &None, 0, &mut Missed::default());
         }
-        followed.arrives(&item("8", "7"), &None, 0);
+        followed.arrives(&item("8", "7"), &None, 0, true);
         assert_eq!(followed.turn_at(0).map(|turn| turn.slots), Some(vec![Slot(2)]));
         let channels = || Some("8".into());
         assert_eq!(

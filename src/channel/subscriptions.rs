@@ -364,7 +364,8 @@ impl Subscriptions {
         let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return };
         let count = channel.next;
         if let Some(followed) = &mut channel.followed {
-            followed.arrives(&publication, &channel.last_id, count);
+            let for_anybody = channel.roster.len() > 0;
+            followed.arrives(&publication, &channel.last_id, count, for_anybody);
             if channel.pending.is_empty() && channel.pass.is_none() {
                 followed.settled_id.clone_from(&channel.last_id);
             }

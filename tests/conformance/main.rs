@@ -22,6 +22,7 @@ mod publish_items;
 mod reliability_links;
 mod reliability_long_poll;
 mod reliability_order;
+mod reliability_spread;
 mod request_headers;
 mod routes;
 mod signing;

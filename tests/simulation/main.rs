@@ -3,11 +3,12 @@
 //! exactly what it is owed, in order, once, and nothing is left over in the end.
 //!
 //! `world` runs the channel room of several cores one step at a time; `ledger` keeps what every subscriber is owed,
-//! by rules that know nothing of how the room does it. `order` holds the order of items with ids against a model. A
+//! by rules that know nothing of how the room does it. `order` holds the order of items with ids against a model, `readers` those who follow ids. A
 //! failure prints the shortest series of steps that shows it, and its seed.
 
 mod ledger;
 mod order;
+mod readers;
 mod world;
 
 use gripwire::channel::Transport;
