@@ -15,8 +15,7 @@ use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
     Channels, Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy, SlowConsumer,
-    WebSocket,
-    parse_listen,
+    WebSocket, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;

@@ -41,7 +41,7 @@ fn timeout(machine: &Machine) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: format!("{IDLE_SECONDS} s or more"),
-        why: "a held connection says nothing for 60 s, until TCP's keep-alive asks; forgotten before, it is cut off by \
+        why: "a held connection says nothing for up to 90 s, until TCP's keep-alive asks; forgotten before, it is cut off by \
               rules that let only tracked connections pass"
             .into(),
         mend: format!("`sysctl -w {TIMEOUT}=432000`, the kernel's default"),
@@ -55,7 +55,7 @@ const TIMEOUT: &str = "net.netfilter.nf_conntrack_tcp_timeout_established";
 /// Entries for all but clients.
 const OTHERS: u64 = 4_096;
 /// Twice the keep-alive of a client socket.
-const IDLE_SECONDS: u64 = 120;
+const IDLE_SECONDS: u64 = 180;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! Listening sockets, one for each core and address (SO_REUSEPORT), and their accepts: a few single-shot ones in
 //! flight, each with its own address slot, because a multishot accept cannot report peers and a direct descriptor
-//! has no getpeername. Options that accepted sockets inherit are set once, here.
+//! has no getpeername. Options that accepted sockets inherit are set here.
 
 use io_uring::types::{DestinationSlot, Fd};
 use io_uring::{opcode, squeue};
-use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -15,8 +15,16 @@ use std::time::Duration;
 const ACCEPTS: usize = 16;
 /// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
 pub const ACCEPT_QUEUE: u16 = 65_535;
-/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT).
-const SILENCE: Duration = Duration::from_secs(60);
+/// A client from which nothing came for this long is asked for a sign of life, and each time this interval is over again
+/// (TCP_KEEPIDLE, TCP_KEEPINTVL). Clients that were all written to at one moment would otherwise be asked at one moment
+/// too, and the kernel drops most of tens of thousands of packets that are made in the same tick. So times differ.
+const QUIET_S: std::ops::Range<u64> = 60..90;
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the asking): it was asked
+/// at least four times, because questions and answers get lost.
+const SILENCE: Duration = Duration::from_secs(125);
+/// So many clients have the same time.
+const ALIKE: u32 = 64;
 
 /// A socket could not be had where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +76,15 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 6))?;
+    socket.set_tcp_keepalive(&asking(QUIET_S.start))?;
     socket.set_tcp_user_timeout(Some(SILENCE))?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_QUEUE.into())?;
     Ok(socket.into())
+}
+
+fn asking(quiet_s: u64) -> TcpKeepalive {
+    TcpKeepalive::new().with_time(Duration::from_secs(quiet_s)).with_interval(ASK_AGAIN)
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
@@ -97,6 +109,8 @@ pub(super) struct Listener {
     socket: TcpListener,
     // Boxed: the kernel holds pointers into it while accepts are in flight.
     accepts: Box<[Accept]>,
+    /// Accepts that finished.
+    accepted: u32,
 }
 
 struct Accept {
@@ -108,7 +122,7 @@ struct Accept {
 impl Listener {
     pub fn new(socket: TcpListener) -> Listener {
         let idle = || Accept { in_flight: false, address: SockAddrStorage::zeroed(), length: 0 };
-        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect() }
+        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect(), accepted: 0 }
     }
 
     pub fn in_flight(&self) -> usize {
@@ -130,6 +144,12 @@ impl Listener {
 
     /// Accept `index` finished; the peer it reported, or the unspecified address when it failed.
     pub fn finish(&mut self, index: usize) -> SocketAddr {
+        self.accepted = self.accepted.wrapping_add(1);
+        if self.accepted.is_multiple_of(ALIKE) {
+            let quiet_s = QUIET_S.start + u64::from(self.accepted / ALIKE) % (QUIET_S.end - QUIET_S.start);
+            // Without it the next clients are asked when those before them are, that is all.
+            let _ = SockRef::from(&self.socket).set_tcp_keepalive(&asking(quiet_s));
+        }
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let Some(accept) = self.accepts.get_mut(index) else { return unknown };
         accept.in_flight = false;
@@ -137,5 +157,27 @@ impl Listener {
         // SAFETY: zeroed at first, then written by the kernel, which set `length` to what it wrote.
         let peer = unsafe { SockAddr::new(storage, accept.length) };
         peer.as_socket().unwrap_or(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_asked_several_times_before_it_counts_as_gone_and_not_when_all_others_are() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut listener = Listener::new(listen(address).unwrap());
+        let mut times = std::collections::HashSet::new();
+        for accepted in 0..ALIKE * 60 {
+            let socket = SockRef::from(&listener.socket);
+            let quiet = socket.tcp_keepalive_time().unwrap();
+            let silence = socket.tcp_user_timeout().unwrap().unwrap();
+            let asked = silence.saturating_sub(quiet).as_secs().div_ceil(ASK_AGAIN.as_secs());
+            assert!(socket.keepalive().unwrap() && asked >= 4, "{asked} times");
+            times.insert(quiet);
+            listener.finish(accepted as usize % ACCEPTS);
+        }
+        assert_eq!(times.len() as u64, QUIET_S.end - QUIET_S.start);
     }
 }

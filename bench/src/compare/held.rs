@@ -8,7 +8,7 @@ use crate::servers::{Running, Server};
 use anyhow::{Context, bail, ensure};
 use gripwire_loadgen::{
     Fleet, FleetError, FleetPlan, Layout, Opening, PublishPlan, Published, Publisher, ServerWatch, Target,
-    Transport, Via, Workers, now_ns,
+    Via, Workers, now_ns,
 };
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Held {
     /// Starts the server and opens the clients.
     pub fn open(scenario: &Scenario, server: Server) -> anyhow::Result<Held> {
         let running = server.start(scenario.subscribers)?;
-        open_few(&running)?;
+        open_few(scenario, &running)?;
         let watch = ServerWatch::new(&running.family())?;
         let before = watch.cost();
         let plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
@@ -135,8 +135,8 @@ pub fn storm(scenario: &Scenario, server: Server) -> anyhow::Result<Sample> {
 }
 
 /// The first few clients pay for what is allocated once.
-fn open_few(running: &Running) -> anyhow::Result<()> {
-    let mut plan = FleetPlan::new(running.target.clone(), Transport::Sse, FEW, running.clients);
+fn open_few(scenario: &Scenario, running: &Running) -> anyhow::Result<()> {
+    let mut plan = FleetPlan::new(running.target.clone(), scenario.transport, FEW, running.clients);
     (plan.prefix, plan.window) = ("few-".into(), WINDOW);
     Fleet::open(&plan)?;
     Ok(())
@@ -202,5 +202,5 @@ fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
 const FEW: u32 = 500;
 /// Connections being opened at a time, outside of a storm: of more, Pushpin refuses some.
 const WINDOW: u32 = 64;
-const WARMING_ROUNDS: u32 = 10;
+const WARMING_ROUNDS: u32 = 3;
 const WARMING_PATIENCE: Duration = Duration::from_secs(10);
