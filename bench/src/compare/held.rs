@@ -22,6 +22,7 @@ pub struct Held {
     awaited: u64,
     resident_bytes: f64,
     opened_hz: f64,
+    _few: Fleet,
     running: Running,
 }
 
@@ -29,7 +30,7 @@ impl Held {
     /// Starts the server and opens the clients.
     pub fn open(scenario: &Scenario, server: Server) -> anyhow::Result<Held> {
         let running = server.start(scenario.subscribers)?;
-        open_few(scenario, &running)?;
+        let few = open_few(scenario, &running)?;
         let watch = ServerWatch::new(&running.family())?;
         let before = watch.cost();
         let plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
@@ -42,6 +43,7 @@ impl Held {
             awaited: 0,
             fleet,
             watch,
+            _few: few,
             running,
         })
     }
@@ -134,12 +136,11 @@ pub fn storm(scenario: &Scenario, server: Server) -> anyhow::Result<Sample> {
     })
 }
 
-/// The first few clients pay for what is allocated once.
-fn open_few(scenario: &Scenario, running: &Running) -> anyhow::Result<()> {
+/// Clients who pay for what is allocated once. They stay: that they leave would be work for the server.
+fn open_few(scenario: &Scenario, running: &Running) -> anyhow::Result<Fleet> {
     let mut plan = FleetPlan::new(running.target.clone(), scenario.transport, FEW, running.clients);
     (plan.prefix, plan.window) = ("few-".into(), WINDOW);
-    Fleet::open(&plan)?;
-    Ok(())
+    Ok(open_all(&plan)?.0)
 }
 
 /// Opens all clients of `plan`; one that fails is an error.
