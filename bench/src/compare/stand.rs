@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What takes a sample a round.
 pub enum Stand {
-    Floor(FloorStand),
+    Floor(Box<FloorStand>),
     Server(Box<Held>),
 }
 
@@ -27,7 +27,7 @@ impl Stand {
         if server == Server::Floor {
             let mut stand = FloorStand::open(scenario)?;
             stand.round(scenario)?;
-            return Ok(Stand::Floor(stand));
+            return Ok(Stand::Floor(Box::new(stand)));
         }
         let mut held = Held::open(scenario, server)?;
         held.warm(scenario)?;
