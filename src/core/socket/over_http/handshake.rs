@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address, the target, the host, and a line for each header, which hold no line feed.
+    /// The client's address, the target, the host, and a line for each header, which hold no line feed. A header's line
+    /// begins with its name and a colon, or with one byte that is none of a name and stands for both.
     text: Box<[u8]>,
 }
 
@@ -23,8 +24,13 @@ impl Handshake {
             text.push(b'\n');
         }
         for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
-            text.extend_from_slice(name.as_str().as_bytes());
-            text.push(b':');
+            match COMMON.iter().position(|common| common == name) {
+                Some(place) => text.push(FIRST_COMMON + place as u8),
+                None => {
+                    text.extend_from_slice(name.as_str().as_bytes());
+                    text.push(b':');
+                }
+            }
             text.extend_from_slice(value.as_bytes());
             text.push(b'\n');
         }
@@ -39,17 +45,24 @@ impl Handshake {
         let peer = SocketAddr::new(peer.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0);
         let mut headers = HeaderMap::new();
         for line in lines {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (name, value) = (line.get(..colon), line.get(colon + 1..));
-            let name = name.and_then(|name| HeaderName::from_bytes(name).ok());
-            let value = value.and_then(|value| HeaderValue::from_bytes(value).ok());
-            if let (Some(name), Some(value)) = (name, value) {
+            let Some((name, value)) = named(line) else { continue };
+            if let Ok(value) = HeaderValue::from_bytes(value) {
                 headers.append(name, value);
             }
         }
         let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients);
         Request { method, target, host, headers, body, peer, service }
     }
+}
+
+/// A header's line, taken apart.
+fn named(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+    let (first, value) = line.split_first()?;
+    if let Some(place) = first.checked_sub(FIRST_COMMON) {
+        return Some((COMMON.get(usize::from(place))?.clone(), value));
+    }
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    Some((HeaderName::from_bytes(line.get(..colon)?).ok()?, line.get(colon + 1..)?))
 }
 
 fn is_ours(name: &HeaderName) -> bool {
@@ -65,16 +78,42 @@ static OURS: [HeaderName; 6] = [
     header::SEC_WEBSOCKET_EXTENSIONS,
 ];
 
+/// Headers that most handshakes have.
+static COMMON: [HeaderName; 13] = [
+    header::HOST,
+    header::ORIGIN,
+    header::COOKIE,
+    header::USER_AGENT,
+    header::AUTHORIZATION,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CACHE_CONTROL,
+    header::PRAGMA,
+    header::FORWARDED,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+];
+/// Names are ASCII.
+const FIRST_COMMON: u8 = 0x80;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_kept_comes_back_without_what_is_of_the_connection() {
-        let lines =
-            [("host", "a:1"), ("cookie", "x=y: z"), ("upgrade", "websocket"), ("meta-user", "forged")];
+        let lines = [
+            ("host", "a:1"),
+            ("cookie", "x=y: z"),
+            ("x-own", "é: 1"),
+            ("upgrade", "websocket"),
+            ("meta-user", ""),
+        ];
         let mut headers: HeaderMap = lines
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            })
             .into_iter()
             .collect();
         headers.append("cookie", HeaderValue::from_static("second"));
@@ -85,6 +124,6 @@ mod tests {
         assert_eq!((kept.target.as_str(), kept.host.as_str(), kept.peer), ("/a?b", "a:1", peer));
         let cookies: Vec<_> = kept.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["x=y: z", "second"]);
-        assert_eq!(kept.headers.len(), 3);
+        assert_eq!((kept.headers.len(), kept.headers["x-own"].as_bytes()), (4, "é: 1".as_bytes()));
     }
 }
