@@ -20,7 +20,7 @@ impl Server {
     fn start(application: &[&str]) -> Server {
         let (clients, control) = (free_address(), free_address());
         let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-        command.arg("serve").args(application).args(["--cores", "2", "--log", "info"]);
+        command.arg("serve").args(application).args(["--cores", "2", "--log", "info", "--udp", "false"]);
         command.args(["--listen", &clients.to_string(), "--control", &control.to_string()]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);

@@ -28,7 +28,7 @@ fn a_message_is_published_by_each_way() {
         (format!("unixgram://{}", file("d")), "Sent\n"),
         (format!("udp://{udp}"), "Sent\n"),
     ] {
-        let output = gripwire(&["publish", "--spec", &spec, "news", &spec, "--id", "1"]);
+        let output = gripwire(&["publish", "--spec", &spec, "news", &spec, "--id", &spec]);
         assert_eq!(told(&output), (Some(0), said.into(), String::new()));
         stream.expect_chunk(&format!("{spec}\n"));
         let length = u8::try_from(spec.len()).unwrap();
