@@ -6,6 +6,7 @@ use super::publication::Publication;
 use super::roster::{Entry, Roster, Transport, before};
 use crate::ids::Slot;
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -71,7 +72,8 @@ pub(super) struct Pass {
     /// The count of its first publication, and of the first after it.
     first: u32,
     end: u32,
-    publications: Vec<Arc<Publication>>,
+    /// Most passes have one; it needs no memory of its own.
+    publications: SmallVec<[Arc<Publication>; 1]>,
     /// What the last of them does to streams, and to WebSockets; none before it does anything.
     then_stream: Then,
     then_socket: Then,
@@ -87,14 +89,14 @@ pub(super) struct Pass {
 struct Gathered {
     frame: Bytes,
     /// For each publication of the pass, where its part starts.
-    starts: Vec<u32>,
+    starts: SmallVec<[u32; 4]>,
     then: Then,
 }
 
 impl Pass {
     /// Takes up to `limit` publications off `pending`, whose first has count `first`.
     pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32, limit: usize) -> Pass {
-        let (mut publications, mut bytes) = (Vec::new(), 0);
+        let (mut publications, mut bytes) = (SmallVec::<[Arc<Publication>; 1]>::new(), 0);
         while let Some(next) = pending.front() {
             bytes += next.weight();
             if publications.len() == PASS_PUBLICATIONS.min(limit)
@@ -273,7 +275,7 @@ impl Pass {
         terminator: &[u8],
     ) -> Gathered {
         let ends = then == Then::End;
-        let mut starts = Vec::with_capacity(self.publications.len());
+        let mut starts = SmallVec::with_capacity(self.publications.len());
         let mut length = 0;
         for publication in &self.publications {
             starts.push(length);

@@ -126,7 +126,7 @@ impl Core {
 
     /// Does what `message` of core `from` asks of the homes on this core.
     pub(super) fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
-        let mut to_own = Vec::new();
+        let mut to_own = SmallVec::<[ToCore; 2]>::new();
         self.home.borrow_mut().handle(from, message, &mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
         });
@@ -135,7 +135,7 @@ impl Core {
 
     /// Lets the homes on this core deliver a publication whose predecessor did not come in time; whether there was one.
     pub(super) fn lose_patience_at_home(self: &Rc<Self>) -> bool {
-        let mut to_own = Vec::new();
+        let mut to_own = SmallVec::<[ToCore; 2]>::new();
         let was_one = self.home.borrow_mut().lose_patience(&mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
         });
