@@ -6,8 +6,8 @@ use super::connect::Place;
 use super::connection::Connection;
 use super::error::OriginError;
 use super::idle::Idle;
+use super::openings::Opening;
 use bytes::Bytes;
-use glommio::sync::StaticPermit;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -38,7 +38,7 @@ pub(super) struct Lease {
     pub home: Rc<RefCell<Idle<Connection>>>,
     pub idle: Duration,
     /// Given back when the answer is read to its end.
-    pub _permit: StaticPermit,
+    pub _opening: Opening,
 }
 
 impl ResponseBody {

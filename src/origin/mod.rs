@@ -2,7 +2,7 @@
 //!
 //! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, and `hop_by_hop` what never does.
 //! `message` holds the values that go in and out, `pool` ties the rest: it takes each target of a route in
-//! order, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names, `tls` for trust),
+//! order, `openings` admits as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names, `tls` for trust),
 //! `transport` puts hyper on a glommio socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands its
 //! answer over piece by piece, both within the patience of `activity`. `error` says what a client is told
 //! when it fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
@@ -19,6 +19,7 @@ mod hop_by_hop;
 mod idle;
 mod local;
 mod message;
+mod openings;
 mod pool;
 mod request_headers;
 mod resolve;

@@ -10,13 +10,13 @@ use super::error::{Attempt, OriginError};
 use super::idle::{Bounds, Idle};
 use super::local;
 use super::message::{Outbound, Request, Response, spare};
+use super::openings::{Opening, Openings};
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
 use super::upgrade::{Answer, Upgraded};
 use crate::config::Proxy;
 use bytes::Bytes;
-use glommio::sync::{Semaphore, StaticPermit};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
@@ -29,9 +29,8 @@ use std::time::{Duration, Instant};
 pub struct Pool {
     connector: Connector,
     idle: Rc<RefCell<Idle<Connection>>>,
-    /// A permit for each request whose answer is not read to its end.
-    open: Rc<Semaphore>,
-    open_max: u64,
+    /// Requests whose answer is not read to its end.
+    openings: Openings,
     idle_timeout: Duration,
     counters: Counters,
 }
@@ -73,7 +72,6 @@ impl Pool {
 
     /// As [`Pool::new`], with these TLS configurations.
     pub(super) fn trusting(tls: Tls, proxy: &Proxy) -> Self {
-        let open_max = proxy.open_requests_per_core.max(1) as u64;
         let bounds = Bounds {
             in_one_place: KEPT_FOR_ONE_PLACE,
             in_all: proxy.open_requests_per_core,
@@ -82,8 +80,7 @@ impl Pool {
         Pool {
             connector: Connector::new(tls, proxy.connect_timeout_ms),
             idle: Rc::new(RefCell::new(Idle::new(bounds))),
-            open: Rc::new(Semaphore::new(open_max)),
-            open_max,
+            openings: Openings::new(proxy.open_requests_per_core),
             idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms),
             counters: Counters::default(),
         }
@@ -145,7 +142,7 @@ impl Pool {
             reuses_total: self.counters.reuses.get(),
             retries_total: self.counters.retries.get(),
             idle: self.idle.borrow().count(),
-            open: self.open_max.saturating_sub(self.open.available()),
+            open: self.openings.open(),
         }
     }
 
@@ -162,14 +159,13 @@ impl Pool {
         mut outbound: Box<Outbound>,
         may_switch: bool,
     ) -> Result<Answer, Trouble> {
-        let permit = self.open.acquire_static_permit(1).await;
-        let permit = permit.map_err(|_closed| Trouble::Failed(OriginError::Unavailable))?;
+        let opening = self.openings.admit().await;
         let kept = if may_switch { None } else { self.idle.borrow_mut().take(place, Instant::now()) };
         if let Some(mut connection) = kept {
             count(&self.counters.reuses);
             let again = spare(&outbound).map(Box::new);
             match connection.exchange(*outbound, self.idle_timeout).await {
-                Ok(head) => return accept(head, self.lease(connection, place, permit)),
+                Ok(head) => return accept(head, self.lease(connection, place, opening)),
                 Err(lost) => outbound = retry(lost, again, place)?,
             }
             count(&self.counters.retries);
@@ -183,14 +179,14 @@ impl Pool {
             Ok(head) if may_switch && head.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 switched(head, connection, place).await
             }
-            Ok(head) => accept(head, self.lease(connection, place, permit)),
+            Ok(head) => accept(head, self.lease(connection, place, opening)),
             Err(lost) => Err(failed(lost, place)),
         }
     }
 
-    fn lease(&self, connection: Connection, place: &Place, permit: StaticPermit) -> Lease {
+    fn lease(&self, connection: Connection, place: &Place, opening: Opening) -> Lease {
         let (home, idle) = (self.idle.clone(), self.idle_timeout);
-        Lease { connection, place: place.clone(), home, idle, _permit: permit }
+        Lease { connection, place: place.clone(), home, idle, _opening: opening }
     }
 }
 
