@@ -88,7 +88,8 @@ async fn ask(
     }
     let is_grip = !route.no_grip && grip::is_grip(response.status, &response.headers);
     if is_grip {
-        follow_instruct(exchange, request, &route, response, kept, before).await;
+        // Boxed, so that a request that waits for its application has no room for it.
+        Box::pin(follow_instruct(exchange, request, &route, response, kept, before)).await;
     } else {
         // A client may take its time for what may be long.
         drop(before.permit);

@@ -170,7 +170,8 @@ impl Pool {
             }
             count(&self.counters.retries);
         }
-        let mut connection = match self.connector.connect(place, may_switch).await {
+        // Boxed, or every request that waits would have room for what few of them do.
+        let mut connection = match Box::pin(self.connector.connect(place, may_switch)).await {
             Ok(connection) => connection,
             Err(error) => return Err(Trouble::Connect(error, outbound)),
         };
