@@ -4,6 +4,7 @@
 mod autobahn;
 mod browser;
 mod curl;
+mod frameworks;
 mod libraries;
 mod program;
 #[path = "../faults/server.rs"]

@@ -122,6 +122,8 @@ fn event(kind: &str, content: Bytes) -> Result<Option<WebSocketEvent>, EventsErr
         "BINARY" => WebSocketEvent::Binary(content),
         "PING" => WebSocketEvent::Ping(content),
         "PONG" => WebSocketEvent::Pong(content),
+        // What GRIP's libraries write where the application gave no code.
+        "CLOSE" if *content == [0, 0] => WebSocketEvent::Close(None),
         "CLOSE" => WebSocketEvent::Close(Close::parse(&content)?),
         "DISCONNECT" => WebSocketEvent::Disconnect,
         _ => return Ok(None),
@@ -157,6 +159,8 @@ mod tests {
             assert_eq!(&out[..], written);
             assert_eq!(WebSocketEvent::decode_all(out.freeze()), Ok(vec![event]));
         }
+        let zero = Bytes::from_static(b"CLOSE 2\r\n\0\0\r\n");
+        assert_eq!(WebSocketEvent::decode_all(zero), Ok(vec![WebSocketEvent::Close(None)]));
     }
 
     #[test]
