@@ -22,7 +22,9 @@ fn streams_and_websockets_of_an_express_application_get_what_it_publishes() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     let lines = |stream: &mut BufReader<TcpStream>| {
         let mut line = String::new();
-        (0..3).for_each(|_| drop(stream.read_line(&mut line).unwrap()));
+        for _ in 0..3 {
+            stream.read_line(&mut line).unwrap();
+        }
         line
     };
     assert_eq!(lines(&mut stream), "7\r\nopened\n\r\n");
