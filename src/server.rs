@@ -5,8 +5,9 @@ use crate::config::{self, Config};
 use crate::core::{CorePlan, Gauges, Service};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
-use crate::origin::Routes;
+use crate::origin::{Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
+use crate::proto::grip::upstream::UpstreamKey;
 use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, WireLimits};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -36,6 +37,17 @@ pub enum ServerError {
         of_route: String,
         /// What is wrong with it.
         source: KeyError,
+    },
+    /// The key of other proxies cannot be read.
+    #[error("upstream_key: {0}")]
+    UpstreamKey(KeyError),
+    /// The certificate of a target cannot be read.
+    #[error("client_cert and client_key of route {route}: {source}")]
+    Certificate {
+        /// Whose.
+        route: String,
+        /// What is wrong, and with which file.
+        source: io::Error,
     },
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
@@ -160,6 +172,10 @@ fn plan(
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
     let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
+    if let Some(error) = check_keys(&settings, &routes).into_iter().next() {
+        return Err(error);
+    }
+    let upstream_key = upstream_key(&settings)?;
     let settings = Arc::new(settings);
     let of_core = |(index, sockets): (usize, Sockets)| {
         Ok(CorePlan {
@@ -167,6 +183,7 @@ fn plan(
             cores,
             signer: signer(&settings, None, None, "")?,
             route_signers: route_signers(&settings, &routes)?,
+            upstream_key: upstream_key.clone(),
             settings: settings.clone(),
             routes: routes.clone(),
             gauges: gauges.clone(),
@@ -178,6 +195,27 @@ fn plan(
         })
     };
     sockets.into_iter().enumerate().map(of_core).collect()
+}
+
+/// Everything wrong with the keys and certificates that the settings and the routes name. Nothing is started with any.
+pub fn check_keys(settings: &Config, routes: &Routes) -> Vec<ServerError> {
+    let of_routes = routes.iter().map(|route| {
+        let Signing { iss, key } = &route.signing;
+        key.as_ref().and_then(|key| signer(settings, iss.as_deref(), Some(key), &route.id).err())
+    });
+    let of_targets = routes.iter().flat_map(|route| {
+        let certificates = route.targets.iter().filter_map(|target| target.client_certificate.as_ref());
+        certificates.filter_map(|certificate| {
+            let source = read_certificate(certificate).err()?;
+            Some(ServerError::Certificate { route: route.id.clone(), source })
+        })
+    });
+    let own = [signer(settings, None, None, "").err(), upstream_key(settings).err()];
+    own.into_iter().flatten().chain(of_routes.flatten()).chain(of_targets).collect()
+}
+
+fn upstream_key(settings: &Config) -> Result<Option<UpstreamKey>, ServerError> {
+    UpstreamKey::parse(&settings.proxy.upstream_key, Path::new(".")).map_err(ServerError::UpstreamKey)
 }
 
 fn route_signers(settings: &Config, routes: &Routes) -> Result<Vec<(String, Option<Signer>)>, ServerError> {

@@ -75,7 +75,7 @@ fn every_mistake_of_a_configuration_is_told_with_its_line() {
 fn bad_routes_are_errors_and_properties_without_effect_are_warnings() {
     let directory = Directory::new()
         .with("g.toml", "proxy.routes_file = \"routes\"\n")
-        .with("routes", "* localhost:8000\nh localhost\nq,aco localhost:1\n");
+        .with("routes", "* localhost:8000\nh localhost\nq,session localhost:1\n");
     let (code, out, err) = told(&gripwire(&directory.0, &["check", "--config", "g.toml"]));
     assert_eq!(code, Some(1));
     assert!(out.starts_with("routes:2: ") && out.lines().count() == 1, "{out}");

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gripwire::config::LoadError;
+use gripwire::server::check_keys;
 
 use super::startup::{ConfigFile, Startup, StartupError};
 
@@ -30,7 +31,10 @@ impl Check {
             }
         });
         let (errors, warnings, count) = match started {
-            Ok(Startup { errors, warnings, routes, .. }) => (errors, warnings, routes.len()),
+            Ok(Startup { config, mut errors, warnings, routes }) => {
+                errors.extend(check_keys(&config, &routes).iter().map(ToString::to_string));
+                (errors, warnings, routes.len())
+            }
             Err(error) => (messages(error), Vec::new(), 0),
         };
         for warning in &warnings {

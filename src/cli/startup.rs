@@ -119,7 +119,7 @@ fn read_routes(
 
 fn parse_routes(text: &str, source_name: &str, directory: &Path) -> (Routes, Vec<RouteProblem>) {
     let (mut routes, problems) = Routes::parse(text, source_name);
-    routes.resolve_keys(directory);
+    routes.resolve_files(directory);
     (routes, problems)
 }
 

@@ -1,8 +1,6 @@
 //! The words of `x_forwarded_for`, which both config formats share: `truncate:N` and `append`. A wrong word is
 //! an error in both, because what an application believes about a client's address hangs on it.
 
-use super::Proxy;
-
 /// A word of `x_forwarded_for` that has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` means nothing in `x_forwarded_for`: use `truncate:N` (keep the last N values) and `append`")]
@@ -27,12 +25,6 @@ impl ForwardedFor {
             _ => return Err(unknown()),
         }
         Ok(())
-    }
-
-    /// Writes the result into the settings.
-    pub fn apply(self, proxy: &mut Proxy) {
-        proxy.x_forwarded_for_truncate = self.truncate;
-        proxy.x_forwarded_for_append = self.append;
     }
 }
 

@@ -17,9 +17,11 @@ mod pushpin_keys;
 mod section;
 
 pub use address::{NotAnAddress, parse_listen};
+pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, load, resolve_key};
 pub use problem::{Problem, nearest};
 
+use http::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -104,14 +106,24 @@ pub struct Proxy {
     pub sig_iss: String,
     /// The key of Grip-Sig: text, `base64:...` or `file:path`; empty is no signature.
     pub sig_key: String,
+    /// The key by which requests of another GRIP proxy are known, in the same forms; empty is none.
+    pub upstream_key: String,
+    /// Answer for the application to browsers of other origins, on every route: CORS headers, and JSON-P.
+    pub auto_cross_origin: bool,
+    /// Let requests name their route by the header `Pushpin-Route`.
+    pub accept_pushpin_route: bool,
+    /// Appended to the header `CDN-Loop` of requests to origins.
+    pub cdn_loop: Option<HeaderValue>,
+    /// Headers that are said a second time only if they came marked, on routes with `orig_headers`.
+    pub orig_headers_need_mark: Vec<HeaderName>,
     /// Trust X-Forwarded-Proto from clients.
     pub accept_x_forwarded_protocol: bool,
     /// Which X-Forwarded-Proto headers https requests get.
     pub set_x_forwarded_protocol: ForwardedProtocol,
-    /// How many X-Forwarded-For values to keep, from the end; `None` keeps all.
-    pub x_forwarded_for_truncate: Option<usize>,
-    /// Append the client's address to X-Forwarded-For.
-    pub x_forwarded_for_append: bool,
+    /// What becomes of X-Forwarded-For.
+    pub x_forwarded_for: ForwardedFor,
+    /// The same for requests of another GRIP proxy.
+    pub x_forwarded_for_trusted: ForwardedFor,
     /// Time to connect to an origin, TLS included, ms.
     pub connect_timeout_ms: u64,
     /// Time an origin may take without sending or accepting a byte, ms.
@@ -227,10 +239,15 @@ impl Default for Config {
                 debug: false,
                 sig_iss: "pushpin".into(),
                 sig_key: String::new(),
+                upstream_key: String::new(),
+                auto_cross_origin: false,
+                accept_pushpin_route: false,
+                cdn_loop: None,
+                orig_headers_need_mark: Vec::new(),
                 accept_x_forwarded_protocol: false,
                 set_x_forwarded_protocol: ForwardedProtocol::ProtoOnly,
-                x_forwarded_for_truncate: None,
-                x_forwarded_for_append: false,
+                x_forwarded_for: ForwardedFor::default(),
+                x_forwarded_for_trusted: ForwardedFor::default(),
                 connect_timeout_ms: 5_000,
                 origin_idle_timeout_ms: 1_800_000,
                 origin_keep_alive_ms: 55_000,

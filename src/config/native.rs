@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use http::{HeaderName, HeaderValue};
 use toml::Spanned;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
@@ -71,21 +72,26 @@ fn read_ingest(document: &mut Document<'_>, ingest: &mut Ingest, directory: &Pat
 }
 
 fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) {
-    let mut forwarded_for = ForwardedFor::default();
     let mut section = document.section("proxy");
     section.read("routes_file", &mut proxy.routes_file, |value| path(value, directory).map(Some));
     section.read("routes", &mut proxy.routes, strings);
     section.read("debug", &mut proxy.debug, boolean);
     section.read("sig_iss", &mut proxy.sig_iss, string);
     section.read("sig_key", &mut proxy.sig_key, |value| Ok(resolve_key(&string(value)?, directory)));
+    section
+        .read("upstream_key", &mut proxy.upstream_key, |value| Ok(resolve_key(&string(value)?, directory)));
+    section.read("auto_cross_origin", &mut proxy.auto_cross_origin, boolean);
+    section.read("accept_pushpin_route", &mut proxy.accept_pushpin_route, boolean);
+    section.read("cdn_loop", &mut proxy.cdn_loop, |value| header_value(value).map(Some));
+    section.read("orig_headers_need_mark", &mut proxy.orig_headers_need_mark, header_names);
     section.read("accept_x_forwarded_protocol", &mut proxy.accept_x_forwarded_protocol, boolean);
     section.read("set_x_forwarded_protocol", &mut proxy.set_x_forwarded_protocol, forwarded_protocol);
-    section.read("x_forwarded_for", &mut forwarded_for, forwarded_for_words);
+    section.read("x_forwarded_for", &mut proxy.x_forwarded_for, forwarded_for_words);
+    section.read("x_forwarded_for_trusted", &mut proxy.x_forwarded_for_trusted, forwarded_for_words);
     section.read("connect_timeout_ms", &mut proxy.connect_timeout_ms, milliseconds);
     section.read("origin_idle_timeout_ms", &mut proxy.origin_idle_timeout_ms, milliseconds);
     section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
     section.read("open_requests_per_core", &mut proxy.open_requests_per_core, count);
-    forwarded_for.apply(proxy);
 }
 
 fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
@@ -257,6 +263,16 @@ fn forwarded_for_words(value: &Value<'_>) -> Result<ForwardedFor, Unusable> {
     Ok(words)
 }
 
+fn header_value(value: &Value<'_>) -> Result<HeaderValue, Unusable> {
+    let text = string(value)?;
+    HeaderValue::try_from(text).map_err(|_| Unusable::value("text that a header may hold"))
+}
+
+fn header_names(value: &Value<'_>) -> Result<Vec<HeaderName>, Unusable> {
+    let wanted = || Unusable::value("a list of names of headers");
+    strings(value)?.iter().map(|name| name.parse().map_err(|_| wanted())).collect()
+}
+
 fn slow_consumer(value: &Value<'_>) -> Result<SlowConsumer, Unusable> {
     match value.get_ref().as_str() {
         Some("close") => Ok(SlowConsumer::Close),
@@ -331,9 +347,13 @@ mod tests {
             ("i", "file:/etc/gripwire/k")
         );
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);
-        assert_eq!(config.proxy.x_forwarded_for_truncate, Some(2));
-        assert!(config.proxy.x_forwarded_for_append);
         let proxy = &config.proxy;
+        assert_eq!(proxy.x_forwarded_for, ForwardedFor { truncate: Some(2), append: true });
+        assert_eq!(proxy.x_forwarded_for_trusted, ForwardedFor { truncate: Some(1), append: false });
+        assert_eq!(proxy.upstream_key, "file:/etc/gripwire/u");
+        assert!(proxy.auto_cross_origin && proxy.accept_pushpin_route);
+        assert_eq!(proxy.cdn_loop.as_ref().map(|value| value.as_bytes()), Some(&b"us"[..]));
+        assert_eq!(proxy.orig_headers_need_mark, ["cookie"]);
         assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
         let channels = &config.channels;
@@ -451,9 +471,15 @@ routes = ["* test"]
 debug = true
 sig_iss = "i"
 sig_key = "file:k"
+upstream_key = "file:u"
+auto_cross_origin = true
+accept_pushpin_route = true
+cdn_loop = "us"
+orig_headers_need_mark = ["Cookie"]
 accept_x_forwarded_protocol = true
 set_x_forwarded_protocol = true
 x_forwarded_for = ["truncate:2", "append"]
+x_forwarded_for_trusted = ["truncate:1"]
 connect_timeout_ms = 4
 origin_idle_timeout_ms = 5
 origin_keep_alive_ms = 6

@@ -140,17 +140,32 @@ impl PushpinConf {
             Some("proto-only") => ForwardedProtocol::ProtoOnly,
             _ => ForwardedProtocol::Off,
         };
-        let mut forwarded_for = ForwardedFor::default();
-        for word in self.list("proxy/x_forwarded_for") {
-            if let Err(error) = forwarded_for.add(&word) {
-                self.error("proxy/x_forwarded_for", error.to_string());
-            }
+        proxy.x_forwarded_for = self.forwarded_for("proxy/x_forwarded_for");
+        proxy.x_forwarded_for_trusted = self.forwarded_for("proxy/x_forwarded_for_trusted");
+        proxy.auto_cross_origin = self.flag("proxy/auto_cross_origin");
+        proxy.accept_pushpin_route = self.flag("proxy/accept_pushpin_route");
+        let loop_name = self.list("proxy/cdn_loop").join(", ");
+        if !loop_name.is_empty() {
+            proxy.cdn_loop = self.parsed("proxy/cdn_loop", &loop_name);
         }
-        forwarded_for.apply(proxy);
+        let names = self.list("proxy/orig_headers_need_mark");
+        proxy.orig_headers_need_mark =
+            names.iter().filter_map(|name| self.parsed("proxy/orig_headers_need_mark", name)).collect();
         if let Some(issuer) = self.text("proxy/sig_iss") {
             proxy.sig_iss = issuer;
         }
         proxy.sig_key = resolve_key(&self.text("proxy/sig_key").unwrap_or_default(), directory);
+        proxy.upstream_key = resolve_key(&self.text("proxy/upstream_key").unwrap_or_default(), directory);
+    }
+
+    fn forwarded_for(&mut self, name: &str) -> ForwardedFor {
+        let mut forwarded_for = ForwardedFor::default();
+        for word in self.list(name) {
+            if let Err(error) = forwarded_for.add(&word) {
+                self.error(name, error.to_string());
+            }
+        }
+        forwarded_for
     }
 
     fn listeners(&mut self) -> Vec<SocketAddr> {
@@ -242,6 +257,16 @@ impl PushpinConf {
         }
     }
 
+    /// A part of a value that goes into a header.
+    fn parsed<T: FromStr>(&mut self, name: &str, text: &str) -> Option<T> {
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            let key = name.rsplit('/').next().unwrap_or(name);
+            self.error(name, format!("`{key}`: `{text}` cannot stand in a header"));
+        }
+        parsed
+    }
+
     fn substitute(&self, value: &str) -> String {
         let variable = |name: &str, unset: &str| {
             let found = self.entries.get(name).and_then(|found| found.values.first());
@@ -320,10 +345,7 @@ mod tests {
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/pushpin/routes")));
         assert_eq!((config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()), ("pushpin", "changeme"));
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::ProtoOnly);
-        assert_eq!(
-            (config.proxy.x_forwarded_for_truncate, config.proxy.x_forwarded_for_append),
-            (None, false)
-        );
+        assert_eq!(config.proxy.x_forwarded_for, ForwardedFor::default());
         assert_eq!((config.log.level.as_str(), config.log.requests), ("info", true));
         let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -361,8 +383,8 @@ mod tests {
         assert_eq!(config.control.listen, Some("127.0.0.1:5581".parse().unwrap()));
         assert_eq!(config.log.level, "debug");
         assert_eq!(config.http.head_bytes, 100_000);
-        assert_eq!(config.proxy.x_forwarded_for_truncate, Some(0));
-        assert!(config.proxy.x_forwarded_for_append && config.proxy.debug);
+        assert_eq!(config.proxy.x_forwarded_for, ForwardedFor { truncate: Some(0), append: true });
+        assert!(config.proxy.debug);
         assert_eq!(config.proxy.sig_key, "file:/etc/pushpin/sig.pem");
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);
     }

@@ -40,8 +40,14 @@ const HONOURED: &[&str] = &[
     "proxy/accept_x_forwarded_protocol",
     "proxy/set_x_forwarded_protocol",
     "proxy/x_forwarded_for",
+    "proxy/x_forwarded_for_trusted",
     "proxy/sig_iss",
     "proxy/sig_key",
+    "proxy/upstream_key",
+    "proxy/auto_cross_origin",
+    "proxy/accept_pushpin_route",
+    "proxy/cdn_loop",
+    "proxy/orig_headers_need_mark",
     "handler/push_in_http_addr",
     "handler/message_wait",
     "handler/id_cache_ttl",
@@ -61,12 +67,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("runner/m2sh_bin", ONE_PROCESS),
     ("runner/zurl_bin", ONE_PROCESS),
     ("runner/condure_bin", ONE_PROCESS),
-    ("proxy/auto_cross_origin", "CORS and JSON-P wrapping is not done yet; let the application answer CORS"),
-    ("proxy/x_forwarded_for_trusted", NO_TRUST),
-    ("proxy/upstream_key", NO_TRUST),
-    ("proxy/orig_headers_need_mark", "marked original headers are not sent yet"),
-    ("proxy/accept_pushpin_route", "a client cannot choose its route yet"),
-    ("proxy/cdn_loop", "CDN-Loop is passed on unchanged"),
     ("proxy/log_from", "the log format is fixed"),
     ("proxy/log_user_agent", "the log format is fixed"),
     ("proxy/sockjs_url", "SockJS is not served"),
@@ -109,7 +109,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
 
 const NO_STATS_SOCKET: &str = "there is no stats socket yet";
 const ONE_PROCESS: &str = "Gripwire is one process and starts no other";
-const NO_TRUST: &str = "clients signed by another GRIP proxy are not told apart yet";
 const NO_PROMETHEUS: &str = "there is no Prometheus port yet";
 const NO_IPC: &str = "there are no ipc sockets";
 const NO_ZEROMQ: &str = "ZeroMQ inputs are not served yet; publish by HTTP";

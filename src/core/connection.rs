@@ -34,6 +34,8 @@ pub struct Request {
     pub peer: SocketAddr,
     /// Which port it came by.
     pub service: Service,
+    /// Another GRIP proxy has sent it.
+    pub is_trusted: bool,
 }
 
 impl Core {
@@ -162,7 +164,8 @@ impl Core {
             row.carry = None;
             let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
-            (exchange, Request::new(head, method, headers, row))
+            let is_trusted = row.service == Service::Clients && self.signatures.are_trusted(&headers);
+            (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
         };
         self.set_timer(slot, self.settings.http.idle_timeout_ms);
         self.gauges.requests_total.add(1);
@@ -361,6 +364,15 @@ impl Request {
             Target::Asterisk => "*".to_owned(),
         };
         let (peer, service) = (row.peer(), row.service);
-        Request { method, target, host: head.host.to_owned(), headers, body: head.body, peer, service }
+        Request {
+            method,
+            target,
+            host: head.host.to_owned(),
+            headers,
+            body: head.body,
+            peer,
+            service,
+            is_trusted: false,
+        }
     }
 }

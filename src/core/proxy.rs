@@ -13,7 +13,7 @@ use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
 use crate::proto::grip::{self, Channel, Hold, Instruct, InstructError, Link, Mode};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Frame;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -27,6 +27,8 @@ use std::{io, mem};
 const PREFETCH_BYTES: usize = 10_000;
 /// Bytes of a request or of an answer that a hold may keep (GRIP, as in Pushpin).
 const KEPT_BYTES: usize = 100_000;
+/// Names the id of a route.
+const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 
 /// Answers `request`.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
@@ -36,12 +38,25 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
+    if forges_events(&request, &route) {
+        let error = OriginError::ForgedEvents { route: route.id.clone() };
+        return fail(exchange, &request, Some(&route), &error);
+    }
     let kept = Rc::new(RefCell::new(Kept::default()));
     let body = match request_body(exchange, request.body, &kept).await {
         Ok(body) => body,
         Err(_) => return malformed_body(exchange),
     };
     ask(exchange, request, route, body, &kept, Before::default()).await;
+}
+
+/// Whether a client speaks to its application as this server does for WebSockets.
+fn forges_events(request: &Request, route: &Route) -> bool {
+    let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    !request.is_trusted
+        && kind.eq_ignore_ascii_case(grip::WEBSOCKET_EVENTS)
+        && route.targets.iter().any(|target| target.over_http)
 }
 
 /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
@@ -75,7 +90,7 @@ async fn ask(
     before: Before,
 ) {
     let core = exchange.core().clone();
-    let mut to_origin = origin_request(&core, &request, &route, body);
+    let mut to_origin = origin_request(&core, &request, &route, body, Scheme::Http);
     say_what_was_heard(&mut to_origin.headers, &before.heard, &route);
     let outcome = core.pool.request(&route, to_origin).await;
     let mut response = match outcome {
@@ -86,7 +101,7 @@ async fn ask(
     if let Err(busy) = core.publish(mem::take(&mut response.publish)).await {
         return respond::send_whole(exchange, &respond::text(503, format!("{busy}\n")));
     }
-    let is_grip = !route.no_grip && grip::is_grip(response.status, &response.headers);
+    let is_grip = !route.no_grip && !request.is_trusted && grip::is_grip(response.status, &response.headers);
     if is_grip {
         // Boxed, so that a request that waits for its application has no room for it.
         Box::pin(follow_instruct(exchange, request, &route, response, kept, before)).await;
@@ -234,12 +249,25 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
     let host = host_name(&request.host).to_ascii_lowercase();
     let path = request.target.split('?').next().unwrap_or_default();
     let tls = is_https(core, request);
-    core.routes.find(&Lookup { host: &host, path, tls, websocket }).cloned()
+    let lookup = Lookup { host: &host, path, tls, websocket };
+    match asked_route(core, request) {
+        Some(id) => core.routes.find_by_id(id, &lookup).cloned(),
+        None => core.routes.find(&lookup).cloned(),
+    }
+}
+
+/// The id of the route that a request names, where it may.
+fn asked_route<'a>(core: &Core, request: &'a Request) -> Option<&'a str> {
+    let named = request.headers.get(PUSHPIN_ROUTE).filter(|_| core.settings.proxy.accept_pushpin_route);
+    named?.to_str().ok().filter(|id| !id.is_empty())
 }
 
 fn forwarded_as_tls(request: &Request) -> bool {
     let of = |name| request.headers.get(name).map(HeaderValue::as_bytes);
-    [of("x-forwarded-proto"), of("x-forwarded-protocol")].into_iter().flatten().any(|value| value == b"https")
+    [of("x-forwarded-proto"), of("x-forwarded-protocol")]
+        .into_iter()
+        .flatten()
+        .any(|value| value == b"https" || value == b"wss")
 }
 
 /// The host without its port.
@@ -250,12 +278,30 @@ fn host_name(host: &str) -> &str {
     }
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy)]
+pub(super) enum Scheme {
+    Http,
+    WebSocket,
+}
+
+impl Scheme {
+    /// How URIs call it when it is by TLS.
+    fn secure(self) -> &'static str {
+        match self {
+            Scheme::Http => "https",
+            Scheme::WebSocket => "wss",
+        }
+    }
+}
+
 /// A request as its origin gets it.
 pub(super) fn origin_request(
     core: &Core,
     request: &Request,
     route: &Route,
     body: RequestBody,
+    scheme: Scheme,
 ) -> origin::Request {
     let (host, path_and_query) = route.rewrite(&request.host, &request.target);
     let proxy = &core.settings.proxy;
@@ -263,8 +309,9 @@ pub(super) fn origin_request(
         route,
         proxy,
         peer: request.peer.ip(),
-        https: is_https(core, request),
-        grip_sig: if route.no_grip { None } else { core.signatures.token(route) },
+        secure_scheme: is_https(core, request).then_some(scheme.secure()),
+        is_trusted: request.is_trusted,
+        grip_sig: if route.no_grip || request.is_trusted { None } else { core.signatures.token(route) },
         grip_feature: grip::GRIP_FEATURE,
     };
     let headers = origin::request_headers(&request.headers, rules);
@@ -357,7 +404,9 @@ impl http_body::Body for ClientBody {
 pub(super) fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
     let debug = exchange.core().settings.proxy.debug || route.is_some_and(|route| route.debug);
     let refusal = error.answer(debug);
-    tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
+    if route.is_none_or(|route| route.logs(1)) {
+        tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
+    }
     respond::send_whole(exchange, &respond::text(refusal.status, refusal.body.into_owned()));
 }
 
@@ -382,7 +431,7 @@ fn server_options() -> grip::Answer {
 }
 
 fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes: Option<u64>) {
-    if !exchange.core().settings.log.requests {
+    if !exchange.core().settings.log.requests || !route.logs(2) {
         return;
     }
     let (host, target) = (request.host.as_str(), request.target.as_str());

@@ -15,6 +15,7 @@ use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::{Pool, Routes};
 use crate::proto::grip::signature::Signer;
+use crate::proto::grip::upstream::UpstreamKey;
 use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -60,6 +61,8 @@ pub struct CorePlan {
     pub signer: Option<Signer>,
     /// Signs for routes with one, by route id.
     pub route_signers: Vec<(String, Option<Signer>)>,
+    /// Tells requests of another GRIP proxy.
+    pub upstream_key: Option<UpstreamKey>,
 }
 
 /// A core could not start or go on.
@@ -99,7 +102,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         fetches: cell::RefCell::default(),
         gone_links: Rc::default(),
         spread: Spread::new(plan.settings.channels.refetches_per_core, seed()).into(),
-        signatures: Signatures::new(plan.signer, plan.route_signers),
+        signatures: Signatures::new(plan.signer, plan.route_signers, plan.upstream_key),
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
         told: Told::default(),

@@ -4,8 +4,9 @@
 
 use super::activity::Activity;
 use super::connection::Connection;
+use super::private_network::is_private;
 use super::resolve::Resolver;
-use super::route::Target;
+use super::route::{ClientCertificate, Target};
 use super::tls::Tls;
 use super::transport::{Scratch, Stream, Transport};
 use futures_rustls::pki_types::ServerName;
@@ -13,6 +14,7 @@ use glommio::GlommioError;
 use glommio::net::TcpStream;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a connection goes and as whom the other side was verified: connections are shared exactly when these
@@ -22,6 +24,8 @@ pub(super) struct Place {
     pub host: String,
     pub port: u16,
     pub tls: Option<Identity>,
+    /// It must not be in a private network.
+    pub untrusted: bool,
 }
 
 /// Who the other side of TLS has to be.
@@ -31,14 +35,20 @@ pub(super) struct Identity {
     pub name: String,
     /// Nothing is verified.
     pub insecure: bool,
+    /// What is shown to it.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Place {
     /// Where `target` is, for a request whose URI names `uri_host`.
     pub fn of(host: &str, port: u16, target: &Target, uri_host: &str) -> Self {
         let name = if target.trust_connect_host { host } else { without_port(uri_host) };
-        let tls = target.ssl.then(|| Identity { name: name.to_owned(), insecure: target.insecure });
-        Place { host: host.to_owned(), port, tls }
+        let tls = target.ssl.then(|| Identity {
+            name: name.to_owned(),
+            insecure: target.insecure,
+            certificate: target.client_certificate.clone(),
+        });
+        Place { host: host.to_owned(), port, tls, untrusted: target.untrusted }
     }
 
     /// As an operator writes it.
@@ -60,6 +70,12 @@ pub enum ConnectError {
         host: String,
         /// What the resolver said.
         source: io::Error,
+    },
+    /// All its addresses are in private networks.
+    #[error("{host} is in a private network, and the target is `untrusted`")]
+    Private {
+        /// The name.
+        host: String,
     },
     /// No address took the connection; this is what the last one said.
     #[error("connecting to {address}: {source}; check that the application listens there")]
@@ -124,7 +140,12 @@ impl Connector {
             .resolve(&place.host)
             .await
             .map_err(|source| ConnectError::Resolve { host: place.host.clone(), source })?;
-        let tcp = self.tcp(&addresses, place.port, deadline).await?;
+        let allowed: Vec<IpAddr> =
+            addresses.iter().copied().filter(|address| !place.untrusted || !is_private(*address)).collect();
+        if allowed.is_empty() && !addresses.is_empty() {
+            return Err(ConnectError::Private { host: place.host.clone() });
+        }
+        let tcp = self.tcp(&allowed, place.port, deadline).await?;
         match &place.tls {
             None => Ok(Stream::Plain(tcp)),
             Some(identity) => self
@@ -158,7 +179,7 @@ impl Connector {
     }
 
     async fn handshake(&self, tcp: TcpStream, identity: &Identity) -> io::Result<Stream> {
-        let connector = self.tls.connector(identity.insecure).await.map_err(io::Error::other)?;
+        let connector = self.tls.connector(identity).await?;
         let name = ServerName::try_from(identity.name.clone()).map_err(io::Error::other)?;
         Ok(Stream::Tls(Box::new(connector.connect(name, tcp).await?)))
     }

@@ -26,6 +26,12 @@ pub enum OriginError {
         /// In the order of trying.
         tried: Vec<Attempt>,
     },
+    /// The origin is where it must not be.
+    #[error("{}: {}", attempt.target, attempt.error)]
+    Blocked {
+        /// Who it is.
+        attempt: Attempt,
+    },
     /// The origin broke off, or sent what is no HTTP answer.
     #[error("{target} broke off or sent a bad response: {}", causes(source))]
     Broken {
@@ -53,6 +59,12 @@ pub enum OriginError {
     Handshake {
         /// `host:port`.
         target: String,
+    },
+    /// A client that is no GRIP proxy sent events of a WebSocket, where this server alone does.
+    #[error("a client sent events of a WebSocket to route {route}")]
+    ForgedEvents {
+        /// The route's id.
+        route: String,
     },
     /// The request's own body broke off or was malformed.
     #[error("the client's request body failed on its way to {target}: {}", causes(source))]
@@ -113,6 +125,9 @@ impl OriginError {
     pub fn answer(&self, debug: bool) -> Refusal {
         let (status, body) = match self {
             OriginError::NoRoute { .. } => (502, "Route not found\n".into()),
+            OriginError::ForgedEvents { .. } => {
+                (403, "Client not allowed to send WebSocket events directly.\n".into())
+            }
             OriginError::RequestTooLarge => (400, "Request too large to accept GRIP instruct.\n".into()),
             OriginError::RequestTarget { .. } => (400, "Invalid request target.\n".into()),
             OriginError::RequestBody { .. } => (400, "Failed to read request body.\n".into()),
@@ -120,6 +135,7 @@ impl OriginError {
             OriginError::Unreachable { tried, .. } if debug => {
                 (502, format!("{NO_TARGET}{}\n", names(tried)).into())
             }
+            OriginError::Blocked { .. } if debug => (502, "Error: Origin host/IP blocked.\n".into()),
             OriginError::Instruct { reason, .. } if debug => {
                 (502, format!("Failed to parse accept instructions: {reason}\n").into())
             }

@@ -1,10 +1,11 @@
 //! Small origins on threads, for tests. Each connection follows a script: it reads a whole request, writes
 //! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
 
-use super::route::{Destination, HostCondition, Route, Signing, Target};
+use super::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use futures_rustls::rustls::crypto::ring;
-use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use futures_rustls::rustls::server::WebPkiClientVerifier;
+use futures_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
@@ -32,6 +33,20 @@ pub(super) struct FakeOrigin {
 pub(super) struct Identity {
     pub certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    /// The certificate and the key.
+    pem: (String, String),
+}
+
+impl Identity {
+    /// Writes it to files, in a directory that is named after the test.
+    pub fn write(&self, test: &str) -> ClientCertificate {
+        let directory = std::env::temp_dir().join(format!("gripwire-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let (chain, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+        std::fs::write(&chain, &self.pem.0).expect("a file");
+        std::fs::write(&key, &self.pem.1).expect("a file");
+        ClientCertificate { chain, key }
+    }
 }
 
 impl FakeOrigin {
@@ -42,11 +57,27 @@ impl FakeOrigin {
 
     /// The same behind TLS.
     pub fn start_tls(identity: &Identity, scripts: &[&[Reply]]) -> Self {
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        Self::start_tls_for(None, identity, scripts)
+    }
+
+    /// The same for clients that show the certificate of `client`.
+    pub fn start_tls_for(client: Option<&Identity>, identity: &Identity, scripts: &[&[Reply]]) -> Self {
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .and_then(|versions| {
                 let chain = vec![identity.certificate.clone()];
-                versions.with_no_client_auth().with_single_cert(chain, identity.key.clone_key())
+                let verifier = match client {
+                    None => WebPkiClientVerifier::no_client_auth(),
+                    Some(client) => {
+                        let mut roots = RootCertStore::empty();
+                        roots.add(client.certificate.clone())?;
+                        let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                        builder.build().expect("a verifier")
+                    }
+                };
+                let versions = versions.with_client_cert_verifier(verifier);
+                versions.with_single_cert(chain, identity.key.clone_key())
             })
             .expect("a server configuration");
         let config = Arc::new(config);
@@ -89,7 +120,8 @@ impl FakeOrigin {
 pub(super) fn identity() -> Identity {
     let made = rcgen::generate_simple_self_signed(["app.test".to_string()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    Identity { certificate: made.cert.der().clone(), key }
+    let pem = (made.cert.pem(), made.signing_key.serialize_pem());
+    Identity { certificate: made.cert.der().clone(), key, pem }
 }
 
 /// A route with these targets and nothing else set.
@@ -109,6 +141,7 @@ pub(super) fn route_to(targets: &[Target]) -> Route {
         orig_headers: false,
         no_grip: false,
         debug: false,
+        log_level: None,
         signing: Signing::default(),
         targets: targets.to_vec(),
     }
@@ -121,15 +154,7 @@ pub(super) fn target_at(host: &str, port: u16) -> Target {
 
 /// A target with nothing else set.
 pub(super) fn target(destination: Destination) -> Target {
-    Target {
-        destination,
-        ssl: false,
-        insecure: false,
-        trust_connect_host: false,
-        host: None,
-        over_http: false,
-        subscriptions: Vec::new(),
-    }
+    Target::to(destination)
 }
 
 fn follow(stream: impl Read + Write, script: Vec<Reply>, seen: &Sender<String>) -> io::Result<()> {

@@ -111,7 +111,7 @@ mod tests {
     const KEEP: Duration = Duration::from_secs(55);
 
     fn place(port: u16) -> Place {
-        Place { host: "a".into(), port, tls: None }
+        Place { host: "a".into(), port, tls: None, untrusted: false }
     }
 
     fn idle() -> Idle<Fake> {

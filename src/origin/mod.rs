@@ -2,7 +2,8 @@
 //!
 //! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, and `hop_by_hop` what never does.
 //! `message` holds the values that go in and out, `pool` ties the rest: it takes each target of a route in
-//! order, `openings` admits as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names, `tls` for trust),
+//! order, `openings` admits as many requests as are good at a time, `idle` keeps unused connections, `connect`
+//! makes new ones (`resolve` for names, `private_network` for those that untrusted targets must not have, `tls` for trust),
 //! `transport` puts hyper on a glommio socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands its
 //! answer over piece by piece, both within the patience of `activity`. `error` says what a client is told
 //! when it fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
@@ -21,6 +22,7 @@ mod local;
 mod message;
 mod openings;
 mod pool;
+mod private_network;
 mod request_headers;
 mod resolve;
 mod response_headers;
@@ -40,6 +42,7 @@ pub use error::{Attempt, OriginError, Refusal};
 pub use message::{Request, RequestBody, Response};
 pub use pool::{Pool, PoolCounts};
 pub use request_headers::{Rules, request_headers};
-pub use route::{Destination, HostCondition, Route, Signing, Target};
+pub use route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
 pub use routes::{Lookup, RouteProblem, Routes};
+pub use tls::read_certificate;
 pub use upgrade::{Answer, Upgraded};

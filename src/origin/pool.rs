@@ -120,6 +120,10 @@ impl Pool {
             match self.ask(&place, outbound, may_switch).await {
                 Ok(answer) => return Ok(answer.of_target(index)),
                 Err(Trouble::Failed(error)) => return Err(error),
+                Err(Trouble::Connect(error @ ConnectError::Private { .. }, _)) => {
+                    let attempt = Attempt { target: place.name(), error };
+                    return Err(OriginError::Blocked { attempt });
+                }
                 Err(Trouble::Connect(error, unsent)) => {
                     tried.push(Attempt { target: place.name(), error });
                     outbound = unsent;

@@ -5,7 +5,7 @@
 
 use super::hop_by_hop::Named;
 use super::route::Route;
-use crate::config::{ForwardedProtocol, Proxy};
+use crate::config::{ForwardedFor, ForwardedProtocol, Proxy};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -15,8 +15,10 @@ pub struct Rules<'a> {
     pub route: &'a Route,
     /// The forwarding settings.
     pub proxy: &'a Proxy,
-    /// The client came by TLS, or a proxy we trust says so.
-    pub https: bool,
+    /// The client came by TLS, or a proxy we trust says so: `https` or `wss`.
+    pub secure_scheme: Option<&'static str>,
+    /// The client is another GRIP proxy: what it says of GRIP passes, and nothing of it is said here.
+    pub is_trusted: bool,
     /// The client's address.
     pub peer: IpAddr,
     /// The signature; `None` when there is no key. Not sent on `no_grip` routes.
@@ -30,81 +32,110 @@ pub struct Rules<'a> {
 /// `Accept-Encoding` goes no further on GRIP routes: what is published later could not be appended to a
 /// compressed answer. Names are sent in title case: hyper does not keep the client's spelling.
 pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
-    let mut headers = forwarded(client, rules.route.no_grip);
+    let grip = !rules.route.no_grip && !rules.is_trusted;
+    let mut headers = forwarded(client, &rules);
     for (name, value) in &rules.route.headers {
         headers.remove(name);
         if !value.is_empty() {
             headers.insert(name, value.clone());
         }
     }
-    if rules.route.orig_headers {
-        mark_originals(&mut headers);
+    if rules.route.orig_headers && !rules.is_trusted {
+        mark_originals(&mut headers, &rules.proxy.orig_headers_need_mark);
     }
-    if !rules.route.no_grip {
+    if grip {
         if let Some(signature) = rules.grip_sig {
             headers.insert(GRIP_SIG, signature);
         }
         headers.insert(GRIP_FEATURE, HeaderValue::from_static(rules.grip_feature));
     }
-    set_forwarded_protocol(&mut headers, rules.proxy, rules.https);
-    set_forwarded_for(&mut headers, rules.proxy, rules.peer);
+    if let Some(name) = &rules.proxy.cdn_loop {
+        append_to_list(&mut headers, CDN_LOOP, name);
+    }
+    set_forwarded_protocol(&mut headers, rules.proxy, rules.secure_scheme);
+    let forwarded_for = match rules.is_trusted {
+        true => rules.proxy.x_forwarded_for_trusted,
+        false => rules.proxy.x_forwarded_for,
+    };
+    set_forwarded_for(&mut headers, forwarded_for, rules.peer);
     headers
 }
 
 /// The client's headers without those that must not pass.
-fn forwarded(client: &HeaderMap, no_grip: bool) -> HeaderMap {
+fn forwarded(client: &HeaderMap, rules: &Rules<'_>) -> HeaderMap {
     let named = Named::of(client);
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     if let Some(host) = client.get(header::HOST) {
         headers.insert(header::HOST, host.clone());
     }
     for (name, value) in client {
-        let encoding = *name == header::ACCEPT_ENCODING && !no_grip;
-        if !encoding && !is_ours_to_say(name) && !named.stays(name) {
+        let encoding = *name == header::ACCEPT_ENCODING && !rules.route.no_grip && !rules.is_trusted;
+        let route = *name == PUSHPIN_ROUTE && rules.proxy.accept_pushpin_route;
+        if !encoding && !route && !is_ours_to_say(name, rules) && !named.stays(name) {
             headers.append(name, value.clone());
         }
     }
     headers
 }
 
-/// Says every header a second time with Pushpin's mark of an original, which clients cannot forge.
-fn mark_originals(headers: &mut HeaderMap) {
+/// Says every header a second time with Pushpin's mark of an original. One that came marked is the original and stays;
+/// those that `need_mark` are said only so.
+fn mark_originals(headers: &mut HeaderMap, need_mark: &[HeaderName]) {
     let marked: Vec<_> = headers
         .iter()
+        .filter(|(name, _)| !is_marked(name) && !need_mark.contains(name))
         .filter_map(|(name, value)| {
             let name = HeaderName::try_from(format!("{ORIGINAL_MARK}{name}")).ok()?;
             Some((name, value.clone()))
         })
         .collect();
-    headers.extend(marked);
+    for (name, value) in marked {
+        headers.append(name, value);
+    }
 }
 
 /// Headers that a client may not put to an origin: framing and `Host` are set by the pool, `Expect` is
 /// answered here, proxy credentials were meant for us, `Proxy` becomes a CGI program's HTTP_PROXY, and a GRIP
-/// header from a client would be a forgery. The odd prefix is how Pushpin marks headers it duplicates;
-/// origins may trust it.
-fn is_ours_to_say(name: &HeaderName) -> bool {
-    OURS.contains(name) || name.as_str().starts_with("grip-") || name.as_str().starts_with(ORIGINAL_MARK)
+/// header from a client would be a forgery. The odd prefix is how Pushpin marks headers it duplicates; where it does,
+/// what came marked is taken for the original, as by Pushpin.
+fn is_ours_to_say(name: &HeaderName, rules: &Rules<'_>) -> bool {
+    let grip = name.as_str().starts_with("grip-") && !rules.is_trusted;
+    let mark = is_marked(name) && !rules.route.orig_headers && !rules.is_trusted;
+    OURS.contains(name) || grip || mark
 }
 
-fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, https: bool) {
+fn is_marked(name: &HeaderName) -> bool {
+    name.as_str().starts_with(ORIGINAL_MARK)
+}
+
+/// Adds `item` to a list that may stand in several headers, which becomes one.
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: &HeaderValue) {
+    let mut items: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+    items.push(item.as_bytes());
+    if let Ok(list) = HeaderValue::from_bytes(&items.join(&b", "[..])) {
+        headers.insert(name, list);
+    }
+}
+
+fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, secure_scheme: Option<&'static str>) {
     let set = proxy.set_x_forwarded_protocol;
     if proxy.accept_x_forwarded_protocol || set != ForwardedProtocol::Off {
         headers.remove(X_FORWARDED_PROTO);
         headers.remove(X_FORWARDED_PROTOCOL);
     }
-    if https && set != ForwardedProtocol::Off {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    let Some(scheme) = secure_scheme.map(HeaderValue::from_static) else { return };
+    if set != ForwardedProtocol::Off {
+        headers.insert(X_FORWARDED_PROTO, scheme.clone());
     }
-    if https && set == ForwardedProtocol::Both {
-        headers.insert(X_FORWARDED_PROTOCOL, HeaderValue::from_static("https"));
+    if set == ForwardedProtocol::Both {
+        headers.insert(X_FORWARDED_PROTOCOL, scheme);
     }
 }
 
 /// Keeps the last addresses, adds the client's, and joins them to one header. Untouched unless a setting
 /// asks.
-fn set_forwarded_for(headers: &mut HeaderMap, proxy: &Proxy, peer: IpAddr) {
-    if proxy.x_forwarded_for_truncate.is_none() && !proxy.x_forwarded_for_append {
+fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: IpAddr) {
+    if rule == ForwardedFor::default() {
         return;
     }
     let mut hops: Vec<Vec<u8>> = headers
@@ -114,9 +145,9 @@ fn set_forwarded_for(headers: &mut HeaderMap, proxy: &Proxy, peer: IpAddr) {
         .map(|hop| hop.trim_ascii().to_vec())
         .filter(|hop| !hop.is_empty())
         .collect();
-    let surplus = hops.len().saturating_sub(proxy.x_forwarded_for_truncate.unwrap_or(usize::MAX));
+    let surplus = hops.len().saturating_sub(rule.truncate.unwrap_or(usize::MAX));
     hops.drain(..surplus);
-    if proxy.x_forwarded_for_append {
+    if rule.append {
         hops.push(peer.to_canonical().to_string().into_bytes());
     }
     headers.remove(X_FORWARDED_FOR);
@@ -129,6 +160,8 @@ fn set_forwarded_for(headers: &mut HeaderMap, proxy: &Proxy, peer: IpAddr) {
 
 const GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: HeaderName = HeaderName::from_static("grip-feature");
+const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 const ORIGINAL_MARK: &str = "eb9bf0f5-";
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -170,7 +203,8 @@ mod tests {
         let rules = Rules {
             route: &route,
             proxy: &proxy,
-            https,
+            secure_scheme: https.then_some("https"),
+            is_trusted: false,
             peer: IpAddr::from([192, 0, 2, 9]),
             grip_sig: Some(HeaderValue::from_static("jwt")),
             grip_feature: "status",
@@ -276,7 +310,7 @@ mod tests {
         for (truncate, append, expected) in cases {
             let change = |route: &mut Route, proxy: &mut Proxy| {
                 route.no_grip = true;
-                (proxy.x_forwarded_for_truncate, proxy.x_forwarded_for_append) = (truncate, append);
+                proxy.x_forwarded_for = ForwardedFor { truncate, append };
             };
             assert_eq!(sent(client, change, false), owned(expected), "{truncate:?} {append}");
         }

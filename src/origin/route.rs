@@ -2,6 +2,8 @@
 //! them, checked; nothing here opens a connection.
 
 use http::{HeaderName, HeaderValue};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A line of the routes file.
 #[derive(Clone, Debug)]
@@ -28,12 +30,14 @@ pub struct Route {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Prepended to every channel named by the origin.
     pub prefix: Option<String>,
-    /// Every request header is sent a second time, its name marked with `eb9bf0f5-`.
+    /// Every request header is sent a second time, its name marked with `eb9bf0f5-`, unless it came so.
     pub orig_headers: bool,
     /// Pass through: nothing is signed and GRIP answers are not read.
     pub no_grip: bool,
     /// Failure answers say what failed.
     pub debug: bool,
+    /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
+    pub log_level: Option<u8>,
     /// Overrides of the signing settings.
     pub signing: Signing,
     /// Tried in order.
@@ -73,10 +77,25 @@ pub struct Target {
     pub trust_connect_host: bool,
     /// Overrides the host of the URI and the Host header.
     pub host: Option<String>,
+    /// What this server shows of itself when it asks.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
+    /// It must not be in a private network.
+    pub untrusted: bool,
     /// WebSockets become HTTP requests.
     pub over_http: bool,
+    /// Such a request has one event at most.
+    pub one_event: bool,
     /// Channels every accepted session is subscribed to.
     pub subscriptions: Vec<String>,
+}
+
+/// The files of a certificate, and of its key, for TLS towards a target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// PEM: the certificate, and what links it to a known one.
+    pub chain: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
 }
 
 /// Where a target is.
@@ -95,6 +114,24 @@ pub enum Destination {
     Demo,
 }
 
+impl Target {
+    /// A target with no properties.
+    pub fn to(destination: Destination) -> Target {
+        Target {
+            destination,
+            ssl: false,
+            insecure: false,
+            trust_connect_host: false,
+            host: None,
+            client_certificate: None,
+            untrusted: false,
+            over_http: false,
+            one_event: false,
+            subscriptions: Vec::new(),
+        }
+    }
+}
+
 impl std::fmt::Display for Destination {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -107,6 +144,11 @@ impl std::fmt::Display for Destination {
 }
 
 impl Route {
+    /// Whether what has this level is logged of its requests.
+    pub fn logs(&self, level: u8) -> bool {
+        self.log_level.is_none_or(|highest| level <= highest)
+    }
+
     /// The host (with port) and the path and query that the origin is asked for, given the client's.
     pub fn rewrite(&self, host: &str, path_and_query: &str) -> (String, String) {
         let host = self.as_host.as_deref().unwrap_or(host).to_owned();

@@ -1,7 +1,7 @@
 //! The routes file, in Pushpin's syntax, and the choice of a route for a request. A line that cannot be read is
 //! reported and left out; the others stand.
 
-use super::route::{Destination, HostCondition, Route, Signing, Target};
+use super::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
 use crate::config::resolve_key;
 use http::{HeaderName, HeaderValue};
 use std::path::Path;
@@ -62,9 +62,18 @@ impl Routes {
         (routes, problems)
     }
 
-    /// Takes the paths of `file:` keys to be relative to `directory`, where the routes file is.
-    pub fn resolve_keys(&mut self, directory: &Path) {
+    /// Takes the paths of `file:` keys and of certificates to be relative to `directory`, where the routes file is.
+    pub fn resolve_files(&mut self, directory: &Path) {
         for route in &mut self.routes {
+            if route.targets.iter().any(|target| target.client_certificate.is_some()) {
+                let targets = &mut Arc::make_mut(route).targets;
+                let certificates = targets.iter_mut().filter_map(|it| it.client_certificate.as_mut());
+                certificates.for_each(|certificate| {
+                    let ClientCertificate { chain, key } = &**certificate;
+                    let (chain, key) = (directory.join(chain), directory.join(key));
+                    *certificate = Arc::new(ClientCertificate { chain, key });
+                });
+            }
             if route.signing.key.as_ref().is_some_and(|key| key.starts_with("file:")) {
                 let signing = &mut Arc::make_mut(route).signing;
                 signing.key = signing.key.take().map(|key| resolve_key(&key, directory));
@@ -90,10 +99,11 @@ impl Routes {
         matching.reduce(|best, next| if is_more_specific(next, best) { next } else { best })
     }
 
-    /// The route with this id, if exactly one has it.
-    pub fn find_by_id(&self, id: &str) -> Option<&Arc<Route>> {
+    /// The route with this id, if exactly one has it, and the request has the beginning of its path.
+    pub fn find_by_id(&self, id: &str, lookup: &Lookup<'_>) -> Option<&Arc<Route>> {
         let mut named = self.routes.iter().filter(|route| route.has_own_id && route.id == id);
-        named.next().filter(|_| named.next().is_none())
+        let only = named.next().filter(|_| named.next().is_none());
+        only.filter(|route| route.is_for_path(lookup.path))
     }
 
     /// How many there are.
@@ -126,9 +136,13 @@ impl Routes {
 
 impl Route {
     fn matches(&self, lookup: &Lookup<'_>) -> bool {
-        self.path_beg.as_ref().is_none_or(|beginning| lookup.path.starts_with(beginning.as_str()))
+        self.is_for_path(lookup.path)
             && self.tls.is_none_or(|tls| tls == lookup.tls)
             && self.websocket.is_none_or(|websocket| websocket == lookup.websocket)
+    }
+
+    fn is_for_path(&self, path: &str) -> bool {
+        self.path_beg.as_ref().is_none_or(|beginning| path.starts_with(beginning.as_str()))
     }
 }
 
@@ -176,6 +190,7 @@ fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, 
         orig_headers: false,
         no_grip: false,
         debug: false,
+        log_level: None,
         signing: Signing::default(),
         targets: Vec::new(),
     };
@@ -212,23 +227,20 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
         "orig_headers" => route.orig_headers = true,
         "no_grip" => route.no_grip = true,
         "debug" => route.debug = true,
+        "log_level" => {
+            let level = value.parse().map_err(|_| format!("`log_level` is a number, not {value:?}"))?;
+            route.log_level = Some(level);
+        }
         "sig_iss" => route.signing.iss = Some(given()?),
         "sig_key" => route.signing.key = Some(given()?),
-        _ => notes.push(without_effect(name, CONDITION_PROPERTIES, LATER_CONDITION_PROPERTIES)),
+        _ => notes.push(without_effect(name, CONDITION_PROPERTIES, IDLE_CONDITION_PROPERTIES)),
     }
     Ok(())
 }
 
 fn parse_target(section: &Section, notes: &mut Vec<String>) -> Result<Target, String> {
-    let mut target = Target {
-        destination: parse_destination(&section.value)?,
-        ssl: false,
-        insecure: false,
-        trust_connect_host: false,
-        host: None,
-        over_http: false,
-        subscriptions: Vec::new(),
-    };
+    let mut target = Target::to(parse_destination(&section.value)?);
+    let (mut chain, mut key) = (None, None);
     for (name, value) in &section.properties {
         match name.as_str() {
             "ssl" => target.ssl = true,
@@ -236,12 +248,22 @@ fn parse_target(section: &Section, notes: &mut Vec<String>) -> Result<Target, St
             "trust_connect_host" => target.trust_connect_host = true,
             "host" if value.is_empty() => return Err("`host` needs a value".into()),
             "host" => target.host = Some(value.clone()),
+            "client_cert" | "client_key" if value.is_empty() => return Err(format!("`{name}` needs a file")),
+            "client_cert" => chain = Some(value.into()),
+            "client_key" => key = Some(value.into()),
+            "untrusted" => target.untrusted = true,
             "over_http" => target.over_http = true,
+            "one_event" => target.one_event = true,
             "sub" if value.is_empty() => return Err("`sub` needs a channel".into()),
             "sub" => target.subscriptions.push(value.clone()),
-            _ => notes.push(without_effect(name, TARGET_PROPERTIES, LATER_TARGET_PROPERTIES)),
+            _ => notes.push(without_effect(name, TARGET_PROPERTIES, IDLE_TARGET_PROPERTIES)),
         }
     }
+    target.client_certificate = match (chain, key) {
+        (Some(chain), Some(key)) => Some(Arc::new(ClientCertificate { chain, key })),
+        (None, None) => None,
+        _ => return Err("`client_cert` and `client_key` need each other".into()),
+    };
     Ok(target)
 }
 
@@ -299,9 +321,9 @@ fn made_up_id(route: &Route) -> String {
 }
 
 /// A property that does nothing, and what to do about it.
-fn without_effect(name: &str, known: &[&str], later: &[&str]) -> String {
-    if later.contains(&name) {
-        return format!("`{name}` is not supported yet and has no effect");
+fn without_effect(name: &str, known: &[&str], idle: &[(&str, &str)]) -> String {
+    if let Some((_, why)) = idle.iter().find(|(idle, _)| *idle == name) {
+        return format!("`{name}` has no effect: {why}");
     }
     let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
     format!("unknown property `{name}` has no effect (did you mean `{}`?)", nearest.unwrap_or(&""))
@@ -320,24 +342,29 @@ const CONDITION_PROPERTIES: &[&str] = &[
     "no_grip",
     "orig_headers",
     "debug",
+    "log_level",
     "sig_iss",
     "sig_key",
 ];
-const LATER_CONDITION_PROPERTIES: &[&str] = &[
-    "aco",
-    "jsonp_mode",
-    "jsonp_cb",
-    "jsonp_body",
-    "jsonp_defcb",
-    "jsonp_defmethod",
-    "session",
-    "sockjs",
-    "sockjs_as_path",
-    "log_level",
+/// Those of Pushpin that do nothing here, and why.
+const IDLE_CONDITION_PROPERTIES: &[(&str, &str)] = &[
+    ("session", "the session service is not used"),
+    ("sockjs", "SockJS is not served"),
+    ("sockjs_as_path", "SockJS is not served"),
 ];
-const TARGET_PROPERTIES: &[&str] = &["ssl", "insecure", "trust_connect_host", "host", "over_http", "sub"];
-const LATER_TARGET_PROPERTIES: &[&str] =
-    &["untrusted", "one_event", "ipc_file_mode", "client_cert", "client_key"];
+const TARGET_PROPERTIES: &[&str] = &[
+    "ssl",
+    "insecure",
+    "trust_connect_host",
+    "host",
+    "client_cert",
+    "client_key",
+    "untrusted",
+    "over_http",
+    "one_event",
+    "sub",
+];
+const IDLE_TARGET_PROPERTIES: &[(&str, &str)] = &[("ipc_file_mode", "there are no ipc sockets")];
 
 #[cfg(test)]
 mod tests {
@@ -377,11 +404,16 @@ mod tests {
 
     #[test]
     fn every_supported_property_is_read() {
-        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,debug,sig_iss=i,sig_key=k \
-                    [::1]:80,ssl,insecure,host=t,sub=c,sub=d,over_http test # more";
+        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,debug,log_level=1,sig_iss=i,sig_key=k \
+                    [::1]:80,ssl,insecure,host=t,sub=c,sub=d,over_http,one_event,untrusted,client_cert=c,client_key=k test # more";
         let (routes, problems) = Routes::parse(text, "routes");
         assert_eq!((problems, routes.len()), (vec![], 1));
-        let route = routes.find_by_id("r").expect("it has an id");
+        let lookup = Lookup { host: "", path: "/a", tls: false, websocket: false };
+        assert!(routes.find_by_id("r", &Lookup { path: "/b", ..lookup }).is_none());
+        let route = routes.find_by_id("r", &lookup).expect("it has an id");
+        assert!(route.logs(1) && !route.logs(2));
+        let target = &route.targets[0];
+        assert!(target.one_event && target.untrusted && target.client_certificate.is_some());
         assert_eq!((route.prefix.as_deref(), route.no_grip, route.debug), (Some("p-"), true, true));
         assert_eq!(route.target_names(), "[::1]:80, test");
         assert_eq!(route.targets.first().map(|target| target.subscriptions.len()), Some(2));
@@ -413,14 +445,14 @@ mod tests {
     #[test]
     fn key_files_are_found_beside_the_routes_file() {
         let (mut routes, _) = Routes::parse("a,sig_key=file:k.pem t:1\nb,sig_key=text t:1", "routes");
-        routes.resolve_keys(Path::new("/etc/gripwire"));
+        routes.resolve_files(Path::new("/etc/gripwire"));
         let keys: Vec<_> = routes.iter().map(|route| route.signing.key.as_deref()).collect();
         assert_eq!(keys, [Some("file:/etc/gripwire/k.pem"), Some("text")]);
     }
 
     #[test]
     fn problems_name_their_line_and_what_to_do() {
-        let text = "\n# fine\n*\n* nowhere\n* a:0\n*,path_beg= a:1\n*,ssl=maybe a:1\n* a:1\n* b:1\nq,pathbeg=/ a:1\n* zhttp/x\nq2,aco a:1";
+        let text = "\n# fine\n*\n* nowhere\n* a:0\n*,path_beg= a:1\n*,ssl=maybe a:1\n* a:1\n* b:1\nq,pathbeg=/ a:1\n* zhttp/x\nq2,session a:1";
         let expected = [
             "routes:3: a target is missing: write `condition host:port`",
             "routes:4: \"nowhere\" is no target: write `host:port`, `[address]:port`, `test` or `demo`",
@@ -430,7 +462,7 @@ mod tests {
             "routes:9: another line above has the same condition; this one is left out",
             "routes:10: unknown property `pathbeg` has no effect (did you mean `path_beg`?)",
             "routes:11: \"zhttp/x\": targets are reached by HTTP only; name a host and port",
-            "routes:12: `aco` is not supported yet and has no effect",
+            "routes:12: `session` has no effect: the session service is not used",
         ];
         assert_eq!(problems(text), expected);
     }

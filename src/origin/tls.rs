@@ -3,40 +3,88 @@
 //! because rustls keeps resumable sessions behind a lock in them. The connector asks; nothing is read before
 //! the first TLS target.
 
+use super::connect::Identity;
+use super::route::ClientCertificate;
 use futures_rustls::TlsConnector;
-use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use futures_rustls::rustls::client::Resumption;
 use futures_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use futures_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use futures_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use futures_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use std::cell::OnceCell;
+use rustc_hash::FxHashMap;
+use std::cell::{OnceCell, RefCell};
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// A core's TLS configurations.
 #[derive(Default)]
 pub(super) struct Tls {
-    verifying: OnceCell<TlsConnector>,
-    trusting: OnceCell<TlsConnector>,
+    verifying: OnceCell<Arc<ClientConfig>>,
+    trusting: OnceCell<Arc<ClientConfig>>,
+    /// Those that show a certificate, which trust anyone or not.
+    with_certificate: RefCell<FxHashMap<(Arc<ClientCertificate>, bool), Arc<ClientConfig>>>,
 }
 
 impl Tls {
-    /// The connector for targets that are verified, or for those that are not (`insecure`).
-    pub async fn connector(&self, insecure: bool) -> Result<TlsConnector, Error> {
-        let cell = if insecure { &self.trusting } else { &self.verifying };
-        if let Some(connector) = cell.get() {
-            return Ok(connector.clone());
+    /// The connector for who has to be `identity`.
+    pub async fn connector(&self, identity: &Identity) -> io::Result<TlsConnector> {
+        let Identity { insecure, certificate, .. } = identity;
+        let config = match certificate {
+            None => self.without_certificate(*insecure).await?,
+            Some(certificate) => self.showing(certificate, *insecure).await?,
+        };
+        Ok(config.into())
+    }
+
+    /// Read when it is first needed; a new certificate needs a new start.
+    async fn showing(&self, files: &Arc<ClientCertificate>, insecure: bool) -> io::Result<Arc<ClientConfig>> {
+        let key = (files.clone(), insecure);
+        if let Some(config) = self.with_certificate.borrow().get(&key) {
+            return Ok(config.clone());
         }
-        let config = if insecure { trust_anyone()? } else { trust(process_roots().await)? };
-        Ok(cell.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
+        let mut config = ClientConfig::clone(&*self.without_certificate(insecure).await?);
+        let files = files.clone();
+        config.client_auth_cert_resolver =
+            glommio::executor().spawn_blocking(move || read_certificate(&files)).await?;
+        // What is resumed was agreed on with another certificate, or with none.
+        config.resumption = Resumption::default();
+        Ok(self.with_certificate.borrow_mut().entry(key).or_insert(Arc::new(config)).clone())
+    }
+
+    /// For targets that are verified, or for those that are not.
+    async fn without_certificate(&self, insecure: bool) -> io::Result<Arc<ClientConfig>> {
+        let cell = if insecure { &self.trusting } else { &self.verifying };
+        if let Some(config) = cell.get() {
+            return Ok(config.clone());
+        }
+        let config = if insecure { trust_anyone() } else { trust(process_roots().await) };
+        let config = config.map_err(io::Error::other)?;
+        Ok(cell.get_or_init(|| Arc::new(config)).clone())
     }
 
     /// Trusts these roots alone.
     #[cfg(test)]
     pub fn with_roots(roots: RootCertStore) -> Self {
         let config = trust(Arc::new(roots)).expect("the ring provider has TLS 1.2 and 1.3");
-        Tls { verifying: OnceCell::from(TlsConnector::from(Arc::new(config))), trusting: OnceCell::new() }
+        Tls { verifying: OnceCell::from(Arc::new(config)), ..Tls::default() }
     }
+}
+
+/// Reads a certificate and its key; the error names the file.
+pub fn read_certificate(files: &ClientCertificate) -> io::Result<Arc<SingleCertAndKey>> {
+    let of = |path: &Path, error: &dyn Display| io::Error::other(format!("{}: {error}", path.display()));
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(&files.chain).and_then(|certificates| certificates.collect());
+    let chain = chain.map_err(|error| of(&files.chain, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| of(&files.key, &error))?;
+    let shown = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| of(&files.chain, &error))?;
+    Ok(Arc::new(shown.into()))
 }
 
 fn trust(roots: Arc<RootCertStore>) -> Result<ClientConfig, Error> {

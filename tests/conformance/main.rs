@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod between;
 mod failures;
 mod forwarding;
 mod framing;

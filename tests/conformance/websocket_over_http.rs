@@ -7,7 +7,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
-use crate::harness::request::get;
+use crate::harness::request::{get, request};
 use crate::harness::websocket::{Application, Socket, control_event, events_answer, text_event};
 use crate::harness::{pushpin_differs, unique};
 
@@ -50,6 +50,20 @@ fn the_application_is_asked_with_open_and_answers_with_it() {
     assert_eq!(headers.get("X-Mine"), Some("1"));
     assert!(headers.has("Connection-Id") && headers.has("Grip-Sig"), "{headers:?}");
     assert_eq!(socket.head.status(), 101);
+}
+
+#[test]
+fn a_client_may_not_send_events_itself() {
+    let page = Page::answering(Answer::text("x"));
+    let events =
+        request("POST", &page.path).header("Content-Type", "application/websocket-events").body("OPEN\r\n");
+    let response = standard().fetch(&events.clone().host(HOST));
+    assert_eq!(
+        (response.code, response.text()),
+        (403, "Client not allowed to send WebSocket events directly.\n")
+    );
+    assert!(page.request_so_far().is_none(), "the application was asked");
+    assert_eq!(standard().fetch(&events).code, 200);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::channel::HeardUpTo;
 use crate::core::Core;
 use crate::core::again::Reason;
 use crate::core::connection::Request;
-use crate::core::proxy;
+use crate::core::proxy::{self, Scheme};
 use crate::core::row::{Phase, Service};
 use crate::ids::Slot;
 use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody, Response, Route, Target};
@@ -191,15 +191,7 @@ impl Core {
             let lookup = Lookup { host: &host, path, tls: target.https, websocket: false };
             return self.routes.find(&lookup).unwrap_or(&origin.route).clone();
         }
-        let outside = Target {
-            destination: Destination::Address { host, port },
-            ssl: target.https,
-            insecure: false,
-            trust_connect_host: false,
-            host: None,
-            over_http: false,
-            subscriptions: Vec::new(),
-        };
+        let outside = Target { ssl: target.https, ..Target::to(Destination::Address { host, port }) };
         Arc::new(Route {
             host: HostCondition::Never,
             as_host: None,
@@ -230,8 +222,9 @@ impl Core {
             body: BodyLength::None,
             peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             service: Service::Clients,
+            is_trusted: false,
         };
-        let mut to_origin = proxy::origin_request(self, &request, route, RequestBody::Empty);
+        let mut to_origin = proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http);
         to_origin.headers.remove(X_FORWARDED_FOR);
         to_origin
     }

@@ -22,13 +22,11 @@ impl Core {
                 self.received_over_http(slot, socket, bytes)
             }
             Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
-            Application::Through(through) if !is_told => {
-                through.pass(bytes, socket.route.no_grip).map(|full| {
-                    if full {
-                        self.wire.borrow_mut().pause(slot);
-                    }
-                })
-            }
+            Application::Through(through) if !is_told => through.pass(bytes).map(|full| {
+                if full {
+                    self.wire.borrow_mut().pause(slot);
+                }
+            }),
             Application::Through(through) => {
                 self.received_without_application(slot, socket, through.skip(bytes))
             }

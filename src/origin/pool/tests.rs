@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::Config;
+use crate::origin::ClientCertificate;
 use crate::origin::fake_origin::Reply::{Close, Send, Stall};
-use crate::origin::fake_origin::{FakeOrigin, identity, route_to, target, target_at};
+use crate::origin::fake_origin::{FakeOrigin, Reply, identity, route_to, target, target_at};
 use crate::origin::message::RequestBody;
 use futures_rustls::rustls::RootCertStore;
 use glommio::LocalExecutor;
@@ -13,6 +14,7 @@ use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -429,6 +431,40 @@ fn certificates_are_verified_against_the_uris_host_unless_told_otherwise() {
                 Err(error) => assert!(error.to_string().contains(&format!("TLS with {host}")), "{error}"),
             }
         }
+    });
+}
+
+#[test]
+fn a_target_sees_the_certificate_of_its_route_and_only_there() {
+    run(async {
+        let (server, client) = (identity(), identity());
+        let files = client.write("client-certificate");
+        let one: &[Reply] = &[Send(OK)];
+        let origin = FakeOrigin::start_tls_for(Some(&client), &server, &[one, one, one]);
+        let mut route = route_to(&[target_at("127.0.0.1", origin.port)]);
+        (route.targets[0].ssl, route.targets[0].insecure) = (true, true);
+        let pool = pool();
+        assert!(pool.request(&route, get()).await.is_err(), "nothing is shown");
+        route.targets[0].client_certificate = Some(Arc::new(files.clone()));
+        assert_eq!(text(pool.request(&route, get()).await.unwrap()).await, "ok");
+        let missing = ClientCertificate { key: files.key.with_file_name("missing.pem"), ..files };
+        route.targets[0].client_certificate = Some(Arc::new(missing));
+        let error = pool.request(&route, get()).await.unwrap_err().to_string();
+        assert!(error.contains("missing.pem"), "{error}");
+    });
+}
+
+#[test]
+fn an_untrusted_target_on_this_machine_is_not_asked_nor_the_one_after_it() {
+    run(async {
+        let origin = FakeOrigin::start(&[&[Send(OK), Send(OK)]]);
+        let mut route = route_to(&[target_at("127.0.0.1", origin.port), target_at("127.0.0.1", origin.port)]);
+        let pool = pool();
+        assert_eq!(text(pool.request(&route, get()).await.unwrap()).await, "ok");
+        route.targets[0].untrusted = true;
+        let blocked = pool.request(&route, get()).await;
+        assert!(matches!(blocked, Err(OriginError::Blocked { .. })), "{blocked:?}");
+        assert_eq!(pool.counts().reuses_total, 0, "a kept connection is not for an untrusted target");
     });
 }
 

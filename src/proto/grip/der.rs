@@ -1,6 +1,6 @@
-//! The little of DER and PKCS #8 (RFC 5208) that signing keys need: which algorithm a key is of, the PKCS #1 key
-//! inside an RSA one, and the wrapping of a bare SEC 1 key. Called by `signature` when a key file is read, never
-//! after. Lengths are checked; what does not fit is `None`.
+//! The little of DER and PKCS #8 (RFC 5208) that keys need: which algorithm a key is of, the PKCS #1 key
+//! inside an RSA one, the wrapping of a bare SEC 1 key, and the same for public keys. Called by `signature` and
+//! `upstream` when a key file is read, never after. Lengths are checked; what does not fit is `None`.
 
 /// A private key, in the form the signer wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,6 +9,29 @@ pub(super) enum PrivateKey {
     Rsa(Vec<u8>),
     /// PKCS #8.
     Ec(Vec<u8>),
+}
+
+/// A public key, in the form the verifier wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PublicKey {
+    /// PKCS #1.
+    Rsa(Vec<u8>),
+    /// A point of the curve P-256, uncompressed.
+    Ec(Vec<u8>),
+}
+
+/// Reads a public key (SubjectPublicKeyInfo, RFC 5280 section 4.1).
+pub(super) fn from_spki(der: &[u8]) -> Option<PublicKey> {
+    let (info, _) = element(der, SEQUENCE)?;
+    let (algorithm, rest) = element(info, SEQUENCE)?;
+    let (oid, parameters) = element(algorithm, OBJECT_IDENTIFIER)?;
+    let (bits, _) = element(rest, BIT_STRING)?;
+    let key = bits.strip_prefix(&[0])?.to_vec();
+    match oid {
+        RSA_ENCRYPTION => Some(PublicKey::Rsa(key)),
+        EC_PUBLIC_KEY if element(parameters, OBJECT_IDENTIFIER)?.0 == P_256 => Some(PublicKey::Ec(key)),
+        _ => None,
+    }
 }
 
 /// Reads a PKCS #8 key.
@@ -65,6 +88,7 @@ fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
@@ -85,6 +109,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(der in prop::collection::vec(any::<u8>(), 0..60)) {
             from_pkcs8(&der);
+            from_spki(&der);
         }
 
         #[test]

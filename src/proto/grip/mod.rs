@@ -9,7 +9,8 @@
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
 //! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application tells
 //!   about one from within it (`control_message`).
-//! - [`signature`]: the key and token of Grip-Sig (`der`: the little of PKCS #8 that needs reading).
+//! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key; `der`: the little of DER that
+//!   needs reading); [`upstream`]: which requests another proxy has signed.
 //!
 //! Beneath them: `list_header` (elements and parameters), `json` (typed reading with the protocol's error texts)
 //! and `sendable` (what may be written to a client). Of the rest of the crate this room knows only
@@ -26,6 +27,7 @@ mod instruct;
 mod instruct_body;
 mod json;
 mod keep_alive;
+mod key_setting;
 mod link;
 mod link_target;
 mod list_header;
@@ -33,6 +35,7 @@ pub mod publish;
 mod publish_format;
 mod sendable;
 pub mod signature;
+pub mod upstream;
 mod websocket_events;
 
 pub use answer::Answer;

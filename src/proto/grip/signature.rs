@@ -3,14 +3,16 @@
 //! core that sends it. A key that was parsed has signed once, so a bad one is found at start, not by a request.
 
 use super::der::{self, PrivateKey};
-use super::json::from_base64;
+use super::key_setting::Material;
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use super::key_setting::KeyError;
 
 /// What tokens are signed with.
 #[derive(Clone, Debug)]
@@ -19,69 +21,20 @@ pub struct Key {
     algorithm: Algorithm,
 }
 
-/// Why a key setting cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The key file cannot be read.
-    #[error("key file {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The text after `base64:` is not base64.
-    #[error("the key is said to be base64 but is not")]
-    NotBase64,
-    /// The key file is neither PEM nor hexadecimal.
-    #[error("key file {}: holds neither a PEM private key nor a secret in hexadecimal digits", path.display())]
-    NotHex {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The PEM file holds no key we can sign with.
-    #[error(
-        "key file {}: not an unencrypted RSA or EC (P-256) private key; \
-         `openssl pkcs8 -topk8 -nocrypt -in KEY` prints most keys in a form that is read",
-        path.display()
-    )]
-    Unsupported {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 impl Key {
     /// Reads a `sig_key` setting: the secret itself, `base64:` and the secret, or `file:` and the path of a PEM
     /// private key (RS256 or ES256) or of a secret in hexadecimal. Relative paths start at `base_dir`. An empty
     /// secret is no key: nothing is signed.
     pub fn parse(setting: &str, base_dir: &Path) -> Result<Option<Key>, KeyError> {
-        if let Some(path) = setting.strip_prefix("file:") {
-            let path = base_dir.join(path);
-            return match std::fs::read(&path) {
-                Ok(content) => Key::from_file(&content, path),
-                Err(source) => Err(KeyError::Unreadable { path, source }),
-            };
-        }
-        match setting.strip_prefix("base64:") {
-            Some(text) => Ok(Key::from_secret(&from_base64(text.as_bytes()).ok_or(KeyError::NotBase64)?)),
-            None => Ok(Key::from_secret(setting.as_bytes())),
-        }
-    }
-
-    fn from_secret(secret: &[u8]) -> Option<Key> {
-        let encoding = EncodingKey::from_secret(secret);
-        (!secret.is_empty()).then_some(Key { encoding, algorithm: Algorithm::HS256 })
-    }
-
-    fn from_file(content: &[u8], path: PathBuf) -> Result<Option<Key>, KeyError> {
-        if !content.trim_ascii_start().starts_with(b"-----BEGIN") {
-            return match from_hex(content.trim_ascii()) {
-                Some(secret) => Ok(Key::from_secret(&secret)),
-                None => Err(KeyError::NotHex { path }),
-            };
-        }
-        let key = match pem_private_key(content) {
+        let (pem, path) = match Material::read(setting, base_dir)? {
+            None => return Ok(None),
+            Some(Material::Secret(secret)) => {
+                let encoding = EncodingKey::from_secret(&secret);
+                return Ok(Some(Key { encoding, algorithm: Algorithm::HS256 }));
+            }
+            Some(Material::Pem(pem, path)) => (pem, path),
+        };
+        let key = match pem_private_key(&pem) {
             Some(PrivateKey::Rsa(der)) => {
                 Key { encoding: EncodingKey::from_rsa_der(&der), algorithm: Algorithm::RS256 }
             }
@@ -148,15 +101,6 @@ fn pem_private_key(pem: &[u8]) -> Option<PrivateKey> {
     }
 }
 
-fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, odd) = digits.as_chunks::<2>();
-    if !odd.is_empty() {
-        return None;
-    }
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    pairs.iter().map(|[high, low]| Some((value(*high)? << 4) | value(*low)?)).collect()
-}
-
 const LIFETIME_S: u64 = 3600;
 
 #[cfg(test)]
@@ -214,7 +158,7 @@ mod tests {
         let table = [
             ("base64:*", "the key is said to be base64 but is not"),
             ("file:absent.pem", "No such file"),
-            ("file:rsa-public.der", "holds neither a PEM private key nor a secret in hexadecimal digits"),
+            ("file:rsa-public.der", "holds neither a key in PEM nor a secret in hexadecimal digits"),
             ("file:ec-p384-pkcs8.pem", "not an unencrypted RSA or EC (P-256) private key"),
         ];
         for (setting, error) in table {

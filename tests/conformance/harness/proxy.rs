@@ -31,13 +31,23 @@ pub struct Settings {
     pub debug: bool,
     pub sig_key: &'static str,
     pub append_forwarded_for: bool,
+    /// More lines of [proxy], as Gripwire has them, and as Pushpin.
+    pub proxy: (&'static str, &'static str),
 }
 
-const STANDARD: Settings =
-    Settings { name: "standard", debug: false, sig_key: SIG_KEY, append_forwarded_for: false };
+const STANDARD: Settings = Settings {
+    name: "standard",
+    debug: false,
+    sig_key: SIG_KEY,
+    append_forwarded_for: false,
+    proxy: ("", ""),
+};
 
 /// The key that Grip-Sig is signed with, where it is.
 pub const SIG_KEY: &str = "changeme";
+
+/// The key with which the other proxy signs its requests to [`between`].
+pub const UPSTREAM_KEY: &str = "of-the-other";
 
 /// The server nearly all cases share.
 pub fn standard() -> &'static Proxy {
@@ -61,6 +71,28 @@ pub fn appending_forwarded_for() -> &'static Proxy {
 pub fn unsigned() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
     running(&SERVER, Settings { name: "unsigned", sig_key: "", ..STANDARD })
+}
+
+/// A server between others: behind a GRIP proxy that signs with [`UPSTREAM_KEY`], and a CDN.
+pub fn between() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    let gripwire = r#"
+upstream_key = "of-the-other"
+x_forwarded_for_trusted = ["truncate:1"]
+accept_x_forwarded_protocol = true
+accept_pushpin_route = true
+cdn_loop = "us"
+orig_headers_need_mark = ["X-Need"]
+"#;
+    let pushpin = "upstream_key=of-the-other
+x_forwarded_for_trusted=truncate:1
+accept_x_forwarded_protocol=true
+accept_pushpin_route=true
+cdn_loop=us
+orig_headers_need_mark=X-Need
+";
+    let forwarded_for = Settings { append_forwarded_for: true, ..STANDARD };
+    running(&SERVER, Settings { name: "between", proxy: (gripwire, pushpin), ..forwarded_for })
 }
 
 /// A server for cases that make everyone who is held ask again: others must not be held there.
@@ -133,7 +165,7 @@ sig_iss = "pushpin"
 sig_key = "{sig_key}"
 x_forwarded_for = {forwarded_for}
 set_x_forwarded_protocol = "proto-only"
-[websocket] # as in Pushpin
+{more}[websocket] # as in Pushpin
 message_bytes = 200000
 answer_pings = false
 ping_interval_ms = 0
@@ -142,6 +174,7 @@ ping_interval_ms = 0
         control = proxy.control,
         debug = settings.debug,
         sig_key = settings.sig_key,
+        more = settings.proxy.0,
     )
     .expect("a String takes everything");
     text

@@ -114,7 +114,7 @@ sig_iss=pushpin
 sig_key={key}
 x_forwarded_for={forwarded_for}
 set_x_forwarded_protocol=proto-only
-zurl_out_specs=ipc://{dir}/zurl-in
+{more}zurl_out_specs=ipc://{dir}/zurl-in
 zurl_out_stream_specs=ipc://{dir}/zurl-in-stream
 zurl_in_specs=ipc://{dir}/zurl-out
 updates_check=off
@@ -131,6 +131,7 @@ connection_subscription_max=20
         http = proxy.http,
         debug = settings.debug,
         key = settings.sig_key,
+        more = settings.proxy.1,
         control_host = proxy.control.ip(),
         control_port = proxy.control.port(),
     )

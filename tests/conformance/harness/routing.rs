@@ -65,6 +65,9 @@ failover.test DEAD ORIGIN
 both-down.test DEAD DEAD
 first-answers.test ORIGIN,host=first.test ORIGIN,host=second.test
 sockets.test ORIGIN,over_http
+one-event.test ORIGIN,over_http,one_event
+private.test,debug ORIGIN,untrusted
+by-id.test,path_beg=/by-id,id=chosen,header=X-Route:chosen ORIGIN
 pass.test ORIGIN
 pass-implied.test ORIGIN,sub=pass-implied-channel
 pass-kept.test ORIGIN,sub=pass-kept-channel

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address, the target, the host, and a line for each header, which hold no line feed. A header's line
+    /// The client's address (after `TRUSTED` if it is another proxy), the target, the host, and a line for each header, which hold no line feed. A header's line
     /// begins with its name and a colon, or with one byte that is none of a name and stands for both.
     text: Box<[u8]>,
 }
@@ -19,6 +19,9 @@ impl Handshake {
     /// not among it.
     pub fn keep(request: &Request) -> Handshake {
         let mut text = Vec::new();
+        if request.is_trusted {
+            text.push(TRUSTED);
+        }
         for line in [&request.peer.ip().to_string(), &request.target, &request.host] {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
@@ -39,7 +42,9 @@ impl Handshake {
 
     /// The request that was kept; the client's port is not.
     pub fn request(&self) -> Request {
-        let mut lines = self.text.split(|byte| *byte == b'\n');
+        let trusted = self.text.strip_prefix(&[TRUSTED]);
+        let is_trusted = trusted.is_some();
+        let mut lines = trusted.unwrap_or(&self.text).split(|byte| *byte == b'\n');
         let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (peer, target, host) = (text(), text(), text());
         let peer = SocketAddr::new(peer.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0);
@@ -51,7 +56,7 @@ impl Handshake {
             }
         }
         let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients);
-        Request { method, target, host, headers, body, peer, service }
+        Request { method, target, host, headers, body, peer, service, is_trusted }
     }
 }
 
@@ -94,6 +99,8 @@ static COMMON: [HeaderName; 13] = [
     header::SEC_WEBSOCKET_VERSION,
     header::SEC_WEBSOCKET_PROTOCOL,
 ];
+/// No address begins so.
+const TRUSTED: u8 = b'+';
 /// Names are ASCII.
 const FIRST_COMMON: u8 = 0x80;
 
@@ -120,7 +127,10 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 0));
         let (target, host) = ("/a?b".to_owned(), "a:1".to_owned());
         let (method, body, service) = (Method::GET, BodyLength::None, Service::Clients);
-        let kept = Handshake::keep(&Request { method, target, host, headers, body, peer, service }).request();
+        let is_trusted = true;
+        let request = Request { method, target, host, headers, body, peer, service, is_trusted };
+        let kept = Handshake::keep(&request).request();
+        assert!(kept.is_trusted);
         assert_eq!((kept.target.as_str(), kept.host.as_str(), kept.peer), ("/a?b", "a:1", peer));
         let cookies: Vec<_> = kept.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["x=y: z", "second"]);

@@ -39,6 +39,8 @@ pub(super) struct OverHttp {
     interval_s: Cell<u32>,
     /// The application speaks GRIP: messages have a prefix, and some are for this server.
     grip: Cell<bool>,
+    /// The application takes one event at a time.
+    one_event: Cell<bool>,
     /// How messages are compressed, if they may be.
     compression: Option<Compression>,
     pings: Pings,
@@ -51,6 +53,7 @@ impl OverHttp {
             id: Uuid::new_v4(),
             interval_s: Cell::new(0),
             grip: Cell::new(false),
+            one_event: Cell::new(false),
             compression,
             pings: Pings::new(now),
         }

@@ -56,12 +56,14 @@ impl Waiting {
         self.wants_out
     }
 
-    /// Takes out as much as one request may have, at least one event.
-    pub(super) fn offer(&mut self) -> Offer {
+    /// Takes out as much as one request may have: one event at least, and `events` at most.
+    pub(super) fn offer(&mut self, events: usize) -> Offer {
         let replayed_bytes = mem::take(&mut self.replayed_bytes);
         let mut offer = Offer { events: VecDeque::new(), replayed_bytes, is_full: false };
         let mut bytes = 0;
-        while let Some(event) = self.events.front() {
+        while let Some(event) = self.events.front()
+            && offer.events.len() < events
+        {
             if bytes > 0 && bytes + event.content_bytes() > WAITING_BYTES {
                 offer.is_full = true;
                 break;
@@ -133,10 +135,10 @@ mod tests {
     /// What a request brings after an application accepted `accepted` bytes of the one before.
     fn replayed(texts: &[&'static str], accepted: Option<usize>) -> Result<(Bytes, usize, bool), String> {
         let mut waiting = waiting(texts);
-        let left = waiting.offer().accept(accepted)?;
+        let left = waiting.offer(usize::MAX).accept(accepted)?;
         waiting.take_back(left);
         let wants_out = waiting.wants_out();
-        let offer = waiting.offer();
+        let offer = waiting.offer(usize::MAX);
         Ok((offer.body(), offer.replayed_bytes, wants_out))
     }
 
@@ -151,15 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_may_have_one_event_only() {
+        let mut waiting = waiting(&["", "ab"]);
+        assert_eq!((waiting.offer(1).body(), waiting.wants_out()), ("TEXT 0\r\n\r\n".into(), true));
+        assert_eq!((waiting.offer(1).body(), waiting.wants_out()), ("TEXT 2\r\nab\r\n".into(), false));
+    }
+
+    #[test]
     fn a_request_has_a_bound_and_a_full_one_must_be_accepted_in_part() {
         let long: &'static str = Box::leak("x".repeat(WAITING_BYTES - 1).into_boxed_str());
         let mut waiting = waiting(&[long, "ab", "c"]);
-        let offer = waiting.offer();
+        let offer = waiting.offer(usize::MAX);
         assert_eq!(
             (offer.events.len(), offer.is_full, waiting.wants_out(), waiting.bytes()),
             (1, true, true, 3)
         );
         assert!(offer.accept(Some(0)).is_err());
-        assert_eq!((waiting.offer().events.len(), waiting.wants_out()), (2, false));
+        assert_eq!((waiting.offer(usize::MAX).events.len(), waiting.wants_out()), (2, false));
     }
 }

@@ -61,6 +61,11 @@ async fn accept(
         }
     };
     socket.set_grip(grip_prefix(&headers));
+    let answering = socket.route.targets.get(target);
+    if let Some(over_http) = socket.over_http() {
+        over_http.one_event.set(answering.is_some_and(|target| target.one_event));
+    }
+    let implied = answering.map(|target| target.subscriptions.clone());
     let socket = Rc::new(socket);
     let mut headers = without_own(headers);
     let extension = socket.compression().and_then(|it| HeaderValue::try_from(it.answer()).ok());
@@ -71,7 +76,6 @@ async fn accept(
         return;
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
-    let implied = socket.route.targets.get(target).map(|target| target.subscriptions.clone());
     core.talk_on(exchange.slot, &socket, implied.unwrap_or_default(), answered);
     core.socket_received(exchange.slot, &socket, &rest);
 }

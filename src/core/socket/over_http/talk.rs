@@ -4,9 +4,10 @@ use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
 use super::open::STANDARD_PREFIX;
+use crate::core::Core;
+use crate::core::proxy::{self, Scheme};
 use crate::core::socket::place::Place;
 use crate::core::socket::{Closing, Socket};
-use crate::core::{Core, proxy};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
@@ -32,7 +33,8 @@ impl OverHttp {
     ) -> Request {
         let body = offer.body();
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
-        let mut request = proxy::origin_request(core, &self.handshake.request(), route, body);
+        let mut request =
+            proxy::origin_request(core, &self.handshake.request(), route, body, Scheme::WebSocket);
         request.method = Method::POST;
         let headers = &mut request.headers;
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
@@ -73,7 +75,7 @@ impl Core {
             }
         }
         self.spawn_talk(slot, socket, async |talk| {
-            let offer = talk.place.socket.busy().waiting.offer();
+            let offer = talk.place.socket.offer();
             talk.exchange(offer).await;
         });
     }
@@ -134,7 +136,7 @@ impl Talk {
             if !busy.waiting.wants_out() && !asks_again {
                 return None;
             }
-            (busy.waiting.offer(), mem::take(&mut busy.paused) && !is_over)
+            (busy.waiting.offer(socket.events_at_a_time()), mem::take(&mut busy.paused) && !is_over)
         };
         if resumes {
             core.wire.borrow_mut().resume(*slot);
@@ -288,6 +290,19 @@ impl Talk {
 }
 
 impl Socket {
+    /// Takes out what one request may have.
+    fn offer(&self) -> Offer {
+        self.busy().waiting.offer(self.events_at_a_time())
+    }
+
+    /// How many events one request may have.
+    fn events_at_a_time(&self) -> usize {
+        match self.over_http().is_some_and(|over_http| over_http.one_event.get()) {
+            true => 1,
+            false => usize::MAX,
+        }
+    }
+
     /// Sets variables; an empty value deletes one.
     pub(super) fn set_meta(&self, set: Vec<(String, String)>) {
         for (name, value) in set {

@@ -29,6 +29,8 @@ pub(super) struct Through {
     left: Bell,
     /// The application has closed.
     has_closed: Cell<bool>,
+    /// The two sides may have agreed on extensions.
+    extensions: bool,
 }
 
 /// What the client sent, for the application.
@@ -42,14 +44,19 @@ struct Outgoing {
 }
 
 impl Through {
+    /// With `grip` this server takes part, and extensions are its own.
+    pub fn new(grip: bool) -> Through {
+        Through { extensions: !grip, ..Through::default() }
+    }
+
     /// Takes bytes of the client for the application; whether the client is to be paused. A frame that breaks the protocol
-    /// goes no further, and nothing after it; with `extensions` both sides may have agreed on what it means.
-    pub fn pass(&self, bytes: &[u8], extensions: bool) -> Result<bool, ProtocolError> {
+    /// goes no further, and nothing after it; with extensions both sides may have agreed on what it means.
+    pub fn pass(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
         let mut outgoing = self.outgoing.borrow_mut();
         let mut rest = bytes;
         while let Some(piece) = outgoing.frames.next(&mut rest) {
             if let Piece::Header(header) = piece {
-                if !extensions {
+                if !self.extensions {
                     header.check(false)?;
                 }
                 outgoing.has_close |= header.opcode == Some(Opcode::Close);

@@ -1,13 +1,15 @@
 //! The upgrade of a WebSocket that passes through: the application gets the client's handshake, and the client what the
 //! application answers to it.
 
+use super::Through;
 use super::relay::relay;
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
+use crate::core::proxy::{self, Scheme};
 use crate::core::socket::open::{grip_prefix, switch_head};
 use crate::core::socket::place::Place;
 use crate::core::socket::{Application, Socket};
-use crate::core::{Core, proxy, respond};
+use crate::core::{Core, respond};
 use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
 use crate::proto::websocket::Handshake;
 use http::{HeaderMap, HeaderValue, header};
@@ -35,18 +37,24 @@ pub(in crate::core::socket) async fn open(
         }
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
     };
-    begin(exchange, route, upgraded, handshake);
+    let grip = is_grip(&request, &route);
+    begin(exchange, route, grip, upgraded, handshake);
 }
 
-fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, upgraded: Upgraded, handshake: &Handshake) {
+/// Whether this server takes part in what the two sides say.
+fn is_grip(request: &Request, route: &Route) -> bool {
+    !route.no_grip && !request.is_trusted
+}
+
+fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, grip: bool, upgraded: Upgraded, handshake: &Handshake) {
     let core = exchange.core().clone();
     let mut headers = upgraded.headers.clone();
     let mut prefix = None;
-    if !route.no_grip {
+    if grip {
         prefix = grip_prefix(&headers);
         headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     }
-    let socket = Rc::new(Socket::new(route, Application::Through(Box::default())));
+    let socket = Rc::new(Socket::new(route, Application::Through(Box::new(Through::new(grip)))));
     socket.busy().has_task = true;
     if exchange.send(switch_head(headers, handshake)).is_err() {
         return;
@@ -58,13 +66,13 @@ fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, upgraded: Upgraded, handsha
 }
 
 /// The client's handshake for the application. Extensions are between this server and each side, but for routes without
-/// GRIP, where nothing looks into the messages.
+/// GRIP and for other proxies, where nothing looks into the messages.
 fn switch_request(core: &Core, request: &Request, route: &Route) -> origin::Request {
-    let mut switch = proxy::origin_request(core, request, route, RequestBody::Empty);
+    let mut switch = proxy::origin_request(core, request, route, RequestBody::Empty, Scheme::WebSocket);
     let headers = &mut switch.headers;
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    if !route.no_grip {
+    if is_grip(request, route) {
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
     }
     switch
