@@ -135,6 +135,7 @@ impl Core {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, carry);
+            exchange.set_cross_origin(again.cross_origin.clone());
             row.phase = Phase::Exchange(exchange.clone());
             exchange
         };

@@ -7,6 +7,7 @@ use super::Core;
 use super::row::Phase;
 use crate::bell::Bell;
 use crate::ids::Slot;
+use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::http1::{BodyDecoder, BodyLength, Version};
 use bytes::{Bytes, BytesMut};
 use std::cell::{Cell, RefCell};
@@ -35,6 +36,8 @@ pub struct Exchange {
     drained: Bell,
     reader: RefCell<Option<Waker>>,
     progress_tick: Cell<u32>,
+    /// What the answer has for a browser of another origin.
+    cross_origin: RefCell<Option<Rc<CrossOrigin>>>,
 }
 
 /// What a request says about its answer.
@@ -88,12 +91,22 @@ impl Exchange {
             drained: Bell::default(),
             reader: RefCell::default(),
             progress_tick,
+            cross_origin: RefCell::default(),
         })
     }
 
     /// The core that holds the client.
     pub fn core(&self) -> &Rc<Core> {
         &self.core
+    }
+
+    /// What the answer has for a browser of another origin, if it is for one.
+    pub(super) fn cross_origin(&self) -> Option<Rc<CrossOrigin>> {
+        self.cross_origin.borrow().clone()
+    }
+
+    pub(super) fn set_cross_origin(&self, cross_origin: Option<Rc<CrossOrigin>>) {
+        *self.cross_origin.borrow_mut() = cross_origin;
     }
 
     /// Bytes arrived from the client.

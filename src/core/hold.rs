@@ -11,6 +11,7 @@ use super::respond;
 use super::row::Phase;
 use crate::channel::{HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
+use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
 use crate::proto::http1::{self, Version};
 use bytes::{Bytes, BytesMut};
@@ -44,6 +45,8 @@ pub struct Again {
     pub heard: Vec<HeardUpTo>,
     /// How often in a row the application's answer was behind what was published when it came.
     pub behind: u32,
+    /// What the answer has for a browser of another origin.
+    pub(super) cross_origin: Option<Rc<CrossOrigin>>,
     /// Whom to tell that the client is gone.
     pub(super) gone: Option<GoneLink>,
 }
@@ -104,7 +107,7 @@ impl Core {
             Mode::Stream => {
                 let opening = match rest_of_opening {
                     Some(rest) => respond::part_of_stream(asked, &rest),
-                    None => respond::stream_opening(asked, &answer),
+                    None => respond::stream_opening(exchange, &answer),
                 };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
                 let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
@@ -259,7 +262,10 @@ impl Core {
     /// Ends the long poll in `slot` with the answer that `make` gives.
     fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) {
         let Some((poll, carry)) = self.take_poll(slot) else { return };
-        let answer = make(&poll);
+        let mut answer = make(&poll);
+        if let Some(cross_origin) = &poll.again.cross_origin {
+            answer = cross_origin.answer(&answer);
+        }
         let (bytes, keep) = respond::whole(poll.asked, &answer);
         if self.wire.borrow_mut().send(slot, bytes).is_err() {
             return self.cut_off(slot);

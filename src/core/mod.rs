@@ -3,7 +3,7 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `hold` keeps what the application holds, `links` streams that go on with links, `socket` WebSockets;
+//! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application holds, `links` streams that go on with links, `socket` WebSockets;
 //! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams;
 //! `again` asks applications again for clients that may have missed something, as `spread` says;
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
@@ -17,6 +17,7 @@
 mod again;
 mod connection;
 mod control;
+mod cross_origin;
 mod deliver;
 mod exchange;
 mod gauges;

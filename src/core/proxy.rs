@@ -4,6 +4,7 @@
 use super::Core;
 use super::again::Permit;
 use super::connection::Request;
+use super::cross_origin;
 use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
 use super::links::{GoneLink, Origin};
@@ -31,21 +32,32 @@ const KEPT_BYTES: usize = 100_000;
 const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 
 /// Answers `request`.
-pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
+pub(super) async fn answer(exchange: &Rc<Exchange>, mut request: Request) {
     if request.target == "*" {
         return respond::send_whole(exchange, &server_options());
     }
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
+    let asked_body = match cross_origin::prepare(exchange, &mut request, &route) {
+        Ok(asked_body) => asked_body,
+        Err(error) => return respond::send_whole(exchange, &respond::text(400, format!("{error}\n"))),
+    };
     if forges_events(&request, &route) {
         let error = OriginError::ForgedEvents { route: route.id.clone() };
         return fail(exchange, &request, Some(&route), &error);
     }
     let kept = Rc::new(RefCell::new(Kept::default()));
-    let body = match request_body(exchange, request.body, &kept).await {
+    let own_body = match request_body(exchange, request.body, &kept).await {
         Ok(body) => body,
         Err(_) => return malformed_body(exchange),
+    };
+    let body = match asked_body {
+        None => own_body,
+        Some(body) => {
+            *kept.borrow_mut() = Kept::of(&body);
+            RequestBody::Whole(body)
+        }
     };
     ask(exchange, request, route, body, &kept, Before::default()).await;
 }
@@ -61,11 +73,11 @@ fn forges_events(request: &Request, route: &Route) -> bool {
 
 /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
 pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again, delay_ms: u64) {
-    let Again { request, body, heard, behind, gone } = again;
+    let Again { request, body, heard, behind, gone, cross_origin: _ } = again;
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
-    let kept = Rc::new(RefCell::new(Kept { bytes: BytesMut::from(&body[..]), overflowed: false }));
+    let kept = Rc::new(RefCell::new(Kept::of(&body)));
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
     let permit = exchange.core().permit(route.target_names().into(), delay_ms).await;
     let before = Before { heard, behind, gone, permit: Some(permit) };
@@ -181,7 +193,9 @@ async fn follow_instruct(
     hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
     log(exchange, &request, route, instruct.response.status, None);
     let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
-    let again = Again { request, body, heard: Vec::new(), behind: before.behind, gone: before.gone };
+    let cross_origin = exchange.cross_origin();
+    let (heard, behind, gone) = (Vec::new(), before.behind, before.gone);
+    let again = Again { request, body, heard, behind, gone, cross_origin };
     let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
     exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
 }
@@ -208,7 +222,7 @@ async fn send_opening(
     start: Bytes,
     body: &mut origin::ResponseBody,
 ) -> Result<Bytes, Broken> {
-    exchange.send_paced(respond::stream_opening(exchange.asked, head)).await?;
+    exchange.send_paced(respond::stream_opening(exchange, head)).await?;
     let mut last = start;
     while let Some(part) = body.next().await {
         respond::send_part(exchange, mem::replace(&mut last, part?)).await?;
@@ -364,6 +378,12 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(body: &[u8]) -> Kept {
+        let mut kept = Kept::default();
+        kept.add(body);
+        kept
+    }
+
     fn add(&mut self, part: &[u8]) {
         self.overflowed |= self.bytes.len() + part.len() > KEPT_BYTES;
         if self.overflowed {

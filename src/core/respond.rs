@@ -2,6 +2,7 @@
 
 use super::exchange::{Asked, Exchange, Gone};
 use crate::origin::{Response, ResponseBody};
+use crate::proto::cross_origin::Script;
 use crate::proto::grip::Answer;
 use crate::proto::http1::{self, Framing, LAST_CHUNK, ResponseHead, Version};
 use bytes::{Bytes, BytesMut};
@@ -27,9 +28,16 @@ pub(super) fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
 }
 
 /// The head of a stream and what it starts with.
-pub(super) fn stream_opening(asked: Asked, answer: &Answer) -> Bytes {
+pub(super) fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
+    let asked = exchange.asked;
     let framing = endless(asked);
-    let (mut out, _) = begin(asked, answer, framing);
+    let (mut out, _) = match exchange.cross_origin() {
+        None => begin(asked, answer, framing),
+        Some(cross_origin) => {
+            let headers = cross_origin.open(&answer.headers);
+            begin(asked, &Answer { headers, ..answer.clone() }, framing)
+        }
+    };
     put_part(&mut out, framing, &answer.body);
     out.freeze()
 }
@@ -39,7 +47,10 @@ pub(super) fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
     // A body that nobody read cannot be skipped without reading it: the connection ends instead.
     let mut asked = exchange.asked;
     asked.keep_alive &= exchange.body_is_done() && !exchange.body_is_malformed();
-    let (bytes, keep) = whole(asked, answer);
+    let (bytes, keep) = match exchange.cross_origin() {
+        None => whole(asked, answer),
+        Some(cross_origin) => whole(asked, &cross_origin.answer(answer)),
+    };
     if exchange.send(bytes).is_ok() {
         exchange.finish(keep);
     }
@@ -53,7 +64,13 @@ pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
 }
 
 /// Streams an origin's answer to the client as it comes, in constant memory, and finishes the exchange.
-pub(super) async fn relay(exchange: &Rc<Exchange>, response: Response) -> Result<u64, Gone> {
+pub(super) async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Result<u64, Gone> {
+    if let Some(cross_origin) = exchange.cross_origin() {
+        if let Some(script) = &cross_origin.script {
+            return relay_as_script(exchange, response, script).await;
+        }
+        cross_origin.allowance.add_to(&mut response.headers);
+    }
     let framing = framing_of(exchange.asked, &response);
     let (mut out, mut body) = (BytesMut::new(), response.body);
     let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
@@ -70,6 +87,36 @@ pub(super) async fn relay(exchange: &Rc<Exchange>, response: Response) -> Result
     }
     exchange.cut();
     Err(Gone)
+}
+
+/// The same for who asked for a script that says the answer.
+async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &Script) -> Result<u64, Gone> {
+    let Response { status, reason, headers, mut body, .. } = response;
+    let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
+    let framing = endless(exchange.asked);
+    let mut out = BytesMut::new();
+    let keep = encode(&mut out, exchange.asked, 200, None, &Script::headers(&headers), framing);
+    let mut text = BytesMut::new();
+    let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
+    let mut writer = script.begin(&mut text, status, reason, &headers);
+    let mut sent = 0;
+    while let Some(part) = body.next().await {
+        let Ok(part) = part else {
+            exchange.cut();
+            return Err(Gone);
+        };
+        sent += part.len() as u64;
+        writer.push(&mut text, &part);
+        put_part_paced(exchange, framing, &mut out, text.split().freeze()).await?;
+    }
+    writer.end(&mut text);
+    put_part_paced(exchange, framing, &mut out, text.freeze()).await?;
+    if matches!(framing, Framing::Chunked) {
+        out.extend_from_slice(LAST_CHUNK);
+    }
+    exchange.send_paced(out.freeze()).await?;
+    exchange.finish(keep);
+    Ok(sent)
 }
 
 /// Sends `out` and all of `body` after it; `None` when the origin broke off.

@@ -2,6 +2,7 @@
 //! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
 
 use super::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
+use crate::proto::cross_origin::JsonpSettings;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
@@ -140,6 +141,8 @@ pub(super) fn route_to(targets: &[Target]) -> Route {
         prefix: None,
         orig_headers: false,
         no_grip: false,
+        cross_origin: false,
+        jsonp: JsonpSettings::default(),
         debug: false,
         log_level: None,
         signing: Signing::default(),

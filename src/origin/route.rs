@@ -1,6 +1,7 @@
 //! One route: where requests that match it go, and what is changed on the way. Values are as the routes file gave
 //! them, checked; nothing here opens a connection.
 
+use crate::proto::cross_origin::JsonpSettings;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,10 @@ pub struct Route {
     pub orig_headers: bool,
     /// Pass through: nothing is signed and GRIP answers are not read.
     pub no_grip: bool,
+    /// Browsers of other origins are answered: CORS headers are added, and JSON-P is served.
+    pub cross_origin: bool,
+    /// How requests for JSON-P are read.
+    pub jsonp: JsonpSettings,
     /// Failure answers say what failed.
     pub debug: bool,
     /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.

@@ -3,7 +3,8 @@
 
 use super::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
 use crate::config::resolve_key;
-use http::{HeaderName, HeaderValue};
+use crate::proto::cross_origin::{JsonpSettings, Mode};
+use http::{HeaderName, HeaderValue, Method};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -189,6 +190,8 @@ fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, 
         prefix: None,
         orig_headers: false,
         no_grip: false,
+        cross_origin: false,
+        jsonp: JsonpSettings::default(),
         debug: false,
         log_level: None,
         signing: Signing::default(),
@@ -226,6 +229,18 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
         "prefix" => route.prefix = Some(given()?),
         "orig_headers" => route.orig_headers = true,
         "no_grip" => route.no_grip = true,
+        "aco" => route.cross_origin = true,
+        "jsonp_mode" => {
+            route.jsonp.mode =
+                if choice(name, value, "basic", "extended")? { Mode::Basic } else { Mode::Extended };
+        }
+        "jsonp_cb" => route.jsonp.callback = Some(given()?),
+        "jsonp_body" => route.jsonp.body = Some(given()?),
+        "jsonp_defcb" => route.jsonp.default_callback = Some(given()?),
+        "jsonp_defmethod" => {
+            let method: Method = value.parse().map_err(|_| format!("`{name}` is a method, not {value:?}"))?;
+            route.jsonp.default_method = Some(method);
+        }
         "debug" => route.debug = true,
         "log_level" => {
             let level = value.parse().map_err(|_| format!("`log_level` is a number, not {value:?}"))?;
@@ -341,6 +356,12 @@ const CONDITION_PROPERTIES: &[&str] = &[
     "prefix",
     "no_grip",
     "orig_headers",
+    "aco",
+    "jsonp_mode",
+    "jsonp_cb",
+    "jsonp_body",
+    "jsonp_defcb",
+    "jsonp_defmethod",
     "debug",
     "log_level",
     "sig_iss",
@@ -404,7 +425,7 @@ mod tests {
 
     #[test]
     fn every_supported_property_is_read() {
-        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,debug,log_level=1,sig_iss=i,sig_key=k \
+        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,aco,jsonp_mode=basic,jsonp_cb=c,jsonp_body=b,jsonp_defcb=d,jsonp_defmethod=PUT,debug,log_level=1,sig_iss=i,sig_key=k \
                     [::1]:80,ssl,insecure,host=t,sub=c,sub=d,over_http,one_event,untrusted,client_cert=c,client_key=k test # more";
         let (routes, problems) = Routes::parse(text, "routes");
         assert_eq!((problems, routes.len()), (vec![], 1));
@@ -412,6 +433,14 @@ mod tests {
         assert!(routes.find_by_id("r", &Lookup { path: "/b", ..lookup }).is_none());
         let route = routes.find_by_id("r", &lookup).expect("it has an id");
         assert!(route.logs(1) && !route.logs(2));
+        let jsonp = JsonpSettings {
+            mode: Mode::Basic,
+            callback: Some("c".into()),
+            body: Some("b".into()),
+            default_callback: Some("d".into()),
+            default_method: Some(Method::PUT),
+        };
+        assert_eq!((route.cross_origin, &route.jsonp), (true, &jsonp));
         let target = &route.targets[0];
         assert!(target.one_event && target.untrusted && target.client_certificate.is_some());
         assert_eq!((route.prefix.as_deref(), route.no_grip, route.debug), (Some("p-"), true, true));

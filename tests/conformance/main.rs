@@ -10,6 +10,7 @@
 mod harness;
 
 mod between;
+mod cross_origin;
 mod failures;
 mod forwarding;
 mod framing;

@@ -13,7 +13,7 @@ mod target;
 pub use body::{BodyDecoder, BodyError, BodyLength, Decoded};
 pub use head::{Head, HeadError, HeadLimits, RequestHead, Version, parse_head};
 pub use response::{
-    Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer, persistence,
+    Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer, persistence, put_name,
     reason_phrase, switch_head,
 };
 pub use target::Target;

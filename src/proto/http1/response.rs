@@ -157,8 +157,8 @@ fn is_reason(reason: &str) -> bool {
     reason.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
-/// Names come in lower case; on the wire they look as people are used to.
-fn put_name(out: &mut BytesMut, name: &str) {
+/// Appends a name. They come in lower case, and are written as people are used to.
+pub fn put_name(out: &mut BytesMut, name: &str) {
     let usual = match name {
         "etag" => "ETag",
         "www-authenticate" => "WWW-Authenticate",

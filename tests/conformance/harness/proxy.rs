@@ -81,6 +81,7 @@ upstream_key = "of-the-other"
 x_forwarded_for_trusted = ["truncate:1"]
 accept_x_forwarded_protocol = true
 accept_pushpin_route = true
+auto_cross_origin = true
 cdn_loop = "us"
 orig_headers_need_mark = ["X-Need"]
 "#;
@@ -88,6 +89,7 @@ orig_headers_need_mark = ["X-Need"]
 x_forwarded_for_trusted=truncate:1
 accept_x_forwarded_protocol=true
 accept_pushpin_route=true
+auto_cross_origin=true
 cdn_loop=us
 orig_headers_need_mark=X-Need
 ";

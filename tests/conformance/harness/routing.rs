@@ -67,6 +67,10 @@ first-answers.test ORIGIN,host=first.test ORIGIN,host=second.test
 sockets.test ORIGIN,over_http
 one-event.test ORIGIN,over_http,one_event
 private.test,debug ORIGIN,untrusted
+cross.test,aco ORIGIN
+cross-basic.test,aco,jsonp_mode=basic,jsonp_cb=cb ORIGIN
+cross-body.test,aco,jsonp_body=b,jsonp_defcb=dcb,jsonp_defmethod=PUT ORIGIN
+cross-down.test,aco DEAD
 by-id.test,path_beg=/by-id,id=chosen,header=X-Route:chosen ORIGIN
 pass.test ORIGIN
 pass-implied.test ORIGIN,sub=pass-implied-channel

@@ -1,0 +1,119 @@
+//! The headers by which a browser lets a page of another origin have an answer (Fetch standard, section 3.3), in
+//! Pushpin's words: everything is allowed that is asked for. What the application says itself stands.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// What a browser said when it asked.
+#[derive(Debug)]
+pub struct Allowance {
+    origin: Option<HeaderValue>,
+    method: Option<HeaderValue>,
+    headers: Option<HeaderValue>,
+}
+
+impl Allowance {
+    /// Of the request with these headers.
+    pub fn of(request: &HeaderMap) -> Allowance {
+        let asked: Vec<&[u8]> = request
+            .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .filter(|names| !names.is_empty())
+            .collect();
+        Allowance {
+            origin: request.get(header::ORIGIN).cloned(),
+            method: request.get(header::ACCESS_CONTROL_REQUEST_METHOD).cloned(),
+            headers: HeaderValue::from_bytes(&asked.join(&b", "[..])).ok().filter(|list| !list.is_empty()),
+        }
+    }
+
+    /// Adds what the application does not say.
+    pub fn add_to(&self, headers: &mut HeaderMap) {
+        let methods = self.method.clone().unwrap_or(METHODS);
+        let exposed = exposed(headers);
+        add(headers, header::ACCESS_CONTROL_ALLOW_METHODS, Some(methods));
+        add(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, self.headers.clone());
+        add(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        add(headers, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, Some(HeaderValue::from_static("true")));
+        add(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(self.origin.clone().unwrap_or(ANY)));
+        add(headers, header::ACCESS_CONTROL_MAX_AGE, Some(HeaderValue::from_static("3600")));
+    }
+}
+
+fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value
+        && !headers.contains_key(&name)
+    {
+        headers.insert(name, value);
+    }
+}
+
+/// The names of headers that a page would not see unless it is told so.
+fn exposed(headers: &HeaderMap) -> Option<HeaderValue> {
+    let hidden = headers.keys().filter(|name| {
+        let is_known = name.as_str().starts_with("access-control-") || name.as_str().starts_with("grip-");
+        !is_known && !SAFELISTED.contains(name)
+    });
+    let names: Vec<&str> = hidden.map(HeaderName::as_str).collect();
+    HeaderValue::try_from(names.join(", ")).ok().filter(|_| !names.is_empty())
+}
+
+const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, HEAD, GET, POST, PUT, DELETE");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+/// What every page sees (Fetch standard, section 2.2.2).
+static SAFELISTED: [HeaderName; 7] = [
+    header::CACHE_CONTROL,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::PRAGMA,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn what_is_asked_for_is_allowed_and_what_is_said_stands() {
+        let request = map(&[
+            ("origin", "http://o"),
+            ("access-control-request-method", "PATCH"),
+            ("access-control-request-headers", "X-A, X-B"),
+            ("access-control-request-headers", "X-C"),
+        ]);
+        let mut headers =
+            map(&[("etag", "e"), ("pragma", "p"), ("x-a", "1"), ("access-control-max-age", "1")]);
+        Allowance::of(&request).add_to(&mut headers);
+        let all = map(&[
+            ("etag", "e"),
+            ("pragma", "p"),
+            ("x-a", "1"),
+            ("access-control-max-age", "1"),
+            ("access-control-allow-methods", "PATCH"),
+            ("access-control-allow-headers", "X-A, X-B, X-C"),
+            ("access-control-expose-headers", "etag, x-a"),
+            ("access-control-allow-credentials", "true"),
+            ("access-control-allow-origin", "http://o"),
+        ]);
+        assert_eq!(headers, all);
+    }
+
+    #[test]
+    fn nothing_is_listed_where_there_is_nothing() {
+        let mut headers = map(&[("content-type", "t")]);
+        Allowance::of(&HeaderMap::new()).add_to(&mut headers);
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert!(!headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS));
+        assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_HEADERS));
+    }
+}
