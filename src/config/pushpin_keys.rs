@@ -35,6 +35,7 @@ const HONOURED: &[&str] = &[
     "runner/log_level",
     "runner/client_buffer_size",
     "runner/client_maxconn",
+    "runner/allow_compression",
     "proxy/routesfile",
     "proxy/debug",
     "proxy/accept_x_forwarded_protocol",
