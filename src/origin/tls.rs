@@ -22,13 +22,16 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+/// A certificate, and whether anyone is shown it (`insecure`).
+type Shown = (Arc<ClientCertificate>, bool);
+
 /// A core's TLS configurations.
 #[derive(Default)]
 pub(super) struct Tls {
     verifying: OnceCell<Arc<ClientConfig>>,
     trusting: OnceCell<Arc<ClientConfig>>,
-    /// Those that show a certificate, which trust anyone or not.
-    with_certificate: RefCell<FxHashMap<(Arc<ClientCertificate>, bool), Arc<ClientConfig>>>,
+    /// Those that show a certificate.
+    with_certificate: RefCell<FxHashMap<Shown, Arc<ClientConfig>>>,
 }
 
 impl Tls {
