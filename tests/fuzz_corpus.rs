@@ -31,6 +31,11 @@ fn kept_datagrams_hold_what_is_promised() {
 }
 
 #[test]
+fn kept_messages_of_zeromq_hold_what_is_promised() {
+    replay("grip_message", grip::check_message);
+}
+
+#[test]
 fn kept_answers_of_applications_hold_what_is_promised() {
     replay("grip_instruct", grip::check_instruct);
 }

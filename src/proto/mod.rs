@@ -1,11 +1,13 @@
 //! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
 //!
 //! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
-//! publish items, signatures); `cross_origin` answers browsers whose page is of another origin.
+//! publish items, signatures), parts of which are in the form of `tnetstring`; `cross_origin` answers browsers whose page
+//! is of another origin.
 
 #![forbid(unsafe_code)]
 
 pub mod cross_origin;
 pub mod grip;
 pub mod http1;
+pub mod tnetstring;
 pub mod websocket;

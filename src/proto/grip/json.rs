@@ -1,7 +1,10 @@
 //! JSON as origins and publishers send it, borrowed from their bytes: strings without escapes are not copied.
 //! [`Fields`] reads one object member by member, and its errors are the sentences GRIP publishers know. Called by
 //! `publish`, `instruct_body` and their parts. serde_json bounds the nesting (128), so recursion here is bounded.
+//!
+//! What publishers send as tagged netstrings is the same but for its strings, which are bytes: [`Json::Bytes`].
 
+use crate::proto::tnetstring::Value;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
@@ -20,6 +23,8 @@ pub(super) enum Json<'a> {
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
+    /// Text, or bytes that JSON would have in base64.
+    Bytes(Cow<'a, [u8]>),
     List(Vec<Json<'a>>),
     Object(Vec<Member<'a>>),
 }
@@ -86,6 +91,7 @@ impl Json<'_> {
     pub fn text(&self) -> Option<&str> {
         match self {
             Json::Text(text) => Some(text),
+            Json::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
         }
     }
@@ -98,6 +104,7 @@ impl Json<'_> {
             Json::Bool(flag) => Value::Bool(*flag),
             Json::Number(number) => Value::Number(number.clone()),
             Json::Text(text) => Value::String(text.to_string()),
+            Json::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
             Json::List(list) => Value::Array(list.iter().map(Json::to_value).collect()),
             Json::Object(members) => Value::Object(
                 members.iter().map(|(name, value)| (name.to_string(), value.to_value())).collect(),
@@ -165,8 +172,7 @@ impl<'d> Fields<'d> {
             Some(Json::Number(number)) => {
                 number.as_i64().or_else(|| number.as_f64().map(|f| f.round() as i64))
             }
-            Some(Json::Text(text)) => text.trim().parse().ok(),
-            Some(_) => None,
+            Some(value) => value.text().and_then(|text| text.trim().parse().ok()),
         };
         let number = number.ok_or_else(|| self.wrong_type(name))?;
         if range.contains(&number) { Ok(Some(number)) } else { Err(self.invalid(name)) }
@@ -181,8 +187,14 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// Bytes given as `base64_name` in base64 or, if that is absent, as the string `text_name`.
+    /// Bytes given as `base64_name`, in base64 unless they stand there as they are, or, if that is absent, as the string
+    /// `text_name`.
     pub fn bytes(&self, text_name: &str, base64_name: &str) -> Result<Option<Bytes>, FieldError> {
+        for name in [base64_name, text_name] {
+            if let Some(Json::Bytes(bytes)) = self.get(name) {
+                return Ok(Some(Bytes::copy_from_slice(bytes)));
+            }
+        }
         if let Some(encoded) = self.text(base64_name)? {
             return from_base64(encoded.as_bytes()).map(Some).ok_or_else(|| self.invalid(base64_name));
         }
@@ -222,6 +234,28 @@ impl<'d> Fields<'d> {
     pub fn missing(&self, wanted: &'static str) -> FieldError {
         FieldError::Missing { parent: self.parent, wanted }
     }
+}
+
+impl<'a> From<Value<'a>> for Json<'a> {
+    fn from(value: Value<'a>) -> Json<'a> {
+        match value {
+            Value::Null => Json::Null,
+            Value::Bool(flag) => Json::Bool(flag),
+            Value::Integer(number) => Json::Number(number.into()),
+            Value::Float(number) => Number::from_f64(number).map_or(Json::Null, Json::Number),
+            Value::Bytes(bytes) => Json::Bytes(bytes),
+            Value::List(items) => Json::List(items.into_iter().map(Json::from).collect()),
+            Value::Map(members) => Json::Object(members.into_iter().map(member).collect()),
+        }
+    }
+}
+
+fn member<'a>((name, value): (Cow<'a, [u8]>, Value<'a>)) -> Member<'a> {
+    let name = match name {
+        Cow::Borrowed(name) => String::from_utf8_lossy(name),
+        Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
+    };
+    (name, value.into())
 }
 
 impl<'de> Deserialize<'de> for Json<'de> {

@@ -6,6 +6,7 @@
 //! - [`LinkTarget`]: where a link leads; [`grip_last`]: what an application is told that its client has.
 //! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
 //! - [`compact`]: the same in the binary form that datagrams may have.
+//! - [`message`]: one item as ZeroMQ's sockets carry it; [`command`]: the calls of the command socket.
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
 //! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application tells
 //!   about one from within it (`control_message`).
@@ -18,6 +19,7 @@
 
 mod answer;
 mod body_patch;
+pub mod command;
 pub mod compact;
 mod control_message;
 mod der;
@@ -31,6 +33,7 @@ mod key_setting;
 mod link;
 mod link_target;
 mod list_header;
+pub mod message;
 pub mod publish;
 mod publish_format;
 mod sendable;

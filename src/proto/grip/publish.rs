@@ -30,18 +30,26 @@ pub enum PublishError {
 
 /// Reads the items of a publish call.
 pub fn parse(body: &[u8]) -> Result<Vec<Publication>, PublishError> {
-    let json = json::read(body).map_err(|_| PublishError::NotJson)?;
-    let object = Fields::of(&json, "object").map_err(|_| PublishError::NotObject)?;
+    of_object(&json::read(body).map_err(|_| PublishError::NotJson)?)
+}
+
+/// Reads the items of an object that has them as `items`.
+pub(super) fn of_object(json: &Json) -> Result<Vec<Publication>, PublishError> {
+    let object = Fields::of(json, "object").map_err(|_| PublishError::NotObject)?;
     let items = object.list("items").and_then(|list| list.ok_or_else(|| object.missing("'items'")));
     let items = items.map_err(PublishError::Items)?.iter().enumerate();
     items
-        .map(|(item, json)| publication(json).map_err(|problem| PublishError::Item { item, problem }))
+        .map(|(item, json)| publication(json, None).map_err(|problem| PublishError::Item { item, problem }))
         .collect()
 }
 
-fn publication(json: &Json) -> Result<Publication, FieldError> {
+/// Reads one item, which is for `channel` if that is given, whatever it says itself.
+pub(super) fn publication(json: &Json, channel: Option<&str>) -> Result<Publication, FieldError> {
     let item = Fields::of(json, "publish item object")?;
-    let channel = item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?;
+    let channel = match channel {
+        Some(channel) => channel,
+        None => item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?,
+    };
     let mut publication = Publication::new(channel);
     publication.id = item.text("id")?.map(Box::from);
     publication.prev_id = item.text("prev-id")?.map(Box::from);

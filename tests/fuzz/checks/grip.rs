@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use gripwire::origin::Routes;
-use gripwire::proto::grip::{Instruct, compact, publish};
+use gripwire::proto::grip::{Instruct, command, compact, message, publish};
+use gripwire::proto::tnetstring;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A publish call: items or an error that says something, and each item with something to send.
@@ -31,6 +32,28 @@ pub fn check_compact(input: &[u8]) {
         }
         Err(error) => assert!(items.is_empty() && !error.to_string().is_empty()),
     }
+}
+
+/// A message of ZeroMQ, which may be a call of the command socket too: an item or an error that says something, and a
+/// tagged netstring that reads the same when it is written again.
+pub fn check_message(input: &[u8]) {
+    match message::parse(input, None) {
+        Ok(publication) => {
+            assert_eq!(&*message::parse(input, Some("c")).expect("the same").channel, "c", "{publication:?}")
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    if let Ok(value) = tnetstring::decode(input) {
+        let mut again = Vec::new();
+        value.encode(&mut again);
+        let again = tnetstring::decode(&again).expect("what was written is read");
+        // What is not a number equals nothing.
+        assert_eq!(format!("{again:?}"), format!("{value:?}"));
+    }
+    let call = command::parse(input);
+    let answer = call.command.map(|_| command::Answer::Done);
+    let answer = command::answer(call.id.as_deref(), &answer);
+    assert!(tnetstring::decode(&answer).is_ok_and(|answer| answer.get("success").is_some()));
 }
 
 /// An application's answer: lines of header fields up to an empty one, then the body.
