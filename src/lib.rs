@@ -2,13 +2,14 @@
 //! long polls, HTTP streams, Server-Sent Events and WebSockets open, and writes each published message to every subscriber.
 //!
 //! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
-//! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `core` (one core's world),
-//! `server` (starts the cores). A room knows only the rooms below it. Beside them, [`doctor`] looks at the machine
+//! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `bridge`, `core` (one core's world),
+//! `zeromq` (a thread beside the cores), `server` (starts them). A room knows only the rooms below it. Beside them, [`doctor`] looks at the machine
 //! with the bounds of `config` and `wire`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod bell;
+pub mod bridge;
 pub mod channel;
 pub mod config;
 pub mod core;
@@ -20,3 +21,4 @@ pub mod origin;
 pub mod proto;
 pub mod server;
 pub mod wire;
+pub mod zeromq;

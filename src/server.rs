@@ -1,14 +1,16 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
 //! or the first core that cannot go on.
 
+use crate::bridge::{Inlet, Outlet};
 use crate::config::{self, Config};
-use crate::core::{CorePlan, Gauges, Service};
+use crate::core::{BridgePlan, CorePlan, Gauges, Service};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::origin::{Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
-use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, WireLimits};
+use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, ThreadBell, WireLimits};
+use crate::zeromq::{self, ZeroMqError};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
@@ -27,6 +29,9 @@ pub enum ServerError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket of ZeroMQ could not be had.
+    #[error(transparent)]
+    ZeroMq(#[from] ZeroMqError),
     /// A socket cannot be shared by the cores.
     #[error("a socket cannot be shared by the cores: {0}")]
     Descriptor(io::Error),
@@ -75,7 +80,13 @@ pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
     wire::check_kernel(limits.connections)?;
     // The files of sockets are removed when this returns.
     let (sockets, _files) = open(&settings, cores)?;
-    let mut plans = plan(settings, routes, sockets, limits)?;
+    let zeromq = zeromq::Sockets::open(&settings.zeromq, settings.control.body_bytes)?;
+    let gauges: Arc<[Arc<Gauges>]> =
+        (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
+    let bridge = zeromq.map(|sockets| Bridge::new(sockets, cores, &gauges)).transpose()?;
+    let mut plans = plan(settings, routes, sockets, limits, &gauges, bridge.as_ref())?;
+    // It ends when this returns.
+    let _zeromq = bridge.map(|bridge| bridge.sockets.run(bridge.ties)).transpose()?;
     let (events, ended) = channel();
     watch_signals(events.clone())?;
     for plan in plans.drain(..) {
@@ -163,15 +174,38 @@ fn open_files(settings: &config::Ingest, sockets: &mut [Sockets]) -> Result<Vec<
     Ok(files)
 }
 
+/// The thread of ZeroMQ before it runs, and what ties it to the cores.
+struct Bridge {
+    sockets: zeromq::Sockets,
+    ties: zeromq::Ties,
+}
+
+impl Bridge {
+    /// Between `sockets` and `cores` cores; the last of `gauges` are the thread's.
+    fn new(sockets: zeromq::Sockets, cores: usize, gauges: &[Arc<Gauges>]) -> Result<Bridge, ServerError> {
+        let bell = ThreadBell::new().map_err(ServerError::Descriptor)?;
+        let inlets: Vec<Arc<Inlet>> = (0..cores).map(|_| Arc::default()).collect();
+        let outlet = Arc::new(Outlet::new(bell.ringer()));
+        let gauges = gauges.last().cloned().unwrap_or_default();
+        Ok(Bridge { sockets, ties: zeromq::Ties { inlets, outlet, bell, gauges } })
+    }
+
+    fn plan(&self, core: usize) -> Option<BridgePlan> {
+        let inlet = self.ties.inlets.get(core)?.clone();
+        Some(BridgePlan { inlet, outlet: self.ties.outlet.clone(), listens: self.sockets.listens() })
+    }
+}
+
 fn plan(
     settings: Config,
     routes: Arc<Routes>,
     sockets: Vec<Sockets>,
     wire: WireLimits,
+    gauges: &Arc<[Arc<Gauges>]>,
+    bridge: Option<&Bridge>,
 ) -> Result<Vec<CorePlan>, ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
-    let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
     if let Some(error) = check_keys(&settings, &routes).into_iter().next() {
         return Err(error);
     }
@@ -190,6 +224,7 @@ fn plan(
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
             datagrams: sockets.datagrams,
+            bridge: bridge.and_then(|bridge| bridge.plan(index)),
             mesh: mesh.clone(),
             wire,
         })

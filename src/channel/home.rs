@@ -48,7 +48,12 @@ pub struct Home {
     /// Publications that have waited.
     numbers: u64,
     waiting_bytes: usize,
+    /// Channels whose interest began or ended, if anyone wants to know.
+    changes: Option<Vec<Change>>,
 }
+
+/// The interest of all cores in a channel began, or ended.
+pub type Change = (Arc<str>, bool);
 
 #[derive(Default)]
 struct HomeChannel {
@@ -75,7 +80,18 @@ impl Home {
             deadlines: VecDeque::new(),
             numbers: 0,
             waiting_bytes: 0,
+            changes: None,
         }
+    }
+
+    /// From now on it is kept which channels interest begins and ends in, until [`Home::take_changes`].
+    pub fn watch(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What has changed, in order.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Tells the time.
@@ -89,6 +105,9 @@ impl Home {
         match message {
             ToHome::Subscribe { channel, epoch } => {
                 let known = self.channels.entry(channel.clone()).or_default();
+                if known.interested.is_empty() {
+                    self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), true)));
+                }
                 known.admit(from, epoch);
                 let last_id = known.sequence.last_id().clone();
                 out(from, ToCore::Subscribed { channel, epoch, last_id });
@@ -134,6 +153,7 @@ impl Home {
         if known.interested.is_empty() {
             self.waiting_bytes -= known.sequence.waiting().1;
             self.channels.remove(channel);
+            self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), false)));
         }
     }
 
@@ -279,6 +299,19 @@ mod tests {
         assert_eq!(told(&mut home, 0, publish()), [5]);
         told(&mut home, 5, unsubscribe(1));
         assert_eq!(home.channels(), 0);
+    }
+
+    #[test]
+    fn who_watches_hears_of_the_first_interest_and_of_the_last() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        home.watch();
+        told(&mut home, 2, subscribe(1));
+        told(&mut home, 1, unsubscribe(1));
+        assert_eq!(home.take_changes(), []);
+        told(&mut home, 2, unsubscribe(1));
+        told(&mut home, 2, subscribe(2));
+        assert_eq!(home.take_changes(), [("c".into(), false), ("c".into(), true)]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod subscriptions;
 mod waiting;
 
 pub use followed::Missed;
-pub use home::{Home, HomeTimes, home_of};
+pub use home::{Change, Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
 pub use pass::{Slice, SliceKind, Then};
 pub use publication::{

@@ -76,7 +76,7 @@ impl ConfigFile {
         {
             return Err(StartupError::Exposed(exposure));
         }
-        if let Some(exposure) = config.ingest.exposure() {
+        if let Some(exposure) = config.ingest.exposure().or_else(|| config.zeromq.exposure()) {
             return Err(StartupError::Exposed(exposure));
         }
         // Options are given in the current directory, inline routes in that of the file.

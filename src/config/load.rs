@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Ingest, Problem, native, pushpin};
+use super::{Config, Control, Ingest, Problem, ZeroMq, native, pushpin};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +100,19 @@ impl Ingest {
     }
 }
 
+impl ZeroMq {
+    /// Why these sockets must not be bound. `None` when it is safe.
+    pub fn exposure(&self) -> Option<String> {
+        let bound_sub = self.sub.iter().filter(|_| !self.sub_connect);
+        let mut bound = self.pull.iter().chain(bound_sub).chain(&self.command);
+        let endpoint = bound.find(|endpoint| !endpoint.is_local() && !self.allow_remote)?;
+        Some(format!(
+            "ZeroMQ on {endpoint} would let anyone who reaches it publish, and it knows no credentials: bind it to \
+             127.0.0.1, or set `allow_remote = true` in [zeromq] where a firewall keeps others out"
+        ))
+    }
+}
+
 /// The directory that relative paths in `file` start from.
 pub(super) fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
@@ -122,6 +135,7 @@ const SEARCHED: [&str; 2] = ["gripwire.toml", "/etc/gripwire/gripwire.toml"];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Endpoint;
 
     #[test]
     fn a_control_port_for_all_needs_a_secret() {
@@ -143,6 +157,18 @@ mod tests {
         assert!(ingest.exposure().is_some_and(|why| why.contains("0.0.0.0:5565")));
         assert_eq!(Ingest { udp_allow_remote: true, ..ingest.clone() }.exposure(), None);
         assert_eq!(Ingest { udp: None, ..ingest }.exposure(), None);
+    }
+
+    #[test]
+    fn zeromq_for_all_has_to_be_asked_for() {
+        let endpoint = |text| Endpoint::parse(text, Path::new("")).unwrap();
+        let mut zeromq = Config::default().zeromq;
+        assert_eq!(zeromq.exposure(), None);
+        zeromq.command = Some(endpoint("tcp://127.0.0.1:5563"));
+        zeromq.sub = vec![endpoint("tcp://10.0.0.1:5562")];
+        assert!(zeromq.exposure().is_some_and(|why| why.contains("tcp://10.0.0.1:5562")));
+        assert_eq!(ZeroMq { sub_connect: true, ..zeromq.clone() }.exposure(), None);
+        assert_eq!(ZeroMq { allow_remote: true, ..zeromq }.exposure(), None);
     }
 
     #[test]

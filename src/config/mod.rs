@@ -1,12 +1,13 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
-//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`
+//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`
 //! and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod endpoint;
 mod forwarded_for;
 mod ini;
 mod load;
@@ -17,6 +18,7 @@ mod pushpin_keys;
 mod section;
 
 pub use address::{NotAnAddress, parse_listen};
+pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, load, resolve_key};
 pub use problem::{Problem, nearest};
@@ -36,6 +38,8 @@ pub struct Config {
     pub control: Control,
     /// `[ingest]`: the other ways to publish.
     pub ingest: Ingest,
+    /// `[zeromq]`: the sockets of publishers and operators who speak ZeroMQ.
+    pub zeromq: ZeroMq,
     /// `[proxy]`: towards the origins.
     pub proxy: Proxy,
     /// `[channels]`: the order of what is published.
@@ -91,6 +95,23 @@ pub struct Ingest {
     pub unix_users: Vec<u32>,
     /// Groups whose users may, if it is their main one.
     pub unix_groups: Vec<u32>,
+}
+
+/// Sockets of ZeroMQ. There are none unless they are named.
+#[derive(Clone, Debug)]
+pub struct ZeroMq {
+    /// Where a PULL socket takes items.
+    pub pull: Option<Endpoint>,
+    /// Where a SUB socket takes items, of channels that have subscribers.
+    pub sub: Vec<Endpoint>,
+    /// The SUB socket connects to these addresses; else it is bound to them.
+    pub sub_connect: bool,
+    /// Where the command socket is.
+    pub command: Option<Endpoint>,
+    /// Mode of the files of `ipc://` sockets; `None` leaves it to the umask.
+    pub ipc_mode: Option<u32>,
+    /// Let those that are bound be reached by other machines.
+    pub allow_remote: bool,
 }
 
 /// Proxying.
@@ -156,6 +177,8 @@ pub struct Channels {
     pub refetches_per_core: usize,
     /// The time over which such requests are spread when many find out at once, ms.
     pub refetch_spread_ms: u64,
+    /// How long a channel that nobody is subscribed to any more is still listened to, ms.
+    pub linger_ms: u64,
 }
 
 /// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
@@ -233,6 +256,14 @@ impl Default for Config {
                 unix_users: Vec::new(),
                 unix_groups: Vec::new(),
             },
+            zeromq: ZeroMq {
+                pull: None,
+                sub: Vec::new(),
+                sub_connect: false,
+                command: None,
+                ipc_mode: None,
+                allow_remote: false,
+            },
             proxy: Proxy {
                 routes_file: None,
                 routes: Vec::new(),
@@ -258,6 +289,7 @@ impl Default for Config {
                 duplicate_ids_ms: 60_000,
                 refetches_per_core: 16,
                 refetch_spread_ms: 1_000,
+                linger_ms: 10_000,
             },
             websocket: WebSocket {
                 message_bytes: 16 * 1024 * 1024,

@@ -15,8 +15,8 @@ use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
-    Channels, Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy, SlowConsumer,
-    WebSocket, parse_listen,
+    Channels, Config, Control, Endpoint, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy,
+    SlowConsumer, WebSocket, ZeroMq, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -29,6 +29,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_http(&mut document, &mut config.http);
     read_control(&mut document, &mut config.control);
     read_ingest(&mut document, &mut config.ingest, directory(path));
+    read_zeromq(&mut document, &mut config.zeromq, directory(path));
     read_proxy(&mut document, &mut config.proxy, directory(path));
     read_channels(&mut document, &mut config.channels);
     read_websocket(&mut document, &mut config.websocket);
@@ -71,6 +72,20 @@ fn read_ingest(document: &mut Document<'_>, ingest: &mut Ingest, directory: &Pat
     }
 }
 
+fn read_zeromq(document: &mut Document<'_>, zeromq: &mut ZeroMq, directory: &Path) {
+    let mut section = document.section("zeromq");
+    let pull_at = section.read("pull", &mut zeromq.pull, |value| endpoint(value, directory).map(Some));
+    let sub_at = section.read("sub", &mut zeromq.sub, |value| endpoints(value, directory));
+    section.read("sub_connect", &mut zeromq.sub_connect, boolean);
+    let command_at =
+        section.read("command", &mut zeromq.command, |value| endpoint(value, directory).map(Some));
+    section.read("ipc_mode", &mut zeromq.ipc_mode, |value| file_mode(value).map(Some));
+    section.read("allow_remote", &mut zeromq.allow_remote, boolean);
+    if let Some(exposure) = zeromq.exposure() {
+        document.report(pull_at.or(sub_at).or(command_at).unwrap_or(0), exposure);
+    }
+}
+
 fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) {
     let mut section = document.section("proxy");
     section.read("routes_file", &mut proxy.routes_file, |value| path(value, directory).map(Some));
@@ -100,6 +115,7 @@ fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
     section.read("duplicate_ids_ms", &mut channels.duplicate_ids_ms, milliseconds_or_never);
     section.read("refetches_per_core", &mut channels.refetches_per_core, count);
     section.read("refetch_spread_ms", &mut channels.refetch_spread_ms, milliseconds_or_never);
+    section.read("linger_ms", &mut channels.linger_ms, milliseconds);
 }
 
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
@@ -212,6 +228,17 @@ fn udp_socket(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
         DeValue::Boolean(false) => Ok(None),
         DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5565\", or false")),
         _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+fn endpoint(value: &Value<'_>, directory: &Path) -> Result<Endpoint, Unusable> {
+    Endpoint::parse(&string(value)?, directory).map_err(|error| Unusable::part(value.span(), error))
+}
+
+fn endpoints(value: &Value<'_>, directory: &Path) -> Result<Vec<Endpoint>, Unusable> {
+    match value.get_ref().as_array() {
+        None => endpoint(value, directory).map(|one| vec![one]),
+        Some(items) => items.iter().map(|item| endpoint(item, directory)).collect(),
     }
 }
 
@@ -339,6 +366,15 @@ mod tests {
         assert_eq!(ingest.unix_datagram.as_deref(), Some(Path::new("/run/d")));
         assert_eq!((ingest.unix_mode, &ingest.unix_users[..]), (0o600, &[0, 1000][..]));
         assert_eq!(ingest.unix_groups, [15]);
+        let zeromq = &config.zeromq;
+        let address = |endpoint: &Endpoint| endpoint.to_string();
+        assert_eq!(zeromq.pull.as_ref().map(address).as_deref(), Some("tcp://*:5560"));
+        assert_eq!(
+            zeromq.sub.iter().map(address).collect::<Vec<_>>(),
+            ["tcp://a:1", "ipc:///etc/gripwire/x"]
+        );
+        assert_eq!(zeromq.command.as_ref().map(address).as_deref(), Some("ipc:///run/c"));
+        assert_eq!((zeromq.sub_connect, zeromq.ipc_mode, zeromq.allow_remote), (true, Some(0o660), true));
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/gripwire/routes")));
         assert_eq!(config.proxy.routes, ["* test"]);
         assert!(config.proxy.debug && config.proxy.accept_x_forwarded_protocol);
@@ -359,6 +395,7 @@ mod tests {
         let channels = &config.channels;
         assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
         assert_eq!((channels.refetches_per_core, channels.refetch_spread_ms), (17, 18));
+        assert_eq!(channels.linger_ms, 19);
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
         assert!(websocket.compression);
@@ -398,6 +435,14 @@ mod tests {
         let found = problems("[ingest]\n\nudp = \"0.0.0.0:5565\"\n");
         assert!(found[0].starts_with("g.toml:3: UDP on 0.0.0.0:5565 would let anyone"), "{found:?}");
         assert_eq!(problems("[ingest]\nudp = \"0.0.0.0:5565\"\nudp_allow_remote = true\n"), [""; 0]);
+    }
+
+    #[test]
+    fn zeromq_for_all_is_refused_at_its_line() {
+        let found = problems("[zeromq]\n\npull = \"tcp://*:5560\"\n");
+        assert!(found[0].starts_with("g.toml:3: ZeroMQ on tcp://*:5560 would let anyone"), "{found:?}");
+        let found = problems("[zeromq]\nsub = [\"tcp://127.0.0.1:5562\", \"here\"]\n");
+        assert!(found[0].contains("`here` is not a ZeroMQ address"), "{found:?}");
     }
 
     #[test]
@@ -465,6 +510,13 @@ unix_datagram = "/run/d"
 unix_mode = 0o600
 unix_users = ["root", 1000]
 unix_groups = [15]
+[zeromq]
+pull = "tcp://*:5560"
+sub = ["tcp://a:1", "ipc://x"]
+sub_connect = true
+command = "ipc:///run/c"
+ipc_mode = 0o660
+allow_remote = true
 [proxy]
 routes_file = "routes"
 routes = ["* test"]
@@ -489,6 +541,7 @@ message_wait_ms = 15
 duplicate_ids_ms = 16
 refetches_per_core = 17
 refetch_spread_ms = 18
+linger_ms = 19
 [websocket]
 message_bytes = 13
 compression = true

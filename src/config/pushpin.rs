@@ -11,7 +11,7 @@ use std::str::FromStr;
 use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::pushpin_keys::{Fate, documented, fate};
-use super::{Config, ForwardedProtocol, Problem, ini, nearest, parse_listen};
+use super::{Config, Endpoint, ForwardedProtocol, Problem, ZeroMq, ini, nearest, parse_listen};
 
 /// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
 ///
@@ -104,12 +104,16 @@ impl PushpinConf {
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
         // Pushpin has no such port: moving over opens none.
         config.ingest.udp = None;
+        self.zeromq(&mut config.zeromq);
         self.proxy(&mut config, directory);
         // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
         self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
         self.set(&mut config.limits.subscriptions_per_connection, "handler/connection_subscription_max");
         self.set(&mut config.channels.message_wait_ms, "handler/message_wait");
+        let mut linger_s = 60u64;
+        self.set(&mut linger_s, "handler/subscription_linger");
+        config.channels.linger_ms = linger_s.saturating_mul(1000).max(1);
         let mut id_cache_ttl_s = 0u64;
         self.set(&mut id_cache_ttl_s, "handler/id_cache_ttl");
         config.channels.duplicate_ids_ms = id_cache_ttl_s.saturating_mul(1000);
@@ -198,6 +202,49 @@ impl PushpinConf {
         let mut address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.set(&mut address, "handler/push_in_http_addr");
         Some(SocketAddr::new(address, port))
+    }
+
+    /// The sockets of ZeroMQ that are named, and for each that other machines reach a warning.
+    fn zeromq(&mut self, zeromq: &mut ZeroMq) {
+        zeromq.pull = self.endpoints("handler/push_in_spec").pop();
+        zeromq.sub = self.endpoints("handler/push_in_sub_specs");
+        zeromq.sub.extend(self.endpoints("handler/push_in_sub_spec"));
+        zeromq.sub_connect = self.flag("handler/push_in_sub_connect");
+        zeromq.command = self.endpoints("handler/command_spec").pop();
+        zeromq.ipc_mode = self.ipc_mode();
+        if let Some(exposure) = zeromq.exposure() {
+            self.warn("handler/push_in_spec", exposure);
+        }
+        zeromq.allow_remote = true;
+    }
+
+    /// Addresses, with the offset of all ports.
+    fn endpoints(&mut self, name: &str) -> Vec<Endpoint> {
+        let mut offset = 0u16;
+        self.set(&mut offset, "global/port_offset");
+        let mut endpoints = Vec::new();
+        for text in self.list(name) {
+            match Endpoint::parse(&text, Path::new("")).map(|endpoint| endpoint.offset(offset)) {
+                Ok(Some(endpoint)) => endpoints.push(endpoint),
+                Ok(None) => self.error(name, format!("`port_offset` takes the port of {text} past 65535")),
+                Err(error) => self.error(name, error.to_string()),
+            }
+        }
+        endpoints
+    }
+
+    /// It is written in octal.
+    fn ipc_mode(&mut self) -> Option<u32> {
+        let name = "handler/ipc_file_mode";
+        let text = self.text(name).filter(|text| !text.is_empty())?;
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            self.error(
+                name,
+                format!("`ipc_file_mode` must be the mode of a file, such as 660, not `{text}`"),
+            );
+        }
+        mode
     }
 
     /// At level 2 Pushpin writes a line for each request. Levels for single processes mean nothing here.
@@ -353,8 +400,6 @@ mod tests {
             [
                 "/etc/pushpin/pushpin.conf:7: `stats_connection_ttl` has no effect: there is no stats socket yet",
                 "/etc/pushpin/pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other",
-                "/etc/pushpin/pushpin.conf:29: `push_in_spec` has no effect: ZeroMQ inputs are not served yet; \
-                 publish by HTTP",
                 "/etc/pushpin/pushpin.conf:33: `message_rate` has no effect: deliveries are not slowed down: each \
                  connection has a bounded backlog instead",
             ]
@@ -371,6 +416,24 @@ mod tests {
         assert_eq!((config.channels.message_wait_ms, config.channels.duplicate_ids_ms), (5_000, 0));
         let config = self::config("[handler]\nmessage_wait=7\nid_cache_ttl=60\n").channels;
         assert_eq!((config.message_wait_ms, config.duplicate_ids_ms), (7, 60_000));
+    }
+
+    #[test]
+    fn sockets_of_zeromq_are_those_that_are_named() {
+        let none = config("").zeromq;
+        assert!(none.pull.is_none() && none.sub.is_empty() && none.command.is_none());
+        let zeromq = config(
+            "[global]\nport_offset=10\nrundir=/run/p\n[handler]\npush_in_spec=tcp://127.0.0.1:5560\n\
+             push_in_sub_specs=\"tcp://127.0.0.1:5562\", ipc://{rundir}/{ipc_prefix}sub\ncommand_spec=tcp://*:5563\n\
+             push_in_sub_connect=true\nipc_file_mode=660\n",
+        )
+        .zeromq;
+        let address = |endpoint: &Endpoint| endpoint.to_string();
+        assert_eq!(zeromq.pull.as_ref().map(address).as_deref(), Some("tcp://127.0.0.1:5570"));
+        let sub: Vec<_> = zeromq.sub.iter().map(address).collect();
+        assert_eq!(sub, ["tcp://127.0.0.1:5572", "ipc:///run/p/pushpin-sub"]);
+        assert_eq!(zeromq.command.as_ref().map(address).as_deref(), Some("tcp://*:5573"));
+        assert_eq!((zeromq.sub_connect, zeromq.ipc_mode), (true, Some(0o660)));
     }
 
     #[test]

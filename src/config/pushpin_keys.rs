@@ -55,6 +55,13 @@ const HONOURED: &[&str] = &[
     "handler/push_in_http_port",
     "handler/push_in_http_max_body_size",
     "handler/connection_subscription_max",
+    "handler/subscription_linger",
+    "handler/command_spec",
+    "handler/push_in_sub_connect",
+    "handler/push_in_sub_specs",
+    "handler/push_in_sub_spec",
+    "handler/push_in_spec",
+    "handler/ipc_file_mode",
 ];
 
 const NO_EFFECT: &[(&str, &str)] = &[
@@ -83,14 +90,8 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("proxy/prometheus_port", NO_PROMETHEUS),
     ("proxy/prometheus_prefix", NO_PROMETHEUS),
     ("proxy/ipc_file_mode", NO_IPC),
-    ("handler/ipc_file_mode", NO_IPC),
-    ("handler/push_in_spec", NO_ZEROMQ),
-    ("handler/push_in_sub_spec", NO_ZEROMQ),
-    ("handler/push_in_sub_specs", NO_ZEROMQ),
-    ("handler/push_in_sub_connect", NO_ZEROMQ),
     ("handler/push_in_http_max_headers_size", "heads on the control port have a fixed bound"),
     ("handler/stats_spec", NO_STATS_SOCKET),
-    ("handler/command_spec", "the command socket is not served yet; publish by HTTP"),
     ("handler/state_spec", "the session service is not used"),
     ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
@@ -99,7 +100,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
         "handler/update_on_first_subscription",
         "a hold opens when it is subscribed, so a first subscription misses nothing",
     ),
-    ("handler/subscription_linger", "a subscription ends with its request"),
     ("handler/stats_subscription_ttl", NO_STATS_SOCKET),
     ("handler/stats_report_interval", NO_STATS_SOCKET),
     ("handler/stats_format", NO_STATS_SOCKET),
@@ -112,7 +112,6 @@ const NO_STATS_SOCKET: &str = "there is no stats socket yet";
 const ONE_PROCESS: &str = "Gripwire is one process and starts no other";
 const NO_PROMETHEUS: &str = "there is no Prometheus port yet";
 const NO_IPC: &str = "there are no ipc sockets";
-const NO_ZEROMQ: &str = "ZeroMQ inputs are not served yet; publish by HTTP";
 
 #[cfg(test)]
 mod tests {

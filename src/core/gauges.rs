@@ -91,6 +91,10 @@ gauges! {
     dropped_datagrams_total,
     /// Datagrams dropped by the kernel because they came faster than they were received.
     kernel_dropped_datagrams_total,
+    /// Messages of ZeroMQ whose items were published.
+    zeromq_messages_total,
+    /// Messages of ZeroMQ refused because they were malformed.
+    bad_zeromq_messages_total,
     /// Messages written to subscribers, gathered ones counted once.
     deliveries_total,
     /// Connections whose backlog was full.

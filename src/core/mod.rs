@@ -3,11 +3,12 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application holds, `links` streams that go on with links, `socket` WebSockets;
-//! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams;
+//! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
+//! holds, `links` streams that go on with links, `socket` WebSockets;
+//! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says;
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
-//! deadlines; `gauges` is what other threads may read.
+//! deadlines; `gauges` is what other threads may read, `connection_id` what they know connections by.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.
@@ -15,7 +16,9 @@
 #![forbid(unsafe_code)]
 
 mod again;
+mod bridge;
 mod connection;
+mod connection_id;
 mod control;
 mod cross_origin;
 mod deliver;
@@ -35,6 +38,7 @@ mod spread;
 mod timer_wheel;
 mod turn;
 
+pub use bridge::BridgePlan;
 pub use gauges::{Gauge, Gauges};
 pub use row::Service;
 pub use turn::{CoreError, CorePlan, run};
@@ -94,6 +98,7 @@ pub struct Core {
     started: Instant,
     told: Told,
     ingest: RefCell<Option<Box<ingest::Ingest>>>,
+    bridge: Option<bridge::Bridge>,
     permits: Permits,
     tick: Cell<u32>,
     work: Bell,

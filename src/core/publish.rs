@@ -130,6 +130,7 @@ impl Core {
         self.home.borrow_mut().handle(from, message, &mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
         });
+        self.tell_of_interest();
         to_own.into_iter().for_each(|message| self.take_from_home(message));
     }
 

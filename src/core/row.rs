@@ -83,6 +83,12 @@ impl Rows {
         self.rows.get_mut(slot.index()).filter(|row| !matches!(row.phase, Phase::Free))
     }
 
+    /// All connections.
+    pub fn all(&self) -> impl Iterator<Item = (Slot, &Row)> {
+        let rows = self.rows.iter().enumerate().map(|(slot, row)| (Slot(slot as u32), row));
+        rows.filter(|(_, row)| !matches!(row.phase, Phase::Free))
+    }
+
     /// The connection is over; gives back what it was doing.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
         let row = self.get(slot)?;
@@ -112,6 +118,13 @@ impl Row {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             IpAddr::V6(address) => address.octets(),
         };
+    }
+
+    /// Whether a client's request is being answered or held here, or a WebSocket is open.
+    pub fn is_engaged(&self) -> bool {
+        let is_idle =
+            matches!(self.phase, Phase::Free | Phase::Head | Phase::Leaving { .. } | Phase::Lingering);
+        self.service == Service::Clients && !is_idle
     }
 
     /// Keeps `bytes` for later; the length of all that is kept.

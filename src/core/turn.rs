@@ -2,6 +2,7 @@
 //! and writes a slice or two of the fan-out; then the tasks have theirs. With nothing left to do it sleeps until the
 //! doorbell, a task, the mesh or the clock wakes it.
 
+use super::bridge::{Bridge, BridgePlan};
 use super::gauges::Gauges;
 use super::ingest::Ingest;
 use super::signatures::Signatures;
@@ -32,8 +33,6 @@ const TURN_ROWS: usize = 1024;
 const PIPELINED: usize = 32;
 /// Messages to homes on this core taken in one turn.
 const HOME_MESSAGES: usize = 4096;
-/// How long a channel that nobody is subscribed to keeps its interest, ms.
-const LINGER_MS: u64 = 10_000;
 
 /// Everything a core is started with.
 pub struct CorePlan {
@@ -53,6 +52,8 @@ pub struct CorePlan {
     pub local_listeners: Vec<UnixListener>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
+    /// Its ways to and from the thread of ZeroMQ, if there is one.
+    pub bridge: Option<BridgePlan>,
     /// Its place in the mesh.
     pub mesh: MeshPlan,
     /// Sizes of its wire.
@@ -82,6 +83,10 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let doorbell = Doorbell::new()?;
     let (listeners, services) = plan.listeners.into_iter().unzip();
     let wire = Wire::new(listeners, plan.local_listeners, plan.wire, &doorbell)?;
+    let mut home = Home::new(plan.id, home_times(&plan.settings.channels));
+    if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
+        home.watch();
+    }
     let core = Rc::new(Core {
         id: plan.id,
         cores: plan.cores,
@@ -93,8 +98,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         rows: Rows::default().into(),
         pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
-        subscriptions: Subscriptions::new(plan.cores, ticks(LINGER_MS)).into(),
-        home: Home::new(plan.id, home_times(&plan.settings.channels)).into(),
+        subscriptions: Subscriptions::new(plan.cores, ticks(plan.settings.channels.linger_ms)).into(),
+        home: home.into(),
         to_own_home: cell::RefCell::default(),
         mesh,
         confirmations: cell::RefCell::default(),
@@ -107,6 +112,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         started: Instant::now(),
         told: Told::default(),
         ingest: Ingest::new(plan.datagrams).into(),
+        bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
         permits: Permits::new(&plan.settings.ingest),
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
@@ -159,6 +165,7 @@ impl Core {
             busy = true;
         }
         busy |= self.take_datagrams();
+        busy |= self.take_from_bridge();
         busy |= self.work_at_home();
         busy |= self.tell_of_the_gone();
         busy |= self.grant_permits();

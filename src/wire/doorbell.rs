@@ -1,33 +1,88 @@
 //! Wakes the core's executor when the wire ring has completions: an eventfd that the ring signals and that a glommio
-//! task reads through a `BufferedFile` made from its descriptor.
+//! task reads through a `BufferedFile` made from its descriptor. Other threads ring it by a [`Ringer`]; a thread without
+//! an executor has a [`ThreadBell`] of the same kind.
 
 use glommio::io::BufferedFile;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// The eventfd of one core's ring.
 pub struct Doorbell {
     file: BufferedFile,
+    ringer: Ringer,
 }
+
+/// Wakes whoever waits for a bell. Rings that nobody has heard yet are one.
+#[derive(Clone)]
+pub struct Ringer(Arc<File>);
+
+/// A bell of a thread that polls its descriptor.
+pub struct ThreadBell(Ringer);
 
 impl Doorbell {
     /// A new eventfd. Must be called inside the core's executor.
     pub fn new() -> io::Result<Doorbell> {
-        // SAFETY: no pointers; the result is checked before use.
-        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a fresh descriptor that nothing else owns; the file closes it.
-        Ok(Doorbell { file: unsafe { BufferedFile::from_raw_fd(descriptor) } })
+        let descriptor = eventfd(0)?;
+        let ringer = Ringer(Arc::new(File::from(descriptor.try_clone()?)));
+        // SAFETY: a descriptor that nothing else owns any more; the file closes it.
+        let file = unsafe { BufferedFile::from_raw_fd(descriptor.into_raw_fd()) };
+        Ok(Doorbell { file, ringer })
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 
-    /// Waits until the ring signalled at least once since the last call.
+    /// Rings it from other threads.
+    pub fn ringer(&self) -> Ringer {
+        self.ringer.clone()
+    }
+
+    /// Waits until it was rung at least once since the last call.
     pub async fn rung(&self) -> io::Result<()> {
         self.file.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from)
     }
+}
+
+impl Ringer {
+    /// Rings.
+    pub fn ring(&self) {
+        // It fails only when 2^64 rings were not heard.
+        let _ = (&*self.0).write(&1u64.to_ne_bytes());
+    }
+}
+
+impl ThreadBell {
+    /// A new eventfd.
+    pub fn new() -> io::Result<ThreadBell> {
+        Ok(ThreadBell(Ringer(Arc::new(File::from(eventfd(libc::EFD_NONBLOCK)?)))))
+    }
+
+    /// Rings it from other threads.
+    pub fn ringer(&self) -> Ringer {
+        self.0.clone()
+    }
+
+    /// Readable once it was rung.
+    pub fn descriptor(&self) -> RawFd {
+        self.0.0.as_raw_fd()
+    }
+
+    /// Hears all rings so far.
+    pub fn silence(&self) {
+        // It fails only when there is none.
+        let _ = (&*self.0.0).read(&mut [0; size_of::<u64>()]);
+    }
+}
+
+fn eventfd(flags: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; the result is checked before use.
+    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | flags) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a fresh descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -226,6 +226,11 @@ impl Wire {
         }
     }
 
+    /// Tells the connection in `slot` from those that were there before it.
+    pub fn generation(&self, slot: Slot) -> u32 {
+        self.slots.generation(slot)
+    }
+
     /// Client connections open now.
     pub fn open_connections(&self) -> u32 {
         self.open

@@ -29,7 +29,7 @@ pub use datagrams::{
     Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, RECEIVE_BYTES as DATAGRAM_RECEIVE_BYTES, bind_udp,
     bind_unix_datagram,
 };
-pub use doorbell::Doorbell;
+pub use doorbell::{Doorbell, Ringer, ThreadBell};
 pub use events::{Event, Wire};
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};

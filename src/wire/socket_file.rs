@@ -39,6 +39,13 @@ pub struct SocketFile {
     identity: (u64, u64),
 }
 
+impl SocketFile {
+    /// The file of a socket that is bound already.
+    pub fn of_bound(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile { path: path.to_owned(), identity: identity(path)? })
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
@@ -64,7 +71,7 @@ pub(super) fn bind_file(path: &Path, kind: Type, mode: u32) -> Result<(Socket, S
         // A socket gives its mode to the file, less the umask: nobody gets in before the mode is set.
         let socket = with_mode(socket, mode)?;
         socket.bind(&address)?;
-        let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
+        let file = SocketFile::of_bound(path)?;
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         Ok((socket, file))
     };

@@ -35,3 +35,5 @@ mod websocket_pass_through;
 mod websocket_pass_through_grip;
 mod websocket_pass_through_handshake;
 mod websocket_pass_through_publish;
+mod zeromq_commands;
+mod zeromq_publish;

@@ -37,16 +37,16 @@ pub enum Credentials {
 /// A URL that nothing can be published to.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// A ZeroMQ socket.
+    /// A ZeroMQ socket, for which nothing is built in.
     #[error(
-        "cannot publish to {0}: ZeroMQ is not supported; give the URL of the HTTP control port, such as \
+        "cannot publish to {0}: this program was built without ZeroMQ; give the URL of the HTTP control port, such as \
          --spec http://localhost:5561"
     )]
     ZeroMq(String),
     /// No URL of ours.
     #[error(
         "cannot publish to `{0}`: write --spec (or GRIP_URL) as http://HOST:PORT, https://HOST/PATH, udp://HOST:PORT, \
-         unix:///PATH or unixgram:///PATH"
+         unix:///PATH, unixgram:///PATH, tcp://HOST:PORT or ipc:///PATH"
     )]
     NotAUrl(String),
     /// A socket's path that depends on where one is.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use super::control_port::{ControlPort, Credentials, SpecError};
 use super::item::{self, ItemError};
 use super::post::{self, PostError};
+#[cfg(feature = "zeromq")]
+use super::push;
 use super::{datagram, local};
 
 /// A server, and the way to it.
@@ -20,6 +22,9 @@ pub enum Destination {
     Udp(String),
     /// Its socket of this machine that takes datagrams.
     UnixDatagram(PathBuf),
+    /// Its PULL socket of ZeroMQ, by libzmq's address.
+    #[cfg(feature = "zeromq")]
+    ZeroMq(String),
 }
 
 /// What is known of a message that was sent.
@@ -38,6 +43,8 @@ impl Destination {
             Some(("unix", path)) => Destination::UnixStream(path.into()),
             Some(("unixgram", path)) => Destination::UnixDatagram(path.into()),
             Some(("udp", address)) => Destination::Udp(with_port(address.trim_end_matches('/'))),
+            #[cfg(feature = "zeromq")]
+            Some(("tcp" | "ipc", _)) => Destination::ZeroMq(spec.to_owned()),
             _ => return ControlPort::parse(spec, credentials, now_s).map(Destination::ControlPort),
         };
         if credentials.is_some() {
@@ -69,6 +76,11 @@ impl Destination {
                 datagram::send_to_file(path, &item::datagram(call)?)?;
                 return Ok(Outcome::Sent);
             }
+            #[cfg(feature = "zeromq")]
+            Destination::ZeroMq(endpoint) => {
+                push::push(endpoint, &item::message(call)?)?;
+                return Ok(Outcome::Sent);
+            }
         }
         Ok(Outcome::Published)
     }
@@ -92,6 +104,8 @@ impl fmt::Display for Destination {
             Destination::UnixStream(path) => write!(out, "unix://{}", path.display()),
             Destination::Udp(address) => write!(out, "udp://{address}"),
             Destination::UnixDatagram(path) => write!(out, "unixgram://{}", path.display()),
+            #[cfg(feature = "zeromq")]
+            Destination::ZeroMq(endpoint) => write!(out, "{endpoint}"),
         }
     }
 }
@@ -130,6 +144,10 @@ mod tests {
             ("udp://127.0.0.1:9/", "udp://127.0.0.1:9"),
             ("udp://[::1]:9", "udp://[::1]:9"),
             ("udp://::1", "udp://[::1]:5565"),
+            #[cfg(feature = "zeromq")]
+            ("tcp://localhost:5560", "tcp://localhost:5560"),
+            #[cfg(feature = "zeromq")]
+            ("ipc:///run/pull", "ipc:///run/pull"),
         ] {
             assert_eq!(shown(spec).as_deref(), Ok(destination));
         }

@@ -26,6 +26,14 @@ pub fn datagram(call: &[u8]) -> Result<Vec<u8>, ItemError> {
     Ok(compact::encode(&publish::parse(call)?))
 }
 
+/// The item that `call` publishes, as a message of ZeroMQ has it: checked here for the same reason.
+#[cfg(feature = "zeromq")]
+pub fn message(call: &[u8]) -> Result<Vec<u8>, ItemError> {
+    publish::parse(call)?;
+    let call: Value = serde_json::from_slice(call).unwrap_or_default();
+    Ok(call["items"][0].to_string().into_bytes())
+}
+
 /// `{"items": [...]}` with the one item of this call.
 pub fn publish_call(options: &Publish, content: &[u8]) -> Result<Value, ItemError> {
     let mut item = Map::new();

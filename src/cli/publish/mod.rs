@@ -1,6 +1,6 @@
 //! `gripwire publish`: sends one message to a running server, with the options of Pushpin's `pushpin-publish`. `item`
 //! makes the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is,
-//! `local` to such a socket of this machine, `datagram` sends it.
+//! `local` to such a socket of this machine, `datagram` and `push` send it.
 
 mod control_port;
 mod datagram;
@@ -8,6 +8,8 @@ mod destination;
 mod item;
 mod local;
 mod post;
+#[cfg(feature = "zeromq")]
+mod push;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -61,7 +63,7 @@ pub struct Publish {
     #[arg(long)]
     no_eol: bool,
     /// Where to publish: the URL of the control port, whose query may hold `iss` and `key` to sign with, or
-    /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH
+    /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH, or a PULL socket of ZeroMQ: tcp://HOST:PORT, ipc:///PATH
     #[arg(long, value_name = "URL", env = "GRIP_URL", hide_env_values = true)]
     #[arg(default_value = "http://localhost:5561")]
     spec: String,
@@ -137,7 +139,7 @@ Publish one message to a running server.
 
 The message goes to every subscriber of the channel, whatever transport each came by: long polls are answered with \
 it, streams and WebSockets get it. `Published` means that the server has taken it, not that anyone was subscribed; \
-`Sent`, after a datagram, only that it was sent.";
+`Sent`, after a datagram or by ZeroMQ, only that it was sent.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,7 +5,7 @@
 //! behind it, [`client`] reads HTTP from a bare socket ([`request`] spells
 //! what it sends), [`publisher`] posts to the control port, [`signature`]
 //! verifies Grip-Sig, [`websocket`] opens WebSockets and is the application that sees them as requests,
-//! [`websocket_origin`] is the one that speaks WebSocket itself. Everything is blocking and bounded by [`PATIENCE`], so
+//! [`websocket_origin`] is the one that speaks WebSocket itself, [`zeromq`] has the sockets of publishers and operators. Everything is blocking and bounded by [`PATIENCE`], so
 //! that no case can hang.
 
 pub mod client;
@@ -21,6 +21,7 @@ pub mod signature;
 pub mod websocket;
 pub mod websocket_origin;
 pub mod wire;
+pub mod zeromq;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::thread;
@@ -23,6 +23,8 @@ pub struct Proxy {
     pub http: SocketAddr,
     /// Where publishers post.
     pub control: SocketAddr,
+    /// Where the files of its other sockets are.
+    pub directory: PathBuf,
 }
 
 /// What one configuration sets; everything else is the same for all.
@@ -116,6 +118,11 @@ impl Proxy {
         client
     }
 
+    /// The address of the ZeroMQ socket `name`.
+    pub fn zeromq(&self, name: &str) -> String {
+        format!("ipc://{}", self.directory.join(name).display())
+    }
+
     /// The answer to `request`, on a connection of its own.
     pub fn fetch(&self, request: &Request) -> Response {
         self.ask(request).response()
@@ -133,7 +140,7 @@ fn running(server: &'static OnceLock<Result<Proxy, String>>, settings: Settings)
 
 fn start(settings: &Settings) -> Result<Proxy, String> {
     let directory = process::directory(settings.name);
-    let proxy = Proxy { http: free_address(), control: free_address() };
+    let proxy = Proxy { http: free_address(), control: free_address(), directory: directory.clone() };
     let config = directory.join("gripwire.toml");
     write(&config, &config_text(settings, &proxy));
     write(&directory.join("routes"), &routing::text());
@@ -160,6 +167,12 @@ listen = ["{http}"]
 listen = "{control}"
 [ingest]
 udp = false
+[zeromq]
+pull = "ipc://pull"
+sub = ["ipc://sub"]
+command = "ipc://command"
+[channels]
+linger_ms = 1000
 [proxy]
 routes_file = "routes"
 debug = {debug}

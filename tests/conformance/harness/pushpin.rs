@@ -21,7 +21,7 @@ use super::{PATIENCE, process, routing};
 /// Starts an instance and waits until it works.
 pub fn start(settings: &Settings) -> Result<Proxy, String> {
     let directory = process::directory(settings.name);
-    let proxy = Proxy { http: free_address(), control: free_address() };
+    let proxy = Proxy { http: free_address(), control: free_address(), directory: directory.clone() };
     write(&directory.join("pushpin.conf"), &pushpin_conf(settings, &proxy, &directory));
     write(&directory.join("zurl.conf"), &zurl_conf(&directory));
     write(&directory.join("routes"), &routing::text());
@@ -121,6 +121,9 @@ updates_check=off
 [handler]
 push_in_http_addr={control_host}
 push_in_http_port={control_port}
+push_in_spec=ipc://{dir}/pull
+push_in_sub_specs=ipc://{dir}/sub
+command_spec=ipc://{dir}/command
 message_rate=25000
 message_hwm=25000
 message_wait=5000

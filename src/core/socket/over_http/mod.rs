@@ -69,6 +69,11 @@ impl Socket {
         }
     }
 
+    /// What its application knows it by, if it sees requests.
+    pub(in crate::core) fn connection_id(&self) -> Option<Uuid> {
+        self.over_http().map(|over_http| over_http.id)
+    }
+
     /// How its messages are compressed, if they may be.
     pub(super) fn compression(&self) -> Option<Compression> {
         self.over_http()?.compression

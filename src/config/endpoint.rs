@@ -1,0 +1,113 @@
+//! Addresses of ZeroMQ sockets, as libzmq writes them: `tcp://address:port` and `ipc://file`. Both config readers use it.
+//! Whether an address can be had is seen when it is bound; here it is seen that it is one, and who could reach it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Where a ZeroMQ socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+/// Text that is no address of a ZeroMQ socket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a ZeroMQ address: write tcp://ADDRESS:PORT or ipc://FILE")]
+pub struct NotAnEndpoint(String);
+
+impl Endpoint {
+    /// Reads an address. A relative file is one of `directory`.
+    pub fn parse(text: &str, directory: &Path) -> Result<Endpoint, NotAnEndpoint> {
+        let text = text.trim();
+        let read = match text.split_once("://") {
+            Some(("tcp", address)) => tcp(address).map(|_| text.to_owned()),
+            Some(("ipc", "")) => None,
+            Some(("ipc", file)) => Some(format!("ipc://{}", directory.join(file).display())),
+            _ => None,
+        };
+        read.map(Endpoint).ok_or_else(|| NotAnEndpoint(text.to_owned()))
+    }
+
+    /// As libzmq takes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The file of a socket of this machine.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.strip_prefix("ipc://").map(Path::new)
+    }
+
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        let Some((host, _)) = self.0.strip_prefix("tcp://").and_then(tcp) else { return true };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host == "lo" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// The same with `offset` added to its port, if it has one.
+    pub fn offset(&self, offset: u16) -> Option<Endpoint> {
+        match self.0.strip_prefix("tcp://").and_then(tcp) {
+            Some((host, port)) => Some(Endpoint(format!("tcp://{host}:{}", port.checked_add(offset)?))),
+            None => Some(self.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Host and port.
+fn tcp(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':').filter(|(host, _)| !host.is_empty())?;
+    // Port 0 would listen on a port nobody knows.
+    port.parse().ok().filter(|port| *port != 0).map(|port| (host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Endpoint, NotAnEndpoint> {
+        Endpoint::parse(text, Path::new("/etc/gripwire"))
+    }
+
+    #[test]
+    fn addresses_are_read_and_files_resolved() {
+        for text in
+            ["tcp://127.0.0.1:5560", "tcp://*:1", "tcp://[::1]:5560", "tcp://localhost:9", "ipc:///run/x"]
+        {
+            assert_eq!(parse(text).unwrap().as_str(), text);
+        }
+        assert_eq!(parse("ipc://x").unwrap().file(), Some(Path::new("/etc/gripwire/x")));
+        for text in [
+            "",
+            "5560",
+            "tcp://",
+            "tcp://:1",
+            "tcp://h",
+            "tcp://h:0",
+            "tcp://h:70000",
+            "ipc://",
+            "inproc://x",
+        ] {
+            assert!(parse(text).unwrap_err().to_string().contains(&format!("`{text}`")));
+        }
+    }
+
+    #[test]
+    fn who_reaches_it_and_with_which_port() {
+        for local in ["tcp://127.0.0.2:1", "tcp://[::1]:1", "tcp://localhost:1", "ipc:///x"] {
+            assert!(parse(local).unwrap().is_local(), "{local}");
+        }
+        for wide in ["tcp://*:1", "tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://eth0:1"] {
+            assert!(!parse(wide).unwrap().is_local(), "{wide}");
+        }
+        let offset = |text, by| parse(text).unwrap().offset(by).map(|moved| moved.to_string());
+        assert_eq!(offset("tcp://*:5560", 10).as_deref(), Some("tcp://*:5570"));
+        assert_eq!(offset("ipc:///x", 10).as_deref(), Some("ipc:///x"));
+        assert_eq!(offset("tcp://*:65535", 1), None);
+    }
+}

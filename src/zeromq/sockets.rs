@@ -1,0 +1,139 @@
+//! The sockets, bound or connected as the settings say.
+
+use super::ZeroMqError;
+use crate::config::{Endpoint, ZeroMq};
+use crate::wire::SocketFile;
+use std::cell::RefCell;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use zmq::{Context, Socket, SocketType};
+
+/// Messages that wait in a socket for each connection. Pushers wait beyond that; publishers drop what they have for us.
+const PULL_MESSAGES: i32 = 1_000;
+const SUB_MESSAGES: i32 = 10_000;
+
+/// The sockets that the settings name.
+pub struct Sockets {
+    pub(super) pull: Option<Socket>,
+    pub(super) sub: Option<Socket>,
+    pub(super) command: Option<Socket>,
+    /// What get-zmq-uris answers.
+    pub(super) uris: Vec<(&'static str, String)>,
+    /// Those of `ipc://` addresses, which libzmq would leave behind.
+    pub(super) files: Vec<SocketFile>,
+}
+
+impl Sockets {
+    /// Opens the sockets; messages may have `message_bytes`. `None` if none are named.
+    pub fn open(settings: &ZeroMq, message_bytes: usize) -> Result<Option<Sockets>, ZeroMqError> {
+        let opening = Opening { context: Context::new(), settings, message_bytes, files: RefCell::default() };
+        let pull = settings.pull.as_ref().map(|endpoint| opening.pull(endpoint)).transpose()?;
+        let sub = (!settings.sub.is_empty()).then(|| opening.sub()).transpose()?;
+        let command = settings.command.as_ref().map(|endpoint| opening.command(endpoint)).transpose()?;
+        if pull.is_none() && sub.is_none() && command.is_none() {
+            return Ok(None);
+        }
+        let bound_sub = settings.sub.first().filter(|_| !settings.sub_connect);
+        let uris = [("command", settings.command.as_ref()), ("publish-pull", settings.pull.as_ref())];
+        let uris = uris.into_iter().chain([("publish-sub", bound_sub)]);
+        let uris = uris.filter_map(|(name, endpoint)| Some((name, endpoint?.to_string()))).collect();
+        Ok(Some(Sockets { pull, sub, command, uris, files: opening.files.into_inner() }))
+    }
+
+    /// Whether publishers are told which channels have subscribers.
+    pub fn listens(&self) -> bool {
+        self.sub.is_some()
+    }
+}
+
+struct Opening<'s> {
+    context: Context,
+    settings: &'s ZeroMq,
+    message_bytes: usize,
+    files: RefCell<Vec<SocketFile>>,
+}
+
+impl Opening<'_> {
+    fn pull(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
+        let socket = self.socket(SocketType::PULL)?;
+        socket.set_rcvhwm(PULL_MESSAGES).map_err(unusable)?;
+        self.bind(&socket, "pull", endpoint)?;
+        Ok(socket)
+    }
+
+    fn sub(&self) -> Result<Socket, ZeroMqError> {
+        let socket = self.socket(SocketType::SUB)?;
+        socket.set_rcvhwm(SUB_MESSAGES).map_err(unusable)?;
+        for endpoint in &self.settings.sub {
+            match self.settings.sub_connect {
+                true => connect(&socket, endpoint)?,
+                false => self.bind(&socket, "sub", endpoint)?,
+            }
+        }
+        Ok(socket)
+    }
+
+    /// A ROUTER, which serves REQ sockets without making one wait for another.
+    fn command(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
+        let socket = self.socket(SocketType::ROUTER)?;
+        self.bind(&socket, "command", endpoint)?;
+        Ok(socket)
+    }
+
+    fn socket(&self, kind: SocketType) -> Result<Socket, ZeroMqError> {
+        let socket = self.context.socket(kind).map_err(unusable)?;
+        socket.set_linger(0).map_err(unusable)?;
+        socket.set_maxmsgsize(self.message_bytes as i64).map_err(unusable)?;
+        Ok(socket)
+    }
+
+    fn bind(&self, socket: &Socket, setting: &'static str, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
+        let refused =
+            |reason: String| ZeroMqError::Endpoint { setting, endpoint: endpoint.to_string(), reason };
+        // libzmq would take the file of a socket away from whoever serves it.
+        if endpoint.file().is_some_and(|file| UnixStream::connect(file).is_ok()) {
+            return Err(refused("somebody answers there".to_owned()));
+        }
+        socket.set_ipv6(endpoint.as_str().contains('[')).map_err(unusable)?;
+        socket.bind(endpoint.as_str()).map_err(|error| refused(error.to_string()))?;
+        if let Some(file) = endpoint.file() {
+            let owned = self.own(file).map_err(|error| refused(error.to_string()))?;
+            self.files.borrow_mut().push(owned);
+        }
+        tracing::info!(%endpoint, setting, "bound a ZeroMQ socket");
+        Ok(())
+    }
+
+    /// Sees to it that the file goes with the server, and gives it the mode that the settings say.
+    fn own(&self, file: &Path) -> io::Result<SocketFile> {
+        let owned = SocketFile::of_bound(file)?;
+        if let Some(mode) = self.settings.ipc_mode {
+            std::fs::set_permissions(file, Permissions::from_mode(mode))?;
+        }
+        Ok(owned)
+    }
+}
+
+fn connect(socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
+    // A publisher that is gone is noticed after 30 s + 6 × 5 s, as by Pushpin.
+    socket.set_tcp_keepalive(1).map_err(unusable)?;
+    socket.set_tcp_keepalive_idle(30).map_err(unusable)?;
+    socket.set_tcp_keepalive_cnt(6).map_err(unusable)?;
+    socket.set_tcp_keepalive_intvl(5).map_err(unusable)?;
+    socket.set_ipv6(true).map_err(unusable)?;
+    let refused = |error: zmq::Error| ZeroMqError::Endpoint {
+        setting: "sub",
+        endpoint: endpoint.to_string(),
+        reason: error.to_string(),
+    };
+    socket.connect(endpoint.as_str()).map_err(refused)?;
+    tracing::info!(%endpoint, "connecting to a publisher of ZeroMQ");
+    Ok(())
+}
+
+fn unusable(error: zmq::Error) -> ZeroMqError {
+    ZeroMqError::Unusable(error.to_string())
+}

@@ -1,0 +1,127 @@
+//! The loop: waits until a socket has something or a core rings, and takes a batch of each.
+
+use super::commands::Commands;
+use super::items::Items;
+use super::sockets::Sockets;
+use super::{Ties, ZeroMqError};
+use crate::bridge::{Outlet, Told};
+use crate::wire::{Ringer, SocketFile, ThreadBell};
+use rustc_hash::FxHashMap;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use zmq::{POLLIN, PollItem, Socket};
+
+/// The thread; it ends when this is dropped.
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    ringer: Ringer,
+    thread: Option<JoinHandle<()>>,
+    /// Removed when the thread has ended.
+    _files: Vec<SocketFile>,
+}
+
+impl Sockets {
+    /// Starts the thread.
+    pub fn run(mut self, ties: Ties) -> Result<Running, ZeroMqError> {
+        let (stop, ringer) = (Arc::<AtomicBool>::default(), ties.bell.ringer());
+        let (end, files) = (stop.clone(), mem::take(&mut self.files));
+        let run = move || Loop::new(self, ties).run(&end);
+        let thread = std::thread::Builder::new().name("zeromq".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| ZeroMqError::Unusable(error.to_string()))?;
+        Ok(Running { stop, ringer, thread: Some(thread), _files: files })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.ringer.ring();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    pull: Option<Socket>,
+    sub: Option<Socket>,
+    commands: Option<Commands>,
+    items: Items,
+    outlet: Arc<Outlet>,
+    bell: ThreadBell,
+}
+
+impl Loop {
+    fn new(sockets: Sockets, ties: Ties) -> Loop {
+        let Sockets { pull, sub, command, uris, .. } = sockets;
+        let Ties { inlets, outlet, bell, gauges } = ties;
+        let commands = command.map(|socket| Commands::new(socket, inlets.clone(), uris));
+        Loop { pull, sub, commands, items: Items::new(inlets, gauges), outlet, bell }
+    }
+
+    fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::SeqCst) {
+            let timeout = self.items.complain(Instant::now());
+            if let Err(error) = self.wait(timeout) {
+                tracing::error!(%error, "the sockets of ZeroMQ cannot be waited for");
+                return;
+            }
+            self.hear();
+            self.receive();
+        }
+    }
+
+    /// Waits until there is something to do. Without room for items their sockets are not looked at: a core rings when
+    /// there is some.
+    fn wait(&self, timeout: Option<Duration>) -> zmq::Result<()> {
+        let mut polled = vec![PollItem::from_fd(self.bell.descriptor(), POLLIN)];
+        if self.items.have_room() {
+            polled.extend(self.pull.iter().chain(&self.sub).map(|socket| socket.as_poll_item(POLLIN)));
+        }
+        let command = self.commands.as_ref().and_then(Commands::readable);
+        polled.extend(command.map(|socket| socket.as_poll_item(POLLIN)));
+        // Rounded up, or the last millisecond would be spent in circles.
+        let timeout_ms = timeout.map_or(-1, |timeout| timeout.as_millis() as i64 + 1);
+        match zmq::poll(&mut polled, timeout_ms) {
+            Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what the cores have told.
+    fn hear(&mut self) {
+        self.bell.silence();
+        let Told { interest, outcomes } = self.outlet.take();
+        self.listen(interest);
+        if let Some(commands) = &mut self.commands {
+            outcomes.into_iter().for_each(|(ticket, outcome)| commands.outcome(ticket, outcome));
+        }
+    }
+
+    /// Lets publishers know which channels to send.
+    fn listen(&self, interest: FxHashMap<Arc<str>, bool>) {
+        let Some(sub) = &self.sub else { return };
+        for (channel, wanted) in interest {
+            let done = match wanted {
+                true => sub.set_subscribe(channel.as_bytes()),
+                false => sub.set_unsubscribe(channel.as_bytes()),
+            };
+            if let Err(error) = done {
+                tracing::warn!(%channel, %error, "publishers cannot be told of a channel");
+            }
+        }
+    }
+
+    fn receive(&mut self) {
+        if let Some(pull) = self.pull.as_ref().filter(|_| self.items.have_room()) {
+            self.items.pull(pull);
+        }
+        if let Some(sub) = self.sub.as_ref().filter(|_| self.items.have_room()) {
+            self.items.subscribed(sub);
+        }
+        while self.commands.as_mut().is_some_and(Commands::receive) {}
+    }
+}

@@ -1,0 +1,154 @@
+//! Sockets of ZeroMQ: nothing that a server has received is lost, however fast it comes, and two servers do not take each
+//! other's sockets.
+
+use crate::server::{PATIENCE, Server, free_address};
+use crate::subscriber::Subscriber;
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use zmq::{Context, SNDMORE, Socket, SocketType};
+
+fn server(settings: &str) -> Server {
+    let settings = format!("[zeromq]\npull = \"ipc://pull\"\nsub = [\"ipc://sub\"]\n{settings}");
+    Server::start("* demo,over_http", &settings)
+}
+
+fn connect(server: &Server, kind: SocketType, name: &str) -> Socket {
+    let socket = Context::new().socket(kind).unwrap();
+    socket.set_sndtimeo(PATIENCE.as_millis() as i32).unwrap();
+    socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    socket.connect(&format!("ipc://{}", server.file(name).display())).unwrap();
+    socket
+}
+
+fn item(channel: &str, content: &str) -> Vec<u8> {
+    format!("J{}", json!({"channel": channel, "http-stream": {"content": content}})).into_bytes()
+}
+
+#[test]
+fn a_flood_of_pushed_items_waits_for_the_server_and_none_is_lost() {
+    // A home that has no room takes nothing, and a mesh this narrow fills at once.
+    let server = server("[limits]\nmesh_messages = 64\n");
+    let mut streams: Vec<Subscriber> =
+        (0..4).map(|number| Subscriber::stream(&server, &format!("c{number}"))).collect();
+    let numbers: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+    let push = connect(&server, SocketType::PUSH, "pull");
+    for (place, number) in numbers.iter().enumerate() {
+        push.send(item(&format!("c{}", place % 4), &format!("{number}\n")), 0).unwrap();
+    }
+    for (place, stream) in streams.iter_mut().enumerate() {
+        let wanted: Vec<&String> = numbers.iter().skip(place).step_by(4).collect();
+        let came = stream.lines_until(wanted[wanted.len() - 1]).join("\n");
+        assert_eq!(came.lines().collect::<Vec<_>>(), wanted);
+    }
+    let stats = server.await_stats(|stats| stats["zeromq_messages_total"] == 20_000);
+    assert_eq!((stats["bad_zeromq_messages_total"], stats["publications_total"]), (0, 20_000));
+}
+
+#[test]
+fn messages_that_cannot_be_published_are_counted() {
+    let server = server("[control]\nbody_bytes = 1000\n");
+    let mut stream = Subscriber::stream(&server, "c");
+    let push = connect(&server, SocketType::PUSH, "pull");
+    push.send("garbage", 0).unwrap();
+    push.send("", 0).unwrap();
+    (0..100).for_each(|_| push.send("part", SNDMORE).unwrap());
+    push.send(item("c", "one of many parts"), 0).unwrap();
+    push.send(item("c", "good"), 0).unwrap();
+    stream.expect_chunk("good");
+    let stats = server.await_stats(|stats| stats["bad_zeromq_messages_total"] == 3);
+    assert_eq!(stats["zeromq_messages_total"], 1);
+    // One that is too long ends its connection, and libzmq makes another.
+    push.send(item("c", &"x".repeat(1000)), 0).unwrap();
+    let other = connect(&server, SocketType::PUSH, "pull");
+    other.send(item("c", "after"), 0).unwrap();
+    stream.expect_chunk("after");
+}
+
+#[test]
+fn publishers_hear_of_channels_as_they_come_and_go() {
+    let server = server("[channels]\nlinger_ms = 100\n");
+    let publisher = connect(&server, SocketType::XPUB, "sub");
+    let told = || publisher.recv_bytes(0).unwrap();
+    let streams: Vec<Subscriber> = (0..2).map(|_| Subscriber::stream(&server, "c")).collect();
+    assert_eq!(told(), b"\x01c");
+    drop(streams);
+    assert_eq!(told(), b"\x00c");
+    let _again = Subscriber::stream(&server, "c");
+    assert_eq!(told(), b"\x01c");
+    // One that comes later hears of what is there already.
+    let late = connect(&server, SocketType::XPUB, "sub");
+    assert_eq!(late.recv_bytes(0).unwrap(), b"\x01c");
+}
+
+#[test]
+fn the_server_connects_to_publishers_if_it_is_told_to() {
+    let context = Context::new();
+    let publishers: Vec<(Socket, String)> = (0..2)
+        .map(|_| {
+            let socket = context.socket(SocketType::XPUB).unwrap();
+            socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+            socket.bind("tcp://127.0.0.1:*").unwrap();
+            let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+            (socket, endpoint)
+        })
+        .collect();
+    let endpoints: Vec<&String> = publishers.iter().map(|(_, endpoint)| endpoint).collect();
+    let settings = format!("[zeromq]\nsub = {endpoints:?}\nsub_connect = true\n");
+    let server = Server::start("* demo,over_http", &settings);
+    let mut stream = Subscriber::stream(&server, "c");
+    for (socket, endpoint) in &publishers {
+        assert_eq!(socket.recv_bytes(0).unwrap(), b"\x01c");
+        socket.send("c", SNDMORE).unwrap();
+        socket.send(item("ignored", endpoint), 0).unwrap();
+        stream.expect_chunk(endpoint);
+    }
+}
+
+#[test]
+fn a_message_is_published_from_the_command_line() {
+    let server = server("");
+    let mut stream = Subscriber::stream(&server, "news");
+    let spec = format!("ipc://{}", server.file("pull").display());
+    let publish = |spec: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
+        command.env_remove("GRIP_URL").args(["publish", "--spec", spec, "news", "hi"]).output().unwrap()
+    };
+    let output = publish(&spec);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"Sent\n"[..]), "{output:?}");
+    stream.expect_chunk("hi\n");
+    let output = publish("ipc:///nowhere/pull");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("gripwire: cannot publish to ipc:///nowhere/pull; check that"), "{said}");
+}
+
+#[test]
+fn a_socket_that_another_server_has_ends_the_start_with_what_to_change() {
+    let first = server("ipc_mode = 0o600\n");
+    let file = first.file("pull");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let config = first.file("second.toml");
+    let settings =
+        format!("control.listen = false\ningest.udp = false\nzeromq.pull = \"ipc://{}\"\n", file.display());
+    std::fs::write(&config, format!("http.listen = \"127.0.0.3:{}\"\n{settings}", free_address().port()))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
+    let output = command.args(["serve", "--demo", "--config"]).arg(&config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("somebody answers there") && said.contains("`pull` in [zeromq]"), "{said}");
+    // The first one still has it.
+    let mut stream = Subscriber::stream(&first, "c");
+    connect(&first, SocketType::PUSH, "pull").send(item("c", "x"), 0).unwrap();
+    stream.expect_chunk("x");
+}
+
+#[test]
+fn files_of_sockets_go_with_the_server() {
+    let mut server = server("");
+    let file = server.file("pull");
+    assert!(file.exists());
+    assert!(server.end_by(libc::SIGTERM).success());
+    assert!(!file.exists());
+}
