@@ -37,7 +37,7 @@ pub struct Publication {
 pub type Meta = Box<[(Box<str>, Box<str>)]>;
 
 /// What a published item says to response holds (`http-response`).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ResponseFormat {
     /// Answer the held request with this.
     Send(ResponseMessage),
@@ -46,7 +46,7 @@ pub enum ResponseFormat {
 }
 
 /// The `http-response` format with action `send`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResponseMessage {
     /// Status code, 200 to 999; 200 unless given.
     pub code: u16,
@@ -72,7 +72,7 @@ impl ResponseMessage {
 }
 
 /// Where the body of a published response comes from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ResponseBody {
     /// These bytes.
     Whole(Bytes),
@@ -81,7 +81,7 @@ pub enum ResponseBody {
 }
 
 /// What a published item says to HTTP streams (`http-stream`).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StreamFormat {
     /// Append these bytes.
     Content(Bytes),
@@ -92,7 +92,7 @@ pub enum StreamFormat {
 }
 
 /// What a published item says to WebSockets (`ws-message`).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SocketFormat {
     /// Send this message.
     Message {
@@ -122,6 +122,20 @@ impl Publication {
             chunk: OnceLock::new(),
             frame: OnceLock::new(),
             compressed_frame: OnceLock::new(),
+        }
+    }
+
+    /// The same item for another channel. Contents are shared.
+    pub fn to_channel(&self, channel: &str) -> Self {
+        Publication {
+            id: self.id.clone(),
+            prev_id: self.prev_id.clone(),
+            no_seq: self.no_seq,
+            meta: self.meta.clone(),
+            response: self.response.clone(),
+            stream: self.stream.clone(),
+            socket: self.socket.clone(),
+            ..Publication::new(channel)
         }
     }
 

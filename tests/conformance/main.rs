@@ -11,6 +11,7 @@ mod harness;
 
 mod between;
 mod cross_origin;
+mod control_receipts;
 mod failures;
 mod forwarding;
 mod framing;

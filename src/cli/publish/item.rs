@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gripwire::proto::grip::{compact, publish};
 use serde_json::{Map, Value, json};
+use std::iter;
 
 use super::Publish;
 
@@ -37,7 +38,13 @@ pub fn message(call: &[u8]) -> Result<Vec<u8>, ItemError> {
 /// `{"items": [...]}` with the one item of this call.
 pub fn publish_call(options: &Publish, content: &[u8]) -> Result<Value, ItemError> {
     let mut item = Map::new();
-    item.insert("channel".into(), options.channel.clone().into());
+    match options.also.is_empty() {
+        true => item.insert("channel".into(), options.channel.clone().into()),
+        false => {
+            let channels: Vec<&String> = iter::once(&options.channel).chain(&options.also).collect();
+            item.insert("channels".into(), json!(channels))
+        }
+    };
     for (name, id) in [("id", &options.id), ("prev-id", &options.prev_id)] {
         if let Some(id) = id {
             item.insert(name.into(), id.clone().into());
@@ -154,6 +161,12 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn several_channels_are_one_item() {
+        let item = item(&["--also", "d", "--also", "e"], b"hi");
+        assert_eq!((&item["channels"], &item["channel"]), (&json!(["c", "d", "e"]), &Value::Null));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Publish {
     channel: String,
     /// The text to send; `@FILE` sends a file, `@-` what is on standard input
     content: Option<String>,
+    /// Another channel to publish to; repeatable
+    #[arg(long, value_name = "CHANNEL")]
+    also: Vec<String>,
     /// Id of this message, by which subscribers notice that they missed one
     #[arg(long)]
     id: Option<String>,

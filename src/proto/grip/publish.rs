@@ -5,6 +5,11 @@
 use super::json::{self, FieldError, Fields, Json};
 use super::publish_format;
 use crate::channel::Publication;
+use rustc_hash::FxHashSet;
+
+/// Publications of a call that has items with several channels: a name takes a few bytes of the call, a publication
+/// hundreds.
+const PUBLICATIONS: usize = 10_000;
 
 /// Why a publish call is refused. Displayed, it is the body of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,23 +42,61 @@ pub fn parse(body: &[u8]) -> Result<Vec<Publication>, PublishError> {
 pub(super) fn of_object(json: &Json) -> Result<Vec<Publication>, PublishError> {
     let object = Fields::of(json, "object").map_err(|_| PublishError::NotObject)?;
     let items = object.list("items").and_then(|list| list.ok_or_else(|| object.missing("'items'")));
-    let items = items.map_err(PublishError::Items)?.iter().enumerate();
-    items
-        .map(|(item, json)| publication(json, None).map_err(|problem| PublishError::Item { item, problem }))
-        .collect()
+    let mut publications = Vec::new();
+    for (item, json) in items.map_err(PublishError::Items)?.iter().enumerate() {
+        add_item(json, &mut publications).map_err(|problem| PublishError::Item { item, problem })?;
+    }
+    Ok(publications)
+}
+
+/// Adds an item: a publication for each of its channels.
+fn add_item(json: &Json, publications: &mut Vec<Publication>) -> Result<(), FieldError> {
+    let item = Fields::of(json, "publish item object")?;
+    let channels = channels(&item)?;
+    let [first, more @ ..] = &channels[..] else { return Err(item.invalid("channels")) };
+    if !more.is_empty() && publications.len() + channels.len() > PUBLICATIONS {
+        return Err(FieldError::Shape("too many channels in one call"));
+    }
+    let publication = of_channel(&item, first)?;
+    let others = more.iter().map(|channel| publication.to_channel(channel)).collect::<Vec<_>>();
+    publications.push(publication);
+    publications.extend(others);
+    Ok(())
+}
+
+/// The `channel` of an item, or its `channels`, each once.
+fn channels<'i>(item: &Fields<'i>) -> Result<Vec<&'i str>, FieldError> {
+    let Some(list) = item.list("channels")? else {
+        return Ok(vec![item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?]);
+    };
+    if item.get("channel").is_some() {
+        return Err(FieldError::Shape("publish item object contains both 'channel' and 'channels'"));
+    }
+    let mut known = FxHashSet::default();
+    let mut channels = Vec::with_capacity(list.len());
+    for name in list {
+        let name = name.text().ok_or_else(|| item.wrong_type("channels"))?;
+        if known.insert(name) {
+            channels.push(name);
+        }
+    }
+    Ok(channels)
 }
 
 /// Reads one item, which is for `channel` if that is given, whatever it says itself.
 pub(super) fn publication(json: &Json, channel: Option<&str>) -> Result<Publication, FieldError> {
     let item = Fields::of(json, "publish item object")?;
-    let channel = match channel {
-        Some(channel) => channel,
-        None => item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?,
-    };
+    match channel {
+        Some(channel) => of_channel(&item, channel),
+        None => of_channel(&item, item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?),
+    }
+}
+
+fn of_channel(item: &Fields, channel: &str) -> Result<Publication, FieldError> {
     let mut publication = Publication::new(channel);
     publication.id = item.text("id")?.map(Box::from);
     publication.prev_id = item.text("prev-id")?.map(Box::from);
-    read_formats(&item, &mut publication)?;
+    read_formats(item, &mut publication)?;
     let meta = item.text_map("meta", "'meta'")?.unwrap_or_default();
     publication.meta = meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     // It replaces the size in Pushpin's accounting of blocks, which has no counterpart here; still it must be one.
@@ -176,6 +219,28 @@ mod tests {
         for (item, problem) in table {
             assert_eq!(item_error(item), format!("Invalid format: {problem}\n"), "{item}");
         }
+    }
+
+    #[test]
+    fn an_item_may_go_to_several_channels() {
+        let body = br#"{"items":[{"channels":["a","b","a"],"id":"1","http-stream":{"content":"x"}}]}"#;
+        let items = parse(body).unwrap();
+        let told: Vec<_> = items.iter().map(|item| (&*item.channel, item.id.as_deref())).collect();
+        assert_eq!(told, [("a", Some("1")), ("b", Some("1"))]);
+        assert!(items.iter().all(|item| item.stream_content().is_some_and(|content| content == "x")));
+        let table = [
+            (r#"{"channels":[],"http-stream":{"content":""}}"#, "'channels' with invalid value"),
+            (r#"{"channels":"a","http-stream":{"content":""}}"#, "'channels' with wrong type"),
+            (r#"{"channels":[1],"http-stream":{"content":""}}"#, "'channels' with wrong type"),
+            (r#"{"channel":"a","channels":["b"]}"#, "both 'channel' and 'channels'"),
+        ];
+        for (item, problem) in table {
+            let expected = format!("Invalid format: publish item object contains {problem}\n");
+            assert_eq!(item_error(item), expected, "{item}");
+        }
+        let names: Vec<String> = (0..=PUBLICATIONS).map(|number| number.to_string()).collect();
+        let item = serde_json::json!({"channels": names, "http-stream": {"content": ""}}).to_string();
+        assert_eq!(item_error(&item), "Invalid format: too many channels in one call\n");
     }
 
     #[test]
