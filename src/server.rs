@@ -3,7 +3,7 @@
 
 use crate::bridge::{Inlet, Outlet};
 use crate::config::{self, Config};
-use crate::core::{BridgePlan, CorePlan, Gauges, Service};
+use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Service};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::origin::{Routes, Signing, read_certificate};
@@ -210,6 +210,7 @@ fn plan(
         return Err(error);
     }
     let upstream_key = upstream_key(&settings)?;
+    let errands = ErrandPlan::new(cores);
     let settings = Arc::new(settings);
     let of_core = |(index, sockets): (usize, Sockets)| {
         Ok(CorePlan {
@@ -226,6 +227,7 @@ fn plan(
             datagrams: sockets.datagrams,
             bridge: bridge.and_then(|bridge| bridge.plan(index)),
             mesh: mesh.clone(),
+            errands: errands.clone(),
             wire,
         })
     };

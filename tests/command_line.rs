@@ -65,10 +65,24 @@ fn every_mistake_of_a_configuration_is_told_with_its_line() {
     assert_eq!(
         out,
         "bad.toml:4: unknown key `http.lisen` (did you mean `http.listen`?)\n\
-         bad.toml:6: the control port 0.0.0.0:5561 would let anyone who reaches it publish: set `bearer_token` or \
-         `basic_password` in [control], or listen on 127.0.0.1\n\
+         bad.toml:6: the control port 0.0.0.0:5561 would let anyone who reaches it publish: set `tokens`, \
+         `bearer_token` or `basic_password` in [control], or listen on 127.0.0.1\n\
          bad.toml:8: `log.requests` must be true or false\n"
     );
+}
+
+#[test]
+fn tokens_come_from_a_file_and_a_bad_line_of_it_is_told() {
+    let text =
+        "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[proxy]\nroutes = [\"* test\"]\n";
+    let directory = Directory::new().with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
+    let check = || told(&gripwire(&directory.0, &["check", "--config", "g.toml"]));
+    let problem = "tokens:3: `read` is no scope: write `publish`, `publish:PREFIX`, `inspect` or `admin`\n";
+    assert_eq!(check(), (Some(1), problem.into(), String::new()));
+    std::fs::write(directory.0.join("tokens"), "").unwrap();
+    assert_eq!(check(), (Some(1), "tokens:1: there is no token in this file\n".into(), String::new()));
+    std::fs::write(directory.0.join("tokens"), "publish:a-,inspect one\n").unwrap();
+    assert_eq!(check(), (Some(0), "OK: 1 route\n".into(), String::new()));
 }
 
 #[test]

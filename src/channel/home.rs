@@ -3,7 +3,7 @@
 //! predecessor is missing, which wait for it (`sequence`), and those that came before (`recent_ids`). A channel that no
 //! core is interested in is not kept, its last id included. Time is told to it, in ticks that may wrap.
 
-use super::message::{ToCore, ToHome};
+use super::message::{LastId, ToCore, ToHome};
 use super::publication::Publication;
 use super::recent_ids::RecentIds;
 use super::sequence::Sequence;
@@ -112,7 +112,7 @@ impl Home {
                 let last_id = known.sequence.last_id().clone();
                 out(from, ToCore::Subscribed { channel, epoch, last_id });
             }
-            ToHome::Unsubscribe { channel, epoch } => self.dismiss(from, &channel, epoch),
+            ToHome::Unsubscribe { channel, epoch } => self.dismiss(from, &channel, epoch, out),
             ToHome::Publish(publication) => self.publish(publication, out),
             ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
             ToHome::Recover => self.recover(out),
@@ -136,6 +136,11 @@ impl Home {
         false
     }
 
+    /// The id of what was published last on `channel`, if it is known.
+    pub fn last_id(&self, channel: &str) -> LastId {
+        self.channels.get(channel)?.sequence.last_id().clone()
+    }
+
     /// Channels that some core is interested in.
     pub fn channels(&self) -> usize {
         self.channels.len()
@@ -146,12 +151,22 @@ impl Home {
         self.waiting_bytes
     }
 
-    fn dismiss(&mut self, core: CoreId, channel: &Arc<str>, epoch: u32) {
+    fn dismiss(
+        &mut self,
+        core: CoreId,
+        channel: &Arc<str>,
+        epoch: u32,
+        out: &mut impl FnMut(CoreId, ToCore),
+    ) {
         let Some(known) = self.channels.get_mut(channel) else { return };
         // A request made since then has its own epoch, and stands.
         known.interested.retain(|entry| *entry != (core, epoch));
         if known.interested.is_empty() {
-            self.waiting_bytes -= known.sequence.waiting().1;
+            // What waits goes to nobody.
+            while let Some(oldest) = known.sequence.oldest_if(|_| true) {
+                self.waiting_bytes -= oldest.weight();
+                self.waiting_bytes -= known.deliver(oldest, out);
+            }
             self.channels.remove(channel);
             self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), false)));
         }
@@ -161,9 +176,11 @@ impl Home {
         if let Some(id) = &publication.id
             && self.recent_ids.is_repeated(&publication.channel, id, self.now_tick)
         {
-            return;
+            return place(&publication, None, out);
         }
-        let Some(known) = self.channels.get_mut(&publication.channel) else { return };
+        let Some(known) = self.channels.get_mut(&publication.channel) else {
+            return place(&publication, Some(0), out);
+        };
         if known.sequence.is_turn_of(&publication) {
             self.waiting_bytes -= known.deliver(publication, out);
             return;
@@ -227,6 +244,7 @@ impl HomeChannel {
         let (mut turn, mut waited_bytes) = (Some(publication), 0);
         while let Some(publication) = turn {
             self.sequence.release(&publication);
+            place(&publication, Some(self.interested.len() as u16), out);
             self.interested.iter().for_each(|(core, _)| out(*core, ToCore::Deliver(publication.clone())));
             turn = self.sequence.next();
             waited_bytes += turn.as_ref().map_or(0, |next| next.weight());
@@ -235,11 +253,18 @@ impl HomeChannel {
     }
 }
 
+/// Tells who wants to know that `publication` goes to `cores` cores.
+fn place(publication: &Publication, cores: Option<u16>, out: &mut impl FnMut(CoreId, ToCore)) {
+    if let Some(receipt) = publication.receipt {
+        out(receipt.core, ToCore::Placed { receipt, cores });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::LastId;
     use crate::channel::Publication;
+    use crate::channel::Receipt;
 
     fn home() -> Home {
         Home::new(CoreId(0), HomeTimes { message_wait: 50, duplicate_ids: 600 })
@@ -323,6 +348,35 @@ mod tests {
             home.handle(CoreId(2), message, &mut |core, message| sent.push((core.0, message)));
         }
         assert!(matches!(&sent[..], [(2, ToCore::Deliver(_)), (2, ToCore::Sequenced { ticket: 7 })]));
+    }
+
+    #[test]
+    fn whoever_wants_a_receipt_hears_how_many_cores_will_report() {
+        let mut home = home();
+        let mut placed = |before: &[ToHome]| {
+            let mut publication = Publication::new("c");
+            publication.id = Some("1".into());
+            publication.receipt = Some(Receipt { core: CoreId(7), ticket: 1, item: 0 });
+            let mut told = Vec::new();
+            for message in before.iter().cloned().chain([ToHome::Publish(Arc::new(publication))]) {
+                home.handle(CoreId(1), message, &mut |core, message| {
+                    if let ToCore::Placed { cores, .. } = message {
+                        told.push((core.0, cores));
+                    }
+                });
+            }
+            told
+        };
+        assert_eq!(placed(&[]), [(7, Some(0))]);
+        assert_eq!(placed(&[subscribe(1)]), [(7, None)], "it was published before");
+        let mut waits = Publication::new("c");
+        (waits.id, waits.prev_id) = (Some("3".into()), Some("2".into()));
+        waits.receipt = Some(Receipt { core: CoreId(7), ticket: 2, item: 0 });
+        let mut first = Publication::new("c");
+        first.id = Some("0".into());
+        let messages = [first, waits].map(|item| ToHome::Publish(Arc::new(item)));
+        let gone = [&messages[..], &[unsubscribe(1)]].concat();
+        assert_eq!(placed(&gone), [(7, Some(0)), (7, None)], "nobody is left for what waits");
     }
 
     #[test]

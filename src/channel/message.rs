@@ -2,6 +2,7 @@
 //! makes an acknowledgement mean something: what the home sequences after it arrives after it.
 
 use super::publication::Publication;
+use super::receipt::Receipt;
 use crate::ids::CoreId;
 use std::sync::Arc;
 
@@ -54,6 +55,13 @@ pub enum ToCore {
     Sequenced {
         /// As in [`ToHome::Confirm`].
         ticket: u64,
+    },
+    /// An item with a receipt has its place.
+    Placed {
+        /// The item's.
+        receipt: Receipt,
+        /// How many cores it goes to, each of which will say whom it reached; `None` if the item had come before.
+        cores: Option<u16>,
     },
     /// This home has forgotten the last ids of its channels: whoever is held on one of them may have missed something.
     Recover {

@@ -5,7 +5,7 @@
 //! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
-//! is what homes and cores tell each other.
+//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ mod joining;
 mod message;
 mod pass;
 mod publication;
+mod receipt;
 mod recent_ids;
 mod roster;
 mod sequence;
@@ -28,5 +29,6 @@ pub use pass::{Slice, SliceKind, Then};
 pub use publication::{
     Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
+pub use receipt::{Audience, Counting, Reach, Receipt};
 pub use roster::Transport;
-pub use subscriptions::{HeardUpTo, Readiness, Subscriptions};
+pub use subscriptions::{HeardUpTo, Page, Readiness, Subscriptions};

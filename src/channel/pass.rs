@@ -3,6 +3,7 @@
 //! and pass, not for each message.
 
 use super::publication::Publication;
+use super::receipt::Counting;
 use super::roster::{Entry, Roster, Transport, before};
 use crate::ids::Slot;
 use bytes::{Bytes, BytesMut};
@@ -26,6 +27,8 @@ pub struct Slice {
     pub slots: Vec<Slot>,
     /// Subscribers that joined after the pass's first publication, each with the part that is theirs.
     pub partial: Vec<(Slot, Bytes)>,
+    /// They are to be counted.
+    pub counting: Option<Counting>,
 }
 
 /// The kinds of slice.
@@ -99,14 +102,16 @@ impl Pass {
         let (mut publications, mut bytes) = (SmallVec::<[Arc<Publication>; 1]>::new(), 0);
         while let Some(next) = pending.front() {
             bytes += next.weight();
-            if publications.len() == PASS_PUBLICATIONS.min(limit)
-                || (bytes > PASS_BYTES && !publications.is_empty())
-            {
+            let is_apart = bytes > PASS_BYTES || next.receipt.is_some();
+            if publications.len() == PASS_PUBLICATIONS.min(limit) || (is_apart && !publications.is_empty()) {
                 break;
             }
             publications.extend(pending.pop_front());
             // What follows the end of streams is for those who join after it, and so for the next pass.
-            if publications.last().is_some_and(|publication| publication.is_last_of_pass()) {
+            let is_last = |publication: &Arc<Publication>| {
+                publication.is_last_of_pass() || publication.receipt.is_some()
+            };
+            if publications.last().is_some_and(is_last) {
                 break;
             }
         }
@@ -155,9 +160,17 @@ impl Pass {
             if self.visit(transport, list, budget, slice) {
                 self.next_transport();
             }
-            return self.transport().is_none();
+            return self.is_over(Some(transport), slice);
         }
-        true
+        self.is_over(None, slice)
+    }
+
+    /// Whether everyone was visited, the last of them by `transport`; has them counted if anyone wants to know.
+    fn is_over(&self, transport: Option<Transport>, slice: &mut Slice) -> bool {
+        let is_last = self.transport().is_none();
+        let receipt = self.publications.first().and_then(|publication| publication.receipt);
+        slice.counting = receipt.map(|receipt| Counting { receipt, transport, is_last });
+        is_last
     }
 
     /// The transport being served; `None` when the pass is over.
@@ -315,7 +328,8 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::StreamFormat;
+    use crate::channel::{Receipt, StreamFormat};
+    use crate::ids::CoreId;
 
     fn content(text: &'static str) -> Arc<Publication> {
         let mut publication = Publication::new("c");
@@ -377,6 +391,33 @@ mod tests {
                 visit(&mut Pass::new(&mut silent(), (1 << 30) - 1, usize::MAX), transport, &mut entries);
             assert_eq!((slice.slots.len(), entries[0].next), (0, 1 << 30));
         }
+    }
+
+    #[test]
+    fn an_item_with_a_receipt_goes_alone_and_says_when_all_have_it() {
+        let receipt = Receipt { core: CoreId(1), ticket: 2, item: 3 };
+        let mut wanted = Publication::new("c");
+        wanted.stream = Some(StreamFormat::Content(Bytes::from_static(b"x")));
+        wanted.receipt = Some(receipt);
+        let mut pending = VecDeque::from([content("a"), Arc::new(wanted), content("b")]);
+        assert_eq!(Pass::new(&mut pending, 0, usize::MAX).publications().len(), 1);
+        let mut pass = Pass::new(&mut pending, 1, usize::MAX);
+        assert_eq!((pass.publications().len(), pending.len()), (1, 1));
+        let mut roster = Roster::default();
+        for slot in 0..3 {
+            roster.add(Transport::StreamRaw, Entry { slot: Slot(slot), next: 1 });
+        }
+        let mut counted = Vec::new();
+        let mut slice = Slice::default();
+        while counted.last().is_none_or(|(_, _, is_last)| !is_last) {
+            slice.slots.clear();
+            pass.advance(&mut roster, 2, &mut slice);
+            let counting = slice.counting.take().expect("it is to be counted");
+            assert_eq!(counting.receipt, receipt);
+            counted.push((slice.slots.len(), counting.transport, counting.is_last));
+        }
+        let raw = Some(Transport::StreamRaw);
+        assert_eq!(counted, [(2, raw, false), (1, raw, false), (0, None, true)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
 use super::pass::Then;
+use super::receipt::Receipt;
 use crate::proto::http1;
 use crate::proto::websocket::{self, Close, Compression, Opcode};
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub struct Publication {
     pub no_seq: bool,
     /// What filters of subscriptions ask about: sorted by name, each name once.
     pub meta: Meta,
+    /// Whom to tell how many it reached, if anyone wants to know.
+    pub receipt: Option<Receipt>,
     /// What long polls get.
     pub response: Option<ResponseFormat>,
     /// What HTTP streams get.
@@ -116,6 +119,7 @@ impl Publication {
             prev_id: None,
             no_seq: false,
             meta: Box::default(),
+            receipt: None,
             response: None,
             stream: None,
             socket: None,

@@ -56,13 +56,23 @@ pub(super) struct Link {
 impl Link {
     pub fn new(channel: ChannelId, transport: Transport, index: u32) -> Link {
         debug_assert!(index < 1 << INDEX_BITS, "slots are fewer than that");
-        Link { channel, place: ((transport as u32) << INDEX_BITS) | index }
+        Link { channel, place: number_of(transport, index) }
     }
 
     pub fn place(self) -> (Transport, u32) {
-        let transport = Transport::ALL.get((self.place >> INDEX_BITS) as usize).copied();
-        (transport.unwrap_or(Transport::Response), self.place & ((1 << INDEX_BITS) - 1))
+        place_of(self.place)
     }
+}
+
+/// A place in a channel's lists as one number: they follow each other in the order of [`Transport::ALL`].
+pub(super) fn number_of(transport: Transport, index: u32) -> u32 {
+    ((transport as u32) << INDEX_BITS) | index
+}
+
+/// The place that a number stands for.
+pub(super) fn place_of(number: u32) -> (Transport, u32) {
+    let transport = Transport::ALL.get((number >> INDEX_BITS) as usize).copied();
+    (transport.unwrap_or(Transport::Response), number & ((1 << INDEX_BITS) - 1))
 }
 
 const INDEX_BITS: u32 = 29;
@@ -91,6 +101,11 @@ impl Roster {
     /// The entry at `index`.
     pub fn entry(&self, transport: Transport, index: u32) -> Option<&Entry> {
         self.entries(transport).get(index as usize)
+    }
+
+    /// Each transport that anyone uses, and how many do.
+    pub fn counts(&self) -> impl Iterator<Item = (Transport, usize)> {
+        self.lists.iter().map(|(transport, list)| (*transport, list.len()))
     }
 
     pub fn len(&self) -> usize {

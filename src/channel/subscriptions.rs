@@ -5,6 +5,7 @@
 //! A channel whose last subscriber left lingers for a while with its interest kept, so that long polls, which leave
 //! and come back with every message, cost the mesh nothing.
 
+mod census;
 mod following;
 mod sockets;
 
@@ -14,6 +15,7 @@ use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome, last_id_after};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
+use super::receipt::Receipt;
 use super::roster::{Entry, Link, Links, Roster, Transport};
 use super::waiting::{Channels, WaitingRows};
 use crate::ids::{CoreId, Slot};
@@ -21,6 +23,7 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use census::Page;
 pub use following::HeardUpTo;
 
 /// A channel's place in the table of its core.
@@ -53,6 +56,8 @@ pub struct Subscriptions {
     epochs: u32,
     /// What followers of ids had missed when they came, until it is asked for.
     missed: FxHashMap<Slot, Missed>,
+    /// Receipts of items that came for nobody, until they are asked for.
+    unheard: Vec<Receipt>,
     /// Entries of all rosters.
     subscriptions: usize,
     pending_publications: usize,
@@ -103,6 +108,7 @@ impl Subscriptions {
             lingering: VecDeque::new(),
             epochs: 0,
             missed: FxHashMap::default(),
+            unheard: Vec::new(),
             subscriptions: 0,
             pending_publications: 0,
             pending_bytes: 0,
@@ -171,7 +177,7 @@ impl Subscriptions {
             }
             ToCore::Deliver(publication) => self.deliver(publication),
             // For the publisher, who is not in this table; and for the rows that are held.
-            ToCore::Sequenced { .. } | ToCore::Recover { .. } => {}
+            ToCore::Sequenced { .. } | ToCore::Placed { .. } | ToCore::Recover { .. } => {}
         }
     }
 
@@ -182,6 +188,7 @@ impl Subscriptions {
         slice.kind = SliceKind::Empty;
         slice.slots.clear();
         slice.partial.clear();
+        slice.counting = None;
         let Some(id) = self.queue.pop_front() else { return false };
         let Some(channel) = self.channel_mut(id) else { return true };
         channel.queued = false;
@@ -358,10 +365,23 @@ impl Subscriptions {
         }
     }
 
+    /// The receipts of items that came since this was last called, and for nobody.
+    pub fn take_unheard(&mut self) -> Vec<Receipt> {
+        std::mem::take(&mut self.unheard)
+    }
+
     fn deliver(&mut self, publication: Arc<Publication>) {
-        let Some(&id) = self.names.get(&publication.channel) else { return };
+        let receipt = publication.receipt;
+        if !self.take_in(publication) {
+            self.unheard.extend(receipt);
+        }
+    }
+
+    /// Queues a publication for its subscribers; whether there are any.
+    fn take_in(&mut self, publication: Arc<Publication>) -> bool {
+        let Some(&id) = self.names.get(&publication.channel) else { return false };
         let now = self.now_tick;
-        let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return };
+        let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return false };
         let count = channel.next;
         if let Some(followed) = &mut channel.followed {
             let for_anybody = channel.roster.len() > 0;
@@ -372,7 +392,7 @@ impl Subscriptions {
         }
         last_id_after(&mut channel.last_id, &publication);
         if channel.roster.len() == 0 {
-            return;
+            return false;
         }
         if publication.stream_content().is_some() {
             channel.stream_tick = Some(now);
@@ -386,6 +406,7 @@ impl Subscriptions {
         self.pending_publications += 1;
         self.pending_bytes += weight;
         self.enqueue(id);
+        true
     }
 
     fn enqueue(&mut self, id: ChannelId) {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Ingest, Problem, ZeroMq, native, pushpin};
+use super::{Config, Control, Ingest, Problem, ZeroMq, native, pushpin, tokens};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,12 @@ pub fn load(source: &Source) -> Result<Loaded, LoadError> {
 
 fn load_native(path: &Path) -> Result<Loaded, LoadError> {
     let text = read(path)?;
-    let config = native::read(&text, path).map_err(LoadError::Invalid)?;
+    let mut config = native::read(&text, path).map_err(LoadError::Invalid)?;
+    if let Some(path) = &config.control.tokens_file {
+        let problem = |(line, message)| Problem::new(path.display().to_string(), line, message);
+        let more = tokens::load(path).map_err(|wrong| LoadError::Invalid(vec![problem(wrong)]))?;
+        config.control.tokens.extend(more);
+    }
     Ok(Loaded { config, warnings: Vec::new(), file: Some(path.to_owned()) })
 }
 
@@ -79,13 +84,19 @@ impl Control {
     /// so that anyone who reaches it may publish. `None` when it is safe.
     pub fn exposure(&self) -> Option<String> {
         let listen = self.listen.filter(|listen| !listen.ip().is_loopback())?;
-        if self.bearer_token.is_some() || self.basic_password.is_some() {
+        if self.has_secret() {
             return None;
         }
         Some(format!(
-            "the control port {listen} would let anyone who reaches it publish: set `bearer_token` or \
+            "the control port {listen} would let anyone who reaches it publish: set `tokens`, `bearer_token` or \
              `basic_password` in [control], or listen on 127.0.0.1"
         ))
+    }
+
+    /// Whether whoever asks must show a secret.
+    pub fn has_secret(&self) -> bool {
+        let tokens = !self.tokens.is_empty() || self.tokens_file.is_some();
+        tokens || self.bearer_token.is_some() || self.basic_password.is_some()
     }
 }
 

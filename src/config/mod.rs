@@ -1,7 +1,7 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
-//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`
+//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`, `tokens`
 //! and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
 
 #![forbid(unsafe_code)]
@@ -16,12 +16,14 @@ mod problem;
 mod pushpin;
 mod pushpin_keys;
 mod section;
+mod tokens;
 
 pub use address::{NotAnAddress, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, load, resolve_key};
 pub use problem::{Problem, nearest};
+pub use tokens::{Grants, Token, TokenError};
 
 use http::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
@@ -74,6 +76,10 @@ pub struct Control {
     pub bearer_token: Option<String>,
     /// `user:password` that publishers must send by Basic authentication.
     pub basic_password: Option<String>,
+    /// Tokens that are good for some things only; those of the file come after those of the settings.
+    pub tokens: Vec<Token>,
+    /// A file of more of them.
+    pub tokens_file: Option<PathBuf>,
     /// Largest publish body, bytes; beyond it 400.
     pub body_bytes: usize,
 }
@@ -245,6 +251,8 @@ impl Default for Config {
                 listen: Some(SocketAddr::from(([127, 0, 0, 1], 5561))),
                 bearer_token: None,
                 basic_password: None,
+                tokens: Vec::new(),
+                tokens_file: None,
                 body_bytes: 1_000_000,
             },
             ingest: Ingest {

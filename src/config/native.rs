@@ -16,7 +16,7 @@ use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
     Channels, Config, Control, Endpoint, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy,
-    SlowConsumer, WebSocket, ZeroMq, parse_listen,
+    SlowConsumer, Token, WebSocket, ZeroMq, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -27,7 +27,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut config = Config::default();
     document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
     read_http(&mut document, &mut config.http);
-    read_control(&mut document, &mut config.control);
+    read_control(&mut document, &mut config.control, directory(path));
     read_ingest(&mut document, &mut config.ingest, directory(path));
     read_zeromq(&mut document, &mut config.zeromq, directory(path));
     read_proxy(&mut document, &mut config.proxy, directory(path));
@@ -47,11 +47,13 @@ fn read_http(document: &mut Document<'_>, http: &mut Http) {
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
 }
 
-fn read_control(document: &mut Document<'_>, control: &mut Control) {
+fn read_control(document: &mut Document<'_>, control: &mut Control, directory: &Path) {
     let mut section = document.section("control");
     let listen_at = section.read("listen", &mut control.listen, control_listener);
     section.read("bearer_token", &mut control.bearer_token, |value| secret(value).map(Some));
     section.read("basic_password", &mut control.basic_password, |value| basic(value).map(Some));
+    section.read("tokens", &mut control.tokens, tokens);
+    section.read("tokens_file", &mut control.tokens_file, |value| path(value, directory).map(Some));
     section.read("body_bytes", &mut control.body_bytes, count);
     if let Some(exposure) = control.exposure() {
         document.report(listen_at.unwrap_or(0), exposure);
@@ -190,6 +192,15 @@ fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {
 /// An empty secret would let everyone in while looking like a lock.
 fn secret(value: &Value<'_>) -> Result<String, Unusable> {
     string(value).ok().filter(|secret| !secret.is_empty()).ok_or_else(|| Unusable::value("text, not empty"))
+}
+
+fn tokens(value: &Value<'_>) -> Result<Vec<Token>, Unusable> {
+    let wanted = || Unusable::value("a list of tokens, such as [\"publish:news- s3cret\"]");
+    let token = |item: &Value<'_>| {
+        let line = item.get_ref().as_str().ok_or_else(wanted)?;
+        Token::parse(line).map_err(|error| Unusable::part(item.span(), error))
+    };
+    value.get_ref().as_array().ok_or_else(wanted)?.iter().map(token).collect()
 }
 
 fn basic(value: &Value<'_>) -> Result<String, Unusable> {
@@ -359,6 +370,8 @@ mod tests {
         assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
         assert_eq!(config.control.bearer_token.as_deref(), Some("t"));
         assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));
+        assert_eq!(config.control.tokens, [Token::parse("inspect x").unwrap()]);
+        assert_eq!(config.control.tokens_file.as_deref(), Some(Path::new("/etc/gripwire/tokens")));
         assert_eq!(config.control.body_bytes, 3);
         let ingest = &config.ingest;
         assert_eq!((ingest.udp, ingest.udp_allow_remote), (Some("0.0.0.0:5565".parse().unwrap()), true));
@@ -501,6 +514,8 @@ idle_timeout_ms = 2
 listen = "0.0.0.0:5561"
 bearer_token = "t"
 basic_password = "u:p"
+tokens = ["inspect x"]
+tokens_file = "tokens"
 body_bytes = 3
 [ingest]
 udp = "0.0.0.0:5565"

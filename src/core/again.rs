@@ -104,10 +104,15 @@ impl Core {
 
     /// What is held in `slot` may have missed something: its application is asked.
     pub(super) fn lost_track(self: &Rc<Self>, slot: Slot) {
+        self.catch_up(slot, Reason::Missed);
+    }
+
+    /// Asks the application of what is held in `slot`: for the answer of a long poll, or the next link of a stream.
+    pub(super) fn catch_up(self: &Rc<Self>, slot: Slot, reason: Reason) {
         let is_poll = self.rows.borrow_mut().get(slot).is_some_and(|row| matches!(row.phase, Phase::Poll(_)));
         match is_poll {
-            true => self.ask_again(slot, Reason::Missed),
-            false => self.refetch(slot, Reason::Missed),
+            true => self.ask_again(slot, reason),
+            false => self.refetch(slot, reason),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::again::Reason;
-use crate::channel::{Slice, SliceKind, Then};
+use crate::channel::{Audience, Reach, Slice, SliceKind, Then};
 use crate::config::SlowConsumer;
 use crate::ids::Slot;
 use bytes::Bytes;
@@ -22,23 +22,31 @@ impl Core {
         if !self.subscriptions.borrow_mut().next_slice(SLICE_ROWS, slice) {
             return None;
         }
-        let rows = match std::mem::take(&mut slice.kind) {
-            SliceKind::Empty => 0,
+        let counting = slice.counting.take();
+        let (rows, dropped) = match std::mem::take(&mut slice.kind) {
+            SliceKind::Empty => (0, 0),
             SliceKind::Stream { frame, then } => self.write_slice(slice, &frame, then),
             SliceKind::Astray { slots } => {
                 slots.iter().for_each(|slot| self.lost_track(*slot));
-                slots.len()
+                (slots.len(), 0)
             }
             SliceKind::Response { deliveries } => {
-                deliveries.iter().for_each(|(slot, publication)| self.deliver_response(*slot, publication));
-                deliveries.len()
+                let deliver = |(slot, publication): &(Slot, _)| self.deliver_response(*slot, publication);
+                let dropped = deliveries.iter().filter(|delivery| !deliver(delivery)).count();
+                (deliveries.len(), dropped)
             }
         };
+        if let Some(counting) = counting {
+            let received = counting.transport.map(|transport| Audience::of(transport, rows - dropped));
+            let reach = Reach { received: received.unwrap_or_default(), dropped: dropped as u32 };
+            self.count_reach(counting, reach);
+        }
         self.gauges.deliveries_total.add(rows as u64);
         Some(rows)
     }
 
-    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> usize {
+    /// Writes to all of a slice; how many they were, and how many did not get it.
+    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> (usize, usize) {
         let mut overflowed = Vec::new();
         if !frame.is_empty() || !slice.partial.is_empty() {
             let mut wire = self.wire.borrow_mut();
@@ -52,6 +60,7 @@ impl Core {
             let failed = whole.chain(late).filter(|(slot, part)| wire.send(*slot, (*part).clone()).is_err());
             overflowed.extend(failed.map(|(slot, _)| slot));
         }
+        let dropped = overflowed.len();
         overflowed.into_iter().for_each(|slot| self.overflowed(slot));
         let partial = slice.partial.iter().map(|(slot, _)| slot);
         let all = slice.slots.iter().chain(partial);
@@ -61,7 +70,7 @@ impl Core {
             Then::Refetch => all.for_each(|slot| self.refetch(*slot, Reason::Hint)),
             Then::Refresh => all.for_each(|slot| self.refresh_socket(*slot)),
         }
-        slice.slots.len() + slice.partial.len()
+        (slice.slots.len() + slice.partial.len(), dropped)
     }
 
     /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.

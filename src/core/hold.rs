@@ -223,7 +223,9 @@ impl Core {
                 let delay_ms = self.keep_stream_alive(slot, &keep_alive);
                 self.set_timer(slot, delay_ms);
             }
-            None => self.answer_poll(slot, |poll| poll.timeout_answer.clone()),
+            None => {
+                self.answer_poll(slot, |poll| poll.timeout_answer.clone());
+            }
         }
     }
 
@@ -248,33 +250,36 @@ impl Core {
         keep_alive.period_ms
     }
 
-    /// A publication reached the long poll in `slot`.
-    pub(super) fn deliver_response(self: &Rc<Self>, slot: Slot, publication: &Arc<Publication>) {
+    /// A publication reached the long poll in `slot`; whether it could be answered.
+    pub(super) fn deliver_response(self: &Rc<Self>, slot: Slot, publication: &Arc<Publication>) -> bool {
         match &publication.response {
             Some(ResponseFormat::Send(message)) => {
-                self.answer_poll(slot, |poll| message.answer(&poll.timeout_answer));
+                return self.answer_poll(slot, |poll| message.answer(&poll.timeout_answer));
             }
             Some(ResponseFormat::Hint) => self.ask_again(slot, Reason::Hint),
             None => {}
         }
+        true
     }
 
-    /// Ends the long poll in `slot` with the answer that `make` gives.
-    fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) {
-        let Some((poll, carry)) = self.take_poll(slot) else { return };
+    /// Ends the long poll in `slot` with the answer that `make` gives; whether there was room for it.
+    fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) -> bool {
+        let Some((poll, carry)) = self.take_poll(slot) else { return false };
         let mut answer = make(&poll);
         if let Some(cross_origin) = &poll.again.cross_origin {
             answer = cross_origin.answer(&answer);
         }
         let (bytes, keep) = respond::whole(poll.asked, &answer);
         if self.wire.borrow_mut().send(slot, bytes).is_err() {
-            return self.cut_off(slot);
+            self.cut_off(slot);
+            return false;
         }
         match keep {
             true => self.next_request(slot, carry),
             false => self.leave(slot, !carry.is_empty()),
         }
         self.wake();
+        true
     }
 
     /// Takes the long poll out of `slot`, with what its client sent ahead; the row is left waiting for its next phase.

@@ -8,7 +8,8 @@
 //! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says;
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
-//! deadlines; `gauges` is what other threads may read, `connection_id` what they know connections by.
+//! deadlines; `gauges` is what other threads may read, `connection_id` what they know connections by. `errands` are what
+//! operators ask of all cores, about a `client` or a channel; `receipts` tell publishers whom they reached.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.
@@ -17,11 +18,13 @@
 
 mod again;
 mod bridge;
+mod client;
 mod connection;
 mod connection_id;
 mod control;
 mod cross_origin;
 mod deliver;
+mod errands;
 mod exchange;
 mod gauges;
 mod hold;
@@ -29,6 +32,7 @@ mod ingest;
 mod links;
 mod proxy;
 mod publish;
+mod receipts;
 mod respond;
 mod row;
 mod serve;
@@ -39,6 +43,7 @@ mod timer_wheel;
 mod turn;
 
 pub use bridge::BridgePlan;
+pub use errands::ErrandPlan;
 pub use gauges::{Gauge, Gauges};
 pub use row::Service;
 pub use turn::{CoreError, CorePlan, run};
@@ -48,7 +53,7 @@ use crate::channel::{Home, Subscriptions, ToHome};
 use crate::config::Config;
 use crate::ids::{CoreId, Slot};
 use crate::ingest::Permits;
-use crate::mesh::Mesh;
+use crate::mesh::{Lanes, Mesh};
 use crate::origin::{Pool, Routes};
 use crate::wire::Wire;
 use gauges::Growth;
@@ -86,6 +91,9 @@ pub struct Core {
     /// Messages of this core to channels at home here, in order.
     to_own_home: RefCell<VecDeque<ToHome>>,
     mesh: Mesh,
+    errands: Lanes<errands::Errand>,
+    asked: RefCell<errands::Asked>,
+    receipts: RefCell<receipts::Receipts>,
     confirmations: RefCell<publish::Confirmations>,
     pool: Pool,
     /// Links that will be asked for.

@@ -458,6 +458,9 @@ fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes
     let (from, route, method) = (request.peer.ip(), route.id.as_str(), &request.method);
     match bytes {
         Some(bytes) => tracing::info!(%method, host, target, %from, route, status, bytes, "answered"),
-        None => tracing::info!(%method, host, target, %from, route, status, "accepted"),
+        None => {
+            let connection = exchange.core().name_of_client(exchange.slot);
+            tracing::info!(%method, host, target, %from, route, status, %connection, "accepted");
+        }
     }
 }

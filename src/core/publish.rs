@@ -149,12 +149,16 @@ impl Core {
         if let ToCore::Sequenced { ticket } = message {
             return self.confirmations.borrow_mut().confirm(ticket);
         }
+        if let ToCore::Placed { receipt, cores } = message {
+            return self.receipts.borrow_mut().placed(receipt, cores);
+        }
         if let ToCore::Recover { home } = message {
             return self.recover_from(home);
         }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
         ready.into_iter().for_each(|slot| self.subscribed(slot));
+        self.report_unheard();
         self.wake();
     }
 

@@ -3,6 +3,7 @@
 //! doorbell, a task, the mesh or the clock wakes it.
 
 use super::bridge::{Bridge, BridgePlan};
+use super::errands::ErrandPlan;
 use super::gauges::Gauges;
 use super::ingest::Ingest;
 use super::signatures::Signatures;
@@ -56,6 +57,8 @@ pub struct CorePlan {
     pub bridge: Option<BridgePlan>,
     /// Its place in the mesh.
     pub mesh: MeshPlan,
+    /// And in that of what operators ask.
+    pub errands: ErrandPlan,
     /// Sizes of its wire.
     pub wire: WireLimits,
     /// Signs for routes without a key of their own.
@@ -80,6 +83,7 @@ pub enum CoreError {
 /// Runs a core inside its executor; returns only when it cannot go on.
 pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
+    let (errands, errand_ends) = plan.errands.0.join().await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
     let (listeners, services) = plan.listeners.into_iter().unzip();
     let wire = Wire::new(listeners, plan.local_listeners, plan.wire, &doorbell)?;
@@ -102,6 +106,9 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         home: home.into(),
         to_own_home: cell::RefCell::default(),
         mesh,
+        errands,
+        asked: cell::RefCell::default(),
+        receipts: cell::RefCell::default(),
         confirmations: cell::RefCell::default(),
         pool: Pool::new(&plan.settings.proxy),
         fetches: cell::RefCell::default(),
@@ -120,6 +127,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         settings: plan.settings,
     });
     core.clone().start_readers(home_ends, core_ends);
+    core.start_errands(errand_ends);
     core.watch_datagrams();
     let bell_core = core.clone();
     glommio::spawn_local(async move {

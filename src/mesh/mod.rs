@@ -1,7 +1,7 @@
 //! Messages between cores: two meshes of lock-free SPSC rings (glommio's channel mesh), one towards the channels'
 //! homes and one from them. They are two because their readers differ: a home that cannot forward stops reading what
 //! is sent to homes, while what comes from homes is always read until fan-out falls behind, and fan-out needs no
-//! ring. So no circle of full rings can form.
+//! ring. So no circle of full rings can form. The core room adds a third, for what operators ask of all cores.
 
 #![forbid(unsafe_code)]
 
@@ -17,12 +17,39 @@ use std::time::Duration;
 /// How often a core that waits for others to join looks for them.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// Makes one mesh; every core joins a clone.
+pub struct LanesPlan<T: Send + 'static> {
+    mesh: MeshBuilder<T, Full>,
+    cores: usize,
+}
+
+impl<T: Send + 'static> Clone for LanesPlan<T> {
+    fn clone(&self) -> Self {
+        LanesPlan { mesh: self.mesh.clone(), cores: self.cores }
+    }
+}
+
+impl<T: Send + 'static> LanesPlan<T> {
+    /// Rings of `messages` messages between each two of `cores` cores.
+    pub fn new(cores: usize, messages: usize) -> LanesPlan<T> {
+        LanesPlan { mesh: MeshBuilder::full(cores, messages), cores }
+    }
+
+    /// Joins; returns when every core has. `None` when a core joined twice or cannot join.
+    pub async fn join(self) -> Option<(Lanes<T>, RingEnds<T>)> {
+        if self.cores == 1 {
+            return Some((Lanes::alone(), RingEnds::alone()));
+        }
+        let (senders, receivers) = join(self.mesh).await?;
+        Some((Lanes::new(senders), RingEnds::new(receivers)))
+    }
+}
+
 /// Makes the two meshes; every core joins a clone.
 #[derive(Clone)]
 pub struct MeshPlan {
-    to_home: MeshBuilder<ToHome, Full>,
-    to_core: MeshBuilder<ToCore, Full>,
-    cores: usize,
+    to_home: LanesPlan<ToHome>,
+    to_core: LanesPlan<ToCore>,
 }
 
 /// One core's ends of the two meshes.
@@ -36,23 +63,14 @@ pub struct Mesh {
 impl MeshPlan {
     /// Rings of `messages` messages between each two of `cores` cores.
     pub fn new(cores: usize, messages: usize) -> MeshPlan {
-        MeshPlan {
-            to_home: MeshBuilder::full(cores, messages),
-            to_core: MeshBuilder::full(cores, messages),
-            cores,
-        }
+        MeshPlan { to_home: LanesPlan::new(cores, messages), to_core: LanesPlan::new(cores, messages) }
     }
 
     /// Joins both meshes; returns when every core has. `None` when a core joined twice or cannot join.
     pub async fn join(self) -> Option<(Mesh, RingEnds<ToHome>, RingEnds<ToCore>)> {
-        if self.cores == 1 {
-            let mesh = Mesh { to_home: Lanes::alone(), to_core: Lanes::alone() };
-            return Some((mesh, RingEnds::alone(), RingEnds::alone()));
-        }
-        let (home_senders, home_receivers) = join(self.to_home).await?;
-        let (core_senders, core_receivers) = join(self.to_core).await?;
-        let mesh = Mesh { to_home: Lanes::new(home_senders), to_core: Lanes::new(core_senders) };
-        Some((mesh, RingEnds::new(home_receivers), RingEnds::new(core_receivers)))
+        let (to_home, home_ends) = self.to_home.join().await?;
+        let (to_core, core_ends) = self.to_core.join().await?;
+        Some((Mesh { to_home, to_core }, home_ends, core_ends))
     }
 }
 

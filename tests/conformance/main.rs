@@ -10,8 +10,10 @@
 mod harness;
 
 mod between;
-mod cross_origin;
+mod control_inspection;
 mod control_receipts;
+mod control_tokens;
+mod cross_origin;
 mod failures;
 mod forwarding;
 mod framing;

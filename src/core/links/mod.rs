@@ -111,6 +111,11 @@ impl Linked {
         Linked { stream, origin, next, gone, state, keep_alive_due, next_due, failures: 0, behind: 0 }
     }
 
+    /// Whether there is a link to ask for.
+    pub fn can_go_on(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// All that is done after a while is done a while from now; the delay until the first of it, ms.
     fn restart_clock(&mut self, now: u32) -> Option<u64> {
         let keep_alive = self.stream.keep_alive.as_ref().map(|keep_alive| ticks(keep_alive.period_ms));

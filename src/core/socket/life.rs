@@ -113,6 +113,18 @@ impl Core {
         }
     }
 
+    /// An operator wants the WebSocket in `slot` closed.
+    pub(in crate::core) fn send_away(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let frame = close_frame(Some(&Close::with(Close::NORMAL)));
+        let is_open = socket.closing.get() == Closing::No;
+        if is_open && self.wire.borrow_mut().send(slot, frame).is_ok() {
+            self.socket_was_closed(slot, socket);
+            self.wake();
+        } else {
+            self.close(slot);
+        }
+    }
+
     /// A publisher wants the application of the WebSocket in `slot` to be asked for events.
     pub(in crate::core) fn refresh_socket(self: &Rc<Self>, slot: Slot) {
         let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub append_forwarded_for: bool,
     /// More lines of [proxy], as Gripwire has them, and as Pushpin.
     pub proxy: (&'static str, &'static str),
+    /// The tokens of the control port, as TOML.
+    pub tokens: &'static str,
 }
 
 const STANDARD: Settings = Settings {
@@ -43,6 +45,7 @@ const STANDARD: Settings = Settings {
     sig_key: SIG_KEY,
     append_forwarded_for: false,
     proxy: ("", ""),
+    tokens: "[]",
 };
 
 /// The key that Grip-Sig is signed with, where it is.
@@ -97,6 +100,13 @@ orig_headers_need_mark=X-Need
 ";
     let forwarded_for = Settings { append_forwarded_for: true, ..STANDARD };
     running(&SERVER, Settings { name: "between", proxy: (gripwire, pushpin), ..forwarded_for })
+}
+
+/// A server whose control port asks for a token: `all`, `see`, or `news` for channels that begin with `news-`.
+pub fn guarded() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    let tokens = r#"["admin all", "inspect see", "publish:news- news"]"#;
+    running(&SERVER, Settings { name: "guarded", tokens, ..STANDARD })
 }
 
 /// A server for cases that make everyone who is held ask again: others must not be held there.
@@ -165,6 +175,7 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
 listen = ["{http}"]
 [control]
 listen = "{control}"
+tokens = {tokens}
 [ingest]
 udp = false
 [zeromq]
@@ -187,6 +198,7 @@ ping_interval_ms = 0
 "#,
         http = proxy.http,
         control = proxy.control,
+        tokens = settings.tokens,
         debug = settings.debug,
         sig_key = settings.sig_key,
         more = settings.proxy.0,

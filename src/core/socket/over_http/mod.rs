@@ -47,10 +47,10 @@ pub(super) struct OverHttp {
 }
 
 impl OverHttp {
-    fn new(request: &Request, compression: Option<Compression>, now: u32) -> OverHttp {
+    fn new(request: &Request, compression: Option<Compression>, id: Uuid, now: u32) -> OverHttp {
         OverHttp {
             handshake: Handshake::keep(request),
-            id: Uuid::new_v4(),
+            id,
             interval_s: Cell::new(0),
             grip: Cell::new(false),
             one_event: Cell::new(false),
@@ -69,9 +69,14 @@ impl Socket {
         }
     }
 
-    /// What its application knows it by, if it sees requests.
-    pub(in crate::core) fn connection_id(&self) -> Option<Uuid> {
+    /// Its Connection-Id, if its application knows one.
+    pub fn connection_id(&self) -> Option<Uuid> {
         self.over_http().map(|over_http| over_http.id)
+    }
+
+    /// Whether its application can be asked whether it has anything.
+    pub fn can_be_asked(&self) -> bool {
+        !self.detached.get() && self.over_http().is_some()
     }
 
     /// How its messages are compressed, if they may be.
