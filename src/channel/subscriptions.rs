@@ -490,6 +490,12 @@ impl Subscriptions {
 }
 
 impl LocalChannel {
+    /// The slots of long polls and streams.
+    fn held(&self) -> impl Iterator<Item = Slot> {
+        let held = [Transport::Response, Transport::StreamChunked, Transport::StreamRaw];
+        held.into_iter().flat_map(|transport| self.roster.entries(transport)).map(|entry| entry.slot)
+    }
+
     fn asked(name: Arc<str>, epoch: u32) -> LocalChannel {
         LocalChannel {
             name,

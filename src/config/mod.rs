@@ -185,6 +185,9 @@ pub struct Channels {
     pub refetch_spread_ms: u64,
     /// How long a channel that nobody is subscribed to any more is still listened to, ms.
     pub linger_ms: u64,
+    /// Whether those who are held on a channel ask their applications again, a second after this core began to listen to
+    /// it (Pushpin's `update_on_first_subscription`).
+    pub update_on_first_subscription: bool,
 }
 
 /// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
@@ -298,6 +301,7 @@ impl Default for Config {
                 refetches_per_core: 16,
                 refetch_spread_ms: 1_000,
                 linger_ms: 10_000,
+                update_on_first_subscription: false,
             },
             websocket: WebSocket {
                 message_bytes: 16 * 1024 * 1024,

@@ -118,6 +118,7 @@ fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
     section.read("refetches_per_core", &mut channels.refetches_per_core, count);
     section.read("refetch_spread_ms", &mut channels.refetch_spread_ms, milliseconds_or_never);
     section.read("linger_ms", &mut channels.linger_ms, milliseconds);
+    section.read("update_on_first_subscription", &mut channels.update_on_first_subscription, boolean);
 }
 
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
@@ -408,7 +409,7 @@ mod tests {
         let channels = &config.channels;
         assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
         assert_eq!((channels.refetches_per_core, channels.refetch_spread_ms), (17, 18));
-        assert_eq!(channels.linger_ms, 19);
+        assert_eq!((channels.linger_ms, channels.update_on_first_subscription), (19, true));
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
         assert!(websocket.compression);
@@ -557,6 +558,7 @@ duplicate_ids_ms = 16
 refetches_per_core = 17
 refetch_spread_ms = 18
 linger_ms = 19
+update_on_first_subscription = true
 [websocket]
 message_bytes = 13
 compression = true

@@ -98,7 +98,7 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("handler/message_block_size", NO_STATS_SOCKET),
     (
         "handler/update_on_first_subscription",
-        "a hold opens when it is subscribed, so a first subscription misses nothing",
+        "a hold opens when it is subscribed, so a first subscription misses nothing; `gripwire.toml` has it for publishers that send only what is listened to",
     ),
     ("handler/stats_subscription_ttl", NO_STATS_SOCKET),
     ("handler/stats_report_interval", NO_STATS_SOCKET),

@@ -6,7 +6,8 @@
 //! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
 //! holds, `links` streams that go on with links, `socket` WebSockets;
 //! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
-//! `again` asks applications again for clients that may have missed something, as `spread` says;
+//! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
+//! their channel (`first_subscription`);
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read, `connection_id` what they know connections by. `errands` are what
 //! operators ask of all cores, about a `client` or a channel; `receipts` tell publishers whom they reached.
@@ -26,6 +27,7 @@ mod cross_origin;
 mod deliver;
 mod errands;
 mod exchange;
+mod first_subscription;
 mod gauges;
 mod hold;
 mod ingest;
@@ -95,6 +97,7 @@ pub struct Core {
     asked: RefCell<errands::Asked>,
     receipts: RefCell<receipts::Receipts>,
     confirmations: RefCell<publish::Confirmations>,
+    first_subscriptions: RefCell<first_subscription::FirstSubscriptions>,
     pool: Pool,
     /// Links that will be asked for.
     fetches: RefCell<links::Fetches>,

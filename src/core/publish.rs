@@ -155,6 +155,7 @@ impl Core {
         if let ToCore::Recover { home } = message {
             return self.recover_from(home);
         }
+        self.note_first_subscription(&message);
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
         ready.into_iter().for_each(|slot| self.subscribed(slot));

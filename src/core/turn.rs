@@ -110,6 +110,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         asked: cell::RefCell::default(),
         receipts: cell::RefCell::default(),
         confirmations: cell::RefCell::default(),
+        first_subscriptions: cell::RefCell::default(),
         pool: Pool::new(&plan.settings.proxy),
         fetches: cell::RefCell::default(),
         gone_links: Rc::default(),
@@ -222,6 +223,7 @@ impl Core {
         let mut due = Vec::new();
         self.timers.borrow_mut().advance(tick, &mut due);
         due.into_iter().for_each(|slot| self.timed_out(slot));
+        self.update_first_subscribed();
         let mut farewells = Vec::new();
         self.subscriptions.borrow_mut().expire(&mut |home, message| farewells.push((home, message)));
         farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));

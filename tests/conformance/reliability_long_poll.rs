@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::Client;
 use crate::harness::origin::{Answer, Page, Received, Then, requests_for_a_hold};
-use crate::harness::proxy::{recovering, standard};
+use crate::harness::proxy::{recovering, standard, updating};
 use crate::harness::publisher::response_item;
 use crate::harness::request::{get, request};
 use crate::harness::{pushpin_differs, unique};
@@ -244,4 +244,12 @@ fn what_came_while_the_application_was_asked_is_at_hand() {
     assert_eq!(client.response().text(), "2\n");
     application.page.request();
     assert!(application.page.request_so_far().is_none(), "it is asked once");
+}
+
+#[test]
+fn who_is_first_on_a_channel_is_asked_for_again_if_the_settings_want_that() {
+    let application = Application::holding_often(holding(&unique("ch")), 1);
+    let mut client = updating().ask(&get(&application.page.path));
+    application.page.request();
+    application.asked_again(&mut client);
 }

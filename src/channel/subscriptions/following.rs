@@ -72,12 +72,16 @@ impl Subscriptions {
     pub fn held_on(&self, home: CoreId) -> Vec<Slot> {
         let channels = self.channels.iter().flatten();
         let channels = channels.filter(|channel| home_of(&channel.name, self.cores) == home);
-        let held = [Transport::Response, Transport::StreamChunked, Transport::StreamRaw];
-        let lists = channels.flat_map(|channel| held.map(|transport| channel.roster.entries(transport)));
-        let mut slots: Vec<Slot> = lists.flatten().map(|entry| entry.slot).collect();
+        let mut slots: Vec<Slot> = channels.flat_map(LocalChannel::held).collect();
         slots.sort_unstable_by_key(|slot| slot.0);
         slots.dedup();
         slots
+    }
+
+    /// The slots of long polls and streams on `channel`.
+    pub fn held_on_channel(&self, channel: &str) -> Vec<Slot> {
+        let channel = self.names.get(channel).and_then(|id| self.channel(*id));
+        channel.into_iter().flat_map(LocalChannel::held).collect()
     }
 
     /// Forgets the last ids of the channels at `home`, as that home has.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub proxy: (&'static str, &'static str),
     /// The tokens of the control port, as TOML.
     pub tokens: &'static str,
+    /// Who is first on a channel is asked for again. Pushpin 1.36 does it always.
+    pub update_on_first_subscription: bool,
 }
 
 const STANDARD: Settings = Settings {
@@ -46,6 +48,7 @@ const STANDARD: Settings = Settings {
     append_forwarded_for: false,
     proxy: ("", ""),
     tokens: "[]",
+    update_on_first_subscription: false,
 };
 
 /// The key that Grip-Sig is signed with, where it is.
@@ -107,6 +110,12 @@ pub fn guarded() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
     let tokens = r#"["admin all", "inspect see", "publish:news- news"]"#;
     running(&SERVER, Settings { name: "guarded", tokens, ..STANDARD })
+}
+
+/// A server that asks again for who is first on a channel.
+pub fn updating() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "updating", update_on_first_subscription: true, ..STANDARD })
 }
 
 /// A server for cases that make everyone who is held ask again: others must not be held there.
@@ -184,6 +193,7 @@ sub = ["ipc://sub"]
 command = "ipc://command"
 [channels]
 linger_ms = 1000
+update_on_first_subscription = {update_on_first_subscription}
 [proxy]
 routes_file = "routes"
 debug = {debug}
@@ -199,6 +209,7 @@ ping_interval_ms = 0
         http = proxy.http,
         control = proxy.control,
         tokens = settings.tokens,
+        update_on_first_subscription = settings.update_on_first_subscription,
         debug = settings.debug,
         sig_key = settings.sig_key,
         more = settings.proxy.0,
