@@ -3,7 +3,7 @@
 //!
 //! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
 //! publications), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`, `bridge`, `core` (one core's world),
-//! `zeromq` (a thread beside the cores), `server` (starts them). A room knows only the rooms below it. Beside them, [`doctor`] looks at the machine
+//! `monitor`, `zeromq` (a thread beside the cores), `server` (starts them). A room knows only the rooms below it. Beside them, [`doctor`] looks at the machine
 //! with the bounds of `config` and `wire`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod ids;
 pub mod ingest;
 pub mod mesh;
+pub mod monitor;
 pub mod origin;
 pub mod proto;
 pub mod server;

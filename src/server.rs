@@ -6,6 +6,7 @@ use crate::config::{self, Config};
 use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Service};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
+use crate::monitor::Stats;
 use crate::origin::{Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
@@ -80,10 +81,10 @@ pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
     wire::check_kernel(limits.connections)?;
     // The files of sockets are removed when this returns.
     let (sockets, _files) = open(&settings, cores)?;
-    let zeromq = zeromq::Sockets::open(&settings.zeromq, settings.control.body_bytes)?;
+    let zeromq = zeromq::Sockets::open(&settings)?;
     let gauges: Arc<[Arc<Gauges>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
-    let bridge = zeromq.map(|sockets| Bridge::new(sockets, cores, &gauges)).transpose()?;
+    let bridge = zeromq.map(|sockets| Bridge::new(sockets, &settings, cores, &gauges)).transpose()?;
     let mut plans = plan(settings, routes, sockets, limits, &gauges, bridge.as_ref())?;
     // It ends when this returns.
     let _zeromq = bridge.map(|bridge| bridge.sockets.run(bridge.ties)).transpose()?;
@@ -135,9 +136,9 @@ struct Sockets {
 fn open(settings: &Config, cores: usize) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
     let mut sockets: Vec<Sockets> = (0..cores).map(|_| Sockets::default()).collect();
     let clients = settings.http.listen.iter().map(|address| (*address, Service::Clients));
-    for (address, service) in
-        clients.chain(settings.control.listen.map(|address| (address, Service::Control)))
-    {
+    let control = settings.control.listen.map(|address| (address, Service::Control));
+    let metrics = settings.stats.prometheus.map(|address| (address, Service::Metrics));
+    for (address, service) in clients.chain(control).chain(metrics) {
         let bound = wire::bind(address, cores)?;
         sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.listeners.push((it, service)));
         tracing::info!(%address, ?service, "listening");
@@ -182,17 +183,29 @@ struct Bridge {
 
 impl Bridge {
     /// Between `sockets` and `cores` cores; the last of `gauges` are the thread's.
-    fn new(sockets: zeromq::Sockets, cores: usize, gauges: &[Arc<Gauges>]) -> Result<Bridge, ServerError> {
+    fn new(
+        sockets: zeromq::Sockets,
+        settings: &Config,
+        cores: usize,
+        gauges: &Arc<[Arc<Gauges>]>,
+    ) -> Result<Bridge, ServerError> {
         let bell = ThreadBell::new().map_err(ServerError::Descriptor)?;
         let inlets: Vec<Arc<Inlet>> = (0..cores).map(|_| Arc::default()).collect();
         let outlet = Arc::new(Outlet::new(bell.ringer()));
-        let gauges = gauges.last().cloned().unwrap_or_default();
-        Ok(Bridge { sockets, ties: zeromq::Ties { inlets, outlet, bell, gauges } })
+        let (own, all) = (gauges.last().cloned().unwrap_or_default(), gauges.clone());
+        let stats = Stats::new(&settings.stats, settings.channels.linger_ms);
+        let gauges = (own, all);
+        Ok(Bridge { sockets, ties: zeromq::Ties { inlets, outlet, bell, gauges, stats } })
     }
 
     fn plan(&self, core: usize) -> Option<BridgePlan> {
         let inlet = self.ties.inlets.get(core)?.clone();
-        Some(BridgePlan { inlet, outlet: self.ties.outlet.clone(), listens: self.sockets.listens() })
+        Some(BridgePlan {
+            inlet,
+            outlet: self.ties.outlet.clone(),
+            listens: self.sockets.listens(),
+            watches: self.sockets.watches(),
+        })
     }
 }
 

@@ -1,6 +1,8 @@
-//! The way out of all cores, to the thread of ZeroMQ: which channels are listened to, and what became of orders. What is
-//! taken back before the thread has looked was never said, so no more waits here than there are channels.
+//! The way out of all cores, to the thread of ZeroMQ: which channels are listened to, what became of orders, and for the
+//! stats socket what happens. Interest that is taken back before the thread has looked was never there, so no more waits
+//! here than there are channels; what is only told may be lost, and is bounded.
 
+use super::events::Events;
 use crate::wire::Ringer;
 use rustc_hash::FxHashMap;
 use std::mem;
@@ -26,6 +28,8 @@ pub struct Told {
     pub interest: FxHashMap<Arc<str>, bool>,
     /// What became of orders, by ticket.
     pub outcomes: Vec<(u64, Outcome)>,
+    /// What happened.
+    pub events: Events,
 }
 
 /// The way out of the cores.
@@ -52,6 +56,11 @@ impl Outlet {
     /// What became of the order with this ticket.
     pub fn outcome(&self, ticket: u64, outcome: Outcome) {
         self.tell(|told| told.outcomes.push((ticket, outcome)));
+    }
+
+    /// What happened on one core, which is left empty. The thread looks at it when it likes.
+    pub fn happened(&self, events: &mut Events) {
+        self.told().events.append(events);
     }
 
     /// An inlet has room again.

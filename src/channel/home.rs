@@ -141,6 +141,11 @@ impl Home {
         self.channels.get(channel)?.sequence.last_id().clone()
     }
 
+    /// Whether some core is interested in `channel`.
+    pub fn has_interest(&self, channel: &str) -> bool {
+        self.channels.contains_key(channel)
+    }
+
     /// Channels that some core is interested in.
     pub fn channels(&self) -> usize {
         self.channels.len()

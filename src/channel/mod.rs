@@ -5,7 +5,8 @@
 //! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
-//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached.
+//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `receivers` counts
+//! subscribers.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ mod message;
 mod pass;
 mod publication;
 mod receipt;
+mod receivers;
 mod recent_ids;
 mod roster;
 mod sequence;
@@ -30,5 +32,6 @@ pub use publication::{
     Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
 pub use receipt::{Audience, Counting, Reach, Receipt};
+pub use receivers::Receivers;
 pub use roster::Transport;
 pub use subscriptions::{HeardUpTo, Page, Readiness, Subscriptions};

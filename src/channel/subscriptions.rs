@@ -6,6 +6,7 @@
 //! and come back with every message, cost the mesh nothing.
 
 mod census;
+mod counting;
 mod following;
 mod sockets;
 
@@ -16,10 +17,11 @@ use super::message::{LastId, ToCore, ToHome, last_id_after};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
 use super::receipt::Receipt;
+use super::receivers::Receivers;
 use super::roster::{Entry, Link, Links, Roster, Transport};
 use super::waiting::{Channels, WaitingRows};
 use crate::ids::{CoreId, Slot};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -62,6 +64,10 @@ pub struct Subscriptions {
     subscriptions: usize,
     pending_publications: usize,
     pending_bytes: usize,
+    /// Receivers of everything that was delivered.
+    received: Receivers,
+    /// Channels whose number of subscribers has changed, if anyone wants to know.
+    changed: Option<FxHashSet<ChannelId>>,
 }
 
 struct LocalChannel {
@@ -112,6 +118,8 @@ impl Subscriptions {
             subscriptions: 0,
             pending_publications: 0,
             pending_bytes: 0,
+            received: Receivers::default(),
+            changed: None,
         }
     }
 
@@ -354,6 +362,9 @@ impl Subscriptions {
             };
             debug_assert!(channel.live);
             self.subscriptions += 1;
+            if let Some(changed) = &mut self.changed {
+                changed.insert(id);
+            }
             let place = channel.roster.add(transport, Entry { slot, next: channel.next });
             let is_followed = channel.followed.is_some();
             if let Some(links) = self.links.get_mut(slot.index()) {
@@ -401,8 +412,10 @@ impl Subscriptions {
             channel.socket_tick = Some(now);
         }
         let weight = publication.weight();
+        let receivers = Receivers::all(&channel.roster).of(&publication);
         channel.next = channel.next.wrapping_add(1);
         channel.pending.push_back(publication);
+        self.received.add(receivers);
         self.pending_publications += 1;
         self.pending_bytes += weight;
         self.enqueue(id);
@@ -425,6 +438,9 @@ impl Subscriptions {
             channel.roster.list(transport).get(index as usize).is_some_and(|entry| entry.slot == slot)
         );
         self.subscriptions -= 1;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(link.channel);
+        }
         if let Some(followed) = &mut channel.followed {
             followed.forget(slot);
         }

@@ -76,7 +76,8 @@ impl ConfigFile {
         {
             return Err(StartupError::Exposed(exposure));
         }
-        if let Some(exposure) = config.ingest.exposure().or_else(|| config.zeromq.exposure()) {
+        let stats = || config.stats.exposure(config.zeromq.allow_remote);
+        if let Some(exposure) = config.ingest.exposure().or_else(|| config.zeromq.exposure()).or_else(stats) {
             return Err(StartupError::Exposed(exposure));
         }
         // Options are given in the current directory, inline routes in that of the file.

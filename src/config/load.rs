@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Ingest, Problem, ZeroMq, native, pushpin, tokens};
+use super::{Config, Control, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +119,17 @@ impl ZeroMq {
         let endpoint = bound.find(|endpoint| !endpoint.is_local() && !self.allow_remote)?;
         Some(format!(
             "ZeroMQ on {endpoint} would let anyone who reaches it publish, and it knows no credentials: bind it to \
+             127.0.0.1, or set `allow_remote = true` in [zeromq] where a firewall keeps others out"
+        ))
+    }
+}
+
+impl Stats {
+    /// Why its socket must not be bound. `None` when it is safe, or when `allow_remote` says that all may reach it.
+    pub fn exposure(&self, allow_remote: bool) -> Option<String> {
+        let socket = self.socket.as_ref().filter(|socket| !socket.is_local() && !allow_remote)?;
+        Some(format!(
+            "the stats socket {socket} would tell anyone who reaches it of all channels and clients: bind it to \
              127.0.0.1, or set `allow_remote = true` in [zeromq] where a firewall keeps others out"
         ))
     }

@@ -50,6 +50,8 @@ pub struct Config {
     pub websocket: WebSocket,
     /// `[limits]`: what one core may hold.
     pub limits: Limits,
+    /// `[stats]`: what watches the server.
+    pub stats: Stats,
     /// `[log]`.
     pub log: Log,
 }
@@ -231,6 +233,36 @@ pub enum SlowConsumer {
     Drop,
 }
 
+/// What watches the server.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Where a PUB socket of ZeroMQ says what happens; `None` is nowhere.
+    pub socket: Option<Endpoint>,
+    /// How it says it.
+    pub format: StatsFormat,
+    /// It tells of each connection.
+    pub connections: bool,
+    /// How long what it says of a connection is valid, s.
+    pub connection_ttl_s: u32,
+    /// The same for subscriptions, s.
+    pub subscription_ttl_s: u32,
+    /// How often it reports sums, s; 0 is never.
+    pub report_interval_s: u32,
+    /// Where metrics are served for Prometheus; `None` is nowhere.
+    pub prometheus: Option<SocketAddr>,
+    /// What the names of Pushpin's metrics begin with.
+    pub prometheus_prefix: String,
+}
+
+/// `stats.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsFormat {
+    /// Tagged netstrings.
+    Tnetstring,
+    /// JSON.
+    Json,
+}
+
 /// Logging.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -317,6 +349,16 @@ impl Default for Config {
                 slow_consumer: SlowConsumer::Close,
                 subscriptions_per_connection: 20,
                 mesh_messages: 1024,
+            },
+            stats: Stats {
+                socket: None,
+                format: StatsFormat::Tnetstring,
+                connections: true,
+                connection_ttl_s: 120,
+                subscription_ttl_s: 60,
+                report_interval_s: 10,
+                prometheus: None,
+                prometheus_prefix: String::new(),
             },
             log: Log { level: "info".into(), requests: false },
         }

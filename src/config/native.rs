@@ -16,7 +16,7 @@ use super::load::{directory, resolve_key};
 use super::section::{Document, Unusable};
 use super::{
     Channels, Config, Control, Endpoint, ForwardedProtocol, Http, Ingest, Limits, Log, Problem, Proxy,
-    SlowConsumer, Token, WebSocket, ZeroMq, parse_listen,
+    SlowConsumer, Stats, StatsFormat, Token, WebSocket, ZeroMq, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -34,6 +34,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_channels(&mut document, &mut config.channels);
     read_websocket(&mut document, &mut config.websocket);
     read_limits(&mut document, &mut config.limits);
+    read_stats(&mut document, &mut config, directory(path));
     read_log(&mut document, &mut config.log);
     let problems = document.finish();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -140,6 +141,22 @@ fn read_limits(document: &mut Document<'_>, limits: &mut Limits) {
     section.read("mesh_messages", &mut limits.mesh_messages, count);
 }
 
+fn read_stats(document: &mut Document<'_>, config: &mut Config, directory: &Path) {
+    let Stats { socket, format, prometheus, prometheus_prefix, .. } = &mut config.stats;
+    let mut section = document.section("stats");
+    let socket_at = section.read("socket", socket, |value| endpoint(value, directory).map(Some));
+    section.read("format", format, stats_format);
+    section.read("prometheus", prometheus, prometheus_listener);
+    section.read("prometheus_prefix", prometheus_prefix, string);
+    section.read("connections", &mut config.stats.connections, boolean);
+    section.read("connection_ttl_s", &mut config.stats.connection_ttl_s, positive);
+    section.read("subscription_ttl_s", &mut config.stats.subscription_ttl_s, positive);
+    section.read("report_interval_s", &mut config.stats.report_interval_s, seconds_or_never);
+    if let Some(exposure) = config.stats.exposure(config.zeromq.allow_remote) {
+        document.report(socket_at.unwrap_or(0), exposure);
+    }
+}
+
 fn read_log(document: &mut Document<'_>, log: &mut Log) {
     let mut section = document.section("log");
     section.read("level", &mut log.level, filter);
@@ -177,6 +194,18 @@ fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
     match value.get_ref().as_integer() {
         Some(number) if number.as_str() == "0" => Ok(0),
         _ => milliseconds(value),
+    }
+}
+
+fn seconds_or_never(value: &Value<'_>) -> Result<u32, Unusable> {
+    milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a number of seconds"))
+}
+
+fn stats_format(value: &Value<'_>) -> Result<StatsFormat, Unusable> {
+    match value.get_ref().as_str() {
+        Some("tnetstring") => Ok(StatsFormat::Tnetstring),
+        Some("json") => Ok(StatsFormat::Json),
+        _ => Err(Unusable::value("\"tnetstring\" or \"json\"")),
     }
 }
 
@@ -231,6 +260,14 @@ fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
     match value.get_ref() {
         DeValue::Boolean(false) => Ok(None),
         DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5561\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+fn prometheus_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:9100\", or false")),
         _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
     }
 }
@@ -418,6 +455,12 @@ mod tests {
         assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
         assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
         assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
+        let stats = &config.stats;
+        assert_eq!(stats.socket.as_ref().map(address).as_deref(), Some("ipc:///etc/gripwire/stats"));
+        assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
+        assert_eq!((stats.subscription_ttl_s, stats.report_interval_s), (21, 0));
+        assert_eq!(stats.prometheus, Some("127.0.0.1:9100".parse().unwrap()));
+        assert_eq!(stats.prometheus_prefix, "p_");
         assert_eq!((config.log.level.as_str(), config.log.requests), ("gripwire=debug", true));
     }
 
@@ -455,6 +498,8 @@ mod tests {
     fn zeromq_for_all_is_refused_at_its_line() {
         let found = problems("[zeromq]\n\npull = \"tcp://*:5560\"\n");
         assert!(found[0].starts_with("g.toml:3: ZeroMQ on tcp://*:5560 would let anyone"), "{found:?}");
+        let found = problems("[stats]\nsocket = \"tcp://*:1\"\n");
+        assert!(found[0].starts_with("g.toml:2: the stats socket tcp://*:1 would tell anyone"), "{found:?}");
         let found = problems("[zeromq]\nsub = [\"tcp://127.0.0.1:5562\", \"here\"]\n");
         assert!(found[0].contains("`here` is not a ZeroMQ address"), "{found:?}");
     }
@@ -572,6 +617,15 @@ backlog_bytes_per_core = 10
 slow_consumer = "drop"
 subscriptions_per_connection = 11
 mesh_messages = 12
+[stats]
+socket = "ipc://stats"
+format = "json"
+connections = false
+connection_ttl_s = 20
+subscription_ttl_s = 21
+report_interval_s = 0
+prometheus = 9100
+prometheus_prefix = "p_"
 [log]
 level = "gripwire=debug"
 requests = true

@@ -11,7 +11,9 @@ use std::str::FromStr;
 use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::pushpin_keys::{Fate, documented, fate};
-use super::{Config, Endpoint, ForwardedProtocol, Problem, ZeroMq, ini, nearest, parse_listen};
+use super::{
+    Config, Endpoint, ForwardedProtocol, Problem, Stats, StatsFormat, ZeroMq, ini, nearest, parse_listen,
+};
 
 /// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
 ///
@@ -105,6 +107,7 @@ impl PushpinConf {
         // Pushpin has no such port: moving over opens none.
         config.ingest.udp = None;
         self.zeromq(&mut config.zeromq);
+        self.stats(&mut config.stats);
         self.proxy(&mut config, directory);
         // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
@@ -216,6 +219,32 @@ impl PushpinConf {
             self.warn("handler/push_in_spec", exposure);
         }
         zeromq.allow_remote = true;
+    }
+
+    /// The stats socket and the port for Prometheus; each if it is named.
+    fn stats(&mut self, stats: &mut Stats) {
+        stats.socket = self.endpoints("handler/stats_spec").pop();
+        stats.format = match self.text("handler/stats_format").as_deref() {
+            Some("json") => StatsFormat::Json,
+            _ => StatsFormat::Tnetstring,
+        };
+        if self.text("global/stats_connection_send").is_some() {
+            stats.connections = self.flag("global/stats_connection_send");
+        }
+        self.set(&mut stats.connection_ttl_s, "global/stats_connection_ttl");
+        self.set(&mut stats.subscription_ttl_s, "handler/stats_subscription_ttl");
+        self.set(&mut stats.report_interval_s, "handler/stats_report_interval");
+        stats.prometheus_prefix = self.text("handler/prometheus_prefix").unwrap_or_default();
+        let port = self.text("handler/prometheus_port").filter(|port| !port.is_empty());
+        if let Some(port) = port {
+            match parse_listen(&port, Ipv4Addr::UNSPECIFIED) {
+                Ok(address) => stats.prometheus = Some(address),
+                Err(error) => self.error("handler/prometheus_port", format!("`prometheus_port`: {error}")),
+            }
+        }
+        if let Some(exposure) = stats.exposure(false) {
+            self.warn("handler/stats_spec", exposure);
+        }
     }
 
     /// Addresses, with the offset of all ports.
@@ -398,7 +427,6 @@ mod tests {
         assert_eq!(
             told,
             [
-                "/etc/pushpin/pushpin.conf:7: `stats_connection_ttl` has no effect: there is no stats socket yet",
                 "/etc/pushpin/pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other",
                 "/etc/pushpin/pushpin.conf:33: `message_rate` has no effect: deliveries are not slowed down: each \
                  connection has a bounded backlog instead",
@@ -434,6 +462,23 @@ mod tests {
         assert_eq!(sub, ["tcp://127.0.0.1:5572", "ipc:///run/p/pushpin-sub"]);
         assert_eq!(zeromq.command.as_ref().map(address).as_deref(), Some("tcp://*:5573"));
         assert_eq!((zeromq.sub_connect, zeromq.ipc_mode), (true, Some(0o660)));
+    }
+
+    #[test]
+    fn what_watches_is_what_is_named() {
+        let none = config("").stats;
+        assert!(none.socket.is_none() && none.prometheus.is_none() && none.connections);
+        let stats = config(
+            "[global]\nstats_connection_ttl=9\nstats_connection_send=false\n[handler]\nstats_format=json\n\
+             stats_spec=ipc://{rundir}/{ipc_prefix}stats\nstats_subscription_ttl=8\nstats_report_interval=0\n\
+             prometheus_port=9100\nprometheus_prefix=p_\n",
+        )
+        .stats;
+        assert_eq!(stats.socket.unwrap().to_string(), "ipc://run/pushpin-stats");
+        assert_eq!((stats.format, stats.connections), (StatsFormat::Json, false));
+        assert_eq!((stats.connection_ttl_s, stats.subscription_ttl_s, stats.report_interval_s), (9, 8, 0));
+        assert_eq!(stats.prometheus, Some("0.0.0.0:9100".parse().unwrap()));
+        assert_eq!(stats.prometheus_prefix, "p_");
     }
 
     #[test]

@@ -55,6 +55,14 @@ const HONOURED: &[&str] = &[
     "handler/push_in_http_port",
     "handler/push_in_http_max_body_size",
     "handler/connection_subscription_max",
+    "handler/prometheus_prefix",
+    "handler/prometheus_port",
+    "handler/stats_format",
+    "handler/stats_report_interval",
+    "handler/stats_subscription_ttl",
+    "handler/stats_spec",
+    "global/stats_connection_send",
+    "global/stats_connection_ttl",
     "handler/subscription_linger",
     "handler/command_spec",
     "handler/push_in_sub_connect",
@@ -65,8 +73,6 @@ const HONOURED: &[&str] = &[
 ];
 
 const NO_EFFECT: &[(&str, &str)] = &[
-    ("global/stats_connection_ttl", NO_STATS_SOCKET),
-    ("global/stats_connection_send", NO_STATS_SOCKET),
     ("runner/services", ONE_PROCESS),
     ("runner/https_ports", "TLS towards clients is not served yet; end TLS in front of Gripwire"),
     ("runner/local_ports", "unix sockets are not listened on yet; use `http_port`"),
@@ -85,32 +91,25 @@ const NO_EFFECT: &[(&str, &str)] = &[
         "proxy/max_open_requests",
         "requests to origins are bounded for each core; see `open_requests_per_core`",
     ),
-    ("proxy/stats_connections_max_ttl", NO_STATS_SOCKET),
-    ("proxy/stats_report_interval", NO_STATS_SOCKET),
-    ("proxy/prometheus_port", NO_PROMETHEUS),
-    ("proxy/prometheus_prefix", NO_PROMETHEUS),
+    ("proxy/stats_connections_max_ttl", ONE_STATS),
+    ("proxy/stats_report_interval", ONE_STATS),
+    ("proxy/prometheus_port", ONE_STATS),
+    ("proxy/prometheus_prefix", ONE_STATS),
     ("proxy/ipc_file_mode", NO_IPC),
     ("handler/push_in_http_max_headers_size", "heads on the control port have a fixed bound"),
-    ("handler/stats_spec", NO_STATS_SOCKET),
     ("handler/state_spec", "the session service is not used"),
     ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
-    ("handler/message_block_size", NO_STATS_SOCKET),
+    ("handler/message_block_size", "blocks are not counted"),
     (
         "handler/update_on_first_subscription",
         "a hold opens when it is subscribed, so a first subscription misses nothing; `gripwire.toml` has it for publishers that send only what is listened to",
     ),
-    ("handler/stats_subscription_ttl", NO_STATS_SOCKET),
-    ("handler/stats_report_interval", NO_STATS_SOCKET),
-    ("handler/stats_format", NO_STATS_SOCKET),
     ("handler/share_all", "requests are not shared"),
-    ("handler/prometheus_port", NO_PROMETHEUS),
-    ("handler/prometheus_prefix", NO_PROMETHEUS),
 ];
 
-const NO_STATS_SOCKET: &str = "there is no stats socket yet";
+const ONE_STATS: &str = "there is one process, and its stats are set in [handler]";
 const ONE_PROCESS: &str = "Gripwire is one process and starts no other";
-const NO_PROMETHEUS: &str = "there is no Prometheus port yet";
 const NO_IPC: &str = "there are no ipc sockets";
 
 #[cfg(test)]
@@ -130,7 +129,7 @@ mod tests {
     fn internal_keys_are_not_documented() {
         assert_eq!(fate("proxy/condure_in_specs"), None);
         assert_eq!(fate("proxy/stats_spec"), None);
-        assert!(matches!(fate("handler/stats_spec"), Some(Fate::NoEffect(_))));
+        assert_eq!(fate("handler/stats_spec"), Some(Fate::Honoured));
         assert_eq!(fate("proxy/sig_key"), Some(Fate::Honoured));
     }
 }

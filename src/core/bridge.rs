@@ -3,9 +3,8 @@
 //! interest.
 
 use super::Core;
-use super::connection_id::ConnectionId;
-use super::row::Phase;
-use crate::bridge::{Inlet, Order, Outcome, Outlet};
+use super::row::{Mark, Phase};
+use crate::bridge::{ConnectionId, Inlet, Order, Outcome, Outlet};
 use crate::channel::{Publication, ToHome};
 use crate::ids::Slot;
 use crate::wire::Ringer;
@@ -28,6 +27,8 @@ pub struct BridgePlan {
     pub outlet: Arc<Outlet>,
     /// The thread wants to know which channels have interest.
     pub listens: bool,
+    /// The thread wants to know what happens.
+    pub watches: bool,
 }
 
 /// The same, in use.
@@ -124,8 +125,19 @@ impl Core {
         let wanted = ids.iter().enumerate().filter_map(|(place, id)| Some((ConnectionId::parse(id)?, place)));
         let wanted: FxHashMap<ConnectionId, usize> = wanted.collect();
         let rows = self.rows.borrow();
-        let engaged = rows.all().filter(|(_, row)| row.is_engaged());
+        let engaged = rows.all().filter(|(_, row)| row.mark != Mark::None);
         engaged.filter_map(|(slot, row)| wanted.get(&self.connection_id(slot, &row.phase)).copied()).collect()
+    }
+
+    /// The id of the connection in `slot`, which does what `phase` says.
+    pub(super) fn connection_id(&self, slot: Slot, phase: &Phase) -> ConnectionId {
+        let of_application = match phase {
+            Phase::Socket(socket) => socket.connection_id(),
+            _ => None,
+        };
+        let generation = self.wire.borrow().generation(slot);
+        let place = ConnectionId::Place { core: self.id, slot, generation };
+        of_application.map_or(place, ConnectionId::Application)
     }
 
     /// The WebSocket with this Connection-Id.

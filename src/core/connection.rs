@@ -7,6 +7,7 @@ use super::row::{Phase, Row, Service};
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
+use crate::proto::websocket;
 use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -165,6 +166,9 @@ impl Core {
             let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
             let is_trusted = row.service == Service::Clients && self.signatures.are_trusted(&headers);
+            if row.service == Service::Clients {
+                self.request_begins(slot, row, websocket::is_upgrade(&headers));
+            }
             (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
         };
         self.set_timer(slot, self.settings.http.idle_timeout_ms);
@@ -193,6 +197,7 @@ impl Core {
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
+            self.request_ends(slot, row);
             row.phase = Phase::Head;
             row.carry = is_pipelined.then(|| Box::new(input));
         }
@@ -232,6 +237,7 @@ impl Core {
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
+            self.request_ends(slot, row);
             row.carry = None;
             row.phase = Phase::Leaving { linger };
         }
@@ -304,7 +310,8 @@ impl Core {
 
     /// Ends the connection now and takes it out of every table.
     pub(super) fn close(self: &Rc<Self>, slot: Slot) {
-        let Some(row) = self.rows.borrow_mut().free(slot) else { return };
+        let Some(mut row) = self.rows.borrow_mut().free(slot) else { return };
+        self.request_ends(slot, &mut row);
         self.unsubscribe(slot);
         self.timers.borrow_mut().cancel(slot);
         self.wire.borrow_mut().close(slot);

@@ -1,6 +1,7 @@
 //! What a core counts. Written by the core, read by anyone: each number by itself, without order between them.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One number.
@@ -44,9 +45,9 @@ macro_rules! gauges {
         pub struct Gauges { $($(#[doc = $doc])+ pub $name: Gauge,)+ }
 
         impl Gauges {
-            /// All of them, by name.
-            pub fn all(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.get()),)+]
+            /// The sums over `gauges`, by name.
+            pub fn sums(gauges: &[Arc<Gauges>]) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), gauges.iter().map(|gauges| gauges.$name.get()).sum()),)+]
             }
         }
     };
@@ -55,6 +56,8 @@ macro_rules! gauges {
 gauges! {
     /// Client connections open now.
     connections,
+    /// Requests of clients that are being answered or held, and WebSockets, now.
+    client_requests,
     /// Channels this core has subscribers of, or had until a moment ago.
     channels,
     /// Subscriptions in force.
@@ -71,10 +74,16 @@ gauges! {
     connections_total,
     /// Requests read.
     requests_total,
+    /// Requests of clients read.
+    client_requests_total,
+    /// Time of all of them together, ms.
+    client_requests_ms_total,
     /// Requests refused because they were malformed.
     bad_requests_total,
     /// Holds opened.
     holds_total,
+    /// Signs of life sent to streams.
+    keep_alives_total,
     /// Next links asked for.
     refetches_total,
     /// Items published through this core.
@@ -97,6 +106,14 @@ gauges! {
     bad_zeromq_messages_total,
     /// Messages written to subscribers, gathered ones counted once.
     deliveries_total,
+    /// Answers to long polls by items, one for each.
+    response_messages_total,
+    /// Items for streams, one for each stream.
+    stream_messages_total,
+    /// Items for WebSockets, one for each WebSocket.
+    socket_messages_total,
+    /// Events of the stats socket that were lost because there were too many.
+    lost_stats_total,
     /// Connections whose backlog was full.
     overflows_total,
 }

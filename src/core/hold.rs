@@ -88,6 +88,7 @@ impl Core {
         held_for: HeldFor,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
+        self.log_subscriptions(&hold, &again.request);
         let HeldFor { origin, links, goes_on } = held_for;
         let gone = match (links.gone.map(|target| self.gone_link(target, &origin)), again.gone.take()) {
             (Some(gone), before) => {
@@ -145,6 +146,15 @@ impl Core {
         }
         if readiness == Readiness::Ready {
             self.open_hold(slot);
+        }
+    }
+
+    fn log_subscriptions(&self, hold: &Hold, request: &Request) {
+        if self.settings.log.requests {
+            let (host, target) = (request.host.as_str(), request.target.as_str());
+            for channel in &hold.channels {
+                tracing::info!(host, target, channel = channel.name, "subscribed");
+            }
         }
     }
 
@@ -243,6 +253,7 @@ impl Core {
         let mut wire = self.wire.borrow_mut();
         // A client that does not take what was published has no use for a sign of life.
         if !wire.is_backlogged(slot) {
+            self.gauges.keep_alives_total.add(1);
             let _ = wire.send(slot, keep_alive.frame.clone());
         }
         drop(wire);

@@ -9,8 +9,9 @@
 //! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
 //! their channel (`first_subscription`);
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
-//! deadlines; `gauges` is what other threads may read, `connection_id` what they know connections by. `errands` are what
-//! operators ask of all cores, about a `client` or a channel; `receipts` tell publishers whom they reached.
+//! deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told, `sums` what Pushpin would
+//! count, `prometheus` the page of all that. `errands` are what operators ask of all cores, about a `client` or a channel;
+//! `receipts` tell publishers whom they reached.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.
@@ -21,7 +22,6 @@ mod again;
 mod bridge;
 mod client;
 mod connection;
-mod connection_id;
 mod control;
 mod cross_origin;
 mod deliver;
@@ -32,6 +32,7 @@ mod gauges;
 mod hold;
 mod ingest;
 mod links;
+mod prometheus;
 mod proxy;
 mod publish;
 mod receipts;
@@ -41,13 +42,16 @@ mod serve;
 mod signatures;
 mod socket;
 mod spread;
+mod sums;
 mod timer_wheel;
 mod turn;
+mod watch;
 
 pub use bridge::BridgePlan;
 pub use errands::ErrandPlan;
 pub use gauges::{Gauge, Gauges};
 pub use row::Service;
+pub use sums::Sums;
 pub use turn::{CoreError, CorePlan, run};
 
 use crate::bell::Bell;
@@ -110,6 +114,10 @@ pub struct Core {
     told: Told,
     ingest: RefCell<Option<Box<ingest::Ingest>>>,
     bridge: Option<bridge::Bridge>,
+    /// What the stats socket is told, if there is one.
+    watch: Option<watch::Watch>,
+    /// Requests that are being answered or held, and WebSockets.
+    engaged: Cell<u64>,
     permits: Permits,
     tick: Cell<u32>,
     work: Bell,

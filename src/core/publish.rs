@@ -126,6 +126,12 @@ impl Core {
 
     /// Does what `message` of core `from` asks of the homes on this core.
     pub(super) fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
+        if let ToHome::Publish(publication) = &message
+            && self.settings.log.requests
+            && !self.home.borrow().has_interest(&publication.channel)
+        {
+            self.tell_of_nobody(publication);
+        }
         let mut to_own = SmallVec::<[ToCore; 2]>::new();
         self.home.borrow_mut().handle(from, message, &mut |core, message| {
             if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
@@ -156,6 +162,9 @@ impl Core {
             return self.recover_from(home);
         }
         self.note_first_subscription(&message);
+        if let ToCore::Deliver(publication) = &message {
+            self.tell_of_delivery(publication);
+        }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
         ready.into_iter().for_each(|slot| self.subscribed(slot));

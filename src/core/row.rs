@@ -13,6 +13,7 @@ use std::rc::Rc;
 /// A connection of this core.
 pub(super) struct Row {
     pub service: Service,
+    pub mark: Mark,
     peer_port: u16,
     peer_address: [u8; 16],
     /// Received, not parsed yet.
@@ -29,6 +30,19 @@ pub enum Service {
     Control,
     /// The same, on this machine, who have shown who they are.
     LocalControl,
+    /// Prometheus.
+    Metrics,
+}
+
+/// How far operators know of a client's request, or of its WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    /// There is none.
+    None,
+    /// It is counted.
+    Counted,
+    /// The stats socket was told.
+    Told,
 }
 
 /// What a connection is doing.
@@ -83,10 +97,20 @@ impl Rows {
         self.rows.get_mut(slot.index()).filter(|row| !matches!(row.phase, Phase::Free))
     }
 
+    /// How many there are, those that are free included.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The connections among up to `count` rows from the one at `from` on.
+    pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &Row)> {
+        let rows = self.rows.iter().enumerate().skip(from).take(count);
+        rows.map(|(slot, row)| (Slot(slot as u32), row)).filter(|(_, row)| !matches!(row.phase, Phase::Free))
+    }
+
     /// All connections.
     pub fn all(&self) -> impl Iterator<Item = (Slot, &Row)> {
-        let rows = self.rows.iter().enumerate().map(|(slot, row)| (Slot(slot as u32), row));
-        rows.filter(|(_, row)| !matches!(row.phase, Phase::Free))
+        self.some(0, self.rows.len())
     }
 
     /// The connection is over; gives back what it was doing.
@@ -100,6 +124,7 @@ impl Row {
     fn free() -> Row {
         Row {
             service: Service::Clients,
+            mark: Mark::None,
             peer_port: 0,
             peer_address: [0; 16],
             carry: None,
@@ -120,11 +145,9 @@ impl Row {
         };
     }
 
-    /// Whether a client's request is being answered or held here, or a WebSocket is open.
-    pub fn is_engaged(&self) -> bool {
-        let is_idle =
-            matches!(self.phase, Phase::Free | Phase::Head | Phase::Leaving { .. } | Phase::Lingering);
-        self.service == Service::Clients && !is_idle
+    /// Whether it is a WebSocket.
+    pub fn is_socket(&self) -> bool {
+        matches!(self.phase, Phase::Socket(_))
     }
 
     /// Keeps `bytes` for later; the length of all that is kept.

@@ -5,7 +5,7 @@ use super::connection::Request;
 use super::exchange::Exchange;
 use super::hold::Again;
 use super::row::Service;
-use super::{control, proxy, socket};
+use super::{control, prometheus, proxy, socket};
 use crate::proto::websocket;
 use futures_lite::FutureExt;
 use std::rc::Rc;
@@ -21,6 +21,7 @@ impl Core {
                     }
                     Service::Clients => proxy::answer(&exchange, request).await,
                     Service::Control | Service::LocalControl => control::answer(&exchange, request).await,
+                    Service::Metrics => prometheus::answer(&exchange),
                 }
             };
             exchange.ended().or(answered).await;

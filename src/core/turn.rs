@@ -9,6 +9,7 @@ use super::ingest::Ingest;
 use super::signatures::Signatures;
 use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
+use super::watch::Watch;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
 use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
 use crate::config::Config;
@@ -91,6 +92,12 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
         home.watch();
     }
+    let mut subscriptions = Subscriptions::new(plan.cores, ticks(plan.settings.channels.linger_ms));
+    let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
+    let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &plan.settings.stats));
+    if watch.is_some() {
+        subscriptions.watch();
+    }
     let core = Rc::new(Core {
         id: plan.id,
         cores: plan.cores,
@@ -102,7 +109,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         rows: Rows::default().into(),
         pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
-        subscriptions: Subscriptions::new(plan.cores, ticks(plan.settings.channels.linger_ms)).into(),
+        subscriptions: subscriptions.into(),
         home: home.into(),
         to_own_home: cell::RefCell::default(),
         mesh,
@@ -120,7 +127,9 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         started: Instant::now(),
         told: Told::default(),
         ingest: Ingest::new(plan.datagrams).into(),
+        watch,
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
+        engaged: cell::Cell::default(),
         permits: Permits::new(&plan.settings.ingest),
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
@@ -224,9 +233,12 @@ impl Core {
         self.timers.borrow_mut().advance(tick, &mut due);
         due.into_iter().for_each(|slot| self.timed_out(slot));
         self.update_first_subscribed();
+        self.tell_what_happened();
         let mut farewells = Vec::new();
         self.subscriptions.borrow_mut().expire(&mut |home, message| farewells.push((home, message)));
         farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));
+        let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;
+        self.gauges.client_requests_ms_total.add(self.engaged.get() * passed_ms);
         self.publish_gauges();
     }
 
@@ -254,6 +266,11 @@ impl Core {
             gauges.backlog_bytes.set(wire.backlog_bytes() as u64);
         }
         let subscriptions = self.subscriptions.borrow();
+        gauges.client_requests.set(self.engaged.get());
+        let received = subscriptions.received();
+        gauges.response_messages_total.set(received.response as u64);
+        gauges.stream_messages_total.set(received.stream as u64);
+        gauges.socket_messages_total.set(received.socket as u64);
         gauges.channels.set(subscriptions.channels() as u64);
         gauges.subscriptions.set(subscriptions.subscriptions() as u64);
         gauges.pending_publications.set(subscriptions.pending().0 as u64);

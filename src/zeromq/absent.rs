@@ -1,7 +1,7 @@
 //! What stands for ZeroMQ in a program that was built without it.
 
-use super::{Ties, ZeroMqError};
-use crate::config::ZeroMq;
+use super::{COMMAND, PULL, STATS, SUB, Ties, ZeroMqError};
+use crate::config::Config;
 use std::convert::Infallible;
 
 /// No sockets.
@@ -12,11 +12,12 @@ pub struct Running(Infallible);
 
 impl Sockets {
     /// `None` if no sockets are named.
-    pub fn open(settings: &ZeroMq, _message_bytes: usize) -> Result<Option<Sockets>, ZeroMqError> {
+    pub fn open(settings: &Config) -> Result<Option<Sockets>, ZeroMqError> {
         let named = [
-            ("pull", settings.pull.is_some()),
-            ("sub", !settings.sub.is_empty()),
-            ("command", settings.command.is_some()),
+            (PULL, settings.zeromq.pull.is_some()),
+            (SUB, !settings.zeromq.sub.is_empty()),
+            (COMMAND, settings.zeromq.command.is_some()),
+            (STATS, settings.stats.socket.is_some()),
         ];
         match named.iter().find(|(_, is_named)| *is_named) {
             Some((setting, _)) => Err(ZeroMqError::NotBuiltIn(setting)),
@@ -26,6 +27,11 @@ impl Sockets {
 
     /// Never called.
     pub fn listens(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn watches(&self) -> bool {
         match self.0 {}
     }
 

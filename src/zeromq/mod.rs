@@ -2,8 +2,8 @@
 //! guest that a core cannot schedule.
 //!
 //! `sockets` binds them; `thread` is the loop, which polls them and the bell that cores ring; `items` takes what PULL and
-//! SUB sockets receive to the cores that are home to its channels, `commands` does what REQ sockets ask; `parts` is one
-//! message. All of it is behind the feature `zeromq`; without it, a server that is told of such sockets does not start.
+//! SUB sockets receive to the cores that are home to its channels, `commands` does what REQ sockets ask, `publisher` is the
+//! stats socket; `parts` is one message. All of it is behind the feature `zeromq`; without it, a server that is told of such sockets does not start.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,8 @@ mod commands;
 mod items;
 #[cfg(feature = "zeromq")]
 mod parts;
+#[cfg(feature = "zeromq")]
+mod publisher;
 #[cfg(feature = "zeromq")]
 mod sockets;
 #[cfg(feature = "zeromq")]
@@ -27,6 +29,7 @@ pub use {sockets::Sockets, thread::Running};
 
 use crate::bridge::{Inlet, Outlet};
 use crate::core::Gauges;
+use crate::monitor::Stats;
 use crate::wire::ThreadBell;
 use std::sync::Arc;
 
@@ -35,7 +38,7 @@ use std::sync::Arc;
 pub enum ZeroMqError {
     /// An address is taken or not of this machine.
     #[error(
-        "cannot have the ZeroMQ socket {endpoint}: {reason}; another server may have it: give `{setting}` in [zeromq] \
+        "cannot have the ZeroMQ socket {endpoint}: {reason}; another server may have it: give `{setting}` \
          another address"
     )]
     Endpoint {
@@ -51,7 +54,7 @@ pub enum ZeroMqError {
     Unusable(String),
     /// It is not part of this program.
     #[error(
-        "`{0}` in [zeromq] asks for ZeroMQ, and this program was built without it: build it with `--features zeromq`"
+        "`{0}` asks for ZeroMQ, and this program was built without it: build it with `--features zeromq`"
     )]
     NotBuiltIn(&'static str),
 }
@@ -64,6 +67,14 @@ pub struct Ties {
     pub outlet: Arc<Outlet>,
     /// Rung by what is in `outlet`.
     pub bell: ThreadBell,
-    /// What the thread counts.
-    pub gauges: Arc<Gauges>,
+    /// What the thread counts, and what all count, itself included.
+    pub gauges: (Arc<Gauges>, Arc<[Arc<Gauges>]>),
+    /// What the stats socket says.
+    pub stats: Stats,
 }
+
+/// The settings that name sockets.
+const PULL: &str = "zeromq.pull";
+const SUB: &str = "zeromq.sub";
+const COMMAND: &str = "zeromq.command";
+const STATS: &str = "stats.socket";

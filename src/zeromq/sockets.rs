@@ -1,7 +1,8 @@
 //! The sockets, bound or connected as the settings say.
 
-use super::ZeroMqError;
-use crate::config::{Endpoint, ZeroMq};
+use super::publisher::Publisher;
+use super::{COMMAND, PULL, STATS, SUB, ZeroMqError};
+use crate::config::{Config, Endpoint, ZeroMq};
 use crate::wire::SocketFile;
 use std::cell::RefCell;
 use std::fs::Permissions;
@@ -14,12 +15,15 @@ use zmq::{Context, Socket, SocketType};
 /// Messages that wait in a socket for each connection. Pushers wait beyond that; publishers drop what they have for us.
 const PULL_MESSAGES: i32 = 1_000;
 const SUB_MESSAGES: i32 = 10_000;
+/// Stats that wait for each who listens; further ones are lost for it (as with Pushpin).
+const STATS_MESSAGES: i32 = 200_000;
 
 /// The sockets that the settings name.
 pub struct Sockets {
     pub(super) pull: Option<Socket>,
     pub(super) sub: Option<Socket>,
     pub(super) command: Option<Socket>,
+    pub(super) publisher: Option<Publisher>,
     /// What get-zmq-uris answers.
     pub(super) uris: Vec<(&'static str, String)>,
     /// Those of `ipc://` addresses, which libzmq would leave behind.
@@ -27,25 +31,34 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens the sockets; messages may have `message_bytes`. `None` if none are named.
-    pub fn open(settings: &ZeroMq, message_bytes: usize) -> Result<Option<Sockets>, ZeroMqError> {
+    /// Opens the sockets; messages may be as long as publish calls. `None` if none are named.
+    pub fn open(config: &Config) -> Result<Option<Sockets>, ZeroMqError> {
+        let settings = &config.zeromq;
+        let message_bytes = config.control.body_bytes;
         let opening = Opening { context: Context::new(), settings, message_bytes, files: RefCell::default() };
         let pull = settings.pull.as_ref().map(|endpoint| opening.pull(endpoint)).transpose()?;
         let sub = (!settings.sub.is_empty()).then(|| opening.sub()).transpose()?;
         let command = settings.command.as_ref().map(|endpoint| opening.command(endpoint)).transpose()?;
-        if pull.is_none() && sub.is_none() && command.is_none() {
+        let stats = config.stats.socket.as_ref().map(|endpoint| opening.stats(endpoint)).transpose()?;
+        if pull.is_none() && sub.is_none() && command.is_none() && stats.is_none() {
             return Ok(None);
         }
+        let publisher = stats.map(|socket| Publisher::new(socket, config.stats.format));
         let bound_sub = settings.sub.first().filter(|_| !settings.sub_connect);
         let uris = [("command", settings.command.as_ref()), ("publish-pull", settings.pull.as_ref())];
         let uris = uris.into_iter().chain([("publish-sub", bound_sub)]);
         let uris = uris.filter_map(|(name, endpoint)| Some((name, endpoint?.to_string()))).collect();
-        Ok(Some(Sockets { pull, sub, command, uris, files: opening.files.into_inner() }))
+        Ok(Some(Sockets { pull, sub, command, publisher, uris, files: opening.files.into_inner() }))
     }
 
     /// Whether publishers are told which channels have subscribers.
     pub fn listens(&self) -> bool {
         self.sub.is_some()
+    }
+
+    /// Whether anyone is told what happens.
+    pub fn watches(&self) -> bool {
+        self.publisher.is_some()
     }
 }
 
@@ -60,7 +73,7 @@ impl Opening<'_> {
     fn pull(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::PULL)?;
         socket.set_rcvhwm(PULL_MESSAGES).map_err(unusable)?;
-        self.bind(&socket, "pull", endpoint)?;
+        self.bind(&socket, PULL, endpoint)?;
         Ok(socket)
     }
 
@@ -70,7 +83,7 @@ impl Opening<'_> {
         for endpoint in &self.settings.sub {
             match self.settings.sub_connect {
                 true => connect(&socket, endpoint)?,
-                false => self.bind(&socket, "sub", endpoint)?,
+                false => self.bind(&socket, SUB, endpoint)?,
             }
         }
         Ok(socket)
@@ -79,7 +92,14 @@ impl Opening<'_> {
     /// A ROUTER, which serves REQ sockets without making one wait for another.
     fn command(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::ROUTER)?;
-        self.bind(&socket, "command", endpoint)?;
+        self.bind(&socket, COMMAND, endpoint)?;
+        Ok(socket)
+    }
+
+    fn stats(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
+        let socket = self.socket(SocketType::PUB)?;
+        socket.set_sndhwm(STATS_MESSAGES).map_err(unusable)?;
+        self.bind(&socket, STATS, endpoint)?;
         Ok(socket)
     }
 
@@ -125,7 +145,7 @@ fn connect(socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
     socket.set_tcp_keepalive_intvl(5).map_err(unusable)?;
     socket.set_ipv6(true).map_err(unusable)?;
     let refused = |error: zmq::Error| ZeroMqError::Endpoint {
-        setting: "sub",
+        setting: SUB,
         endpoint: endpoint.to_string(),
         reason: error.to_string(),
     };

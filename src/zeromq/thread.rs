@@ -2,9 +2,12 @@
 
 use super::commands::Commands;
 use super::items::Items;
+use super::publisher::Publisher;
 use super::sockets::Sockets;
 use super::{Ties, ZeroMqError};
-use crate::bridge::{Outlet, Told};
+use crate::bridge::{Events, Outlet, Told};
+use crate::core::{Gauges, Sums};
+use crate::monitor::{Packet, Stats};
 use crate::wire::{Ringer, SocketFile, ThreadBell};
 use rustc_hash::FxHashMap;
 use std::mem;
@@ -50,21 +53,45 @@ struct Loop {
     sub: Option<Socket>,
     commands: Option<Commands>,
     items: Items,
+    watch: Option<Watch>,
     outlet: Arc<Outlet>,
     bell: ThreadBell,
+    started: Instant,
+}
+
+/// What the stats socket needs.
+struct Watch {
+    publisher: Publisher,
+    stats: Stats,
+    packets: Vec<Packet>,
+    all_gauges: Arc<[Arc<Gauges>]>,
+    own_gauges: Arc<Gauges>,
+    ticked: Instant,
 }
 
 impl Loop {
     fn new(sockets: Sockets, ties: Ties) -> Loop {
-        let Sockets { pull, sub, command, uris, .. } = sockets;
-        let Ties { inlets, outlet, bell, gauges } = ties;
+        let Sockets { pull, sub, command, publisher, uris, .. } = sockets;
+        let Ties { inlets, outlet, bell, gauges: (own_gauges, all_gauges), stats } = ties;
+        let started = Instant::now();
         let commands = command.map(|socket| Commands::new(socket, inlets.clone(), uris));
-        Loop { pull, sub, commands, items: Items::new(inlets, gauges), outlet, bell }
+        let items = Items::new(inlets, own_gauges.clone());
+        let watch = publisher.map(|publisher| Watch {
+            publisher,
+            stats,
+            packets: Vec::new(),
+            all_gauges,
+            own_gauges,
+            ticked: started,
+        });
+        Loop { pull, sub, commands, items, watch, outlet, bell, started }
     }
 
     fn run(mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::SeqCst) {
-            let timeout = self.items.complain(Instant::now());
+            let now = Instant::now();
+            let due = [self.items.complain(now), self.watch.as_ref().map(|watch| watch.due_in(now))];
+            let timeout = due.into_iter().flatten().min();
             if let Err(error) = self.wait(timeout) {
                 tracing::error!(%error, "the sockets of ZeroMQ cannot be waited for");
                 return;
@@ -94,8 +121,11 @@ impl Loop {
     /// Does what the cores have told.
     fn hear(&mut self) {
         self.bell.silence();
-        let Told { interest, outcomes } = self.outlet.take();
+        let Told { interest, outcomes, events } = self.outlet.take();
         self.listen(interest);
+        if let Some(watch) = &mut self.watch {
+            watch.say(events, self.started);
+        }
         if let Some(commands) = &mut self.commands {
             outcomes.into_iter().for_each(|(ticket, outcome)| commands.outcome(ticket, outcome));
         }
@@ -125,3 +155,25 @@ impl Loop {
         while self.commands.as_mut().is_some_and(Commands::receive) {}
     }
 }
+
+impl Watch {
+    /// When there may be something to say.
+    fn due_in(&self, now: Instant) -> Duration {
+        TICK.saturating_sub(now.duration_since(self.ticked))
+    }
+
+    fn say(&mut self, events: Events, started: Instant) {
+        let now = Instant::now();
+        let now_ms = now.duration_since(started).as_millis() as u64;
+        self.own_gauges.lost_stats_total.add(events.lost);
+        self.stats.take(events, now_ms, &mut self.packets);
+        if self.due_in(now).is_zero() {
+            self.ticked = now;
+            self.stats.tick(Sums::of(&self.all_gauges), now_ms, &mut self.packets);
+        }
+        self.publisher.say(&mut self.packets);
+    }
+}
+
+/// How often things are said that did not happen at one moment.
+const TICK: Duration = Duration::from_millis(100);

@@ -12,6 +12,7 @@ mod query;
 
 use super::connection::Request;
 use super::exchange::{CollectError, Exchange};
+use super::gauges::Gauges;
 use super::respond;
 use crate::config::Grants;
 use crate::proto::grip::Answer;
@@ -176,15 +177,7 @@ fn only(allowed: &'static str, method: &Method) -> Answer {
 
 /// What all cores count, summed, as one JSON object.
 fn stats(exchange: &Exchange) -> Answer {
-    let mut sums: Vec<(&str, u64)> = Vec::new();
-    for gauges in exchange.core().all_gauges.iter() {
-        for (index, (name, value)) in gauges.all().into_iter().enumerate() {
-            match sums.get_mut(index) {
-                Some(sum) => sum.1 += value,
-                None => sums.push((name, value)),
-            }
-        }
-    }
+    let sums = Gauges::sums(&exchange.core().all_gauges);
     let fields: Vec<String> = sums.iter().map(|(name, sum)| format!("\"{name}\":{sum}")).collect();
     json(format!("{{\"cores\":{},{}}}\n", exchange.core().cores, fields.join(",")))
 }

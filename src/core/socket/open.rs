@@ -41,6 +41,7 @@ impl Core {
         let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
         self.timers.borrow_mut().cancel(exchange.slot);
         row.phase = Phase::Socket(socket);
+        self.socket_begins(exchange.slot, row);
         self.gauges.holds_total.add(1);
         Some(rest)
     }

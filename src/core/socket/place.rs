@@ -61,6 +61,10 @@ impl Place {
         if self.is_over() {
             return;
         }
+        if self.core.settings.log.requests {
+            let connection = self.socket.connection_id().map(tracing::field::display);
+            tracing::info!(connection, channel, "subscribed");
+        }
         let mut out = |home, message| asks.push((home, message));
         let transport = self.socket.transport();
         let _ = self.core.subscriptions.borrow_mut().join(self.slot, transport, channel, &mut out);

@@ -23,6 +23,8 @@ pub struct Proxy {
     pub http: SocketAddr,
     /// Where publishers post.
     pub control: SocketAddr,
+    /// Where Prometheus asks.
+    pub metrics: SocketAddr,
     /// Where the files of its other sockets are.
     pub directory: PathBuf,
 }
@@ -125,6 +127,12 @@ pub fn recovering() -> &'static Proxy {
 }
 
 impl Proxy {
+    /// One on free ports that is not started yet.
+    pub fn of(directory: &Path) -> Proxy {
+        let [http, control, metrics] = [(); 3].map(|()| free_address());
+        Proxy { http, control, metrics, directory: directory.to_owned() }
+    }
+
     /// A connection to the client port.
     pub fn connect(&self) -> Client {
         Client::connect(self.http)
@@ -159,7 +167,7 @@ fn running(server: &'static OnceLock<Result<Proxy, String>>, settings: Settings)
 
 fn start(settings: &Settings) -> Result<Proxy, String> {
     let directory = process::directory(settings.name);
-    let proxy = Proxy { http: free_address(), control: free_address(), directory: directory.clone() };
+    let proxy = Proxy::of(&directory);
     let config = directory.join("gripwire.toml");
     write(&config, &config_text(settings, &proxy));
     write(&directory.join("routes"), &routing::text());
@@ -194,6 +202,11 @@ command = "ipc://command"
 [channels]
 linger_ms = 1000
 update_on_first_subscription = {update_on_first_subscription}
+[stats]
+socket = "ipc://stats"
+report_interval_s = 1
+prometheus = "{metrics}"
+prometheus_prefix = "some_"
 [proxy]
 routes_file = "routes"
 debug = {debug}
@@ -210,6 +223,7 @@ ping_interval_ms = 0
         control = proxy.control,
         tokens = settings.tokens,
         update_on_first_subscription = settings.update_on_first_subscription,
+        metrics = proxy.metrics,
         debug = settings.debug,
         sig_key = settings.sig_key,
         more = settings.proxy.0,

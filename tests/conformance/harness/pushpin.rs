@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::client::Client;
-use super::proxy::{Proxy, Settings, await_listening, free_address, log_to, write};
+use super::proxy::{Proxy, Settings, await_listening, log_to, write};
 use super::request::get;
 use super::websocket_origin::Sockets;
 use super::{PATIENCE, process, routing};
@@ -21,7 +21,7 @@ use super::{PATIENCE, process, routing};
 /// Starts an instance and waits until it works.
 pub fn start(settings: &Settings) -> Result<Proxy, String> {
     let directory = process::directory(settings.name);
-    let proxy = Proxy { http: free_address(), control: free_address(), directory: directory.clone() };
+    let proxy = Proxy::of(&directory);
     write(&directory.join("pushpin.conf"), &pushpin_conf(settings, &proxy, &directory));
     write(&directory.join("zurl.conf"), &zurl_conf(&directory));
     write(&directory.join("routes"), &routing::text());
@@ -124,6 +124,10 @@ push_in_http_port={control_port}
 push_in_spec=ipc://{dir}/pull
 push_in_sub_specs=ipc://{dir}/sub
 command_spec=ipc://{dir}/command
+stats_spec=ipc://{dir}/stats
+stats_report_interval=1
+prometheus_port={metrics}
+prometheus_prefix=some_
 message_rate=25000
 message_hwm=25000
 message_wait=5000
@@ -137,6 +141,7 @@ connection_subscription_max=20
         more = settings.proxy.1,
         control_host = proxy.control.ip(),
         control_port = proxy.control.port(),
+        metrics = proxy.metrics,
     )
 }
 

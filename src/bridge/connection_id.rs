@@ -2,8 +2,6 @@
 //! HTTP; else where it is. Neither is kept for this: the one is in its WebSocket, the other is made out of what the core
 //! knows anyway.
 
-use super::Core;
-use super::row::Phase;
 use crate::ids::{CoreId, Slot};
 use std::fmt;
 use uuid::Uuid;
@@ -40,19 +38,6 @@ impl ConnectionId {
         let (core, slot) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
         let generation = numbers.next()?.parse().ok()?;
         Some(ConnectionId::Place { core: CoreId(core), slot: Slot(slot), generation })
-    }
-}
-
-impl Core {
-    /// The id of the connection in `slot`.
-    pub(super) fn connection_id(&self, slot: Slot, phase: &Phase) -> ConnectionId {
-        let of_application = match phase {
-            Phase::Socket(socket) => socket.connection_id(),
-            _ => None,
-        };
-        let generation = self.wire.borrow().generation(slot);
-        let place = ConnectionId::Place { core: self.id, slot, generation };
-        of_application.map_or(place, ConnectionId::Application)
     }
 }
 

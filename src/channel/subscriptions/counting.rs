@@ -1,0 +1,70 @@
+//! Numbers of subscribers, for whoever watches the server.
+
+use super::Subscriptions;
+use crate::channel::receivers::Receivers;
+use std::sync::Arc;
+
+impl Subscriptions {
+    /// How often anything that was delivered had a subscriber it was for, since start.
+    pub fn received(&self) -> Receivers {
+        self.received
+    }
+
+    /// Who is subscribed to `channel`.
+    pub fn receivers_on(&self, channel: &str) -> Receivers {
+        let channel = self.names.get(channel).and_then(|id| self.channel(*id));
+        channel.map_or_else(Receivers::default, |channel| Receivers::all(&channel.roster))
+    }
+
+    /// From now on it is kept which channels get or lose subscribers, until [`Subscriptions::take_changed`].
+    pub fn watch(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// The channels that got or lost subscribers, and who is subscribed to them now. Must be asked for before channels
+    /// expire.
+    pub fn take_changed(&mut self) -> Vec<(Arc<str>, Receivers)> {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        let channels = changed.into_iter().filter_map(|id| self.channel(id));
+        channels.map(|channel| (channel.name.clone(), Receivers::all(&channel.roster))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::message::{ToCore, ToHome};
+    use crate::channel::{Publication, StreamFormat, Transport};
+    use crate::ids::Slot;
+
+    #[test]
+    fn subscribers_are_counted_by_what_reaches_them() {
+        let mut table = Subscriptions::new(1, 1);
+        table.watch();
+        let mut epochs = Vec::new();
+        for (slot, transport) in [(1, Transport::StreamRaw), (2, Transport::Response), (3, Transport::Socket)]
+        {
+            let _ = table.subscribe(Slot(slot), transport, &["c"], &mut |_, message| {
+                epochs.extend(match message {
+                    ToHome::Subscribe { epoch, .. } => Some(epoch),
+                    _ => None,
+                });
+            });
+        }
+        assert!(table.take_changed().is_empty(), "nothing is in force");
+        table.handle(
+            ToCore::Subscribed { channel: "c".into(), epoch: epochs[0], last_id: None },
+            &mut Vec::new(),
+        );
+        let one_each = Receivers { response: 1, stream: 1, socket: 1 };
+        assert_eq!(table.take_changed(), [("c".into(), one_each)]);
+        let mut item = Publication::new("c");
+        item.stream = Some(StreamFormat::Content("x".into()));
+        table.handle(ToCore::Deliver(item.into()), &mut Vec::new());
+        assert_eq!(table.received(), Receivers { stream: 1, ..Receivers::default() });
+        table.unsubscribe(Slot(1));
+        let without = Receivers { stream: 0, ..one_each };
+        assert_eq!((table.take_changed(), table.receivers_on("c")), (vec![("c".into(), without)], without));
+        assert!(table.take_changed().is_empty());
+    }
+}

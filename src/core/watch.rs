@@ -1,0 +1,145 @@
+//! What is told of the clients of this core: to the stats socket, if there is one, to the log, if it has a line for each
+//! request, and to counters. A connection that is watched has nothing but a mark in its row: its id is made out of where it
+//! is, and what must be repeated while it lasts is found by walking over the rows.
+
+use super::row::{Mark, Row};
+use super::{Core, SECOND};
+use crate::bridge::{Event, Events, Outlet};
+use crate::channel::{Publication, Transport};
+use crate::config::Stats;
+use crate::ids::Slot;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// Events that are handed over before a tick is over.
+const GATHERED: usize = 4096;
+
+/// What the stats socket is told.
+pub(super) struct Watch {
+    outlet: Arc<Outlet>,
+    events: RefCell<Events>,
+    /// Each connection is told of, and again within so many ticks; `None` is never.
+    connection_ticks: Option<u32>,
+    /// The row at which the walk goes on.
+    walked: Cell<usize>,
+}
+
+impl Watch {
+    /// Tells `outlet` what `settings` ask for.
+    pub fn new(outlet: Arc<Outlet>, settings: &Stats) -> Watch {
+        // Three quarters of the time that it is valid for, as Pushpin does it.
+        let ticks = settings.connection_ttl_s.saturating_mul(SECOND) / 4 * 3;
+        Watch {
+            outlet,
+            events: RefCell::default(),
+            connection_ticks: settings.connections.then_some(ticks.max(1)),
+            walked: Cell::new(0),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        let mut events = self.events.borrow_mut();
+        events.add(event);
+        if events.events.len() >= GATHERED {
+            self.outlet.happened(&mut events);
+        }
+    }
+}
+
+impl Core {
+    /// A client's request begins in `slot`; of one for a WebSocket more is said when that is open.
+    pub(super) fn request_begins(&self, slot: Slot, row: &mut Row, for_socket: bool) {
+        self.gauges.client_requests_total.add(1);
+        self.engaged.set(self.engaged.get() + 1);
+        row.mark = Mark::Counted;
+        if !for_socket {
+            self.tell_connected(slot, row);
+        }
+    }
+
+    /// The WebSocket in `slot` is open.
+    pub(super) fn socket_begins(&self, slot: Slot, row: &mut Row) {
+        self.tell_connected(slot, row);
+    }
+
+    /// What was in `slot` is over, if it was a client's. Said before the slot is used for anything else.
+    pub(super) fn request_ends(&self, slot: Slot, row: &mut Row) {
+        let mark = std::mem::replace(&mut row.mark, Mark::None);
+        if mark == Mark::None {
+            return;
+        }
+        self.engaged.set(self.engaged.get().saturating_sub(1));
+        if let Some(watch) = self.watch.as_ref().filter(|_| mark == Mark::Told) {
+            watch.tell(Event::Disconnected(self.connection_id(slot, &row.phase)));
+        }
+    }
+
+    fn tell_connected(&self, slot: Slot, row: &mut Row) {
+        if let Some(watch) = self.watch.as_ref().filter(|watch| watch.connection_ticks.is_some()) {
+            row.mark = Mark::Told;
+            watch.tell(self.connected(slot, row));
+        }
+    }
+
+    fn connected(&self, slot: Slot, row: &Row) -> Event {
+        let id = self.connection_id(slot, &row.phase);
+        Event::Connected { id, is_socket: row.is_socket(), peer: row.peer().ip() }
+    }
+
+    /// `publication` is about to be given to its subscribers on this core.
+    pub(super) fn tell_of_delivery(&self, publication: &Arc<Publication>) {
+        if self.watch.is_none() && !self.settings.log.requests {
+            return;
+        }
+        let receivers = self.subscriptions.borrow().receivers_on(&publication.channel).of(publication);
+        if self.settings.log.requests {
+            let channel = &*publication.channel;
+            tracing::info!(
+                channel,
+                id = publication.id.as_deref(),
+                receivers = receivers.total(),
+                "published"
+            );
+        }
+        let Some(watch) = &self.watch else { return };
+        let kinds = [
+            (Transport::Response, receivers.response),
+            (Transport::StreamChunked, receivers.stream),
+            (Transport::Socket, receivers.socket),
+        ];
+        for (transport, receivers) in kinds.into_iter().filter(|(_, receivers)| *receivers > 0) {
+            watch.tell(Event::Message { publication: publication.clone(), transport, receivers });
+        }
+    }
+
+    /// `publication` was published, and nobody listens to its channel.
+    pub(super) fn tell_of_nobody(&self, publication: &Publication) {
+        let channel = &*publication.channel;
+        tracing::info!(channel, id = publication.id.as_deref(), receivers = 0, "published");
+    }
+
+    /// Hands over what has happened since the last tick.
+    pub(super) fn tell_what_happened(&self) {
+        let Some(watch) = &self.watch else { return };
+        self.repeat_connections(watch);
+        let mut events = watch.events.borrow_mut();
+        let changed = self.subscriptions.borrow_mut().take_changed();
+        let changed = changed.into_iter().map(|(channel, receivers)| ((self.id, channel), receivers));
+        events.subscribers.extend(changed);
+        if !events.is_empty() || events.lost > 0 {
+            watch.outlet.happened(&mut events);
+        }
+    }
+
+    /// Tells again of some of the connections, so that each is told of in time.
+    fn repeat_connections(&self, watch: &Watch) {
+        let Some(ticks) = watch.connection_ticks else { return };
+        let rows = self.rows.borrow();
+        let step = rows.len().div_ceil(ticks as usize);
+        let from = if watch.walked.get() < rows.len() { watch.walked.get() } else { 0 };
+        watch.walked.set(from + step);
+        for (slot, row) in rows.some(from, step).filter(|(_, row)| row.mark == Mark::Told) {
+            watch.tell(self.connected(slot, row));
+        }
+    }
+}

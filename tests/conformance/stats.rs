@@ -1,0 +1,152 @@
+//! The stats socket: what it says of clients, of their subscriptions and of messages. Each case listens for what is about
+//! itself, as all share one server.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use zmq::{Socket, SocketType};
+
+use crate::harness::client::Client;
+use crate::harness::origin::{Answer, Page};
+use crate::harness::proxy::standard;
+use crate::harness::publisher::response_item;
+use crate::harness::request::get;
+use crate::harness::websocket::{Application, control_event, text_event};
+use crate::harness::zeromq::{connect, value};
+use crate::harness::{PATIENCE, unique};
+
+/// Hears everything that the server says from now on.
+struct Stats(Socket);
+
+impl Stats {
+    /// Requests are made until the server is heard to say something: then nothing is missed any more.
+    fn listen() -> Stats {
+        let socket = connect(standard(), SocketType::SUB, "stats");
+        socket.set_rcvtimeo(50).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while socket.recv_bytes(0).is_err() {
+            assert!(Instant::now() < deadline, "nothing is heard");
+            standard().fetch(&get("/nothing-here"));
+        }
+        socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+        Stats(socket)
+    }
+
+    /// The next message of this kind that has all of `members`.
+    fn expect(&self, kind: &str, members: &Value) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let message = self.0.recv_bytes(0).unwrap_or_else(|_| panic!("no {kind} with {members}"));
+            assert!(Instant::now() < deadline, "no {kind} with {members}");
+            let end = message.iter().position(|byte| *byte == b' ').expect("a word");
+            assert_eq!(message[end + 1], b'T');
+            let said = value(&message[end + 2..]);
+            assert!(said["from"].is_string(), "{said}");
+            let wanted = members.as_object().expect("members");
+            if message[..end] == *kind.as_bytes() && wanted.iter().all(|(name, value)| said[name] == *value) {
+                return said;
+            }
+        }
+    }
+}
+
+fn opened(channel: &str) -> Client {
+    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
+    let page = Page::answering(hold);
+    let mut client = standard().ask(&get(&page.path));
+    client.head();
+    client.expect_body("[opened]\n");
+    client
+}
+
+#[test]
+fn subscriptions_are_told_of_as_they_come_and_go() {
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let sub = |more: Value| {
+        let mut members = json!({"mode": "stream", "channel": channel});
+        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        members
+    };
+    let first = opened(&channel);
+    stats.expect("sub", &sub(json!({"ttl": 60, "subscribers": 1})));
+    let second = opened(&channel);
+    stats.expect("sub", &sub(json!({"subscribers": 2})));
+    drop(first);
+    stats.expect("sub", &sub(json!({"subscribers": 1})));
+    drop(second);
+    let last = stats.expect("sub", &sub(json!({"unavailable": true})));
+    assert!(last.get("subscribers").is_none() && last.get("ttl").is_none(), "{last}");
+}
+
+#[test]
+fn a_message_is_told_of_with_its_receivers() {
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let clients = [opened(&channel), opened(&channel), opened(&channel)];
+    let formats = json!({"http-stream": {"content": "x\n"}, "ws-message": {"content": "x"}});
+    standard().publish(json!({"channel": channel, "id": "some-id", "formats": formats}));
+    let message = stats.expect("message", &json!({"channel": channel}));
+    assert_eq!((&message["item-id"], &message["count"]), (&json!("some-id"), &json!(3)));
+    assert_eq!((&message["transport"], message.get("blocks")), (&json!("http-stream"), None));
+    drop(clients);
+}
+
+#[test]
+fn a_long_poll_is_told_of_with_the_message_that_answers_it() {
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let hold = Answer::text("nothing\n").header("Grip-Hold", "response").header("Grip-Channel", &channel);
+    let page = Page::answering(hold);
+    let mut client = standard().ask(&get(&page.path));
+    stats.expect("sub", &json!({"mode": "response", "channel": channel, "subscribers": 1}));
+    standard().publish_until_answered(&mut client, response_item(&channel, "x"));
+    stats.expect("message", &json!({"channel": channel, "transport": "http-response", "count": 1}));
+}
+
+#[test]
+fn a_held_stream_is_a_connection_until_it_is_over() {
+    let stats = Stats::listen();
+    let client = opened(&unique("ch"));
+    let members = json!({"type": "http", "peer-address": "127.0.0.1", "ttl": 120});
+    // Others come and go meanwhile: whichever is said to be over when this client has left is one of them, or this one.
+    stats.expect("conn", &members);
+    drop(client);
+    stats.expect("conn", &json!({"unavailable": true}));
+}
+
+#[test]
+fn a_websocket_is_a_connection_by_the_id_that_its_application_knows() {
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let subscribe = control_event(json!({"type": "subscribe", "channel": channel}));
+    let opening = format!("OPEN\r\n{subscribe}{}", text_event("m:welcome"));
+    let application = Application::answering(move |events| match events {
+        "OPEN\r\n" => opening.clone(),
+        _ => String::new(),
+    });
+    let mut socket = standard().open("sockets.test", &application.page.path);
+    socket.expect_text("welcome");
+    let id = application.request().0.get("Connection-Id").expect("a Connection-Id").to_owned();
+    let conn = stats.expect("conn", &json!({"id": id}));
+    assert_eq!((&conn["type"], &conn["peer-address"]), (&json!("ws"), &json!("127.0.0.1")));
+    assert_eq!((&conn["ttl"], conn.get("ssl")), (&json!(120), None));
+    stats.expect("sub", &json!({"mode": "ws", "channel": channel, "subscribers": 1}));
+    drop(socket);
+    stats.expect("conn", &json!({"id": id, "unavailable": true}));
+}
+
+#[test]
+fn requests_are_counted() {
+    let stats = Stats::listen();
+    standard().fetch(&get("/nothing-here"));
+    assert!(stats.expect("counts", &json!({}))["requests-received"].as_u64() >= Some(1));
+    standard().fetch(&get("/nothing-here"));
+    assert!(stats.expect("activity", &json!({}))["count"].as_u64() >= Some(1));
+}
+
+#[test]
+fn sums_are_reported() {
+    let stats = Stats::listen();
+    let _client = opened(&unique("ch"));
+    let report = stats.expect("report", &json!({}));
+    for name in ["connections", "minutes", "received", "sent", "http-response-sent", "duration"] {
+        assert!(report[name].is_u64(), "{name} in {report}");
+    }
+}
