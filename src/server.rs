@@ -3,7 +3,7 @@
 
 use crate::bridge::{Inlet, Outlet};
 use crate::config::{self, Config};
-use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Service};
+use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Service, Sessions};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Stats;
@@ -224,6 +224,7 @@ fn plan(
     }
     let upstream_key = upstream_key(&settings)?;
     let errands = ErrandPlan::new(cores);
+    let sockjs = Arc::<Sessions>::default();
     let settings = Arc::new(settings);
     let of_core = |(index, sockets): (usize, Sockets)| {
         Ok(CorePlan {
@@ -232,6 +233,7 @@ fn plan(
             signer: signer(&settings, None, None, "")?,
             route_signers: route_signers(&settings, &routes)?,
             upstream_key: upstream_key.clone(),
+            sockjs: sockjs.clone(),
             settings: settings.clone(),
             routes: routes.clone(),
             gauges: gauges.clone(),

@@ -139,6 +139,8 @@ pub struct Proxy {
     pub upstream_key: String,
     /// Answer for the application to browsers of other origins, on every route: CORS headers, and JSON-P.
     pub auto_cross_origin: bool,
+    /// Where the page that SockJS clients load in a frame finds their library.
+    pub sockjs_url: String,
     /// Let requests name their route by the header `Pushpin-Route`.
     pub accept_pushpin_route: bool,
     /// Appended to the header `CDN-Loop` of requests to origins.
@@ -315,6 +317,7 @@ impl Default for Config {
                 sig_key: String::new(),
                 upstream_key: String::new(),
                 auto_cross_origin: false,
+                sockjs_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js".into(),
                 accept_pushpin_route: false,
                 cdn_loop: None,
                 orig_headers_need_mark: Vec::new(),

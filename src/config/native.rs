@@ -99,6 +99,7 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     section
         .read("upstream_key", &mut proxy.upstream_key, |value| Ok(resolve_key(&string(value)?, directory)));
     section.read("auto_cross_origin", &mut proxy.auto_cross_origin, boolean);
+    section.read("sockjs_url", &mut proxy.sockjs_url, string);
     section.read("accept_pushpin_route", &mut proxy.accept_pushpin_route, boolean);
     section.read("cdn_loop", &mut proxy.cdn_loop, |value| header_value(value).map(Some));
     section.read("orig_headers_need_mark", &mut proxy.orig_headers_need_mark, header_names);
@@ -438,6 +439,7 @@ mod tests {
         assert_eq!(proxy.x_forwarded_for, ForwardedFor { truncate: Some(2), append: true });
         assert_eq!(proxy.x_forwarded_for_trusted, ForwardedFor { truncate: Some(1), append: false });
         assert_eq!(proxy.upstream_key, "file:/etc/gripwire/u");
+        assert_eq!(proxy.sockjs_url, "/s.js");
         assert!(proxy.auto_cross_origin && proxy.accept_pushpin_route);
         assert_eq!(proxy.cdn_loop.as_ref().map(|value| value.as_bytes()), Some(&b"us"[..]));
         assert_eq!(proxy.orig_headers_need_mark, ["cookie"]);
@@ -586,6 +588,7 @@ sig_iss = "i"
 sig_key = "file:k"
 upstream_key = "file:u"
 auto_cross_origin = true
+sockjs_url = "/s.js"
 accept_pushpin_route = true
 cdn_loop = "us"
 orig_headers_need_mark = ["Cookie"]

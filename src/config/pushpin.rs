@@ -150,6 +150,9 @@ impl PushpinConf {
         proxy.x_forwarded_for = self.forwarded_for("proxy/x_forwarded_for");
         proxy.x_forwarded_for_trusted = self.forwarded_for("proxy/x_forwarded_for_trusted");
         proxy.auto_cross_origin = self.flag("proxy/auto_cross_origin");
+        if let Some(url) = self.text("proxy/sockjs_url").filter(|url| !url.is_empty()) {
+            proxy.sockjs_url = url;
+        }
         proxy.accept_pushpin_route = self.flag("proxy/accept_pushpin_route");
         let loop_name = self.list("proxy/cdn_loop").join(", ");
         if !loop_name.is_empty() {

@@ -45,6 +45,7 @@ impl Core {
         match event {
             Event::Accepted { slot, listener, peer } => self.accepted(slot, listener, peer),
             Event::AcceptedLocal { slot, peer } => self.accepted_local(slot, peer),
+            Event::Joined { slot, id } => self.joined(slot, id),
             Event::Readable { socket } => self.datagrams_arrived(socket),
             Event::Received { slot, bytes } => self.received(slot, &bytes),
             Event::Ended { slot } => self.client_ended(slot),

@@ -4,7 +4,7 @@
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
 //! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
-//! holds, `links` streams that go on with links, `socket` WebSockets;
+//! holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers that have none;
 //! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
 //! their channel (`first_subscription`);
@@ -41,6 +41,7 @@ mod row;
 mod serve;
 mod signatures;
 mod socket;
+mod sockjs;
 mod spread;
 mod sums;
 mod timer_wheel;
@@ -51,6 +52,7 @@ pub use bridge::BridgePlan;
 pub use errands::ErrandPlan;
 pub use gauges::{Gauge, Gauges};
 pub use row::Service;
+pub use sockjs::Sessions;
 pub use sums::Sums;
 pub use turn::{CoreError, CorePlan, run};
 
@@ -64,6 +66,7 @@ use crate::origin::{Pool, Routes};
 use crate::wire::Wire;
 use gauges::Growth;
 use row::Rows;
+use rustc_hash::FxHashMap;
 use signatures::Signatures;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -109,6 +112,9 @@ pub struct Core {
     /// Requests that applications are asked again.
     spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
     signatures: Signatures,
+    /// WebSockets that this server will ask itself for, by the number of their pair.
+    joining: RefCell<FxHashMap<u32, sockjs::Joining>>,
+    sockjs: Arc<sockjs::Sessions>,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
     told: Told,

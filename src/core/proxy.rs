@@ -9,6 +9,7 @@ use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
 use super::links::{GoneLink, Origin};
 use super::respond;
+use super::sockjs;
 use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
 use crate::proto::grip::{self, Channel, Hold, Instruct, InstructError, Link, Mode};
@@ -39,6 +40,9 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, mut request: Request) {
     let Some(route) = find_route(exchange, &request, false) else {
         return fail(exchange, &request, None, &no_route(&request));
     };
+    if let Some(below) = route.below_sockjs(&request.target).map(str::to_owned) {
+        return sockjs::answer(exchange, request, route, &below).await;
+    }
     let asked_body = match cross_origin::prepare(exchange, &mut request, &route) {
         Ok(asked_body) => asked_body,
         Err(error) => return respond::send_whole(exchange, &respond::text(400, format!("{error}\n"))),

@@ -7,6 +7,7 @@ use super::errands::ErrandPlan;
 use super::gauges::Gauges;
 use super::ingest::Ingest;
 use super::signatures::Signatures;
+use super::sockjs::Sessions;
 use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
 use super::watch::Watch;
@@ -66,6 +67,8 @@ pub struct CorePlan {
     pub signer: Option<Signer>,
     /// Signs for routes with one, by route id.
     pub route_signers: Vec<(String, Option<Signer>)>,
+    /// The conversations of SockJS, which all cores know.
+    pub sockjs: Arc<Sessions>,
     /// Tells requests of another GRIP proxy.
     pub upstream_key: Option<UpstreamKey>,
 }
@@ -123,6 +126,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         gone_links: Rc::default(),
         spread: Spread::new(plan.settings.channels.refetches_per_core, seed()).into(),
         signatures: Signatures::new(plan.signer, plan.route_signers, plan.upstream_key),
+        joining: cell::RefCell::default(),
+        sockjs: plan.sockjs,
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
         told: Told::default(),

@@ -143,6 +143,8 @@ pub(super) fn route_to(targets: &[Target]) -> Route {
         no_grip: false,
         cross_origin: false,
         jsonp: JsonpSettings::default(),
+        sockjs: None,
+        sockjs_as_path: None,
         debug: false,
         log_level: None,
         signing: Signing::default(),

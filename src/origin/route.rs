@@ -39,6 +39,10 @@ pub struct Route {
     pub cross_origin: bool,
     /// How requests for JSON-P are read.
     pub jsonp: JsonpSettings,
+    /// The path of a SockJS service.
+    pub sockjs: Option<String>,
+    /// The path that its WebSockets have for the application, if not the same.
+    pub sockjs_as_path: Option<String>,
     /// Failure answers say what failed.
     pub debug: bool,
     /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
@@ -173,6 +177,20 @@ impl Route {
         }
         rewritten.push_str(query);
         (host, rewritten)
+    }
+
+    /// What the path of `target` has below that of the route's SockJS service.
+    pub fn below_sockjs<'a>(&self, target: &'a str) -> Option<&'a str> {
+        let path = target.split('?').next().unwrap_or_default();
+        let below = path.strip_prefix(self.sockjs.as_deref()?.trim_end_matches('/'))?;
+        (below.is_empty() || below.starts_with('/')).then_some(below)
+    }
+
+    /// The target of a WebSocket of that service: its path, `more`, and the query of `target`.
+    pub fn sockjs_target(&self, target: &str, more: &str) -> String {
+        let path = self.sockjs_as_path.as_ref().or(self.sockjs.as_ref()).map_or("/", String::as_str);
+        let query = target.find('?').and_then(|at| target.get(at..)).unwrap_or_default();
+        format!("{}{more}{query}", if more.is_empty() { path } else { path.trim_end_matches('/') })
     }
 
     /// The targets as an operator writes them, for messages.

@@ -192,6 +192,8 @@ fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, 
         no_grip: false,
         cross_origin: false,
         jsonp: JsonpSettings::default(),
+        sockjs: None,
+        sockjs_as_path: None,
         debug: false,
         log_level: None,
         signing: Signing::default(),
@@ -212,6 +214,10 @@ fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, 
 fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<String>) -> Result<(), String> {
     let given =
         || if value.is_empty() { Err(format!("`{name}` needs a value")) } else { Ok(value.to_owned()) };
+    let path = || match given() {
+        Ok(path) if path.starts_with('/') => Ok(path),
+        _ => Err(format!("`{name}` is a path that begins with `/`, not {value:?}")),
+    };
     match name {
         "proto" => route.websocket = Some(choice(name, value, "ws", "http")?),
         "ssl" => route.tls = Some(choice(name, value, "yes", "no")?),
@@ -241,6 +247,8 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
             let method: Method = value.parse().map_err(|_| format!("`{name}` is a method, not {value:?}"))?;
             route.jsonp.default_method = Some(method);
         }
+        "sockjs" => route.sockjs = Some(path()?),
+        "sockjs_as_path" => route.sockjs_as_path = Some(path()?),
         "debug" => route.debug = true,
         "log_level" => {
             let level = value.parse().map_err(|_| format!("`log_level` is a number, not {value:?}"))?;
@@ -362,17 +370,15 @@ const CONDITION_PROPERTIES: &[&str] = &[
     "jsonp_body",
     "jsonp_defcb",
     "jsonp_defmethod",
+    "sockjs",
+    "sockjs_as_path",
     "debug",
     "log_level",
     "sig_iss",
     "sig_key",
 ];
 /// Those of Pushpin that do nothing here, and why.
-const IDLE_CONDITION_PROPERTIES: &[(&str, &str)] = &[
-    ("session", "the session service is not used"),
-    ("sockjs", "SockJS is not served"),
-    ("sockjs_as_path", "SockJS is not served"),
-];
+const IDLE_CONDITION_PROPERTIES: &[(&str, &str)] = &[("session", "the session service is not used")];
 const TARGET_PROPERTIES: &[&str] = &[
     "ssl",
     "insecure",
@@ -425,7 +431,7 @@ mod tests {
 
     #[test]
     fn every_supported_property_is_read() {
-        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,aco,jsonp_mode=basic,jsonp_cb=c,jsonp_body=b,jsonp_defcb=d,jsonp_defmethod=PUT,debug,log_level=1,sig_iss=i,sig_key=k \
+        let text = "h,id=r,path_beg=/a,as_host=o:8,path_rem=2,header=X-A:b,prefix=p-,no_grip,aco,jsonp_mode=basic,jsonp_cb=c,jsonp_body=b,jsonp_defcb=d,jsonp_defmethod=PUT,sockjs=/s,sockjs_as_path=/t,debug,log_level=1,sig_iss=i,sig_key=k \
                     [::1]:80,ssl,insecure,host=t,sub=c,sub=d,over_http,one_event,untrusted,client_cert=c,client_key=k test # more";
         let (routes, problems) = Routes::parse(text, "routes");
         assert_eq!((problems, routes.len()), (vec![], 1));
@@ -441,6 +447,9 @@ mod tests {
             default_method: Some(Method::PUT),
         };
         assert_eq!((route.cross_origin, &route.jsonp), (true, &jsonp));
+        assert_eq!(route.below_sockjs("/s/info?q"), Some("/info"));
+        assert_eq!((route.below_sockjs("/s"), route.below_sockjs("/so")), (Some(""), None));
+        assert_eq!(route.sockjs_target("/s/websocket?q", "/websocket"), "/t/websocket?q");
         let target = &route.targets[0];
         assert!(target.one_event && target.untrusted && target.client_certificate.is_some());
         assert_eq!((route.prefix.as_deref(), route.no_grip, route.debug), (Some("p-"), true, true));

@@ -41,6 +41,13 @@ pub enum Event {
         /// Whose process it is.
         peer: Credentials,
     },
+    /// One end of a pair is a client's connection from now on.
+    Joined {
+        /// Its slot, from now until `close`.
+        slot: Slot,
+        /// The number that `pair` gave.
+        id: u32,
+    },
     /// Datagrams have arrived at a socket that was watched.
     Readable {
         /// The number it was watched by.

@@ -1,6 +1,6 @@
 //! Clients of this machine, by listening sockets with a file. Who they are can be asked of an ordinary descriptor only,
 //! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
-//! descriptors, where they are connections like all others.
+//! descriptors, where they are connections like all others. So is one end of a pair whose other end this server keeps.
 
 use super::events::{Event, Wire};
 use super::slots::flag;
@@ -10,7 +10,8 @@ use crate::ids::Slot;
 use io_uring::opcode;
 use io_uring::types::Fd;
 use rustc_hash::FxHashMap;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Clients accepted when a listener becomes readable.
@@ -38,7 +39,8 @@ struct Moving {
     _stream: UnixStream,
     /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
     place: Vec<RawFd>,
-    peer: Credentials,
+    /// Whose process it is; `None` for an end of a pair.
+    peer: Option<Credentials>,
 }
 
 impl LocalClients {
@@ -76,12 +78,25 @@ impl Wire {
         for stream in come {
             // One whose credentials cannot be had is closed.
             if let Ok(peer) = Credentials::of_peer(&stream) {
-                self.move_in(stream, peer);
+                self.move_in(stream, Some(peer));
             }
         }
     }
 
-    fn move_in(&mut self, stream: UnixStream, peer: Credentials) {
+    /// A pair of sockets, one end of which becomes a client's connection: [`Event::Joined`] tells when, by the number that
+    /// is given with the other. Fails when there is no room for one more.
+    pub fn pair(&mut self) -> io::Result<(u32, glommio::net::UnixStream)> {
+        if self.open as usize + self.local.moving() >= self.limits.connections as usize {
+            return Err(io::Error::other("there are as many connections as there may be"));
+        }
+        let (client, other) = UnixStream::pair()?;
+        let id = self.move_in(client, None);
+        // SAFETY: the descriptor is open and owned by nobody else.
+        let other = unsafe { glommio::net::UnixStream::from_raw_fd(other.into_raw_fd()) };
+        Ok((id, other))
+    }
+
+    fn move_in(&mut self, stream: UnixStream, peer: Option<Credentials>) -> u32 {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
         let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer };
@@ -90,6 +105,7 @@ impl Wire {
         self.local.moving.insert(id, moving);
         // SAFETY: the place stays in the map until the completion was seen.
         unsafe { self.push(&entry.user_data(token.pack())) };
+        id
     }
 
     /// The kernel has copied the descriptor of client `id`, or could not.
@@ -105,7 +121,10 @@ impl Wire {
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
         self.arm_receive(slot);
-        self.events.push_back(Event::AcceptedLocal { slot, peer: moving.peer });
+        self.events.push_back(match moving.peer {
+            Some(peer) => Event::AcceptedLocal { slot, peer },
+            None => Event::Joined { slot, id },
+        });
     }
 
     /// Reports once, as a completion of `kind`, that `descriptor` has something to read.

@@ -10,3 +10,4 @@ mod program;
 #[path = "../faults/server.rs"]
 #[allow(dead_code, reason = "shared with the fault tests, which look at more of it")]
 mod server;
+mod sockjs;

@@ -33,6 +33,7 @@ mod request_headers;
 mod routes;
 mod signing;
 mod smuggling;
+mod sockjs;
 mod stats;
 mod stream;
 mod websocket_over_http;

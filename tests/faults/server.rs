@@ -85,16 +85,17 @@ impl Server {
 
     /// Publishes `content` to the streams of `channel`.
     pub fn publish(&self, channel: &str, content: &str) {
-        self.publish_format(channel, serde_json::json!({ "content": content }));
+        self.publish_format(channel, "http-stream", serde_json::json!({ "content": content }));
     }
 
     /// Ends the streams of `channel`.
     pub fn close_streams(&self, channel: &str) {
-        self.publish_format(channel, serde_json::json!({ "action": "close" }));
+        self.publish_format(channel, "http-stream", serde_json::json!({ "action": "close" }));
     }
 
-    fn publish_format(&self, channel: &str, stream: serde_json::Value) {
-        let item = serde_json::json!({"channel": channel, "formats": {"http-stream": stream}});
+    /// Publishes for one transport.
+    pub fn publish_format(&self, channel: &str, format: &str, content: serde_json::Value) {
+        let item = serde_json::json!({"channel": channel, "formats": {format: content}});
         let body = serde_json::json!({ "items": [item] }).to_string();
         let head = format!(
             "POST /publish/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",

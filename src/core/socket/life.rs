@@ -22,6 +22,8 @@ impl Core {
                 self.received_over_http(slot, socket, bytes)
             }
             Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
+            Application::SockJs(session) if !is_told => self.received_sockjs(slot, socket, session, bytes),
+            Application::SockJs(_) => self.received_without_application(slot, socket, bytes),
             Application::Through(through) if !is_told => through.pass(bytes).map(|full| {
                 if full {
                     self.wire.borrow_mut().pause(slot);
@@ -71,7 +73,7 @@ impl Core {
         self.gauges.bad_requests_total.add(1);
         let was_closed = match &socket.application {
             Application::Through(through) => through.has_closed(),
-            Application::OverHttp(_) => false,
+            Application::OverHttp(_) | Application::SockJs(_) => false,
         };
         if !was_closed && socket.closing.get() == Closing::No {
             let frame = close_frame(Some(&Close::with(error.close_code())));

@@ -1,7 +1,7 @@
 //! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
 //! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
 //! `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
-//! from outside, up to its end; `incoming` decodes what a client sends, and `clock` tells what is to be done when.
+//! from outside, up to its end; `sockjs` is a client's that speaks SockJS by it; `incoming` decodes what a client sends, and `clock` tells what is to be done when.
 //!
 //! An idle WebSocket is its row and a [`Socket`], in which what is not always there is boxed.
 
@@ -11,10 +11,12 @@ mod life;
 mod open;
 mod over_http;
 mod place;
+mod sockjs;
 mod through;
 
-pub(super) use open::answer;
+pub(super) use open::{answer, answer_on, refusal};
 
+use super::sockjs::Session;
 use crate::bell::Bell;
 use crate::channel::Transport;
 use crate::origin::Route;
@@ -45,6 +47,8 @@ pub struct Socket {
 enum Application {
     OverHttp(OverHttp),
     Through(Box<Through>),
+    /// It is in a conversation of SockJS.
+    SockJs(Arc<Session>),
 }
 
 /// What a WebSocket has only while something is under way.
@@ -119,8 +123,10 @@ impl Socket {
     fn end(&self) {
         self.gone.set(true);
         self.wake();
-        if let Application::Through(through) = &self.application {
-            through.end();
+        match &self.application {
+            Application::OverHttp(_) => {}
+            Application::Through(through) => through.end(),
+            Application::SockJs(session) => session.leave(),
         }
     }
 

@@ -4,23 +4,32 @@ use super::{Socket, over_http, through};
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
 use crate::core::row::Phase;
-use crate::core::{Core, proxy, respond};
-use crate::origin::{Destination, Target};
+use crate::core::{Core, proxy, respond, sockjs};
+use crate::origin::{Destination, Route, Target};
 use crate::proto::grip::Answer;
 use crate::proto::http1;
 use crate::proto::websocket::{Handshake, HandshakeError};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Answers a request for a WebSocket.
 pub(in crate::core) async fn answer(exchange: &Rc<Exchange>, request: Request) {
+    let Some(route) = proxy::find_route(exchange, &request, true) else {
+        return proxy::fail(exchange, &request, None, &proxy::no_route(&request));
+    };
+    match route.below_sockjs(&request.target).map(str::to_owned) {
+        Some(below) => sockjs::answer(exchange, request, route, &below).await,
+        None => answer_on(exchange, request, route).await,
+    }
+}
+
+/// The same on a route that is known.
+pub(in crate::core) async fn answer_on(exchange: &Rc<Exchange>, request: Request, route: Arc<Route>) {
     let handshake = match Handshake::read(&request.method, &request.headers) {
         Ok(handshake) => handshake,
         Err(error) => return respond::send_whole(exchange, &refusal(error)),
-    };
-    let Some(route) = proxy::find_route(exchange, &request, true) else {
-        return proxy::fail(exchange, &request, None, &proxy::no_route(&request));
     };
     match route.targets.first().is_some_and(is_over_http) {
         true => over_http::open(exchange, request, route, &handshake).await,
@@ -67,7 +76,7 @@ pub(super) fn switch_head(mut headers: HeaderMap, handshake: &Handshake) -> Byte
     http1::switch_head("websocket", &headers)
 }
 
-fn refusal(error: HandshakeError) -> Answer {
+pub(in crate::core) fn refusal(error: HandshakeError) -> Answer {
     let mut answer = respond::text(error.status(), format!("{error}\n"));
     if error == HandshakeError::Version {
         answer.headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -145,6 +145,8 @@ impl Socket {
         match &self.application {
             Application::OverHttp(_) => self.tell(WebSocketEvent::Close(None)),
             Application::Through(through) => through.close(),
+            // No application says anything there.
+            Application::SockJs(_) => {}
         }
         self.detached.set(true);
     }

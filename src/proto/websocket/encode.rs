@@ -18,6 +18,18 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// Appends a frame of a client that is a whole message. Its mask is all zeros, which is for ends of one process only: nobody
+/// between them could be misled by what it holds.
+pub fn mask_frame(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    let start = out.len();
+    FrameHeader::write(out, opcode, true, payload.len() as u64);
+    if let Some(second) = out.get_mut(start + 1) {
+        *second |= 0x80;
+    }
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(payload);
+}
+
 /// A frame that is a whole message, compressed (RFC 7692 section 7.2.1).
 pub fn compressed_frame(opcode: Opcode, deflated: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(deflated.len() + FrameHeader::LONGEST);
@@ -42,6 +54,9 @@ mod tests {
         assert_eq!(&compressed_frame(Opcode::Text, b"\xf2\0")[..], b"\xc1\x02\xf2\0");
         assert_eq!(&close_frame(None)[..], b"\x88\x00");
         assert_eq!(&close_frame(Some(&Close::with(1000)))[..], b"\x88\x02\x03\xe8");
+        let mut out = BytesMut::new();
+        mask_frame(&mut out, Opcode::Text, b"Hello");
+        assert_eq!(&out[..], b"\x81\x85\0\0\0\0Hello");
         let mut out = BytesMut::new();
         encode_frame(&mut out, Opcode::Text, false, b"Hel");
         encode_frame(&mut out, Opcode::Continuation, true, b"lo");

@@ -19,7 +19,7 @@ mod utf8;
 pub use close::{Close, CloseError};
 pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
 pub use deflate::{Compression, InflateError, deflate, inflate};
-pub use encode::{close_frame, compressed_frame, encode_frame, frame};
+pub use encode::{close_frame, compressed_frame, encode_frame, frame, mask_frame};
 pub use frames::{Frames, Piece};
 pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
 pub use header::{FrameHeader, Opcode};

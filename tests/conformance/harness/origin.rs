@@ -64,10 +64,17 @@ impl Page {
 
     /// Every request is handled by `handler`, on a thread of its connection.
     pub fn handling(handler: impl Fn(&Received, &mut TcpStream) -> Then + Send + Sync + 'static) -> Page {
-        let segment = unique("p");
+        Page::at(&unique("p"), handler)
+    }
+
+    /// The same at a path that a route names.
+    pub fn at(
+        segment: &str,
+        handler: impl Fn(&Received, &mut TcpStream) -> Then + Send + Sync + 'static,
+    ) -> Page {
         let (report, requests) = channel();
         let entry = Entry { report, handler: Arc::new(handler) };
-        origin().pages.lock().expect("pages").insert(segment.clone(), entry);
+        origin().pages.lock().expect("pages").insert(segment.to_owned(), entry);
         Page { path: format!("/{segment}"), requests }
     }
 

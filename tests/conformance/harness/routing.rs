@@ -71,6 +71,8 @@ cross.test,aco ORIGIN
 cross-basic.test,aco,jsonp_mode=basic,jsonp_cb=cb ORIGIN
 cross-body.test,aco,jsonp_body=b,jsonp_defcb=dcb,jsonp_defmethod=PUT ORIGIN
 cross-down.test,aco DEAD
+sockjs.test,sockjs=/sockjs,sockjs_as_path=/sockjs-application ORIGIN,over_http
+sockjs-native.test,sockjs=/sockjs-native ORIGIN
 by-id.test,path_beg=/by-id,id=chosen,header=X-Route:chosen ORIGIN
 pass.test ORIGIN
 pass-implied.test ORIGIN,sub=pass-implied-channel

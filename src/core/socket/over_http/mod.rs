@@ -65,7 +65,7 @@ impl Socket {
     fn over_http(&self) -> Option<&OverHttp> {
         match &self.application {
             Application::OverHttp(over_http) => Some(over_http),
-            Application::Through(_) => None,
+            Application::Through(_) | Application::SockJs(_) => None,
         }
     }
 

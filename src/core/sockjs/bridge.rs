@@ -1,0 +1,215 @@
+//! The application's side of a conversation: a WebSocket that this server opens to itself, by a pair of sockets, one end
+//! of which is in the wire as a client's. What comes by it waits in the session, and what waits there goes out.
+
+use super::{Joining, Session};
+use crate::core::connection::Request;
+use crate::core::exchange::{Asked, Exchange};
+use crate::core::row::{Phase, Service};
+use crate::core::{Core, socket};
+use crate::ids::Slot;
+use crate::origin::Route;
+use crate::proto::http1::{BodyLength, Version};
+use crate::proto::websocket::{Close, FrameHeader, Opcode, mask_frame};
+use bytes::{Buf, BytesMut};
+use futures_lite::FutureExt;
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt, split};
+use glommio::net::UnixStream;
+use http::{HeaderValue, Method, header};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a conversation goes on while no client waits for what comes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const GLANCE: Duration = Duration::from_secs(1);
+/// The largest message, and the largest head of an answer.
+const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+const HEAD_BYTES: usize = 64 * 1024;
+
+impl Core {
+    /// Opens the WebSocket of `session` as `request` asks on `route`; `ended` is called some time after its end.
+    pub(super) fn bridge(
+        self: &Rc<Self>,
+        session: &Arc<Session>,
+        request: Request,
+        route: Arc<Route>,
+        ended: impl FnOnce() + 'static,
+    ) {
+        let session = session.clone();
+        let pair = self.wire.borrow_mut().pair();
+        self.wake();
+        let (id, stream) = match pair {
+            Ok(pair) => pair,
+            Err(error) => {
+                tracing::warn!(%error, "a conversation of SockJS has no sockets");
+                session.reject(503);
+                return ended();
+            }
+        };
+        self.joining.borrow_mut().insert(id, Joining { request: upgrade(request), route });
+        let core = self.clone();
+        glommio::spawn_local(async move {
+            if let Err(error) = carry(stream, &session).await {
+                tracing::debug!(%error, "a conversation of SockJS is over");
+            }
+            session.end();
+            // Still there if the kernel could not take its end of the pair.
+            core.joining.borrow_mut().remove(&id);
+            drop(core);
+            glommio::timer::sleep(PATIENCE).await;
+            ended();
+        })
+        .detach();
+    }
+
+    /// The client of a new WebSocket is this server itself.
+    pub(super) fn join(self: &Rc<Self>, slot: Slot, request: Request, route: Arc<Route>) {
+        let asked = Asked { version: Version::Http11, keep_alive: true, head: false };
+        let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, BytesMut::new());
+        {
+            let mut rows = self.rows.borrow_mut();
+            rows.open(slot, Service::Clients, request.peer);
+            let Some(row) = rows.get(slot) else { return };
+            row.phase = Phase::Exchange(exchange.clone());
+        }
+        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        glommio::spawn_local(async move {
+            exchange.ended().or(socket::answer_on(&exchange, request, route)).await;
+        })
+        .detach();
+    }
+}
+
+/// The client's request as one for a WebSocket.
+fn upgrade(mut request: Request) -> Request {
+    let headers = &mut request.headers;
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::SEC_WEBSOCKET_EXTENSIONS] {
+        headers.remove(name);
+    }
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    // Not a secret: nobody is between the two ends.
+    headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("U29ja0pTIG9uIGEgcGFpcg=="));
+    request.method = Method::GET;
+    request.body = BodyLength::None;
+    request
+}
+
+/// Carries messages until one side is gone.
+async fn carry(stream: UnixStream, session: &Session) -> io::Result<()> {
+    let (mut reader, mut writer) = split(stream);
+    let mut input = BytesMut::new();
+    let status = read_status(&mut reader, &mut input).await?;
+    if status != 101 {
+        session.reject(status);
+        return Ok(());
+    }
+    session.accept();
+    let pongs = std::cell::RefCell::new(Vec::new());
+    let replies = crate::bell::Bell::default();
+    let from_application = async {
+        let mut message = BytesMut::new();
+        loop {
+            while let Some((opcode, payload)) = take_frame(&mut input)? {
+                match opcode {
+                    Some(Opcode::Text | Opcode::Continuation) => message.extend_from_slice(&payload.bytes),
+                    Some(Opcode::Ping) => {
+                        pongs.borrow_mut().push(payload.bytes);
+                        replies.ring();
+                        continue;
+                    }
+                    Some(Opcode::Close) => {
+                        let close = Close::parse(&payload.bytes).ok().flatten();
+                        let close = close.unwrap_or(Close::with(Close::NORMAL));
+                        session.close(close.code, &close.reason);
+                        return Ok(());
+                    }
+                    // SockJS knows texts only.
+                    Some(Opcode::Binary | Opcode::Pong) | None => continue,
+                }
+                if payload.ends {
+                    session.tell(&String::from_utf8_lossy(&message)).await;
+                    message.clear();
+                }
+            }
+            read_more(&mut reader, &mut input).await?;
+        }
+    };
+    let to_application = async {
+        loop {
+            let reply = async {
+                replies.rung().await;
+                None
+            };
+            let said = async { Some(session.heard().await) };
+            let mut out = BytesMut::new();
+            match said.or(reply).await {
+                Some(Some(message)) => mask_frame(&mut out, Opcode::Text, message.as_bytes()),
+                Some(None) => {
+                    mask_frame(&mut out, Opcode::Close, &Close::with(Close::NORMAL).payload());
+                    return writer.write_all(&out).await;
+                }
+                None => pongs.take().iter().for_each(|pong| mask_frame(&mut out, Opcode::Pong, pong)),
+            }
+            writer.write_all(&out).await?;
+        }
+    };
+    let abandoned = async {
+        while !session.is_abandoned(PATIENCE) {
+            glommio::timer::sleep(GLANCE).await;
+        }
+        Ok(())
+    };
+    from_application.or(to_application).or(abandoned).await
+}
+
+/// The status of the answer to the upgrade; what follows its head stays in `input`.
+async fn read_status(reader: &mut (impl AsyncReadExt + Unpin), input: &mut BytesMut) -> io::Result<u16> {
+    let head = loop {
+        if let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") {
+            break input.split_to(end + 4);
+        }
+        if input.len() > HEAD_BYTES {
+            return Err(io::Error::other("the head of the application's answer is too large"));
+        }
+        read_more(reader, input).await?;
+    };
+    let digits = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| io::Error::other("no status"))
+}
+
+async fn read_more(reader: &mut (impl AsyncReadExt + Unpin), input: &mut BytesMut) -> io::Result<()> {
+    let mut part = [0; 4096];
+    match reader.read(&mut part).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        count => {
+            input.extend_from_slice(part.get(..count).unwrap_or_default());
+            Ok(())
+        }
+    }
+}
+
+/// What a frame held.
+struct Payload {
+    bytes: BytesMut,
+    /// It is the last of its message.
+    ends: bool,
+}
+
+/// The frame at the front of `input`, if it is whole.
+fn take_frame(input: &mut BytesMut) -> io::Result<Option<(Option<Opcode>, Payload)>> {
+    let Some((header, used)) = FrameHeader::read(input) else { return Ok(None) };
+    if header.length > MESSAGE_BYTES as u64 {
+        return Err(io::Error::other("a message of the application is too large"));
+    }
+    let length = header.length as usize;
+    if input.len() < used + length {
+        return Ok(None);
+    }
+    input.advance(used);
+    let bytes = input.split_to(length);
+    Ok(Some((header.opcode, Payload { bytes, ends: header.fin })))
+}

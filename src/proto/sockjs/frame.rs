@@ -1,0 +1,105 @@
+//! What a client is told: `o` at the beginning, `h` now and then, `a` with messages and `c` at the end. What it says
+//! is a list of messages. All in JSON.
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The conversation is open.
+pub const OPEN: &str = "o";
+/// The conversation is alive.
+pub const HEARTBEAT: &str = "h";
+/// Only one request at a time may wait for what comes.
+pub const ANOTHER_CONNECTION: &str = "c[2010,\"Another connection still open\"]";
+
+/// Messages, of which each is quoted already.
+pub fn messages(quoted: &[Box<str>]) -> String {
+    format!("a[{}]", quoted.join(","))
+}
+
+/// The conversation is over.
+pub fn close(code: u16, reason: &str) -> String {
+    format!("c[{code},{}]", quoted(reason))
+}
+
+/// A text in JSON. Characters that some browsers change on the way are escaped, as the protocol asks.
+pub fn quoted(text: &str) -> Box<str> {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        let _ = match character {
+            '"' => out.write_str("\\\""),
+            '\\' => out.write_str("\\\\"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            '\0'..'\x20'
+            | '\u{200c}'..='\u{200f}'
+            | '\u{2028}'..='\u{202f}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fff0}'..='\u{ffff}' => write!(out, "\\u{:04x}", u32::from(character)),
+            other => out.write_char(other),
+        };
+    }
+    out.push('"');
+    out.into()
+}
+
+/// The messages a client says: a list of texts, or one text. `None` if that is not what it is.
+pub fn said(json: &[u8]) -> Option<Vec<String>> {
+    match serde_json::from_slice(json).ok()? {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(list) => list.into_iter().map(text).collect(),
+        _ => None,
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The same in the field `d` of a form.
+pub fn said_in_form(form: &[u8]) -> Option<Vec<String>> {
+    let form = std::str::from_utf8(form).ok()?;
+    let field = form.split('&').find_map(|field| field.strip_prefix("d="))?.replace('+', " ");
+    said(&percent_decode_str(&field).collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn frames_are_those_of_the_protocol() {
+        assert_eq!(
+            messages(&[quoted("a\"b"), quoted("\u{2028}\u{ffff}\n")]),
+            r#"a["a\"b","\u2028\uffff\n"]"#
+        );
+        assert_eq!(close(3000, "Go away!"), r#"c[3000,"Go away!"]"#);
+    }
+
+    #[test]
+    fn a_client_says_texts_and_nothing_else() {
+        let list = |texts: &[&str]| Some(texts.iter().map(|text| text.to_string()).collect::<Vec<_>>());
+        assert_eq!(said(br#"["a","b"]"#), list(&["a", "b"]));
+        assert_eq!(said(br#""a""#), list(&["a"]));
+        assert_eq!(said(b"[]"), list(&[]));
+        for odd in ["", "[1]", "{}", "[\"a\"", "x", "1"] {
+            assert_eq!(said(odd.as_bytes()), None, "{odd}");
+        }
+        assert_eq!(said_in_form(b"x=1&d=%5B%22a+b%22%5D"), list(&["a b"]));
+        assert_eq!(said_in_form(b"e=%5B%22a%22%5D"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back(texts in prop::collection::vec(any::<String>(), 0..4)) {
+            let frame = messages(&texts.iter().map(|text| quoted(text)).collect::<Vec<_>>());
+            prop_assert_eq!(said(frame.strip_prefix('a').unwrap().as_bytes()), Some(texts));
+        }
+    }
+}
