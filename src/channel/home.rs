@@ -94,6 +94,12 @@ impl Home {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Changes how long it waits and remembers.
+    pub fn set_times(&mut self, times: HomeTimes) {
+        self.times = times;
+        self.recent_ids.set_keep(times.duplicate_ids);
+    }
+
     /// Tells the time.
     pub fn set_now(&mut self, tick: u32) {
         self.now_tick = tick;

@@ -27,6 +27,11 @@ impl RecentIds {
         RecentIds { keep_ticks, known: FxHashSet::default(), by_age: VecDeque::new(), keys }
     }
 
+    /// Remembers for so many ticks from now on.
+    pub fn set_keep(&mut self, keep_ticks: u32) {
+        self.keep_ticks = keep_ticks;
+    }
+
     /// Remembers that `id` came on `channel`; whether it had come before.
     pub fn is_repeated(&mut self, channel: &str, id: &str, now: u32) -> bool {
         if self.keep_ticks == 0 {

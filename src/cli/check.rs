@@ -31,7 +31,7 @@ impl Check {
             }
         });
         let (errors, warnings, count) = match started {
-            Ok(Startup { config, mut errors, warnings, routes }) => {
+            Ok(Startup { config, mut errors, warnings, routes, .. }) => {
                 errors.extend(check_keys(&config, &routes).iter().map(ToString::to_string));
                 (errors, warnings, routes.len())
             }

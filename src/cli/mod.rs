@@ -1,10 +1,12 @@
 //! The command line. `serve` runs the server, `check` reads what it would read, `publish` sends one message to a
 //! running one, `doctor` looks at the machine. `startup` is what the first two share: the settings and routes of files and
-//! options, put together.
+//! options, put together; `reload` reads them again, and `log` is what a server writes.
 
 mod check;
 mod doctor;
+mod log;
 mod publish;
+mod reload;
 mod serve;
 mod startup;
 

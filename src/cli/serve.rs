@@ -1,20 +1,19 @@
 //! `gripwire serve`: puts settings and routes together, opens the log, and hands over to the server. A route that
 //! cannot be read is logged and left out, as Pushpin does it; anything else that is wrong stops the start.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use gripwire::config::Config;
-use gripwire::origin::Routes;
 use tracing::{error, warn};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::Error;
-use super::startup::{ConfigFile, Startup, Udp, client_address, control_address, udp_address};
+use super::log::Log;
+use super::reload::ServedFiles;
+use super::startup::{ConfigFile, Startup, StartupError, Udp, client_address, control_address, udp_address};
 
 /// The options of `serve`. Each replaces what the configuration says.
 #[derive(Args)]
@@ -48,52 +47,46 @@ pub struct Serve {
 impl Serve {
     /// Runs the server until it is told to stop.
     pub fn run(self) -> Result<ExitCode, Error> {
-        let demo = self.demo;
-        let Serve { file, cores, routes, listen, control, udp, log, .. } = self;
-        let startup = file.start(demo, |config| {
-            config.cores = cores.map(usize::from).or(config.cores);
-            config.control.listen = control.or(config.control.listen);
-            if let Some(Udp(udp)) = udp {
-                config.ingest.udp = udp;
-            }
-            if !listen.is_empty() {
-                config.http.listen = listen;
-            }
-            if !routes.is_empty() {
-                config.proxy.routes = routes;
-            }
-            if let Some(log) = log {
-                config.log.level = log;
-            }
-        })?;
-        let _flushed_at_the_end = open_log(&startup.config);
+        let startup = self.startup()?;
+        let log = Log::open(&startup.config.log.level);
         report(&startup);
-        serve(startup.config, Arc::new(startup.routes))
+        let mut files = ServedFiles::of(self, &startup, log);
+        let served = gripwire::server::serve(startup.config, Arc::new(startup.routes), &mut files);
+        served.map_err(Error::Server)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What the files say, with these options laid over it.
+    pub fn startup(&self) -> Result<Startup, StartupError> {
+        self.file.start(self.demo, |config| self.lay_over(config))
+    }
+
+    fn lay_over(&self, config: &mut Config) {
+        config.cores = self.cores.map(usize::from).or(config.cores);
+        config.control.listen = self.control.or(config.control.listen);
+        if let Some(Udp(udp)) = self.udp {
+            config.ingest.udp = udp;
+        }
+        if !self.listen.is_empty() {
+            config.http.listen.clone_from(&self.listen);
+        }
+        if !self.routes.is_empty() {
+            config.proxy.routes.clone_from(&self.routes);
+        }
+        if let Some(log) = &self.log {
+            config.log.level.clone_from(log);
+        }
     }
 }
 
-fn serve(config: Config, routes: Arc<Routes>) -> Result<ExitCode, Error> {
-    gripwire::server::serve(config, routes).map_err(Error::Server)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn report(startup: &Startup) {
+/// Logs what the operator should know.
+pub fn report(startup: &Startup) {
     for problem in &startup.errors {
         error!("route left out: {problem}");
     }
     for warning in &startup.warnings {
         warn!("{warning}");
     }
-}
-
-/// A thread of its own writes the log, so that a slow terminal or disk never holds up a core; if it falls too far
-/// behind, lines are lost rather than time.
-fn open_log(config: &Config) -> WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let log =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log.level)).with_writer(writer);
-    log.with_ansi(std::io::stderr().is_terminal()).init();
-    guard
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
@@ -107,7 +100,10 @@ const ABOUT: &str = "\
 Run the server until SIGINT or SIGTERM.
 
 Settings come from the configuration file, then from these options. A line of the routes file that cannot be read \
-is logged and left out. The log goes to standard error.";
+is logged and left out. The log goes to standard error.
+
+A second after the configuration, the routes file or the tokens file has changed, and at SIGHUP, all of them are read \
+again; no client is dropped. What takes a restart is named in the log, and files that cannot be used change nothing.";
 
 const EXAMPLES: &str = "\
 Examples:

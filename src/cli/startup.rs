@@ -30,6 +30,8 @@ pub struct Startup {
     pub errors: Vec<String>,
     /// What has no effect.
     pub warnings: Vec<String>,
+    /// The files that all of it comes from.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why the server cannot start.
@@ -96,8 +98,14 @@ impl ConfigFile {
         } else if demo {
             warnings.push("--demo has no effect, because there are routes".to_owned());
         }
-        Ok(Startup { config, routes, errors, warnings })
+        let files = files(file, &config);
+        Ok(Startup { config, routes, errors, warnings, files })
     }
+}
+
+fn files(config_file: Option<PathBuf>, config: &Config) -> Vec<PathBuf> {
+    let routes = config.proxy.routes_file.clone().filter(|_| config.proxy.routes.is_empty());
+    [config_file, routes, config.control.tokens_file.clone()].into_iter().flatten().collect()
 }
 
 /// Routes given by options or inline replace the routes file.

@@ -3,6 +3,7 @@
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
 //! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`, `tokens`
 //! and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
+//! `renewal` says what may change while the server runs.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod native;
 mod problem;
 mod pushpin;
 mod pushpin_keys;
+mod renewal;
 mod section;
 mod tokens;
 
@@ -106,7 +108,7 @@ pub struct Ingest {
 }
 
 /// Sockets of ZeroMQ. There are none unless they are named.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ZeroMq {
     /// Where a PULL socket takes items.
     pub pull: Option<Endpoint>,
@@ -236,7 +238,7 @@ pub enum SlowConsumer {
 }
 
 /// What watches the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// Where a PUB socket of ZeroMQ says what happens; `None` is nowhere.
     pub socket: Option<Endpoint>,

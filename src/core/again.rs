@@ -94,7 +94,7 @@ impl Core {
         let mut spread = self.spread.borrow_mut();
         match reason {
             Reason::Hint | Reason::Behind(0) => 0,
-            Reason::Missed => spread.random_below(self.settings.channels.refetch_spread_ms),
+            Reason::Missed => spread.random_below(self.settings().channels.refetch_spread_ms),
             Reason::Behind(tries) | Reason::Failed(tries) => {
                 let doubled = BACKOFF_MS << tries.saturating_sub(1).min(DOUBLINGS);
                 doubled + spread.random_below(BACKOFF_MS)
@@ -144,7 +144,7 @@ impl Core {
             row.phase = Phase::Exchange(exchange.clone());
             exchange
         };
-        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.set_timer(slot, self.settings().http.idle_timeout_ms);
         let delay_ms = self.delay_ms(reason);
         self.proxy_again_in_task(exchange, again, delay_ms);
     }

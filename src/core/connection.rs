@@ -57,7 +57,7 @@ impl Core {
     fn accepted(self: &Rc<Self>, slot: Slot, listener: usize, peer: SocketAddr) {
         let service = self.services.get(listener).copied().unwrap_or(Service::Clients);
         self.rows.borrow_mut().open(slot, service, peer);
-        self.set_timer(slot, self.settings.http.head_timeout_ms);
+        self.set_timer(slot, self.settings().http.head_timeout_ms);
         self.gauges.connections_total.add(1);
     }
 
@@ -65,9 +65,9 @@ impl Core {
     fn accepted_local(self: &Rc<Self>, slot: Slot, peer: Credentials) {
         let unnamed = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         self.rows.borrow_mut().open(slot, Service::LocalControl, unnamed);
-        self.set_timer(slot, self.settings.http.head_timeout_ms);
+        self.set_timer(slot, self.settings().http.head_timeout_ms);
         self.gauges.connections_total.add(1);
-        if !self.permits.allow(peer) {
+        if !self.permits.borrow().allow(peer) {
             tracing::debug!(user = peer.user, "a user who may not publish was refused");
             let message = format!("User {} may not publish here.\n", peer.user);
             self.reject(slot, 403, &message);
@@ -115,7 +115,7 @@ impl Core {
             let Some(row) = rows.get(slot) else { return };
             row.keep(input);
             // Set once: a client that sends a byte now and then does not gain time.
-            self.set_timer(slot, self.settings.http.head_timeout_ms);
+            self.set_timer(slot, self.settings().http.head_timeout_ms);
         }
     }
 
@@ -130,7 +130,7 @@ impl Core {
 
     /// Whether the head was whole, or rejected; otherwise more must arrive.
     fn parse(self: &Rc<Self>, slot: Slot, input: &[u8]) -> bool {
-        let limits = HeadLimits { head_bytes: self.settings.http.head_bytes };
+        let limits = HeadLimits { head_bytes: self.settings().http.head_bytes };
         match http1::parse_head(input, &limits) {
             Ok(Head::Partial) => return false,
             Ok(Head::Complete { request, used }) => self.start(slot, &request, input, used),
@@ -166,13 +166,14 @@ impl Core {
             row.carry = None;
             let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
-            let is_trusted = row.service == Service::Clients && self.signatures.are_trusted(&headers);
+            let is_trusted =
+                row.service == Service::Clients && self.signatures.borrow().are_trusted(&headers);
             if row.service == Service::Clients {
                 self.request_begins(slot, row, websocket::is_upgrade(&headers));
             }
             (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
         };
-        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.set_timer(slot, self.settings().http.idle_timeout_ms);
         self.gauges.requests_total.add(1);
         self.answer_in_task(exchange, request);
     }
@@ -202,7 +203,7 @@ impl Core {
             row.phase = Phase::Head;
             row.carry = is_pipelined.then(|| Box::new(input));
         }
-        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.set_timer(slot, self.settings().http.idle_timeout_ms);
         if is_pipelined {
             // Read by the loop, not here: a task starts at once when it is spawned, and requests that came together
             // would each be answered on the stack of the one before.
@@ -250,7 +251,7 @@ impl Core {
         };
         self.wake();
         match backlogged {
-            true => self.set_timer(slot, self.settings.http.idle_timeout_ms),
+            true => self.set_timer(slot, self.settings().http.idle_timeout_ms),
             false => self.depart(slot),
         }
     }
@@ -357,7 +358,7 @@ impl Core {
 
     /// An exchange may wait for its origin as long as the origin may take, but not as long for its client.
     fn check_progress(self: &Rc<Self>, exchange: &Exchange) {
-        let patience_ms = self.settings.http.idle_timeout_ms;
+        let patience_ms = self.settings().http.idle_timeout_ms;
         match exchange.waits_for_client_since() {
             Some(since) if self.now().wrapping_sub(since) >= ticks(patience_ms) => self.close(exchange.slot),
             _ => self.set_timer(exchange.slot, patience_ms),

@@ -15,7 +15,7 @@ pub(super) fn prepare(
     request: &mut Request,
     route: &Route,
 ) -> Result<Option<Bytes>, JsonpError> {
-    if !route.cross_origin && !exchange.core().settings.proxy.auto_cross_origin {
+    if !route.cross_origin && !exchange.core().settings().proxy.auto_cross_origin {
         return Ok(None);
     }
     let answered = |script| {

@@ -75,7 +75,7 @@ impl Core {
 
     /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
     fn overflowed(self: &Rc<Self>, slot: Slot) {
-        match self.settings.limits.slow_consumer {
+        match self.settings().limits.slow_consumer {
             SlowConsumer::Close => self.cut_off(slot),
             SlowConsumer::Drop => self.gauges.overflows_total.add(1),
         }

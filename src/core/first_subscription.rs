@@ -19,7 +19,7 @@ impl Core {
     /// Notes what a home has said, if it is that this core listens to a channel from now on.
     pub(super) fn note_first_subscription(&self, message: &ToCore) {
         if let ToCore::Subscribed { channel, .. } = message
-            && self.settings.channels.update_on_first_subscription
+            && self.settings().channels.update_on_first_subscription
         {
             let due = self.now().wrapping_add(ticks(DELAY_MS));
             self.first_subscriptions.borrow_mut().push_back((due, channel.clone()));

@@ -130,7 +130,7 @@ impl Core {
             row.phase = Phase::Unopened(Box::new(unopened));
         }
         self.timers.borrow_mut().cancel(slot);
-        let limit = self.settings.limits.subscriptions_per_connection;
+        let limit = self.settings().limits.subscriptions_per_connection;
         let channels: Vec<&str> =
             hold.channels.iter().take(limit).map(|channel| channel.name.as_str()).collect();
         let mut asks = Vec::new();
@@ -150,7 +150,7 @@ impl Core {
     }
 
     fn log_subscriptions(&self, hold: &Hold, request: &Request) {
-        if self.settings.log.requests {
+        if self.settings().log.requests {
             let (host, target) = (request.host.as_str(), request.target.as_str());
             for channel in &hold.channels {
                 tracing::info!(host, target, channel = channel.name, "subscribed");

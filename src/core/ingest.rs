@@ -145,7 +145,7 @@ impl Core {
         items: &mut Vec<Publication>,
     ) -> Result<(), Loss> {
         if let Some(sender) = datagram.sender
-            && !self.permits.allow(sender)
+            && !self.permits.borrow().allow(sender)
         {
             return Err(Loss::Bad(DatagramError::Refused(sender)));
         }

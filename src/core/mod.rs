@@ -8,7 +8,8 @@
 //! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
 //! their channel (`first_subscription`);
-//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `timer_wheel` keeps all
+//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new
+//! settings; `timer_wheel` keeps all
 //! deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told, `sums` what Pushpin would
 //! count, `prometheus` the page of all that. `errands` are what operators ask of all cores, about a `client` or a channel;
 //! `receipts` tell publishers whom they reached.
@@ -36,6 +37,7 @@ mod prometheus;
 mod proxy;
 mod publish;
 mod receipts;
+mod renewal;
 mod respond;
 mod row;
 mod serve;
@@ -51,7 +53,9 @@ mod watch;
 pub use bridge::BridgePlan;
 pub use errands::ErrandPlan;
 pub use gauges::{Gauge, Gauges};
+pub use renewal::Renewal;
 pub use row::Service;
+pub use signatures::Signers;
 pub use sockjs::Sessions;
 pub use sums::Sums;
 pub use turn::{CoreError, CorePlan, run};
@@ -72,6 +76,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 use timer_wheel::TimerWheel;
 
@@ -84,8 +89,10 @@ const SECOND: u32 = (1000 / TICK_MS) as u32;
 pub struct Core {
     id: CoreId,
     cores: usize,
-    settings: Arc<Config>,
-    routes: Arc<Routes>,
+    /// What is in force now.
+    settings: RefCell<Rc<Config>>,
+    routes: RefCell<Arc<Routes>>,
+    renewals: Receiver<Renewal>,
     gauges: Arc<Gauges>,
     all_gauges: Arc<[Arc<Gauges>]>,
     /// What each listener of the wire serves.
@@ -111,7 +118,7 @@ pub struct Core {
     gone_links: links::GoneLinks,
     /// Requests that applications are asked again.
     spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
-    signatures: Signatures,
+    signatures: RefCell<Signatures>,
     /// WebSockets that this server will ask itself for, by the number of their pair.
     joining: RefCell<FxHashMap<u32, sockjs::Joining>>,
     sockjs: Arc<sockjs::Sessions>,
@@ -124,7 +131,7 @@ pub struct Core {
     watch: Option<watch::Watch>,
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
-    permits: Permits,
+    permits: RefCell<Permits>,
     tick: Cell<u32>,
     work: Bell,
     /// Rung after every turn that took something off a bounded queue.
@@ -150,6 +157,11 @@ impl Core {
     /// Milliseconds since start.
     pub(super) fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+
+    /// The settings, as they are now: whoever waits for something asks again.
+    pub(super) fn settings(&self) -> Rc<Config> {
+        self.settings.borrow().clone()
     }
 
     /// There is work for the loop.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Answers any request with the page, as Pushpin does.
 pub(super) fn answer(exchange: &Rc<Exchange>) {
     let core = exchange.core();
-    let page = metrics(&core.all_gauges, &core.settings.stats.prometheus_prefix);
+    let page = metrics(&core.all_gauges, &core.settings().stats.prometheus_prefix);
     respond::send_whole(exchange, &respond::text(200, page));
 }
 

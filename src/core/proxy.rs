@@ -216,7 +216,7 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
 
 /// Whether the client's request counts as one by TLS.
 fn is_https(core: &Core, request: &Request) -> bool {
-    core.settings.proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
+    core.settings().proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
 }
 
 /// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
@@ -268,15 +268,16 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
     let path = request.target.split('?').next().unwrap_or_default();
     let tls = is_https(core, request);
     let lookup = Lookup { host: &host, path, tls, websocket };
+    let routes = core.routes.borrow();
     match asked_route(core, request) {
-        Some(id) => core.routes.find_by_id(id, &lookup).cloned(),
-        None => core.routes.find(&lookup).cloned(),
+        Some(id) => routes.find_by_id(id, &lookup).cloned(),
+        None => routes.find(&lookup).cloned(),
     }
 }
 
 /// The id of the route that a request names, where it may.
 fn asked_route<'a>(core: &Core, request: &'a Request) -> Option<&'a str> {
-    let named = request.headers.get(PUSHPIN_ROUTE).filter(|_| core.settings.proxy.accept_pushpin_route);
+    let named = request.headers.get(PUSHPIN_ROUTE).filter(|_| core.settings().proxy.accept_pushpin_route);
     named?.to_str().ok().filter(|id| !id.is_empty())
 }
 
@@ -322,14 +323,17 @@ pub(super) fn origin_request(
     scheme: Scheme,
 ) -> origin::Request {
     let (host, path_and_query) = route.rewrite(&request.host, &request.target);
-    let proxy = &core.settings.proxy;
+    let proxy = &core.settings().proxy;
     let rules = origin::Rules {
         route,
         proxy,
         peer: request.peer.ip(),
         secure_scheme: is_https(core, request).then_some(scheme.secure()),
         is_trusted: request.is_trusted,
-        grip_sig: if route.no_grip || request.is_trusted { None } else { core.signatures.token(route) },
+        grip_sig: match route.no_grip || request.is_trusted {
+            true => None,
+            false => core.signatures.borrow().token(route),
+        },
         grip_feature: grip::GRIP_FEATURE,
     };
     let headers = origin::request_headers(&request.headers, rules);
@@ -426,7 +430,7 @@ impl http_body::Body for ClientBody {
 
 /// Tells the client that its request failed, and the operator why.
 pub(super) fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
-    let debug = exchange.core().settings.proxy.debug || route.is_some_and(|route| route.debug);
+    let debug = exchange.core().settings().proxy.debug || route.is_some_and(|route| route.debug);
     let refusal = error.answer(debug);
     if route.is_none_or(|route| route.logs(1)) {
         tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
@@ -455,7 +459,7 @@ fn server_options() -> grip::Answer {
 }
 
 fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes: Option<u64>) {
-    if !exchange.core().settings.log.requests || !route.logs(2) {
+    if !exchange.core().settings().log.requests || !route.logs(2) {
         return;
     }
     let (host, target) = (request.host.as_str(), request.target.as_str());

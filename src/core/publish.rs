@@ -127,7 +127,7 @@ impl Core {
     /// Does what `message` of core `from` asks of the homes on this core.
     pub(super) fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
         if let ToHome::Publish(publication) = &message
-            && self.settings.log.requests
+            && self.settings().log.requests
             && !self.home.borrow().has_interest(&publication.channel)
         {
             self.tell_of_nobody(publication);

@@ -5,27 +5,54 @@ use crate::proto::grip::signature::Signer;
 use crate::proto::grip::upstream::{Upstream, UpstreamKey};
 use http::{HeaderMap, HeaderValue};
 use rustc_hash::FxHashMap;
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Who signs, and whose signature counts.
+pub struct Signers {
+    /// For routes without a key of their own.
+    pub default: Option<Signer>,
+    /// For those with one.
+    pub by_route: Vec<(Arc<Route>, Option<Signer>)>,
+    /// Tells requests of another GRIP proxy.
+    pub upstream_key: Option<UpstreamKey>,
+}
 
 /// The signers of one core: the default one and those of routes that override it, by route id.
 pub(super) struct Signatures {
     default: Option<Signer>,
-    by_route: FxHashMap<String, Option<Signer>>,
+    by_route: FxHashMap<String, OfRoute>,
     upstream: Upstream,
 }
 
+struct OfRoute {
+    signer: Option<Signer>,
+    /// Gone when nobody uses the route any more.
+    route: Weak<Route>,
+}
+
 impl Signatures {
-    pub fn new(
-        default: Option<Signer>,
-        by_route: Vec<(String, Option<Signer>)>,
-        upstream: Option<UpstreamKey>,
-    ) -> Signatures {
-        Signatures { default, by_route: by_route.into_iter().collect(), upstream: Upstream::new(upstream) }
+    pub fn new(signers: Signers) -> Signatures {
+        let (by_route, upstream) = (FxHashMap::default(), Upstream::new(None));
+        let mut signatures = Signatures { default: None, by_route, upstream };
+        signatures.renew(signers);
+        signatures
+    }
+
+    /// Lets others sign. Routes that are in force no more keep their signers while clients that came by them are held.
+    pub fn renew(&mut self, Signers { default, by_route, upstream_key }: Signers) {
+        self.default = default;
+        self.upstream = Upstream::new(upstream_key);
+        self.by_route.retain(|_, known| known.route.strong_count() > 0);
+        let of_route = |(route, signer): (Arc<Route>, _)| {
+            (route.id.clone(), OfRoute { signer, route: Arc::downgrade(&route) })
+        };
+        self.by_route.extend(by_route.into_iter().map(of_route));
     }
 
     /// The token for a request of `route`; `None` when there is no key.
     pub fn token(&self, route: &Route) -> Option<HeaderValue> {
-        let signer = self.by_route.get(&route.id).unwrap_or(&self.default).as_ref()?;
+        let signer = self.by_route.get(&route.id).map_or(&self.default, |known| &known.signer).as_ref()?;
         Some(signer.token(now_s()))
     }
 

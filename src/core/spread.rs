@@ -27,6 +27,11 @@ impl<J> Spread<J> {
         Spread { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
     }
 
+    /// Lets at most `limit` requests run at a time from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+    }
+
     /// `job`, a request to `origin`, may start at `due_ms`.
     pub fn add(&mut self, origin: Arc<str>, job: J, due_ms: u64) {
         self.jobs += 1;

@@ -6,6 +6,7 @@ use super::bridge::{Bridge, BridgePlan};
 use super::errands::ErrandPlan;
 use super::gauges::Gauges;
 use super::ingest::Ingest;
+use super::renewal::Renewal;
 use super::signatures::Signatures;
 use super::sockjs::Sessions;
 use super::spread::Spread;
@@ -13,13 +14,10 @@ use super::timer_wheel::TimerWheel;
 use super::watch::Watch;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
 use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
-use crate::config::Config;
 use crate::ids::CoreId;
 use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
-use crate::origin::{Pool, Routes};
-use crate::proto::grip::signature::Signer;
-use crate::proto::grip::upstream::UpstreamKey;
+use crate::origin::Pool;
 use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -27,6 +25,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use std::{cell, io};
 
@@ -43,10 +42,10 @@ pub struct CorePlan {
     pub id: CoreId,
     /// How many there are.
     pub cores: usize,
-    /// The settings.
-    pub settings: Arc<Config>,
-    /// The routes.
-    pub routes: Arc<Routes>,
+    /// The settings, the routes, and who signs for them.
+    pub start: Renewal,
+    /// What comes to replace them.
+    pub renewals: Receiver<Renewal>,
     /// The counters of all cores.
     pub gauges: Arc<[Arc<Gauges>]>,
     /// Its listening sockets, and what each serves.
@@ -63,14 +62,8 @@ pub struct CorePlan {
     pub errands: ErrandPlan,
     /// Sizes of its wire.
     pub wire: WireLimits,
-    /// Signs for routes without a key of their own.
-    pub signer: Option<Signer>,
-    /// Signs for routes with one, by route id.
-    pub route_signers: Vec<(String, Option<Signer>)>,
     /// The conversations of SockJS, which all cores know.
     pub sockjs: Arc<Sessions>,
-    /// Tells requests of another GRIP proxy.
-    pub upstream_key: Option<UpstreamKey>,
 }
 
 /// A core could not start or go on.
@@ -86,25 +79,27 @@ pub enum CoreError {
 
 /// Runs a core inside its executor; returns only when it cannot go on.
 pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
+    let Renewal { settings, routes, signers } = plan.start;
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
     let (errands, errand_ends) = plan.errands.0.join().await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
     let (listeners, services) = plan.listeners.into_iter().unzip();
     let wire = Wire::new(listeners, plan.local_listeners, plan.wire, &doorbell)?;
-    let mut home = Home::new(plan.id, home_times(&plan.settings.channels));
+    let mut home = Home::new(plan.id, home_times(&settings.channels));
     if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
         home.watch();
     }
-    let mut subscriptions = Subscriptions::new(plan.cores, ticks(plan.settings.channels.linger_ms));
+    let mut subscriptions = Subscriptions::new(plan.cores, ticks(settings.channels.linger_ms));
     let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
-    let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &plan.settings.stats));
+    let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
     if watch.is_some() {
         subscriptions.watch();
     }
     let core = Rc::new(Core {
         id: plan.id,
         cores: plan.cores,
-        routes: plan.routes,
+        routes: routes.into(),
+        renewals: plan.renewals,
         gauges: plan.gauges.get(plan.id.index()).cloned().unwrap_or_default(),
         all_gauges: plan.gauges,
         services,
@@ -121,11 +116,11 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         receipts: cell::RefCell::default(),
         confirmations: cell::RefCell::default(),
         first_subscriptions: cell::RefCell::default(),
-        pool: Pool::new(&plan.settings.proxy),
+        pool: Pool::new(&settings.proxy),
         fetches: cell::RefCell::default(),
         gone_links: Rc::default(),
-        spread: Spread::new(plan.settings.channels.refetches_per_core, seed()).into(),
-        signatures: Signatures::new(plan.signer, plan.route_signers, plan.upstream_key),
+        spread: Spread::new(settings.channels.refetches_per_core, seed()).into(),
+        signatures: Signatures::new(signers).into(),
         joining: cell::RefCell::default(),
         sockjs: plan.sockjs,
         last_keep_alive: cell::RefCell::default(),
@@ -135,11 +130,11 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         watch,
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
         engaged: cell::Cell::default(),
-        permits: Permits::new(&plan.settings.ingest),
+        permits: Permits::new(&settings.ingest).into(),
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
         room: crate::bell::Bell::default(),
-        settings: plan.settings,
+        settings: cell::RefCell::new(Rc::new((*settings).clone())),
     });
     core.clone().start_readers(home_ends, core_ends);
     core.start_errands(errand_ends);
@@ -229,6 +224,7 @@ impl Core {
         if before == tick {
             return;
         }
+        self.take_renewals();
         if before / SECOND != tick / SECOND {
             self.each_second();
         }
@@ -319,7 +315,7 @@ fn seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn home_times(channels: &crate::config::Channels) -> HomeTimes {
+pub(super) fn home_times(channels: &crate::config::Channels) -> HomeTimes {
     HomeTimes {
         message_wait: ticks(channels.message_wait_ms),
         duplicate_ids: ticks(channels.duplicate_ids_ms),

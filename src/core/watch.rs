@@ -88,11 +88,11 @@ impl Core {
 
     /// `publication` is about to be given to its subscribers on this core.
     pub(super) fn tell_of_delivery(&self, publication: &Arc<Publication>) {
-        if self.watch.is_none() && !self.settings.log.requests {
+        if self.watch.is_none() && !self.settings().log.requests {
             return;
         }
         let receivers = self.subscriptions.borrow().receivers_on(&publication.channel).of(publication);
-        if self.settings.log.requests {
+        if self.settings().log.requests {
             let channel = &*publication.channel;
             tracing::info!(
                 channel,

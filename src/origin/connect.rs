@@ -12,6 +12,7 @@ use super::transport::{Scratch, Stream, Transport};
 use futures_rustls::pki_types::ServerName;
 use glommio::GlommioError;
 use glommio::net::TcpStream;
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -111,23 +112,28 @@ pub(super) struct Connector {
     pub resolver: Resolver,
     pub tls: Tls,
     scratch: Scratch,
-    timeout_ms: u64,
+    timeout_ms: Cell<u64>,
 }
 
 impl Connector {
     /// Connections have to stand within `timeout_ms`.
     pub fn new(tls: Tls, timeout_ms: u64) -> Self {
-        Connector { resolver: Resolver::new(), tls, scratch: Scratch::new(), timeout_ms }
+        Connector { resolver: Resolver::new(), tls, scratch: Scratch::new(), timeout_ms: timeout_ms.into() }
+    }
+
+    /// Connections have to stand within `timeout_ms` from now on.
+    pub fn set_timeout(&self, timeout_ms: u64) {
+        self.timeout_ms.set(timeout_ms);
     }
 
     /// A connection to `place` that nobody has used, and whether it may switch protocols.
     pub async fn connect(&self, place: &Place, may_switch: bool) -> Result<Connection, ConnectError> {
-        let timeout = Duration::from_millis(self.timeout_ms.max(1));
+        let timeout = Duration::from_millis(self.timeout_ms.get().max(1));
         let deadline = Instant::now() + timeout;
         let stream = glommio::timer::timeout(timeout, async { Ok(self.stream(place, deadline).await) })
             .await
             .unwrap_or_else(|_: GlommioError<()>| {
-                Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms })
+                Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() })
             })?;
         let activity = Activity::new();
         let transport = Transport::new(stream, self.scratch.clone(), activity.clone());
@@ -162,7 +168,7 @@ impl Connector {
         port: u16,
         deadline: Instant,
     ) -> Result<TcpStream, ConnectError> {
-        let mut last = ConnectError::TimedOut { timeout_ms: self.timeout_ms };
+        let mut last = ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() };
         for (tried, &address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(address, port);
             let remaining = deadline.saturating_duration_since(Instant::now());

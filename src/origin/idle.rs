@@ -43,6 +43,11 @@ impl<C: Reusable> Idle<C> {
         Idle { places: FxHashMap::default(), count: 0, bounds }
     }
 
+    /// Keeps unused connections for so long from now on.
+    pub fn set_keep(&mut self, keep: Duration) {
+        self.bounds.keep = keep;
+    }
+
     /// How many are kept.
     pub fn count(&self) -> usize {
         self.count

@@ -31,7 +31,7 @@ pub struct Pool {
     idle: Rc<RefCell<Idle<Connection>>>,
     /// Requests whose answer is not read to its end.
     openings: Openings,
-    idle_timeout: Duration,
+    idle_timeout: Cell<Duration>,
     counters: Counters,
 }
 
@@ -81,9 +81,16 @@ impl Pool {
             connector: Connector::new(tls, proxy.connect_timeout_ms),
             idle: Rc::new(RefCell::new(Idle::new(bounds))),
             openings: Openings::new(proxy.open_requests_per_core),
-            idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms),
+            idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms).into(),
             counters: Counters::default(),
         }
+    }
+
+    /// Takes over the times of new settings, for requests that are made from now on.
+    pub fn renew(&self, proxy: &Proxy) {
+        self.connector.set_timeout(proxy.connect_timeout_ms);
+        self.idle.borrow_mut().set_keep(Duration::from_millis(proxy.origin_keep_alive_ms));
+        self.idle_timeout.set(Duration::from_millis(proxy.origin_idle_timeout_ms));
     }
 
     /// Makes `request` of the first target of `route` that can be reached. Waits while the core has as many
@@ -168,7 +175,7 @@ impl Pool {
         if let Some(mut connection) = kept {
             count(&self.counters.reuses);
             let again = spare(&outbound).map(Box::new);
-            match connection.exchange(*outbound, self.idle_timeout).await {
+            match connection.exchange(*outbound, self.idle_timeout.get()).await {
                 Ok(head) => return accept(head, self.lease(connection, place, opening)),
                 Err(lost) => outbound = retry(lost, again, place)?,
             }
@@ -180,7 +187,7 @@ impl Pool {
             Err(error) => return Err(Trouble::Connect(error, outbound)),
         };
         count(&self.counters.connects);
-        match connection.exchange(*outbound, self.idle_timeout).await {
+        match connection.exchange(*outbound, self.idle_timeout.get()).await {
             Ok(head) if may_switch && head.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 switched(head, connection, place).await
             }
@@ -190,7 +197,7 @@ impl Pool {
     }
 
     fn lease(&self, connection: Connection, place: &Place, opening: Opening) -> Lease {
-        let (home, idle) = (self.idle.clone(), self.idle_timeout);
+        let (home, idle) = (self.idle.clone(), self.idle_timeout.get());
         Lease { connection, place: place.clone(), home, idle, _opening: opening }
     }
 }

@@ -238,6 +238,12 @@ impl Wire {
         self.slots.generation(slot)
     }
 
+    /// Bounds the unsent bytes of one client, and of all, from now on.
+    pub fn set_backlog_limits(&mut self, of_one: usize, of_all: usize) {
+        self.limits.backlog_bytes = of_one;
+        self.limits.backlog_bytes_total = of_all;
+    }
+
     /// Client connections open now.
     pub fn open_connections(&self) -> u32 {
         self.open

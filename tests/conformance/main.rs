@@ -29,6 +29,7 @@ mod reliability_links;
 mod reliability_long_poll;
 mod reliability_order;
 mod reliability_spread;
+mod reload;
 mod request_headers;
 mod routes;
 mod signing;

@@ -34,7 +34,7 @@ pub(super) fn head_refusal(error: &HeadError) -> (u16, String) {
 
 /// Answers `request`.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
-    let control = &exchange.core().settings.control;
+    let control = &exchange.core().settings().control;
     let answer = match access::grants(control, request.service, &request.headers) {
         None => access::unauthorized(),
         Some(grants) => match length_refusal(&request, control.body_bytes) {
@@ -95,12 +95,12 @@ async fn route(call: &Call<'_>) -> Answer {
 impl Call<'_> {
     /// The answer to whoever may not do `what`.
     fn forbidden(&self, what: &str) -> Answer {
-        access::forbidden(&self.exchange.core().settings.control, what)
+        access::forbidden(&self.exchange.core().settings().control, what)
     }
 
     /// The body, or the answer if there is none that could be taken.
     async fn body(&self) -> Result<Bytes, Answer> {
-        let limit = self.exchange.core().settings.control.body_bytes;
+        let limit = self.exchange.core().settings().control.body_bytes;
         self.exchange.collect_body(limit).await.map_err(|error| match error {
             CollectError::TooLarge(_) => respond::text(400, "Request body too large.\n"),
             CollectError::Broken(_) => respond::text(400, "Bad Content-Length.\n"),

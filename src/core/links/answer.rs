@@ -98,7 +98,7 @@ impl Core {
 
     /// Subscribes the stream in `slot` to these channels and to no others.
     fn set_channels(&self, slot: Slot, transport: Transport, channels: &[Channel], prefix: &str) {
-        let limit = self.settings.limits.subscriptions_per_connection;
+        let limit = self.settings().limits.subscriptions_per_connection;
         let wanted: Vec<(String, Option<&str>)> = channels
             .iter()
             .take(limit)
@@ -145,7 +145,7 @@ impl Core {
         let (asked, debug) = {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
-            (linked.stream.asked, self.settings.proxy.debug || linked.origin.route.debug)
+            (linked.stream.asked, self.settings().proxy.debug || linked.origin.route.debug)
         };
         if debug {
             let mut wire = self.wire.borrow_mut();

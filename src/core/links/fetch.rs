@@ -189,7 +189,7 @@ impl Core {
         if target.is_beside(&origin.asked_for) {
             let path = target.path_and_query.split('?').next().unwrap_or_default();
             let lookup = Lookup { host: &host, path, tls: target.https, websocket: false };
-            return self.routes.find(&lookup).unwrap_or(&origin.route).clone();
+            return self.routes.borrow().find(&lookup).unwrap_or(&origin.route).clone();
         }
         let outside = Target { ssl: target.https, ..Target::to(Destination::Address { host, port }) };
         Arc::new(Route {

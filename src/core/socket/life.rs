@@ -50,7 +50,7 @@ impl Core {
         if bytes.is_empty() {
             return Ok(());
         }
-        socket.decode(bytes, self.settings.websocket.message_bytes, |event| {
+        socket.decode(bytes, self.settings().websocket.message_bytes, |event| {
             match event {
                 WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
                 WebSocketEvent::Close(close) => has_closed = Some(close),

@@ -26,7 +26,7 @@ impl Place {
         match control {
             ControlMessage::Subscribe { filters, .. } if filters.len() > FILTERS => self.fail(),
             ControlMessage::Subscribe { channel, .. } => {
-                let limit = self.core.settings.limits.subscriptions_per_connection;
+                let limit = self.core.settings().limits.subscriptions_per_connection;
                 if self.core.subscriptions.borrow().channels_of(self.slot).len() < limit {
                     self.join(&self.name(&channel)).await;
                 }
@@ -61,7 +61,7 @@ impl Place {
         if self.is_over() {
             return;
         }
-        if self.core.settings.log.requests {
+        if self.core.settings().log.requests {
             let connection = self.socket.connection_id().map(tracing::field::display);
             tracing::info!(connection, channel, "subscribed");
         }

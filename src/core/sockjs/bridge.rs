@@ -74,7 +74,7 @@ impl Core {
             let Some(row) = rows.get(slot) else { return };
             row.phase = Phase::Exchange(exchange.clone());
         }
-        self.set_timer(slot, self.settings.http.idle_timeout_ms);
+        self.set_timer(slot, self.settings().http.idle_timeout_ms);
         glommio::spawn_local(async move {
             exchange.ended().or(socket::answer_on(&exchange, request, route)).await;
         })

@@ -140,7 +140,7 @@ fn callback(target: &str) -> Option<String> {
 }
 
 fn iframe(core: &Core, headers: &HeaderMap) -> Answer {
-    let url = &core.settings.proxy.sockjs_url;
+    let url = &core.settings().proxy.sockjs_url;
     let mut answer = page("text/html; charset=UTF-8", sockjs::iframe(url));
     let tag = HeaderValue::try_from(format!("\"{:x}\"", crc(&answer.body))).ok();
     if tag.is_some() && headers.get(header::IF_NONE_MATCH) == tag.as_ref() {

@@ -27,6 +27,8 @@ pub struct Proxy {
     pub metrics: SocketAddr,
     /// Where the files of its other sockets are.
     pub directory: PathBuf,
+    /// Its routes file.
+    pub routes: PathBuf,
 }
 
 /// What one configuration sets; everything else is the same for all.
@@ -120,6 +122,12 @@ pub fn updating() -> &'static Proxy {
     running(&SERVER, Settings { name: "updating", update_on_first_subscription: true, ..STANDARD })
 }
 
+/// A server whose routes a case changes.
+pub fn reloading() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "reloading", ..STANDARD })
+}
+
 /// A server for cases that make everyone who is held ask again: others must not be held there.
 pub fn recovering() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
@@ -130,7 +138,7 @@ impl Proxy {
     /// One on free ports that is not started yet.
     pub fn of(directory: &Path) -> Proxy {
         let [http, control, metrics] = [(); 3].map(|()| free_address());
-        Proxy { http, control, metrics, directory: directory.to_owned() }
+        Proxy { http, control, metrics, directory: directory.to_owned(), routes: directory.join("routes") }
     }
 
     /// A connection to the client port.
@@ -170,7 +178,7 @@ fn start(settings: &Settings) -> Result<Proxy, String> {
     let proxy = Proxy::of(&directory);
     let config = directory.join("gripwire.toml");
     write(&config, &config_text(settings, &proxy));
-    write(&directory.join("routes"), &routing::text());
+    write(&proxy.routes, &routing::text());
     let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
     command.arg("serve").arg("--config").arg(&config);
     let log = directory.join("gripwire.log");

@@ -24,7 +24,7 @@ pub fn start(settings: &Settings) -> Result<Proxy, String> {
     let proxy = Proxy::of(&directory);
     write(&directory.join("pushpin.conf"), &pushpin_conf(settings, &proxy, &directory));
     write(&directory.join("zurl.conf"), &zurl_conf(&directory));
-    write(&directory.join("routes"), &routing::text());
+    write(&proxy.routes, &routing::text());
 
     let mut zurl = Command::new("zurl");
     zurl.arg(format!("--config={}", directory.join("zurl.conf").display()));

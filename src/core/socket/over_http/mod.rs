@@ -105,7 +105,7 @@ impl Core {
             return Ok(());
         }
         socket
-            .decode(bytes, self.settings.websocket.message_bytes, |event| self.take(slot, socket, event))?;
+            .decode(bytes, self.settings().websocket.message_bytes, |event| self.take(slot, socket, event))?;
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
             self.part(slot, socket, false);
             return Ok(());
@@ -123,7 +123,7 @@ impl Core {
     /// One event of the client; whether another may follow.
     fn take(self: &Rc<Self>, slot: Slot, socket: &Socket, event: WebSocketEvent) -> bool {
         match event {
-            WebSocketEvent::Ping(content) if self.settings.websocket.answer_pings => {
+            WebSocketEvent::Ping(content) if self.settings().websocket.answer_pings => {
                 self.send_if_taken(slot, frame(Opcode::Pong, &content));
             }
             WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}

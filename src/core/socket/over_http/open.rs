@@ -25,7 +25,7 @@ pub(in crate::core::socket) async fn open(
     handshake: &Handshake,
 ) {
     let core = exchange.core();
-    let compression = match core.settings.websocket.compression {
+    let compression = match core.settings().websocket.compression {
         true => Compression::negotiate(&request.headers),
         false => None,
     };
@@ -54,7 +54,8 @@ async fn accept(
     let core = exchange.core().clone();
     let headers = response.headers.clone();
     let target = response.target;
-    let answered = match answered(response, core.settings.websocket.message_bytes).await.and_then(accepting) {
+    let answered = match answered(response, core.settings().websocket.message_bytes).await.and_then(accepting)
+    {
         Ok(answered) => answered,
         Err(reason) => {
             let error = OriginError::Instruct { target: socket.route.target_names(), reason };

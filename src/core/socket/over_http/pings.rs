@@ -43,12 +43,12 @@ impl Core {
 
     /// Whether a pong answers a ping of this server.
     pub(super) fn is_own_ping(&self, content: &[u8]) -> bool {
-        self.settings.websocket.ping_interval_ms > 0 && content == CONTENT
+        self.settings().websocket.ping_interval_ms > 0 && content == CONTENT
     }
 
     /// When a WebSocket's client is next asked for a sign of life, or must have given one.
     pub(in crate::core::socket) fn ping_due(&self, socket: &Socket) -> Option<u32> {
-        let settings = &self.settings.websocket;
+        let settings = &self.settings().websocket;
         let is_open = socket.closing.get() == Closing::No;
         let over_http = socket.over_http().filter(|_| settings.ping_interval_ms > 0 && is_open)?;
         Some(over_http.pings.due(settings))

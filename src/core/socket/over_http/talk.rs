@@ -179,7 +179,7 @@ impl Talk {
     async fn read(&self, mut response: Response) -> Result<Answered, String> {
         let core = &self.place.core;
         core.publish(mem::take(&mut response.publish)).await.map_err(|busy| busy.to_string())?;
-        answered(response, core.settings.websocket.message_bytes).await
+        answered(response, core.settings().websocket.message_bytes).await
     }
 
     /// Asks again when the application cannot be reached: nothing was sent then.

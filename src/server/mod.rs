@@ -1,13 +1,19 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
-//! or the first core that cannot go on.
+//! or the first core that cannot go on. Meanwhile `supervisor` has the cores take over what changes in files, which `watch`
+//! notices.
+
+mod supervisor;
+mod watch;
+
+pub use supervisor::Files;
 
 use crate::bridge::{Inlet, Outlet};
 use crate::config::{self, Config};
-use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Service, Sessions};
+use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Service, Sessions, Signers};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Stats;
-use crate::origin::{Routes, Signing, read_certificate};
+use crate::origin::{Route, Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
 use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, ThreadBell, WireLimits};
@@ -19,7 +25,9 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Sender, channel};
+use supervisor::{Event, Supervisor};
+use watch::Watch;
 
 /// The server could not start, or a core failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +77,8 @@ pub enum ServerError {
     Core(u16, String),
 }
 
-/// Runs the server until SIGINT or SIGTERM.
-pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
+/// Runs the server until SIGINT or SIGTERM. `files` are read again when one changes, and at SIGHUP.
+pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Result<(), ServerError> {
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let cores = settings.cores.unwrap_or(cpus.len()).max(1);
@@ -85,33 +93,25 @@ pub fn serve(settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
     let gauges: Arc<[Arc<Gauges>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
     let bridge = zeromq.map(|sockets| Bridge::new(sockets, &settings, cores, &gauges)).transpose()?;
-    let mut plans = plan(settings, routes, sockets, limits, &gauges, bridge.as_ref())?;
+    let settings = Arc::new(settings);
+    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, bridge.as_ref())?;
     // It ends when this returns.
     let _zeromq = bridge.map(|bridge| bridge.sockets.run(bridge.ties)).transpose()?;
-    let (events, ended) = channel();
-    watch_signals(events.clone())?;
+    let (tell, events) = channel();
+    watch_signals(tell.clone())?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
-        start(plan, cpu, events.clone())?;
+        start(plan, cpu, tell.clone())?;
     }
-    wait(&ended)
+    let watch = watch_files(tell);
+    Supervisor { settings, files, events, renewals, watch, due: None }.run()
 }
 
-/// What ends the server.
-enum End {
-    Signal(i32),
-    Core(u16, String),
-}
-
-fn wait(ended: &Receiver<End>) -> Result<(), ServerError> {
-    match ended.recv() {
-        Ok(End::Signal(signal)) => {
-            tracing::info!(signal, "stopping");
-            Ok(())
-        }
-        Ok(End::Core(core, reason)) => Err(ServerError::Core(core, reason)),
-        Err(_) => Ok(()),
-    }
+fn watch_files(tell: Sender<Event>) -> Option<Watch> {
+    let watch = Watch::new(move || tell.send(Event::Touched).is_ok());
+    watch
+        .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"))
+        .ok()
 }
 
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {
@@ -209,33 +209,33 @@ impl Bridge {
     }
 }
 
+/// What each core starts with, and how it is told of what changes.
 fn plan(
-    settings: Config,
-    routes: Arc<Routes>,
+    settings: &Arc<Config>,
+    routes: &Arc<Routes>,
     sockets: Vec<Sockets>,
     wire: WireLimits,
     gauges: &Arc<[Arc<Gauges>]>,
     bridge: Option<&Bridge>,
-) -> Result<Vec<CorePlan>, ServerError> {
+) -> Result<(Vec<CorePlan>, Vec<Sender<Renewal>>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
-    if let Some(error) = check_keys(&settings, &routes).into_iter().next() {
+    if let Some(error) = check_keys(settings, routes).into_iter().next() {
         return Err(error);
     }
-    let upstream_key = upstream_key(&settings)?;
     let errands = ErrandPlan::new(cores);
     let sockjs = Arc::<Sessions>::default();
-    let settings = Arc::new(settings);
-    let of_core = |(index, sockets): (usize, Sockets)| {
-        Ok(CorePlan {
+    let mut plans = (Vec::new(), Vec::new());
+    for (index, sockets) in sockets.into_iter().enumerate() {
+        let signers = signers(settings, routes)?;
+        let (renew, renewals) = channel();
+        plans.1.push(renew);
+        plans.0.push(CorePlan {
             id: CoreId(index as u16),
             cores,
-            signer: signer(&settings, None, None, "")?,
-            route_signers: route_signers(&settings, &routes)?,
-            upstream_key: upstream_key.clone(),
+            start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
+            renewals,
             sockjs: sockjs.clone(),
-            settings: settings.clone(),
-            routes: routes.clone(),
             gauges: gauges.clone(),
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
@@ -244,9 +244,9 @@ fn plan(
             mesh: mesh.clone(),
             errands: errands.clone(),
             wire,
-        })
-    };
-    sockets.into_iter().enumerate().map(of_core).collect()
+        });
+    }
+    Ok(plans)
 }
 
 /// Everything wrong with the keys and certificates that the settings and the routes name. Nothing is started with any.
@@ -270,13 +270,19 @@ fn upstream_key(settings: &Config) -> Result<Option<UpstreamKey>, ServerError> {
     UpstreamKey::parse(&settings.proxy.upstream_key, Path::new(".")).map_err(ServerError::UpstreamKey)
 }
 
-fn route_signers(settings: &Config, routes: &Routes) -> Result<Vec<(String, Option<Signer>)>, ServerError> {
+fn signers(settings: &Config, routes: &Routes) -> Result<Signers, ServerError> {
     let own = routes.iter().filter(|route| route.signing.key.is_some() || route.signing.iss.is_some());
-    own.map(|route| {
-        let signer = signer(settings, route.signing.iss.as_deref(), route.signing.key.as_deref(), &route.id)?;
-        Ok((route.id.clone(), signer))
+    let of_route = |route: &Arc<Route>| {
+        let signing = &route.signing;
+        let signer = signer(settings, signing.iss.as_deref(), signing.key.as_deref(), &route.id)?;
+        Ok((route.clone(), signer))
+    };
+    let by_route = own.map(of_route).collect::<Result<_, ServerError>>()?;
+    Ok(Signers {
+        default: signer(settings, None, None, "")?,
+        by_route,
+        upstream_key: upstream_key(settings)?,
     })
-    .collect()
 }
 
 fn signer(
@@ -293,13 +299,13 @@ fn signer(
     Ok(key.map(|key| Signer::new(iss.unwrap_or(&settings.proxy.sig_iss), &key)))
 }
 
-fn watch_signals(events: std::sync::mpsc::Sender<End>) -> Result<(), ServerError> {
+fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {
     let mut signals =
         signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            // A hangup does not end the server; Pushpin's operators send it to rotate logs.
-            if signal != SIGHUP && events.send(End::Signal(signal)).is_err() {
+            let event = if signal == SIGHUP { Event::Hangup } else { Event::Signal(signal) };
+            if tell.send(event).is_err() {
                 return;
             }
         }
@@ -307,7 +313,7 @@ fn watch_signals(events: std::sync::mpsc::Sender<End>) -> Result<(), ServerError
     Ok(())
 }
 
-fn start(plan: CorePlan, cpu: usize, events: std::sync::mpsc::Sender<End>) -> Result<(), ServerError> {
+fn start(plan: CorePlan, cpu: usize, tell: Sender<Event>) -> Result<(), ServerError> {
     let id = plan.id.0;
     LocalExecutorBuilder::new(Placement::Fixed(cpu))
         .name(&format!("core-{id}"))
@@ -316,7 +322,7 @@ fn start(plan: CorePlan, cpu: usize, events: std::sync::mpsc::Sender<End>) -> Re
                 Ok(()) => "it ended".to_owned(),
                 Err(error) => error.to_string(),
             };
-            let _ = events.send(End::Core(id, reason));
+            let _ = tell.send(Event::Core(id, reason));
         })
         .map(drop)
         .map_err(|error| ServerError::Start(id, error.to_string()))

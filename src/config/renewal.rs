@@ -1,0 +1,53 @@
+//! What of new settings comes into force while the server runs, and what takes a restart: cores, sockets, and what is
+//! made for their number once and for all.
+
+use super::Config;
+
+impl Config {
+    /// These settings with what of `new` can be changed now, and the names of what differs and cannot.
+    pub fn renewed(&self, mut new: Config) -> (Config, Vec<&'static str>) {
+        let mut differ = Vec::new();
+        macro_rules! keep {
+            ($($name:literal: $($field:ident).+;)*) => {$(
+                if new.$($field).+ != self.$($field).+ {
+                    differ.push($name);
+                    new.$($field).+ = self.$($field).+.clone();
+                }
+            )*};
+        }
+        keep! {
+            "cores": cores;
+            "http.listen": http.listen;
+            "control.listen": control.listen;
+            "ingest.udp": ingest.udp;
+            "ingest.unix_stream": ingest.unix_stream;
+            "ingest.unix_datagram": ingest.unix_datagram;
+            "ingest.unix_mode": ingest.unix_mode;
+            "zeromq": zeromq;
+            "stats": stats;
+            "channels.linger_ms": channels.linger_ms;
+            "proxy.open_requests_per_core": proxy.open_requests_per_core;
+            "limits.connections_per_core": limits.connections_per_core;
+            "limits.mesh_messages": limits.mesh_messages;
+        }
+        (new, differ)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_stays_and_is_named() {
+        let old = Config::default();
+        let mut new = old.clone();
+        (new.cores, new.control.listen) = (Some(3), None);
+        new.limits.subscriptions_per_connection = 7;
+        let (renewed, differ) = old.renewed(new);
+        assert_eq!(differ, ["cores", "control.listen"]);
+        assert_eq!((renewed.cores, renewed.control.listen), (old.cores, old.control.listen));
+        assert_eq!(renewed.limits.subscriptions_per_connection, 7);
+        assert_eq!(old.renewed(old.clone()).1, [] as [&str; 0]);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the main thread does while the cores run: it waits for signals, for a core that fails, and for files that
+//! change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
+
+use super::watch::Watch;
+use super::{ServerError, check_keys, signers};
+use crate::config::Config;
+use crate::core::Renewal;
+use crate::origin::Routes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// From the first change of a file to its being read: whoever writes it has finished by then.
+const SETTLE: Duration = Duration::from_millis(1000);
+
+/// The files that settings and routes come from.
+pub trait Files {
+    /// Reads them again. What is wrong with them is logged, and `None` if they cannot be used.
+    fn read(&mut self) -> Option<(Config, Routes)>;
+
+    /// Where they are.
+    fn paths(&self) -> Vec<PathBuf>;
+
+    /// These settings are in force from now on.
+    fn in_force(&mut self, settings: &Config);
+}
+
+/// What the main thread waits for.
+pub(super) enum Event {
+    /// The server is to end.
+    Signal(i32),
+    /// Files are to be read again.
+    Hangup,
+    /// Files may have changed.
+    Touched,
+    /// A core cannot go on.
+    Core(u16, String),
+}
+
+/// The state of the main thread.
+pub(super) struct Supervisor<'f> {
+    pub settings: Arc<Config>,
+    pub files: &'f mut dyn Files,
+    pub events: Receiver<Event>,
+    /// To each core.
+    pub renewals: Vec<Sender<Renewal>>,
+    pub watch: Option<Watch>,
+    /// When the files are read because one has changed.
+    pub due: Option<Instant>,
+}
+
+impl Supervisor<'_> {
+    /// Runs until a signal ends the server, or a core does.
+    pub fn run(mut self) -> Result<(), ServerError> {
+        self.look_at_files();
+        loop {
+            match self.next_event() {
+                Ok(Event::Signal(signal)) => {
+                    tracing::info!(signal, "stopping");
+                    return Ok(());
+                }
+                Ok(Event::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
+                Ok(Event::Hangup) | Err(RecvTimeoutError::Timeout) => self.reload(),
+                Ok(Event::Touched) => {
+                    if self.due.is_none() && self.watch.as_ref().is_some_and(Watch::has_changed) {
+                        self.due = Some(Instant::now() + SETTLE);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn next_event(&self) -> Result<Event, RecvTimeoutError> {
+        match self.due {
+            Some(due) => self.events.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn look_at_files(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.look_at(self.files.paths());
+        }
+    }
+
+    fn reload(&mut self) {
+        self.due = None;
+        // What changes from here on is a change of its own.
+        self.look_at_files();
+        let Some((new, routes)) = self.files.read() else { return };
+        let (settings, differ) = self.settings.renewed(new);
+        // The port stays as wide as it is, whatever the file says of it.
+        if let Some(exposure) = settings.control.exposure()
+            && self.settings.control.has_secret()
+        {
+            return tracing::error!("the old settings stay in force: {exposure}, and restart");
+        }
+        if let Err(error) = self.hand_out(settings, Arc::new(routes)) {
+            return tracing::error!("the old settings stay in force: {error}");
+        }
+        for name in differ {
+            tracing::warn!("`{name}` has changed: restart to change it");
+        }
+        self.look_at_files();
+    }
+
+    /// Gives all cores what is new, or none of them if it cannot be used.
+    fn hand_out(&mut self, settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
+        if let Some(error) = check_keys(&settings, &routes).into_iter().next() {
+            return Err(error);
+        }
+        let settings = Arc::new(settings);
+        let renewal = || {
+            let signers = signers(&settings, &routes)?;
+            Ok(Renewal { settings: settings.clone(), routes: routes.clone(), signers })
+        };
+        let all = self.renewals.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
+        for (core, renewal) in self.renewals.iter().zip(all) {
+            // A core that is gone ends the server by itself.
+            let _ = core.send(renewal);
+        }
+        self.files.in_force(&settings);
+        tracing::info!("routes loaded with {} entries", routes.len());
+        self.settings = settings;
+        Ok(())
+    }
+}
