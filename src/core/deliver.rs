@@ -37,7 +37,8 @@ impl Core {
             }
         };
         if let Some(counting) = counting {
-            let received = counting.transport.map(|transport| Audience::of(transport, rows - dropped));
+            let received =
+                counting.transport.map(|transport| Audience::of(transport, rows.saturating_sub(dropped)));
             let reach = Reach { received: received.unwrap_or_default(), dropped: dropped as u32 };
             self.count_reach(counting, reach);
         }

@@ -89,6 +89,7 @@ impl Supervisor<'_> {
         self.due = None;
         // What changes from here on is a change of its own.
         self.look_at_files();
+        let paths = self.files.paths();
         let Some((new, routes)) = self.files.read() else { return };
         let (settings, differ) = self.settings.renewed(new);
         // The port stays as wide as it is, whatever the file says of it.
@@ -103,7 +104,9 @@ impl Supervisor<'_> {
         for name in differ {
             tracing::warn!("`{name}` has changed: restart to change it");
         }
-        self.look_at_files();
+        if self.files.paths() != paths {
+            self.look_at_files();
+        }
     }
 
     /// Gives all cores what is new, or none of them if it cannot be used.

@@ -10,6 +10,7 @@ use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::request::{get, request};
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
+use crate::harness::websocket_origin::{Sockets, subscribe};
 use crate::harness::{PATIENCE, pushpin_differs, unique};
 
 const WHY: &str = "its control port only publishes";
@@ -176,6 +177,30 @@ fn a_web_socket_is_found_by_the_id_its_application_knows_and_closed_with_a_close
     assert!(application.request().1.starts_with("CLOSE 2\r\n"));
     standard().publish_stream(&channel, "still here\n");
     other.expect_body("still here\n");
+}
+
+#[test]
+fn a_web_socket_that_passes_through_is_closed_with_a_close() {
+    pushpin_differs!(WHY);
+    let channel = unique("ch");
+    let (mut client, mut server) = Sockets::speaking_grip().open(standard(), "pass.test");
+    subscribe(&mut client, &mut server, &channel);
+    let id = only_connection(&channel);
+    let state = shown(&format!("/connections/{id}"));
+    assert_eq!((&state["transport"], &state["connection_id"]), (&json!("ws-message"), &Value::Null));
+    assert_eq!(close(&id).code, 200);
+    client.expect_close(1000, "");
+}
+
+#[test]
+fn a_cursor_that_leads_nowhere_is_refused() {
+    pushpin_differs!(WHY);
+    for path in
+        ["/channels/?after=x", "/channels/?after=60000.0", "/channels/c?after=-1.0", "/channels/?limit=x"]
+    {
+        let refused = standard().control(&get(path));
+        assert!(refused.code == 400 && refused.text().starts_with("Invalid query: '"), "{path}");
+    }
 }
 
 #[test]

@@ -31,11 +31,12 @@ struct Cursor {
 
 impl Cursor {
     /// What `after` says; `first` on the first core if it says nothing.
-    fn of(query: &Query<'_>, first: u32) -> Result<Cursor, BadQuery> {
+    fn of(query: &Query<'_>, core: &Core, first: u32) -> Result<Cursor, BadQuery> {
         let Some(text) = query.text("after") else { return Ok(Cursor { core: 0, place: first }) };
         let parts =
             text.split_once('.').and_then(|(core, place)| Some((core.parse().ok()?, place.parse().ok()?)));
-        parts.map(|(core, place)| Cursor { core, place }).ok_or(BadQuery("after"))
+        let cursor = parts.map(|(core, place)| Cursor { core, place });
+        cursor.filter(|cursor| usize::from(cursor.core) < core.cores).ok_or(BadQuery("after"))
     }
 
     fn text(self) -> String {
@@ -57,7 +58,8 @@ pub(super) async fn channels(call: &Call<'_>, query: &Query<'_>) -> Answer {
     if !call.grants.may_inspect() {
         return call.forbidden("list channels");
     }
-    let asked = Cursor::of(query, 0).and_then(|from| Ok((from, query.number("limit", PAGE, LARGEST_PAGE)?)));
+    let asked = Cursor::of(query, call.exchange.core(), 0)
+        .and_then(|from| Ok((from, query.number("limit", PAGE, LARGEST_PAGE)?)));
     let (from, limit) = match asked {
         Ok(asked) => asked,
         Err(error) => return respond::text(400, error.to_string()),
@@ -122,8 +124,8 @@ pub(super) async fn channel(call: &Call<'_>, name: &str, query: &Query<'_>) -> A
         return call.forbidden("show channels");
     }
     let Some(name) = decoded(name) else { return respond::text(404, "Not Found\n") };
-    let asked =
-        Cursor::of(query, u32::MAX).and_then(|from| Ok((from, query.number("limit", PAGE, LARGEST_PAGE)?)));
+    let asked = Cursor::of(query, call.exchange.core(), u32::MAX)
+        .and_then(|from| Ok((from, query.number("limit", PAGE, LARGEST_PAGE)?)));
     let (from, limit) = match asked {
         Ok(asked) => asked,
         Err(error) => return respond::text(400, error.to_string()),
