@@ -1,15 +1,39 @@
 //! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and what
-//! they publish arrives. And a WebSocket library that compresses.
+//! they publish arrives, by ZeroMQ too. And a WebSocket library that compresses.
 
 use crate::program::{Program, find, folder};
 use crate::server::{Server, read_head};
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 #[test]
 fn an_application_with_the_library_for_python_holds_and_publishes() {
     let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
     holds_and_publishes(Command::new(python).arg("library.py"));
+}
+
+#[test]
+fn the_library_for_python_publishes_by_zeromq() {
+    let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
+    let server = zeromq_server();
+    let mut stream = held(&server);
+    let command = format!("ipc://{}", server.file("command").display());
+    let mut publisher = Program::start(Command::new(python).arg("zeromq.py").arg(command));
+    assert_eq!(chunk(&mut stream), "pushed\n");
+    publisher.tell("go on");
+    assert_eq!(chunk(&mut stream), "published\n");
+}
+
+#[test]
+fn pushpins_own_command_publishes_by_zeromq() {
+    let Some(program) = find("pushpin-publish", "install it from the system's packages") else { return };
+    let server = zeromq_server();
+    let mut stream = held(&server);
+    let spec = format!("ipc://{}", server.file("pull").display());
+    let output = Command::new(program).args(["--spec", &spec, "library", "héllo"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(chunk(&mut stream), "héllo\n");
 }
 
 #[test]
@@ -42,6 +66,22 @@ fn holds_and_publishes(command: &mut Command) {
     assert_eq!(chunk(&mut reader), "opened\n");
     application.tell(&format!("http://{} published", server.control));
     assert_eq!(chunk(&mut reader), "published\n");
+}
+
+fn zeromq_server() -> Server {
+    let settings = "[zeromq]\npull = \"ipc://pull\"\nsub = \"ipc://sub\"\ncommand = \"ipc://command\"\n";
+    Server::start("* demo,over_http", settings)
+}
+
+/// A stream that is held on the channel `library`.
+fn held(server: &Server) -> BufReader<TcpStream> {
+    let mut client = server.connect();
+    client.write_all(b"GET /hold?channel=library HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(client);
+    let head = read_head(&mut reader);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(chunk(&mut reader), "held\n");
+    reader
 }
 
 /// A chunk that is one line.

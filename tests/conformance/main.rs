@@ -19,6 +19,7 @@ mod forwarding;
 mod framing;
 mod instruct;
 mod keep_alive;
+mod log;
 mod long_poll;
 mod metrics;
 mod persistence;

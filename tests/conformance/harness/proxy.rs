@@ -196,6 +196,7 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
     write!(
         text,
         r#"cores = 2
+log.requests = true
 [http]
 listen = ["{http}"]
 [control]

@@ -1,0 +1,43 @@
+//! What the log tells of requests, subscriptions and messages.
+
+use std::time::Instant;
+
+use crate::harness::origin::{Answer, Page};
+use crate::harness::proxy::standard;
+use crate::harness::publisher::stream_item;
+use crate::harness::request::get;
+use crate::harness::{PATIENCE, pushpin_differs, unique};
+
+/// Waits for a line of the log with all of `words`.
+fn expect_line(words: &[&str]) {
+    let log = standard().directory.join("gripwire.log");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(&log).expect("the log");
+        if text.lines().any(|line| words.iter().all(|word| line.contains(word))) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no line with {words:?}");
+    }
+}
+
+#[test]
+fn a_request_its_subscription_and_its_messages_have_a_line_each() {
+    pushpin_differs!("it tells the same in other words");
+    let channel = unique("ch");
+    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
+    let page = Page::answering(hold);
+    let mut client = standard().ask(&get(&page.path));
+    client.head();
+    client.expect_body("[opened]\n");
+    let quoted = format!("channel=\"{channel}\"");
+    expect_line(&["accepted", &page.path, "from=127.0.0.1", "status=200"]);
+    expect_line(&["subscribed", &page.path, &quoted]);
+    let mut item = stream_item(&channel, "x");
+    item["id"] = "some-id".into();
+    standard().publish(item);
+    expect_line(&["published", &quoted, "id=\"some-id\"", "receivers=1"]);
+    let nobody = unique("ch");
+    standard().publish(stream_item(&nobody, "x"));
+    expect_line(&["published", &format!("channel=\"{nobody}\""), "receivers=0"]);
+}
