@@ -103,8 +103,7 @@ fn the_configuration_that_pushpin_ships_is_taken_as_it_is() {
     assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
     assert_eq!(
         err,
-        "pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other\n\
-         pushpin.conf:29: `push_in_spec` has no effect: ZeroMQ inputs are not served yet; publish by HTTP\n"
+        "pushpin.conf:9: `services` has no effect: Gripwire is one process and starts no other\n"
     );
 }
 

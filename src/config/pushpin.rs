@@ -254,8 +254,13 @@ impl PushpinConf {
     fn endpoints(&mut self, name: &str) -> Vec<Endpoint> {
         let mut offset = 0u16;
         self.set(&mut offset, "global/port_offset");
-        let mut endpoints = Vec::new();
-        for text in self.list(name) {
+        let (mut endpoints, texts) = (Vec::new(), self.list(name));
+        if !cfg!(feature = "zeromq") && !texts.is_empty() {
+            let key = name.rsplit('/').next().unwrap_or(name);
+            self.warn(name, format!("`{key}` has no effect: this program was built without ZeroMQ"));
+            return endpoints;
+        }
+        for text in texts {
             match Endpoint::parse(&text, Path::new("")).map(|endpoint| endpoint.offset(offset)) {
                 Ok(Some(endpoint)) => endpoints.push(endpoint),
                 Ok(None) => self.error(name, format!("`port_offset` takes the port of {text} past 65535")),

@@ -118,6 +118,10 @@ impl Opening<'_> {
             return Err(refused("somebody answers there".to_owned()));
         }
         socket.set_ipv6(endpoint.as_str().contains('[')).map_err(unusable)?;
+        // Pushpin makes its directory too.
+        if let Some(directory) = endpoint.file().and_then(Path::parent) {
+            std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
+        }
         socket.bind(endpoint.as_str()).map_err(|error| refused(error.to_string()))?;
         if let Some(file) = endpoint.file() {
             let owned = self.own(file).map_err(|error| refused(error.to_string()))?;

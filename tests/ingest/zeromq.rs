@@ -152,3 +152,36 @@ fn files_of_sockets_go_with_the_server() {
     assert!(server.end_by(libc::SIGTERM).success());
     assert!(!file.exists());
 }
+
+#[test]
+fn pushpins_configuration_opens_the_sockets_that_it_names() {
+    let name = format!("gripwire-pushpin-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str| directory.join(name);
+    let text = format!(
+        "[global]\nrundir={}\nipc_prefix=p-\n[runner]\nhttp_port={}\n[proxy]\nroutesfile=routes\n[handler]\n\
+         push_in_spec=ipc://{{rundir}}/{{ipc_prefix}}pull\ncommand_spec=ipc://{{rundir}}/{{ipc_prefix}}command\n\
+         stats_spec=ipc://{{rundir}}/{{ipc_prefix}}stats\nipc_file_mode=600\n",
+        file("run").display(),
+        free_address()
+    );
+    std::fs::write(file("pushpin.conf"), text).unwrap();
+    std::fs::write(file("routes"), "* test\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
+    let command = command.args(["serve", "--pushpin-conf"]).arg(file("pushpin.conf"));
+    let mut server = command.spawn().unwrap();
+    let asking = Context::new().socket(SocketType::REQ).unwrap();
+    asking.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    // It is tried until somebody is there.
+    asking.connect(&format!("ipc://{}", file("run/p-command").display())).unwrap();
+    asking.send("25:6:method,12:get-zmq-uris,}", 0).unwrap();
+    let answer = asking.recv_bytes(0);
+    let stats_file = std::fs::metadata(file("run/p-stats"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let answer = String::from_utf8(answer.unwrap()).unwrap();
+    assert!(answer.contains(&format!("ipc://{}", file("run/p-pull").display())), "{answer}");
+    assert_eq!(stats_file.unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::remove_dir_all(directory).unwrap();
+}
