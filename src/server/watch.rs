@@ -1,5 +1,5 @@
-//! Notices that files change, whoever replaces or rewrites them, and however: the kernel tells that something happened in
-//! their directories (inotify), and a look at the files whether that was about them.
+//! Notices that files change, whoever replaces or rewrites them, and however: the kernel tells that something happened
+//! in their directories (inotify), and a look at the files whether that was about them.
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};

@@ -1,6 +1,6 @@
 //! Who may do what on the control port. Who has shown a secret may do what it is good for; without any secret in the
-//! settings the port is for this machine, which may do everything. Where a pushpin.conf has opened it wider all the same,
-//! everyone may publish, as with Pushpin, and nothing else.
+//! settings the port is for this machine, which may do everything. Where a pushpin.conf has opened it wider all the
+//! same, everyone may publish, as with Pushpin, and nothing else.
 
 use crate::config::{Control, Grants};
 use crate::core::respond;
@@ -41,8 +41,8 @@ pub(super) fn forbidden(control: &Control, what: &str) -> Answer {
     respond::text(403, why)
 }
 
-/// What the secret in `given`, a value of Authorization, is good for. All secrets are compared, each in a time that does
-/// not tell how much of it was right.
+/// What the secret in `given`, a value of Authorization, is good for. All secrets are compared, each in a time that
+/// does not tell how much of it was right.
 fn grants_of(control: &Control, given: &[u8]) -> Option<Grants> {
     let mut found = None;
     let mut compare = |expected: String, grants: &dyn Fn() -> Grants| {

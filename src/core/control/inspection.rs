@@ -1,5 +1,5 @@
-//! Channels and clients of all cores: who is there, in pages, and closing or refreshing one of them. Everything is asked of
-//! the cores when it is wanted; nothing is kept for it.
+//! Channels and clients of all cores: who is there, in pages, and closing or refreshing one of them. Everything is
+//! asked of the cores when it is wanted; nothing is kept for it.
 
 use super::publishing::{by_transport, with_receipts};
 use super::query::{BadQuery, Query, decoded};
@@ -154,8 +154,7 @@ async fn channel_state(core: &Rc<Core>, name: Arc<str>, from: Cursor, limit: usi
             return None;
         };
         at = Cursor::next(core, here, next, u32::MAX);
-        let client = |(name, transport): (ClientName, Transport)| value!({"id": name.to_string(), "transport": word(transport)});
-        clients.extend(items.into_iter().map(client));
+        clients.extend(items.into_iter().map(member_json));
     }
     let state = value!({
         "channel": &*name,
@@ -165,6 +164,10 @@ async fn channel_state(core: &Rc<Core>, name: Arc<str>, from: Cursor, limit: usi
         "connections": clients,
     });
     Some(with_next(state, at))
+}
+
+fn member_json((name, transport): (ClientName, Transport)) -> Value {
+    value!({"id": name.to_string(), "transport": word(transport)})
 }
 
 fn with_next(mut page: Value, next: Option<Cursor>) -> Value {

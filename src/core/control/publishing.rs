@@ -1,5 +1,5 @@
-//! Publish calls, and their receipts. A receipt waits, no longer than it was told to, until every item has been written to
-//! the last subscriber it had when its turn came, on every core.
+//! Publish calls, and their receipts. A receipt waits, no longer than it was told to, until every item has been
+//! written to the last subscriber it had when its turn came, on every core.
 
 use super::query::Query;
 use super::{Call, accepted, busy, done, json, not_acceptable};
