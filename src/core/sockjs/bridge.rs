@@ -2,6 +2,7 @@
 //! of which is in the wire as a client's. What comes by it waits in the session, and what waits there goes out.
 
 use super::{Joining, Session};
+use crate::bell::Bell;
 use crate::core::connection::Request;
 use crate::core::exchange::{Asked, Exchange};
 use crate::core::row::{Phase, Service};
@@ -15,6 +16,7 @@ use futures_lite::FutureExt;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt, split};
 use glommio::net::UnixStream;
 use http::{HeaderValue, Method, header};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,62 +110,89 @@ async fn carry(stream: UnixStream, session: &Session) -> io::Result<()> {
         return Ok(());
     }
     session.accept();
-    let pongs = std::cell::RefCell::new(Vec::new());
-    let replies = crate::bell::Bell::default();
-    let from_application = async {
-        let mut message = BytesMut::new();
-        loop {
-            while let Some((opcode, payload)) = take_frame(&mut input)? {
-                match opcode {
-                    Some(Opcode::Text | Opcode::Continuation) => message.extend_from_slice(&payload.bytes),
-                    Some(Opcode::Ping) => {
-                        pongs.borrow_mut().push(payload.bytes);
-                        replies.ring();
-                        continue;
-                    }
-                    Some(Opcode::Close) => {
-                        let close = Close::parse(&payload.bytes).ok().flatten();
-                        let close = close.unwrap_or(Close::with(Close::NORMAL));
-                        session.close(close.code, &close.reason);
-                        return Ok(());
-                    }
-                    // SockJS knows texts only.
-                    Some(Opcode::Binary | Opcode::Pong) | None => continue,
+    let pongs = Pongs::default();
+    let from_application = from_application(&mut reader, input, session, &pongs);
+    let to_application = to_application(&mut writer, session, &pongs);
+    from_application.or(to_application).or(abandoned(session)).await
+}
+
+/// Pongs on their way to the application.
+#[derive(Default)]
+struct Pongs {
+    waiting: RefCell<Vec<BytesMut>>,
+    bell: Bell,
+}
+
+/// Takes what the application says into the session, until it closes.
+async fn from_application(
+    reader: &mut (impl AsyncReadExt + Unpin),
+    mut input: BytesMut,
+    session: &Session,
+    pongs: &Pongs,
+) -> io::Result<()> {
+    let mut message = BytesMut::new();
+    loop {
+        let Some((opcode, Payload { bytes, ends })) = take_frame(&mut input)? else {
+            read_more(reader, &mut input).await?;
+            continue;
+        };
+        match opcode {
+            Some(Opcode::Text | Opcode::Continuation) => {
+                message.extend_from_slice(&bytes);
+                if message.len() > MESSAGE_BYTES {
+                    return Err(io::Error::other("a message of the application is too large"));
                 }
-                if payload.ends {
+                if ends {
                     session.tell(&String::from_utf8_lossy(&message)).await;
                     message.clear();
                 }
             }
-            read_more(&mut reader, &mut input).await?;
-        }
-    };
-    let to_application = async {
-        loop {
-            let reply = async {
-                replies.rung().await;
-                None
-            };
-            let said = async { Some(session.heard().await) };
-            let mut out = BytesMut::new();
-            match said.or(reply).await {
-                Some(Some(message)) => mask_frame(&mut out, Opcode::Text, message.as_bytes()),
-                Some(None) => {
-                    mask_frame(&mut out, Opcode::Close, &Close::with(Close::NORMAL).payload());
-                    return writer.write_all(&out).await;
-                }
-                None => pongs.take().iter().for_each(|pong| mask_frame(&mut out, Opcode::Pong, pong)),
+            Some(Opcode::Ping) => {
+                pongs.waiting.borrow_mut().push(bytes);
+                pongs.bell.ring();
             }
-            writer.write_all(&out).await?;
+            Some(Opcode::Close) => {
+                let close = Close::parse(&bytes).ok().flatten().unwrap_or(Close::with(Close::NORMAL));
+                session.close(close.code, &close.reason);
+                return Ok(());
+            }
+            // SockJS knows texts only.
+            Some(Opcode::Binary | Opcode::Pong) | None => {}
         }
-    };
-    let abandoned = async {
-        while !session.is_abandoned(PATIENCE) {
-            glommio::timer::sleep(GLANCE).await;
+    }
+}
+
+/// Brings what the client says to the application, until it leaves.
+async fn to_application(
+    writer: &mut (impl AsyncWriteExt + Unpin),
+    session: &Session,
+    pongs: &Pongs,
+) -> io::Result<()> {
+    loop {
+        let pong_is_due = async {
+            pongs.bell.rung().await;
+            None
+        };
+        let said = async { Some(session.heard().await) };
+        let mut out = BytesMut::new();
+        match said.or(pong_is_due).await {
+            Some(Some(message)) => mask_frame(&mut out, Opcode::Text, message.as_bytes()),
+            Some(None) => {
+                mask_frame(&mut out, Opcode::Close, &Close::with(Close::NORMAL).payload());
+                return writer.write_all(&out).await;
+            }
+            None => pongs.waiting.take().iter().for_each(|pong| mask_frame(&mut out, Opcode::Pong, pong)),
         }
-        Ok(())
-    };
-    from_application.or(to_application).or(abandoned).await
+        writer.write_all(&out).await?;
+    }
+}
+
+/// Returns when no client has waited for long.
+async fn abandoned(session: &Session) -> io::Result<()> {
+    while !session.is_abandoned(PATIENCE) {
+        glommio::timer::sleep(GLANCE).await;
+    }
+    Ok(())
 }
 
 /// The status of the answer to the upgrade; what follows its head stays in `input`.

@@ -59,27 +59,26 @@ impl UpstreamKey {
 
 /// Tells the requests of another proxy. Each core has its own.
 pub struct Upstream {
-    key: Option<UpstreamKey>,
+    key: UpstreamKey,
     /// The token verified last, and when it expires: a proxy signs all its requests of a second alike.
     last: RefCell<Option<(HeaderValue, u64)>>,
 }
 
 impl Upstream {
-    /// Trusts who has `key`, nobody without one.
-    pub fn new(key: Option<UpstreamKey>) -> Upstream {
+    /// Trusts who has `key`.
+    pub fn new(key: UpstreamKey) -> Upstream {
         Upstream { key, last: RefCell::default() }
     }
 
     /// Whether a request with this Grip-Sig comes from another proxy, at `now_s` in Unix time.
-    pub fn is_trusted(&self, signature: Option<&HeaderValue>, now_s: u64) -> bool {
-        let (Some(key), Some(signature)) = (&self.key, signature) else { return false };
+    pub fn is_trusted(&self, signature: &HeaderValue, now_s: u64) -> bool {
         let mut last = self.last.borrow_mut();
         if let Some((known, expires_s)) = &*last
             && known == signature
         {
             return now_s < *expires_s;
         }
-        let expires_s = signature.to_str().ok().and_then(|token| key.expiry(token));
+        let expires_s = signature.to_str().ok().and_then(|token| self.key.expiry(token));
         let Some(expires_s) = expires_s else { return false };
         *last = Some((signature.clone(), expires_s));
         now_s < expires_s
@@ -100,7 +99,7 @@ mod tests {
     const NOW_S: u64 = 4_000_000_000;
 
     fn upstream(setting: &str) -> Upstream {
-        Upstream::new(UpstreamKey::parse(setting, Path::new(TESTDATA)).unwrap())
+        Upstream::new(UpstreamKey::parse(setting, Path::new(TESTDATA)).unwrap().unwrap())
     }
 
     fn token(setting: &str) -> HeaderValue {
@@ -119,7 +118,7 @@ mod tests {
             let token = token(private);
             for (of, public) in pairs {
                 let upstream = upstream(public);
-                assert_eq!(upstream.is_trusted(Some(&token), NOW_S), of == private, "{private} {public}");
+                assert_eq!(upstream.is_trusted(&token, NOW_S), of == private, "{private} {public}");
             }
         }
     }
@@ -127,18 +126,17 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_expires() {
         let (upstream, token) = (upstream("changeme"), token("changeme"));
-        assert!(upstream.is_trusted(Some(&token), NOW_S + 3599));
-        assert!(!upstream.is_trusted(Some(&token), NOW_S + 3600), "the one verified last, too");
-        assert!(!self::upstream("changeme").is_trusted(Some(&token), NOW_S + 3600));
+        assert!(upstream.is_trusted(&token, NOW_S + 3599));
+        assert!(!upstream.is_trusted(&token, NOW_S + 3600), "the one verified last, too");
+        assert!(!self::upstream("changeme").is_trusted(&token, NOW_S + 3600));
     }
 
     #[test]
     fn nobody_is_trusted_without_a_key_or_a_token() {
-        assert!(!upstream("").is_trusted(Some(&token("changeme")), NOW_S));
+        assert!(UpstreamKey::parse("", Path::new(TESTDATA)).unwrap().is_none());
         let upstream = upstream("changeme");
-        assert!(!upstream.is_trusted(None, NOW_S));
         for odd in ["", "a.b.c", "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJleHAiOjQwMDAwMDM2MDB9."] {
-            assert!(!upstream.is_trusted(Some(&HeaderValue::from_static(odd)), NOW_S), "{odd}");
+            assert!(!upstream.is_trusted(&HeaderValue::from_static(odd), NOW_S), "{odd}");
         }
     }
 
