@@ -154,6 +154,40 @@ fn files_of_sockets_go_with_the_server() {
 }
 
 #[test]
+fn a_connection_that_the_stats_socket_tells_of_is_known_to_the_command_socket() {
+    let command = "command = \"ipc://command\"\n[stats]\nsocket = \"ipc://stats\"\nformat = \"json\"\n";
+    let server = server(&format!("{command}connection_ttl_s = 1\n"));
+    let stats = connect(&server, SocketType::SUB, "stats");
+    stats.set_subscribe(b"conn ").unwrap();
+    let stream = Subscriber::stream(&server, "c");
+    // What was said before the socket had heard of this listener is said again before it expires.
+    let next = || {
+        let message = stats.recv_string(0).unwrap().unwrap();
+        let said: serde_json::Value = serde_json::from_str(message.strip_prefix("conn J").unwrap()).unwrap();
+        assert!(said["from"].as_str().unwrap().starts_with("gripwire_"), "{said}");
+        said
+    };
+    let conn = next();
+    let expected = json!({"from": conn["from"], "id": conn["id"], "type": "http", "peer-address": "127.0.0.1", "ttl": 1});
+    assert_eq!(conn, expected);
+    let id = conn["id"].as_str().unwrap().to_owned();
+    let asking = connect(&server, SocketType::REQ, "command");
+    let is_known = || {
+        let list = format!("{}:{id},", id.len());
+        let ids = format!("3:ids,{}:{list}]", list.len());
+        let call = format!("6:method,9:conncheck,4:args,{}:{ids}}}", ids.len());
+        asking.send(&format!("{}:{call}}}", call.len()), 0).unwrap();
+        let answer = asking.recv_string(0).unwrap().unwrap();
+        assert!(answer.contains("7:success,4:true!"), "{answer}");
+        answer.contains(&id)
+    };
+    assert!(is_known());
+    drop(stream);
+    while next() != json!({"from": conn["from"], "id": id, "unavailable": true}) {}
+    assert!(!is_known());
+}
+
+#[test]
 fn pushpins_configuration_opens_the_sockets_that_it_names() {
     let name = format!("gripwire-pushpin-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
