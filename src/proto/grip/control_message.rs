@@ -116,11 +116,7 @@ fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldErro
     };
     let timeout_s = fields.integer("timeout", 0..=i32::MAX.into())?.map_or(default_s, i64::unsigned_abs);
     // A text that is none, or a ping that is too long, would break the client's connection.
-    let sendable = match opcode {
-        Opcode::Text => std::str::from_utf8(&content).is_ok(),
-        Opcode::Ping | Opcode::Pong => content.len() <= Opcode::CONTROL_BYTES,
-        _ => true,
-    };
+    let sendable = opcode.can_hold(&content);
     Ok(sendable.then_some(Delayed { opcode, content, timeout_s: timeout_s.max(1) }))
 }
 

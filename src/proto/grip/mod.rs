@@ -3,6 +3,7 @@
 //!
 //! - [`is_grip`], [`Instruct`]: an origin's response read into a hold and the answer for the client (`instruct`,
 //!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form).
+//! - [`Filter`]: what a subscription's filters make of an item (`filter`).
 //! - [`LinkTarget`]: where a link leads; [`grip_last`]: what an application is told that its client has.
 //! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
 //! - [`compact`]: the same in the binary form that datagrams may have.
@@ -23,6 +24,7 @@ pub mod command;
 pub mod compact;
 mod control_message;
 mod der;
+mod filter;
 mod heard;
 mod hold;
 mod instruct;
@@ -43,6 +45,9 @@ mod websocket_events;
 
 pub use answer::Answer;
 pub use control_message::{ControlMessage, Delayed, SocketKeepAlive};
+pub use filter::{
+    Chain, Context, FILTERS_MAX, Filter, FilterError, IdRenderer, IdRendering, Step, SubscriberMeta,
+};
 pub use heard::{GRIP_LAST, grip_last};
 pub use hold::{Channel, Hold, Mode};
 pub use instruct::{Instruct, InstructError, is_grip};

@@ -107,10 +107,7 @@ fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
         None => return Err(fields.missing(CONTENT)),
     };
     // What breaks RFC 6455 would end every subscriber's connection instead of reaching it.
-    let sendable = match opcode {
-        Opcode::Text => std::str::from_utf8(&content).is_ok(),
-        _ => !opcode.is_control() || content.len() <= Opcode::CONTROL_BYTES,
-    };
+    let sendable = opcode.can_hold(&content);
     let name = if fields.get("content").is_some() { "content" } else { "content-bin" };
     sendable.then_some(SocketFormat::Message { opcode, content }).ok_or_else(|| fields.invalid(name))
 }

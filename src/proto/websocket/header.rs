@@ -28,6 +28,14 @@ impl Opcode {
         matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
     }
 
+    /// Whether a message of this kind may have this content: text is UTF-8, and what is a control frame is short.
+    pub fn can_hold(self, content: &[u8]) -> bool {
+        match self {
+            Opcode::Text => std::str::from_utf8(content).is_ok(),
+            _ => !self.is_control() || content.len() <= Opcode::CONTROL_BYTES,
+        }
+    }
+
     fn from_bits(bits: u8) -> Option<Opcode> {
         Some(match bits {
             0 => Opcode::Continuation,

@@ -1,0 +1,130 @@
+//! Filters of subscriptions: whether an item is delivered to a subscriber, and with which content. An application names
+//! them for a channel, at most five, and they are asked in that order; a name that nobody knows filters nothing.
+//!
+//! `chain` runs the filters of one subscription over one item, as far as that can be decided here: some ask an application,
+//! which is for the caller to do. `template` fills in what build-id (`build_id`) and var-subst have in braces.
+
+mod build_id;
+mod chain;
+mod template;
+
+pub use build_id::{IdRenderer, IdRendering};
+pub use chain::{Chain, Step};
+pub use template::TemplateError;
+
+use crate::channel::Meta;
+
+/// Filters that one subscription may have.
+pub const FILTERS_MAX: usize = 5;
+
+/// A filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Filter {
+    /// Not what the subscriber's own user sent: `user` of the subscriber is `sender` of the item.
+    SkipSelf,
+    /// Not for users that the item lists in `skip_users`.
+    SkipUsers,
+    /// Only for those who are also subscribed to the channel that the item names in `require_sub`.
+    RequireSub,
+    /// Puts ids into the content, made as `id_format` of the subscriber says.
+    BuildId,
+    /// Puts variables of the subscriber into the content.
+    VarSubst,
+    /// An application says whether the item is delivered.
+    HttpCheck,
+    /// An application says so, and with which content.
+    HttpModify,
+}
+
+/// Why an item cannot be delivered. The text is shown to clients of routes with `debug`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // The texts say what each is.
+pub enum FilterError {
+    #[error("build-id: no sub meta 'id_format'")]
+    NoIdFormat,
+    #[error("build-id: unsupported encoding: {0}")]
+    IdEncoding(String),
+    #[error("build-id: failed to render ID: {0}")]
+    Id(TemplateError),
+    #[error("build-id: {0}")]
+    IdContent(TemplateError),
+    #[error("var-subst: {0}")]
+    Substitution(TemplateError),
+}
+
+/// What filters know.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Variables of the subscriber.
+    pub subscriber: &'a SubscriberMeta,
+    /// Variables of the item.
+    pub item: &'a Meta,
+    /// The subscriber's channels, by the names its application gave them, each with the id of the last item on it that the
+    /// subscriber has, the present one included; `None` if it follows no ids there.
+    pub channels: &'a [(String, Option<Box<str>>)],
+}
+
+/// Names and values, each name once.
+pub type SubscriberMeta = [(String, String)];
+
+impl Filter {
+    const ALL: [Filter; 7] = [
+        Filter::SkipSelf,
+        Filter::SkipUsers,
+        Filter::RequireSub,
+        Filter::BuildId,
+        Filter::VarSubst,
+        Filter::HttpCheck,
+        Filter::HttpModify,
+    ];
+
+    /// Those of `names` that are known, in their order.
+    pub fn of(names: &[String]) -> Box<[Filter]> {
+        names.iter().filter_map(|name| Filter::ALL.into_iter().find(|filter| filter.name() == name)).collect()
+    }
+
+    /// Its name in the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            Filter::SkipSelf => "skip-self",
+            Filter::SkipUsers => "skip-users",
+            Filter::RequireSub => "require-sub",
+            Filter::BuildId => "build-id",
+            Filter::VarSubst => "var-subst",
+            Filter::HttpCheck => "http-check",
+            Filter::HttpModify => "http-modify",
+        }
+    }
+
+    /// Whether it may change the content.
+    pub fn changes_content(self) -> bool {
+        matches!(self, Filter::BuildId | Filter::VarSubst | Filter::HttpModify)
+    }
+
+    /// Whether an application decides.
+    pub fn asks(self) -> bool {
+        matches!(self, Filter::HttpCheck | Filter::HttpModify)
+    }
+
+    /// Whether it looks at the subscriber's channels.
+    pub fn looks_at_channels(self) -> bool {
+        matches!(self, Filter::RequireSub | Filter::BuildId)
+    }
+}
+
+/// The value of `name`, if it has one that is not empty.
+fn value_of<'m, S: AsRef<str>>(meta: &'m [(S, S)], name: &str) -> Option<&'m str> {
+    let value = meta.iter().find(|(own, _)| own.as_ref() == name).map(|(_, value)| value.as_ref());
+    value.filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_known_are_left_out() {
+        let names = ["var-subst", "no-such", "skip-self", "var-subst"].map(str::to_owned);
+        assert_eq!(*Filter::of(&names), [Filter::VarSubst, Filter::SkipSelf, Filter::VarSubst]);
+    }
+}
