@@ -3,7 +3,7 @@
 //! not queued.
 
 use super::connection_id::ConnectionId;
-use crate::channel::{Publication, Receivers, Transport};
+use crate::channel::{Audience, Publication, Transport};
 use crate::ids::CoreId;
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
@@ -43,7 +43,7 @@ pub struct Events {
     /// In the order of each core.
     pub events: Vec<Event>,
     /// How many subscribers a channel has on a core now.
-    pub subscribers: FxHashMap<(CoreId, Arc<str>), Receivers>,
+    pub subscribers: FxHashMap<(CoreId, Arc<str>), Audience>,
     /// Events that were lost.
     pub lost: u64,
 }
@@ -81,7 +81,7 @@ mod tests {
         let (mut all, mut more) = (Events::default(), Events::default());
         (0..WAITING).for_each(|_| all.add(gone()));
         more.add(gone());
-        more.subscribers.insert((CoreId(1), "c".into()), Receivers { stream: 2, ..Receivers::default() });
+        more.subscribers.insert((CoreId(1), "c".into()), Audience { streams: 2, ..Audience::default() });
         all.append(&mut more);
         assert_eq!((all.events.len(), all.lost, all.subscribers.len()), (WAITING, 1, 1));
         assert!(more.is_empty() && more.lost == 0);

@@ -159,7 +159,7 @@ impl Followed {
 
     /// If the item before the one with the count `next` was a hint to `transport`: the channel's last id before it.
     fn id_before_hint(&self, next: u32, transport: Transport) -> Option<&LastId> {
-        let is_poll = transport == Transport::Response;
+        let is_poll = transport.is_poll();
         let hint = self.hints.iter().rev().find(|hint| hint.count.wrapping_add(1) == next)?;
         (if is_poll { hint.to_polls } else { hint.to_streams }).then_some(&hint.id_before)
     }

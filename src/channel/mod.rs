@@ -5,11 +5,12 @@
 //! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
-//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `receivers` counts
+//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `audience` counts
 //! subscribers.
 
 #![forbid(unsafe_code)]
 
+mod audience;
 mod followed;
 mod home;
 mod joining;
@@ -17,21 +18,21 @@ mod message;
 mod pass;
 mod publication;
 mod receipt;
-mod receivers;
 mod recent_ids;
 mod roster;
 mod sequence;
 mod subscriptions;
 mod waiting;
 
+pub use audience::Audience;
 pub use followed::Missed;
 pub use home::{Change, Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
-pub use pass::{Slice, SliceKind, Then};
+pub use pass::{Items, Slice, SliceKind, Then};
 pub use publication::{
-    Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+    ContentFilters, Format, Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat,
+    StreamFormat,
 };
-pub use receipt::{Audience, Counting, Reach, Receipt};
-pub use receivers::Receivers;
+pub use receipt::{Counting, Reach, Receipt};
 pub use roster::Transport;
 pub use subscriptions::{HeardUpTo, Page, Readiness, Subscriptions};

@@ -2,7 +2,7 @@
 //! together, as one contiguous buffer for each stream transport: under load the cost is one send for each connection
 //! and pass, not for each message.
 
-use super::publication::Publication;
+use super::publication::{Format, Publication};
 use super::receipt::Counting;
 use super::roster::{Entry, Roster, Transport, before};
 use crate::ids::Slot;
@@ -54,7 +54,15 @@ pub enum SliceKind {
         /// Each with the publication that ends it.
         deliveries: Vec<(Slot, Arc<Publication>)>,
     },
+    /// Let these subscribers' filters decide.
+    Filtered {
+        /// Each with all that came, for whichever transport.
+        deliveries: Vec<(Slot, Items)>,
+    },
 }
+
+/// Publications of one channel, in their order.
+pub type Items = SmallVec<[Arc<Publication>; 1]>;
 
 /// What becomes of subscribers when they have got their part of a pass.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -185,21 +193,24 @@ impl Pass {
         }
         match transport {
             Transport::StreamChunked => {
-                self.gathered = self.gather(Publication::stream_chunk, self.then_stream, LAST_CHUNK);
+                self.gathered = self.gather(plain_chunk, self.then_stream, LAST_CHUNK);
             }
             Transport::StreamRaw => {
-                self.gathered = self.gather(Publication::stream_content, self.then_stream, b"");
+                self.gathered = self.gather(plain_content, self.then_stream, b"");
             }
             // The close frame is the closing publication's part.
             Transport::Socket => {
-                self.gathered = self.gather(Publication::socket_frame, self.then_socket, b"");
+                self.gathered = self.gather(plain_frame, self.then_socket, b"");
             }
             Transport::CompressedSocket => {
-                self.gathered = self.gather(Publication::compressed_socket_frame, self.then_socket, b"");
+                self.gathered = self.gather(plain_compressed_frame, self.then_socket, b"");
             }
             Transport::Response => {
-                let answers = self.publications.iter().any(|publication| publication.response.is_some());
-                return answers || self.renews();
+                return self.publications.iter().any(|publication| answers(publication)) || self.renews();
+            }
+            // They follow ids by themselves, so they see everything.
+            Transport::FilteredResponse | Transport::FilteredStream | Transport::FilteredSocket => {
+                return true;
             }
         }
         self.gathered.speaks() || self.renews()
@@ -220,6 +231,9 @@ impl Pass {
     /// Visits up to `budget` of `list`, the subscribers of the current transport, and says in `slice` what to do.
     /// Returns whether all of them were visited.
     fn visit(&mut self, transport: Transport, list: &mut [Entry], budget: usize, slice: &mut Slice) -> bool {
+        // With filters, each publication is a delivery of its own.
+        let budget =
+            if transport.is_filtered() { (budget / self.publications.len().max(1)).max(1) } else { budget };
         // The list may have shrunk below the cursor since the last slice.
         let top = self.cursor.min(list.len());
         let bottom = top.saturating_sub(budget);
@@ -231,6 +245,9 @@ impl Pass {
             | Transport::StreamRaw
             | Transport::Socket
             | Transport::CompressedSocket => self.visit_streams(entries, slice),
+            Transport::FilteredResponse | Transport::FilteredStream | Transport::FilteredSocket => {
+                self.visit_filtered(entries, slice);
+            }
         }
         bottom == 0
     }
@@ -270,14 +287,30 @@ impl Pass {
     fn visit_polls(&self, entries: &mut [Entry], slice: &mut Slice) {
         let mut deliveries = Vec::new();
         for entry in entries.iter().rev() {
-            let joined = entry.next.wrapping_sub(self.first);
-            let skip = if before(self.first, entry.next) { joined as usize } else { 0 };
-            let answer =
-                self.publications.iter().skip(skip).find(|publication| publication.response.is_some());
+            let answer = self.due(entry).find(|publication| answers(publication));
             deliveries.extend(answer.map(|publication| (entry.slot, publication.clone())));
         }
         self.move_past(entries);
         slice.kind = SliceKind::Response { deliveries };
+    }
+
+    fn visit_filtered(&self, entries: &mut [Entry], slice: &mut Slice) {
+        let mut deliveries = Vec::with_capacity(entries.len());
+        for entry in entries.iter().rev() {
+            let items: Items = self.due(entry).cloned().collect();
+            if !items.is_empty() {
+                deliveries.push((entry.slot, items));
+            }
+        }
+        self.move_past(entries);
+        slice.kind = SliceKind::Filtered { deliveries };
+    }
+
+    /// What a subscriber is still to get of this pass.
+    fn due(&self, entry: &Entry) -> impl Iterator<Item = &Arc<Publication>> {
+        let joined = entry.next.wrapping_sub(self.first);
+        let skip = if before(self.first, entry.next) { joined as usize } else { 0 };
+        self.publications.iter().skip(skip)
     }
 
     /// One buffer of all parts, with `terminator` behind them if the streams end.
@@ -312,6 +345,27 @@ impl Pass {
     }
 }
 
+fn plain_chunk(publication: &Publication) -> Option<&Bytes> {
+    publication.stream_chunk().filter(|_| publication.is_plain(Format::Stream))
+}
+
+fn plain_content(publication: &Publication) -> Option<&Bytes> {
+    publication.stream_content().filter(|_| publication.is_plain(Format::Stream))
+}
+
+fn plain_frame(publication: &Publication) -> Option<&Bytes> {
+    publication.socket_frame().filter(|_| publication.is_plain(Format::Socket))
+}
+
+fn plain_compressed_frame(publication: &Publication) -> Option<&Bytes> {
+    publication.compressed_socket_frame().filter(|_| publication.is_plain(Format::Socket))
+}
+
+/// Whether a long poll without filters ends with this.
+fn answers(publication: &Publication) -> bool {
+    publication.response.is_some() && publication.is_plain(Format::Response)
+}
+
 impl Gathered {
     /// Whether it says anything.
     fn speaks(&self) -> bool {
@@ -328,7 +382,7 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Receipt, StreamFormat};
+    use crate::channel::{ContentFilters, Receipt, StreamFormat};
     use crate::ids::CoreId;
 
     fn content(text: &'static str) -> Arc<Publication> {
@@ -384,7 +438,7 @@ mod tests {
     #[test]
     fn who_is_never_spoken_to_does_not_fall_a_whole_turn_of_the_count_behind() {
         let silent = || VecDeque::from([Arc::new(Publication::new("c"))]);
-        for transport in Transport::ALL {
+        for transport in Transport::ALL.into_iter().filter(|transport| !transport.is_filtered()) {
             let mut entries = [Entry { slot: Slot(1), next: 7 }];
             assert!(!Pass::new(&mut silent(), 8, usize::MAX).begin_transport(transport));
             let slice =
@@ -430,5 +484,26 @@ mod tests {
             panic!("a stream slice that ends")
         };
         assert_eq!(&frame[..], b"1\r\na\r\n0\r\n\r\n");
+    }
+
+    #[test]
+    fn with_filters_everything_comes_one_by_one_and_without_them_what_expects_none() {
+        let mut expecting = Publication::new("c");
+        expecting.stream = Some(StreamFormat::Content(Bytes::from_static(b"b")));
+        let stream = Some(vec![Box::from("build-id")].into());
+        expecting.content_filters = Some(Box::new(ContentFilters { stream, ..ContentFilters::default() }));
+        let silent = Arc::new(Publication::new("c"));
+        let mut pass =
+            Pass::new(&mut VecDeque::from([content("a"), Arc::new(expecting), silent]), 0, usize::MAX);
+        let at = |next| Entry { slot: Slot(next), next };
+        let slice = visit(&mut pass, Transport::StreamRaw, &mut [at(0), at(1)]);
+        let SliceKind::Stream { frame, .. } = slice.kind else { panic!("a stream slice") };
+        assert_eq!((&frame[..], slice.slots.len(), slice.partial.len()), (&b"a"[..], 1, 0));
+        pass.next_transport();
+        let mut entries = [at(0), at(1), at(3)];
+        let slice = visit(&mut pass, Transport::FilteredStream, &mut entries);
+        let SliceKind::Filtered { deliveries } = slice.kind else { panic!("a filtered slice") };
+        let counts: Vec<_> = deliveries.iter().map(|(slot, items)| (slot.0, items.len())).collect();
+        assert_eq!((counts, entries.map(|entry| entry.next)), (vec![(1, 2), (0, 3)], [3; 3]));
     }
 }

@@ -31,9 +31,34 @@ pub struct Publication {
     pub stream: Option<StreamFormat>,
     /// What WebSockets get.
     pub socket: Option<SocketFormat>,
+    /// The content filters that a subscription must have, where the publisher says so; few do.
+    pub content_filters: Option<Box<ContentFilters>>,
     chunk: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
     compressed_frame: OnceLock<Bytes>,
+}
+
+/// A part of a published item, by who gets it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Long polls.
+    Response,
+    /// HTTP streams.
+    Stream,
+    /// WebSockets.
+    Socket,
+}
+
+/// For each format, the names of the content filters that a subscription must have, in order; `None` where the publisher
+/// does not say.
+#[derive(Debug, Default)]
+pub struct ContentFilters {
+    /// For what long polls get.
+    pub response: Option<Box<[Box<str>]>>,
+    /// For what HTTP streams get.
+    pub stream: Option<Box<[Box<str>]>>,
+    /// For what WebSockets get.
+    pub socket: Option<Box<[Box<str>]>>,
 }
 
 /// Names and values.
@@ -123,6 +148,7 @@ impl Publication {
             response: None,
             stream: None,
             socket: None,
+            content_filters: None,
             chunk: OnceLock::new(),
             frame: OnceLock::new(),
             compressed_frame: OnceLock::new(),
@@ -182,6 +208,22 @@ impl Publication {
             }
             _ => Some(plain),
         }
+    }
+
+    /// The content filters that a subscription must have for the content of `format` to make sense to it, in order;
+    /// `None` if the publisher does not say.
+    pub fn expected_filters(&self, format: Format) -> Option<&[Box<str>]> {
+        let all = self.content_filters.as_deref()?;
+        match format {
+            Format::Response => all.response.as_deref(),
+            Format::Stream => all.stream.as_deref(),
+            Format::Socket => all.socket.as_deref(),
+        }
+    }
+
+    /// Whether what `format` has is for subscriptions without content filters.
+    pub fn is_plain(&self, format: Format) -> bool {
+        self.expected_filters(format).is_none_or(<[_]>::is_empty)
     }
 
     /// About how many bytes the item keeps in memory.
@@ -278,6 +320,21 @@ mod tests {
     fn empty_content_never_becomes_the_last_chunk() {
         let item = item(StreamFormat::Content(Bytes::new()));
         assert_eq!((item.stream_content(), item.stream_chunk()), (None, None));
+    }
+
+    #[test]
+    fn what_expects_filters_is_not_plain() {
+        let expecting = |stream: Option<&[&str]>| {
+            let stream = stream.map(|names| names.iter().map(|name| Box::from(*name)).collect());
+            let content_filters = Some(Box::new(ContentFilters { stream, ..ContentFilters::default() }));
+            Publication { content_filters, ..Publication::new("c") }
+        };
+        let plain =
+            |item: &Publication| [Format::Response, Format::Stream].map(|format| item.is_plain(format));
+        assert_eq!(plain(&expecting(Some(&["build-id"]))), [true, false]);
+        assert_eq!(plain(&expecting(Some(&[]))), [true, true]);
+        assert_eq!(plain(&expecting(None)), [true, true]);
+        assert_eq!(expecting(Some(&[])).expected_filters(Format::Stream), Some(&[][..]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! many cores it went to, and each of them reports a [`Reach`] when its fan-out has passed the last subscriber. An
 //! item with a receipt has a pass of its own, so that counting costs others nothing.
 
+use super::audience::Audience;
 use super::roster::Transport;
 use crate::ids::CoreId;
 
@@ -14,17 +15,6 @@ pub struct Receipt {
     pub ticket: u64,
     /// The item, by its place in the call.
     pub item: u32,
-}
-
-/// Subscribers, or some of them, by how they are written to.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Audience {
-    /// Long polls.
-    pub responses: u32,
-    /// HTTP streams.
-    pub streams: u32,
-    /// WebSockets.
-    pub sockets: u32,
 }
 
 /// Whom an item reached.
@@ -45,31 +35,6 @@ pub struct Counting {
     pub transport: Option<Transport>,
     /// Nobody is left after these.
     pub is_last: bool,
-}
-
-impl Audience {
-    /// `count` subscribers of one transport.
-    pub fn of(transport: Transport, count: usize) -> Audience {
-        let (mut audience, count) = (Audience::default(), count as u32);
-        match transport {
-            Transport::Response => audience.responses = count,
-            Transport::StreamChunked | Transport::StreamRaw => audience.streams = count,
-            Transport::Socket | Transport::CompressedSocket => audience.sockets = count,
-        }
-        audience
-    }
-
-    /// Counts `other` too.
-    pub fn add(&mut self, other: Audience) {
-        self.responses = self.responses.saturating_add(other.responses);
-        self.streams = self.streams.saturating_add(other.streams);
-        self.sockets = self.sockets.saturating_add(other.sockets);
-    }
-
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        u64::from(self.responses) + u64::from(self.streams) + u64::from(self.sockets)
-    }
 }
 
 impl Reach {

@@ -24,17 +24,55 @@ pub enum Transport {
     Socket,
     /// A WebSocket that takes compressed messages.
     CompressedSocket,
+    /// A long poll with filters on the channel.
+    FilteredResponse,
+    /// A held response of either kind with filters on the channel.
+    FilteredStream,
+    /// A WebSocket with filters on the channel.
+    FilteredSocket,
 }
 
 impl Transport {
     /// All transports, in the order a pass serves them.
-    pub const ALL: [Transport; 5] = [
+    pub const ALL: [Transport; 8] = [
         Transport::StreamChunked,
         Transport::StreamRaw,
         Transport::Response,
         Transport::Socket,
         Transport::CompressedSocket,
+        Transport::FilteredResponse,
+        Transport::FilteredStream,
+        Transport::FilteredSocket,
     ];
+
+    /// What items have for it, by GRIP's name.
+    pub fn format(self) -> &'static str {
+        match self {
+            Transport::Response | Transport::FilteredResponse => "http-response",
+            Transport::StreamChunked | Transport::StreamRaw | Transport::FilteredStream => "http-stream",
+            Transport::Socket | Transport::CompressedSocket | Transport::FilteredSocket => "ws-message",
+        }
+    }
+
+    /// The same with filters, for which what is published cannot be written as it stands.
+    pub fn filtered(self) -> Transport {
+        match self {
+            Transport::Response => Transport::FilteredResponse,
+            Transport::StreamChunked | Transport::StreamRaw => Transport::FilteredStream,
+            Transport::Socket | Transport::CompressedSocket => Transport::FilteredSocket,
+            filtered => filtered,
+        }
+    }
+
+    /// Whether there are filters.
+    pub fn is_filtered(self) -> bool {
+        self == self.filtered()
+    }
+
+    /// Whether one message ends it.
+    pub fn is_poll(self) -> bool {
+        matches!(self, Transport::Response | Transport::FilteredResponse)
+    }
 }
 
 /// A subscriber of a channel.

@@ -7,9 +7,11 @@
 
 mod census;
 mod counting;
+mod filtered;
 mod following;
 mod sockets;
 
+use super::audience::Audience;
 use super::followed::{Followed, Missed};
 use super::home::home_of;
 use super::joining::Joining;
@@ -17,7 +19,6 @@ use super::message::{LastId, ToCore, ToHome, last_id_after};
 use super::pass::{Pass, Slice, SliceKind};
 use super::publication::Publication;
 use super::receipt::Receipt;
-use super::receivers::Receivers;
 use super::roster::{Entry, Link, Links, Roster, Transport};
 use super::waiting::{Channels, WaitingRows};
 use crate::ids::{CoreId, Slot};
@@ -60,12 +61,14 @@ pub struct Subscriptions {
     missed: FxHashMap<Slot, Missed>,
     /// Receipts of items that came for nobody, until they are asked for.
     unheard: Vec<Receipt>,
+    /// Subscriptions with filters, whether in force or not.
+    filtered: FxHashSet<(Slot, ChannelId)>,
     /// Entries of all rosters.
     subscriptions: usize,
     pending_publications: usize,
     pending_bytes: usize,
     /// Receivers of everything that was delivered.
-    received: Receivers,
+    received: Audience,
     /// Channels whose number of subscribers has changed, if anyone wants to know.
     changed: Option<FxHashSet<ChannelId>>,
 }
@@ -115,10 +118,11 @@ impl Subscriptions {
             epochs: 0,
             missed: FxHashMap::default(),
             unheard: Vec::new(),
+            filtered: FxHashSet::default(),
             subscriptions: 0,
             pending_publications: 0,
             pending_bytes: 0,
-            received: Receivers::default(),
+            received: Audience::default(),
             changed: None,
         }
     }
@@ -160,12 +164,14 @@ impl Subscriptions {
         self.missed.remove(&slot);
         if let Some((_, channels)) = self.waiting.remove(slot) {
             for id in channels {
+                self.forget_filters(slot, id);
                 self.follow_no_more(slot, id);
                 self.maybe_linger(id);
             }
             return;
         }
         for id in self.joining.remove_all(slot) {
+            self.forget_filters(slot, id);
             self.follow_no_more(slot, id);
             self.maybe_linger(id);
         }
@@ -259,15 +265,18 @@ impl Subscriptions {
         }
     }
 
-    /// When any of the channels of `slot` last had content for streams.
+    /// When any of the channels of `slot` last had content for streams; not those with filters, of which it may have
+    /// got nothing.
     pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
-        let ticks = self.links_of(slot).iter().filter_map(|link| self.channel(link.channel)?.stream_tick);
+        let links = self.links_of(slot).iter().filter(|link| !link.place().0.is_filtered());
+        let ticks = links.filter_map(|link| self.channel(link.channel)?.stream_tick);
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
-    /// When any of the channels of `slot` last had a message for WebSockets.
+    /// When any of the channels of `slot` last had a message for WebSockets; not those with filters.
     pub fn last_socket_activity(&self, slot: Slot) -> Option<u32> {
-        let ticks = self.links_of(slot).iter().filter_map(|link| self.channel(link.channel)?.socket_tick);
+        let links = self.links_of(slot).iter().filter(|link| !link.place().0.is_filtered());
+        let ticks = links.filter_map(|link| self.channel(link.channel)?.socket_tick);
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
@@ -365,6 +374,8 @@ impl Subscriptions {
             if let Some(changed) = &mut self.changed {
                 changed.insert(id);
             }
+            let has_filters = !self.filtered.is_empty() && self.filtered.contains(&(slot, id));
+            let transport = if has_filters { transport.filtered() } else { transport };
             let place = channel.roster.add(transport, Entry { slot, next: channel.next });
             let is_followed = channel.followed.is_some();
             if let Some(links) = self.links.get_mut(slot.index()) {
@@ -412,7 +423,7 @@ impl Subscriptions {
             channel.socket_tick = Some(now);
         }
         let weight = publication.weight();
-        let receivers = Receivers::all(&channel.roster).of(&publication);
+        let receivers = Audience::all(&channel.roster).concerned_by(&publication);
         channel.next = channel.next.wrapping_add(1);
         channel.pending.push_back(publication);
         self.received.add(receivers);
@@ -430,20 +441,22 @@ impl Subscriptions {
     }
 
     fn remove_entry(&mut self, slot: Slot, link: Link) {
-        let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        let (transport, index) = link.place();
-        debug_assert!(
-            channel.roster.list(transport).get(index as usize).is_some_and(|entry| entry.slot == slot)
-        );
         self.subscriptions -= 1;
         if let Some(changed) = &mut self.changed {
             changed.insert(link.channel);
         }
-        if let Some(followed) = &mut channel.followed {
-            followed.forget(slot);
-        }
+        self.forget_filters(slot, link.channel);
+        self.follow_no_more(slot, link.channel);
+        self.take_entry(slot, link);
+    }
+
+    /// Takes a subscriber out of the list it stands in.
+    fn take_entry(&mut self, slot: Slot, link: Link) {
+        let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let (transport, index) = link.place();
+        debug_assert!(channel.roster.entry(transport, index).is_some_and(|entry| entry.slot == slot));
         let Some(moved) = channel.roster.remove(transport, index) else { return };
         let links = self.links.get_mut(moved.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
         if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
@@ -508,7 +521,13 @@ impl Subscriptions {
 impl LocalChannel {
     /// The slots of long polls and streams.
     fn held(&self) -> impl Iterator<Item = Slot> {
-        let held = [Transport::Response, Transport::StreamChunked, Transport::StreamRaw];
+        let held = [
+            Transport::Response,
+            Transport::StreamChunked,
+            Transport::StreamRaw,
+            Transport::FilteredResponse,
+            Transport::FilteredStream,
+        ];
         held.into_iter().flat_map(|transport| self.roster.entries(transport)).map(|entry| entry.slot)
     }
 

@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::hold::Poll;
 use super::row::Phase;
 use crate::bell::Bell;
-use crate::channel::{HeardUpTo, ToHome};
+use crate::channel::ToHome;
 use crate::ids::{CoreId, Slot};
 use crate::proto::http1::BodyLength;
 use std::cell::Cell;
@@ -132,7 +132,7 @@ impl Core {
 
     /// Sends the request of the long poll in `slot` to its application again, on behalf of the client.
     pub(super) fn ask_again(self: &Rc<Self>, slot: Slot, reason: Reason) {
-        let heard: Vec<HeardUpTo> = self.subscriptions.borrow().heard(slot);
+        let heard = self.heard_by(slot);
         let Some((poll, carry)) = self.take_poll(slot) else { return };
         let Poll { asked, mut again, .. } = *poll;
         again.heard = heard;

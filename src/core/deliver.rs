@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::again::Reason;
-use crate::channel::{Audience, Reach, Slice, SliceKind, Then};
+use crate::channel::{Audience, Publication, Reach, Slice, SliceKind, Then};
 use crate::config::SlowConsumer;
 use crate::ids::Slot;
 use bytes::Bytes;
@@ -31,9 +31,13 @@ impl Core {
                 (slots.len(), 0)
             }
             SliceKind::Response { deliveries } => {
-                let deliver = |(slot, publication): &(Slot, _)| self.deliver_response(*slot, publication);
-                let dropped = deliveries.iter().filter(|delivery| !deliver(delivery)).count();
+                let refused = |slot, item: &Publication| !self.deliver_response(slot, item, None);
+                let dropped = deliveries.iter().filter(|(slot, item)| refused(*slot, item)).count();
                 (deliveries.len(), dropped)
+            }
+            SliceKind::Filtered { deliveries } => {
+                deliveries.iter().for_each(|(slot, items)| self.deliver_filtered(*slot, items));
+                (deliveries.iter().map(|(_, items)| items.len()).sum(), 0)
             }
         };
         if let Some(counting) = counting {
@@ -75,7 +79,7 @@ impl Core {
     }
 
     /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
-    fn overflowed(self: &Rc<Self>, slot: Slot) {
+    pub(super) fn overflowed(self: &Rc<Self>, slot: Slot) {
         match self.settings().limits.slow_consumer {
             SlowConsumer::Close => self.cut_off(slot),
             SlowConsumer::Drop => self.gauges.overflows_total.add(1),

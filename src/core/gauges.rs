@@ -68,7 +68,7 @@ gauges! {
     backlog_bytes,
     /// Publications not yet written to all subscribers.
     pending_publications,
-    /// Requests to applications, for clients that may have missed something, that wait for their turn.
+    /// Requests to applications that wait for their turn: for clients that may have missed something, and of filters.
     refetches_waiting,
     /// Connections accepted.
     connections_total,
@@ -104,6 +104,10 @@ gauges! {
     zeromq_messages_total,
     /// Messages of ZeroMQ refused because they were malformed.
     bad_zeromq_messages_total,
+    /// Requests that filters made to applications.
+    filter_requests_total,
+    /// Messages that a subscriber did not get because its filters failed, or too many waited for them.
+    filter_failures_total,
     /// Messages written to subscribers, gathered ones counted once.
     deliveries_total,
     /// Answers to long polls by items, one for each.

@@ -9,14 +9,13 @@ use super::exchange::{Asked, Exchange};
 use super::links::{GoneLink, Linked, Links, Origin};
 use super::respond;
 use super::row::Phase;
-use crate::channel::{HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
+use crate::channel::{Format, HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
 use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
 use crate::proto::http1::{self, Version};
 use bytes::{Bytes, BytesMut};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// A held stream.
 pub struct Stream {
@@ -28,7 +27,8 @@ pub struct Stream {
 
 /// A held long poll: what it is answered with when nothing is published, and how to ask the origin again.
 pub struct Poll {
-    timeout_answer: Answer,
+    /// What it is answered with when its time is up.
+    pub timeout_answer: Answer,
     /// How it is answered.
     pub asked: Asked,
     /// What it asked.
@@ -98,6 +98,7 @@ impl Core {
             (None, before) => before,
         };
         let transport = transport_of(&hold, asked);
+        let asked_at = origin.clone();
         let unopened = match hold.mode {
             Mode::Response => {
                 let again = Again { gone, ..again };
@@ -144,6 +145,8 @@ impl Core {
                 self.subscriptions.borrow_mut().follow(slot, &channel.name, prev_id);
             }
         }
+        let names = hold.channels.iter().take(limit).map(|channel| (channel.name.as_str(), channel));
+        self.set_filters(slot, names, &hold.meta, &asked_at, asked_at.asked_for());
         if readiness == Readiness::Ready {
             self.open_hold(slot);
         }
@@ -207,9 +210,18 @@ impl Core {
             poll.again.behind = if missed.more { behind + 1 } else { 0 };
             behind
         };
-        if let Some(answer) = missed.items.iter().find(|item| item.response.is_some()) {
-            self.deliver_response(slot, answer);
-        } else if missed.more {
+        // The first that answers ends the poll, and the others come to nothing.
+        for item in &missed.items {
+            let is_filtered = self.subscriptions.borrow().is_filtered(slot, &item.channel);
+            match is_filtered {
+                true => self.deliver_filtered(slot, std::slice::from_ref(item)),
+                false if item.is_plain(Format::Response) => {
+                    self.deliver_response(slot, item, None);
+                }
+                false => {}
+            }
+        }
+        if missed.more {
             self.ask_again(slot, Reason::Behind(behind));
         }
     }
@@ -242,7 +254,11 @@ impl Core {
     /// Sends the stream in `slot` its keep-alive, unless there was something else; when to look again, ms from now.
     pub(super) fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) -> u64 {
         if keep_alive.mode == KeepAliveMode::Idle {
-            let quiet_ms = match self.subscriptions.borrow().last_stream_activity(slot) {
+            let published = self.subscriptions.borrow().last_stream_activity(slot);
+            let filtered = self.filtering.borrow().sent_at(slot);
+            let last =
+                published.into_iter().chain(filtered).min_by_key(|tick| self.now().wrapping_sub(*tick));
+            let quiet_ms = match last {
                 Some(last) => u64::from(self.now().wrapping_sub(last)) * super::TICK_MS,
                 None => keep_alive.period_ms,
             };
@@ -261,11 +277,20 @@ impl Core {
         keep_alive.period_ms
     }
 
-    /// A publication reached the long poll in `slot`; whether it could be answered.
-    pub(super) fn deliver_response(self: &Rc<Self>, slot: Slot, publication: &Arc<Publication>) -> bool {
+    /// A publication reached the long poll in `slot`, with `content` if filters have made any of its body; whether it could
+    /// be answered.
+    pub(super) fn deliver_response(
+        self: &Rc<Self>,
+        slot: Slot,
+        publication: &Publication,
+        content: Option<Bytes>,
+    ) -> bool {
         match &publication.response {
             Some(ResponseFormat::Send(message)) => {
-                return self.answer_poll(slot, |poll| message.answer(&poll.timeout_answer));
+                return self.answer_poll(slot, |poll| match content {
+                    Some(content) => message.answer_with(&poll.timeout_answer, content),
+                    None => message.answer(&poll.timeout_answer),
+                });
             }
             Some(ResponseFormat::Hint) => self.ask_again(slot, Reason::Hint),
             None => {}
@@ -274,7 +299,7 @@ impl Core {
     }
 
     /// Ends the long poll in `slot` with the answer that `make` gives; whether there was room for it.
-    fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) -> bool {
+    pub(super) fn answer_poll(self: &Rc<Self>, slot: Slot, make: impl FnOnce(&Poll) -> Answer) -> bool {
         let Some((poll, carry)) = self.take_poll(slot) else { return false };
         let mut answer = make(&poll);
         if let Some(cross_origin) = &poll.again.cross_origin {
@@ -346,11 +371,6 @@ impl Core {
             Some(same) => same.clone(),
             None => last.insert(Rc::new(keep_alive)).clone(),
         }
-    }
-
-    /// Takes `slot` out of the subscription table.
-    pub(super) fn unsubscribe(&self, slot: Slot) {
-        self.subscriptions.borrow_mut().unsubscribe(slot);
     }
 }
 

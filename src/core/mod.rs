@@ -5,7 +5,7 @@
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
 //! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
 //! holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers that have none;
-//! `deliver` writes what is published, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
+//! `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
 //! their channel (`first_subscription`);
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new
@@ -28,6 +28,7 @@ mod cross_origin;
 mod deliver;
 mod errands;
 mod exchange;
+mod filtering;
 mod first_subscription;
 mod gauges;
 mod hold;
@@ -116,6 +117,7 @@ pub struct Core {
     /// Links that will be asked for.
     fetches: RefCell<links::Fetches>,
     gone_links: links::GoneLinks,
+    filtering: RefCell<filtering::Filtering>,
     /// Requests that applications are asked again.
     spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
     signatures: RefCell<Signatures>,
@@ -142,6 +144,7 @@ pub struct Core {
 #[derive(Default)]
 struct Told {
     overflows: Growth,
+    filter_failures: Growth,
     waits: Growth,
     bad_datagrams: Growth,
     dropped_datagrams: Growth,

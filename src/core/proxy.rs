@@ -7,12 +7,14 @@ use super::connection::Request;
 use super::cross_origin;
 use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
-use super::links::{GoneLink, Origin};
+use super::links::GoneLink;
 use super::respond;
 use super::sockjs;
 use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
-use crate::proto::grip::{self, Channel, Hold, Instruct, InstructError, Link, Mode};
+use crate::proto::grip::{
+    self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
+};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -147,14 +149,14 @@ async fn follow_instruct(
     };
     let too_large = start.len() > KEPT_BYTES;
     let given = if too_large { Bytes::new() } else { start.clone() };
-    let instruct = match Instruct::parse(status, reason, &headers, given) {
+    let mut instruct = match Instruct::parse(status, reason, &headers, given) {
         Ok(instruct) => instruct,
         Err(error) => {
             let error = OriginError::Instruct { target: route.target_names(), reason: error.to_string() };
             return fail(exchange, &request, Some(route), &error);
         }
     };
-    let origin = Origin::of(&request, route, is_https(exchange.core(), &request));
+    let origin = exchange.core().origin_of(&request, route);
     let Some(links) = origin.links(next_link(&instruct), gone_link(&instruct)) else {
         let reason = InstructError::Link.to_string();
         let error = OriginError::Instruct { target: route.target_names(), reason };
@@ -170,7 +172,7 @@ async fn follow_instruct(
             &OriginError::InstructTooLarge { target: route.target_names() },
         );
     }
-    let hold = instruct.hold.or_else(|| goes_on.then(Hold::of_nothing));
+    let hold = instruct.hold.take().or_else(|| goes_on.then(Hold::of_nothing));
     let (Some(mut hold), false) = (hold, exchange.asked.head) else {
         log(exchange, &request, route, instruct.response.status, Some(instruct.response.body.len() as u64));
         return respond::send_whole(exchange, &instruct.response);
@@ -184,7 +186,7 @@ async fn follow_instruct(
     }
     let mut rest_of_opening = None;
     if too_large {
-        match send_opening(exchange, &instruct.response, start, &mut body).await {
+        match send_opening(exchange, &instruct, start, &mut body).await {
             Ok(last) => rest_of_opening = Some(last),
             Err(Broken) => return exchange.cut(),
         }
@@ -215,22 +217,28 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
 }
 
 /// Whether the client's request counts as one by TLS.
-fn is_https(core: &Core, request: &Request) -> bool {
+pub(super) fn is_https(core: &Core, request: &Request) -> bool {
     core.settings().proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
 }
 
 /// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
 async fn send_opening(
     exchange: &Exchange,
-    head: &grip::Answer,
+    instruct: &Instruct,
     start: Bytes,
     body: &mut origin::ResponseBody,
 ) -> Result<Bytes, Broken> {
-    exchange.send_paced(respond::stream_opening(exchange, head)).await?;
-    let mut last = start;
+    let mut rendering = instruct.renderer.clone().map(IdRenderer::begin);
+    let mut render = |part: Bytes| match &mut rendering {
+        Some(rendering) => rendering.push(&part),
+        None => Ok(part),
+    };
+    let mut last = render(start)?;
+    exchange.send_paced(respond::stream_opening(exchange, &instruct.response)).await?;
     while let Some(part) = body.next().await {
-        respond::send_part(exchange, mem::replace(&mut last, part?)).await?;
+        respond::send_part(exchange, mem::replace(&mut last, render(part?)?)).await?;
     }
+    rendering.as_ref().map_or(Ok(()), IdRendering::finish)?;
     Ok(last)
 }
 
@@ -239,6 +247,13 @@ struct Broken;
 
 impl From<Gone> for Broken {
     fn from(_: Gone) -> Broken {
+        Broken
+    }
+}
+
+impl From<FilterError> for Broken {
+    fn from(error: FilterError) -> Broken {
+        tracing::warn!(%error, "a stream ends because its beginning cannot be rendered");
         Broken
     }
 }

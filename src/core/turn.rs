@@ -4,6 +4,7 @@
 
 use super::bridge::{Bridge, BridgePlan};
 use super::errands::ErrandPlan;
+use super::filtering::Filtering;
 use super::gauges::Gauges;
 use super::ingest::Ingest;
 use super::renewal::Renewal;
@@ -119,6 +120,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         pool: Pool::new(&settings.proxy),
         fetches: cell::RefCell::default(),
         gone_links: Rc::default(),
+        filtering: Filtering::new(plan.cores).into(),
         spread: Spread::new(settings.channels.refetches_per_core, seed()).into(),
         signatures: Signatures::new(signers).into(),
         joining: cell::RefCell::default(),
@@ -251,6 +253,14 @@ impl Core {
         if connections > 0 {
             tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
         }
+        let messages = self.told.filter_failures.of(&self.gauges.filter_failures_total);
+        if messages > 0 {
+            tracing::warn!(
+                core,
+                messages,
+                "messages were not delivered: filters failed (debug logs say why)"
+            );
+        }
         let publications = self.told.waits.of(&self.gauges.publish_waits_total);
         if publications > 0 {
             tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
@@ -269,9 +279,9 @@ impl Core {
         let subscriptions = self.subscriptions.borrow();
         gauges.client_requests.set(self.engaged.get());
         let received = subscriptions.received();
-        gauges.response_messages_total.set(received.response as u64);
-        gauges.stream_messages_total.set(received.stream as u64);
-        gauges.socket_messages_total.set(received.socket as u64);
+        gauges.response_messages_total.set(received.responses as u64);
+        gauges.stream_messages_total.set(received.streams as u64);
+        gauges.socket_messages_total.set(received.sockets as u64);
         gauges.channels.set(subscriptions.channels() as u64);
         gauges.subscriptions.set(subscriptions.subscriptions() as u64);
         gauges.pending_publications.set(subscriptions.pending().0 as u64);

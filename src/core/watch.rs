@@ -91,7 +91,8 @@ impl Core {
         if self.watch.is_none() && !self.settings().log.requests {
             return;
         }
-        let receivers = self.subscriptions.borrow().receivers_on(&publication.channel).of(publication);
+        let receivers =
+            self.subscriptions.borrow().receivers_on(&publication.channel).concerned_by(publication);
         if self.settings().log.requests {
             let channel = &*publication.channel;
             tracing::info!(
@@ -103,9 +104,9 @@ impl Core {
         }
         let Some(watch) = &self.watch else { return };
         let kinds = [
-            (Transport::Response, receivers.response),
-            (Transport::StreamChunked, receivers.stream),
-            (Transport::Socket, receivers.socket),
+            (Transport::Response, receivers.responses),
+            (Transport::StreamChunked, receivers.streams),
+            (Transport::Socket, receivers.sockets),
         ];
         for (transport, receivers) in kinds.into_iter().filter(|(_, receivers)| *receivers > 0) {
             watch.tell(Event::Message { publication: publication.clone(), transport, receivers });

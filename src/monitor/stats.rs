@@ -121,16 +121,11 @@ impl Stats {
         let Some((_, publication, transport)) = self.gathered.pop_front() else { return };
         self.gathered_bytes -= publication.weight();
         let receivers = self.receivers.remove(&key(&publication, transport)).unwrap_or_default();
-        let transport = match transport {
-            Transport::Response => "http-response",
-            Transport::StreamChunked | Transport::StreamRaw => "http-stream",
-            Transport::Socket | Transport::CompressedSocket => "ws-message",
-        };
         let mut packet = Packet::of("message").text("channel", &*publication.channel);
         if let Some(id) = &publication.id {
             packet = packet.text("item-id", &**id);
         }
-        out.push(packet.number("count", receivers).text("transport", transport));
+        out.push(packet.number("count", receivers).text("transport", transport.format()));
     }
 
     /// Reports what was counted since the last report, unless that is nothing.

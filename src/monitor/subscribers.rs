@@ -4,7 +4,7 @@
 //! milliseconds of any clock.
 
 use super::packet::Packet;
-use crate::channel::Receivers;
+use crate::channel::Audience;
 use crate::ids::CoreId;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -71,11 +71,12 @@ impl Subscribers {
         &mut self,
         core: CoreId,
         channel: &Arc<str>,
-        now: Receivers,
+        now: Audience,
         now_ms: u64,
         out: &mut Vec<Packet>,
     ) {
-        let modes = [(Mode::Response, now.response), (Mode::Stream, now.stream), (Mode::Socket, now.socket)];
+        let modes =
+            [(Mode::Response, now.responses), (Mode::Stream, now.streams), (Mode::Socket, now.sockets)];
         for (mode, count) in modes {
             self.is(core, (mode, channel.clone()), count, now_ms, out);
         }
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     /// What is said when `core` has `now` on the channel `c`, and the clock shows `now_ms`.
-    fn told(all: &mut Subscribers, core: u16, now: Receivers, now_ms: u64) -> Vec<Packet> {
+    fn told(all: &mut Subscribers, core: u16, now: Audience, now_ms: u64) -> Vec<Packet> {
         let mut out = Vec::new();
         all.are(CoreId(core), &"c".into(), now, now_ms, &mut out);
         out
@@ -214,8 +215,8 @@ mod tests {
         packet(&(mode, "c".into())).unavailable()
     }
 
-    fn streams(stream: usize) -> Receivers {
-        Receivers { stream, ..Receivers::default() }
+    fn streams(stream: usize) -> Audience {
+        Audience { streams: stream, ..Audience::default() }
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn the_end_of_long_polls_is_said_after_a_while_and_once() {
         let mut all = Subscribers::new(60, 10_000);
-        let polls = |response| Receivers { response, ..Receivers::default() };
+        let polls = |response| Audience { responses: response, ..Audience::default() };
         assert_eq!(told(&mut all, 0, polls(1), 0), [there(Mode::Response, 1)]);
         assert_eq!(told(&mut all, 0, polls(0), 1_000), []);
         assert_eq!(told(&mut all, 0, polls(1), 2_000), [there(Mode::Response, 1)]);

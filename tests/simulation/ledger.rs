@@ -22,26 +22,26 @@ pub struct Speaks {
 }
 
 impl Speaks {
-    fn to(self, transport: Transport) -> bool {
-        match transport {
-            Transport::StreamChunked | Transport::StreamRaw => self.stream || self.close,
-            Transport::Response => self.response,
-            Transport::Socket | Transport::CompressedSocket => self.socket || self.ends(transport),
+    pub fn to(self, transport: Transport) -> bool {
+        match transport.filtered() {
+            Transport::FilteredResponse => self.response,
+            Transport::FilteredSocket => self.socket || self.ends(transport),
+            _ => self.stream || self.close,
         }
     }
 
-    fn ends(self, transport: Transport) -> bool {
-        match transport {
-            Transport::StreamChunked | Transport::StreamRaw => self.close,
-            Transport::Response => false,
+    pub fn ends(self, transport: Transport) -> bool {
+        match transport.filtered() {
+            Transport::FilteredResponse => false,
             // A format is a message or a close, not both.
-            Transport::Socket | Transport::CompressedSocket => self.close_socket && !self.socket,
+            Transport::FilteredSocket => self.close_socket && !self.socket,
+            _ => self.close && !self.stream,
         }
     }
 }
 
 fn is_socket(transport: Transport) -> bool {
-    matches!(transport, Transport::Socket | Transport::CompressedSocket)
+    transport.filtered() == Transport::FilteredSocket
 }
 
 /// A publication, known everywhere by its number.

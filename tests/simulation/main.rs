@@ -67,6 +67,12 @@ enum Step {
         slot: u32,
         channel: usize,
     },
+    /// A subscription has filters from now on.
+    Filter {
+        core: usize,
+        slot: u32,
+        channel: usize,
+    },
     /// Time goes on.
     Tick {
         core: usize,
@@ -94,6 +100,9 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         2 => (core.clone(), 0..SLOTS, 0..CHANNELS).prop_map(
             |(core, slot, channel)| Step::Leave { core, slot, channel }
+        ),
+        3 => (core.clone(), 0..SLOTS, 0..CHANNELS).prop_map(
+            |(core, slot, channel)| Step::Filter { core, slot, channel }
         ),
         2 => (core, 0..3u32).prop_map(|(core, by)| Step::Tick { core, by }),
     ]
@@ -148,6 +157,10 @@ fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
         Step::FanOut { core, budget } => world.fan_out(core, budget),
         Step::Join { core, slot, channel } => world.join(core, slot, channel),
         Step::Leave { core, slot, channel } => world.leave(core, slot, channel),
+        Step::Filter { core, slot, channel } => {
+            world.filter(core, slot, channel);
+            Ok(())
+        }
         Step::Tick { core, by } => world.tick(core, by),
     }
 }

@@ -6,7 +6,7 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, HomeTimes, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat,
+    Home, HomeTimes, Items, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat,
     StreamFormat, Subscriptions, Then, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
@@ -45,6 +45,7 @@ struct Core {
 enum Task {
     Write { slot: Slot, part: Bytes, ends: bool },
     Answer { slot: Slot, publication: Arc<Publication> },
+    Filter { slot: Slot, items: Items },
 }
 
 impl World {
@@ -128,6 +129,15 @@ impl World {
         Ok(())
     }
 
+    /// A subscription has filters from now on, here such that let everything pass.
+    pub fn filter(&mut self, core: usize, slot: u32, channel: usize) {
+        let at = core % self.cores.len();
+        let core = &mut self.cores[at];
+        if core.rows.get(&slot).is_some_and(|row| row.channels.contains(&channel)) {
+            core.subscriptions.filter(Slot(slot), CHANNELS[channel]);
+        }
+    }
+
     pub fn disconnect(&mut self, core: usize, slot: u32) {
         let at = core % self.cores.len();
         let core = &mut self.cores[at];
@@ -183,6 +193,7 @@ impl World {
             match task {
                 Task::Write { slot, part, ends } => self.write(at, slot, &part, ends)?,
                 Task::Answer { slot, publication } => self.answer(at, slot, &publication)?,
+                Task::Filter { slot, items } => self.filtered(at, slot, &items)?,
             }
         }
         Ok(())
@@ -196,7 +207,11 @@ impl World {
         let mut farewells = Vec::new();
         core.subscriptions.expire(&mut |home, farewell| farewells.push((home, farewell)));
         for (slot, row) in core.rows.iter().filter(|(_, row)| row.activity.is_some()) {
-            prop_assert_eq!(core.subscriptions.last_stream_activity(Slot(*slot)), row.activity);
+            let is_filtered =
+                |channel: &usize| core.subscriptions.is_filtered(Slot(*slot), CHANNELS[*channel]);
+            if !row.transport.is_filtered() && !row.channels.iter().any(is_filtered) {
+                prop_assert_eq!(core.subscriptions.last_stream_activity(Slot(*slot)), row.activity);
+            }
         }
         farewells.into_iter().for_each(|(home, farewell)| self.send_home(at, home, farewell));
         Ok(())
@@ -323,7 +338,7 @@ impl World {
             Transport::StreamChunked => numbers_in_chunks(part, ends)?,
             Transport::StreamRaw => numbers_in(part)?,
             Transport::Socket | Transport::CompressedSocket => numbers_in_frames(part, ends)?,
-            Transport::Response => return Err(TestCaseError::fail("a long poll is not a stream")),
+            _ => return Err(TestCaseError::fail("it is no stream, or has filters")),
         };
         for number in &numbers {
             row.gets(*number, &core.arrivals, &self.ledger)?;
@@ -340,7 +355,7 @@ impl World {
         let Some(row) = core.rows.get_mut(&slot.0) else {
             return Err(TestCaseError::fail(format!("{slot:?} is answered, but gone")));
         };
-        prop_assert_eq!(row.transport, Transport::Response);
+        prop_assert!(row.transport.is_poll(), "an answer for what is no long poll");
         row.gets(number_of(publication), &core.arrivals, &self.ledger)?;
         let (transport, channels, reconnects) = (row.transport, row.channels.clone(), row.reconnects);
         self.disconnect(at, slot.0);
@@ -348,6 +363,29 @@ impl World {
             true => self.subscribe(at, slot.0, transport, channels, true),
             false => Ok(()),
         }
+    }
+
+    /// Everything that came on a channel, until something of it ends the row.
+    fn filtered(&mut self, at: usize, slot: Slot, items: &[Arc<Publication>]) -> Checked {
+        prop_assert!(!items.is_empty(), "filters have nothing to decide");
+        for item in items {
+            let core = &mut self.cores[at];
+            let Some(row) = core.rows.get_mut(&slot.0) else {
+                return Err(TestCaseError::fail(format!("{slot:?} is to be served, but gone")));
+            };
+            let speaks = self.ledger.item(number_of(item)).speaks;
+            if speaks.to(row.transport) && row.transport.is_poll() {
+                return self.answer(at, slot, item);
+            }
+            if speaks.to(row.transport) {
+                row.gets(number_of(item), &core.arrivals, &self.ledger)?;
+            }
+            if speaks.ends(row.transport) {
+                self.disconnect(at, slot.0);
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     fn send_home(&mut self, from: usize, home: CoreId, message: ToHome) {
@@ -378,6 +416,9 @@ impl Core {
             SliceKind::Response { deliveries } => {
                 let answers = deliveries.into_iter();
                 answers.map(|(slot, publication)| Task::Answer { slot, publication }).collect()
+            }
+            SliceKind::Filtered { deliveries } => {
+                deliveries.into_iter().map(|(slot, items)| Task::Filter { slot, items }).collect()
             }
         };
         prop_assert!(tasks.len() <= budget, "more rows than asked for");

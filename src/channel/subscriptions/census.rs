@@ -3,7 +3,7 @@
 //! takes the place of one that left comes from above, and was seen. So pages show everyone who is there throughout.
 
 use super::Subscriptions;
-use crate::channel::receipt::Audience;
+use crate::channel::audience::Audience;
 use crate::channel::roster::{Transport, number_of, place_of};
 use crate::ids::Slot;
 use std::sync::Arc;

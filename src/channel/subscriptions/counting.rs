@@ -1,19 +1,19 @@
 //! Numbers of subscribers, for whoever watches the server.
 
 use super::Subscriptions;
-use crate::channel::receivers::Receivers;
+use crate::channel::audience::Audience;
 use std::sync::Arc;
 
 impl Subscriptions {
     /// How often anything that was delivered had a subscriber it was for, since start.
-    pub fn received(&self) -> Receivers {
+    pub fn received(&self) -> Audience {
         self.received
     }
 
     /// Who is subscribed to `channel`.
-    pub fn receivers_on(&self, channel: &str) -> Receivers {
+    pub fn receivers_on(&self, channel: &str) -> Audience {
         let channel = self.names.get(channel).and_then(|id| self.channel(*id));
-        channel.map_or_else(Receivers::default, |channel| Receivers::all(&channel.roster))
+        channel.map_or_else(Audience::default, |channel| Audience::all(&channel.roster))
     }
 
     /// From now on it is kept which channels get or lose subscribers, until [`Subscriptions::take_changed`].
@@ -23,10 +23,10 @@ impl Subscriptions {
 
     /// The channels that got or lost subscribers, and who is subscribed to them now. Must be asked for before channels
     /// expire.
-    pub fn take_changed(&mut self) -> Vec<(Arc<str>, Receivers)> {
+    pub fn take_changed(&mut self) -> Vec<(Arc<str>, Audience)> {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
         let channels = changed.into_iter().filter_map(|id| self.channel(id));
-        channels.map(|channel| (channel.name.clone(), Receivers::all(&channel.roster))).collect()
+        channels.map(|channel| (channel.name.clone(), Audience::all(&channel.roster))).collect()
     }
 }
 
@@ -56,14 +56,14 @@ mod tests {
             ToCore::Subscribed { channel: "c".into(), epoch: epochs[0], last_id: None },
             &mut Vec::new(),
         );
-        let one_each = Receivers { response: 1, stream: 1, socket: 1 };
+        let one_each = Audience { responses: 1, streams: 1, sockets: 1 };
         assert_eq!(table.take_changed(), [("c".into(), one_each)]);
         let mut item = Publication::new("c");
         item.stream = Some(StreamFormat::Content("x".into()));
         table.handle(ToCore::Deliver(item.into()), &mut Vec::new());
-        assert_eq!(table.received(), Receivers { stream: 1, ..Receivers::default() });
+        assert_eq!(table.received(), Audience { streams: 1, ..Audience::default() });
         table.unsubscribe(Slot(1));
-        let without = Receivers { stream: 0, ..one_each };
+        let without = Audience { streams: 0, ..one_each };
         assert_eq!((table.take_changed(), table.receivers_on("c")), (vec![("c".into(), without)], without));
         assert!(table.take_changed().is_empty());
     }

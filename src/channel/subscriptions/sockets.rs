@@ -52,6 +52,7 @@ impl Subscriptions {
     pub fn leave(&mut self, slot: Slot, channel: &str) -> bool {
         let Some(&id) = self.names.get(channel) else { return false };
         if self.joining.remove(slot, id) {
+            self.forget_filters(slot, id);
             self.follow_no_more(slot, id);
             self.maybe_linger(id);
             return true;

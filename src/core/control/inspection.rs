@@ -167,7 +167,7 @@ async fn channel_state(core: &Rc<Core>, name: Arc<str>, from: Cursor, limit: usi
 }
 
 fn member_json((name, transport): (ClientName, Transport)) -> Value {
-    value!({"id": name.to_string(), "transport": word(transport)})
+    value!({"id": name.to_string(), "transport": transport.format()})
 }
 
 fn with_next(mut page: Value, next: Option<Cursor>) -> Value {
@@ -196,7 +196,7 @@ fn state_json(state: &ClientState) -> Value {
         "id": state.name.to_string(),
         "connection_id": state.connection_id.map(|id| id.to_string()),
         "peer": state.peer.to_string(),
-        "transport": state.transport.map(word),
+        "transport": state.transport.map(Transport::format),
         "channels": state.channels.iter().map(|channel| &**channel).collect::<Vec<&str>>(),
         "is_behind": state.is_behind,
     })
@@ -265,7 +265,7 @@ async fn refresh_channel(core: &Rc<Core>, channel: &str) -> Answer {
     }
 }
 
-fn refreshed(connections: u64) -> Answer {
+fn refreshed(connections: usize) -> Answer {
     json(format!("{{\"connections\":{connections},\"message\":\"Refreshed\"}}\n"))
 }
 
@@ -276,13 +276,4 @@ fn client_name(core: &Core, name: &str) -> Option<ClientName> {
 
 fn not_found() -> Answer {
     respond::text(404, "Not Found\n")
-}
-
-/// A transport by the name of its format.
-fn word(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Response => "http-response",
-        Transport::StreamChunked | Transport::StreamRaw => "http-stream",
-        Transport::Socket | Transport::CompressedSocket => "ws-message",
-    }
 }

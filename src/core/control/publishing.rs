@@ -77,7 +77,7 @@ pub(super) async fn with_receipts(
 
 impl Receipts {
     /// Those that all items reached.
-    pub fn receivers(&self) -> u64 {
+    pub fn receivers(&self) -> usize {
         self.items.iter().map(|item| item.reach.received.total()).sum()
     }
 

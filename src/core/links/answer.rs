@@ -54,15 +54,15 @@ impl Core {
             Some(hold) if hold.mode == Mode::Response => {
                 self.give_up(slot, &LinkError::Instruct(InstructError::HoldMode), NO_STREAM);
             }
-            Some(hold) => self.hold_again(slot, hold, links, fetched.prefix.as_deref()),
+            Some(hold) => self.hold_again(slot, hold, links, fetched),
             None if links.next.is_some() => self.go_on(slot, links),
-            None => self.end_linked(slot, asked.version),
+            None => self.end_body(slot, asked.version),
         }
     }
 
     /// Nothing is held: the stream goes on with another link when its client has taken what there is.
     fn go_on(self: &Rc<Self>, slot: Slot, links: Links) {
-        self.subscriptions.borrow_mut().unsubscribe(slot);
+        self.unsubscribe(slot);
         {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
@@ -74,8 +74,8 @@ impl Core {
     }
 
     /// The stream is held as `hold` says.
-    fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, prefix: Option<&str>) {
-        let transport = {
+    fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, fetched: &Fetched) {
+        let (transport, origin) = {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
             let asked = linked.stream.asked;
@@ -89,21 +89,25 @@ impl Core {
                 }
             }
             linked.state = State::Held;
-            transport_of(hold, asked)
+            (transport_of(hold, asked), linked.origin.clone())
         };
-        self.set_channels(slot, transport, &hold.channels, prefix.unwrap_or_default());
+        let limit = self.settings().limits.subscriptions_per_connection;
+        let prefix = fetched.prefix.as_deref().unwrap_or_default();
+        let channels: Vec<(String, &Channel)> = hold
+            .channels
+            .iter()
+            .take(limit)
+            .map(|channel| (format!("{prefix}{}", channel.name), channel))
+            .collect();
+        self.set_channels(slot, transport, &channels);
+        let names = channels.iter().map(|(name, channel)| (name.as_str(), *channel));
+        self.set_filters(slot, names, &hold.meta, &origin, &fetched.at);
         self.linked_is_open(slot);
         self.make_up(slot);
     }
 
     /// Subscribes the stream in `slot` to these channels and to no others.
-    fn set_channels(&self, slot: Slot, transport: Transport, channels: &[Channel], prefix: &str) {
-        let limit = self.settings().limits.subscriptions_per_connection;
-        let wanted: Vec<(String, Option<&str>)> = channels
-            .iter()
-            .take(limit)
-            .map(|channel| (format!("{prefix}{}", channel.name), channel.prev_id.as_deref()))
-            .collect();
+    fn set_channels(&self, slot: Slot, transport: Transport, wanted: &[(String, &Channel)]) {
         let mut asks = Vec::new();
         {
             let mut subscriptions = self.subscriptions.borrow_mut();
@@ -112,11 +116,11 @@ impl Core {
                     subscriptions.leave(slot, &name);
                 }
             }
-            for (name, prev_id) in &wanted {
+            for (name, channel) in wanted {
                 let _: Readiness = subscriptions.join(slot, transport, name, &mut |core, message| {
                     asks.push((core, message));
                 });
-                if let Some(prev_id) = prev_id {
+                if let Some(prev_id) = &channel.prev_id {
                     subscriptions.follow(slot, name, prev_id);
                 }
             }

@@ -90,6 +90,7 @@ impl Core {
         };
         if is_free {
             let mut heard = self.subscriptions.borrow_mut().withdraw(slot);
+            self.filtering.borrow_mut().withdraw(slot, &mut heard);
             heard.sort_unstable();
             self.fetch(slot, heard, reason);
         }
@@ -184,7 +185,7 @@ impl Core {
     }
 
     /// The route of a link: by the routes if it leads to where the client's request went, else straight to its host.
-    pub(super) fn route_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
+    pub(in crate::core) fn route_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
         let (host, port) = target.host_and_port();
         if target.is_beside(&origin.asked_for) {
             let path = target.path_and_query.split('?').next().unwrap_or_default();
@@ -204,7 +205,7 @@ impl Core {
     }
 
     /// A request that no client made: without headers but those that this server adds.
-    pub(super) fn request_to(
+    pub(in crate::core) fn request_to(
         &self,
         target: &LinkTarget,
         method: Method,

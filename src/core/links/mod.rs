@@ -17,8 +17,8 @@ use super::again::Reason;
 use super::connection::Request;
 use super::hold::{KeepAlive, Stream};
 use super::row::Phase;
-use super::{Core, TICK_MS, ticks};
-use crate::channel::{HeardUpTo, Publication, Then};
+use super::{Core, TICK_MS, proxy, ticks};
+use crate::channel::{Format, HeardUpTo, Publication, Then};
 use crate::ids::Slot;
 use crate::origin::Route;
 use crate::proto::grip::{Link, LinkTarget};
@@ -75,9 +75,18 @@ enum State {
 }
 
 impl Origin {
-    pub fn of(request: &Request, route: &Arc<Route>, https: bool) -> Origin {
-        let (authority, path_and_query) = (request.host.clone(), request.target.clone());
-        Origin { asked_for: LinkTarget { https, authority, path_and_query }, route: route.clone() }
+    pub fn at(asked_for: LinkTarget, route: &Arc<Route>) -> Origin {
+        Origin { asked_for, route: route.clone() }
+    }
+
+    /// What the client asked for.
+    pub fn asked_for(&self) -> &LinkTarget {
+        &self.asked_for
+    }
+
+    /// Where that went.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
     }
 
     /// Where these links of the answer to the client's request lead; `None` if one leads nowhere.
@@ -138,6 +147,13 @@ fn remaining(due: u32, now: u32) -> u32 {
 }
 
 impl Core {
+    /// Where the answer to a client's request comes from.
+    pub(super) fn origin_of(&self, request: &Request, route: &Arc<Route>) -> Origin {
+        let https = proxy::is_https(self, request);
+        let (authority, path_and_query) = (request.host.clone(), request.target.clone());
+        Origin::at(LinkTarget { https, authority, path_and_query }, route)
+    }
+
     /// The stream in `slot` is open, or has what its link had.
     pub(super) fn linked_is_open(self: &Rc<Self>, slot: Slot) {
         let (delay_ms, goes_on) = {
@@ -209,24 +225,18 @@ impl Core {
 
     /// Gives the stream in `slot` what it had missed when its subscription came into force.
     pub(super) fn make_up_stream(self: &Rc<Self>, slot: Slot, items: &[Arc<Publication>], more: bool) {
-        let (version, behind) = {
+        let behind = {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
             let behind = linked.behind;
             linked.behind = if more { behind + 1 } else { 0 };
-            (linked.stream.asked.version, behind)
+            behind
         };
         for item in items {
-            let part = match version {
-                Version::Http11 => item.stream_chunk(),
-                Version::Http10 => item.stream_content(),
-            };
-            let sent = part.map(|part| self.wire.borrow_mut().send(slot, part.clone()));
-            if sent.is_some_and(|sent| sent.is_err()) {
-                return self.cut_off(slot);
-            }
-            if item.then_stream() == Then::End {
-                return self.end_linked(slot, version);
+            let is_filtered = self.subscriptions.borrow().is_filtered(slot, &item.channel);
+            match is_filtered {
+                true => self.deliver_filtered(slot, std::slice::from_ref(item)),
+                false => self.make_up_with(slot, item),
             }
         }
         self.wake();
@@ -235,8 +245,26 @@ impl Core {
         }
     }
 
+    fn make_up_with(self: &Rc<Self>, slot: Slot, item: &Publication) {
+        let version = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Linked(linked)) => linked.stream.asked.version,
+            _ => return,
+        };
+        let part = match version {
+            Version::Http11 => item.stream_chunk(),
+            Version::Http10 => item.stream_content(),
+        };
+        let part = part.filter(|_| item.is_plain(Format::Stream)).cloned().unwrap_or_default();
+        if self.wire.borrow_mut().send(slot, part).is_err() {
+            return self.cut_off(slot);
+        }
+        if item.then_stream() == Then::End {
+            self.end_body(slot, version);
+        }
+    }
+
     /// Ends the body of the stream in `slot`, and with it the stream.
-    fn end_linked(self: &Rc<Self>, slot: Slot, version: Version) {
+    pub(super) fn end_body(self: &Rc<Self>, slot: Slot, version: Version) {
         if version == Version::Http11
             && self.wire.borrow_mut().send(slot, Bytes::from_static(LAST_CHUNK)).is_err()
         {

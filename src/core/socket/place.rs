@@ -3,13 +3,10 @@
 use super::{Application, Socket};
 use crate::core::Core;
 use crate::ids::Slot;
-use crate::proto::grip::{ControlMessage, WebSocketEvent};
+use crate::proto::grip::{ControlMessage, FILTERS_MAX, WebSocketEvent};
 use crate::proto::websocket::{Close, close_frame};
 use bytes::Bytes;
 use std::rc::Rc;
-
-/// Filters of one subscription.
-const FILTERS: usize = 5;
 
 /// A WebSocket and where it is.
 #[derive(Clone)]
@@ -24,17 +21,23 @@ impl Place {
     pub async fn control(&self, control: &[u8]) {
         let Some(control) = ControlMessage::parse(control) else { return };
         match control {
-            ControlMessage::Subscribe { filters, .. } if filters.len() > FILTERS => self.fail(),
-            ControlMessage::Subscribe { channel, .. } => {
+            ControlMessage::Subscribe { filters, .. } if filters.len() > FILTERS_MAX => self.fail(),
+            ControlMessage::Subscribe { channel, filters } => {
+                let name = self.name(&channel);
                 let limit = self.core.settings().limits.subscriptions_per_connection;
-                if self.core.subscriptions.borrow().channels_of(self.slot).len() < limit {
-                    self.join(&self.name(&channel)).await;
+                let channels = self.core.subscriptions.borrow().channels_of(self.slot);
+                if channels.len() < limit || channels.iter().any(|known| **known == *name) {
+                    self.join_with(&name, &filters).await;
                 }
             }
             ControlMessage::Unsubscribe { channel } => self.leave(&self.name(&channel)),
             ControlMessage::Detach => self.socket.detach(),
-            // It is for filters, which are not served yet; what comes back as Meta-* is set by headers.
-            ControlMessage::SetMeta { .. } => {}
+            // It is for filters; what comes back as Meta-* is set by headers.
+            ControlMessage::SetMeta { name, value } => {
+                if !self.is_over() {
+                    self.core.set_socket_meta(self.slot, &self.socket, &name, value);
+                }
+            }
             ControlMessage::KeepAlive(setting) => {
                 self.socket.rare().clock.keep_alive(self.core.now(), setting);
             }
@@ -57,6 +60,11 @@ impl Place {
 
     /// Joins a channel and waits until it is in force: what follows for the client may rely on it.
     pub async fn join(&self, channel: &str) {
+        self.join_with(channel, &[]).await;
+    }
+
+    /// The same with filters. A channel that it is in already has these from now on.
+    async fn join_with(&self, channel: &str, filters: &[String]) {
         let mut asks = Vec::new();
         if self.is_over() {
             return;
@@ -68,6 +76,7 @@ impl Place {
         let mut out = |home, message| asks.push((home, message));
         let transport = self.socket.transport();
         let _ = self.core.subscriptions.borrow_mut().join(self.slot, transport, channel, &mut out);
+        self.core.set_socket_filters(self.slot, &self.socket, channel, filters);
         asks.into_iter().for_each(|(home, message)| self.core.send_home(home, message));
         while !self.is_over() && self.core.subscriptions.borrow().is_joining(self.slot) {
             self.changed().await;
@@ -79,6 +88,7 @@ impl Place {
         let mut targets = self.socket.route.targets.iter();
         if !targets.any(|target| target.subscriptions.iter().any(|implied| implied == channel)) {
             self.core.subscriptions.borrow_mut().leave(self.slot, channel);
+            self.core.drop_socket_filters(self.slot, channel);
         }
     }
 

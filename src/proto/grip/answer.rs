@@ -28,15 +28,24 @@ impl ResponseMessage {
     /// ones of the same name. A patch that does not apply gives `timeout_answer` itself: published headers (an ETag,
     /// say) describe the body the patch would have made, and a client that is told "nothing yet" simply asks again.
     pub fn answer(&self, timeout_answer: &Answer) -> Answer {
-        let (body, same_coding) = match &self.body {
-            ResponseBody::Whole(body) => (body.clone(), false),
-            ResponseBody::Patch(patch) => match body_patch::apply(patch, &timeout_answer.body) {
-                Some(body) => (body, true),
-                None => return timeout_answer.clone(),
-            },
-        };
+        match self.body_over(timeout_answer) {
+            Some(body) => self.answer_with(timeout_answer, body),
+            None => timeout_answer.clone(),
+        }
+    }
+
+    /// The body of that answer; `None` if it is a patch that does not apply.
+    pub fn body_over(&self, timeout_answer: &Answer) -> Option<Bytes> {
+        match &self.body {
+            ResponseBody::Whole(body) => Some(body.clone()),
+            ResponseBody::Patch(patch) => body_patch::apply(patch, &timeout_answer.body),
+        }
+    }
+
+    /// The same answer with what filters have made of its body.
+    pub fn answer_with(&self, timeout_answer: &Answer, body: Bytes) -> Answer {
         let mut headers = timeout_answer.headers.clone();
-        if !same_coding {
+        if matches!(self.body, ResponseBody::Whole(_)) {
             // It was of the body that is replaced.
             headers.remove(CONTENT_ENCODING);
         }

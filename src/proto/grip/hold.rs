@@ -2,6 +2,7 @@
 //! a row and subscriptions; `HoldDraft` is how `instruct` gathers it, first from headers, then from a JSON body that
 //! overrides or adds. A `Hold` has its defaults filled in and its bounds kept.
 
+use super::filter::{FILTERS_MAX, Filter, IdRenderer};
 use super::instruct::InstructError;
 use super::json::{FieldError, Fields, Json};
 use super::keep_alive::KeepAlive;
@@ -134,6 +135,17 @@ impl HoldDraft {
         self.links.next.clone().filter(|_| self.mode.is_none())
     }
 
+    /// Renders what begins a stream, or is the whole answer, where a channel has build-id: answers have ids in them too.
+    pub fn renderer(&self) -> Option<IdRenderer> {
+        let is_filtered =
+            |channel: &Channel| channel.filters.iter().any(|filter| filter == Filter::BuildId.name());
+        if self.mode == Some(Mode::Response) || !self.channels.iter().any(is_filtered) {
+            return None;
+        }
+        let meta: Vec<_> = self.meta.clone().into_iter().collect();
+        Some(IdRenderer::of_answer(&meta))
+    }
+
     /// The hold, if one was asked for.
     pub fn finish(self) -> Result<Option<Hold>, InstructError> {
         if let Some(channel) = self.channels.iter().find(|c| c.filters.len() > FILTERS_MAX) {
@@ -180,6 +192,5 @@ fn json_channel(value: &Json) -> Result<Channel, FieldError> {
     })
 }
 
-const FILTERS_MAX: usize = 5;
 const TIMEOUT_DEFAULT_S: u64 = 55;
 const TIMEOUT_MINIMUM_S: u64 = 5;

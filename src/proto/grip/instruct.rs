@@ -3,6 +3,7 @@
 //! [`is_grip`]. The answer never carries `Grip-*` or hop-by-hop headers, and its status can be sent.
 
 use super::answer::Answer;
+use super::filter::{FilterError, IdRenderer};
 use super::hold::{Hold, HoldDraft};
 use super::instruct_body;
 use super::json::FieldError;
@@ -21,6 +22,8 @@ pub struct Instruct {
     pub next_link: Option<Link>,
     /// For a response hold the answer when time is up, for a stream hold its beginning, else simply the answer.
     pub response: Answer,
+    /// What the response's body was rendered with, for whoever has more of it.
+    pub renderer: Option<IdRenderer>,
 }
 
 /// Why an instruction cannot be followed. The text is shown to clients of routes with `debug`.
@@ -55,6 +58,8 @@ pub enum InstructError {
     NotObject,
     #[error(transparent)]
     Field(#[from] FieldError),
+    #[error("filter error: {0}")]
+    Filter(#[from] FilterError),
 }
 
 /// Whether a response is for GRIP to interpret: its content is an instruct, or it has any `Grip-` header. An interim
@@ -85,8 +90,12 @@ impl Instruct {
         } else {
             response.headers = headers_for_client(headers);
         }
+        let renderer = hold.renderer();
+        if let Some(renderer) = renderer.clone().filter(|_| !response.body.is_empty()) {
+            response.body = renderer.render(&response.body)?;
+        }
         let next_link = hold.next_link_without_hold();
-        Ok(Instruct { hold: hold.finish()?, next_link, response })
+        Ok(Instruct { hold: hold.finish()?, next_link, response, renderer })
     }
 }
 
@@ -219,6 +228,27 @@ mod tests {
         assert_eq!(next, Some(Link { uri: "/next".into(), timeout_s: 120 }));
         let instruct = parse(&[("Grip-Status", "201")]).unwrap();
         assert_eq!((instruct.response.status, instruct.response.reason), (201, None));
+    }
+
+    #[test]
+    fn a_beginning_is_rendered_where_a_channel_builds_ids_and_a_timeout_answer_is_not() {
+        let parse = |hold: Option<(&'static str, &'static str)>, format: &'static str, body: &'static str| {
+            let lines = [("Grip-Channel", "a; filter=build-id"), ("Grip-Set-Meta", format)];
+            let lines: Vec<_> = lines.into_iter().chain(hold).collect();
+            let instruct = Instruct::parse(200, None, &headers(&lines), Bytes::from_static(body.as_bytes()));
+            instruct
+                .map(|it| String::from_utf8_lossy(&it.response.body).into_owned())
+                .map_err(|e| e.to_string())
+        };
+        let stream = Some(("Grip-Hold", "stream"));
+        assert_eq!(parse(stream, "id_format=x", "%(k)I %%").as_deref(), Ok("k %"));
+        assert_eq!(parse(None, "id_format=x", "%(k)I %%").as_deref(), Ok("k %"));
+        assert_eq!(parse(Some(("Grip-Hold", "response")), "x=y", "%%").as_deref(), Ok("%%"));
+        assert_eq!(parse(stream, "x=y", "").as_deref(), Ok(""));
+        assert_eq!(
+            parse(stream, "x=y", "%%").unwrap_err(),
+            "filter error: build-id: no sub meta 'id_format'"
+        );
     }
 
     #[test]

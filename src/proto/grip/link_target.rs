@@ -2,7 +2,7 @@
 //! (RFC 3986 section 5.2). Fragments go no further. A value of this type can be asked for as it stands.
 
 /// An absolute URI.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LinkTarget {
     /// Whether it is asked for by TLS.
     pub https: bool,

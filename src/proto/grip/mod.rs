@@ -59,4 +59,5 @@ pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
 /// Applications may decide by it, so nothing is listed before it works.
-pub const GRIP_FEATURE: &str = "status, link:next, link:gone";
+pub const GRIP_FEATURE: &str = "status, link:next, link:gone, filter:skip-self, filter:skip-users, \
+    filter:require-sub, filter:build-id, filter:var-subst, filter:http-check, filter:http-modify";

@@ -4,7 +4,7 @@
 
 use super::json::{self, FieldError, Fields, Json};
 use super::publish_format;
-use crate::channel::Publication;
+use crate::channel::{ContentFilters, Publication};
 use rustc_hash::FxHashSet;
 
 /// Publications of a call that has items with several channels: a name takes a few bytes of the call, a publication
@@ -117,15 +117,21 @@ fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), Fiel
         return Err(FieldError::Shape("no formats specified"));
     }
     let formats = formats.as_ref().unwrap_or(item);
+    let mut filters = ContentFilters::default();
     if let Some(json) = formats.get("http-response") {
         publication.response = publish_format::http_response(json)?;
+        filters.response = publish_format::expected_filters(json)?;
     }
     if let Some(json) = formats.get("http-stream") {
         publication.stream = publish_format::http_stream(json)?;
+        filters.stream = publish_format::expected_filters(json)?;
     }
     if let Some(json) = formats.get("ws-message") {
         publication.socket = publish_format::ws_message(json)?;
+        filters.socket = publish_format::expected_filters(json)?;
     }
+    let says_so = filters.response.is_some() || filters.stream.is_some() || filters.socket.is_some();
+    publication.content_filters = says_so.then(|| Box::new(filters));
     Ok(())
 }
 
@@ -161,6 +167,23 @@ mod tests {
         let Some(ResponseFormat::Send(message)) = item.response else { panic!() };
         assert_eq!((message.code, message.reason.as_deref()), (201, Some("Made")));
         assert!(matches!(message.body, ResponseBody::Whole(body) if body == "hi"));
+    }
+
+    #[test]
+    fn filters_are_expected_of_the_format_that_says_so() {
+        use crate::channel::Format::{Response, Socket, Stream};
+        let item = |formats: &str| {
+            let body = format!(r#"{{"items":[{{"channel":"c","formats":{formats}}}]}}"#);
+            parse(body.as_bytes()).unwrap().remove(0)
+        };
+        let some = item(
+            r#"{"http-stream":{"content":"","content-filters":["build-id","x"]},"ws-message":{"content":""},
+                "http-response":{"body":"","content-filters":[]}}"#,
+        );
+        let expected = [Response, Stream, Socket].map(|format| some.expected_filters(format).map(<[_]>::len));
+        assert_eq!(expected, [Some(0), Some(2), None]);
+        let hint = item(r#"{"http-stream":{"action":"hint","content-filters":1}}"#);
+        assert!(hint.content_filters.is_none());
     }
 
     #[test]

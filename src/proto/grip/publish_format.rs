@@ -22,7 +22,7 @@ pub(super) fn http_stream(json: &Json) -> Result<Option<StreamFormat>, FieldErro
     let fields = Fields::of(json, "'http-stream'")?;
     match action(&fields)? {
         Action::Send => {
-            check_content_filters(&fields)?;
+            content_filters(&fields)?;
             let content = fields.bytes("content", "content-bin")?;
             content.map(|content| Some(StreamFormat::Content(content))).ok_or_else(|| fields.missing(CONTENT))
         }
@@ -74,7 +74,7 @@ fn response_message(fields: &Fields) -> Result<ResponseMessage, FieldError> {
     let reason = reason.ok_or_else(|| fields.invalid("reason"))?;
     let mut headers = sendable::headers_member(fields)?.unwrap_or_default();
     sendable::strip_from_published(&mut headers);
-    check_content_filters(fields)?;
+    content_filters(fields)?;
     Ok(ResponseMessage { code, reason, headers, body: response_body(fields)? })
 }
 
@@ -100,7 +100,7 @@ fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
         Some("pong") => Opcode::Pong,
         Some(_) => return Err(fields.unknown("type")),
     };
-    check_content_filters(fields)?;
+    content_filters(fields)?;
     let content = match fields.bytes("content", "content-bin")? {
         Some(content) => content,
         None if opcode.is_control() => Bytes::new(),
@@ -112,13 +112,22 @@ fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
     sendable.then_some(SocketFormat::Message { opcode, content }).ok_or_else(|| fields.invalid(name))
 }
 
-/// `content-filters` names the filters a subscription must have for the content to make sense to it.
-fn check_content_filters(fields: &Fields) -> Result<(), FieldError> {
-    let filters = fields.list("content-filters")?.unwrap_or_default();
-    if filters.iter().any(|filter| filter.text().is_none()) {
-        return Err(FieldError::Shape("content-filters contains element with wrong type"));
+/// The filters that a subscription must have for the content to make sense to it. What sends nothing has no content.
+pub(super) fn expected_filters(json: &Json) -> Result<Option<Box<[Box<str>]>>, FieldError> {
+    let fields = Fields::of(json, "a format")?;
+    if fields.get("content-filters").is_none() {
+        return Ok(None);
     }
-    Ok(())
+    match action(&fields)? {
+        Action::Send => content_filters(&fields),
+        Action::Hint | Action::Close | Action::Refresh => Ok(None),
+    }
+}
+
+fn content_filters(fields: &Fields) -> Result<Option<Box<[Box<str>]>>, FieldError> {
+    let Some(filters) = fields.list("content-filters")? else { return Ok(None) };
+    let names = filters.iter().map(|filter| filter.text().map(Box::from)).collect::<Option<_>>();
+    names.map(Some).ok_or(FieldError::Shape("content-filters contains element with wrong type"))
 }
 
 const CONTENT: &str = "'content' or 'content-bin'";

@@ -58,6 +58,11 @@ impl OverHttp {
             pings: Pings::new(now),
         }
     }
+
+    /// The client's handshake, as far as it was kept.
+    pub fn handshake(&self) -> Request {
+        self.handshake.request()
+    }
 }
 
 impl Socket {

@@ -11,7 +11,7 @@ use crate::core::socket::{Closing, Socket};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
-use crate::proto::websocket::{Opcode, close_frame, compressed_frame, deflate, frame};
+use crate::proto::websocket::{Opcode, close_frame, frame};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::collections::BTreeMap;
@@ -230,7 +230,7 @@ impl Talk {
     async fn message(&self, opcode: Opcode, content: Bytes) {
         let socket = &self.place.socket;
         if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
-            return self.place.send(self.encode(opcode, &content)).await;
+            return self.place.send(socket.encode(opcode, &content)).await;
         }
         if opcode == Opcode::Text
             && let Some(control) = content.strip_prefix(b"c:")
@@ -240,18 +240,9 @@ impl Talk {
         let frame = {
             let rare = socket.rare.borrow();
             let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
-            content.strip_prefix(prefix.as_bytes()).map(|content| self.encode(opcode, content))
+            content.strip_prefix(prefix.as_bytes()).map(|content| socket.encode(opcode, content))
         };
         self.place.send(frame.unwrap_or_default()).await;
-    }
-
-    /// A message for the client, compressed if that was agreed and is worth it.
-    fn encode(&self, opcode: Opcode, content: &[u8]) -> Bytes {
-        let compression = self.place.socket.compression();
-        match compression.and_then(|compression| deflate(content, compression)) {
-            Some(deflated) => compressed_frame(opcode, &deflated),
-            None => frame(opcode, content),
-        }
     }
 
     /// A client that has closed is owed an answer by this request; without one its connection just ends.

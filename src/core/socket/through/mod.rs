@@ -9,6 +9,7 @@ mod relay;
 pub(super) use open::open;
 
 use crate::bell::Bell;
+use crate::proto::grip::LinkTarget;
 use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
@@ -20,8 +21,9 @@ const WAITING_BYTES: usize = 64 * 1024;
 const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
 
 /// What a WebSocket has that passes through.
-#[derive(Default)]
 pub(super) struct Through {
+    /// What the client asked for.
+    pub asked_for: LinkTarget,
     outgoing: RefCell<Outgoing>,
     /// Rung when there is something for the application, and when the client is gone.
     waiting: Bell,
@@ -44,9 +46,16 @@ struct Outgoing {
 }
 
 impl Through {
-    /// With `grip` this server takes part, and extensions are its own.
-    pub fn new(grip: bool) -> Through {
-        Through { extensions: !grip, ..Through::default() }
+    /// Of a client that asked for this. With `grip` this server takes part, and extensions are its own.
+    pub fn new(asked_for: LinkTarget, grip: bool) -> Through {
+        Through {
+            asked_for,
+            outgoing: RefCell::default(),
+            waiting: Bell::default(),
+            left: Bell::default(),
+            has_closed: Cell::default(),
+            extensions: !grip,
+        }
     }
 
     /// Takes bytes of the client for the application; whether the client is to be paused. A frame that breaks the protocol

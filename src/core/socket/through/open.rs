@@ -38,7 +38,8 @@ pub(in crate::core::socket) async fn open(
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
     };
     let grip = is_grip(&request, &route);
-    begin(exchange, route, grip, upgraded, handshake);
+    let through = Through::new(core.origin_of(&request, &route).asked_for().clone(), grip);
+    begin(exchange, route, grip, through, upgraded, handshake);
 }
 
 /// Whether this server takes part in what the two sides say.
@@ -46,7 +47,14 @@ fn is_grip(request: &Request, route: &Route) -> bool {
     !route.no_grip && !request.is_trusted
 }
 
-fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, grip: bool, upgraded: Upgraded, handshake: &Handshake) {
+fn begin(
+    exchange: &Rc<Exchange>,
+    route: Arc<Route>,
+    grip: bool,
+    through: Through,
+    upgraded: Upgraded,
+    handshake: &Handshake,
+) {
     let core = exchange.core().clone();
     let mut headers = upgraded.headers.clone();
     let mut prefix = None;
@@ -54,7 +62,7 @@ fn begin(exchange: &Rc<Exchange>, route: Arc<Route>, grip: bool, upgraded: Upgra
         prefix = grip_prefix(&headers);
         headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     }
-    let socket = Rc::new(Socket::new(route, Application::Through(Box::new(Through::new(grip)))));
+    let socket = Rc::new(Socket::new(route, Application::Through(through.into())));
     socket.busy().has_task = true;
     if exchange.send(switch_head(headers, handshake)).is_err() {
         return;

@@ -1,4 +1,4 @@
-//! Writes the compact form: everything that a publication can say has its place in it.
+//! Writes the compact form: everything that a publication can say has its place in it, but which filters it expects.
 
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
 use crate::channel::{

@@ -127,4 +127,11 @@ mod tests {
         let names = ["var-subst", "no-such", "skip-self", "var-subst"].map(str::to_owned);
         assert_eq!(*Filter::of(&names), [Filter::VarSubst, Filter::SkipSelf, Filter::VarSubst]);
     }
+
+    #[test]
+    fn what_is_announced_is_what_is_known() {
+        let announced = crate::proto::grip::GRIP_FEATURE.split(", ");
+        let announced: Vec<_> = announced.filter_map(|feature| feature.strip_prefix("filter:")).collect();
+        assert_eq!(announced, Filter::ALL.map(Filter::name));
+    }
 }

@@ -1,0 +1,60 @@
+//! How many subscribers there are, or an item reached, by what its formats are for.
+
+use super::publication::Publication;
+use super::roster::{Roster, Transport};
+
+/// Numbers of subscribers.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Audience {
+    /// Long polls.
+    pub responses: usize,
+    /// HTTP streams.
+    pub streams: usize,
+    /// WebSockets.
+    pub sockets: usize,
+}
+
+impl Audience {
+    /// `count` subscribers of one transport.
+    pub fn of(transport: Transport, count: usize) -> Audience {
+        let mut audience = Audience::default();
+        match transport {
+            Transport::Response | Transport::FilteredResponse => audience.responses = count,
+            Transport::StreamChunked | Transport::StreamRaw | Transport::FilteredStream => {
+                audience.streams = count;
+            }
+            Transport::Socket | Transport::CompressedSocket | Transport::FilteredSocket => {
+                audience.sockets = count;
+            }
+        }
+        audience
+    }
+
+    /// Everyone in `roster`.
+    pub(super) fn all(roster: &Roster) -> Audience {
+        let mut audience = Audience::default();
+        roster.counts().for_each(|(transport, count)| audience.add(Audience::of(transport, count)));
+        audience
+    }
+
+    /// Those of them whom `publication` has something for.
+    pub fn concerned_by(self, publication: &Publication) -> Audience {
+        Audience {
+            responses: if publication.response.is_some() { self.responses } else { 0 },
+            streams: if publication.stream.is_some() { self.streams } else { 0 },
+            sockets: if publication.socket.is_some() { self.sockets } else { 0 },
+        }
+    }
+
+    /// Counts `other` too.
+    pub fn add(&mut self, other: Audience) {
+        self.responses += other.responses;
+        self.streams += other.streams;
+        self.sockets += other.sockets;
+    }
+
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.responses + self.streams + self.sockets
+    }
+}
