@@ -215,3 +215,19 @@ fn with_debug_the_websocket_is_closed_with_the_reason() {
     let reason = "filter error: var-subst: No such variable 'nobody' at position 9";
     subscribers.iter_mut().for_each(|subscriber| subscriber.client.expect_close(1011, reason));
 }
+
+#[test]
+fn nothing_follows_a_close_that_was_published() {
+    let (channel, other) = (unique("ch"), unique("ch"));
+    for filters in [&[][..], &["var-subst"]] {
+        let mut subscribers = subscribed(&channel, &[subscribe(&other, &[]), subscribe(&channel, filters)]);
+        let close = json!({"action": "close", "code": 4001});
+        standard().publish(json!({"channel": channel, "formats": {"ws-message": close}}));
+        subscribers.iter_mut().for_each(|subscriber| subscriber.client.expect_close(4001, ""));
+        standard().publish(json!([item(&channel, "late", json!({})), item(&other, "late", json!({}))]));
+        for subscriber in &mut subscribers {
+            subscriber.client.close(4001, "");
+            subscriber.client.expect_end();
+        }
+    }
+}

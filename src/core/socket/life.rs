@@ -107,6 +107,8 @@ impl Core {
     pub(in crate::core) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
         if socket.closing.get() == Closing::No {
             socket.closing.set(Closing::ByServer);
+            // Nothing follows a close.
+            self.unsubscribe(slot);
             socket.rare().clock.give_up_in(self.now(), CLOSE_MS);
             self.wind(slot, socket);
             if let Application::Through(through) = &socket.application {
