@@ -85,6 +85,10 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     if cpus.is_empty() {
         return Err(ServerError::NoCpus);
     }
+    // Before anyone can see that the server runs, and rely on it.
+    let (tell, events) = channel();
+    watch_signals(tell.clone())?;
+    let watch = watch_files(tell.clone(), files);
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
     // The files of sockets are removed when this returns.
@@ -97,21 +101,20 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, bridge.as_ref())?;
     // It ends when this returns.
     let _zeromq = bridge.map(|bridge| bridge.sockets.run(bridge.ties)).transpose()?;
-    let (tell, events) = channel();
-    watch_signals(tell.clone())?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    let watch = watch_files(tell);
     Supervisor { settings, files, events, renewals, watch, due: None }.run()
 }
 
-fn watch_files(tell: Sender<Event>) -> Option<Watch> {
+fn watch_files(tell: Sender<Event>, files: &dyn Files) -> Option<Watch> {
     let watch = Watch::new(move || tell.send(Event::Touched).is_ok());
-    watch
-        .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"))
-        .ok()
+    let watch = watch
+        .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"));
+    let mut watch = watch.ok()?;
+    watch.look_at(files.paths());
+    Some(watch)
 }
 
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {

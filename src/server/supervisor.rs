@@ -53,7 +53,6 @@ pub(super) struct Supervisor<'f> {
 impl Supervisor<'_> {
     /// Runs until a signal ends the server, or a core does.
     pub fn run(mut self) -> Result<(), ServerError> {
-        self.look_at_files();
         loop {
             match self.next_event() {
                 Ok(Event::Signal(signal)) => {
