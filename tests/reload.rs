@@ -159,6 +159,8 @@ fn a_hangup_brings_what_is_new_into_force_and_drops_nobody() {
     server.await_log("routes:1: a target is missing");
     server.await_log("routes loaded with 2 entries");
     server.await_log("`limits.mesh_messages` has changed: restart to change it");
+    // Cores may have taken over the last settings before the log had its new level.
+    server.hang_up();
     server.await_log("DEBUG");
     server.await_answers("new.test", "Hello from the Pushpin test handler!");
     server.await_answers("dead.test", "127.0.0.4:1");
