@@ -1,4 +1,5 @@
-//! Applications as their frameworks' users write them: Express with serve-grip.
+//! Applications as their frameworks' users write them: Django with django-eventstream before a browser's EventSource, and
+//! Express with serve-grip.
 
 use crate::program::{Program, find, folder};
 use crate::server::{Server, read_head};
@@ -6,6 +7,36 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use tungstenite::{Message, WebSocket};
+
+#[test]
+fn a_browser_behind_django_eventstream_gets_every_event_once_though_its_stream_ends() {
+    let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
+    let Some(browser) = find("chromium", "install it from the system's packages") else { return };
+    let Some(node) = find("node", "install it from the system's packages") else { return };
+    let Some(_) = find(folder().join("node_modules/playwright-core"), "run tests/clients/install") else {
+        return;
+    };
+    let (mut application, server) = start(Command::new(python).arg("django_events.py"), "");
+    let url = format!("http://{}/", server.clients);
+    let mut page = Program::start(Command::new(node).arg("events.mjs").arg(url).arg(browser));
+    assert_eq!(page.line(), "open");
+    let mut send = |text: &str| {
+        application.tell(text);
+        assert_eq!(application.line(), "sent");
+    };
+    send("first");
+    page.tell("1");
+    assert_eq!(page.line(), "news:1 first");
+    // The browser comes back some seconds later and says what it had last.
+    server.close_streams("events-news");
+    send("while it was away");
+    send("and another");
+    page.tell("3");
+    assert_eq!(page.line(), "news:1 first, news:2 while it was away, news:3 and another");
+    send("live again");
+    page.tell("4");
+    assert!(page.line().ends_with(", news:4 live again"));
+}
 
 #[test]
 fn streams_and_websockets_of_an_express_application_get_what_it_publishes() {
