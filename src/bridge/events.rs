@@ -2,9 +2,8 @@
 //! taken when there is too much of it is lost, and counted. Of subscribers only the last count matters, so it is kept and
 //! not queued.
 
-use super::connection_id::ConnectionId;
 use crate::channel::{Audience, Publication, Transport};
-use crate::ids::CoreId;
+use crate::ids::{ConnectionId, CoreId};
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -77,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_lost_and_counted() {
-        let gone = || Event::Disconnected(ConnectionId::Application(Uuid::nil()));
+        let gone = || Event::Disconnected(ConnectionId::of_application(Uuid::nil()));
         let (mut all, mut more) = (Events::default(), Events::default());
         (0..WAITING).for_each(|_| all.add(gone()));
         more.add(gone());

@@ -1,15 +1,13 @@
 //! What the cores and the thread of ZeroMQ hand each other. `inlet` is the way into a core, `outlet` the way out of all
-//! cores, `events` what happens on them; `connection_id` is what both know connections by. All is bounded by those who
+//! cores, `events` what happens on them. All is bounded by those who
 //! fill it, and neither side ever waits for the other within a lock.
 
 #![forbid(unsafe_code)]
 
-mod connection_id;
 mod events;
 mod inlet;
 mod outlet;
 
-pub use connection_id::{ConnectionId, instance};
 pub use events::{Event, Events};
 pub use inlet::{Inlet, Order};
 pub use outlet::{Outcome, Outlet, Told};

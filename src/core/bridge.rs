@@ -3,17 +3,16 @@
 //! interest.
 
 use super::Core;
-use super::row::{Mark, Phase};
-use crate::bridge::{ConnectionId, Inlet, Order, Outcome, Outlet};
+use super::client::Refreshed;
+use super::row::Mark;
+use crate::bridge::{Inlet, Order, Outcome, Outlet};
 use crate::channel::{Publication, ToHome};
-use crate::ids::Slot;
+use crate::ids::ConnectionId;
 use crate::wire::Ringer;
-use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Publications taken in one turn.
 const PUBLICATIONS: usize = 256;
@@ -78,13 +77,12 @@ impl Core {
     fn follow(self: &Rc<Self>, ticket: u64, order: Order) {
         let outcome = match order {
             Order::ConnCheck(ids) => Outcome::Here(self.connections_here(&ids)),
-            Order::RefreshConnection(id) => match self.socket_called(&id) {
-                Some(slot) => {
-                    self.refresh_socket(slot);
-                    Outcome::Done
+            Order::RefreshConnection(id) => {
+                match ConnectionId::parse(&id).map(|id| self.refresh_client(id)) {
+                    Some(Refreshed::Asked) => Outcome::Done,
+                    Some(Refreshed::Nothing | Refreshed::NoClient) | None => Outcome::NotHere,
                 }
-                None => Outcome::NotHere,
-            },
+            }
             Order::RefreshChannel(channel) => {
                 let sockets = self.subscriptions.borrow().sockets_on(&channel);
                 sockets.into_iter().for_each(|slot| self.refresh_socket(slot));
@@ -120,32 +118,14 @@ impl Core {
         }
     }
 
-    /// Which of `ids` are connections of this core. Connections are not indexed by their ids, so all are looked at.
+    /// Which of `ids`, by their places in the list, are clients of this core that are answered or held.
     fn connections_here(&self, ids: &[Box<str>]) -> Vec<usize> {
-        let wanted = ids.iter().enumerate().filter_map(|(place, id)| Some((ConnectionId::parse(id)?, place)));
-        let wanted: FxHashMap<ConnectionId, usize> = wanted.collect();
-        let rows = self.rows.borrow();
-        let engaged = rows.all().filter(|(_, row)| row.mark != Mark::None);
-        engaged.filter_map(|(slot, row)| wanted.get(&self.connection_id(slot, &row.phase)).copied()).collect()
-    }
-
-    /// The id of the connection in `slot`, which does what `phase` says.
-    pub(super) fn connection_id(&self, slot: Slot, phase: &Phase) -> ConnectionId {
-        let of_application = match phase {
-            Phase::Socket(socket) => socket.connection_id(),
-            _ => None,
+        let is_here = |id: &str| {
+            let slot = ConnectionId::parse(id).and_then(|id| self.find_client(id));
+            slot.is_some_and(|slot| {
+                self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None)
+            })
         };
-        let generation = self.wire.borrow().generation(slot);
-        let place = ConnectionId::Place { core: self.id, slot, generation };
-        of_application.map_or(place, ConnectionId::Application)
-    }
-
-    /// The WebSocket with this Connection-Id.
-    fn socket_called(&self, id: &str) -> Option<Slot> {
-        let id = Uuid::try_parse(id).ok()?;
-        let rows = self.rows.borrow();
-        let called =
-            |phase: &Phase| matches!(phase, Phase::Socket(socket) if socket.connection_id() == Some(id));
-        rows.all().find(|(_, row)| called(&row.phase)).map(|(slot, _)| slot)
+        ids.iter().enumerate().filter(|(_, id)| is_here(id)).map(|(place, _)| place).collect()
     }
 }

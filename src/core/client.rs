@@ -1,42 +1,20 @@
-//! A client as operators know it: by a name, with what it is doing now, to be closed or refreshed.
-//!
-//! The name is the client's core, its slot there, and the slot's generation: `0-17-3`. A WebSocket over HTTP may be
-//! named by its Connection-Id too, which its application knows: a UUID that tells its core and slot, so that nobody has
-//! to keep a table of them.
+//! A client as operators know it: by its id, with what it is doing now, to be closed or refreshed.
 
 use super::Core;
 use super::again::Reason;
 use super::row::{Phase, Service};
 use crate::channel::Transport;
-use crate::ids::{CoreId, Slot};
+use crate::ids::{ConnectionId, Slot};
 use crate::proto::http1::{LAST_CHUNK, Version};
 use bytes::Bytes;
-use rustc_hash::FxHasher;
-use std::fmt;
-use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Names a connection, as long as it is open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ClientName {
-    pub core: CoreId,
-    slot: Slot,
-    proof: Proof,
-}
-
-/// What tells it from others that had or will have its slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Proof {
-    Generation(u32),
-    ConnectionId(Uuid),
-}
-
 /// What a client is doing.
 pub(super) struct ClientState {
-    pub name: ClientName,
+    pub id: ConnectionId,
     pub connection_id: Option<Uuid>,
     pub peer: SocketAddr,
     /// How it is written to, if it is held.
@@ -57,70 +35,24 @@ pub(super) enum Refreshed {
     NoClient,
 }
 
-impl ClientName {
-    /// Reads a name.
-    pub fn parse(text: &str) -> Option<ClientName> {
-        if let Ok(id) = Uuid::try_parse(text) {
-            let (core, slot) = place_of(id);
-            return Some(ClientName { core, slot, proof: Proof::ConnectionId(id) });
-        }
-        let mut numbers = text.split('-').map(|number| number.parse::<u32>().ok());
-        let mut next = || numbers.next().flatten();
-        let (core, slot, generation) = (next()?, next()?, next()?);
-        let core = CoreId(u16::try_from(core).ok()?);
-        let proof = Proof::Generation(generation);
-        numbers.next().is_none().then_some(ClientName { core, slot: Slot(slot), proof })
-    }
-}
-
-impl fmt::Display for ClientName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.proof {
-            Proof::Generation(generation) => write!(out, "{}-{}-{generation}", self.core.0, self.slot.0),
-            Proof::ConnectionId(id) => id.fmt(out),
-        }
-    }
-}
-
-/// A new Connection-Id for a client of `core`. It looks like any other random UUID: its last 48 bits are the place,
-/// hidden by a hash of the bits before them.
-pub(super) fn connection_id(core: CoreId, slot: Slot) -> Uuid {
-    let mut bytes = Uuid::new_v4().into_bytes();
-    let place = (u64::from(core.0) << 32) | u64::from(slot.0);
-    let hidden = (place ^ mask(&bytes)).to_be_bytes();
-    for (byte, hidden) in bytes.iter_mut().skip(10).zip(hidden.iter().skip(2)) {
-        *byte = *hidden;
-    }
-    Uuid::from_bytes(bytes)
-}
-
-/// Where a client would be that has this Connection-Id.
-fn place_of(id: Uuid) -> (CoreId, Slot) {
-    let (_, low) = id.as_u64_pair();
-    let place = (low ^ mask(id.as_bytes())) & PLACE;
-    (CoreId((place >> 32) as u16), Slot(place as u32))
-}
-
-/// What hides a place in the bits before it.
-fn mask(bytes: &[u8; 16]) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(bytes.get(..10).unwrap_or_default());
-    hasher.finish() & PLACE
-}
-
-/// The last 48 bits.
-const PLACE: u64 = (1 << 48) - 1;
-
 impl Core {
-    /// The name of the client in `slot`.
-    pub(super) fn name_of_client(&self, slot: Slot) -> ClientName {
-        let generation = self.wire.borrow().generation(slot);
-        ClientName { core: self.id, slot, proof: Proof::Generation(generation) }
+    /// The id of the connection in `slot`, by its place.
+    pub(super) fn id_of_place(&self, slot: Slot) -> ConnectionId {
+        ConnectionId::of_place(self.id, slot, self.wire.borrow().generation(slot))
     }
 
-    /// What the client is doing; `None` if there is none of this name.
-    pub(super) fn state_of_client(&self, name: ClientName) -> Option<ClientState> {
-        let slot = self.find_client(name)?;
+    /// The id of the connection in `slot`, which does what `phase` says: the one that its application knows, if it does.
+    pub(super) fn connection_id(&self, slot: Slot, phase: &Phase) -> ConnectionId {
+        let of_application = match phase {
+            Phase::Socket(socket) => socket.connection_id(),
+            _ => None,
+        };
+        of_application.map_or_else(|| self.id_of_place(slot), ConnectionId::of_application)
+    }
+
+    /// What the client is doing; `None` if there is none with this id.
+    pub(super) fn state_of_client(&self, id: ConnectionId) -> Option<ClientState> {
+        let slot = self.find_client(id)?;
         let mut rows = self.rows.borrow_mut();
         let row = rows.get(slot)?;
         let (transport, connection_id) = match &row.phase {
@@ -131,7 +63,7 @@ impl Core {
             _ => (None, None),
         };
         Some(ClientState {
-            name: self.name_of_client(slot),
+            id: self.id_of_place(slot),
             connection_id,
             peer: row.peer(),
             transport,
@@ -142,8 +74,8 @@ impl Core {
 
     /// Closes the connection of a client: a WebSocket with a close, a stream with its end, everything else as it is.
     /// Whether there was one.
-    pub(super) fn close_client(self: &Rc<Self>, name: ClientName) -> bool {
-        let Some(slot) = self.find_client(name) else { return false };
+    pub(super) fn close_client(self: &Rc<Self>, id: ConnectionId) -> bool {
+        let Some(slot) = self.find_client(id) else { return false };
         let (socket, version) = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
             Some(Phase::Socket(socket)) => (Some(socket.clone()), None),
             Some(Phase::Stream(stream)) => (None, Some(stream.asked.version)),
@@ -166,8 +98,8 @@ impl Core {
     }
 
     /// Has the application asked for what it has for the client.
-    pub(super) fn refresh_client(self: &Rc<Self>, name: ClientName) -> Refreshed {
-        let Some(slot) = self.find_client(name) else { return Refreshed::NoClient };
+    pub(super) fn refresh_client(self: &Rc<Self>, id: ConnectionId) -> Refreshed {
+        let Some(slot) = self.find_client(id) else { return Refreshed::NoClient };
         let (is_socket, can_ask) = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
             Some(Phase::Socket(socket)) => (true, socket.can_be_asked()),
             Some(Phase::Linked(linked)) => (false, linked.can_go_on()),
@@ -182,17 +114,16 @@ impl Core {
         Refreshed::Asked
     }
 
-    /// Where the client of this name is, if it still is.
-    fn find_client(&self, name: ClientName) -> Option<Slot> {
-        let mut rows = self.rows.borrow_mut();
-        let row = rows.get(name.slot).filter(|row| row.service == Service::Clients)?;
-        let is_it = match (name.proof, &row.phase) {
-            (_, Phase::Leaving { .. } | Phase::Lingering) => false,
-            (Proof::Generation(generation), _) => generation == self.wire.borrow().generation(name.slot),
-            (Proof::ConnectionId(id), Phase::Socket(socket)) => socket.connection_id() == Some(id),
-            (Proof::ConnectionId(_), _) => false,
+    /// Where the client with this id is, if it still is.
+    pub(super) fn find_client(&self, id: ConnectionId) -> Option<Slot> {
+        let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
+        let row = rows.get(slot).filter(|row| row.service == Service::Clients && id.core() == self.id)?;
+        let application = match &row.phase {
+            Phase::Leaving { .. } | Phase::Lingering => return None,
+            Phase::Socket(socket) => socket.connection_id(),
+            _ => None,
         };
-        is_it.then_some(name.slot)
+        id.is_of(self.wire.borrow().generation(slot), application).then_some(slot)
     }
 }
 
@@ -200,34 +131,5 @@ fn stream_transport(version: Version) -> Transport {
     match version {
         Version::Http11 => Transport::StreamChunked,
         Version::Http10 => Transport::StreamRaw,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_reads_back() {
-        let name = ClientName::parse("3-17-9").expect("a name");
-        assert_eq!((name.core, name.slot, name.to_string().as_str()), (CoreId(3), Slot(17), "3-17-9"));
-        for text in ["", "1-2", "1-2-3-4", "1-2-x", "70000-1-1", "-1-2-3"] {
-            assert_eq!(ClientName::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_connection_id_tells_its_place_and_is_a_random_uuid_otherwise() {
-        for (core, slot) in [(0, 0), (7, 123_456), (u16::MAX, u32::MAX)] {
-            let ids = [(); 2].map(|()| connection_id(CoreId(core), Slot(slot)));
-            assert_ne!(ids[0].as_bytes()[10..], ids[1].as_bytes()[10..]);
-            for id in ids {
-                assert_eq!((place_of(id), id.get_version_num()), ((CoreId(core), Slot(slot)), 4));
-                assert_eq!(
-                    ClientName::parse(&id.to_string()).map(|name| name.to_string()),
-                    Some(id.to_string())
-                );
-            }
-        }
     }
 }

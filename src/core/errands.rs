@@ -3,10 +3,10 @@
 //! cores' turns, and no more is under way than there are connections to the control port.
 
 use super::Core;
-use super::client::{ClientName, ClientState, Refreshed};
+use super::client::{ClientState, Refreshed};
 use crate::bell::Bell;
 use crate::channel::{Audience, LastId, Page, Reach, Receipt, Transport, home_of};
-use crate::ids::CoreId;
+use crate::ids::{ConnectionId, CoreId};
 use crate::mesh::{LanesPlan, RingEnds};
 use futures_lite::FutureExt;
 use rustc_hash::FxHashMap;
@@ -53,11 +53,11 @@ pub(super) enum Question {
     /// Who is subscribed to a channel.
     Members { channel: Arc<str>, before: u32, limit: usize },
     /// What a client is doing.
-    Client(ClientName),
+    Client(ConnectionId),
     /// Close the connection of a client.
-    Close(ClientName),
+    Close(ConnectionId),
     /// Have the application of a client asked for what it has.
-    Refresh(ClientName),
+    Refresh(ConnectionId),
 }
 
 /// What a core answers, as the question was.
@@ -65,7 +65,7 @@ pub(super) enum Answer {
     Channels(Page<Arc<str>>),
     Audiences(Vec<Audience>),
     Channel(Audience, LastId),
-    Members(Page<(ClientName, Transport)>),
+    Members(Page<(ConnectionId, Transport)>),
     Client(Option<Box<ClientState>>),
     Closed(bool),
     Refreshed(Refreshed),
@@ -203,7 +203,7 @@ impl Core {
             }
             Question::Members { channel, before, limit } => {
                 let Page { items, next } = subscriptions.borrow().members(&channel, before, limit);
-                let name = |(slot, transport)| (self.name_of_client(slot), transport);
+                let name = |(slot, transport)| (self.id_of_place(slot), transport);
                 Answer::Members(Page { items: items.into_iter().map(name).collect(), next })
             }
             Question::Client(name) => Answer::Client(self.state_of_client(name).map(Box::new)),

@@ -482,7 +482,7 @@ fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes
     match bytes {
         Some(bytes) => tracing::info!(%method, host, target, %from, route, status, bytes, "answered"),
         None => {
-            let connection = exchange.core().name_of_client(exchange.slot);
+            let connection = exchange.core().id_of_place(exchange.slot);
             tracing::info!(%method, host, target, %from, route, status, %connection, "accepted");
         }
     }

@@ -108,11 +108,6 @@ impl Rows {
         rows.map(|(slot, row)| (Slot(slot as u32), row)).filter(|(_, row)| !matches!(row.phase, Phase::Free))
     }
 
-    /// All connections.
-    pub fn all(&self) -> impl Iterator<Item = (Slot, &Row)> {
-        self.some(0, self.rows.len())
-    }
-
     /// The connection is over; gives back what it was doing.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
         let row = self.get(slot)?;

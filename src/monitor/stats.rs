@@ -158,7 +158,7 @@ fn key(publication: &Arc<Publication>, transport: Transport) -> (usize, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::ConnectionId;
+    use crate::ids::ConnectionId;
     use uuid::Uuid;
 
     fn stats() -> Stats {
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn connections_are_told_of_as_they_come_and_go() {
-        let id = ConnectionId::Application(Uuid::nil());
+        let id = ConnectionId::of_application(Uuid::nil());
         let peer = std::net::Ipv4Addr::LOCALHOST.into();
         let events = vec![Event::Connected { id, is_socket: true, peer }, Event::Disconnected(id)];
         let packet = || Packet::of("conn").text("id", id.to_string());

@@ -1,6 +1,5 @@
 //! The stats socket. Nobody is waited for: who does not listen fast enough loses some of it.
 
-use crate::bridge::instance;
 use crate::config::StatsFormat;
 use crate::monitor::Packet;
 use zmq::{DONTWAIT, Socket};
@@ -9,13 +8,14 @@ use zmq::{DONTWAIT, Socket};
 pub struct Publisher {
     socket: Socket,
     format: StatsFormat,
+    /// What this process calls itself.
     from: String,
 }
 
 impl Publisher {
     /// Says things on `socket`.
     pub fn new(socket: Socket, format: StatsFormat) -> Publisher {
-        Publisher { socket, format, from: instance() }
+        Publisher { socket, format, from: format!("gripwire_{}", std::process::id()) }
     }
 
     /// Says everything in `packets`, and leaves none.

@@ -6,9 +6,9 @@ use super::query::{BadQuery, Query, decoded};
 use super::{Call, busy, json, respond};
 use crate::channel::{Audience, Page, Publication, ResponseFormat, SocketFormat, StreamFormat, Transport};
 use crate::core::Core;
-use crate::core::client::{ClientName, ClientState, Refreshed};
+use crate::core::client::{ClientState, Refreshed};
 use crate::core::errands::{Answer as Word, Question};
-use crate::ids::CoreId;
+use crate::ids::{ConnectionId, CoreId};
 use crate::proto::grip::Answer;
 use serde_json::{Value, json as value};
 use std::rc::Rc;
@@ -166,8 +166,8 @@ async fn channel_state(core: &Rc<Core>, name: Arc<str>, from: Cursor, limit: usi
     Some(with_next(state, at))
 }
 
-fn member_json((name, transport): (ClientName, Transport)) -> Value {
-    value!({"id": name.to_string(), "transport": transport.format()})
+fn member_json((id, transport): (ConnectionId, Transport)) -> Value {
+    value!({"id": id.to_string(), "transport": transport.format()})
 }
 
 fn with_next(mut page: Value, next: Option<Cursor>) -> Value {
@@ -183,8 +183,8 @@ pub(super) async fn connection(call: &Call<'_>, name: &str) -> Answer {
         return call.forbidden("show connections");
     }
     let core = call.exchange.core();
-    let Some(name) = client_name(core, name) else { return not_found() };
-    match core.ask(name.core, Question::Client(name)).await {
+    let Some(id) = connection_id(core, name) else { return not_found() };
+    match core.ask(id.core(), Question::Client(id)).await {
         Some(Word::Client(Some(state))) => json(format!("{}\n", state_json(&state))),
         Some(_) => not_found(),
         None => busy(STUCK),
@@ -193,7 +193,7 @@ pub(super) async fn connection(call: &Call<'_>, name: &str) -> Answer {
 
 fn state_json(state: &ClientState) -> Value {
     value!({
-        "id": state.name.to_string(),
+        "id": state.id.to_string(),
         "connection_id": state.connection_id.map(|id| id.to_string()),
         "peer": state.peer.to_string(),
         "transport": state.transport.map(Transport::format),
@@ -208,10 +208,10 @@ pub(super) async fn close(call: &Call<'_>, name: &str) -> Answer {
         return call.forbidden("close connections");
     }
     let core = call.exchange.core();
-    let Some(name) = client_name(core, name) else { return not_found() };
-    match core.ask(name.core, Question::Close(name)).await {
+    let Some(id) = connection_id(core, name) else { return not_found() };
+    match core.ask(id.core(), Question::Close(id)).await {
         Some(Word::Closed(true)) => {
-            tracing::info!(connection = %name, "closed as an operator wanted");
+            tracing::info!(connection = %id, "closed as an operator wanted");
             json("{\"message\":\"Closed\"}\n".to_owned())
         }
         Some(_) => not_found(),
@@ -240,8 +240,8 @@ pub(super) async fn refresh(call: &Call<'_>) -> Answer {
 }
 
 async fn refresh_client(core: &Rc<Core>, name: &str) -> Answer {
-    let Some(name) = client_name(core, name) else { return not_found() };
-    match core.ask(name.core, Question::Refresh(name)).await {
+    let Some(id) = connection_id(core, name) else { return not_found() };
+    match core.ask(id.core(), Question::Refresh(id)).await {
         Some(Word::Refreshed(Refreshed::Asked)) => refreshed(1),
         Some(Word::Refreshed(Refreshed::Nothing)) => {
             respond::text(409, "This connection has nothing its application could be asked for.\n")
@@ -269,9 +269,9 @@ fn refreshed(connections: usize) -> Answer {
     json(format!("{{\"connections\":{connections},\"message\":\"Refreshed\"}}\n"))
 }
 
-/// The client of this name, if its core exists.
-fn client_name(core: &Core, name: &str) -> Option<ClientName> {
-    ClientName::parse(name).filter(|name| name.core.index() < core.cores)
+/// The id that `text` is, if its core exists.
+fn connection_id(core: &Core, text: &str) -> Option<ConnectionId> {
+    ConnectionId::parse(text).filter(|id| id.core().index() < core.cores)
 }
 
 fn not_found() -> Answer {

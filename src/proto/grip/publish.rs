@@ -52,9 +52,13 @@ pub(super) fn of_object(json: &Json) -> Result<Vec<Publication>, PublishError> {
 /// Adds an item: a publication for each of its channels.
 fn add_item(json: &Json, publications: &mut Vec<Publication>) -> Result<(), FieldError> {
     let item = Fields::of(json, "publish item object")?;
-    let channels = channels(&item)?;
+    let Some(list) = item.list("channels")? else {
+        publications.push(publication(json, None)?);
+        return Ok(());
+    };
+    let channels = channels(&item, list)?;
     let [first, more @ ..] = &channels[..] else { return Err(item.invalid("channels")) };
-    if !more.is_empty() && publications.len() + channels.len() > PUBLICATIONS {
+    if publications.len() + channels.len() > PUBLICATIONS {
         return Err(FieldError::Shape("too many channels in one call"));
     }
     let publication = of_channel(&item, first)?;
@@ -64,11 +68,8 @@ fn add_item(json: &Json, publications: &mut Vec<Publication>) -> Result<(), Fiel
     Ok(())
 }
 
-/// The `channel` of an item, or its `channels`, each once.
-fn channels<'i>(item: &Fields<'i>) -> Result<Vec<&'i str>, FieldError> {
-    let Some(list) = item.list("channels")? else {
-        return Ok(vec![item.text("channel")?.ok_or_else(|| item.missing("'channel'"))?]);
-    };
+/// The names in the `channels` of an item, each once.
+fn channels<'i>(item: &Fields<'i>, list: &'i [Json<'i>]) -> Result<Vec<&'i str>, FieldError> {
     if item.get("channel").is_some() {
         return Err(FieldError::Shape("publish item object contains both 'channel' and 'channels'"));
     }

@@ -4,12 +4,12 @@
 use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
-use crate::core::client::connection_id;
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
 use crate::core::socket::open::{grip_prefix, switch_head};
 use crate::core::socket::{Application, Socket};
 use crate::core::{proxy, respond};
+use crate::ids::ConnectionId;
 use crate::origin::{OriginError, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
 use crate::proto::websocket::{Compression, Handshake};
@@ -29,7 +29,12 @@ pub(in crate::core::socket) async fn open(
         true => Compression::negotiate(&request.headers),
         false => None,
     };
-    let over_http = OverHttp::new(&request, compression, connection_id(core.id, exchange.slot), core.now());
+    let over_http = OverHttp::new(
+        &request,
+        compression,
+        ConnectionId::new_for_application(core.id, exchange.slot),
+        core.now(),
+    );
     let first = over_http.request(core, &route, None, &Offer::to_open());
     let response = match core.pool.request(&route, first).await {
         Ok(response) => response,

@@ -1,6 +1,10 @@
 //! The newtypes that index Gripwire's tables. They are plain numbers with a name, so that a slot is never
 //! taken for a core or a length.
 
+mod connection_id;
+
+pub use connection_id::ConnectionId;
+
 /// A client connection's place in the tables of its core; also the index of its direct descriptor in the
 /// core's wire ring. Reused after the connection ends, so pair it with a generation where lateness matters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
