@@ -68,7 +68,7 @@ pub type Meta = Box<[(Box<str>, Box<str>)]>;
 #[derive(Clone, Debug)]
 pub enum ResponseFormat {
     /// Answer the held request with this.
-    Send(ResponseMessage),
+    Send(Box<ResponseMessage>),
     /// Ask the origin again on behalf of the client.
     Hint,
 }
@@ -88,6 +88,14 @@ pub struct ResponseMessage {
 }
 
 impl ResponseMessage {
+    /// Bytes of the body, as far as it has any of its own.
+    fn body_bytes(&self) -> usize {
+        match &self.body {
+            ResponseBody::Whole(body) => body.len(),
+            ResponseBody::Patch(_) => 0,
+        }
+    }
+
     /// A response with this code and nothing else.
     pub fn with_code(code: u16) -> Self {
         ResponseMessage {
@@ -229,7 +237,7 @@ impl Publication {
     /// About how many bytes the item keeps in memory.
     pub fn weight(&self) -> usize {
         let response = match &self.response {
-            Some(ResponseFormat::Send(ResponseMessage { body: ResponseBody::Whole(body), .. })) => body.len(),
+            Some(ResponseFormat::Send(message)) => message.body_bytes(),
             _ => 0,
         };
         let socket = match &self.socket {

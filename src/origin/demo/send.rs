@@ -51,12 +51,12 @@ impl Message {
         publication.stream = Some(StreamFormat::Content(Bytes::from(format!("data: {json}\n\n"))));
         publication.socket =
             Some(SocketFormat::Message { opcode: Opcode::Text, content: Bytes::from(json.clone()) });
-        publication.response = Some(ResponseFormat::Send(ResponseMessage {
+        publication.response = Some(ResponseFormat::Send(Box::new(ResponseMessage {
             code: 200,
             reason: None,
             headers,
             body: ResponseBody::Whole(Bytes::from(json + "\n")),
-        }));
+        })));
         publication
     }
 }

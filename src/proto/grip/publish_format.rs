@@ -11,7 +11,7 @@ use bytes::Bytes;
 pub(super) fn http_response(json: &Json) -> Result<Option<ResponseFormat>, FieldError> {
     let fields = Fields::of(json, "'http-response'")?;
     match action(&fields)? {
-        Action::Send => response_message(&fields).map(|message| Some(ResponseFormat::Send(message))),
+        Action::Send => response_message(&fields).map(|message| Some(ResponseFormat::Send(message.into()))),
         Action::Hint => Ok(Some(ResponseFormat::Hint)),
         Action::Close | Action::Refresh => Ok(None),
     }
@@ -161,10 +161,8 @@ mod tests {
         assert!(matches!(response(r#"{"action":"hint"}"#), Ok(Some(ResponseFormat::Hint))));
         assert!(matches!(response(r#"{"action":"close"}"#), Ok(None)));
         let patch = response(r#"{"body-patch":[{"op":"remove","path":"/a"}]}"#).unwrap();
-        let Some(ResponseFormat::Send(ResponseMessage { body: ResponseBody::Patch(patch), .. })) = patch
-        else {
-            panic!()
-        };
+        let Some(ResponseFormat::Send(message)) = patch else { panic!() };
+        let ResponseBody::Patch(patch) = message.body else { panic!() };
         assert_eq!(patch.len(), 1);
     }
 

@@ -138,7 +138,7 @@ impl<'d> Fields<'d> {
             }
             _ => ResponseBody::Whole(self.content()?),
         };
-        Ok(ResponseFormat::Send(message))
+        Ok(ResponseFormat::Send(message.into()))
     }
 
     fn stream(&mut self) -> Result<StreamFormat, CompactProblem> {
