@@ -263,7 +263,7 @@ fn a_link_may_hold_other_channels() {
     standard().publish(json!({"channel": both, "formats": {"http-stream": {"action": "hint"}}}));
     client.expect_body("moved\n");
     // Its subscription is not shown by anything on the wire.
-    standard().publish_until_streamed(&mut client, &after, "after\n");
+    standard().publish_again_until_streamed(&mut client, &after, "after\n");
     standard().publish(json!([stream_item(&before, "not for it\n"), stream_item(&both, "still\n")]));
     client.expect_body("still\n");
 }
