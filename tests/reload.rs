@@ -36,9 +36,12 @@ impl Server {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        let server = server(child);
+        let mut server = server(child);
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(clients).is_err() || TcpStream::connect(control).is_err() {
+            if server.child.try_wait().unwrap().is_some() {
+                panic!("the server ended:\n{}", server.log.iter().collect::<Vec<_>>().join("\n"));
+            }
             assert!(Instant::now() < deadline, "the server does not listen");
             std::thread::yield_now();
         }
@@ -119,7 +122,9 @@ fn with_ports(text: &str, clients: SocketAddr, control: SocketAddr) -> String {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.4:0").unwrap().local_addr().unwrap()
+    // Free on every address, for a server that listens on all of them.
+    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    SocketAddr::from(([127, 0, 0, 4], port))
 }
 
 fn answer(address: SocketAddr, request: &str) -> String {
