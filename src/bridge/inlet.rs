@@ -7,7 +7,7 @@ use crate::wire::Ringer;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Publications, and their bytes, from which on an inlet has no room. What was received before is still taken.
 const PUBLICATIONS: usize = 4096;
@@ -20,12 +20,10 @@ pub enum Order {
     Publish(Vec<Publication>),
     /// Have everyone ask who may have missed something.
     Recover,
-    /// Which of these connections are on this core.
-    ConnCheck(Arc<[Box<str>]>),
-    /// Ask the application of this WebSocket for events.
-    RefreshConnection(Arc<str>),
-    /// Ask those of all WebSockets on this channel.
-    RefreshChannel(Arc<str>),
+    /// Find out which of these connections are there.
+    ConnCheck(Vec<Box<str>>),
+    /// Ask the application of this connection for what it has.
+    Refresh(Box<str>),
 }
 
 /// The way into a core.

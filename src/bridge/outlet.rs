@@ -8,17 +8,17 @@ use rustc_hash::FxHashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What became of an order on one core.
+/// What became of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was followed.
     Done,
-    /// There is no room for what it publishes.
+    /// There is no room for what it publishes, or a core does not answer.
     Busy,
-    /// What it names is not on this core.
-    NotHere,
-    /// These of the connections it names are, by their places in its list.
-    Here(Vec<usize>),
+    /// What it names is not there.
+    NotFound,
+    /// These of the connections that it names are there.
+    Connections(Vec<Box<str>>),
 }
 
 /// What the cores have said since the thread last asked.

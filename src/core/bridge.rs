@@ -4,11 +4,12 @@
 
 use super::Core;
 use super::client::Refreshed;
-use super::row::Mark;
+use super::errands::{Answer, Question};
 use crate::bridge::{Inlet, Order, Outcome, Outlet};
 use crate::channel::{Publication, ToHome};
 use crate::ids::ConnectionId;
 use crate::wire::Ringer;
+use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -74,58 +75,48 @@ impl Core {
         changes.into_iter().for_each(|(channel, wanted)| bridge.plan.outlet.interest(channel, wanted));
     }
 
+    /// Has an order followed, by whichever cores it is about.
     fn follow(self: &Rc<Self>, ticket: u64, order: Order) {
-        let outcome = match order {
-            Order::ConnCheck(ids) => Outcome::Here(self.connections_here(&ids)),
-            Order::RefreshConnection(id) => {
-                match ConnectionId::parse(&id).map(|id| self.refresh_client(id)) {
-                    Some(Refreshed::Asked) => Outcome::Done,
-                    Some(Refreshed::Nothing | Refreshed::NoClient) | None => Outcome::NotHere,
-                }
-            }
-            Order::RefreshChannel(channel) => {
-                let sockets = self.subscriptions.borrow().sockets_on(&channel);
-                sockets.into_iter().for_each(|slot| self.refresh_socket(slot));
-                Outcome::Done
-            }
-            Order::Publish(publications) => return self.follow_in_task(ticket, Some(publications)),
-            Order::Recover => return self.follow_in_task(ticket, None),
-        };
-        self.answer_order(ticket, outcome);
-    }
-
-    /// Publishes, or has everyone recover: either is over when the homes have confirmed it.
-    fn follow_in_task(self: &Rc<Self>, ticket: u64, publications: Option<Vec<Publication>>) {
         let core = self.clone();
         glommio::spawn_local(async move {
-            let outcome = match publications {
-                Some(publications) => {
-                    core.publish(publications).await.map_or(Outcome::Busy, |()| Outcome::Done)
-                }
-                None => {
-                    core.recover().await;
-                    Outcome::Done
-                }
-            };
-            core.answer_order(ticket, outcome);
+            let outcome = core.outcome_of(order).await;
+            if let Some(bridge) = &core.bridge {
+                bridge.plan.outlet.outcome(ticket, outcome);
+            }
         })
         .detach();
     }
 
-    fn answer_order(&self, ticket: u64, outcome: Outcome) {
-        if let Some(bridge) = &self.bridge {
-            bridge.plan.outlet.outcome(ticket, outcome);
+    async fn outcome_of(self: &Rc<Self>, order: Order) -> Outcome {
+        match order {
+            Order::Publish(publications) => {
+                self.publish(publications).await.map_or(Outcome::Busy, |()| Outcome::Done)
+            }
+            Order::Recover => {
+                self.recover().await;
+                Outcome::Done
+            }
+            Order::ConnCheck(names) => self.present_among(names).await,
+            Order::Refresh(name) => {
+                let Some(id) = self.known_id(&name) else { return Outcome::NotFound };
+                match self.ask(id.core(), Question::Refresh(id)).await {
+                    Some(Answer::Refreshed(Refreshed::Asked)) => Outcome::Done,
+                    Some(_) => Outcome::NotFound,
+                    None => Outcome::Busy,
+                }
+            }
         }
     }
 
-    /// Which of `ids`, by their places in the list, are clients of this core that are answered or held.
-    fn connections_here(&self, ids: &[Box<str>]) -> Vec<usize> {
-        let is_here = |id: &str| {
-            let slot = ConnectionId::parse(id).and_then(|id| self.find_client(id));
-            slot.is_some_and(|slot| {
-                self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None)
-            })
-        };
-        ids.iter().enumerate().filter(|(_, id)| is_here(id)).map(|(place, _)| place).collect()
+    /// Which of the connections with these names are there.
+    async fn present_among(self: &Rc<Self>, mut names: Vec<Box<str>>) -> Outcome {
+        let ids: Arc<[ConnectionId]> = names.iter().filter_map(|name| self.known_id(name)).collect();
+        let mut present = FxHashSet::default();
+        for answer in self.ask_all(&Question::Present(ids)).await {
+            let Some(Answer::Present(ids)) = answer else { return Outcome::Busy };
+            present.extend(ids);
+        }
+        names.retain(|name| self.known_id(name).is_some_and(|id| present.contains(&id)));
+        Outcome::Connections(names)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::again::Reason;
-use super::row::{Phase, Service};
+use super::row::{Mark, Phase, Service};
 use crate::channel::Transport;
 use crate::ids::{ConnectionId, Slot};
 use crate::proto::http1::{LAST_CHUNK, Version};
@@ -36,6 +36,11 @@ pub(super) enum Refreshed {
 }
 
 impl Core {
+    /// The id that `text` is, if its core exists.
+    pub(super) fn known_id(&self, text: &str) -> Option<ConnectionId> {
+        ConnectionId::parse(text).filter(|id| id.core().index() < self.cores)
+    }
+
     /// The id of the connection in `slot`, by its place.
     pub(super) fn id_of_place(&self, slot: Slot) -> ConnectionId {
         ConnectionId::of_place(self.id, slot, self.wire.borrow().generation(slot))
@@ -114,8 +119,14 @@ impl Core {
         Refreshed::Asked
     }
 
+    /// Whether the client with this id is answered or held.
+    pub(super) fn is_present(&self, id: ConnectionId) -> bool {
+        let slot = self.find_client(id);
+        slot.is_some_and(|slot| self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None))
+    }
+
     /// Where the client with this id is, if it still is.
-    pub(super) fn find_client(&self, id: ConnectionId) -> Option<Slot> {
+    fn find_client(&self, id: ConnectionId) -> Option<Slot> {
         let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
         let row = rows.get(slot).filter(|row| row.service == Service::Clients && id.core() == self.id)?;
         let application = match &row.phase {

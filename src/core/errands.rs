@@ -52,6 +52,8 @@ pub(super) enum Question {
     Channel(Arc<str>),
     /// Who is subscribed to a channel.
     Members { channel: Arc<str>, before: u32, limit: usize },
+    /// Which of these are clients of its that are answered or held.
+    Present(Arc<[ConnectionId]>),
     /// What a client is doing.
     Client(ConnectionId),
     /// Close the connection of a client.
@@ -66,6 +68,7 @@ pub(super) enum Answer {
     Audiences(Vec<Audience>),
     Channel(Audience, LastId),
     Members(Page<(ConnectionId, Transport)>),
+    Present(Vec<ConnectionId>),
     Client(Option<Box<ClientState>>),
     Closed(bool),
     Refreshed(Refreshed),
@@ -205,6 +208,9 @@ impl Core {
                 let Page { items, next } = subscriptions.borrow().members(&channel, before, limit);
                 let name = |(slot, transport)| (self.id_of_place(slot), transport);
                 Answer::Members(Page { items: items.into_iter().map(name).collect(), next })
+            }
+            Question::Present(ids) => {
+                Answer::Present(ids.iter().copied().filter(|id| self.is_present(*id)).collect())
             }
             Question::Client(name) => Answer::Client(self.state_of_client(name).map(Box::new)),
             Question::Close(name) => Answer::Closed(self.close_client(name)),

@@ -91,8 +91,7 @@ impl Core {
         if self.watch.is_none() && !self.settings().log.requests {
             return;
         }
-        let receivers =
-            self.subscriptions.borrow().receivers_on(&publication.channel).concerned_by(publication);
+        let receivers = self.subscriptions.borrow().audience(&publication.channel).concerned_by(publication);
         if self.settings().log.requests {
             let channel = &*publication.channel;
             tracing::info!(

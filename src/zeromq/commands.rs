@@ -1,11 +1,10 @@
-//! What REQ sockets ask, from the call to the answer. The cores do it: one of them if it concerns all, and each if it is
-//! about connections, which may be anywhere.
+//! What REQ sockets ask, from the call to the answer. A core does it, and asks the others what it must.
 
 use super::parts::Parts;
 use crate::bridge::{Inlet, Order, Outcome};
+use crate::channel::{Publication, SocketFormat};
 use crate::proto::grip::command::{self, Answer, Call, Command, Refusal};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
@@ -15,35 +14,23 @@ const CALLS: usize = 64;
 /// The command socket's calls.
 pub struct Commands {
     socket: Socket,
-    inlets: Vec<Arc<Inlet>>,
+    /// The way to the core that follows them.
+    inlet: Arc<Inlet>,
     uris: Vec<(&'static str, String)>,
     pending: FxHashMap<u64, Pending>,
     tickets: u64,
 }
 
-/// A call that cores are following.
+/// A call that is being followed.
 struct Pending {
     envelope: Vec<Message>,
     id: Option<Box<[u8]>>,
-    asked: Asked,
-    /// Cores that have not answered.
-    missing: usize,
-}
-
-/// What their answers come to.
-enum Asked {
-    /// To nothing but that it is done.
-    Done(Result<Answer, Refusal>),
-    /// Which of these are there.
-    Connections(Arc<[Box<str>]>, BTreeSet<usize>),
-    /// Whether one was found.
-    Any(bool),
 }
 
 impl Commands {
-    /// Calls of `socket`.
-    pub fn new(socket: Socket, inlets: Vec<Arc<Inlet>>, uris: Vec<(&'static str, String)>) -> Commands {
-        Commands { socket, inlets, uris, pending: FxHashMap::default(), tickets: 0 }
+    /// Calls of `socket`, followed by the core behind `inlet`.
+    pub fn new(socket: Socket, inlet: Arc<Inlet>, uris: Vec<(&'static str, String)>) -> Commands {
+        Commands { socket, inlet, uris, pending: FxHashMap::default(), tickets: 0 }
     }
 
     /// The socket, if another call may be read.
@@ -66,61 +53,33 @@ impl Commands {
         true
     }
 
-    /// What became of an order on one core.
+    /// What became of an order.
     pub fn outcome(&mut self, ticket: u64, outcome: Outcome) {
-        let Some(pending) = self.pending.get_mut(&ticket) else { return };
-        pending.missing -= 1;
-        match (&mut pending.asked, outcome) {
-            (Asked::Connections(_, found), Outcome::Here(places)) => found.extend(places),
-            (Asked::Any(found), outcome) => *found |= outcome == Outcome::Done,
-            (Asked::Done(answer), Outcome::Busy) => *answer = Err(busy()),
-            _ => {}
-        }
-        if pending.missing == 0
-            && let Some(Pending { envelope, id, asked, .. }) = self.pending.remove(&ticket)
-        {
-            self.answer(&envelope, id.as_deref(), &asked.answer());
-        }
+        let Some(Pending { envelope, id }) = self.pending.remove(&ticket) else { return };
+        let answer = match outcome {
+            Outcome::Done => Ok(Answer::Done),
+            Outcome::Connections(ids) => Ok(Answer::Connections(ids)),
+            Outcome::NotFound => Err(Refusal::of("item-not-found")),
+            Outcome::Busy => Err(busy()),
+        };
+        self.answer(&envelope, id.as_deref(), &answer);
     }
 
     fn follow(&mut self, envelope: Vec<Message>, id: Option<Box<[u8]>>, command: Command) {
-        self.tickets += 1;
-        let done = || Asked::Done(Ok(Answer::Done));
-        let (asked, missing) = match command {
+        let order = match command {
             Command::ZmqUris => {
                 let uris = self.uris.clone();
                 return self.answer(&envelope, id.as_deref(), &Ok(Answer::Uris(uris)));
             }
-            Command::Recover => (done(), self.order_one(Order::Recover)),
-            Command::Publish(items) => (done(), self.order_one(Order::Publish(items))),
-            Command::ConnCheck(ids) => {
-                let ids: Arc<[Box<str>]> = ids.into();
-                let missing = self.order_all(|| Order::ConnCheck(ids.clone()));
-                (Asked::Connections(ids, BTreeSet::new()), missing)
-            }
-            Command::RefreshConnection(id) => {
-                let id: Arc<str> = id.into();
-                (Asked::Any(false), self.order_all(|| Order::RefreshConnection(id.clone())))
-            }
-            Command::RefreshChannel(channel) => {
-                let channel: Arc<str> = channel.into();
-                (done(), self.order_all(|| Order::RefreshChannel(channel.clone())))
-            }
+            Command::Recover => Order::Recover,
+            Command::Publish(items) => Order::Publish(items),
+            Command::ConnCheck(ids) => Order::ConnCheck(ids),
+            Command::RefreshConnection(id) => Order::Refresh(id),
+            Command::RefreshChannel(channel) => Order::Publish(vec![refresh_of(&channel)]),
         };
-        self.pending.insert(self.tickets, Pending { envelope, id, asked, missing });
-    }
-
-    /// Gives an order to one core; how many cores will answer.
-    fn order_one(&self, order: Order) -> usize {
-        self.inlets.first().map_or(0, |inlet| {
-            inlet.order(self.tickets, order);
-            1
-        })
-    }
-
-    fn order_all(&self, order: impl Fn() -> Order) -> usize {
-        self.inlets.iter().for_each(|inlet| inlet.order(self.tickets, order()));
-        self.inlets.len()
+        self.tickets += 1;
+        self.pending.insert(self.tickets, Pending { envelope, id });
+        self.inlet.order(self.tickets, order);
     }
 
     /// Answers. Whoever has left misses it.
@@ -133,18 +92,11 @@ impl Commands {
     }
 }
 
-impl Asked {
-    fn answer(self) -> Result<Answer, Refusal> {
-        match self {
-            Asked::Done(answer) => answer,
-            Asked::Connections(ids, found) => {
-                let found = found.into_iter().filter_map(|place| ids.get(place).cloned());
-                Ok(Answer::Connections(found.collect()))
-            }
-            Asked::Any(true) => Ok(Answer::Done),
-            Asked::Any(false) => Err(Refusal::of("item-not-found")),
-        }
-    }
+/// The item that has the applications of all WebSockets on `channel` asked, outside the channel's sequence.
+fn refresh_of(channel: &str) -> Publication {
+    let mut item = Publication::new(channel);
+    (item.no_seq, item.socket) = (true, Some(SocketFormat::Refresh));
+    item
 }
 
 fn busy() -> Refusal {

@@ -74,7 +74,8 @@ impl Loop {
         let Sockets { pull, sub, command, publisher, uris, .. } = sockets;
         let Ties { inlets, outlet, bell, gauges: (own_gauges, all_gauges), stats } = ties;
         let started = Instant::now();
-        let commands = command.map(|socket| Commands::new(socket, inlets.clone(), uris));
+        let first = inlets.first().cloned();
+        let commands = command.zip(first).map(|(socket, inlet)| Commands::new(socket, inlet, uris));
         let items = Items::new(inlets, own_gauges.clone());
         let watch = publisher.map(|publisher| Watch {
             publisher,

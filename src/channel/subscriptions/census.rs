@@ -35,11 +35,8 @@ impl Subscriptions {
 
     /// Those subscribed to `channel`.
     pub fn audience(&self, channel: &str) -> Audience {
-        let mut audience = Audience::default();
-        if let Some(channel) = self.names.get(channel).and_then(|id| self.channel(*id)) {
-            channel.roster.counts().for_each(|(by, count)| audience.add(Audience::of(by, count)));
-        }
-        audience
+        let channel = self.names.get(channel).and_then(|id| self.channel(*id));
+        channel.map_or_else(Audience::default, |channel| Audience::all(&channel.roster))
     }
 
     /// Up to `limit` subscribers of `channel`, from below place `before` downwards.

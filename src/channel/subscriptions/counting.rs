@@ -10,12 +10,6 @@ impl Subscriptions {
         self.received
     }
 
-    /// Who is subscribed to `channel`.
-    pub fn receivers_on(&self, channel: &str) -> Audience {
-        let channel = self.names.get(channel).and_then(|id| self.channel(*id));
-        channel.map_or_else(Audience::default, |channel| Audience::all(&channel.roster))
-    }
-
     /// From now on it is kept which channels get or lose subscribers, until [`Subscriptions::take_changed`].
     pub fn watch(&mut self) {
         self.changed.get_or_insert_default();
@@ -64,7 +58,7 @@ mod tests {
         assert_eq!(table.received(), Audience { streams: 1, ..Audience::default() });
         table.unsubscribe(Slot(1));
         let without = Audience { streams: 0, ..one_each };
-        assert_eq!((table.take_changed(), table.receivers_on("c")), (vec![("c".into(), without)], without));
+        assert_eq!((table.take_changed(), table.audience("c")), (vec![("c".into(), without)], without));
         assert!(table.take_changed().is_empty());
     }
 }

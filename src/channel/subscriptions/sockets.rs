@@ -35,14 +35,6 @@ impl Subscriptions {
         Readiness::Ready
     }
 
-    /// The WebSockets that are subscribed to `channel`.
-    pub fn sockets_on(&self, channel: &str) -> Vec<Slot> {
-        let channel = self.names.get(channel).and_then(|id| self.channel(*id));
-        let lists = [Transport::Socket, Transport::CompressedSocket];
-        let lists = channel.into_iter().flat_map(|it| lists.map(|transport| it.roster.entries(transport)));
-        lists.flatten().map(|entry| entry.slot).collect()
-    }
-
     /// Whether a WebSocket waits for a channel it asked for.
     pub fn is_joining(&self, slot: Slot) -> bool {
         !self.joining.channels_of(slot).is_empty()
@@ -100,7 +92,6 @@ mod tests {
         assert_eq!(join(&mut table, 2, "a"), (Readiness::Ready, None));
         assert!(table.leave(Slot(1), "a"));
         assert_eq!(table.channels_of(Slot(2)), ["a".into()]);
-        assert_eq!((table.sockets_on("a"), table.sockets_on("b")), (vec![Slot(2)], vec![]));
         table.unsubscribe(Slot(2));
         assert_eq!(table.subscriptions(), 0);
     }

@@ -183,7 +183,7 @@ pub(super) async fn connection(call: &Call<'_>, name: &str) -> Answer {
         return call.forbidden("show connections");
     }
     let core = call.exchange.core();
-    let Some(id) = connection_id(core, name) else { return not_found() };
+    let Some(id) = core.known_id(name) else { return not_found() };
     match core.ask(id.core(), Question::Client(id)).await {
         Some(Word::Client(Some(state))) => json(format!("{}\n", state_json(&state))),
         Some(_) => not_found(),
@@ -208,7 +208,7 @@ pub(super) async fn close(call: &Call<'_>, name: &str) -> Answer {
         return call.forbidden("close connections");
     }
     let core = call.exchange.core();
-    let Some(id) = connection_id(core, name) else { return not_found() };
+    let Some(id) = core.known_id(name) else { return not_found() };
     match core.ask(id.core(), Question::Close(id)).await {
         Some(Word::Closed(true)) => {
             tracing::info!(connection = %id, "closed as an operator wanted");
@@ -240,7 +240,7 @@ pub(super) async fn refresh(call: &Call<'_>) -> Answer {
 }
 
 async fn refresh_client(core: &Rc<Core>, name: &str) -> Answer {
-    let Some(id) = connection_id(core, name) else { return not_found() };
+    let Some(id) = core.known_id(name) else { return not_found() };
     match core.ask(id.core(), Question::Refresh(id)).await {
         Some(Word::Refreshed(Refreshed::Asked)) => refreshed(1),
         Some(Word::Refreshed(Refreshed::Nothing)) => {
@@ -267,11 +267,6 @@ async fn refresh_channel(core: &Rc<Core>, channel: &str) -> Answer {
 
 fn refreshed(connections: usize) -> Answer {
     json(format!("{{\"connections\":{connections},\"message\":\"Refreshed\"}}\n"))
-}
-
-/// The id that `text` is, if its core exists.
-fn connection_id(core: &Core, text: &str) -> Option<ConnectionId> {
-    ConnectionId::parse(text).filter(|id| id.core().index() < core.cores)
 }
 
 fn not_found() -> Answer {
