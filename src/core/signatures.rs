@@ -1,6 +1,6 @@
 //! The Grip-Sig of each route, and of other proxies. A token is good for an hour and is made anew at most once a second.
 
-use crate::origin::Route;
+use crate::origin::{Route, Signing};
 use crate::proto::grip::signature::Signer;
 use crate::proto::grip::upstream::{Upstream, UpstreamKey};
 use http::{HeaderMap, HeaderValue};
@@ -12,23 +12,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Signers {
     /// For routes without a key of their own.
     pub default: Option<Signer>,
-    /// For those with one.
-    pub by_route: Vec<(Arc<Route>, Option<Signer>)>,
+    /// For those with one, by what they say of it.
+    pub by_route: Vec<(Arc<Signing>, Option<Signer>)>,
     /// Tells requests of another GRIP proxy.
     pub upstream_key: Option<UpstreamKey>,
 }
 
-/// The signers of one core: the default one and those of routes that override it, by route id.
+/// The signers of one core: the default one and those of routes that override it. Routes are told apart by where their
+/// settings are and not by their ids, which a changed file may give to others.
 pub(super) struct Signatures {
     default: Option<Signer>,
-    by_route: FxHashMap<String, OfRoute>,
+    by_route: FxHashMap<*const Signing, OfRoute>,
     upstream: Option<Upstream>,
 }
 
 struct OfRoute {
     signer: Option<Signer>,
-    /// Gone when nobody uses the route any more.
-    route: Weak<Route>,
+    /// Gone when nobody uses the route any more. Until this is dropped no other settings are where they were.
+    settings: Weak<Signing>,
 }
 
 impl Signatures {
@@ -42,16 +43,17 @@ impl Signatures {
     pub fn renew(&mut self, Signers { default, by_route, upstream_key }: Signers) {
         self.default = default;
         self.upstream = upstream_key.map(Upstream::new);
-        self.by_route.retain(|_, known| known.route.strong_count() > 0);
-        let of_route = |(route, signer): (Arc<Route>, _)| {
-            (route.id.clone(), OfRoute { signer, route: Arc::downgrade(&route) })
+        self.by_route.retain(|_, known| known.settings.strong_count() > 0);
+        let of_route = |(settings, signer): (Arc<Signing>, _)| {
+            (Arc::as_ptr(&settings), OfRoute { signer, settings: Arc::downgrade(&settings) })
         };
         self.by_route.extend(by_route.into_iter().map(of_route));
     }
 
     /// The token for a request of `route`; `None` when there is no key.
     pub fn token(&self, route: &Route) -> Option<HeaderValue> {
-        let signer = self.by_route.get(&route.id).map_or(&self.default, |known| &known.signer).as_ref()?;
+        let own = self.by_route.get(&Arc::as_ptr(&route.signing));
+        let signer = own.map_or(&self.default, |known| &known.signer).as_ref()?;
         Some(signer.token(now_s()))
     }
 
@@ -65,4 +67,36 @@ impl Signatures {
 /// Unix time.
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Routes;
+    use crate::proto::grip::signature::Key;
+    use std::path::Path;
+
+    fn signer(iss: &str) -> Option<Signer> {
+        let key = Key::parse("k", Path::new(".")).expect("a key")?;
+        Some(Signer::new(iss, &key))
+    }
+
+    fn route() -> Arc<Route> {
+        let (routes, _) = Routes::parse("*,id=r localhost:80", "routes");
+        routes.iter().next().expect("a route").clone()
+    }
+
+    #[test]
+    fn a_route_without_a_key_does_not_inherit_that_of_a_route_with_its_id() {
+        let (before, after) = (route(), route());
+        let signers = |by_route| Signers { default: None, by_route, upstream_key: None };
+        let mut signatures = Signatures::new(signers(vec![(before.signing.clone(), signer("own"))]));
+        signatures.renew(signers(Vec::new()));
+        assert!(signatures.token(&before).is_some(), "somebody is held by it");
+        assert!(signatures.token(&Route::clone(&before)).is_some());
+        assert_eq!(signatures.token(&after), None);
+        drop(before);
+        signatures.renew(signers(Vec::new()));
+        assert!(signatures.by_route.is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! Small origins on threads, for tests. Each connection follows a script: it reads a whole request, writes
 //! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
 
-use super::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
+use super::route::{ClientCertificate, Destination, HostCondition, Route, Target};
 use crate::proto::cross_origin::JsonpSettings;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use futures_rustls::rustls::crypto::ring;
@@ -147,7 +147,7 @@ pub(super) fn route_to(targets: &[Target]) -> Route {
         sockjs_as_path: None,
         debug: false,
         log_level: None,
-        signing: Signing::default(),
+        signing: Arc::default(),
         targets: targets.to_vec(),
     }
 }

@@ -47,8 +47,8 @@ pub struct Route {
     pub debug: bool,
     /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
     pub log_level: Option<u8>,
-    /// Overrides of the signing settings.
-    pub signing: Signing,
+    /// Overrides of the signing settings. Shared with routes that are made out of this one, whose requests are signed alike.
+    pub signing: Arc<Signing>,
     /// Tried in order.
     pub targets: Vec<Target>,
 }

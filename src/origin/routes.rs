@@ -77,7 +77,7 @@ impl Routes {
                 });
             }
             if route.signing.key.as_ref().is_some_and(|key| key.starts_with("file:")) {
-                let signing = &mut Arc::make_mut(route).signing;
+                let signing = Arc::make_mut(&mut Arc::make_mut(route).signing);
                 signing.key = signing.key.take().map(|key| resolve_key(&key, directory));
             }
         }

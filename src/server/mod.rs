@@ -255,7 +255,7 @@ fn plan(
 /// Everything wrong with the keys and certificates that the settings and the routes name. Nothing is started with any.
 pub fn check_keys(settings: &Config, routes: &Routes) -> Vec<ServerError> {
     let of_routes = routes.iter().map(|route| {
-        let Signing { iss, key } = &route.signing;
+        let Signing { iss, key } = &*route.signing;
         key.as_ref().and_then(|key| signer(settings, iss.as_deref(), Some(key), &route.id).err())
     });
     let of_targets = routes.iter().flat_map(|route| {
@@ -278,7 +278,7 @@ fn signers(settings: &Config, routes: &Routes) -> Result<Signers, ServerError> {
     let of_route = |route: &Arc<Route>| {
         let signing = &route.signing;
         let signer = signer(settings, signing.iss.as_deref(), signing.key.as_deref(), &route.id)?;
-        Ok((route.clone(), signer))
+        Ok((signing.clone(), signer))
     };
     let by_route = own.map(of_route).collect::<Result<_, ServerError>>()?;
     Ok(Signers {

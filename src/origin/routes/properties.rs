@@ -2,7 +2,7 @@
 //! it is read. A property that is unknown, or does nothing here, is no error: it is noted with the reason.
 
 use super::line::Section;
-use crate::origin::route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
+use crate::origin::route::{ClientCertificate, Destination, HostCondition, Route, Target};
 use crate::proto::cross_origin::{JsonpSettings, Mode};
 use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Res
         sockjs_as_path: None,
         debug: false,
         log_level: None,
-        signing: Signing::default(),
+        signing: Arc::default(),
         targets: Vec::new(),
     };
     for (name, value) in &section.properties {
@@ -92,8 +92,8 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
             let level = value.parse().map_err(|_| format!("`log_level` is a number, not {value:?}"))?;
             route.log_level = Some(level);
         }
-        "sig_iss" => route.signing.iss = Some(given()?),
-        "sig_key" => route.signing.key = Some(given()?),
+        "sig_iss" => Arc::make_mut(&mut route.signing).iss = Some(given()?),
+        "sig_key" => Arc::make_mut(&mut route.signing).key = Some(given()?),
         _ => notes.push(without_effect(name, CONDITION_PROPERTIES, IDLE_CONDITION_PROPERTIES)),
     }
     Ok(())
