@@ -4,7 +4,7 @@
 //! `sequence` for items that came too early and `recent_ids` for those that came twice;
 //! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
-//! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start; `message`
+//! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start, in `slice`s; `message`
 //! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `audience` counts
 //! subscribers.
 
@@ -21,6 +21,7 @@ mod receipt;
 mod recent_ids;
 mod roster;
 mod sequence;
+mod slice;
 mod subscriptions;
 mod waiting;
 
@@ -28,11 +29,11 @@ pub use audience::Audience;
 pub use followed::Missed;
 pub use home::{Change, Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
-pub use pass::{Items, Slice, SliceKind, Then};
 pub use publication::{
     ContentFilters, Format, Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat,
     StreamFormat,
 };
 pub use receipt::{Counting, Reach, Receipt};
 pub use roster::Transport;
+pub use slice::{Items, Slice, SliceKind, Then};
 pub use subscriptions::{HeardUpTo, Page, Readiness, Subscriptions};

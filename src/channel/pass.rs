@@ -5,7 +5,7 @@
 use super::publication::{Format, Publication};
 use super::receipt::Counting;
 use super::roster::{Entry, Roster, Transport, before};
-use crate::ids::Slot;
+use super::slice::{Items, Slice, SliceKind, Then};
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -18,73 +18,13 @@ const PASS_BYTES: usize = 1024 * 1024;
 /// The last chunk of a chunked body (RFC 9112 section 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What a slice of a fan-out asks the core to do. Reused from slice to slice.
-#[derive(Default)]
-pub struct Slice {
-    /// What is to be done with the subscribers.
-    pub kind: SliceKind,
-    /// Subscribers that get the whole frame of a stream slice.
-    pub slots: Vec<Slot>,
-    /// Subscribers that joined after the pass's first publication, each with the part that is theirs.
-    pub partial: Vec<(Slot, Bytes)>,
-    /// They are to be counted.
-    pub counting: Option<Counting>,
-}
-
-/// The kinds of slice.
-#[derive(Default)]
-pub enum SliceKind {
-    /// Nothing.
-    #[default]
-    Empty,
-    /// Write `frame` to `slots`.
-    Stream {
-        /// All that goes out to them, as it stands on the wire.
-        frame: Bytes,
-        /// What becomes of the subscribers then (of those in `partial` too).
-        then: Then,
-    },
-    /// These followers have missed something: they must not get what comes next, but ask their applications.
-    Astray {
-        /// They have got everything before.
-        slots: Vec<Slot>,
-    },
-    /// Answer these long polls.
-    Response {
-        /// Each with the publication that ends it.
-        deliveries: Vec<(Slot, Arc<Publication>)>,
-    },
-    /// Let these subscribers' filters decide.
-    Filtered {
-        /// Each with all that came, for whichever transport.
-        deliveries: Vec<(Slot, Items)>,
-    },
-}
-
-/// Publications of one channel, in their order.
-pub type Items = SmallVec<[Arc<Publication>; 1]>;
-
-/// What becomes of subscribers when they have got their part of a pass.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Then {
-    /// They stay.
-    #[default]
-    Stay,
-    /// Their streams or WebSockets have ended.
-    End,
-    /// Their applications are asked for events.
-    Refresh,
-    /// Streams go on with their next links.
-    Refetch,
-}
-
 /// A pass in progress.
 pub(super) struct Pass {
     /// The count of its first publication, and of the first after it.
     first: u32,
     end: u32,
     /// Most passes have one; it needs no memory of its own.
-    publications: SmallVec<[Arc<Publication>; 1]>,
+    publications: Items,
     /// What the last of them does to streams, and to WebSockets; none before it does anything.
     then_stream: Then,
     then_socket: Then,
@@ -107,7 +47,7 @@ struct Gathered {
 impl Pass {
     /// Takes up to `limit` publications off `pending`, whose first has count `first`.
     pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32, limit: usize) -> Pass {
-        let (mut publications, mut bytes) = (SmallVec::<[Arc<Publication>; 1]>::new(), 0);
+        let (mut publications, mut bytes) = (Items::new(), 0);
         while let Some(next) = pending.front() {
             bytes += next.weight();
             let is_apart = bytes > PASS_BYTES || next.receipt.is_some();
@@ -383,7 +323,7 @@ impl Gathered {
 mod tests {
     use super::*;
     use crate::channel::{ContentFilters, Receipt, StreamFormat};
-    use crate::ids::CoreId;
+    use crate::ids::{CoreId, Slot};
 
     fn content(text: &'static str) -> Arc<Publication> {
         let mut publication = Publication::new("c");

@@ -2,8 +2,8 @@
 //! transport's wire form is encoded at most once, on first use by any core, and is immutable from then on. Codes,
 //! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
 
-use super::pass::Then;
 use super::receipt::Receipt;
+use super::slice::Then;
 use crate::proto::http1;
 use crate::proto::websocket::{self, Close, Compression, Opcode};
 use bytes::Bytes;

@@ -9,6 +9,7 @@ mod census;
 mod counting;
 mod filtered;
 mod following;
+mod lingering;
 mod sockets;
 
 use super::audience::Audience;
@@ -16,10 +17,11 @@ use super::followed::{Followed, Missed};
 use super::home::home_of;
 use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome, last_id_after};
-use super::pass::{Pass, Slice, SliceKind};
+use super::pass::Pass;
 use super::publication::Publication;
 use super::receipt::Receipt;
 use super::roster::{Entry, Link, Links, Roster, Transport};
+use super::slice::{Slice, SliceKind};
 use super::waiting::{Channels, WaitingRows};
 use crate::ids::{CoreId, Slot};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -243,28 +245,6 @@ impl Subscriptions {
         }
     }
 
-    /// Gives up channels that lingered long enough; `out` gets the messages to their homes.
-    pub fn expire(&mut self, out: &mut impl FnMut(CoreId, ToHome)) {
-        while let Some(&(since, id)) = self.lingering.front() {
-            if self.now_tick.wrapping_sub(since) < self.linger_ticks {
-                return;
-            }
-            self.lingering.pop_front();
-            let (now, linger) = (self.now_tick, self.linger_ticks);
-            let Some(channel) = self.channel_mut(id) else { continue };
-            channel.lingers = false;
-            let since = channel.idle_since;
-            if !self.is_idle(id) {
-                continue;
-            }
-            if now.wrapping_sub(since) >= linger {
-                self.forget(id, out);
-            } else {
-                self.linger(id);
-            }
-        }
-    }
-
     /// When any of the channels of `slot` last had content for streams; not those with filters, of which it may have
     /// got nothing.
     pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
@@ -468,41 +448,6 @@ impl Subscriptions {
         if let Some(followed) = self.channel_mut(id).and_then(|channel| channel.followed.as_mut()) {
             followed.forget(slot);
         }
-    }
-
-    fn maybe_linger(&mut self, id: ChannelId) {
-        if !self.is_idle(id) {
-            return;
-        }
-        let now = self.now_tick;
-        if let Some(channel) = self.channel_mut(id) {
-            channel.idle_since = now;
-            self.linger(id);
-        }
-    }
-
-    /// Has `id` looked at when it may have lingered long enough; in order of time, so a channel that was in use
-    /// meanwhile is looked at again and lingers up to twice as long.
-    fn linger(&mut self, id: ChannelId) {
-        let now = self.now_tick;
-        let Some(channel) = self.channel_mut(id) else { return };
-        if !std::mem::replace(&mut channel.lingers, true) {
-            self.lingering.push_back((now, id));
-        }
-    }
-
-    /// Nobody is subscribed or waits, and nothing is being written.
-    fn is_idle(&self, id: ChannelId) -> bool {
-        let unused = |channel: &LocalChannel| channel.roster.len() == 0 && !channel.queued;
-        self.channel(id).is_some_and(unused) && !self.waiting.any_with(id) && !self.joining.any_for(id)
-    }
-
-    fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
-        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::take) else { return };
-        self.names.remove(&channel.name);
-        self.free.push(id);
-        let home = home_of(&channel.name, self.cores);
-        out(home, ToHome::Unsubscribe { channel: channel.name, epoch: channel.epoch });
     }
 
     fn links_of(&self, slot: Slot) -> &[Link] {

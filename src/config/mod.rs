@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod defaults;
 mod endpoint;
 mod forwarded_for;
 mod ini;
@@ -32,7 +33,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Everything an operator can set. Each field is one documented setting; `Default` is the shipped default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// How many cores to run; `None` is one for each allowed CPU.
     pub cores: Option<usize>,
@@ -108,7 +109,7 @@ pub struct Ingest {
 }
 
 /// Sockets of ZeroMQ. There are none unless they are named.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct ZeroMq {
     /// Where a PULL socket takes items.
     pub pull: Option<Endpoint>,
@@ -274,98 +275,4 @@ pub struct Log {
     pub level: String,
     /// One line for each request, at info.
     pub requests: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            cores: None,
-            http: Http {
-                listen: vec![SocketAddr::from(([0, 0, 0, 0], 7999))],
-                head_bytes: 64 * 1024,
-                head_timeout_ms: 15_000,
-                idle_timeout_ms: 120_000,
-            },
-            control: Control {
-                listen: Some(SocketAddr::from(([127, 0, 0, 1], 5561))),
-                bearer_token: None,
-                basic_password: None,
-                tokens: Vec::new(),
-                tokens_file: None,
-                body_bytes: 1_000_000,
-            },
-            ingest: Ingest {
-                udp: Some(SocketAddr::from(([127, 0, 0, 1], 5565))),
-                udp_allow_remote: false,
-                unix_stream: None,
-                unix_datagram: None,
-                unix_mode: 0o666,
-                unix_users: Vec::new(),
-                unix_groups: Vec::new(),
-            },
-            zeromq: ZeroMq {
-                pull: None,
-                sub: Vec::new(),
-                sub_connect: false,
-                command: None,
-                ipc_mode: None,
-                allow_remote: false,
-            },
-            proxy: Proxy {
-                routes_file: None,
-                routes: Vec::new(),
-                debug: false,
-                sig_iss: "pushpin".into(),
-                sig_key: String::new(),
-                upstream_key: String::new(),
-                auto_cross_origin: false,
-                sockjs_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js".into(),
-                accept_pushpin_route: false,
-                cdn_loop: None,
-                orig_headers_need_mark: Vec::new(),
-                accept_x_forwarded_protocol: false,
-                set_x_forwarded_protocol: ForwardedProtocol::ProtoOnly,
-                x_forwarded_for: ForwardedFor::default(),
-                x_forwarded_for_trusted: ForwardedFor::default(),
-                connect_timeout_ms: 5_000,
-                origin_idle_timeout_ms: 1_800_000,
-                origin_keep_alive_ms: 55_000,
-                open_requests_per_core: 1_000,
-            },
-            channels: Channels {
-                message_wait_ms: 5_000,
-                duplicate_ids_ms: 60_000,
-                refetches_per_core: 16,
-                refetch_spread_ms: 1_000,
-                linger_ms: 10_000,
-                update_on_first_subscription: false,
-            },
-            websocket: WebSocket {
-                message_bytes: 16 * 1024 * 1024,
-                compression: false,
-                answer_pings: true,
-                ping_interval_ms: 30_000,
-                pong_timeout_ms: 15_000,
-            },
-            limits: Limits {
-                connections_per_core: 1_000_000,
-                backlog_bytes: 1024 * 1024,
-                backlog_bytes_per_core: 256 * 1024 * 1024,
-                slow_consumer: SlowConsumer::Close,
-                subscriptions_per_connection: 20,
-                mesh_messages: 1024,
-            },
-            stats: Stats {
-                socket: None,
-                format: StatsFormat::Tnetstring,
-                connections: true,
-                connection_ttl_s: 120,
-                subscription_ttl_s: 60,
-                report_interval_s: 10,
-                prometheus: None,
-                prometheus_prefix: String::new(),
-            },
-            log: Log { level: "info".into(), requests: false },
-        }
-    }
 }

@@ -1,19 +1,20 @@
 //! Reads Pushpin's `pushpin.conf` as it stands, so that an operator can move over without writing a new file.
 //! Called by `load`, which passes the text and a way to read the included file. Keys with an equivalent are
 //! honoured with Pushpin's own meaning of an absent key; every other key present gives exactly one warning.
-//! Keys that only the included `internal.conf` has (wiring between Pushpin's processes) give none.
+//! Keys that only the included `internal.conf` has (wiring between Pushpin's processes) give none. `entries` reads single
+//! values, `sockets` those of ZeroMQ.
+
+mod entries;
+mod sockets;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::pushpin_keys::{Fate, documented, fate};
-use super::{
-    Config, Endpoint, ForwardedProtocol, Problem, Stats, StatsFormat, ZeroMq, ini, nearest, parse_listen,
-};
+use super::{Config, ForwardedProtocol, Problem, ini, nearest, parse_listen};
 
 /// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
 ///
@@ -210,80 +211,6 @@ impl PushpinConf {
         Some(SocketAddr::new(address, port))
     }
 
-    /// The sockets of ZeroMQ that are named, and for each that other machines reach a warning.
-    fn zeromq(&mut self, zeromq: &mut ZeroMq) {
-        zeromq.pull = self.endpoints("handler/push_in_spec").pop();
-        zeromq.sub = self.endpoints("handler/push_in_sub_specs");
-        zeromq.sub.extend(self.endpoints("handler/push_in_sub_spec"));
-        zeromq.sub_connect = self.flag("handler/push_in_sub_connect");
-        zeromq.command = self.endpoints("handler/command_spec").pop();
-        zeromq.ipc_mode = self.ipc_mode();
-        if let Some(exposure) = zeromq.exposure() {
-            self.warn("handler/push_in_spec", exposure);
-        }
-        zeromq.allow_remote = true;
-    }
-
-    /// The stats socket and the port for Prometheus; each if it is named.
-    fn stats(&mut self, stats: &mut Stats) {
-        stats.socket = self.endpoints("handler/stats_spec").pop();
-        stats.format = match self.text("handler/stats_format").as_deref() {
-            Some("json") => StatsFormat::Json,
-            _ => StatsFormat::Tnetstring,
-        };
-        if self.text("global/stats_connection_send").is_some() {
-            stats.connections = self.flag("global/stats_connection_send");
-        }
-        self.set(&mut stats.connection_ttl_s, "global/stats_connection_ttl");
-        self.set(&mut stats.subscription_ttl_s, "handler/stats_subscription_ttl");
-        self.set(&mut stats.report_interval_s, "handler/stats_report_interval");
-        stats.prometheus_prefix = self.text("handler/prometheus_prefix").unwrap_or_default();
-        let port = self.text("handler/prometheus_port").filter(|port| !port.is_empty());
-        if let Some(port) = port {
-            match parse_listen(&port, Ipv4Addr::UNSPECIFIED) {
-                Ok(address) => stats.prometheus = Some(address),
-                Err(error) => self.error("handler/prometheus_port", format!("`prometheus_port`: {error}")),
-            }
-        }
-        if let Some(exposure) = stats.exposure(false) {
-            self.warn("handler/stats_spec", exposure);
-        }
-    }
-
-    /// Addresses, with the offset of all ports.
-    fn endpoints(&mut self, name: &str) -> Vec<Endpoint> {
-        let mut offset = 0u16;
-        self.set(&mut offset, "global/port_offset");
-        let (mut endpoints, texts) = (Vec::new(), self.list(name));
-        if !cfg!(feature = "zeromq") && !texts.is_empty() {
-            let key = name.rsplit('/').next().unwrap_or(name);
-            self.warn(name, format!("`{key}` has no effect: this program was built without ZeroMQ"));
-            return endpoints;
-        }
-        for text in texts {
-            match Endpoint::parse(&text, Path::new("")).map(|endpoint| endpoint.offset(offset)) {
-                Ok(Some(endpoint)) => endpoints.push(endpoint),
-                Ok(None) => self.error(name, format!("`port_offset` takes the port of {text} past 65535")),
-                Err(error) => self.error(name, error.to_string()),
-            }
-        }
-        endpoints
-    }
-
-    /// It is written in octal.
-    fn ipc_mode(&mut self) -> Option<u32> {
-        let name = "handler/ipc_file_mode";
-        let text = self.text(name).filter(|text| !text.is_empty())?;
-        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
-        if mode.is_none() {
-            self.error(
-                name,
-                format!("`ipc_file_mode` must be the mode of a file, such as 660, not `{text}`"),
-            );
-        }
-        mode
-    }
-
     /// At level 2 Pushpin writes a line for each request. Levels for single processes mean nothing here.
     fn log(&mut self, config: &mut Config) {
         for word in self.list("runner/log_level") {
@@ -302,89 +229,6 @@ impl PushpinConf {
     }
 }
 
-/// How single values are read.
-impl PushpinConf {
-    /// The parts of a value, variables replaced and empty ones left out.
-    fn list(&self, name: &str) -> Vec<String> {
-        let values = self.entries.get(name).map_or(&[][..], |found| &found.values[..]);
-        values.iter().filter(|value| !value.is_empty()).map(|value| self.substitute(value)).collect()
-    }
-
-    /// A value that is not a list.
-    fn text(&mut self, name: &str) -> Option<String> {
-        let found = self.entries.get(name)?;
-        if let [value] = &found.values[..] {
-            return Some(self.substitute(value));
-        }
-        let key = name.rsplit('/').next().unwrap_or(name);
-        self.error(name, format!("`{key}` takes one value: put it in quotes if it contains a comma"));
-        None
-    }
-
-    /// QSettings takes everything but these words for true.
-    fn flag(&mut self, name: &str) -> bool {
-        self.text(name).is_some_and(|text| !matches!(text.to_lowercase().as_str(), "" | "0" | "false"))
-    }
-
-    /// Parses a value into `setting`, which keeps what it has if the key is absent or empty.
-    fn set<T: FromStr>(&mut self, setting: &mut T, name: &str) {
-        let Some(text) = self.text(name).filter(|text| !text.is_empty()) else {
-            return;
-        };
-        match text.parse() {
-            Ok(value) => *setting = value,
-            Err(_) => {
-                let key = name.rsplit('/').next().unwrap_or(name);
-                let wanted = if key.ends_with("_addr") { "an IP address" } else { "a number in range" };
-                self.error(name, format!("`{key}` must be {wanted}, not `{text}`"));
-            }
-        }
-    }
-
-    /// A part of a value that goes into a header.
-    fn parsed<T: FromStr>(&mut self, name: &str, text: &str) -> Option<T> {
-        let parsed = text.parse().ok();
-        if parsed.is_none() {
-            let key = name.rsplit('/').next().unwrap_or(name);
-            self.error(name, format!("`{key}`: `{text}` cannot stand in a header"));
-        }
-        parsed
-    }
-
-    fn substitute(&self, value: &str) -> String {
-        let variable = |name: &str, unset: &str| {
-            let found = self.entries.get(name).and_then(|found| found.values.first());
-            found.cloned().unwrap_or_else(|| unset.to_owned())
-        };
-        if !value.contains('{') {
-            return value.to_owned();
-        }
-        let run_directory = variable("global/rundir", &variable("runner/rundir", "run"));
-        value
-            .replace("{libdir}", &variable("global/libdir", "/usr/lib/pushpin"))
-            .replace("{rundir}", &run_directory)
-            .replace("{ipc_prefix}", &variable("global/ipc_prefix", "pushpin-"))
-    }
-
-    fn error(&mut self, name: &str, message: String) {
-        let problem = self.problem(name, message);
-        self.errors.push(problem);
-    }
-
-    fn warn(&mut self, name: &str, message: String) {
-        let problem = self.problem(name, message);
-        self.warnings.push(problem);
-    }
-
-    /// A problem at the line of a key; at the first line of the file if the key is absent.
-    fn problem(&self, name: &str, message: String) -> Problem {
-        match self.entries.get(name) {
-            Some(found) => Problem::new(&found.file, found.line, message),
-            None => Problem::new(&self.path, 1, message),
-        }
-    }
-}
-
 fn name(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}/{key}") }
 }
@@ -393,6 +237,7 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 #[cfg(test)]
 mod tests {
+    use crate::config::{Endpoint, StatsFormat};
     use super::*;
 
     const PATH: &str = "/etc/pushpin/pushpin.conf";

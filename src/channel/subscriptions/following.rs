@@ -5,8 +5,8 @@ use super::{ChannelId, LocalChannel, Subscriptions};
 use crate::channel::followed::{Followed, Missed};
 use crate::channel::home::home_of;
 use crate::channel::message::LastId;
-use crate::channel::pass::{Slice, SliceKind};
 use crate::channel::roster::{Transport, before};
+use crate::channel::slice::{Slice, SliceKind};
 use crate::ids::{CoreId, Slot};
 use std::sync::Arc;
 

@@ -1,0 +1,67 @@
+//! Channels that nobody uses any more. They stay for a while with their interest kept, so that long polls, which leave and
+//! come back with every message, cost the mesh nothing.
+
+use super::{ChannelId, LocalChannel, Subscriptions};
+use crate::channel::home::home_of;
+use crate::channel::message::ToHome;
+use crate::ids::CoreId;
+
+impl Subscriptions {
+    /// Gives up channels that lingered long enough; `out` gets the messages to their homes.
+    pub fn expire(&mut self, out: &mut impl FnMut(CoreId, ToHome)) {
+        while let Some(&(since, id)) = self.lingering.front() {
+            if self.now_tick.wrapping_sub(since) < self.linger_ticks {
+                return;
+            }
+            self.lingering.pop_front();
+            let (now, linger) = (self.now_tick, self.linger_ticks);
+            let Some(channel) = self.channel_mut(id) else { continue };
+            channel.lingers = false;
+            let since = channel.idle_since;
+            if !self.is_idle(id) {
+                continue;
+            }
+            if now.wrapping_sub(since) >= linger {
+                self.forget(id, out);
+            } else {
+                self.linger(id);
+            }
+        }
+    }
+
+    /// Has `id` linger, if nobody uses it any more.
+    pub(super) fn maybe_linger(&mut self, id: ChannelId) {
+        if !self.is_idle(id) {
+            return;
+        }
+        let now = self.now_tick;
+        if let Some(channel) = self.channel_mut(id) {
+            channel.idle_since = now;
+            self.linger(id);
+        }
+    }
+
+    /// Has `id` looked at when it may have lingered long enough; in order of time, so a channel that was in use
+    /// meanwhile is looked at again and lingers up to twice as long.
+    fn linger(&mut self, id: ChannelId) {
+        let now = self.now_tick;
+        let Some(channel) = self.channel_mut(id) else { return };
+        if !std::mem::replace(&mut channel.lingers, true) {
+            self.lingering.push_back((now, id));
+        }
+    }
+
+    /// Nobody is subscribed or waits, and nothing is being written.
+    fn is_idle(&self, id: ChannelId) -> bool {
+        let unused = |channel: &LocalChannel| channel.roster.len() == 0 && !channel.queued;
+        self.channel(id).is_some_and(unused) && !self.waiting.any_with(id) && !self.joining.any_for(id)
+    }
+
+    fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        self.names.remove(&channel.name);
+        self.free.push(id);
+        let home = home_of(&channel.name, self.cores);
+        out(home, ToHome::Unsubscribe { channel: channel.name, epoch: channel.epoch });
+    }
+}

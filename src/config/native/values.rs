@@ -1,0 +1,218 @@
+//! What single values of `gripwire.toml` may be: each function reads one kind, or says what is wanted instead.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use http::{HeaderName, HeaderValue};
+use toml::Spanned;
+use toml::de::DeValue;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::forwarded_for::ForwardedFor;
+use crate::config::section::Unusable;
+use crate::config::{Endpoint, ForwardedProtocol, SlowConsumer, StatsFormat, Token, parse_listen};
+
+type Value<'v> = Spanned<DeValue<'v>>;
+
+pub fn boolean(value: &Value<'_>) -> Result<bool, Unusable> {
+    value.get_ref().as_bool().ok_or_else(|| Unusable::value("true or false"))
+}
+
+pub fn string(value: &Value<'_>) -> Result<String, Unusable> {
+    value.get_ref().as_str().map(str::to_owned).ok_or_else(|| Unusable::value("text in quotes"))
+}
+
+/// A whole number of at least 1: no bound, size or time of 0 leaves a server that works.
+pub fn positive<T: TryFrom<u64>>(value: &Value<'_>) -> Result<T, Unusable> {
+    let number = value.get_ref().as_integer();
+    let number = number.and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+    number
+        .filter(|number| *number > 0)
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| Unusable::value("a whole number of at least 1"))
+}
+
+pub fn count(value: &Value<'_>) -> Result<usize, Unusable> {
+    positive(value)
+}
+
+pub fn milliseconds(value: &Value<'_>) -> Result<u64, Unusable> {
+    positive(value)
+}
+
+/// 0 is never.
+pub fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
+    match value.get_ref().as_integer() {
+        Some(number) if number.as_str() == "0" => Ok(0),
+        _ => milliseconds(value),
+    }
+}
+
+pub fn seconds_or_never(value: &Value<'_>) -> Result<u32, Unusable> {
+    milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a number of seconds"))
+}
+
+pub fn stats_format(value: &Value<'_>) -> Result<StatsFormat, Unusable> {
+    match value.get_ref().as_str() {
+        Some("tnetstring") => Ok(StatsFormat::Tnetstring),
+        Some("json") => Ok(StatsFormat::Json),
+        _ => Err(Unusable::value("\"tnetstring\" or \"json\"")),
+    }
+}
+
+pub fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
+    let wanted = || Unusable::value("a list of text in quotes");
+    let items = value.get_ref().as_array().ok_or_else(wanted)?;
+    items.iter().map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(wanted)).collect()
+}
+
+pub fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {
+    string(value).map(|path| directory.join(path))
+}
+
+/// An empty secret would let everyone in while looking like a lock.
+pub fn secret(value: &Value<'_>) -> Result<String, Unusable> {
+    string(value).ok().filter(|secret| !secret.is_empty()).ok_or_else(|| Unusable::value("text, not empty"))
+}
+
+pub fn tokens(value: &Value<'_>) -> Result<Vec<Token>, Unusable> {
+    let wanted = || Unusable::value("a list of tokens, such as [\"publish:news- s3cret\"]");
+    let token = |item: &Value<'_>| {
+        let line = item.get_ref().as_str().ok_or_else(wanted)?;
+        Token::parse(line).map_err(|error| Unusable::part(item.span(), error))
+    };
+    value.get_ref().as_array().ok_or_else(wanted)?.iter().map(token).collect()
+}
+
+pub fn basic(value: &Value<'_>) -> Result<String, Unusable> {
+    secret(value).ok().filter(|pair| pair.contains(':')).ok_or_else(|| Unusable::value("\"user:password\""))
+}
+
+/// One address: a number, or text.
+fn listener(value: &Value<'_>, any: Ipv4Addr) -> Result<SocketAddr, Unusable> {
+    let text = match value.get_ref() {
+        DeValue::Integer(port) => port.as_str(),
+        DeValue::String(text) => text,
+        _ => return Err(Unusable::value("a port or an address such as \"127.0.0.1:7999\"")),
+    };
+    parse_listen(text, any).map_err(|error| Unusable::part(value.span(), error))
+}
+
+pub fn listeners(value: &Value<'_>) -> Result<Vec<SocketAddr>, Unusable> {
+    match value.get_ref().as_array() {
+        None => listener(value, Ipv4Addr::UNSPECIFIED).map(|one| vec![one]),
+        Some(items) if items.is_empty() => Err(Unusable::value("at least one address")),
+        Some(items) => items.iter().map(|item| listener(item, Ipv4Addr::UNSPECIFIED)).collect(),
+    }
+}
+
+/// A bare port stays on this machine: who wants more says so.
+pub fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5561\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+pub fn prometheus_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:9100\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+pub fn udp_socket(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5565\", or false")),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+pub fn endpoint(value: &Value<'_>, directory: &Path) -> Result<Endpoint, Unusable> {
+    Endpoint::parse(&string(value)?, directory).map_err(|error| Unusable::part(value.span(), error))
+}
+
+pub fn endpoints(value: &Value<'_>, directory: &Path) -> Result<Vec<Endpoint>, Unusable> {
+    match value.get_ref().as_array() {
+        None => endpoint(value, directory).map(|one| vec![one]),
+        Some(items) => items.iter().map(|item| endpoint(item, directory)).collect(),
+    }
+}
+
+pub fn file_mode(value: &Value<'_>) -> Result<u32, Unusable> {
+    let mode = positive(value).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| Unusable::value("the mode of a file, such as 0o660"))
+}
+
+pub fn users(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
+    ids(value, "user", |name| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw()))
+}
+
+pub fn groups(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
+    ids(value, "group", |name| Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw()))
+}
+
+/// Ids, given as such or by the names that this machine knows.
+fn ids(value: &Value<'_>, kind: &str, find: impl Fn(&str) -> Option<u32>) -> Result<Vec<u32>, Unusable> {
+    let wanted = || Unusable::value(format!("a list of {kind}s: names in quotes, or numbers"));
+    let items = value.get_ref().as_array().ok_or_else(wanted)?;
+    let id = |item: &Value<'_>| match item.get_ref() {
+        DeValue::Integer(number) => {
+            u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| wanted())
+        }
+        DeValue::String(name) => {
+            find(name).ok_or_else(|| Unusable::part(item.span(), format!("no {kind} is called `{name}`")))
+        }
+        _ => Err(wanted()),
+    };
+    items.iter().map(id).collect()
+}
+
+pub fn forwarded_protocol(value: &Value<'_>) -> Result<ForwardedProtocol, Unusable> {
+    match (value.get_ref().as_bool(), value.get_ref().as_str()) {
+        (Some(true), _) => Ok(ForwardedProtocol::Both),
+        (Some(false), _) => Ok(ForwardedProtocol::Off),
+        (_, Some("proto-only")) => Ok(ForwardedProtocol::ProtoOnly),
+        _ => Err(Unusable::value("true, false or \"proto-only\"")),
+    }
+}
+
+pub fn forwarded_for_words(value: &Value<'_>) -> Result<ForwardedFor, Unusable> {
+    let wanted = || Unusable::value("a list such as [\"truncate:2\", \"append\"]");
+    let mut words = ForwardedFor::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let word = item.get_ref().as_str().ok_or_else(wanted)?;
+        words.add(word).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(words)
+}
+
+pub fn header_value(value: &Value<'_>) -> Result<HeaderValue, Unusable> {
+    let text = string(value)?;
+    HeaderValue::try_from(text).map_err(|_| Unusable::value("text that a header may hold"))
+}
+
+pub fn header_names(value: &Value<'_>) -> Result<Vec<HeaderName>, Unusable> {
+    let wanted = || Unusable::value("a list of names of headers");
+    strings(value)?.iter().map(|name| name.parse().map_err(|_| wanted())).collect()
+}
+
+pub fn slow_consumer(value: &Value<'_>) -> Result<SlowConsumer, Unusable> {
+    match value.get_ref().as_str() {
+        Some("close") => Ok(SlowConsumer::Close),
+        Some("drop") => Ok(SlowConsumer::Drop),
+        _ => Err(Unusable::value("\"close\" or \"drop\"")),
+    }
+}
+
+pub fn filter(value: &Value<'_>) -> Result<String, Unusable> {
+    let text = string(value)?;
+    match EnvFilter::from_str(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Unusable::value("a filter such as \"info\" or \"gripwire=debug\"")),
+    }
+}

@@ -1,0 +1,83 @@
+//! The keys that name sockets of ZeroMQ, and what is told there.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use super::PushpinConf;
+use crate::config::{Endpoint, Stats, StatsFormat, ZeroMq, parse_listen};
+
+impl PushpinConf {
+    /// The sockets of ZeroMQ that are named, and for each that other machines reach a warning.
+    pub(super) fn zeromq(&mut self, zeromq: &mut ZeroMq) {
+        zeromq.pull = self.endpoints("handler/push_in_spec").pop();
+        zeromq.sub = self.endpoints("handler/push_in_sub_specs");
+        zeromq.sub.extend(self.endpoints("handler/push_in_sub_spec"));
+        zeromq.sub_connect = self.flag("handler/push_in_sub_connect");
+        zeromq.command = self.endpoints("handler/command_spec").pop();
+        zeromq.ipc_mode = self.ipc_mode();
+        if let Some(exposure) = zeromq.exposure() {
+            self.warn("handler/push_in_spec", exposure);
+        }
+        zeromq.allow_remote = true;
+    }
+
+    /// The stats socket and the port for Prometheus; each if it is named.
+    pub(super) fn stats(&mut self, stats: &mut Stats) {
+        stats.socket = self.endpoints("handler/stats_spec").pop();
+        stats.format = match self.text("handler/stats_format").as_deref() {
+            Some("json") => StatsFormat::Json,
+            _ => StatsFormat::Tnetstring,
+        };
+        if self.text("global/stats_connection_send").is_some() {
+            stats.connections = self.flag("global/stats_connection_send");
+        }
+        self.set(&mut stats.connection_ttl_s, "global/stats_connection_ttl");
+        self.set(&mut stats.subscription_ttl_s, "handler/stats_subscription_ttl");
+        self.set(&mut stats.report_interval_s, "handler/stats_report_interval");
+        stats.prometheus_prefix = self.text("handler/prometheus_prefix").unwrap_or_default();
+        let port = self.text("handler/prometheus_port").filter(|port| !port.is_empty());
+        if let Some(port) = port {
+            match parse_listen(&port, Ipv4Addr::UNSPECIFIED) {
+                Ok(address) => stats.prometheus = Some(address),
+                Err(error) => self.error("handler/prometheus_port", format!("`prometheus_port`: {error}")),
+            }
+        }
+        if let Some(exposure) = stats.exposure(false) {
+            self.warn("handler/stats_spec", exposure);
+        }
+    }
+
+    /// Addresses, with the offset of all ports.
+    fn endpoints(&mut self, name: &str) -> Vec<Endpoint> {
+        let mut offset = 0u16;
+        self.set(&mut offset, "global/port_offset");
+        let (mut endpoints, texts) = (Vec::new(), self.list(name));
+        if !cfg!(feature = "zeromq") && !texts.is_empty() {
+            let key = name.rsplit('/').next().unwrap_or(name);
+            self.warn(name, format!("`{key}` has no effect: this program was built without ZeroMQ"));
+            return endpoints;
+        }
+        for text in texts {
+            match Endpoint::parse(&text, Path::new("")).map(|endpoint| endpoint.offset(offset)) {
+                Ok(Some(endpoint)) => endpoints.push(endpoint),
+                Ok(None) => self.error(name, format!("`port_offset` takes the port of {text} past 65535")),
+                Err(error) => self.error(name, error.to_string()),
+            }
+        }
+        endpoints
+    }
+
+    /// It is written in octal.
+    fn ipc_mode(&mut self) -> Option<u32> {
+        let name = "handler/ipc_file_mode";
+        let text = self.text(name).filter(|text| !text.is_empty())?;
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            self.error(
+                name,
+                format!("`ipc_file_mode` must be the mode of a file, such as 660, not `{text}`"),
+            );
+        }
+        mode
+    }
+}
