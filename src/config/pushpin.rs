@@ -237,8 +237,8 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Endpoint, StatsFormat};
     use super::*;
+    use crate::config::{Endpoint, StatsFormat};
 
     const PATH: &str = "/etc/pushpin/pushpin.conf";
 

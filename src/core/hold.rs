@@ -131,6 +131,19 @@ impl Core {
             row.phase = Phase::Unopened(Box::new(unopened));
         }
         self.timers.borrow_mut().cancel(slot);
+        if self.subscribe_hold(slot, transport, &hold, &asked_at) == Readiness::Ready {
+            self.open_hold(slot);
+        }
+    }
+
+    /// Subscribes the client in `slot` to the channels of its hold, with their filters.
+    fn subscribe_hold(
+        &self,
+        slot: Slot,
+        transport: Transport,
+        hold: &Hold,
+        asked_at: &Rc<Origin>,
+    ) -> Readiness {
         let limit = self.settings().limits.subscriptions_per_connection;
         let channels: Vec<&str> =
             hold.channels.iter().take(limit).map(|channel| channel.name.as_str()).collect();
@@ -146,10 +159,8 @@ impl Core {
             }
         }
         let names = hold.channels.iter().take(limit).map(|channel| (channel.name.as_str(), channel));
-        self.set_filters(slot, names, &hold.meta, &asked_at, asked_at.asked_for());
-        if readiness == Readiness::Ready {
-            self.open_hold(slot);
-        }
+        self.set_filters(slot, names, &hold.meta, asked_at, asked_at.asked_for());
+        readiness
     }
 
     fn log_subscriptions(&self, hold: &Hold, request: &Request) {

@@ -11,7 +11,7 @@ use super::links::GoneLink;
 use super::respond;
 use super::sockjs;
 use crate::channel::HeardUpTo;
-use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route};
+use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route, Target};
 use crate::proto::grip::{
     self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
 };
@@ -191,12 +191,7 @@ async fn follow_instruct(
             Err(Broken) => return exchange.cut(),
         }
     }
-    if let Some(prefix) = &route.prefix {
-        hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
-    }
-    let implied = route.targets.get(target).map(|target| target.subscriptions.as_slice()).unwrap_or_default();
-    let implied = if goes_on { &[] } else { implied };
-    hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
+    add_channels_of_route(&mut hold, route, if goes_on { None } else { route.targets.get(target) });
     log(exchange, &request, route, instruct.response.status, None);
     let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
     let cross_origin = exchange.cross_origin();
@@ -204,6 +199,15 @@ async fn follow_instruct(
     let again = Again { request, body, heard, behind, gone, cross_origin };
     let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
     exchange.core().clone().hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
+}
+
+/// Names the channels of `hold` as publishers know them, and adds those that `target` implies.
+fn add_channels_of_route(hold: &mut Hold, route: &Route, target: Option<&Target>) {
+    if let Some(prefix) = &route.prefix {
+        hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
+    }
+    let implied = target.map(|target| target.subscriptions.as_slice()).unwrap_or_default();
+    hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
 }
 
 /// Where the answer goes on, whether it holds or not.

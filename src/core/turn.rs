@@ -141,13 +141,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     core.clone().start_readers(home_ends, core_ends);
     core.start_errands(errand_ends);
     core.watch_datagrams();
-    let bell_core = core.clone();
-    glommio::spawn_local(async move {
-        while doorbell.rung().await.is_ok() {
-            bell_core.wake();
-        }
-    })
-    .detach();
+    glommio::spawn_local(hear(doorbell, core.clone())).detach();
     glommio::spawn_local(tick(core.clone())).detach();
     core.turn_forever().await
 }
@@ -329,6 +323,13 @@ pub(super) fn home_times(channels: &crate::config::Channels) -> HomeTimes {
     HomeTimes {
         message_wait: ticks(channels.message_wait_ms),
         duplicate_ids: ticks(channels.duplicate_ids_ms),
+    }
+}
+
+/// Wakes the loop for what the wire has completed, and for other threads.
+async fn hear(doorbell: Doorbell, core: Rc<Core>) {
+    while doorbell.rung().await.is_ok() {
+        core.wake();
     }
 }
 

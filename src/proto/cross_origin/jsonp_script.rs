@@ -1,7 +1,7 @@
 //! An answer as a script that calls a function with it, written piece by piece, so that an answer of any length
 //! passes. The comment before the call keeps the script from being read as another format.
 
-use crate::proto::http1;
+use crate::proto::{http1, json_text};
 use bytes::{BufMut, BytesMut};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -139,17 +139,7 @@ fn put_header(out: &mut BytesMut, name: &HeaderName, headers: &HeaderMap) {
 
 /// The inside of a text in JSON. Two characters that JSON allows there would end a line of a script.
 fn put_text(out: &mut BytesMut, text: &str) {
-    for character in text.chars() {
-        let _ = match character {
-            '"' => out.write_str("\\\""),
-            '\\' => out.write_str("\\\\"),
-            '\n' => out.write_str("\\n"),
-            '\r' => out.write_str("\\r"),
-            '\t' => out.write_str("\\t"),
-            '\0'..'\x20' | '\u{2028}' | '\u{2029}' => write!(out, "\\u{:04x}", u32::from(character)),
-            other => out.write_char(other),
-        };
-    }
+    json_text::put(out, text, |character| matches!(character, '\u{2028}' | '\u{2029}'));
 }
 
 #[cfg(test)]

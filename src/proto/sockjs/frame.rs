@@ -1,9 +1,9 @@
 //! What a client is told: `o` at the beginning, `h` now and then, `a` with messages and `c` at the end. What it says
 //! is a list of messages. All in JSON.
 
+use crate::proto::json_text;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use std::fmt::Write;
 
 /// The conversation is open.
 pub const OPEN: &str = "o";
@@ -26,21 +26,15 @@ pub fn close(code: u16, reason: &str) -> String {
 pub fn quoted(text: &str) -> Box<str> {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    for character in text.chars() {
-        let _ = match character {
-            '"' => out.write_str("\\\""),
-            '\\' => out.write_str("\\\\"),
-            '\n' => out.write_str("\\n"),
-            '\r' => out.write_str("\\r"),
-            '\t' => out.write_str("\\t"),
-            '\0'..'\x20'
-            | '\u{200c}'..='\u{200f}'
-            | '\u{2028}'..='\u{202f}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fff0}'..='\u{ffff}' => write!(out, "\\u{:04x}", u32::from(character)),
-            other => out.write_char(other),
-        };
-    }
+    json_text::put(&mut out, text, |character| {
+        matches!(
+            character,
+            '\u{200c}'..='\u{200f}'
+                | '\u{2028}'..='\u{202f}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{fff0}'..='\u{ffff}'
+        )
+    });
     out.push('"');
     out.into()
 }
