@@ -2,7 +2,6 @@
 //! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
 
 use super::route::{ClientCertificate, Destination, HostCondition, Route, Target};
-use crate::proto::cross_origin::JsonpSettings;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
@@ -127,29 +126,8 @@ pub(super) fn identity() -> Identity {
 
 /// A route with these targets and nothing else set.
 pub(super) fn route_to(targets: &[Target]) -> Route {
-    Route {
-        id: "r".into(),
-        has_own_id: true,
-        host: HostCondition::Any,
-        tls: None,
-        websocket: None,
-        path_beg: None,
-        as_host: None,
-        path_rem: 0,
-        replace_beg: None,
-        headers: Vec::new(),
-        prefix: None,
-        orig_headers: false,
-        no_grip: false,
-        cross_origin: false,
-        jsonp: JsonpSettings::default(),
-        sockjs: None,
-        sockjs_as_path: None,
-        debug: false,
-        log_level: None,
-        signing: Arc::default(),
-        targets: targets.to_vec(),
-    }
+    let bare = Route::bare(HostCondition::Any);
+    Route { id: "r".into(), has_own_id: true, targets: targets.to_vec(), ..bare }
 }
 
 /// A plain target.

@@ -64,6 +64,35 @@ pub enum HostCondition {
     Never,
 }
 
+impl Route {
+    /// A route for `host` that says nothing else.
+    pub(super) fn bare(host: HostCondition) -> Route {
+        Route {
+            id: String::new(),
+            has_own_id: false,
+            host,
+            tls: None,
+            websocket: None,
+            path_beg: None,
+            as_host: None,
+            path_rem: 0,
+            replace_beg: None,
+            headers: Vec::new(),
+            prefix: None,
+            orig_headers: false,
+            no_grip: false,
+            cross_origin: false,
+            jsonp: JsonpSettings::default(),
+            sockjs: None,
+            sockjs_as_path: None,
+            debug: false,
+            log_level: None,
+            signing: Arc::default(),
+            targets: Vec::new(),
+        }
+    }
+}
+
 /// Signing settings a route may override.
 #[derive(Clone, Debug, Default)]
 pub struct Signing {

@@ -3,7 +3,7 @@
 
 use super::line::Section;
 use crate::origin::route::{ClientCertificate, Destination, HostCondition, Route, Target};
-use crate::proto::cross_origin::{JsonpSettings, Mode};
+use crate::proto::cross_origin::Mode;
 use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 
@@ -14,29 +14,7 @@ pub(super) fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Res
         "" => HostCondition::Never,
         host => HostCondition::Exact(host.to_ascii_lowercase()),
     };
-    let mut route = Route {
-        id: String::new(),
-        has_own_id: false,
-        host,
-        tls: None,
-        websocket: None,
-        path_beg: None,
-        as_host: None,
-        path_rem: 0,
-        replace_beg: None,
-        headers: Vec::new(),
-        prefix: None,
-        orig_headers: false,
-        no_grip: false,
-        cross_origin: false,
-        jsonp: JsonpSettings::default(),
-        sockjs: None,
-        sockjs_as_path: None,
-        debug: false,
-        log_level: None,
-        signing: Arc::default(),
-        targets: Vec::new(),
-    };
+    let mut route = Route::bare(host);
     for (name, value) in &section.properties {
         set_condition(&mut route, name, value, notes)?;
     }
