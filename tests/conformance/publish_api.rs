@@ -5,7 +5,6 @@
 use serde_json::json;
 
 use crate::harness::client::Response;
-use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
 use crate::harness::request::{get, request};
@@ -250,11 +249,7 @@ fn a_control_connection_publishes_again_and_again() {
 fn pipelined_publications_are_taken_in_order() {
     pushpin_differs!("one request for each connection: what is pipelined behind it is lost");
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut stream = standard().ask(&get(&page.path));
-    stream.head();
-    stream.expect_body("[opened]\n");
+    let mut stream = standard().stream(&channel);
     let post = |number| {
         let item = stream_item(&channel, &format!("message {number}\n"));
         request("POST", "/publish/").body(json!({"items": [item]}).to_string()).bytes()

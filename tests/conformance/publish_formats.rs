@@ -26,11 +26,7 @@ fn answered(answer: Answer, format: Value) -> Response {
 /// What a stream gets when `item`, less its channel, is published; a message follows so that the end shows.
 fn streamed(item: Value, expected: impl AsRef<[u8]>) {
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
+    let mut client = standard().stream(&channel);
     let mut item = item;
     item["channel"] = json!(channel);
     standard().publish(item);

@@ -3,10 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
-use crate::harness::request::get;
 use crate::harness::unique;
 
 fn item_rejected(item: Value, why: &str) {
@@ -142,11 +140,7 @@ fn an_unknown_action_is_rejected() {
 #[test]
 fn one_bad_item_rejects_the_whole_publication() {
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
+    let mut client = standard().stream(&channel);
     let items = json!({"items": [stream_item(&channel, "must not arrive\n"), {"channel": channel}]});
     assert_eq!(standard().post_publish(&items.to_string()).code, 400);
     standard().publish_stream(&channel, "may arrive\n");

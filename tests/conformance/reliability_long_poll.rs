@@ -60,12 +60,7 @@ impl Application {
 
 /// A stream on `channel`, so that its last id is known.
 fn witness(channel: &str) -> Client {
-    let answer = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
-    let page = Page::answering(answer);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
-    client
+    standard().stream(channel)
 }
 
 /// An item for long polls and streams.

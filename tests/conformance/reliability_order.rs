@@ -15,12 +15,7 @@ use crate::harness::unique;
 /// A stream on a new channel, whose beginning has come, and the channel.
 fn stream() -> (Client, String) {
     let channel = unique("ch");
-    let answer = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(answer);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
-    (client, channel)
+    (standard().stream(&channel), channel)
 }
 
 /// An item for streams that says its id, and names its predecessor unless that is empty.

@@ -51,12 +51,7 @@ impl Stats {
 }
 
 fn opened(channel: &str) -> Client {
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
-    let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
-    client
+    standard().stream(channel)
 }
 
 #[test]

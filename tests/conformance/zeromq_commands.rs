@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 use zmq::SocketType;
 
-use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::{recovering, standard};
 use crate::harness::publisher::stream_item;
-use crate::harness::request::get;
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::zeromq::{command, connect, value};
 use crate::harness::{pushpin_differs, unique};
@@ -18,11 +16,7 @@ fn done() -> Value {
 #[test]
 fn publish_delivers_its_items() {
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
+    let mut client = standard().stream(&channel);
     let items = json!({"items": [stream_item(&channel, "one\n"), stream_item(&channel, "two\n")]});
     assert_eq!(command(standard(), "publish", items), done());
     client.expect_body("one\ntwo\n");

@@ -4,21 +4,14 @@ use serde_json::{Value, json};
 use zmq::{SNDMORE, Socket, SocketType};
 
 use crate::harness::client::Client;
-use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
-use crate::harness::request::get;
 use crate::harness::websocket::Application;
 use crate::harness::zeromq::{connect, tnetstring};
 use crate::harness::{pushpin_differs, unique};
 
 fn opened(channel: &str) -> Client {
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
-    let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
-    client.head();
-    client.expect_body("[opened]\n");
-    client
+    standard().stream(channel)
 }
 
 fn push() -> Socket {

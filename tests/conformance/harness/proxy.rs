@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Response};
-use super::request::Request;
+use super::origin::{Answer, Page};
+use super::request::{Request, get};
 use super::{PATIENCE, against_pushpin, process, pushpin, routing};
 
 /// A running server and where its ports are.
@@ -144,6 +145,16 @@ impl Proxy {
     /// A connection to the client port.
     pub fn connect(&self) -> Client {
         Client::connect(self.http)
+    }
+
+    /// A stream on `channel`, whose beginning has come.
+    pub fn stream(&self, channel: &str) -> Client {
+        let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
+        let page = Page::answering(hold);
+        let mut client = self.ask(&get(&page.path));
+        client.head();
+        client.expect_body("[opened]\n");
+        client
     }
 
     /// A connection to the client port that has sent `request`.
