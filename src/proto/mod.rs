@@ -2,7 +2,7 @@
 //!
 //! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
 //! publish items, signatures), parts of which are in the form of `tnetstring`; `cross_origin` answers browsers whose page
-//! is of another origin, `sockjs` those without WebSockets; `json_text` is what both
+//! is of another origin, `sockjs` those without WebSockets; `script` is what both
 //! put into scripts.
 
 #![forbid(unsafe_code)]
@@ -10,7 +10,7 @@
 pub mod cross_origin;
 pub mod grip;
 pub mod http1;
-mod json_text;
+pub mod script;
 pub mod sockjs;
 pub mod tnetstring;
 pub mod websocket;

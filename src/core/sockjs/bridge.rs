@@ -116,10 +116,11 @@ async fn carry(stream: UnixStream, session: &Session) -> io::Result<()> {
     from_application.or(to_application).or(abandoned(session)).await
 }
 
-/// Pongs on their way to the application.
+/// The pong on its way to the application. Of several pings the last one is answered (RFC 6455 section 5.5.3), so what
+/// waits does not grow.
 #[derive(Default)]
 struct Pongs {
-    waiting: RefCell<Vec<BytesMut>>,
+    waiting: RefCell<Option<BytesMut>>,
     bell: Bell,
 }
 
@@ -148,7 +149,7 @@ async fn from_application(
                 }
             }
             Some(Opcode::Ping) => {
-                pongs.waiting.borrow_mut().push(bytes);
+                pongs.waiting.replace(Some(bytes));
                 pongs.bell.ring();
             }
             Some(Opcode::Close) => {

@@ -7,6 +7,7 @@ use crate::core::{Core, respond, socket};
 use crate::origin::Route;
 use crate::proto::grip::Answer;
 use crate::proto::http1::reason_phrase;
+use crate::proto::script::is_name;
 use crate::proto::sockjs::{self, Endpoint, Transport, endpoint};
 use crate::proto::websocket::is_upgrade;
 use bytes::Bytes;
@@ -135,8 +136,7 @@ fn callback(target: &str) -> Option<String> {
     let named =
         query.split('&').find_map(|pair| pair.strip_prefix("c=").or(pair.strip_prefix("callback=")))?;
     let named = percent_decode_str(named).decode_utf8().ok()?;
-    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"_$.[]".contains(&byte);
-    (!named.is_empty() && named.bytes().all(stands)).then(|| named.into_owned())
+    is_name(&named).then(|| named.into_owned())
 }
 
 fn iframe(core: &Core, headers: &HeaderMap) -> Answer {

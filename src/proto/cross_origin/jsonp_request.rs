@@ -4,6 +4,7 @@
 //! would let a link make this host serve any script.
 
 use super::jsonp_script::{Mode, Script};
+use crate::proto::script::is_name;
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -114,12 +115,6 @@ fn named(pair: &str) -> (&str, &str) {
 
 fn decode(value: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
-}
-
-/// A name, a member or an element: `f`, `a.b`, `calls[3]`.
-fn is_name(callback: &str) -> bool {
-    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"_$.[]".contains(&byte);
-    !callback.is_empty() && callback.bytes().all(stands)
 }
 
 /// An object of texts. The host is the URI's, and a script is all that is accepted.

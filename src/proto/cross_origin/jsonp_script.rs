@@ -1,7 +1,7 @@
 //! An answer as a script that calls a function with it, written piece by piece, so that an answer of any length
 //! passes. The comment before the call keeps the script from being read as another format.
 
-use crate::proto::{http1, json_text};
+use crate::proto::{http1, script};
 use bytes::{BufMut, BytesMut};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -139,7 +139,7 @@ fn put_header(out: &mut BytesMut, name: &HeaderName, headers: &HeaderMap) {
 
 /// The inside of a text in JSON. Two characters that JSON allows there would end a line of a script.
 fn put_text(out: &mut BytesMut, text: &str) {
-    json_text::put(out, text, |character| matches!(character, '\u{2028}' | '\u{2029}'));
+    script::put_text(out, text, |character| matches!(character, '\u{2028}' | '\u{2029}'));
 }
 
 #[cfg(test)]

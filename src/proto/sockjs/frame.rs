@@ -1,7 +1,7 @@
 //! What a client is told: `o` at the beginning, `h` now and then, `a` with messages and `c` at the end. What it says
 //! is a list of messages. All in JSON.
 
-use crate::proto::json_text;
+use crate::proto::script;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub fn close(code: u16, reason: &str) -> String {
 pub fn quoted(text: &str) -> Box<str> {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    json_text::put(&mut out, text, |character| {
+    script::put_text(&mut out, text, |character| {
         matches!(
             character,
             '\u{200c}'..='\u{200f}'

@@ -1,11 +1,16 @@
-//! Text within JSON that goes to a browser in another way than JSON does: as a script, or through what changes some
-//! characters. `cross_origin` and `sockjs` say which those are.
+//! What stands in scripts that browsers are sent: names of functions, and text within JSON. For `cross_origin` and `sockjs`.
 
 use std::fmt;
 
+/// Whether `text` names a function, a member or an element, and nothing else: `f`, `a.b`, `calls[3]`.
+pub fn is_name(text: &str) -> bool {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"_$.[]".contains(&byte);
+    !text.is_empty() && text.bytes().all(stands)
+}
+
 /// Writes `text` as the inside of a JSON string; of what JSON lets stand, those that `also` names are escaped too. They
 /// must be below U+10000.
-pub(super) fn put(out: &mut impl fmt::Write, text: &str, also: impl Fn(char) -> bool) {
+pub(super) fn put_text(out: &mut impl fmt::Write, text: &str, also: impl Fn(char) -> bool) {
     let quoted = serde_json::Value::from(text).to_string();
     let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
     for character in inside.chars() {
