@@ -181,7 +181,10 @@ impl Core {
         };
         match socket {
             Some(socket) => socket.wake(),
-            None if is_open => self.make_up(slot),
+            None if is_open => {
+                self.release_stream(slot);
+                self.make_up(slot);
+            }
             None => self.open_hold(slot),
         }
     }
@@ -361,6 +364,7 @@ impl Core {
             (asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
         };
         self.unsubscribe(slot);
+        self.release_stream(slot);
         match asked.keep_alive && asked.version == Version::Http11 {
             true => {
                 self.wire.borrow_mut().resume(slot);

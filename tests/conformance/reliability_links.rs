@@ -269,6 +269,38 @@ fn a_link_may_hold_other_channels() {
 }
 
 #[test]
+fn who_has_what_a_link_has_misses_nothing_on_its_channels() {
+    pushpin_differs!("it appends what the link has before its subscriptions are in force");
+    let before = unique("ch");
+    let page = Page::handling({
+        let before = before.clone();
+        move |request, socket| {
+            let (channel, body) = match request.target.split_once("?to=") {
+                Some((_, after)) => (after, "moved\n"),
+                None => (before.as_str(), "[opened]\n"),
+            };
+            let answer = Answer::text(body).header("Grip-Hold", "stream").header("Grip-Channel", channel);
+            let link = format!("<?to={}>; rel=next", unique("ch"));
+            let _ = socket.write_all(&answer.header("Grip-Link", &link).bytes_for(&request.method));
+            Then::KeepOpen
+        }
+    });
+    let mut client = standard().ask(&get(&page.path));
+    client.head();
+    client.expect_body("[opened]\n");
+    page.request();
+    let mut channel = before;
+    for step in 0..20 {
+        standard().publish(json!({"channel": channel, "formats": {"http-stream": {"action": "hint"}}}));
+        client.expect_body("moved\n");
+        let target = page.request().target;
+        channel = target.split_once("?to=").map(|(_, to)| to.to_owned()).expect("the link's channel");
+        standard().publish_stream(&channel, &format!("{step}\n"));
+        client.expect_body(&format!("{step}\n"));
+    }
+}
+
+#[test]
 fn a_link_without_anything_to_hold_ends_the_stream() {
     let channel = unique("ch");
     let page = Page::handling({

@@ -11,6 +11,7 @@ use crate::core::respond;
 use crate::core::row::Phase;
 use crate::ids::Slot;
 use crate::proto::grip::{Channel, Hold, InstructError, Mode};
+use crate::wire::Overflow;
 use std::rc::Rc;
 
 /// How often a link that cannot be asked is tried again.
@@ -18,6 +19,37 @@ const TRIES: u32 = 5;
 /// What the client of a route with `debug` gets at the end of its stream.
 const FAILED: &str = "\n\nFailed to retrieve next link.\n";
 const NO_STREAM: &str = "\n\nNext link returned non-stream hold.\n";
+
+/// What an answer makes of a stream.
+enum Step<'a> {
+    Hold(&'a Hold, Links),
+    /// Nothing is held, but there is another link.
+    GoOn(Links),
+    End,
+    /// It cannot be followed; what a client of a route with `debug` gets.
+    Fail(InstructError, &'static str),
+}
+
+impl Step<'_> {
+    fn of(fetched: &Fetched) -> Step<'_> {
+        let instruct = fetched.instruct.as_ref();
+        let hold = instruct.and_then(|instruct| instruct.hold.as_ref());
+        let next_link = match hold {
+            Some(hold) => hold.next_link.as_ref(),
+            None => instruct.and_then(|instruct| instruct.next_link.as_ref()),
+        };
+        let gone_link = hold.and_then(|hold| hold.gone_link.as_ref());
+        match (resolve(&fetched.at, next_link, gone_link), hold) {
+            (None, _) => Step::Fail(InstructError::Link, FAILED),
+            (Some(_), Some(hold)) if hold.mode == Mode::Response => {
+                Step::Fail(InstructError::HoldMode, NO_STREAM)
+            }
+            (Some(links), Some(hold)) => Step::Hold(hold, links),
+            (Some(links), None) if links.next.is_some() => Step::GoOn(links),
+            (Some(_), None) => Step::End,
+        }
+    }
+}
 
 impl Core {
     /// The link that the stream in `slot` waits for has answered.
@@ -35,28 +67,20 @@ impl Core {
             linked.failures = 0;
             linked.stream.asked
         };
+        let step = Step::of(fetched);
+        if let Step::Hold(hold, _) = &step {
+            self.move_to_channels(slot, transport_of(hold, asked), hold, fetched.prefix.as_deref());
+        }
         let part = respond::part_of_stream(asked, &fetched.body);
         if !part.is_empty() && self.wire.borrow_mut().send(slot, part).is_err() {
             return self.cut_off(slot);
         }
         self.wake();
-        let instruct = fetched.instruct.as_ref();
-        let hold = instruct.and_then(|instruct| instruct.hold.as_ref());
-        let next_link = match hold {
-            Some(hold) => hold.next_link.as_ref(),
-            None => instruct.and_then(|instruct| instruct.next_link.as_ref()),
-        };
-        let Some(links) = resolve(&fetched.at, next_link, hold.and_then(|hold| hold.gone_link.as_ref()))
-        else {
-            return self.give_up(slot, &LinkError::Instruct(InstructError::Link), FAILED);
-        };
-        match hold {
-            Some(hold) if hold.mode == Mode::Response => {
-                self.give_up(slot, &LinkError::Instruct(InstructError::HoldMode), NO_STREAM);
-            }
-            Some(hold) => self.hold_again(slot, hold, links, fetched),
-            None if links.next.is_some() => self.go_on(slot, links),
-            None => self.end_body(slot, asked.version),
+        match step {
+            Step::Hold(hold, links) => self.hold_again(slot, hold, links, fetched),
+            Step::GoOn(links) => self.go_on(slot, links),
+            Step::End => self.end_body(slot, asked.version),
+            Step::Fail(error, text) => self.give_up(slot, &LinkError::Instruct(error), text),
         }
     }
 
@@ -75,7 +99,7 @@ impl Core {
 
     /// The stream is held as `hold` says.
     fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, fetched: &Fetched) {
-        let (transport, origin) = {
+        let origin = {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
             let asked = linked.stream.asked;
@@ -89,25 +113,19 @@ impl Core {
                 }
             }
             linked.state = State::Held;
-            (transport_of(hold, asked), linked.origin.clone())
+            linked.origin.clone()
         };
-        let limit = self.settings().limits.subscriptions_per_connection;
-        let prefix = fetched.prefix.as_deref().unwrap_or_default();
-        let channels: Vec<(String, &Channel)> = hold
-            .channels
-            .iter()
-            .take(limit)
-            .map(|channel| (format!("{prefix}{}", channel.name), channel))
-            .collect();
-        self.set_channels(slot, transport, &channels);
+        let channels = self.channels_of_link(hold, fetched.prefix.as_deref());
         let names = channels.iter().map(|(name, channel)| (name.as_str(), *channel));
         self.set_filters(slot, names, &hold.meta, &origin, &fetched.at);
         self.linked_is_open(slot);
         self.make_up(slot);
     }
 
-    /// Subscribes the stream in `slot` to these channels and to no others.
-    fn set_channels(&self, slot: Slot, transport: Transport, wanted: &[(String, &Channel)]) {
+    /// Subscribes the stream in `slot` to the channels of `hold` and to no others. What is sent to it from now on waits
+    /// until they are in force: a client that has what the link has misses nothing that is published after it.
+    fn move_to_channels(&self, slot: Slot, transport: Transport, hold: &Hold, prefix: Option<&str>) {
+        let wanted = self.channels_of_link(hold, prefix);
         let mut asks = Vec::new();
         {
             let mut subscriptions = self.subscriptions.borrow_mut();
@@ -116,16 +134,39 @@ impl Core {
                     subscriptions.leave(slot, &name);
                 }
             }
-            for (name, channel) in wanted {
-                let _: Readiness = subscriptions.join(slot, transport, name, &mut |core, message| {
+            for (name, channel) in &wanted {
+                let readiness = subscriptions.join(slot, transport, name, &mut |core, message| {
                     asks.push((core, message));
                 });
+                if readiness == Readiness::Waiting {
+                    self.wire.borrow_mut().cork(slot);
+                }
                 if let Some(prev_id) = &channel.prev_id {
                     subscriptions.follow(slot, name, prev_id);
                 }
             }
         }
         asks.into_iter().for_each(|(core, message)| self.send_home(core, message));
+    }
+
+    /// The channels of a link's answer by their names with the route's prefix, as many as a client may have.
+    fn channels_of_link<'a>(&self, hold: &'a Hold, prefix: Option<&str>) -> Vec<(String, &'a Channel)> {
+        let limit = self.settings().limits.subscriptions_per_connection;
+        let prefix = prefix.unwrap_or_default();
+        let named = hold.channels.iter().map(|channel| (format!("{prefix}{}", channel.name), channel));
+        named.take(limit).collect()
+    }
+
+    /// Sends the stream in `slot` what has waited for its channels, if all that it has are in force.
+    pub(in crate::core) fn release_stream(self: &Rc<Self>, slot: Slot) {
+        if self.subscriptions.borrow().is_joining(slot) {
+            return;
+        }
+        let sent = self.wire.borrow_mut().uncork(slot);
+        match sent {
+            Ok(()) => self.wake(),
+            Err(Overflow) => self.cut_off(slot),
+        }
     }
 
     /// The link could not be asked: once more after a while, or the stream is over.
@@ -151,6 +192,8 @@ impl Core {
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
             (linked.stream.asked, self.settings().proxy.debug || linked.origin.route.debug)
         };
+        self.unsubscribe(slot);
+        self.release_stream(slot);
         if debug {
             let mut wire = self.wire.borrow_mut();
             let _ = wire.send(slot, respond::part_of_stream(asked, text.as_bytes()));

@@ -92,6 +92,7 @@ impl Core {
             let mut heard = self.subscriptions.borrow_mut().withdraw(slot);
             self.filtering.borrow_mut().withdraw(slot, &mut heard);
             heard.sort_unstable();
+            self.release_stream(slot);
             self.fetch(slot, heard, reason);
         }
     }
