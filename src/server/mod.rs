@@ -38,7 +38,7 @@ pub enum ServerError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A socket of ZeroMQ could not be had.
+    /// A socket of ZeroMQ could not be had, or waited for.
     #[error(transparent)]
     ZeroMq(#[from] ZeroMqError),
     /// A socket cannot be shared by the cores.
@@ -100,7 +100,7 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let settings = Arc::new(settings);
     let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, bridge.as_ref())?;
     // It ends when this returns.
-    let _zeromq = bridge.map(|bridge| bridge.sockets.run(bridge.ties)).transpose()?;
+    let _zeromq = bridge.map(|bridge| bridge.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
@@ -199,6 +199,13 @@ impl Bridge {
         let stats = Stats::new(&settings.stats, settings.channels.linger_ms);
         let gauges = (own, all);
         Ok(Bridge { sockets, ties: zeromq::Ties { inlets, outlet, bell, gauges, stats } })
+    }
+
+    fn run(self, tell: Sender<Event>) -> Result<zeromq::Running, ZeroMqError> {
+        self.sockets.run(self.ties, move |error| {
+            // Nobody hears it if the server ends at this moment.
+            let _ = tell.send(Event::ZeroMq(error));
+        })
     }
 
     fn plan(&self, core: usize) -> Option<BridgePlan> {

@@ -1,11 +1,12 @@
-//! What the main thread does while the cores run: it waits for signals, for a core that fails, and for files that
-//! change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
+//! What the main thread does while the cores run: it waits for signals, for a core or the thread of ZeroMQ that fails, and
+//! for files that change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
 
 use super::watch::Watch;
 use super::{ServerError, check_keys, signers};
 use crate::config::Config;
 use crate::core::Renewal;
 use crate::origin::Routes;
+use crate::zeromq::ZeroMqError;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -36,6 +37,8 @@ pub(super) enum Event {
     Touched,
     /// A core cannot go on.
     Core(u16, String),
+    /// The thread of ZeroMQ cannot go on.
+    ZeroMq(ZeroMqError),
 }
 
 /// The state of the main thread.
@@ -51,7 +54,7 @@ pub(super) struct Supervisor<'f> {
 }
 
 impl Supervisor<'_> {
-    /// Runs until a signal ends the server, or a core does.
+    /// Runs until a signal ends the server, or a thread of it fails.
     pub fn run(mut self) -> Result<(), ServerError> {
         loop {
             match self.next_event() {
@@ -60,6 +63,7 @@ impl Supervisor<'_> {
                     return Ok(());
                 }
                 Ok(Event::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
+                Ok(Event::ZeroMq(error)) => return Err(error.into()),
                 Ok(Event::Hangup) | Err(RecvTimeoutError::Timeout) => self.reload(),
                 Ok(Event::Touched) => {
                     if self.due.is_none() && self.watch.as_ref().is_some_and(Watch::has_changed) {

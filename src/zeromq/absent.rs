@@ -36,7 +36,7 @@ impl Sockets {
     }
 
     /// Never called.
-    pub fn run(self, _ties: Ties) -> Result<Running, ZeroMqError> {
+    pub fn run(self, _: Ties, _: impl FnOnce(ZeroMqError)) -> Result<Running, ZeroMqError> {
         match self.0 {}
     }
 }

@@ -27,11 +27,19 @@ pub struct Running {
 }
 
 impl Sockets {
-    /// Starts the thread.
-    pub fn run(mut self, ties: Ties) -> Result<Running, ZeroMqError> {
+    /// Starts the thread. If it cannot go on, `failed` is told why.
+    pub fn run(
+        mut self,
+        ties: Ties,
+        failed: impl FnOnce(ZeroMqError) + Send + 'static,
+    ) -> Result<Running, ZeroMqError> {
         let (stop, ringer) = (Arc::<AtomicBool>::default(), ties.bell.ringer());
         let (end, files) = (stop.clone(), mem::take(&mut self.files));
-        let run = move || Loop::new(self, ties).run(&end);
+        let run = move || {
+            if let Err(error) = Loop::new(self, ties).run(&end) {
+                failed(ZeroMqError::Unusable(format!("its sockets cannot be waited for: {error}")));
+            }
+        };
         let thread = std::thread::Builder::new().name("zeromq".to_owned()).spawn(run);
         let thread = thread.map_err(|error| ZeroMqError::Unusable(error.to_string()))?;
         Ok(Running { stop, ringer, thread: Some(thread), _files: files })
@@ -88,18 +96,16 @@ impl Loop {
         Loop { pull, sub, commands, items, watch, outlet, bell, started }
     }
 
-    fn run(mut self, stop: &AtomicBool) {
+    fn run(mut self, stop: &AtomicBool) -> zmq::Result<()> {
         while !stop.load(Ordering::SeqCst) {
             let now = Instant::now();
             let due = [self.items.complain(now), self.watch.as_ref().map(|watch| watch.due_in(now))];
             let timeout = due.into_iter().flatten().min();
-            if let Err(error) = self.wait(timeout) {
-                tracing::error!(%error, "the sockets of ZeroMQ cannot be waited for");
-                return;
-            }
+            self.wait(timeout)?;
             self.hear();
             self.receive();
         }
+        Ok(())
     }
 
     /// Waits until there is something to do. Without room for items their sockets are not looked at: a core rings when
