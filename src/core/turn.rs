@@ -247,6 +247,9 @@ impl Core {
         if connections > 0 {
             tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
         }
+        if let Some(error) = self.wire.borrow_mut().take_refusal() {
+            tracing::warn!(core, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
+        }
         let messages = self.told.filter_failures.of(&self.gauges.filter_failures_total);
         if messages > 0 {
             tracing::warn!(

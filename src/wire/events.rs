@@ -14,7 +14,7 @@ use super::token::{Kind, Token};
 use crate::ids::Slot;
 use bytes::Bytes;
 use io_uring::squeue::Flags;
-use io_uring::types::CancelBuilder;
+use io_uring::types::{CancelBuilder, Timespec};
 use io_uring::{cqueue, opcode, squeue};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -95,6 +95,8 @@ pub struct Wire {
     pub(super) local: LocalClients,
     pub(super) open: u32,
     broken: Option<io::Error>,
+    /// The last time that the system could not accept a client.
+    refusal: Option<io::Error>,
 }
 
 impl Wire {
@@ -123,6 +125,7 @@ impl Wire {
             local: LocalClients::new(local),
             open: 0,
             broken: None,
+            refusal: None,
         };
         wire.arm_accepts();
         Ok(wire)
@@ -270,6 +273,10 @@ impl Wire {
     }
 
     fn accepted(&mut self, accept: u32, result: i32) {
+        let error = io::Error::from_raw_os_error(-result.min(0));
+        if is_exhausted(&error) {
+            return self.rest(Token { kind: Kind::Accept, generation: 0, slot: Slot(accept) }, error);
+        }
         let Some((listener, peer)) = self.finish_accept(accept) else { return };
         if result < 0 {
             return;
@@ -335,6 +342,20 @@ impl Wire {
         }
     }
 
+    /// The system could not accept a client: `accept` is over, and another begins, after a while. At once it would fail
+    /// again, in circles.
+    pub(super) fn rest(&mut self, accept: Token, error: io::Error) {
+        self.refusal = Some(error);
+        let entry = opcode::Timeout::new(&REST).build().user_data(accept.pack());
+        // SAFETY: the time is static.
+        unsafe { self.push(&entry) };
+    }
+
+    /// Why clients could not be accepted since this was last asked.
+    pub fn take_refusal(&mut self) -> Option<io::Error> {
+        self.refusal.take()
+    }
+
     fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr)> {
         let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
         self.listeners.get_mut(index).map(|listener| (index, listener.finish(accept)))
@@ -356,6 +377,15 @@ impl Wire {
             self.broken.get_or_insert(error);
         }
     }
+}
+
+/// How long nobody is accepted when the system has no descriptor or memory for one more client.
+static REST: Timespec = Timespec::new().nsec(100_000_000);
+
+/// The system has no descriptor or memory for one more client.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
 }
 
 /// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.

@@ -2,7 +2,7 @@
 //! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
 //! descriptors, where they are connections like all others. So is one end of a pair whose other end this server keeps.
 
-use super::events::{Event, Wire};
+use super::events::{Event, Wire, is_exhausted};
 use super::slots::flag;
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
@@ -73,8 +73,17 @@ impl Wire {
     pub(super) fn knocked(&mut self, index: u32) {
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
-        let come = std::iter::from_fn(|| listener.socket.accept().ok()).take(ACCEPTS);
-        let come: Vec<UnixStream> = come.map(|(stream, _)| stream).collect();
+        let (mut come, mut refusal) = (Vec::new(), None);
+        while come.len() < ACCEPTS && refusal.is_none() {
+            match listener.socket.accept() {
+                Ok((stream, _)) => come.push(stream),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        if let Some(error) = refusal.filter(is_exhausted) {
+            listener.is_watched = true;
+            self.rest(Token { kind: Kind::Knock, generation: 0, slot: Slot(index) }, error);
+        }
         for stream in come {
             // One whose credentials cannot be had is closed.
             if let Ok(peer) = Credentials::of_peer(&stream) {

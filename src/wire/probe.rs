@@ -80,6 +80,7 @@ fn check_operations(ring: &IoUring) -> Result<(), MissingFeature> {
         (opcode::AsyncCancel2::CODE, "cancel"),
         (opcode::PollAdd::CODE, "poll"),
         (opcode::FilesUpdate::CODE, "files update"),
+        (opcode::Timeout::CODE, "timeout"),
     ];
     let absent = needed.iter().find(|(code, _)| !probe.is_supported(*code)).map(|(_, name)| *name);
     let absent = absent.or((!ring.params().is_feature_skip_cqe_on_success()).then_some("silent success"));

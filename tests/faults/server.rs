@@ -142,6 +142,24 @@ impl Server {
         kib * 1024
     }
 
+    /// Bounds the files the process may have open; the bound before.
+    pub fn limit_files(&self, limit: u64) -> u64 {
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
+        // SAFETY: both places are valid, or null where nothing is to be changed.
+        let done = unsafe {
+            libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &mut before) == 0
+                && libc::prlimit(
+                    pid,
+                    libc::RLIMIT_NOFILE,
+                    &libc::rlimit { rlim_cur: limit, ..before },
+                    std::ptr::null_mut(),
+                ) == 0
+        };
+        assert!(done, "{}", std::io::Error::last_os_error());
+        before.rlim_cur
+    }
+
     /// Descriptors the process has.
     pub fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

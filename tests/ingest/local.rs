@@ -92,6 +92,23 @@ fn many_connections_to_a_stream_socket_come_and_go() {
 }
 
 #[test]
+fn who_connects_while_the_server_may_open_nothing_more_is_served_when_it_may() {
+    let server = server("");
+    let mut stream = Subscriber::stream(&server, "c");
+    let before = server.limit_files(0);
+    let mut waiting = connect(&server.file("s"));
+    waiting.write_all(&post(&call("c", "late"), "close")).unwrap();
+    // Who is connected goes on, and so does who comes by the network.
+    server.publish("c", "meanwhile");
+    stream.expect_chunk("meanwhile");
+    server.limit_files(before);
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("Published\n"), "{answer}");
+    stream.expect_chunk("late");
+}
+
+#[test]
 fn curl_publishes_by_a_stream_socket() {
     let server = server("");
     let mut stream = Subscriber::stream(&server, "c");
