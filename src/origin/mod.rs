@@ -1,6 +1,6 @@
 //! Towards the applications: routes, connections, requests and answers.
 //!
-//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, and `hop_by_hop` what never does.
+//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy.
 //! `message` holds the values that go in and out, `pool` ties the rest: it takes each target of a route in
 //! order, `openings` admits as many requests as are good at a time, `idle` keeps unused connections, `connect`
 //! makes new ones (`resolve` for names, `private_network` for those that untrusted targets must not have, `tls` for trust),
@@ -16,7 +16,6 @@ mod connect;
 mod connection;
 mod demo;
 mod error;
-mod hop_by_hop;
 mod idle;
 mod local;
 mod message;

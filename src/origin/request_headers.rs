@@ -3,9 +3,9 @@
 //! body. A header that starts with `Grip-` or tells of the client's scheme never reaches an origin unless
 //! Gripwire itself vouches for it.
 
-use super::hop_by_hop::Named;
 use super::route::Route;
 use crate::config::{ForwardedFor, ForwardedProtocol, Proxy};
+use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -63,7 +63,7 @@ pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
 
 /// The client's headers without those that must not pass.
 fn forwarded(client: &HeaderMap, rules: &Rules<'_>) -> HeaderMap {
-    let named = Named::of(client);
+    let named = HopByHop::of(client);
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     if let Some(host) = client.get(header::HOST) {
         headers.insert(header::HOST, host.clone());

@@ -1,7 +1,7 @@
 //! What an origin's response headers lose on their way to the client. The pool applies it to every answer, so
 //! no caller ever sees a header that describes the origin's connection.
 
-use super::hop_by_hop::Named;
+use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap};
 
 /// Takes out what is hop-by-hop (RFC 9110 section 7.6.1), and nothing else: `Date`, `Server`,
@@ -14,7 +14,7 @@ pub fn response_headers(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    Named::of(headers).remove_from(headers);
+    HopByHop::of(headers).remove_from(headers);
 }
 
 #[cfg(test)]

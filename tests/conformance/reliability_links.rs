@@ -296,7 +296,7 @@ fn who_has_what_a_link_has_misses_nothing_on_its_channels() {
         let target = page.request().target;
         channel = target.split_once("?to=").map(|(_, to)| to.to_owned()).expect("the link's channel");
         standard().publish_stream(&channel, &format!("{step}\n"));
-        client.expect_body(&format!("{step}\n"));
+        client.expect_body(format!("{step}\n"));
     }
 }
 

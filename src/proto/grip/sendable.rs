@@ -4,6 +4,7 @@
 //! encode as they are.
 
 use super::json::{FieldError, Fields, Json};
+use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Codes a final response can have: three digits, and not 1xx, which would announce another response
@@ -41,15 +42,8 @@ pub(super) fn headers_member(fields: &Fields) -> Result<Option<HeaderMap>, Field
 
 /// Removes what belongs to one connection (RFC 9110 section 7.6.1) and Content-Length, which is made anew.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&b| b == b','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
-    }
+    HopByHop::of(headers).remove_from(headers);
+    headers.remove(header::CONTENT_LENGTH);
 }
 
 /// Removes `Grip-*`, which is between the origin and this server.
@@ -126,17 +120,6 @@ fn header_member(key: &str, value: &Json) -> Result<(HeaderName, HeaderValue), F
 }
 
 pub(super) const GRIP_EXPOSE_HEADERS: &str = "grip-expose-headers";
-
-static HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::CONTENT_LENGTH,
-];
 
 #[cfg(test)]
 mod tests {

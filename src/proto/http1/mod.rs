@@ -2,16 +2,19 @@
 //!
 //! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
 //! differently; `target` tells it what they ask for, and of which host, `fields` how long the body is and
-//! whether the connection goes on. `body` decodes request bodies; `response` writes answers.
+//! whether the connection goes on. `body` decodes request bodies; `response` writes answers, and
+//! `hop_by_hop` says what never crosses a proxy.
 
 mod body;
 mod fields;
 mod head;
+mod hop_by_hop;
 mod response;
 mod target;
 
 pub use body::{BodyDecoder, BodyError, BodyLength, Decoded};
 pub use head::{Head, HeadError, HeadLimits, RequestHead, Version, parse_head};
+pub use hop_by_hop::HopByHop;
 pub use response::{
     Framing, LAST_CHUNK, ResponseHead, chunk, encode_chunk, encode_head, error_answer, persistence, put_name,
     reason_phrase, switch_head,

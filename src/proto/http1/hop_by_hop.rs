@@ -1,23 +1,23 @@
-//! Which headers belong to one connection and never cross a proxy (RFC 9110 section 7.6.1). Both directions'
-//! header rules ask here, so that they cannot disagree.
+//! Which headers belong to one connection and never cross a proxy (RFC 9110 section 7.6.1). The header rules of both
+//! directions and those of published answers ask here, so that they cannot disagree.
 
 use http::header::{self, HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// The names listed in `Connection`, which make any header hop-by-hop.
-pub(super) struct Named(SmallVec<[HeaderName; 4]>);
+/// The headers of a message that belong to its connection: some always, and those whose names are listed in `Connection`.
+pub struct HopByHop(SmallVec<[HeaderName; 4]>);
 
-impl Named {
+impl HopByHop {
     /// Reads every `Connection` value. What is no header name (`close, ???`) names nothing.
     pub fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::CONNECTION).iter();
         let tokens = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-        Named(tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).collect())
+        HopByHop(tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).collect())
     }
 
     /// Whether a header of this name stays on its connection.
     pub fn stays(&self, name: &HeaderName) -> bool {
-        is_hop_by_hop(name) || self.0.contains(name)
+        HOP_BY_HOP.contains(name) || self.0.contains(name)
     }
 
     /// Takes every such header out.
@@ -26,10 +26,6 @@ impl Named {
             headers.remove(name);
         }
     }
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
 }
 
 /// `Trailer` is here because trailers are not forwarded.
@@ -48,12 +44,12 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn named(values: &[&'static str]) -> Named {
+    fn named(values: &[&'static str]) -> HopByHop {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::CONNECTION, HeaderValue::from_static(value));
         }
-        Named::of(&headers)
+        HopByHop::of(&headers)
     }
 
     #[test]
