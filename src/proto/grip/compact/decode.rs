@@ -4,7 +4,8 @@
 use super::super::sendable::{self, STATUS_CODES};
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
 use crate::channel::{
-    Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+    ContentFilters, Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat,
+    StreamFormat,
 };
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
@@ -39,9 +40,6 @@ pub enum CompactProblem {
     /// A length or count of more than 32 bits.
     #[error("has a length that is too long")]
     Length,
-    /// Bits that mean nothing.
-    #[error("has a first byte with unknown bits")]
-    Bits,
     /// Nothing for any transport.
     #[error("has no formats")]
     NoFormats,
@@ -54,6 +52,9 @@ pub enum CompactProblem {
     /// An action that means nothing.
     #[error("has an unknown action {1} for {0}")]
     Action(&'static str, u8),
+    /// Filters for content that is not there.
+    #[error("has content-filters without content")]
+    Filters,
 }
 
 /// Appends the items of `datagram` to `items`; on `Err` there are as many as before.
@@ -77,6 +78,16 @@ pub fn decode(datagram: &[u8], items: &mut Vec<Publication>) -> Result<(), Compa
     Ok(())
 }
 
+/// Whether there is content for each list of `filters`, as what sends nothing is for everyone.
+fn fit(filters: &ContentFilters, item: &Publication) -> bool {
+    let response = matches!(item.response, Some(ResponseFormat::Send(_)));
+    let stream = matches!(item.stream, Some(StreamFormat::Content(_)));
+    let socket = matches!(item.socket, Some(SocketFormat::Message { .. }));
+    (response || filters.response.is_none())
+        && (stream || filters.stream.is_none())
+        && (socket || filters.socket.is_none())
+}
+
 /// What is left of a datagram.
 struct Fields<'d> {
     rest: &'d [u8],
@@ -85,9 +96,6 @@ struct Fields<'d> {
 impl<'d> Fields<'d> {
     fn item(&mut self) -> Result<Publication, CompactProblem> {
         let bits = self.byte()?;
-        if bits & has::UNKNOWN != 0 {
-            return Err(CompactProblem::Bits);
-        }
         if bits & has::FORMATS == 0 {
             return Err(CompactProblem::NoFormats);
         }
@@ -102,6 +110,9 @@ impl<'d> Fields<'d> {
         if bits & has::META != 0 {
             item.meta = self.meta()?;
         }
+        if bits & has::FILTERS != 0 {
+            item.content_filters = Some(self.filters()?.into());
+        }
         if bits & has::RESPONSE != 0 {
             item.response = Some(self.response()?);
         }
@@ -111,7 +122,24 @@ impl<'d> Fields<'d> {
         if bits & has::SOCKET != 0 {
             item.socket = Some(self.socket()?);
         }
-        Ok(item)
+        match item.content_filters.as_deref().is_none_or(|filters| fit(filters, &item)) {
+            true => Ok(item),
+            false => Err(CompactProblem::Filters),
+        }
+    }
+
+    fn filters(&mut self) -> Result<ContentFilters, CompactProblem> {
+        let bits = self.byte()?;
+        if bits == 0 || bits & !has::FORMATS != 0 {
+            return Err(CompactProblem::Filters);
+        }
+        let mut names = |bit| (bits & bit != 0).then(|| self.filter_names()).transpose();
+        let (response, stream) = (names(has::RESPONSE)?, names(has::STREAM)?);
+        Ok(ContentFilters { response, stream, socket: names(has::SOCKET)? })
+    }
+
+    fn filter_names(&mut self) -> Result<Box<[Box<str>]>, CompactProblem> {
+        (0..self.number()?).map(|_| self.text("filter").map(Box::from)).collect()
     }
 
     fn meta(&mut self) -> Result<Meta, CompactProblem> {

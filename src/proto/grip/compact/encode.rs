@@ -1,8 +1,8 @@
-//! Writes the compact form: everything that a publication can say has its place in it, but which filters it expects.
+//! Writes the compact form: everything that a publication can say has its place in it.
 
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
 use crate::channel::{
-    Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+    ContentFilters, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
 use crate::proto::websocket::Opcode;
 
@@ -22,6 +22,9 @@ fn put_item(out: &mut Vec<u8>, item: &Publication) {
     if !item.meta.is_empty() {
         put_number(out, item.meta.len());
         item.meta.iter().flat_map(|(name, value)| [name, value]).for_each(|it| put_bytes(out, it.as_bytes()));
+    }
+    if let Some(filters) = &item.content_filters {
+        put_filters(out, filters);
     }
     if let Some(format) = &item.response {
         put_response(out, format);
@@ -46,10 +49,22 @@ fn presence(item: &Publication) -> u8 {
         (item.response.is_some(), has::RESPONSE),
         (item.stream.is_some(), has::STREAM),
         (item.socket.is_some(), has::SOCKET),
+        (item.content_filters.is_some(), has::FILTERS),
     ];
     let bits = bits.into_iter().filter(|(present, _)| *present).fold(0, |bits, (_, bit)| bits | bit);
     debug_assert!(bits & has::FORMATS != 0, "an item without a format is refused");
     bits
+}
+
+fn put_filters(out: &mut Vec<u8>, filters: &ContentFilters) {
+    let lists =
+        [(&filters.response, has::RESPONSE), (&filters.stream, has::STREAM), (&filters.socket, has::SOCKET)];
+    let present = lists.into_iter().filter_map(|(list, bit)| Some((list.as_ref()?, bit)));
+    out.push(present.clone().fold(0, |bits, (_, bit)| bits | bit));
+    for (names, _) in present {
+        put_number(out, names.len());
+        names.iter().for_each(|name| put_bytes(out, name.as_bytes()));
+    }
 }
 
 fn put_response(out: &mut Vec<u8>, format: &ResponseFormat) {

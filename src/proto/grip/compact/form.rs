@@ -16,8 +16,8 @@ pub(super) mod has {
     pub const SOCKET: u8 = 1 << 6;
     /// An item has at least one of these.
     pub const FORMATS: u8 = RESPONSE | STREAM | SOCKET;
-    /// Not in use.
-    pub const UNKNOWN: u8 = 1 << 7;
+    /// Says which filters some of these expect.
+    pub const FILTERS: u8 = 1 << 7;
 }
 
 /// What long polls get.
