@@ -157,6 +157,17 @@ fn a_refusal_tells_what_the_server_said_and_what_to_change() {
 }
 
 #[test]
+fn a_server_that_gives_no_receipt_is_named() {
+    let (spec, served) = control_port("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nPublished\n");
+    let arguments = ["publish", "--spec", &spec, "news", "hi", "--receipt", "--wait-ms", "100"];
+    let (code, out, err) = told(&gripwire(Path::new("."), &arguments));
+    let (head, _) = served.join().unwrap();
+    assert!(head.starts_with("POST /base/publish/?receipt=true&wait_ms=100 HTTP/1.1\r\n"), "{head}");
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("took the message and gave no receipt"), "{err}");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let spec = format!("http://{free}");

@@ -37,6 +37,22 @@ fn a_message_is_published_by_each_way() {
 }
 
 #[test]
+fn a_receipt_says_whom_a_message_has_reached() {
+    let server = Server::start("* demo,over_http", "[ingest]\nunix_stream = \"s\"\n");
+    let (_stream, _websocket) = (Subscriber::stream(&server, "news"), Subscriber::websocket(&server, "news"));
+    for spec in [format!("http://{}", server.control), format!("unix://{}", server.file("s").display())] {
+        let output = gripwire(&["publish", "--spec", &spec, "news", "hi", "--also", "olds", "--receipt"]);
+        let said = "Published\nnews: delivered, long polls 0, streams 1, WebSockets 1, dropped 0\n\
+                    olds: delivered, long polls 0, streams 0, WebSockets 0, dropped 0\n";
+        assert_eq!(told(&output), (Some(0), said.into(), String::new()));
+    }
+    let (code, _, err) =
+        told(&gripwire(&["publish", "--spec", "udp://127.0.0.1:9", "news", "hi", "--receipt"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("udp://127.0.0.1:9 gives no receipts"), "{err}");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named() {
     let free = free_address();
     for spec in [&format!("udp://{free}"), "unix:///nowhere/s", "unixgram:///nowhere/s"] {

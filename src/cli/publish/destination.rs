@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::control_port::{ControlPort, Credentials, SpecError};
 use super::item::{self, ItemError};
 use super::post::{self, PostError};
 #[cfg(feature = "zeromq")]
 use super::push;
+use super::receipt::Receipt;
 use super::{datagram, local};
 
 /// A server, and the way to it.
@@ -28,10 +30,12 @@ pub enum Destination {
 }
 
 /// What is known of a message that was sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The server has taken it.
     Published,
+    /// The server has taken it, and says whom it has reached.
+    Reached(Receipt),
     /// It is on its way; nobody answers datagrams.
     Sent,
 }
@@ -63,26 +67,18 @@ impl Destination {
         matches!(self, Destination::ControlPort(port) if port.shows_secrets())
     }
 
-    /// Sends the publish call `call` there.
-    pub fn send(&self, call: &[u8]) -> Result<Outcome, SendError> {
+    /// Sends the publish call `call` there. If `wait` says how long, the server is asked for a receipt.
+    pub fn send(&self, call: &[u8], wait: Option<Duration>) -> Result<Outcome, SendError> {
         match self {
-            Destination::ControlPort(port) => post::post(port, call)?,
-            Destination::UnixStream(path) => local::post(path, call)?,
-            Destination::Udp(address) => {
-                datagram::send_by_udp(address, &item::datagram(call)?)?;
-                return Ok(Outcome::Sent);
-            }
-            Destination::UnixDatagram(path) => {
-                datagram::send_to_file(path, &item::datagram(call)?)?;
-                return Ok(Outcome::Sent);
-            }
+            Destination::ControlPort(port) => return Ok(post::post(port, call, wait)?),
+            Destination::UnixStream(path) => return Ok(local::post(path, call, wait)?),
+            _ if wait.is_some() => return Err(SendError::NoReceipt(self.to_string())),
+            Destination::Udp(address) => datagram::send_by_udp(address, &item::datagram(call)?)?,
+            Destination::UnixDatagram(path) => datagram::send_to_file(path, &item::datagram(call)?)?,
             #[cfg(feature = "zeromq")]
-            Destination::ZeroMq(endpoint) => {
-                push::push(endpoint, &item::message(call)?)?;
-                return Ok(Outcome::Sent);
-            }
+            Destination::ZeroMq(endpoint) => push::push(endpoint, &item::message(call)?)?,
         }
-        Ok(Outcome::Published)
+        Ok(Outcome::Sent)
     }
 }
 
@@ -92,6 +88,9 @@ pub enum SendError {
     /// It makes no datagram.
     #[error(transparent)]
     Item(#[from] ItemError),
+    /// Nobody answers there.
+    #[error("{0} gives no receipts: publish to the control port, or to unix:///PATH, or leave out --receipt")]
+    NoReceipt(String),
     /// The server could not be asked, or refused.
     #[error(transparent)]
     Post(#[from] PostError),

@@ -4,29 +4,33 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
-use super::post::{ANSWER_BYTES, PATIENCE, PostError};
+use super::destination::Outcome;
+use super::post::{self, ANSWER_BYTES, PATIENCE, PostError};
+use super::receipt;
 
-/// Posts `body` as JSON; succeeds if the server took it.
-pub fn post(path: &Path, body: &[u8]) -> Result<(), PostError> {
+/// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
+pub fn post(path: &Path, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
     let to = format!("unix://{}", path.display());
-    let answer = exchange(path, body).map_err(|source| PostError::Unsent { to: to.clone(), source })?;
+    let answer = exchange(path, body, wait).map_err(|source| PostError::Unsent { to: to.clone(), source })?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     match status {
-        200..=299 => Ok(()),
+        200..=299 => post::outcome(to, body, wait.is_some()),
         403 => Err(PostError::NotAllowed { to, body: body.to_owned() }),
         status => Err(PostError::Refused { to, status, body: body.to_owned() }),
     }
 }
 
-fn exchange(path: &Path, body: &[u8]) -> io::Result<Vec<u8>> {
+fn exchange(path: &Path, body: &[u8], wait: Option<Duration>) -> io::Result<Vec<u8>> {
     let mut socket = UnixStream::connect(path)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(PATIENCE + wait.unwrap_or_default()))?;
     socket.set_write_timeout(Some(PATIENCE))?;
+    let query = wait.map(receipt::query).unwrap_or_default();
     let head = format!(
-        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /publish/{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

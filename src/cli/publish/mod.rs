@@ -1,6 +1,6 @@
 //! `gripwire publish`: sends one message to a running server, with the options of Pushpin's `pushpin-publish`. `item`
 //! makes the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is,
-//! `local` to such a socket of this machine, `datagram` and `push` send it.
+//! `local` to such a socket of this machine, `datagram` and `push` send it. `receipt` is what a server says of whom it reached.
 
 mod control_port;
 mod datagram;
@@ -10,10 +10,11 @@ mod local;
 mod post;
 #[cfg(feature = "zeromq")]
 mod push;
+mod receipt;
 
 use std::io::Read;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
@@ -65,6 +66,13 @@ pub struct Publish {
     /// Add no newline to the content for HTTP
     #[arg(long)]
     no_eol: bool,
+    /// Wait until every subscriber was written to, and say how many they were
+    #[arg(long)]
+    receipt: bool,
+    /// How long to wait for that, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 5000, requires = "receipt")]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    wait_ms: u64,
     /// Where to publish: the URL of the control port, whose query may hold `iss` and `key` to sign with, or
     /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH, or a PULL socket of ZeroMQ: tcp://HOST:PORT, ipc:///PATH
     #[arg(long, value_name = "URL", env = "GRIP_URL", hide_env_values = true)]
@@ -116,8 +124,10 @@ impl Publish {
         }
         let content = read_content(self.content.as_deref().unwrap_or_default())?;
         let items = item::publish_call(&self, &content)?;
-        match destination.send(items.to_string().as_bytes())? {
+        let wait = self.receipt.then_some(Duration::from_millis(self.wait_ms));
+        match destination.send(items.to_string().as_bytes(), wait)? {
             Outcome::Published => println!("Published"),
+            Outcome::Reached(receipt) => println!("{receipt}"),
             Outcome::Sent => println!("Sent"),
         }
         Ok(ExitCode::SUCCESS)
@@ -150,5 +160,6 @@ Examples:
   gripwire publish news @story.txt --id 7 --prev-id 6
   gripwire publish poll '{\"done\":true}' -H 'Content-Type: application/json'
   gripwire publish news --hint
+  gripwire publish news hello --receipt
   gripwire publish news hi --spec udp://localhost:5565
   GRIP_URL='https://edge.example/?iss=me&key=base64:c2VjcmV0' gripwire publish news hi";

@@ -7,6 +7,8 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::control_port::ControlPort;
+use super::destination::Outcome;
+use super::receipt::{self, Receipt};
 
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,12 @@ pub enum PostError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It was published, but nothing says whom it reached.
+    #[error("{to} took the message and gave no receipt: it is a server that knows none; leave out --receipt")]
+    NoReceipt {
+        /// Where.
+        to: String,
+    },
     /// The server knows who asks, and said no.
     #[error("{to} refused the message: {}; see `unix_users` in [ingest] of its configuration", body.trim_end())]
     NotAllowed {
@@ -52,10 +60,12 @@ pub enum PostError {
     },
 }
 
-/// Posts `body` as JSON; succeeds if the server took it.
-pub fn post(destination: &ControlPort, body: &[u8]) -> Result<(), PostError> {
+/// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
+pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
     let to = destination.to_string();
-    let mut request = agent().post(&to).header("Content-Type", "application/json");
+    let target = format!("{to}{}", wait.map(receipt::query).unwrap_or_default());
+    let patience = PATIENCE + wait.unwrap_or_default();
+    let mut request = agent(patience).post(&target).header("Content-Type", "application/json");
     if let Some(authorization) = &destination.authorization {
         request = request.header("Authorization", authorization);
     }
@@ -63,22 +73,30 @@ pub fn post(destination: &ControlPort, body: &[u8]) -> Result<(), PostError> {
         Ok(answer) => answer,
         Err(error) => return Err(PostError::Unanswered { to, source: Box::new(error) }),
     };
-    if answer.status().is_success() {
-        return Ok(());
-    }
-    let status = answer.status().as_u16();
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES).lossy_utf8(true).read_to_string();
-    Err(PostError::Refused { to, status, body: body.unwrap_or_default() })
+    let body = body.unwrap_or_default();
+    match answer.status().is_success() {
+        true => outcome(to, &body, wait.is_some()),
+        false => Err(PostError::Refused { to, status: answer.status().as_u16(), body }),
+    }
+}
+
+/// What the body of an answer says that took the message.
+pub fn outcome(to: String, body: &str, wants_receipt: bool) -> Result<Outcome, PostError> {
+    match wants_receipt {
+        true => Receipt::parse(body.as_bytes()).map(Outcome::Reached).ok_or(PostError::NoReceipt { to }),
+        false => Ok(Outcome::Published),
+    }
 }
 
 /// Asks nobody but the server: a redirect would take the credentials elsewhere, and so would a proxy.
-fn agent() -> Agent {
+fn agent(patience: Duration) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-        .timeout_global(Some(PATIENCE));
+        .timeout_global(Some(patience));
     config.build().into()
 }
 
@@ -93,7 +111,7 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
-/// How long a server may take.
+/// How long a server may take, beside what it waits for a receipt.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// What is read of an answer.
 pub const ANSWER_BYTES: u64 = 64 * 1024;
