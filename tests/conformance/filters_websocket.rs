@@ -188,6 +188,19 @@ fn content_may_expect_filters() {
 }
 
 #[test]
+fn too_many_variables_close_the_websocket() {
+    pushpin_differs!("1.36 takes any number");
+    let (mut client, mut server) = Sockets::speaking_grip().open(standard(), "pass.test");
+    (0..100).for_each(|number| server.control(set_meta(&number.to_string(), "x")));
+    // One that it has may be set again.
+    server.control(set_meta("7", "y"));
+    server.text("m:fine");
+    client.expect_text("fine");
+    server.control(set_meta("one more", "x"));
+    client.expect_close(1011, "");
+}
+
+#[test]
 fn six_filters_close_the_websocket() {
     pushpin_differs!("1.36 takes any number");
     let (mut client, mut server) = Sockets::speaking_grip().open(standard(), "pass.test");

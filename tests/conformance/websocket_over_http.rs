@@ -427,6 +427,25 @@ fn a_variable_set_by_control_message_is_not_said_to_the_application() {
 }
 
 #[test]
+fn too_many_variables_close_the_websocket() {
+    pushpin_differs!("1.36 takes any number");
+    let application = Application::with(|_, events| match events {
+        "OPEN\r\n" => events_answer("OPEN\r\n"),
+        _ => (0..60).fold(events_answer(text_event("m:set")), |answer, number| {
+            answer.header(&format!("Set-Meta-{number}-{}", events.len()), "x")
+        }),
+    });
+    let mut socket = open(&application);
+    socket.text("some");
+    socket.expect_text("set");
+    socket.text("many");
+    socket.expect_text("set");
+    socket.text("too many");
+    let Message::Close(Some(close)) = socket.next() else { panic!("no close") };
+    assert_eq!(u16::from(close.code), 1011);
+}
+
+#[test]
 fn a_refresh_asks_the_application_for_events() {
     pushpin_differs!("1.36 does not know the action");
     let channel = unique("ch");

@@ -15,7 +15,7 @@ use super::links::Origin;
 use super::socket::Socket;
 use crate::channel::{HeardUpTo, Publication};
 use crate::ids::Slot;
-use crate::proto::grip::{Channel, Filter, LinkTarget};
+use crate::proto::grip::{Channel, Filter, LinkTarget, may_have};
 use pace::Pace;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -194,14 +194,22 @@ impl Core {
         filtering.waiting_bytes -= left;
     }
 
-    /// Sets a variable of the WebSocket in `slot`; no value deletes it.
-    pub(super) fn set_socket_meta(&self, slot: Slot, socket: &Socket, name: &str, value: Option<String>) {
+    /// Sets a variable of the WebSocket in `slot`; no value deletes it. `false` if it has too many.
+    pub(super) fn set_socket_meta(
+        &self,
+        slot: Slot,
+        socket: &Socket,
+        name: &str,
+        value: Option<String>,
+    ) -> bool {
         let mut filtering = self.filtering.borrow_mut();
         if value.is_some() || filtering.subscribers.contains_key(&slot) {
             let subscriber = filtering.subscriber(slot, || Rc::new(self.origin_of_socket(socket)));
             let others = subscriber.meta.iter().filter(|(own, _)| own != name).cloned();
             subscriber.meta = others.chain(value.map(|value| (name.to_owned(), value))).collect();
+            return may_have(subscriber.meta.iter().map(|(name, value)| (&**name, &**value)));
         }
+        true
     }
 
     /// What the client in `slot` has of the channels that it follows.

@@ -34,8 +34,8 @@ impl Place {
             ControlMessage::Detach => self.socket.detach(),
             // It is for filters; what comes back as Meta-* is set by headers.
             ControlMessage::SetMeta { name, value } => {
-                if !self.is_over() {
-                    self.core.set_socket_meta(self.slot, &self.socket, &name, value);
+                if !self.is_over() && !self.core.set_socket_meta(self.slot, &self.socket, &name, value) {
+                    self.fail();
                 }
             }
             ControlMessage::KeepAlive(setting) => {
@@ -127,7 +127,7 @@ impl Place {
     }
 
     /// What the application wants cannot be done.
-    fn fail(&self) {
+    pub fn fail(&self) {
         if !self.is_over() {
             let frame = close_frame(Some(&Close::with(Close::INTERNAL_ERROR)));
             let _ = self.core.wire.borrow_mut().send(self.slot, frame);

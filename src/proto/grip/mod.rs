@@ -46,7 +46,7 @@ mod websocket_events;
 pub use answer::Answer;
 pub use control_message::{ControlMessage, Delayed, SocketKeepAlive};
 pub use filter::{
-    Chain, Context, FILTERS_MAX, Filter, FilterError, IdRenderer, IdRendering, Step, SubscriberMeta,
+    Chain, Context, FILTERS_MAX, Filter, FilterError, IdRenderer, IdRendering, Step, SubscriberMeta, may_have,
 };
 pub use heard::{GRIP_LAST, grip_last};
 pub use hold::{Channel, Hold, Mode};

@@ -10,7 +10,7 @@ use crate::core::socket::place::Place;
 use crate::core::socket::{Closing, Socket};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
-use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
 use crate::proto::websocket::{Opcode, close_frame, frame};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -89,8 +89,8 @@ impl Core {
         Answered { events, interval_s, meta, .. }: Answered,
     ) {
         socket.set_interval(interval_s);
-        socket.set_meta(meta);
         self.spawn_talk(slot, socket, async move |talk| {
+            talk.set_meta(meta);
             for channel in &implied {
                 talk.place.join(channel).await;
             }
@@ -161,7 +161,7 @@ impl Talk {
         match outcome {
             Ok(Answered { events, interval_s, meta, .. }) => {
                 socket.set_interval(interval_s);
-                socket.set_meta(meta);
+                self.set_meta(meta);
                 self.obey(events).await;
             }
             Err(reason) if self.place.is_over() => {
@@ -173,6 +173,25 @@ impl Talk {
             }
         }
         self.settle_close();
+    }
+
+    /// Sets variables; an empty value deletes one.
+    fn set_meta(&self, set: Vec<(String, String)>) {
+        if set.is_empty() {
+            return;
+        }
+        let mut rare = self.place.socket.rare();
+        for (name, value) in set {
+            match value.is_empty() {
+                true => drop(rare.meta.remove(&name)),
+                false => drop(rare.meta.insert(name, value)),
+            }
+        }
+        let fits = may_have(rare.meta.iter().map(|(name, value)| (&**name, &**value)));
+        drop(rare);
+        if !fits {
+            self.place.fail();
+        }
     }
 
     /// Publishes what a built-in application wants published, and reads what it answers the client.
@@ -291,16 +310,6 @@ impl Socket {
         match self.over_http().is_some_and(|over_http| over_http.one_event.get()) {
             true => 1,
             false => usize::MAX,
-        }
-    }
-
-    /// Sets variables; an empty value deletes one.
-    pub(super) fn set_meta(&self, set: Vec<(String, String)>) {
-        for (name, value) in set {
-            match value.is_empty() {
-                true => drop(self.rare().meta.remove(&name)),
-                false => drop(self.rare().meta.insert(name, value)),
-            }
         }
     }
 

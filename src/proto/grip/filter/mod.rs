@@ -17,6 +17,17 @@ use crate::channel::Meta;
 /// Filters that one subscription may have.
 pub const FILTERS_MAX: usize = 5;
 
+/// Variables that one WebSocket may be given by and by, and their bytes.
+const VARIABLES_MAX: usize = 100;
+const VARIABLE_BYTES_MAX: usize = 64 * 1024;
+
+/// Whether a subscriber may have all these variables: names and values.
+pub fn may_have<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> bool {
+    let lengths = variables.into_iter().map(|(name, value)| name.len() + value.len());
+    let (count, bytes) = lengths.fold((0, 0), |(count, bytes), length| (count + 1, bytes + length));
+    count <= VARIABLES_MAX && bytes <= VARIABLE_BYTES_MAX
+}
+
 /// A filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Filter {
