@@ -51,7 +51,7 @@ pub enum Format {
 
 /// For each format, the names of the content filters that a subscription must have, in order; `None` where the publisher
 /// does not say.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ContentFilters {
     /// For what long polls get.
     pub response: Option<Box<[Box<str>]>>,
@@ -173,6 +173,7 @@ impl Publication {
             response: self.response.clone(),
             stream: self.stream.clone(),
             socket: self.socket.clone(),
+            content_filters: self.content_filters.clone(),
             ..Publication::new(channel)
         }
     }
@@ -340,6 +341,7 @@ mod tests {
         let plain =
             |item: &Publication| [Format::Response, Format::Stream].map(|format| item.is_plain(format));
         assert_eq!(plain(&expecting(Some(&["build-id"]))), [true, false]);
+        assert_eq!(plain(&expecting(Some(&["build-id"])).to_channel("d")), [true, false]);
         assert_eq!(plain(&expecting(Some(&[]))), [true, true]);
         assert_eq!(plain(&expecting(None)), [true, true]);
         assert_eq!(expecting(Some(&[])).expected_filters(Format::Stream), Some(&[][..]));
