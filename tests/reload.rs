@@ -238,6 +238,52 @@ fn a_pushpin_conf_is_read_again_too() {
 }
 
 #[test]
+fn a_file_that_another_one_names_is_read_again_by_itself() {
+    let config = "[global]\ninclude=more.conf\n[runner]\nhttp_port=CLIENTS\n[proxy]\nroutesfile=routes\n\
+                  sig_key=file:own.hex\nupstream_key=file:upstream.hex\n[handler]\n\
+                  push_in_http_addr=127.0.0.4\npush_in_http_port=CPORT\n";
+    let routes = "old.test,sig_key=file:route.hex test\ndead.test 127.0.0.4:1,ssl,client_cert=cert.pem,client_key=key.pem\n";
+    let (cert, key) = certificate();
+    let files = [
+        ("pushpin.conf", config),
+        ("more.conf", "[proxy]\ndebug=false\n"),
+        ("routes", routes),
+        ("own.hex", "01"),
+        ("upstream.hex", "02"),
+        ("route.hex", "03"),
+        ("cert.pem", &cert),
+        ("key.pem", &key),
+    ];
+    let server = Server::start("--pushpin-conf", &files);
+    for name in ["own.hex", "upstream.hex", "route.hex"] {
+        server.rewrite(name, "04");
+        server.await_log("routes loaded with 2 entries");
+    }
+    let (cert, key) = certificate();
+    server.rewrite("cert.pem", &cert);
+    server.await_log("the old settings stay in force: client_cert and client_key of route");
+    server.rewrite("key.pem", &key);
+    server.await_log("routes loaded with 2 entries");
+    server.rewrite("more.conf", "[proxy]\ndebug=true\n");
+    server.await_answers("dead.test", "127.0.0.4:1");
+}
+
+#[test]
+fn a_key_that_is_missing_is_awaited() {
+    let server = Server::start("--config", &[("gripwire.toml", CONFIG), ("routes", "old.test test\n")]);
+    server.rewrite("gripwire.toml", &format!("{CONFIG}proxy.sig_key = \"file:new.hex\"\n"));
+    server.await_log("the old settings stay in force: sig_key");
+    server.rewrite("new.hex", "01");
+    server.await_log("routes loaded with 1 entries");
+}
+
+/// A certificate and its key, in PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["gripwire.test".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
 fn a_port_that_is_open_to_others_keeps_its_secret() {
     let wide = CONFIG.replace("CONTROL", "0.0.0.0:CPORT");
     let config = format!("{wide}control.bearer_token = \"secret\"\n");

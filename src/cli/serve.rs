@@ -102,8 +102,8 @@ Run the server until SIGINT or SIGTERM.
 Settings come from the configuration file, then from these options. A line of the routes file that cannot be read \
 is logged and left out. The log goes to standard error.
 
-A second after the configuration, the routes file or the tokens file has changed, and at SIGHUP, all of them are read \
-again; no client is dropped. What takes a restart is named in the log, and files that cannot be used change nothing.";
+A second after the configuration, the routes file, the tokens file or a file that one of them names has changed, and \
+at SIGHUP, all of them are read again; no client is dropped. What takes a restart is named in the log, and files that cannot be used change nothing.";
 
 const EXAMPLES: &str = "\
 Examples:

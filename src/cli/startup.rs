@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gripwire::config::{Config, LoadError, Loaded, NotAnAddress, Source, load, parse_listen};
+use gripwire::config::{Config, LoadError, Loaded, NotAnAddress, Source, key_file, load, parse_listen};
 use gripwire::origin::{RouteProblem, Routes};
 
 /// Which configuration to read.
@@ -68,7 +68,7 @@ impl ConfigFile {
             (None, Some(path)) => Source::Pushpin(path.clone()),
             (None, None) => Source::Search,
         };
-        let Loaded { mut config, warnings, file } = load(&source)?;
+        let Loaded { mut config, warnings, file, included } = load(&source)?;
         // A pushpin.conf may expose its control port, as it always could; an option may not.
         let exposed_by_file = config.control.exposure();
         let inline_routes = config.proxy.routes.clone();
@@ -98,14 +98,17 @@ impl ConfigFile {
         } else if demo {
             warnings.push("--demo has no effect, because there are routes".to_owned());
         }
-        let files = files(file, &config);
+        let files = files([file, included], &config, &routes);
         Ok(Startup { config, routes, errors, warnings, files })
     }
 }
 
-fn files(config_file: Option<PathBuf>, config: &Config) -> Vec<PathBuf> {
-    let routes = config.proxy.routes_file.clone().filter(|_| config.proxy.routes.is_empty());
-    [config_file, routes, config.control.tokens_file.clone()].into_iter().flatten().collect()
+fn files(of_settings: [Option<PathBuf>; 2], config: &Config, routes: &Routes) -> Vec<PathBuf> {
+    let proxy = &config.proxy;
+    let routes_file = proxy.routes_file.clone().filter(|_| proxy.routes.is_empty());
+    let keys = [&proxy.sig_key, &proxy.upstream_key].map(|key| key_file(key).map(Path::to_owned));
+    let named = [routes_file, config.control.tokens_file.clone()];
+    of_settings.into_iter().chain(named).chain(keys).flatten().chain(routes.files()).collect()
 }
 
 /// Routes given by options or inline replace the routes file.

@@ -27,6 +27,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The file it came from; `None` is the built-in defaults.
     pub file: Option<PathBuf>,
+    /// The file that this one includes, if its directory is there.
+    pub included: Option<PathBuf>,
 }
 
 /// Why there is no configuration.
@@ -50,7 +52,9 @@ pub fn load(source: &Source) -> Result<Loaded, LoadError> {
     match source {
         Source::Search => match SEARCHED.iter().map(Path::new).find(|path| path.exists()) {
             Some(path) => load_native(path),
-            None => Ok(Loaded { config: Config::default(), warnings: Vec::new(), file: None }),
+            None => {
+                Ok(Loaded { config: Config::default(), warnings: Vec::new(), file: None, included: None })
+            }
         },
         Source::Native(path) => load_native(path),
         Source::Pushpin(path) => load_pushpin(path),
@@ -65,14 +69,18 @@ fn load_native(path: &Path) -> Result<Loaded, LoadError> {
         let more = tokens::load(path).map_err(|wrong| LoadError::Invalid(vec![problem(wrong)]))?;
         config.control.tokens.extend(more);
     }
-    Ok(Loaded { config, warnings: Vec::new(), file: Some(path.to_owned()) })
+    Ok(Loaded { config, warnings: Vec::new(), file: Some(path.to_owned()), included: None })
 }
 
 fn load_pushpin(path: &Path) -> Result<Loaded, LoadError> {
     let text = read(path)?;
-    let include = |path: &Path| std::fs::read_to_string(path).ok();
+    let mut included = None;
+    let include = |path: &Path| {
+        included = Some(path.to_owned()).filter(|path| directory(path).exists());
+        std::fs::read_to_string(path).ok()
+    };
     let (config, warnings) = pushpin::read(&text, path, include).map_err(LoadError::Invalid)?;
-    Ok(Loaded { config, warnings, file: Some(path.to_owned()) })
+    Ok(Loaded { config, warnings, file: Some(path.to_owned()), included })
 }
 
 fn read(path: &Path) -> Result<String, LoadError> {
@@ -142,10 +150,15 @@ pub(super) fn directory(file: &Path) -> &Path {
 
 /// A key in one of the forms of `sig_key`, its `file:` path resolved against `directory`.
 pub fn resolve_key(key: &str, directory: &Path) -> String {
-    match key.strip_prefix("file:") {
+    match key_file(key) {
         Some(path) => format!("file:{}", directory.join(path).display()),
         None => key.to_owned(),
     }
+}
+
+/// The file that a key in one of the forms of `sig_key` is in.
+pub fn key_file(key: &str) -> Option<&Path> {
+    key.strip_prefix("file:").map(Path::new)
 }
 
 fn lines(problems: &[Problem]) -> String {

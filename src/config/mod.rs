@@ -24,7 +24,7 @@ mod tokens;
 pub use address::{NotAnAddress, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
-pub use load::{LoadError, Loaded, Source, load, resolve_key};
+pub use load::{LoadError, Loaded, Source, key_file, load, resolve_key};
 pub use problem::{Problem, nearest};
 pub use tokens::{Grants, Token, TokenError};
 

@@ -5,6 +5,7 @@ use crate::proto::grip::signature::Signer;
 use crate::proto::grip::upstream::{Upstream, UpstreamKey};
 use http::{HeaderMap, HeaderValue};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,7 +28,7 @@ pub(super) struct Signatures {
 }
 
 struct OfRoute {
-    signer: Option<Signer>,
+    signer: Option<Rc<Signer>>,
     /// Gone when nobody uses the route any more. Until this is dropped no other settings are where they were.
     settings: Weak<Signing>,
 }
@@ -39,22 +40,28 @@ impl Signatures {
         signatures
     }
 
-    /// Lets others sign. Routes that are in force no more keep their signers while clients that came by them are held.
+    /// Lets others sign. Routes that are in force no more keep their signers while clients that came by them are held,
+    /// or get that of a route which says the same of its key: what is in a key's file may have changed.
     pub fn renew(&mut self, Signers { default, by_route, upstream_key }: Signers) {
         self.default = default;
         self.upstream = upstream_key.map(Upstream::new);
         self.by_route.retain(|_, known| known.settings.strong_count() > 0);
-        let of_route = |(settings, signer): (Arc<Signing>, _)| {
-            (Arc::as_ptr(&settings), OfRoute { signer, settings: Arc::downgrade(&settings) })
-        };
-        self.by_route.extend(by_route.into_iter().map(of_route));
+        for (settings, signer) in by_route {
+            let signer = signer.map(Rc::new);
+            let same = |known: &&mut OfRoute| known.settings.upgrade().is_some_and(|it| it == settings);
+            self.by_route.values_mut().filter(same).for_each(|known| known.signer.clone_from(&signer));
+            let of_route = OfRoute { signer, settings: Arc::downgrade(&settings) };
+            self.by_route.insert(Arc::as_ptr(&settings), of_route);
+        }
     }
 
     /// The token for a request of `route`; `None` when there is no key.
     pub fn token(&self, route: &Route) -> Option<HeaderValue> {
-        let own = self.by_route.get(&Arc::as_ptr(&route.signing));
-        let signer = own.map_or(&self.default, |known| &known.signer).as_ref()?;
-        Some(signer.token(now_s()))
+        let signer = match self.by_route.get(&Arc::as_ptr(&route.signing)) {
+            Some(known) => known.signer.as_deref(),
+            None => self.default.as_ref(),
+        };
+        Some(signer?.token(now_s()))
     }
 
     /// Whether a request with these headers comes from another GRIP proxy.
@@ -98,5 +105,19 @@ mod tests {
         drop(before);
         signatures.renew(signers(Vec::new()));
         assert!(signatures.by_route.is_empty());
+    }
+
+    #[test]
+    fn who_is_held_by_a_route_is_signed_for_with_what_its_key_is_now() {
+        let line = |line| Routes::parse(line, "routes").0.iter().next().expect("a route").clone();
+        let (before, after) = (line("*,sig_key=file:k localhost:80"), line("*,sig_key=file:k localhost:81"));
+        let other = line("*,sig_key=file:l localhost:80");
+        let signers = |by_route| Signers { default: None, by_route, upstream_key: None };
+        let by_route = vec![(before.signing.clone(), signer("old")), (other.signing.clone(), signer("old"))];
+        let mut signatures = Signatures::new(signers(by_route));
+        signatures.renew(signers(vec![(after.signing.clone(), signer("new"))]));
+        let of = |route| signatures.by_route[&Arc::as_ptr(route)].signer.as_ref().map(Rc::as_ptr);
+        assert_eq!(of(&before.signing), of(&after.signing));
+        assert_ne!(of(&other.signing), of(&after.signing));
     }
 }

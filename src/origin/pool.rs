@@ -86,9 +86,10 @@ impl Pool {
         }
     }
 
-    /// Takes over the times of new settings, for requests that are made from now on.
+    /// Takes over the times of new settings, for requests that are made from now on, and reads certificates again.
     pub fn renew(&self, proxy: &Proxy) {
         self.connector.set_timeout(proxy.connect_timeout_ms);
+        self.connector.tls.forget_certificates();
         self.idle.borrow_mut().set_keep(Duration::from_millis(proxy.origin_keep_alive_ms));
         self.idle_timeout.set(Duration::from_millis(proxy.origin_idle_timeout_ms));
     }

@@ -94,7 +94,7 @@ impl Route {
 }
 
 /// Signing settings a route may override.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signing {
     /// The JWT's issuer.
     pub iss: Option<String>,

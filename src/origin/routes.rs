@@ -2,8 +2,8 @@
 //! choice of a route for a request. A line that cannot be read is reported and left out; the others stand.
 
 use super::route::{ClientCertificate, HostCondition, Route};
-use crate::config::resolve_key;
-use std::path::Path;
+use crate::config::{key_file, resolve_key};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod line;
@@ -76,11 +76,19 @@ impl Routes {
                     *certificate = Arc::new(ClientCertificate { chain, key });
                 });
             }
-            if route.signing.key.as_ref().is_some_and(|key| key.starts_with("file:")) {
+            if route.signing.key.as_deref().and_then(key_file).is_some() {
                 let signing = Arc::make_mut(&mut Arc::make_mut(route).signing);
                 signing.key = signing.key.take().map(|key| resolve_key(&key, directory));
             }
         }
+    }
+
+    /// The files of keys and of certificates that routes name.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let keys = self.routes.iter().filter_map(|route| key_file(route.signing.key.as_deref()?));
+        let targets = self.routes.iter().flat_map(|route| &route.targets);
+        let certificates = targets.filter_map(|target| target.client_certificate.as_deref());
+        keys.map(Path::to_owned).chain(certificates.flat_map(|it| [it.chain.clone(), it.key.clone()]))
     }
 
     /// The route of every host for the demo application.
@@ -266,6 +274,7 @@ mod tests {
         routes.resolve_files(Path::new("/etc/gripwire"));
         let keys: Vec<_> = routes.iter().map(|route| route.signing.key.as_deref()).collect();
         assert_eq!(keys, [Some("file:/etc/gripwire/k.pem"), Some("text")]);
+        assert_eq!(routes.files().collect::<Vec<_>>(), [Path::new("/etc/gripwire/k.pem")]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Tls {
         Ok(config.into())
     }
 
-    /// Read when it is first needed; a new certificate needs a new start.
+    /// Read when it is first needed.
     async fn showing(&self, files: &Arc<ClientCertificate>, insecure: bool) -> io::Result<Arc<ClientConfig>> {
         let key = (files.clone(), insecure);
         if let Some(config) = self.with_certificate.borrow().get(&key) {
@@ -58,6 +58,11 @@ impl Tls {
         // What is resumed was agreed on with another certificate, or with none.
         config.resumption = Resumption::default();
         Ok(self.with_certificate.borrow_mut().entry(key).or_insert(Arc::new(config)).clone())
+    }
+
+    /// Connections that are made from now on show what is in the files then.
+    pub fn forget_certificates(&self) {
+        self.with_certificate.borrow_mut().clear();
     }
 
     /// For targets that are verified, or for those that are not.

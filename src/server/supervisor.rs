@@ -94,6 +94,10 @@ impl Supervisor<'_> {
         self.look_at_files();
         let paths = self.files.paths();
         let Some((new, routes)) = self.files.read() else { return };
+        // Those that are named but cannot be used are mended in their place.
+        if self.files.paths() != paths {
+            self.look_at_files();
+        }
         let (settings, differ) = self.settings.renewed(new);
         // The port stays as wide as it is, whatever the file says of it.
         if let Some(exposure) = settings.control.exposure()
@@ -106,9 +110,6 @@ impl Supervisor<'_> {
         }
         for name in differ {
             tracing::warn!("`{name}` has changed: restart to change it");
-        }
-        if self.files.paths() != paths {
-            self.look_at_files();
         }
     }
 
