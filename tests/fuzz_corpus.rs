@@ -1,6 +1,8 @@
 //! Inputs that fuzzing found worth keeping, replayed with every test run. They lie in `tests/fuzz/corpus`, a folder
 //! for each target; what must hold for them is in `tests/fuzz/checks`, which the fuzz targets share.
 
+#[path = "fuzz/checks/browser.rs"]
+mod browser;
 #[path = "fuzz/checks/grip.rs"]
 mod grip;
 #[path = "fuzz/checks/http1.rs"]
@@ -53,6 +55,21 @@ fn kept_frames_hold_what_is_promised() {
 #[test]
 fn kept_lists_of_events_hold_what_is_promised() {
     replay("websocket_events", websocket::check_events);
+}
+
+#[test]
+fn kept_content_for_filters_holds_what_is_promised() {
+    replay("filters", grip::check_filters);
+}
+
+#[test]
+fn kept_requests_for_scripts_hold_what_is_promised() {
+    replay("jsonp", browser::check_jsonp);
+}
+
+#[test]
+fn kept_words_of_sockjs_clients_hold_what_is_promised() {
+    replay("sockjs", browser::check_sockjs);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

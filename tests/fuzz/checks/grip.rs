@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use gripwire::origin::Routes;
-use gripwire::proto::grip::{Instruct, command, compact, message, publish};
+use gripwire::proto::grip::{
+    Chain, Context, Filter, FilterError, IdRenderer, Instruct, Step, command, compact, message, publish,
+};
 use gripwire::proto::tnetstring;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -74,6 +76,40 @@ pub fn check_instruct(input: &[u8]) {
     {
         assert!(!hold.channels.is_empty(), "a hold that nothing can end");
     }
+}
+
+/// Lines of a subscriber's variables up to an empty one, then content: each filter renders it or says why not, and what it
+/// makes of it does not depend on the parts that it comes in.
+pub fn check_filters(input: &[u8]) {
+    let end = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
+    let (meta, content) = input.split_at(end);
+    let content = content.get(2..).unwrap_or_default();
+    let meta = String::from_utf8_lossy(meta);
+    let meta: Vec<_> = meta.lines().filter_map(|line| line.split_once('=')).collect();
+    let meta: Vec<_> = meta.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let item = ["sender", "skip_users", "require_sub"].map(|name| (name.into(), "c,a".into()));
+    let channels = [("c".to_owned(), Some("1".into())), ("d".to_owned(), None)];
+    let context = Context { subscriber: &meta, item: &item.into(), channels: &channels };
+    for filter in ["skip-self", "skip-users", "require-sub", "build-id", "var-subst"] {
+        let filters = Filter::of(&[filter.to_owned()]);
+        match Chain::new(&filters, Some(Bytes::copy_from_slice(content))).run(&context) {
+            Ok(step) => assert!(!matches!(step, Step::Ask(_))),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    let renderer = IdRenderer::of_answer(&meta);
+    let whole = renderer.clone().render(content).ok();
+    assert_eq!(whole.as_deref(), rendered_in_parts(renderer, content).ok().as_deref());
+}
+
+fn rendered_in_parts(renderer: IdRenderer, content: &[u8]) -> Result<Vec<u8>, FilterError> {
+    let mut rendering = renderer.begin();
+    let mut rendered = Vec::from(rendering.push(b"")?);
+    for part in content.chunks(3) {
+        rendered.extend_from_slice(&rendering.push(part)?);
+    }
+    rendering.finish()?;
+    Ok(rendered)
 }
 
 /// A routes file: every line is a route, a comment, or a problem with its number.
