@@ -21,5 +21,6 @@ pub mod monitor;
 pub mod origin;
 pub mod proto;
 pub mod server;
+pub mod tls;
 pub mod wire;
 pub mod zeromq;

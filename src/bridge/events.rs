@@ -20,8 +20,10 @@ pub enum Event {
         id: ConnectionId,
         /// Whether it is a WebSocket.
         is_socket: bool,
-        /// The client.
-        peer: IpAddr,
+        /// Whether it came by TLS.
+        is_tls: bool,
+        /// The client, if it has an address.
+        peer: Option<IpAddr>,
     },
     /// That is over.
     Disconnected(ConnectionId),

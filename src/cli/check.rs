@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gripwire::config::LoadError;
-use gripwire::server::check_keys;
+use gripwire::server::{check_certificates, check_keys};
 
 use super::startup::{ConfigFile, Startup, StartupError};
 
@@ -33,6 +33,7 @@ impl Check {
         let (errors, warnings, count) = match started {
             Ok(Startup { config, mut errors, warnings, routes, .. }) => {
                 errors.extend(check_keys(&config, &routes).iter().map(ToString::to_string));
+                errors.extend(check_certificates(&config));
                 (errors, warnings, routes.len())
             }
             Err(error) => (messages(error), Vec::new(), 0),

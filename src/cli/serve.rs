@@ -2,6 +2,7 @@
 //! cannot be read is logged and left out, as Pushpin does it; anything else that is wrong stops the start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,6 +31,12 @@ pub struct Serve {
     /// Where clients connect: a port or an address with a port; repeatable [default: 7999]
     #[arg(long, value_name = "ADDR", value_parser = client_address)]
     listen: Vec<SocketAddr>,
+    /// Where clients connect by TLS: a port or an address with a port; repeatable
+    #[arg(long, value_name = "ADDR", value_parser = client_address)]
+    tls_listen: Vec<SocketAddr>,
+    /// Directory of the certificates for TLS [default: certs]
+    #[arg(long, value_name = "DIR")]
+    certificates: Option<PathBuf>,
     /// Where publishers connect: a port of this machine or an address with a port [default: 127.0.0.1:5561]
     #[arg(long, value_name = "ADDR", value_parser = control_address)]
     control: Option<SocketAddr>,
@@ -69,6 +76,12 @@ impl Serve {
         }
         if !self.listen.is_empty() {
             config.http.listen.clone_from(&self.listen);
+        }
+        if !self.tls_listen.is_empty() {
+            config.http.tls_listen.clone_from(&self.tls_listen);
+        }
+        if let Some(directory) = &self.certificates {
+            config.http.certificates.clone_from(directory);
         }
         if !self.routes.is_empty() {
             config.proxy.routes.clone_from(&self.routes);

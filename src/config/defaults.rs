@@ -10,6 +10,9 @@ impl Default for Http {
     fn default() -> Self {
         Http {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 7999))],
+            tls_listen: Vec::new(),
+            certificates: "certs".into(),
+            unix_listen: Vec::new(),
             head_bytes: 64 * 1024,
             head_timeout_ms: 15_000,
             idle_timeout_ms: 120_000,

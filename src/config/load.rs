@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
+use super::{Config, Control, Http, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn load(source: &Source) -> Result<Loaded, LoadError> {
 fn load_native(path: &Path) -> Result<Loaded, LoadError> {
     let text = read(path)?;
     let mut config = native::read(&text, path).map_err(LoadError::Invalid)?;
+    config.http.certificates = directory(path).join(&config.http.certificates);
     if let Some(path) = &config.control.tokens_file {
         let problem = |(line, message)| Problem::new(path.display().to_string(), line, message);
         let more = tokens::load(path).map_err(|wrong| LoadError::Invalid(vec![problem(wrong)]))?;
@@ -85,6 +86,13 @@ fn load_pushpin(path: &Path) -> Result<Loaded, LoadError> {
 
 fn read(path: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+impl Http {
+    /// Whether there is no port for clients.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.listen.is_empty() && self.tls_listen.is_empty() && self.unix_listen.is_empty()
+    }
 }
 
 impl Control {

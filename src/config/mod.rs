@@ -1,8 +1,8 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
-//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`, `tokens`
-//! and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
+//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`, `tokens`,
+//! `unix_port` and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
 //! `renewal` says what may change while the server runs.
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod pushpin_keys;
 mod renewal;
 mod section;
 mod tokens;
+mod unix_port;
 
 pub use address::{NotAnAddress, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
@@ -27,6 +28,7 @@ pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, key_file, load, resolve_key};
 pub use problem::{Problem, nearest};
 pub use tokens::{Grants, Token, TokenError};
+pub use unix_port::{NotAUnixPort, UnixPort};
 
 use http::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
@@ -64,6 +66,12 @@ pub struct Config {
 pub struct Http {
     /// Addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Addresses where clients speak TLS.
+    pub tls_listen: Vec<SocketAddr>,
+    /// Directory of the certificates they are shown.
+    pub certificates: PathBuf,
+    /// Files to listen on, for clients of this machine.
+    pub unix_listen: Vec<UnixPort>,
     /// Largest request head, bytes; beyond it 431.
     pub head_bytes: usize,
     /// Time a client has to send a whole head, ms; beyond it 408.

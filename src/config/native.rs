@@ -17,7 +17,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut document = Document::parse(text, path.display().to_string()).map_err(|problem| vec![problem])?;
     let mut config = Config::default();
     document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
-    read_http(&mut document, &mut config.http);
+    read_http(&mut document, &mut config.http, directory(path));
     read_control(&mut document, &mut config.control, directory(path));
     read_ingest(&mut document, &mut config.ingest, directory(path));
     read_zeromq(&mut document, &mut config.zeromq, directory(path));
@@ -31,12 +31,20 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn read_http(document: &mut Document<'_>, http: &mut Http) {
+fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     let mut section = document.section("http");
-    section.read("listen", &mut http.listen, listeners);
+    let listen_at = section.read("listen", &mut http.listen, listeners);
+    section.read("tls_listen", &mut http.tls_listen, listeners);
+    // Resolved by `load`, as its default is.
+    section.read("certificates", &mut http.certificates, |value| string(value).map(Into::into));
+    section.read("unix_listen", &mut http.unix_listen, |value| unix_ports(value, directory));
     section.read("head_bytes", &mut http.head_bytes, count);
     section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
+    if http.is_unreachable() {
+        document
+            .report(listen_at.unwrap_or(0), "`http.listen` is empty, and there is no other port for clients");
+    }
 }
 
 fn read_control(document: &mut Document<'_>, control: &mut Control, directory: &Path) {
@@ -158,7 +166,9 @@ fn read_log(document: &mut Document<'_>, log: &mut Log) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Endpoint, ForwardedFor, ForwardedProtocol, SlowConsumer, StatsFormat, Token};
+    use crate::config::{
+        Endpoint, ForwardedFor, ForwardedProtocol, SlowConsumer, StatsFormat, Token, UnixPort,
+    };
 
     fn config(text: &str) -> Config {
         read(text, Path::new("/etc/gripwire/gripwire.toml")).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -194,6 +204,10 @@ mod tests {
         let config = config(EVERY_SETTING);
         assert_eq!(config.cores, Some(4));
         assert_eq!(config.http.listen, ["0.0.0.0:80".parse().unwrap(), "[::1]:8080".parse().unwrap()]);
+        assert_eq!(config.http.tls_listen, ["0.0.0.0:443".parse().unwrap()]);
+        assert_eq!(config.http.certificates, Path::new("c"));
+        let of_clients = |text| UnixPort::parse(text, Path::new("/etc/gripwire")).unwrap();
+        assert_eq!(config.http.unix_listen, ["clients?mode=660&user=root", "/run/c"].map(of_clients));
         assert_eq!((config.http.head_bytes, config.http.head_timeout_ms), (16_384, 1));
         assert_eq!(config.http.idle_timeout_ms, 2);
         assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
@@ -302,7 +316,11 @@ mod tests {
             ("cores = 0", "`cores` must be a whole number of at least 1"),
             ("cores = \"2\"", "`cores` must be a whole number of at least 1"),
             ("http.head_timeout_ms = -5", "`http.head_timeout_ms` must be a whole number of at least 1"),
-            ("http.listen = []", "`http.listen` must be at least one address"),
+            ("http.listen = []", "`http.listen` is empty, and there is no other port for clients"),
+            (
+                "http.unix_listen = [\"s?mode=rw\"]",
+                "`http.unix_listen` has a part that cannot be used: `rw` is not the mode of a file in octal, such as 660",
+            ),
             ("http.listen = true", "`http.listen` must be a port or an address such as \"127.0.0.1:7999\""),
             (
                 "control.listen = true",
@@ -345,6 +363,9 @@ mod tests {
 cores = 4
 [http]
 listen = [80, "[::1]:8080"]
+tls_listen = 443
+certificates = "c"
+unix_listen = ["clients?mode=660&user=root", "/run/c"]
 head_bytes = 16_384
 head_timeout_ms = 1
 idle_timeout_ms = 2

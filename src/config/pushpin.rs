@@ -2,9 +2,10 @@
 //! Called by `load`, which passes the text and a way to read the included file. Keys with an equivalent are
 //! honoured with Pushpin's own meaning of an absent key; every other key present gives exactly one warning.
 //! Keys that only the included `internal.conf` has (wiring between Pushpin's processes) give none. `entries` reads single
-//! values, `sockets` those of ZeroMQ.
+//! values, `ports` where clients connect, `sockets` those of ZeroMQ.
 
 mod entries;
+mod ports;
 mod sockets;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::forwarded_for::ForwardedFor;
 use super::load::{directory, resolve_key};
 use super::pushpin_keys::{Fate, documented, fate};
-use super::{Config, ForwardedProtocol, Problem, ini, nearest, parse_listen};
+use super::{Config, ForwardedProtocol, Problem, ini, nearest};
 
 /// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
 ///
@@ -102,7 +103,7 @@ impl PushpinConf {
 
     fn config(&mut self, directory: &Path) -> Config {
         let mut config = Config::default();
-        config.http.listen = self.listeners();
+        self.ports(&mut config.http, directory);
         config.control.listen = self.control_listener();
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
         // Pushpin has no such port: moving over opens none.
@@ -179,20 +180,6 @@ impl PushpinConf {
         forwarded_for
     }
 
-    fn listeners(&mut self) -> Vec<SocketAddr> {
-        let mut addresses = Vec::new();
-        for text in self.list("runner/http_port") {
-            match parse_listen(&text, Ipv4Addr::UNSPECIFIED) {
-                Ok(address) => addresses.push(address),
-                Err(error) => self.error("runner/http_port", format!("`http_port`: {error}")),
-            }
-        }
-        if addresses.is_empty() && self.errors.is_empty() {
-            self.error("runner/http_port", "nothing to listen on: set `http_port` in [runner]".to_owned());
-        }
-        addresses
-    }
-
     /// Pushpin opens its control port only if it is told a port.
     fn control_listener(&mut self) -> Option<SocketAddr> {
         let mut port = 0u16;
@@ -238,7 +225,7 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Endpoint, StatsFormat};
+    use crate::config::{Endpoint, StatsFormat, UnixPort};
 
     const PATH: &str = "/etc/pushpin/pushpin.conf";
 
@@ -297,6 +284,19 @@ mod tests {
         assert_eq!((config.channels.message_wait_ms, config.channels.duplicate_ids_ms), (5_000, 0));
         let config = self::config("[handler]\nmessage_wait=7\nid_cache_ttl=60\n").channels;
         assert_eq!((config.message_wait_ms, config.duplicate_ids_ms), (7, 60_000));
+    }
+
+    #[test]
+    fn clients_come_by_the_ports_that_are_named() {
+        let text = "[global]\nrundir=/run/p\n[runner]\nhttps_ports=443,127.0.0.1:8443\n\
+                    local_ports={rundir}/{ipc_prefix}server,s?mode=660&user=root\n";
+        let http = read_text(text).unwrap().0.http;
+        assert!(http.listen.is_empty());
+        assert_eq!(http.tls_listen, ["0.0.0.0:443".parse().unwrap(), "127.0.0.1:8443".parse().unwrap()]);
+        assert_eq!(http.certificates, Path::new("/etc/pushpin/runner/certs"));
+        let port = |text| UnixPort::parse(text, Path::new("")).unwrap();
+        assert_eq!(http.unix_listen, ["/run/p/pushpin-server", "s?mode=660&user=root"].map(port));
+        assert!(errors("[runner]\nlocal_ports=s?mode=x\n")[0].contains(":2: `local_ports`: `x`"));
     }
 
     #[test]

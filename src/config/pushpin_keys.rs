@@ -32,6 +32,8 @@ const HONOURED: &[&str] = &[
     "global/port_offset",
     "runner/rundir",
     "runner/http_port",
+    "runner/https_ports",
+    "runner/local_ports",
     "runner/log_level",
     "runner/client_buffer_size",
     "runner/client_maxconn",
@@ -75,8 +77,6 @@ const HONOURED: &[&str] = &[
 
 const NO_EFFECT: &[(&str, &str)] = &[
     ("runner/services", ONE_PROCESS),
-    ("runner/https_ports", "TLS towards clients is not served yet; end TLS in front of Gripwire"),
-    ("runner/local_ports", "unix sockets are not listened on yet; use `http_port`"),
     ("runner/logdir", "logs go to standard error, for the service manager to keep"),
     ("runner/mongrel2_bin", ONE_PROCESS),
     ("runner/m2sh_bin", ONE_PROCESS),

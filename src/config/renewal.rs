@@ -18,6 +18,9 @@ impl Config {
         keep! {
             "cores": cores;
             "http.listen": http.listen;
+            "http.tls_listen": http.tls_listen;
+            "http.certificates": http.certificates;
+            "http.unix_listen": http.unix_listen;
             "control.listen": control.listen;
             "ingest.udp": ingest.udp;
             "ingest.unix_stream": ingest.unix_stream;

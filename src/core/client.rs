@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::again::Reason;
-use super::row::{Mark, Phase, Service};
+use super::row::{Mark, Phase};
 use crate::channel::Transport;
 use crate::ids::{ConnectionId, Slot};
 use crate::proto::http1::{LAST_CHUNK, Version};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(super) struct ClientState {
     pub id: ConnectionId,
     pub connection_id: Option<Uuid>,
-    pub peer: SocketAddr,
+    pub peer: Option<SocketAddr>,
     /// How it is written to, if it is held.
     pub transport: Option<Transport>,
     pub channels: Vec<Arc<str>>,
@@ -128,7 +128,7 @@ impl Core {
     /// Where the client with this id is, if it still is.
     fn find_client(&self, id: ConnectionId) -> Option<Slot> {
         let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
-        let row = rows.get(slot).filter(|row| row.service == Service::Clients && id.core() == self.id)?;
+        let row = rows.get(slot).filter(|row| row.service.is_for_clients() && id.core() == self.id)?;
         let application = match &row.phase {
             Phase::Leaving { .. } | Phase::Lingering => return None,
             Phase::Socket(socket) => socket.connection_id(),

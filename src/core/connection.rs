@@ -3,7 +3,7 @@
 //! in any table.
 
 use super::exchange::{Asked, Exchange};
-use super::row::{Phase, Row, Service};
+use super::row::{Phase, Port, Row, Service};
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
@@ -11,7 +11,7 @@ use crate::proto::websocket;
 use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 /// Bytes a connection may send ahead while it is held or answered.
@@ -31,8 +31,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// How the body is framed.
     pub body: BodyLength,
-    /// The client's address.
-    pub peer: SocketAddr,
+    /// The client's address, if it has one.
+    pub peer: Option<SocketAddr>,
     /// Which port it came by.
     pub service: Service,
     /// Another GRIP proxy has sent it.
@@ -44,7 +44,7 @@ impl Core {
     pub(super) fn handle(self: &Rc<Self>, event: Event) {
         match event {
             Event::Accepted { slot, listener, peer } => self.accepted(slot, listener, peer),
-            Event::AcceptedLocal { slot, peer } => self.accepted_local(slot, peer),
+            Event::AcceptedLocal { slot, listener, peer } => self.accepted_local(slot, listener, peer),
             Event::Joined { slot, id } => self.joined(slot, id),
             Event::Readable { socket } => self.datagrams_arrived(socket),
             Event::Received { slot, bytes } => self.received(slot, &bytes),
@@ -55,23 +55,25 @@ impl Core {
     }
 
     fn accepted(self: &Rc<Self>, slot: Slot, listener: usize, peer: SocketAddr) {
-        let service = self.services.get(listener).copied().unwrap_or(Service::Clients);
-        self.rows.borrow_mut().open(slot, service, peer);
-        self.set_timer(slot, self.settings().http.head_timeout_ms);
-        self.gauges.connections_total.add(1);
+        let service = self.services.get(listener).copied();
+        self.opened(slot, service.unwrap_or(Service::Clients(Port::Plain)), Some(peer));
     }
 
     /// Whoever may not publish is told so before saying anything.
-    fn accepted_local(self: &Rc<Self>, slot: Slot, peer: Credentials) {
-        let unnamed = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        self.rows.borrow_mut().open(slot, Service::LocalControl, unnamed);
-        self.set_timer(slot, self.settings().http.head_timeout_ms);
-        self.gauges.connections_total.add(1);
-        if !self.permits.borrow().allow(peer) {
+    fn accepted_local(self: &Rc<Self>, slot: Slot, listener: usize, peer: Credentials) {
+        let service = self.local_services.get(listener).copied().unwrap_or(Service::LocalControl);
+        self.opened(slot, service, None);
+        if service == Service::LocalControl && !self.permits.borrow().allow(peer) {
             tracing::debug!(user = peer.user, "a user who may not publish was refused");
             let message = format!("User {} may not publish here.\n", peer.user);
             self.reject(slot, 403, &message);
         }
+    }
+
+    fn opened(&self, slot: Slot, service: Service, peer: Option<SocketAddr>) {
+        self.rows.borrow_mut().open(slot, service, peer);
+        self.set_timer(slot, self.settings().http.head_timeout_ms);
+        self.gauges.connections_total.add(1);
     }
 
     fn received(self: &Rc<Self>, slot: Slot, bytes: &[u8]) {
@@ -166,9 +168,8 @@ impl Core {
             row.carry = None;
             let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
-            let is_trusted =
-                row.service == Service::Clients && self.signatures.borrow().are_trusted(&headers);
-            if row.service == Service::Clients {
+            let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
+            if row.service.is_for_clients() {
                 self.request_begins(slot, row, websocket::is_upgrade(&headers));
             }
             (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })

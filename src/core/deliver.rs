@@ -89,6 +89,7 @@ impl Core {
     /// Closes a connection whose backlog is full.
     pub(super) fn cut_off(self: &Rc<Self>, slot: Slot) {
         self.gauges.overflows_total.add(1);
+        self.wire.borrow_mut().tear(slot);
         self.close(slot);
     }
 }

@@ -233,6 +233,7 @@ impl Exchange {
     /// Cuts the connection, so that the client sees that the answer is not whole.
     pub fn cut(&self) {
         if !self.gone.get() {
+            self.core.wire.borrow_mut().tear(self.slot);
             self.core.close(self.slot);
         }
     }

@@ -72,6 +72,8 @@ gauges! {
     refetches_waiting,
     /// Connections accepted.
     connections_total,
+    /// Connections by TLS that ended in their handshake, or because their client broke the rules.
+    tls_failures_total,
     /// Requests read.
     requests_total,
     /// Requests of clients read.

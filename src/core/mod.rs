@@ -55,7 +55,7 @@ pub use bridge::BridgePlan;
 pub use errands::ErrandPlan;
 pub use gauges::{Gauge, Gauges};
 pub use renewal::Renewal;
-pub use row::Service;
+pub use row::{Port, Service};
 pub use signatures::Signers;
 pub use sockjs::Sessions;
 pub use sums::Sums;
@@ -98,6 +98,8 @@ pub struct Core {
     all_gauges: Arc<[Arc<Gauges>]>,
     /// What each listener of the wire serves.
     services: Vec<Service>,
+    /// And each of those of this machine.
+    local_services: Vec<Service>,
     wire: RefCell<Wire>,
     rows: RefCell<Rows>,
     /// Connections whose next request has arrived with the one before it.

@@ -9,6 +9,7 @@ use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
 use super::links::GoneLink;
 use super::respond;
+use super::row::{Port, Service};
 use super::sockjs;
 use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route, Target};
@@ -220,9 +221,10 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
     instruct.hold.as_ref()?.gone_link.as_ref()
 }
 
-/// Whether the client's request counts as one by TLS.
+/// Whether the client's request came by TLS, or by a proxy that is believed to have got it so.
 pub(super) fn is_https(core: &Core, request: &Request) -> bool {
-    core.settings().proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
+    request.service == Service::Clients(Port::Tls)
+        || core.settings().proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
 }
 
 /// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
@@ -346,7 +348,7 @@ pub(super) fn origin_request(
     let rules = origin::Rules {
         route,
         proxy,
-        peer: request.peer.ip(),
+        peer: request.peer.map(|peer| peer.ip()),
         secure_scheme: is_https(core, request).then_some(scheme.secure()),
         is_trusted: request.is_trusted,
         grip_sig: match route.no_grip || request.is_trusted {
@@ -482,12 +484,13 @@ fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes
         return;
     }
     let (host, target) = (request.host.as_str(), request.target.as_str());
-    let (from, route, method) = (request.peer.ip(), route.id.as_str(), &request.method);
+    let (from, route, method) =
+        (request.peer.map(|peer| tracing::field::display(peer.ip())), route.id.as_str(), &request.method);
     match bytes {
-        Some(bytes) => tracing::info!(%method, host, target, %from, route, status, bytes, "answered"),
+        Some(bytes) => tracing::info!(%method, host, target, from, route, status, bytes, "answered"),
         None => {
             let connection = exchange.core().id_of_place(exchange.slot);
-            tracing::info!(%method, host, target, %from, route, status, %connection, "accepted");
+            tracing::info!(%method, host, target, from, route, status, %connection, "accepted");
         }
     }
 }

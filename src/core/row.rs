@@ -25,13 +25,31 @@ pub(super) struct Row {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
     /// Clients of the applications.
-    Clients,
+    Clients(Port),
     /// Publishers and operators.
     Control,
     /// The same, on this machine, who have shown who they are.
     LocalControl,
     /// Prometheus.
     Metrics,
+}
+
+/// How clients come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Port {
+    /// By TCP.
+    Plain,
+    /// By TLS.
+    Tls,
+    /// By a file of this machine. They have no address.
+    Unix,
+}
+
+impl Service {
+    /// Whether it is that of the applications' clients.
+    pub fn is_for_clients(self) -> bool {
+        matches!(self, Service::Clients(_))
+    }
 }
 
 /// How far operators know of a client's request, or of its WebSocket.
@@ -81,14 +99,16 @@ pub(super) struct Rows {
 
 impl Rows {
     /// A new connection in `slot`.
-    pub fn open(&mut self, slot: Slot, service: Service, peer: SocketAddr) {
+    pub fn open(&mut self, slot: Slot, service: Service, peer: Option<SocketAddr>) {
         while self.rows.len() <= slot.index() {
             self.rows.push(Row::free());
         }
         if let Some(row) = self.rows.get_mut(slot.index()) {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
             *row = Row { service, phase: Phase::Head, ..Row::free() };
-            row.set_peer(peer);
+            if let Some(peer) = peer {
+                row.set_peer(peer);
+            }
         }
     }
 
@@ -118,7 +138,7 @@ impl Rows {
 impl Row {
     fn free() -> Row {
         Row {
-            service: Service::Clients,
+            service: Service::Clients(Port::Plain),
             mark: Mark::None,
             peer_port: 0,
             peer_address: [0; 16],
@@ -127,9 +147,12 @@ impl Row {
         }
     }
 
-    /// The client's address; IPv4 is given as such.
-    pub fn peer(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V6(Ipv6Addr::from(self.peer_address)).to_canonical(), self.peer_port)
+    /// The client's address, if it has one; IPv4 is given as such.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        let address = Ipv6Addr::from(self.peer_address);
+        // Nobody connects from the unspecified address.
+        let is_known = !address.is_unspecified();
+        is_known.then(|| SocketAddr::new(IpAddr::V6(address).to_canonical(), self.peer_port))
     }
 
     fn set_peer(&mut self, peer: SocketAddr) {
@@ -160,6 +183,7 @@ mod tests {
     #[test]
     fn a_row_stays_within_what_a_held_stream_may_cost() {
         assert!(size_of::<Row>() <= 64, "{}", size_of::<Row>());
+        assert_eq!(size_of::<Service>(), 1);
     }
 
     #[test]
@@ -167,8 +191,11 @@ mod tests {
         for peer in ["10.1.2.3:80", "[2001:db8::1]:65535"] {
             let peer: SocketAddr = peer.parse().expect("a literal address");
             let mut rows = Rows::default();
-            rows.open(Slot(3), Service::Clients, peer);
-            assert_eq!(rows.get(Slot(3)).map(|row| row.peer()), Some(peer));
+            rows.open(Slot(3), Service::Clients(Port::Plain), Some(peer));
+            assert_eq!(rows.get(Slot(3)).and_then(|row| row.peer()), Some(peer));
         }
+        let mut rows = Rows::default();
+        rows.open(Slot(0), Service::Clients(Port::Unix), None);
+        assert_eq!(rows.get(Slot(0)).map(|row| row.peer()), Some(None));
     }
 }

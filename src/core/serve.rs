@@ -16,10 +16,10 @@ impl Core {
         glommio::spawn_local(async move {
             let answered = async {
                 match request.service {
-                    Service::Clients if websocket::is_upgrade(&request.headers) => {
+                    Service::Clients(_) if websocket::is_upgrade(&request.headers) => {
                         socket::answer(&exchange, request).await;
                     }
-                    Service::Clients => proxy::answer(&exchange, request).await,
+                    Service::Clients(_) => proxy::answer(&exchange, request).await,
                     Service::Control | Service::LocalControl => control::answer(&exchange, request).await,
                     Service::Metrics => prometheus::answer(&exchange),
                 }

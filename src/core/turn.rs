@@ -19,6 +19,7 @@ use crate::ids::CoreId;
 use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::Pool;
+use crate::tls::Offer;
 use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -49,10 +50,10 @@ pub struct CorePlan {
     pub renewals: Receiver<Renewal>,
     /// The counters of all cores.
     pub gauges: Arc<[Arc<Gauges>]>,
-    /// Its listening sockets, and what each serves.
-    pub listeners: Vec<(TcpListener, Service)>,
-    /// Its listening sockets for publishers of this machine.
-    pub local_listeners: Vec<UnixListener>,
+    /// Its listening sockets, what each serves, and what is offered by TLS there.
+    pub listeners: Vec<((TcpListener, Option<Offer>), Service)>,
+    /// Its listening sockets of this machine, and what each serves.
+    pub local_listeners: Vec<(UnixListener, Service)>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
     /// Its ways to and from the thread of ZeroMQ, if there is one.
@@ -85,7 +86,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let (errands, errand_ends) = plan.errands.0.join().await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
     let (listeners, services) = plan.listeners.into_iter().unzip();
-    let wire = Wire::new(listeners, plan.local_listeners, plan.wire, &doorbell)?;
+    let (local_listeners, local_services) = plan.local_listeners.into_iter().unzip();
+    let wire = Wire::new(listeners, local_listeners, plan.wire, &doorbell)?;
     let mut home = Home::new(plan.id, home_times(&settings.channels));
     if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
         home.watch();
@@ -104,6 +106,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         gauges: plan.gauges.get(plan.id.index()).cloned().unwrap_or_default(),
         all_gauges: plan.gauges,
         services,
+        local_services,
         wire: wire.into(),
         rows: Rows::default().into(),
         pipelined: cell::RefCell::default(),
@@ -272,6 +275,7 @@ impl Core {
             let wire = self.wire.borrow();
             gauges.connections.set(u64::from(wire.open_connections()));
             gauges.backlog_bytes.set(wire.backlog_bytes() as u64);
+            gauges.tls_failures_total.set(wire.tls_failures());
         }
         let subscriptions = self.subscriptions.borrow();
         gauges.client_requests.set(self.engaged.get());

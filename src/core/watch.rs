@@ -2,7 +2,7 @@
 //! request, and to counters. A connection that is watched has nothing but a mark in its row: its id is made out of where it
 //! is, and what must be repeated while it lasts is found by walking over the rows.
 
-use super::row::{Mark, Row};
+use super::row::{Mark, Port, Row, Service};
 use super::{Core, SECOND};
 use crate::bridge::{Event, Events, Outlet};
 use crate::channel::{Publication, Transport};
@@ -83,7 +83,8 @@ impl Core {
 
     fn connected(&self, slot: Slot, row: &Row) -> Event {
         let id = self.connection_id(slot, &row.phase);
-        Event::Connected { id, is_socket: row.is_socket(), peer: row.peer().ip() }
+        let is_tls = row.service == Service::Clients(Port::Tls);
+        Event::Connected { id, is_socket: row.is_socket(), is_tls, peer: row.peer().map(|peer| peer.ip()) }
     }
 
     /// `publication` is about to be given to its subscribers on this core.

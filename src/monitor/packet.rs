@@ -36,7 +36,11 @@ impl Packet {
 
     /// Takes back what was said before.
     pub(super) fn unavailable(self) -> Packet {
-        self.with("unavailable", Member::True)
+        self.flag("unavailable")
+    }
+
+    pub(super) fn flag(self, name: &'static str) -> Packet {
+        self.with(name, Member::True)
     }
 
     fn with(mut self, name: &'static str, member: Member) -> Packet {

@@ -56,12 +56,16 @@ impl Stats {
     pub fn take(&mut self, events: Events, now_ms: u64, out: &mut Vec<Packet>) {
         for event in events.events {
             match event {
-                Event::Connected { id, is_socket, peer } => {
+                Event::Connected { id, is_socket, is_tls, peer } => {
                     let kind = if is_socket { "ws" } else { "http" };
-                    let packet = Packet::of("conn").text("id", id.to_string()).text("type", kind);
-                    out.push(
-                        packet.text("peer-address", peer.to_string()).number("ttl", self.connection_ttl_s),
-                    );
+                    let mut packet = Packet::of("conn").text("id", id.to_string()).text("type", kind);
+                    if let Some(peer) = peer {
+                        packet = packet.text("peer-address", peer.to_string());
+                    }
+                    if is_tls {
+                        packet = packet.flag("ssl");
+                    }
+                    out.push(packet.number("ttl", self.connection_ttl_s));
                 }
                 Event::Disconnected(id) => {
                     out.push(Packet::of("conn").text("id", id.to_string()).unavailable());
@@ -219,10 +223,12 @@ mod tests {
     #[test]
     fn connections_are_told_of_as_they_come_and_go() {
         let id = ConnectionId::of_application(Uuid::nil());
-        let peer = std::net::Ipv4Addr::LOCALHOST.into();
-        let events = vec![Event::Connected { id, is_socket: true, peer }, Event::Disconnected(id)];
+        let peer = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        let events =
+            vec![Event::Connected { id, is_socket: true, is_tls: true, peer }, Event::Disconnected(id)];
         let packet = || Packet::of("conn").text("id", id.to_string());
-        let there = packet().text("type", "ws").text("peer-address", "127.0.0.1").number("ttl", 120u64);
+        let there = packet().text("type", "ws").text("peer-address", "127.0.0.1");
+        let there = there.flag("ssl").number("ttl", 120u64);
         assert_eq!(taken(&mut stats(), events, 0), [there, packet().unavailable()]);
     }
 

@@ -19,8 +19,8 @@ pub struct Rules<'a> {
     pub secure_scheme: Option<&'static str>,
     /// The client is another GRIP proxy: what it says of GRIP passes, and nothing of it is said here.
     pub is_trusted: bool,
-    /// The client's address.
-    pub peer: IpAddr,
+    /// The client's address, if it has one.
+    pub peer: Option<IpAddr>,
     /// The signature; `None` when there is no key. Not sent on `no_grip` routes.
     pub grip_sig: Option<HeaderValue>,
     /// What `Grip-Feature` tells origins. Not sent on `no_grip` routes.
@@ -132,9 +132,9 @@ fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, secure_scheme:
     }
 }
 
-/// Keeps the last addresses, adds the client's, and joins them to one header. Untouched unless a setting
+/// Keeps the last addresses, adds the client's if it has one, and joins them to one header. Untouched unless a setting
 /// asks.
-fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: IpAddr) {
+fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: Option<IpAddr>) {
     if rule == ForwardedFor::default() {
         return;
     }
@@ -148,7 +148,7 @@ fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: IpAddr) 
     let surplus = hops.len().saturating_sub(rule.truncate.unwrap_or(usize::MAX));
     hops.drain(..surplus);
     if rule.append {
-        hops.push(peer.to_canonical().to_string().into_bytes());
+        hops.extend(peer.map(|peer| peer.to_canonical().to_string().into_bytes()));
     }
     headers.remove(X_FORWARDED_FOR);
     if let Ok(value) = HeaderValue::from_bytes(&hops.join(&b", "[..]))
@@ -205,7 +205,7 @@ mod tests {
             proxy: &proxy,
             secure_scheme: https.then_some("https"),
             is_trusted: false,
-            peer: IpAddr::from([192, 0, 2, 9]),
+            peer: Some(IpAddr::from([192, 0, 2, 9])),
             grip_sig: Some(HeaderValue::from_static("jwt")),
             grip_feature: "status",
         };

@@ -1,28 +1,30 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
-//! or the first core that cannot go on. Meanwhile `supervisor` has the cores take over what changes in files, which
+//! or the first core that cannot go on. `sockets` binds what the settings ask for. Meanwhile `supervisor` has the cores take over what changes in files, which
 //! `watch` notices.
 
+mod sockets;
 mod supervisor;
 mod watch;
 
 pub use supervisor::Files;
 
 use crate::bridge::{Inlet, Outlet};
-use crate::config::{self, Config};
-use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Service, Sessions, Signers};
+use crate::config::Config;
+use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Sessions, Signers};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Stats;
 use crate::origin::{Route, Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
-use crate::wire::{self, BindError, DatagramSocket, MissingFeature, SocketFile, ThreadBell, WireLimits};
+use crate::tls::{self, CertificateProblem, Certificates, NoTls};
+use crate::wire::{self, BindError, MissingFeature, ThreadBell, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use sockets::Sockets;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -38,6 +40,9 @@ pub enum ServerError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// There is no certificate for a port.
+    #[error(transparent)]
+    Tls(#[from] NoTls),
     /// A socket of ZeroMQ could not be had, or waited for.
     #[error(transparent)]
     ZeroMq(#[from] ZeroMqError),
@@ -88,11 +93,12 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     // Before anyone can see that the server runs, and rely on it.
     let (tell, events) = channel();
     watch_signals(tell.clone())?;
-    let watch = watch_files(tell.clone(), files);
+    let watch = watch_files(tell.clone());
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
+    let certificates = certificates(&settings);
     // The files of sockets are removed when this returns.
-    let (sockets, _files) = open(&settings, cores)?;
+    let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref())?;
     let zeromq = zeromq::Sockets::open(&settings)?;
     let gauges: Arc<[Arc<Gauges>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
@@ -105,16 +111,43 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    Supervisor { settings, files, events, renewals, watch, due: None }.run()
+    let mut supervisor = Supervisor { settings, files, certificates, events, renewals, watch, due: None };
+    supervisor.look_at_files();
+    supervisor.run()
 }
 
-fn watch_files(tell: Sender<Event>, files: &dyn Files) -> Option<Watch> {
+/// Those that clients by TLS are shown, if there may be any; what cannot be used is logged.
+fn certificates(settings: &Config) -> Option<Arc<Certificates>> {
+    let (certificates, problems) = read_certificates(settings)?;
+    tell_of(&problems);
+    Some(Arc::new(certificates))
+}
+
+fn read_certificates(settings: &Config) -> Option<(Certificates, Vec<CertificateProblem>)> {
+    (!settings.http.tls_listen.is_empty()).then(|| Certificates::read(&settings.http.certificates))
+}
+
+fn tell_of(problems: &[CertificateProblem]) {
+    problems.iter().for_each(|problem| tracing::error!("certificate left out: {problem}"));
+}
+
+/// Everything wrong with the certificates that clients by TLS are to be shown: files, and ports that have none.
+pub fn check_certificates(settings: &Config) -> Vec<String> {
+    let Some((certificates, problems)) = read_certificates(settings) else { return Vec::new() };
+    let missing = tls::offers(&Arc::new(certificates), &ports(settings)).err();
+    let problems = problems.iter().map(ToString::to_string);
+    problems.chain(missing.map(|missing| missing.to_string())).collect()
+}
+
+fn ports(settings: &Config) -> Vec<u16> {
+    settings.http.tls_listen.iter().map(SocketAddr::port).collect()
+}
+
+fn watch_files(tell: Sender<Event>) -> Option<Watch> {
     let watch = Watch::new(move || tell.send(Event::Touched).is_ok());
     let watch = watch
         .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"));
-    let mut watch = watch.ok()?;
-    watch.look_at(files.paths());
-    Some(watch)
+    watch.ok()
 }
 
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {
@@ -124,58 +157,6 @@ fn wire_limits(settings: &Config, files: u64) -> WireLimits {
         backlog_bytes: settings.limits.backlog_bytes,
         backlog_bytes_total: settings.limits.backlog_bytes_per_core,
     }
-}
-
-/// The sockets of one core.
-#[derive(Default)]
-struct Sockets {
-    listeners: Vec<(TcpListener, Service)>,
-    local_listeners: Vec<UnixListener>,
-    datagrams: Vec<DatagramSocket>,
-}
-
-/// Binds everything that the settings ask for: for each of `cores` cores its sockets, and the files of those that
-/// have some.
-fn open(settings: &Config, cores: usize) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
-    let mut sockets: Vec<Sockets> = (0..cores).map(|_| Sockets::default()).collect();
-    let clients = settings.http.listen.iter().map(|address| (*address, Service::Clients));
-    let control = settings.control.listen.map(|address| (address, Service::Control));
-    let metrics = settings.stats.prometheus.map(|address| (address, Service::Metrics));
-    for (address, service) in clients.chain(control).chain(metrics) {
-        let bound = wire::bind(address, cores)?;
-        sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.listeners.push((it, service)));
-        tracing::info!(%address, ?service, "listening");
-    }
-    if let Some(address) = settings.ingest.udp {
-        let bound = wire::bind_udp(address, cores)?;
-        sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.datagrams.push(it));
-        tracing::info!(%address, "receiving datagrams");
-    }
-    let files = open_files(&settings.ingest, &mut sockets)?;
-    Ok((sockets, files))
-}
-
-/// Datagrams of this machine go to one core, so that what each sender sends stays in order; whoever connects is taken by
-/// the core that comes first.
-fn open_files(settings: &config::Ingest, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
-    let mut files = Vec::new();
-    if let Some(path) = &settings.unix_stream {
-        let (listener, file) = wire::bind_unix(path, settings.unix_mode)?;
-        files.push(file);
-        for of_core in sockets.iter_mut() {
-            of_core.local_listeners.push(listener.try_clone().map_err(ServerError::Descriptor)?);
-        }
-        tracing::info!(path = %path.display(), "listening");
-    }
-    if let Some(path) = &settings.unix_datagram {
-        let (socket, file) = wire::bind_unix_datagram(path, settings.unix_mode)?;
-        files.push(file);
-        if let Some(first) = sockets.first_mut() {
-            first.datagrams.push(socket);
-        }
-        tracing::info!(path = %path.display(), "receiving datagrams");
-    }
-    Ok(files)
 }
 
 /// The thread of ZeroMQ before it runs, and what ties it to the cores.

@@ -2,10 +2,11 @@
 //! for files that change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
 
 use super::watch::Watch;
-use super::{ServerError, check_keys, signers};
+use super::{ServerError, check_keys, signers, tell_of};
 use crate::config::Config;
 use crate::core::Renewal;
 use crate::origin::Routes;
+use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(super) enum Event {
 pub(super) struct Supervisor<'f> {
     pub settings: Arc<Config>,
     pub files: &'f mut dyn Files,
+    /// What clients by TLS are shown.
+    pub certificates: Option<Arc<Certificates>>,
     pub events: Receiver<Event>,
     /// To each core.
     pub renewals: Vec<Sender<Renewal>>,
@@ -82,9 +85,11 @@ impl Supervisor<'_> {
         }
     }
 
-    fn look_at_files(&mut self) {
+    /// Takes all files to be as they are now.
+    pub fn look_at_files(&mut self) {
         if let Some(watch) = &mut self.watch {
-            watch.look_at(self.files.paths());
+            let of_clients = self.certificates.as_ref().map(|certificates| certificates.paths());
+            watch.look_at(self.files.paths().into_iter().chain(of_clients.unwrap_or_default()).collect());
         }
     }
 
@@ -92,6 +97,9 @@ impl Supervisor<'_> {
         self.due = None;
         // What changes from here on is a change of its own.
         self.look_at_files();
+        if let Some(certificates) = &self.certificates {
+            tell_of(&certificates.renew());
+        }
         let paths = self.files.paths();
         let Some((new, routes)) = self.files.read() else { return };
         // Those that are named but cannot be used are mended in their place.

@@ -32,13 +32,16 @@ impl Watch {
         Ok(Watch { inotify, files: Vec::new() })
     }
 
-    /// Watches `files` from now on, and takes them to be as they are now.
+    /// Watches `files` from now on, of which some may be directories, and takes them to be as they are now.
     pub fn look_at(&mut self, files: Vec<PathBuf>) {
         for file in &files {
             // A link's target changes in its own directory.
             let target = file.canonicalize().ok();
-            for file in [Some(file), target.as_ref()].into_iter().flatten() {
-                let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+            for file in std::iter::once(file).chain(&target) {
+                let directory = match file.is_dir() {
+                    true => Some(file.as_path()),
+                    false => file.parent().filter(|parent| !parent.as_os_str().is_empty()),
+                };
                 if let Err(error) = self.inotify.add_watch(directory.unwrap_or(Path::new(".")), EVENTS) {
                     tracing::warn!(file = %file.display(), %error, "changes of a file will not be noticed");
                 }

@@ -7,7 +7,7 @@ use io_uring::types::BufRingEntry;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,18 +19,34 @@ const BUFFER_BYTES: usize = 8 * 1024;
 /// The buffer group all receives draw from.
 pub(super) const GROUP: u16 = 0;
 
-/// The ring's descriptors and the memory behind them. Kept alive by the wire and by every [`Received`].
+/// The ring's descriptors and the memory behind them. Kept alive by the wire and by every [`Lent`].
 pub(super) struct Buffers {
     descriptors: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
     tail: Cell<u16>,
 }
 
-/// Bytes that arrived, in the buffer the kernel chose.
-pub struct Received {
+/// Bytes that arrived.
+pub struct Received(Place);
+
+enum Place {
+    Lent(Lent),
+    /// They came sealed, and this is what they say.
+    Unsealed(Vec<u8>),
+}
+
+/// The buffer that the kernel chose.
+struct Lent {
     buffers: Rc<Buffers>,
     id: u16,
     length: usize,
+}
+
+impl Received {
+    /// What sealed bytes say.
+    pub(super) fn unsealed(bytes: Vec<u8>) -> Received {
+        Received(Place::Unsealed(bytes))
+    }
 }
 
 impl Buffers {
@@ -52,7 +68,11 @@ impl Buffers {
     /// Wraps buffer `id`, which the kernel just filled with `length` bytes.
     pub fn received(self: &Rc<Self>, id: u16, length: usize) -> Received {
         debug_assert!(id < BUFFERS && length <= BUFFER_BYTES);
-        Received { buffers: self.clone(), id: id % BUFFERS, length: length.min(BUFFER_BYTES) }
+        Received(Place::Lent(Lent {
+            buffers: self.clone(),
+            id: id % BUFFERS,
+            length: length.min(BUFFER_BYTES),
+        }))
     }
 
     /// Gives buffer `id` to the kernel.
@@ -76,16 +96,41 @@ impl Deref for Received {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the kernel does not touch a buffer between its completion and its being lent again, and that
-        // happens in `drop`, which needs this borrow to have ended. `id` and `length` are within the allocation.
-        unsafe {
-            let start = self.buffers.memory.as_ptr().add(self.id as usize * BUFFER_BYTES);
-            std::slice::from_raw_parts(start, self.length)
+        match &self.0 {
+            Place::Lent(lent) => lent.bytes(),
+            Place::Unsealed(bytes) => bytes,
         }
     }
 }
 
-impl Drop for Received {
+impl DerefMut for Received {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Place::Lent(lent) => lent.bytes_mut(),
+            Place::Unsealed(bytes) => bytes,
+        }
+    }
+}
+
+impl Lent {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the kernel does not touch a buffer between its completion and its being lent again, and that
+        // happens in `drop`, which needs this borrow to have ended. The start is as `start` says.
+        unsafe { std::slice::from_raw_parts(self.start(), self.length) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and there is one `Lent` for a buffer, of which this is the only borrow.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.length) }
+    }
+
+    fn start(&self) -> *mut u8 {
+        // SAFETY: `id` and `length` are within the allocation.
+        unsafe { self.buffers.memory.as_ptr().add(self.id as usize * BUFFER_BYTES) }
+    }
+}
+
+impl Drop for Lent {
     fn drop(&mut self) {
         self.buffers.lend(self.id);
     }

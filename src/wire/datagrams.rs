@@ -50,7 +50,7 @@ pub fn bind_udp(address: SocketAddr, cores: usize) -> Result<Vec<DatagramSocket>
 
 /// Binds a datagram socket to the file `path`, for whom `mode` lets write to it.
 pub fn bind_unix_datagram(path: &Path, mode: u32) -> Result<(DatagramSocket, SocketFile), BindError> {
-    let (socket, file) = bind_file(path, Type::DGRAM, mode)?;
+    let (socket, file) = bind_file(path, Type::DGRAM, mode.into())?;
     let socket = socket.set_passcred(true).and_then(|()| DatagramSocket::new(socket, true));
     socket.map(|socket| (socket, file)).map_err(|source| BindError::file(path, source))
 }

@@ -37,12 +37,29 @@ impl Wire {
         if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
             return Ok(());
         }
+        if self.slots.has_any(slot, flag::QUEUED | flag::BACKLOGGED | flag::SECURE) {
+            return self.send_carefully(slot, data);
+        }
+        self.queue(slot, data);
+        Ok(())
+    }
+
+    fn send_carefully(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
         if self.slots.has(slot, flag::QUEUED) {
             self.flush();
+        }
+        if self.slots.has(slot, flag::SECURE) {
+            return self.send_secure(slot, data);
         }
         if self.slots.has(slot, flag::BACKLOGGED) {
             return self.defer(slot, data, false);
         }
+        self.queue(slot, data);
+        Ok(())
+    }
+
+    /// Queues a send to `slot`, which has none queued and no backlog.
+    pub(super) fn queue(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::QUEUED);
         let entry = self.send_entry(slot, &data);
         // SAFETY: `queued` keeps `data` until `flush` saw the kernel finish it.
@@ -51,7 +68,6 @@ impl Wire {
         if self.queued.len() >= BATCH {
             self.flush();
         }
-        Ok(())
     }
 
     /// Sends `frame` to every one of `slots`; pushes to `overflowed` those whose backlog could not take it.
@@ -63,11 +79,16 @@ impl Wire {
         }
         self.flush();
         for batch in slots.chunks(BATCH) {
+            let mut has_secure = false;
             for &slot in batch {
                 if !self.slots.has(slot, flag::OPEN) {
                     continue;
                 }
-                if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED) {
+                if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED | flag::SECURE) {
+                    if self.slots.has(slot, flag::SECURE) {
+                        has_secure = true;
+                        continue;
+                    }
                     let is_corked = self.slots.has(slot, flag::CORKED);
                     if self.defer(slot, frame.clone(), is_corked).is_err() {
                         overflowed.push(slot);
@@ -80,6 +101,18 @@ impl Wire {
             }
             self.submit();
             self.settle(|_| Some(frame.clone()));
+            if has_secure {
+                self.send_to_secure(batch, frame, overflowed);
+            }
+        }
+    }
+
+    /// Sends `frame` to those of `slots` who speak TLS, to each in bytes of its own.
+    fn send_to_secure(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
+        for &slot in slots {
+            if self.slots.has(slot, flag::SECURE) && self.send(slot, frame.clone()).is_err() {
+                overflowed.push(slot);
+            }
         }
     }
 
@@ -143,15 +176,25 @@ impl Wire {
         };
         let Some(rest) = data.filter(|data| sent < data.len()).map(|data| data.slice(sent..)) else { return };
         // The bound is checked when more is added: what the kernel took half of must be finished or the stream is torn.
+        self.fly(slot, rest);
+    }
+
+    /// Begins a backlog with `data` and its waiting send.
+    pub(super) fn fly(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::BACKLOGGED);
-        self.slots.backlog_bytes += rest.len();
-        self.slots.backlogs.entry(slot).or_default().push(rest);
+        self.slots.backlog_bytes += data.len();
+        self.slots.backlogs.entry(slot).or_default().push(data);
         self.drain(slot);
     }
 
-    /// Keeps what cannot be sent now, within the bounds: behind the cork, or in the backlog of a slot that has one.
-    fn defer(&mut self, slot: Slot, data: Bytes, is_corked: bool) -> Result<(), Overflow> {
-        let backlogs = if is_corked { &mut self.slots.corked } else { &mut self.slots.backlogs };
+    /// Keeps what cannot be sent now, within the bounds: behind the cork, or in the backlog of a slot that has one, or
+    /// behind that if it is to be sealed yet.
+    pub(super) fn defer(&mut self, slot: Slot, data: Bytes, is_corked: bool) -> Result<(), Overflow> {
+        let backlogs = match is_corked {
+            true => &mut self.slots.corked,
+            false if self.slots.has(slot, flag::SECURE) => &mut self.secure.unsealed,
+            false => &mut self.slots.backlogs,
+        };
         let backlog = backlogs.entry(slot).or_default();
         let within_core = self.slots.backlog_bytes + data.len() <= self.limits.backlog_bytes_total;
         if !within_core || backlog.bytes() + data.len() > self.limits.backlog_bytes {
@@ -189,6 +232,9 @@ impl Wire {
             return self.drain(slot);
         }
         self.slots.backlogs.remove(&slot);
+        if self.seal_waiting(slot) {
+            return;
+        }
         self.slots.clear(slot, flag::BACKLOGGED);
         self.events.push_back(Event::Drained { slot });
     }

@@ -8,10 +8,12 @@ use super::doorbell::Doorbell;
 use super::listener::Listener;
 use super::local::LocalClients;
 use super::ring::{Ring, fixed};
+use super::secure::Secure;
 use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
+use crate::tls::Offer;
 use bytes::Bytes;
 use io_uring::squeue::Flags;
 use io_uring::types::{CancelBuilder, Timespec};
@@ -38,6 +40,8 @@ pub enum Event {
     AcceptedLocal {
         /// Its slot, from now until `close`.
         slot: Slot,
+        /// Which of the listeners of this machine.
+        listener: usize,
         /// Whose process it is.
         peer: Credentials,
     },
@@ -91,7 +95,8 @@ pub struct Wire {
     pub(super) completions: Vec<cqueue::Entry>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
-    listeners: Vec<Listener>,
+    listeners: Vec<(Listener, Option<Offer>)>,
+    pub(super) secure: Secure,
     pub(super) local: LocalClients,
     pub(super) open: u32,
     broken: Option<io::Error>,
@@ -100,10 +105,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Sets up the ring and starts accepting on `listeners`, and on `local` those of this machine. Must run on the
-    /// core's own thread.
+    /// Sets up the ring and starts accepting on `listeners`, by TLS where there is something to offer, and on `local` those
+    /// of this machine. Must run on the core's own thread.
     pub fn new(
-        listeners: Vec<TcpListener>,
+        listeners: Vec<(TcpListener, Option<Offer>)>,
         local: Vec<UnixListener>,
         limits: WireLimits,
         doorbell: &Doorbell,
@@ -121,7 +126,8 @@ impl Wire {
             completions: Vec::new(),
             events: VecDeque::new(),
             buffers,
-            listeners: listeners.into_iter().map(Listener::new).collect(),
+            listeners: listeners.into_iter().map(|(socket, offer)| (Listener::new(socket), offer)).collect(),
+            secure: Secure::default(),
             local: LocalClients::new(local),
             open: 0,
             broken: None,
@@ -187,6 +193,7 @@ impl Wire {
 
     /// Ends the sending side once all queued bytes are with the kernel; receiving goes on.
     pub fn shutdown(&mut self, slot: Slot) {
+        self.say_goodbye(slot);
         self.flush();
         if !self.slots.has(slot, flag::OPEN) || self.slots.has(slot, flag::SHUTTING) {
             return;
@@ -202,6 +209,7 @@ impl Wire {
         if !self.slots.has(slot, flag::OPEN) {
             return;
         }
+        self.say_goodbye(slot);
         self.flush();
         if self.slots.has_any(slot, flag::RECEIVING | flag::BACKLOGGED) {
             let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(fixed(slot)).all()).build();
@@ -210,6 +218,7 @@ impl Wire {
             unsafe { self.push(&entry) };
         }
         self.abandon_backlog(slot);
+        self.end_session(slot);
         if self.slots.has(slot, flag::SHUTTING) {
             // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
             // could hold another client by that time.
@@ -285,6 +294,10 @@ impl Wire {
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
+        let offer = self.listeners.get(listener).and_then(|(_, offer)| offer.clone());
+        if offer.is_some_and(|offer| !self.begin_session(slot, &offer)) {
+            return self.close(slot);
+        }
         self.arm_receive(slot);
         self.events.push_back(Event::Accepted { slot, listener, peer });
     }
@@ -308,7 +321,10 @@ impl Wire {
             _ => {}
         }
         if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-            self.events.push_back(Event::Received { slot, bytes });
+            match self.slots.has(slot, flag::SECURE) {
+                true => self.unseal(slot, bytes),
+                false => self.events.push_back(Event::Received { slot, bytes }),
+            }
         }
         if !armed && !self.slots.has(slot, flag::PAUSED) {
             self.arm_receive(slot);
@@ -326,14 +342,14 @@ impl Wire {
     /// kernel's queue instead of being refused.
     fn arm_accepts(&mut self) {
         let mut free = self.limits.connections.saturating_sub(self.open) as usize;
-        free = free.saturating_sub(self.listeners.iter().map(Listener::in_flight).sum());
+        free = free.saturating_sub(self.listeners.iter().map(|(listener, _)| listener.in_flight()).sum());
         free = free.saturating_sub(self.local.moving());
         if free > 0 {
             self.watch_local_listeners();
         }
         for index in 0..self.listeners.len() {
             while free > 0 {
-                let Some((entry, accept)) = self.listeners[index].next_accept() else { break };
+                let Some((entry, accept)) = self.listeners[index].0.next_accept() else { break };
                 let token = Token { kind: Kind::Accept, generation: 0, slot: Slot(accept_id(index, accept)) };
                 // SAFETY: the address slot belongs to the listener and is not used again until the accept finished.
                 unsafe { self.push(&entry.user_data(token.pack())) };
@@ -358,7 +374,7 @@ impl Wire {
 
     fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr)> {
         let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
-        self.listeners.get_mut(index).map(|listener| (index, listener.finish(accept)))
+        self.listeners.get_mut(index).map(|(listener, _)| (index, listener.finish(accept)))
     }
 
     /// Queues an operation; a ring that cannot take it is reported by the next `poll`.

@@ -39,8 +39,8 @@ struct Moving {
     _stream: UnixStream,
     /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
     place: Vec<RawFd>,
-    /// Whose process it is; `None` for an end of a pair.
-    peer: Option<Credentials>,
+    /// By which listener it came, and whose process it is; `None` for an end of a pair.
+    peer: Option<(usize, Credentials)>,
 }
 
 impl LocalClients {
@@ -87,7 +87,7 @@ impl Wire {
         for stream in come {
             // One whose credentials cannot be had is closed.
             if let Ok(peer) = Credentials::of_peer(&stream) {
-                self.move_in(stream, Some(peer));
+                self.move_in(stream, Some((index as usize, peer)));
             }
         }
     }
@@ -105,7 +105,7 @@ impl Wire {
         Ok((id, other))
     }
 
-    fn move_in(&mut self, stream: UnixStream, peer: Option<Credentials>) -> u32 {
+    fn move_in(&mut self, stream: UnixStream, peer: Option<(usize, Credentials)>) -> u32 {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
         let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer };
@@ -131,7 +131,7 @@ impl Wire {
         self.slots.set(slot, flag::OPEN);
         self.arm_receive(slot);
         self.events.push_back(match moving.peer {
-            Some(peer) => Event::AcceptedLocal { slot, peer },
+            Some((listener, peer)) => Event::AcceptedLocal { slot, listener, peer },
             None => Event::Joined { slot, id },
         });
     }

@@ -1,7 +1,8 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
 //! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
-//! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken;
+//! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
+//! stands between them and clients that speak TLS;
 //! `local` accepts clients of this machine, `socket_file` binds the files they find it by, `datagrams` receives datagrams in
 //! batches; `doorbell` wakes the core's executor; `probe` says at start what the kernel lacks. [`Wire`] ties them together
 //! and turns completions into [`Event`]s.
@@ -20,6 +21,7 @@ mod listener;
 mod local;
 mod probe;
 mod ring;
+mod secure;
 mod slots;
 mod socket_file;
 mod token;
@@ -34,7 +36,7 @@ pub use events::{Event, Wire};
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use slots::Overflow;
-pub use socket_file::{Credentials, SocketFile, bind_unix};
+pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
 
 /// Sizes and bounds of one core's wire, fixed at start.
 #[derive(Clone, Copy, Debug)]

@@ -26,6 +26,8 @@ pub(super) mod flag {
     pub const CORKED: u32 = 1 << 5;
     /// A shutdown is in flight.
     pub const SHUTTING: u32 = 1 << 6;
+    /// The client speaks TLS.
+    pub const SECURE: u32 = 1 << 7;
 }
 
 /// Generation (high 24 bits) and flags (low 8) for every slot, and the backlogs.

@@ -54,25 +54,49 @@ impl Drop for SocketFile {
     }
 }
 
-/// Listens on the file `path`, for whom `mode` lets write to it.
-pub fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), BindError> {
-    let (socket, file) = bind_file(path, Type::STREAM, mode)?;
+/// Whose a file is, and who may write to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access {
+    /// Its mode; `None` leaves it to the umask.
+    pub mode: Option<u32>,
+    /// Its user, if not the server's.
+    pub user: Option<u32>,
+    /// Its group.
+    pub group: Option<u32>,
+}
+
+impl From<u32> for Access {
+    fn from(mode: u32) -> Access {
+        Access { mode: Some(mode), ..Access::default() }
+    }
+}
+
+/// Listens on the file `path`, for whom `access` lets write to it.
+pub fn bind_unix(path: &Path, access: impl Into<Access>) -> Result<(UnixListener, SocketFile), BindError> {
+    let (socket, file) = bind_file(path, Type::STREAM, access.into())?;
     let listening = socket.set_nonblocking(true).and_then(|()| socket.listen(QUEUE));
     listening.map_err(|source| BindError::file(path, source))?;
     Ok((OwnedFd::from(socket).into(), file))
 }
 
 /// Binds a socket of this kind to the file `path`.
-pub(super) fn bind_file(path: &Path, kind: Type, mode: u32) -> Result<(Socket, SocketFile), BindError> {
+pub(super) fn bind_file(path: &Path, kind: Type, access: Access) -> Result<(Socket, SocketFile), BindError> {
     let bound = || {
         let address = SockAddr::unix(path)?;
         remove_stale(path, kind, &address)?;
-        let socket = Socket::new(Domain::UNIX, kind, None)?;
-        // A socket gives its mode to the file, less the umask: nobody gets in before the mode is set.
-        let socket = with_mode(socket, mode)?;
+        let mut socket = Socket::new(Domain::UNIX, kind, None)?;
+        if let Some(mode) = access.mode {
+            // A socket gives its mode to the file, less the umask: nobody gets in before the mode is set.
+            socket = with_mode(socket, mode)?;
+        }
         socket.bind(&address)?;
         let file = SocketFile::of_bound(path)?;
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        if access.user.is_some() || access.group.is_some() {
+            std::os::unix::fs::chown(path, access.user, access.group)?;
+        }
+        if let Some(mode) = access.mode {
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
         Ok((socket, file))
     };
     bound().map_err(|source| BindError::file(path, source))
@@ -130,7 +154,7 @@ mod tests {
         let path = path("stale");
         let (listener, file) = bind_unix(&path, 0o600).unwrap();
         for kind in [Type::STREAM, Type::DGRAM] {
-            let error = bind_file(&path, kind, 0o600).unwrap_err().to_string();
+            let error = bind_file(&path, kind, 0o600.into()).unwrap_err().to_string();
             assert!(error.contains("another server"), "{error}");
         }
         std::mem::forget(file);

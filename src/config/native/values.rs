@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
-use crate::config::{Endpoint, ForwardedProtocol, SlowConsumer, StatsFormat, Token, parse_listen};
+use crate::config::{Endpoint, ForwardedProtocol, SlowConsumer, StatsFormat, Token, UnixPort, parse_listen};
 
 type Value<'v> = Spanned<DeValue<'v>>;
 
@@ -102,8 +102,17 @@ fn listener(value: &Value<'_>, any: Ipv4Addr) -> Result<SocketAddr, Unusable> {
 pub fn listeners(value: &Value<'_>) -> Result<Vec<SocketAddr>, Unusable> {
     match value.get_ref().as_array() {
         None => listener(value, Ipv4Addr::UNSPECIFIED).map(|one| vec![one]),
-        Some(items) if items.is_empty() => Err(Unusable::value("at least one address")),
         Some(items) => items.iter().map(|item| listener(item, Ipv4Addr::UNSPECIFIED)).collect(),
+    }
+}
+
+pub fn unix_ports(value: &Value<'_>, directory: &Path) -> Result<Vec<UnixPort>, Unusable> {
+    let port = |item: &Value<'_>| {
+        UnixPort::parse(&string(item)?, directory).map_err(|error| Unusable::part(item.span(), error))
+    };
+    match value.get_ref().as_array() {
+        None => port(value).map(|one| vec![one]),
+        Some(items) => items.iter().map(port).collect(),
     }
 }
 

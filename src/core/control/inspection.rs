@@ -195,7 +195,7 @@ fn state_json(state: &ClientState) -> Value {
     value!({
         "id": state.id.to_string(),
         "connection_id": state.connection_id.map(|id| id.to_string()),
-        "peer": state.peer.to_string(),
+        "peer": state.peer.map(|peer| peer.to_string()),
         "transport": state.transport.map(Transport::format),
         "channels": state.channels.iter().map(|channel| &**channel).collect::<Vec<&str>>(),
         "is_behind": state.is_behind,

@@ -7,16 +7,15 @@ use crate::core::Core;
 use crate::core::again::Reason;
 use crate::core::connection::Request;
 use crate::core::proxy::{self, Scheme};
-use crate::core::row::{Phase, Service};
+use crate::core::row::{Phase, Port, Service};
 use crate::ids::Slot;
 use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody, Response, Route, Target};
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use rustc_hash::FxHashMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,23 +211,18 @@ impl Core {
         method: Method,
         route: &Route,
     ) -> crate::origin::Request {
-        let mut headers = HeaderMap::new();
-        if target.https {
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-        }
+        let port = if target.https { Port::Tls } else { Port::Plain };
         let request = Request {
             method,
             target: target.path_and_query.clone(),
             host: target.authority.clone(),
-            headers,
+            headers: HeaderMap::new(),
             body: BodyLength::None,
-            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            service: Service::Clients,
+            peer: None,
+            service: Service::Clients(port),
             is_trusted: false,
         };
-        let mut to_origin = proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http);
-        to_origin.headers.remove(X_FORWARDED_FOR);
-        to_origin
+        proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http)
     }
 }
 
@@ -239,6 +233,3 @@ fn linked(phase: &mut Phase) -> Option<&mut Linked> {
         _ => None,
     }
 }
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

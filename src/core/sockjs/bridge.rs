@@ -5,7 +5,7 @@ use super::{Joining, Session};
 use crate::bell::Bell;
 use crate::core::connection::Request;
 use crate::core::exchange::{Asked, Exchange};
-use crate::core::row::{Phase, Service};
+use crate::core::row::Phase;
 use crate::core::{Core, socket};
 use crate::ids::Slot;
 use crate::origin::Route;
@@ -72,7 +72,7 @@ impl Core {
         let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, BytesMut::new());
         {
             let mut rows = self.rows.borrow_mut();
-            rows.open(slot, Service::Clients, request.peer);
+            rows.open(slot, request.service, request.peer);
             let Some(row) = rows.get(slot) else { return };
             row.phase = Phase::Exchange(exchange.clone());
         }

@@ -1,16 +1,17 @@
 //! What a WebSocket keeps of its handshake, in one piece of memory: with a map of headers for each, headers would be most of
 //! what an idle WebSocket costs.
 
-use crate::core::Service;
 use crate::core::connection::Request;
+use crate::core::{Port, Service};
 use crate::proto::http1::BodyLength;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address (after `TRUSTED` if it is another proxy), the target, the host, and a line for each header, which hold no line feed. A header's line
-    /// begins with its name and a colon, or with one byte that is none of a name and stands for both.
+    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` if it came so), the target, the
+    /// host, and a line for each header, which hold no line feed. A header's line begins with its name and a colon, or with
+    /// one byte that is none of a name and stands for both.
     text: Box<[u8]>,
 }
 
@@ -22,7 +23,11 @@ impl Handshake {
         if request.is_trusted {
             text.push(TRUSTED);
         }
-        for line in [&request.peer.ip().to_string(), &request.target, &request.host] {
+        if request.service == Service::Clients(Port::Tls) {
+            text.push(TLS);
+        }
+        let peer = request.peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+        for line in [&peer, &request.target, &request.host] {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
@@ -42,12 +47,13 @@ impl Handshake {
 
     /// The request that was kept; the client's port is not.
     pub fn request(&self) -> Request {
-        let trusted = self.text.strip_prefix(&[TRUSTED]);
-        let is_trusted = trusted.is_some();
-        let mut lines = trusted.unwrap_or(&self.text).split(|byte| *byte == b'\n');
+        let mut text = &*self.text;
+        let is_trusted = take_mark(&mut text, TRUSTED);
+        let port = if take_mark(&mut text, TLS) { Port::Tls } else { Port::Plain };
+        let mut lines = text.split(|byte| *byte == b'\n');
         let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (peer, target, host) = (text(), text(), text());
-        let peer = SocketAddr::new(peer.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0);
+        let peer = peer.parse().ok().map(|address: IpAddr| SocketAddr::new(address, 0));
         let mut headers = HeaderMap::new();
         for line in lines {
             let Some((name, value)) = named(line) else { continue };
@@ -55,9 +61,16 @@ impl Handshake {
                 headers.append(name, value);
             }
         }
-        let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients);
+        let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients(port));
         Request { method, target, host, headers, body, peer, service, is_trusted }
     }
+}
+
+/// Whether `text` begins with `mark`, which is taken off.
+fn take_mark(text: &mut &[u8], mark: u8) -> bool {
+    let rest = text.strip_prefix(&[mark]);
+    *text = rest.unwrap_or(text);
+    rest.is_some()
 }
 
 /// A header's line, taken apart.
@@ -101,6 +114,7 @@ static COMMON: [HeaderName; 13] = [
 ];
 /// No address begins so.
 const TRUSTED: u8 = b'+';
+const TLS: u8 = b'!';
 /// Names are ASCII.
 const FIRST_COMMON: u8 = 0x80;
 
@@ -124,13 +138,13 @@ mod tests {
             .into_iter()
             .collect();
         headers.append("cookie", HeaderValue::from_static("second"));
-        let peer = SocketAddr::from(([127, 0, 0, 1], 0));
+        let peer = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let (target, host) = ("/a?b".to_owned(), "a:1".to_owned());
-        let (method, body, service) = (Method::GET, BodyLength::None, Service::Clients);
+        let (method, body, service) = (Method::GET, BodyLength::None, Service::Clients(Port::Tls));
         let is_trusted = true;
         let request = Request { method, target, host, headers, body, peer, service, is_trusted };
         let kept = Handshake::keep(&request).request();
-        assert!(kept.is_trusted);
+        assert!(kept.is_trusted && kept.service == service);
         assert_eq!((kept.target.as_str(), kept.host.as_str(), kept.peer), ("/a?b", "a:1", peer));
         let cookies: Vec<_> = kept.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["x=y: z", "second"]);

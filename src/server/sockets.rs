@@ -1,0 +1,98 @@
+//! Binds everything that the settings ask for, for each core its own sockets.
+
+use super::{ServerError, ports};
+use crate::config::{Config, Http, Ingest};
+use crate::core::{Port, Service};
+use crate::tls::{self, Certificates, Offer};
+use crate::wire::{self, Access, DatagramSocket, SocketFile};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The sockets of one core.
+#[derive(Default)]
+pub(super) struct Sockets {
+    pub listeners: Vec<((TcpListener, Option<Offer>), Service)>,
+    pub local_listeners: Vec<(UnixListener, Service)>,
+    pub datagrams: Vec<DatagramSocket>,
+}
+
+/// For each of `cores` cores its sockets, and the files of those that have some.
+pub(super) fn open(
+    settings: &Config,
+    cores: usize,
+    certificates: Option<&Arc<Certificates>>,
+) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
+    let mut sockets: Vec<Sockets> = (0..cores).map(|_| Sockets::default()).collect();
+    for (address, service, offer) in tcp(settings, certificates)? {
+        let bound = wire::bind(address, cores)?;
+        let of_cores = sockets.iter_mut().zip(bound);
+        of_cores.for_each(|(of_core, it)| of_core.listeners.push(((it, offer.clone()), service)));
+        tracing::info!(%address, ?service, "listening");
+    }
+    if let Some(address) = settings.ingest.udp {
+        let bound = wire::bind_udp(address, cores)?;
+        sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.datagrams.push(it));
+        tracing::info!(%address, "receiving datagrams");
+    }
+    let mut files = open_client_files(&settings.http, &mut sockets)?;
+    files.extend(open_files(&settings.ingest, &mut sockets)?);
+    Ok((sockets, files))
+}
+
+/// Every TCP port, what it serves, and what it offers if it speaks TLS.
+fn tcp(
+    settings: &Config,
+    certificates: Option<&Arc<Certificates>>,
+) -> Result<Vec<(SocketAddr, Service, Option<Offer>)>, ServerError> {
+    let plain = settings.http.listen.iter().map(|address| (*address, Service::Clients(Port::Plain)));
+    let control = settings.control.listen.map(|address| (address, Service::Control));
+    let metrics = settings.stats.prometheus.map(|address| (address, Service::Metrics));
+    let plain = plain.chain(control).chain(metrics).map(|(address, service)| (address, service, None));
+    let offers = certificates.map(|certificates| tls::offers(certificates, &ports(settings))).transpose()?;
+    let secure = settings.http.tls_listen.iter().zip(offers.unwrap_or_default());
+    let secure = secure.map(|(address, offer)| (*address, Service::Clients(Port::Tls), Some(offer)));
+    Ok(plain.chain(secure).collect())
+}
+
+/// Whoever connects is taken by the core that comes first.
+fn open_file(
+    path: &Path,
+    access: Access,
+    service: Service,
+    sockets: &mut [Sockets],
+) -> Result<SocketFile, ServerError> {
+    let (listener, file) = wire::bind_unix(path, access)?;
+    for of_core in sockets {
+        let listener = listener.try_clone().map_err(ServerError::Descriptor)?;
+        of_core.local_listeners.push((listener, service));
+    }
+    tracing::info!(path = %path.display(), ?service, "listening");
+    Ok(file)
+}
+
+fn open_client_files(settings: &Http, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
+    let open = |port: &crate::config::UnixPort| {
+        let access = Access { mode: port.mode, user: port.user, group: port.group };
+        open_file(&port.path, access, Service::Clients(Port::Unix), sockets)
+    };
+    settings.unix_listen.iter().map(open).collect()
+}
+
+/// Datagrams of this machine go to one core, so that what each sender sends stays in order.
+fn open_files(settings: &Ingest, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
+    let mut files = Vec::new();
+    if let Some(path) = &settings.unix_stream {
+        files.push(open_file(path, settings.unix_mode.into(), Service::LocalControl, sockets)?);
+    }
+    if let Some(path) = &settings.unix_datagram {
+        let (socket, file) = wire::bind_unix_datagram(path, settings.unix_mode)?;
+        files.push(file);
+        if let Some(first) = sockets.first_mut() {
+            first.datagrams.push(socket);
+        }
+        tracing::info!(path = %path.display(), "receiving datagrams");
+    }
+    Ok(files)
+}

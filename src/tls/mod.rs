@@ -1,0 +1,13 @@
+//! TLS towards clients, without sockets: [`Session`] turns what a client sent into what it said, and what it is told into
+//! what it is sent; [`Certificates`] are read from a directory and chosen by the name that a client asks for; `offer` is
+//! what a port agrees to. The wire has a session for each client that came by such a port.
+
+#![forbid(unsafe_code)]
+
+mod certificates;
+mod offer;
+mod session;
+
+pub use certificates::{CertificateProblem, Certificates};
+pub use offer::{NoTls, Offer, offers};
+pub use session::{Heard, Session, SessionError};
