@@ -56,7 +56,11 @@ enum Framing {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).expect("the server under test accepts a connection");
+        Client::over(TcpStream::connect(address).expect("the server under test accepts a connection"))
+    }
+
+    /// A client that has `socket` for its connection.
+    pub fn over(socket: TcpStream) -> Client {
         socket.set_nodelay(true).expect("TCP_NODELAY");
         let source = Source::new(socket.try_clone().expect("a second handle"));
         Client { socket, source, framing: Framing::Ended, decoded: Vec::new(), asked_head: false }

@@ -5,7 +5,7 @@
 //! behind it, [`client`] reads HTTP from a bare socket ([`request`] spells
 //! what it sends), [`publisher`] posts to the control port, [`signature`]
 //! verifies Grip-Sig, [`websocket`] opens WebSockets and is the application that sees them as requests,
-//! [`websocket_origin`] is the one that speaks WebSocket itself, [`zeromq`] has the sockets of publishers and operators. Everything is blocking and bounded by [`PATIENCE`], so
+//! [`websocket_origin`] is the one that speaks WebSocket itself, [`zeromq`] has the sockets of publishers and operators, [`tls`] clients that speak TLS. Everything is blocking and bounded by [`PATIENCE`], so
 //! that no case can hang.
 
 pub mod client;
@@ -18,6 +18,7 @@ pub mod pushpin;
 pub mod request;
 pub mod routing;
 pub mod signature;
+pub mod tls;
 pub mod websocket;
 pub mod websocket_origin;
 pub mod wire;

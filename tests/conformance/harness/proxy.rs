@@ -16,12 +16,16 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Response};
 use super::origin::{Answer, Page};
 use super::request::{Request, get};
-use super::{PATIENCE, against_pushpin, process, pushpin, routing};
+use super::{PATIENCE, against_pushpin, process, pushpin, routing, tls};
 
 /// A running server and where its ports are.
 pub struct Proxy {
     /// Where clients connect.
     pub http: SocketAddr,
+    /// Where clients connect by TLS.
+    pub https: SocketAddr,
+    /// The file that clients of this machine connect to.
+    pub local: PathBuf,
     /// Where publishers post.
     pub control: SocketAddr,
     /// Where Prometheus asks.
@@ -123,6 +127,12 @@ pub fn updating() -> &'static Proxy {
     running(&SERVER, Settings { name: "updating", update_on_first_subscription: true, ..STANDARD })
 }
 
+/// A server whose certificates a case changes.
+pub fn secure() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "secure", ..STANDARD })
+}
+
 /// A server whose routes a case changes.
 pub fn reloading() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
@@ -138,13 +148,27 @@ pub fn recovering() -> &'static Proxy {
 impl Proxy {
     /// One on free ports that is not started yet.
     pub fn of(directory: &Path) -> Proxy {
-        let [http, control, metrics] = [(); 3].map(|()| free_address());
-        Proxy { http, control, metrics, directory: directory.to_owned(), routes: directory.join("routes") }
+        let [http, https, control, metrics] = [(); 4].map(|()| free_address());
+        let [local, routes] = ["clients", "routes"].map(|name| directory.join(name));
+        let directory = directory.to_owned();
+        let proxy = Proxy { http, https, local, control, metrics, directory, routes };
+        tls::issue_all(&proxy.certificates(), https);
+        proxy
+    }
+
+    /// The directory of its certificates.
+    pub fn certificates(&self) -> PathBuf {
+        self.directory.join("runner/certs")
     }
 
     /// A connection to the client port.
     pub fn connect(&self) -> Client {
         Client::connect(self.http)
+    }
+
+    /// A connection by TLS, to the host `name`.
+    pub fn connect_tls(&self, name: &str) -> Client {
+        Client::over(tls::tunnel(self.https, name))
     }
 
     /// A stream on `channel`, whose beginning has come.
@@ -195,7 +219,7 @@ fn start(settings: &Settings) -> Result<Proxy, String> {
     let log = directory.join("gripwire.log");
     log_to(&mut command, &log);
     let mut child = process::start(command, libc::SIGKILL)?;
-    for address in [proxy.http, proxy.control] {
+    for address in [proxy.http, proxy.https, proxy.control] {
         await_listening(address, &mut child, &log)?;
     }
     Ok(proxy)
@@ -210,6 +234,9 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
 log.requests = true
 [http]
 listen = ["{http}"]
+tls_listen = ["{https}"]
+certificates = "runner/certs"
+unix_listen = ["clients?mode=640"]
 [control]
 listen = "{control}"
 tokens = {tokens}
@@ -240,6 +267,7 @@ answer_pings = false
 ping_interval_ms = 0
 "#,
         http = proxy.http,
+        https = proxy.https,
         control = proxy.control,
         tokens = settings.tokens,
         update_on_first_subscription = settings.update_on_first_subscription,

@@ -37,7 +37,7 @@ pub fn start(settings: &Settings) -> Result<Proxy, String> {
     log_to(&mut pushpin, &log);
     // SIGTERM, so that it has the time to end its own children.
     let mut child = process::start(pushpin, libc::SIGTERM).map_err(not_installed)?;
-    for address in [proxy.http, proxy.control] {
+    for address in [proxy.http, proxy.https, proxy.control] {
         await_listening(address, &mut child, &log)?;
     }
     await_delivery(&proxy, &log)?;
@@ -104,6 +104,8 @@ ipc_prefix=c-
 [runner]
 services=condure,pushpin-proxy,pushpin-handler
 http_port={http}
+https_ports={https}
+local_ports={dir}/clients
 logdir={dir}
 client_buffer_size=8192
 client_maxconn=10000
@@ -136,6 +138,7 @@ connection_subscription_max=20
 ",
         dir = directory.display(),
         http = proxy.http,
+        https = proxy.https,
         debug = settings.debug,
         key = settings.sig_key,
         more = settings.proxy.1,

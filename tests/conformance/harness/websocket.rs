@@ -31,14 +31,7 @@ impl Proxy {
 
     /// The same with more headers in the handshake.
     pub fn open_with(&self, host: &str, path: &str, headers: &[(&'static str, &'static str)]) -> Socket {
-        let stream = TcpStream::connect(self.http).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().expect("a value"));
-        }
-        let (socket, head) = tungstenite::client(request, stream).expect("the WebSocket opens");
-        Socket { socket, head }
+        Socket::over(TcpStream::connect(self.http).expect("a connection"), host, path, headers)
     }
 
     /// Publishes to WebSockets on `channel` until `arrived` says that it has come.
@@ -54,6 +47,22 @@ impl Proxy {
 }
 
 impl Socket {
+    /// Opens a WebSocket on `stream`, which nothing has been sent by yet.
+    pub fn over(
+        stream: TcpStream,
+        host: &str,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Socket {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a value"));
+        }
+        let (socket, head) = tungstenite::client(request, stream).expect("the WebSocket opens");
+        Socket { socket, head }
+    }
+
     pub fn send(&mut self, message: Message) {
         self.socket.send(message).expect("a message is sent");
     }
