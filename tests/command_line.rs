@@ -271,3 +271,27 @@ push_in_http_addr=127.0.0.1
 push_in_http_port=5561
 connection_subscription_max=20
 ";
+
+#[test]
+fn certificates_that_are_missing_or_unusable_are_named_with_what_to_do() {
+    let directory = Directory::new()
+        .with("gripwire.toml", "http.tls_listen = 8443\nproxy.routes = [\"* test\"]\n")
+        .with("pushpin.conf", "[runner]\nhttps_ports=8443\n[proxy]\nroutesfile=routes\n")
+        .with("routes", "* test\n");
+    let (code, out, _) = told(&gripwire(&directory.0, &["check"]));
+    assert_eq!(code, Some(1), "{out}");
+    let lines: Vec<_> = out.lines().collect();
+    assert!(lines[0].starts_with("certs: ") && lines[1].contains("put default_8443.crt"), "{out}");
+    let (code, _, error) = told(&gripwire(&directory.0, &["serve", "--udp", "false"]));
+    assert!(code == Some(1) && error.contains("put default_8443.crt"), "{error}");
+    std::fs::create_dir_all(directory.0.join("runner/certs")).unwrap();
+    let directory = directory.with("runner/certs/a.test.crt", "nothing");
+    let (code, out, _) = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    assert!(code == Some(1) && out.starts_with("runner/certs/a.test.crt: "), "{out}");
+    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    let directory = directory
+        .with("runner/certs/a.test.crt", &made.cert.pem())
+        .with("runner/certs/a.test.key", &made.signing_key.serialize_pem());
+    let checked = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    assert_eq!(checked, (Some(0), "OK: 1 route\n".into(), String::new()));
+}

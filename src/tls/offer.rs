@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Sessions of clients that know no tickets.
 const SESSIONS: usize = 10_000;
+/// What is spoken, as clients ask for it (RFC 7301); who asks for something else alone is refused. curl asks for the latter.
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// What one port agrees to; the same for all cores.
 pub type Offer = Arc<ServerConfig>;
@@ -47,7 +49,7 @@ pub fn offers(certificates: &Arc<Certificates>, ports: &[u16]) -> Result<Vec<Off
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let resolver = Arc::new(certificates.clone().of_port(*port));
         let mut config = versions.with_no_client_auth().with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         config.ticketer = ticketer.clone();
         config.session_storage = sessions.clone();
         Ok(Arc::new(config))

@@ -2,14 +2,20 @@
 
 use crate::program::{Program, find};
 use crate::server::Server;
+use std::net::TcpListener;
 use std::process::Command;
 
 /// curl's standard output for `arguments`, whose last is a path.
 fn curl(server: &Server, arguments: &[&str]) -> Option<Command> {
     let (path, options) = arguments.split_last()?;
+    let mut command = command()?;
+    command.args(options).arg(format!("http://{}{path}", server.clients));
+    Some(command)
+}
+
+fn command() -> Option<Command> {
     let mut command = Command::new(find("curl", "install it from the system's packages")?);
-    command.args(["--silent", "--show-error", "--max-time", "50"]).args(options);
-    command.arg(format!("http://{}{path}", server.clients));
+    command.args(["--silent", "--show-error", "--max-time", "50"]);
     Some(command)
 }
 
@@ -30,6 +36,43 @@ fn curl_follows_a_stream() {
         server.publish("c", "two\n");
         assert_eq!([stream.line(), stream.line()], ["one", "two"]);
     }
+}
+
+#[test]
+fn curl_comes_by_tls_and_by_a_file() {
+    let port = free_port();
+    let certificates = std::env::temp_dir().join(format!("gripwire-curl-{port}"));
+    std::fs::create_dir_all(&certificates).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    std::fs::write(certificates.join("a.test.crt"), made.cert.pem()).unwrap();
+    std::fs::write(certificates.join("a.test.key"), made.signing_key.serialize_pem()).unwrap();
+    let settings = format!(
+        "[http]\ntls_listen = \"127.0.0.1:{port}\"\ncertificates = {certificates:?}\nunix_listen = \"clients\"\n"
+    );
+    let server = Server::start("* demo", &settings);
+    let chain = certificates.join("a.test.crt");
+    let resolve = format!("a.test:{port}:127.0.0.1");
+    let of_tls = ["--cacert", chain.to_str().unwrap(), "--resolve", &resolve];
+    let file = server.file("clients");
+    let of_file = ["--unix-socket", file.to_str().unwrap()];
+    for (options, base) in
+        [(&of_tls[..], format!("https://a.test:{port}")), (&of_file[..], "http://a".into())]
+    {
+        for version in ["--http1.1", "--http1.0"] {
+            let Some(mut command) = command() else { return };
+            command.args(options).args([version, "--no-buffer", &format!("{base}/hold?channel=c")]);
+            let mut stream = Program::start(&mut command);
+            assert_eq!(stream.line(), "held");
+            server.publish("c", "one\n");
+            server.publish("c", "two\n");
+            assert_eq!([stream.line(), stream.line()], ["one", "two"]);
+        }
+    }
+    std::fs::remove_dir_all(certificates).unwrap();
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
