@@ -106,9 +106,14 @@ impl Session {
         self.is_torn = true;
     }
 
+    /// Whether the handshake is not done.
+    pub fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
     /// Whether the client broke its rules, or began a handshake that is not done.
     pub fn has_failed(&self) -> bool {
-        self.is_broken || self.has_begun && self.connection.is_handshaking()
+        self.is_broken || self.has_begun && self.is_handshaking()
     }
 
     fn write(

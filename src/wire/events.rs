@@ -144,12 +144,17 @@ impl Wire {
         self.ring.run_task_work()?;
         self.ring.reap(&mut self.completions);
         let mut completions = std::mem::take(&mut self.completions);
-        for completion in completions.drain(..) {
-            self.complete(&completion);
+        let mut done = 0;
+        self.secure.begin_turn();
+        while self.secure.has_time()
+            && let Some(completion) = completions.get(done)
+        {
+            self.complete(completion);
+            done += 1;
         }
-        if self.completions.is_empty() {
-            self.completions = completions;
-        }
+        completions.drain(..done);
+        completions.append(&mut self.completions);
+        self.completions = completions;
         events.append(&mut self.events);
         self.broken.take().map_or(Ok(()), Err)
     }

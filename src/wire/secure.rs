@@ -19,6 +19,9 @@ use rustc_hash::FxHashMap;
 const PIECE_BYTES: usize = 64 * 1024;
 /// What sealing adds to most messages, at most (TLS 1.2; a record has 16 KiB).
 const SEAL_BYTES: usize = 32;
+/// Steps of handshakes in a turn of the core. One may take as long as hundreds of sends (0.1 to 1 ms, by the kind of
+/// key), and clients come by thousands at once.
+const STEPS: u32 = 16;
 /// Sealed bytes that a client may leave unread; only one that makes the session itself speak, again and again, has more.
 const SEALED_BYTES: usize = 256 * 1024;
 
@@ -30,6 +33,20 @@ pub(super) struct Secure {
     pub unsealed: FxHashMap<Slot, Backlog>,
     /// Sessions that ended before they were agreed on, or broke.
     failures: u64,
+    /// Steps of handshakes taken in this turn of the core.
+    steps: u32,
+}
+
+impl Secure {
+    /// A turn of the core begins.
+    pub fn begin_turn(&mut self) {
+        self.steps = 0;
+    }
+
+    /// Whether more may be looked at in this turn.
+    pub fn has_time(&self) -> bool {
+        self.steps < STEPS
+    }
 }
 
 impl Wire {
@@ -77,6 +94,7 @@ impl Wire {
     /// The client of `slot` sent `bytes`.
     pub(super) fn unseal(&mut self, slot: Slot, mut bytes: Received) {
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return };
+        self.secure.steps += u32::from(session.is_handshaking());
         let mut heard = Heard::default();
         let outcome = session.receive(&mut bytes, &mut heard);
         drop(bytes);

@@ -13,7 +13,7 @@ use crate::harness::publisher::response_item;
 use crate::harness::request::{get, request};
 use crate::harness::tls::{self, BELOW, EXACT, OTHER, Secure, handshake, handshake_with, issue, tunnel};
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
-use crate::harness::websocket_origin::{BINARY, Peer, Sockets};
+use crate::harness::websocket_origin::{BINARY, CONTINUE, Peer, Sockets, TEXT, subscribe};
 use crate::harness::{PATIENCE, pushpin_differs, unique};
 
 /// What `request` is answered by TLS.
@@ -155,6 +155,47 @@ fn a_websocket_passes_through_by_tls() {
         server.expect(BINARY, payload);
         server.send(BINARY, payload);
         client.expect(BINARY, payload);
+    }
+}
+
+#[test]
+fn what_is_published_meanwhile_comes_behind_a_message_that_passes_by_tls() {
+    pushpin_differs!("Pushpin loses what is published meanwhile");
+    let (application, channel) = (Sockets::speaking_grip(), unique("ch"));
+    let socket = Socket::over(tunnel(standard().https, EXACT), "pass.test", &application.page.path, &[]);
+    let (mut client, mut server) = (Peer::client(&socket), application.peer());
+    subscribe(&mut client, &mut server, &channel);
+    server.part(TEXT, "m:begun ");
+    client.expect_frame(TEXT, false, "begun ");
+    for content in ["one", "two"] {
+        standard().publish(json!({"channel": channel, "formats": {"ws-message": {"content": content}}}));
+    }
+    server.send(CONTINUE, "and done");
+    client.expect_frame(CONTINUE, true, "and done");
+    client.expect_text("one");
+    client.expect_text("two");
+}
+
+#[test]
+fn what_is_published_waits_for_a_client_that_reads_late() {
+    let channel = unique("ch");
+    let page = holding("stream", &channel);
+    let mut secure = handshake(standard().https, EXACT).expect("a handshake");
+    // So that little is with the kernel.
+    socket2::SockRef::from(&secure.sock).set_recv_buffer_size(4096).expect("SO_RCVBUF");
+    secure.write_all(&get(&page.path).http_1_0().bytes()).expect("a request");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"[opened]\n") {
+        let mut byte = [0];
+        secure.read_exact(&mut byte).expect("the beginning of a stream");
+        seen.push(byte[0]);
+    }
+    let messages: Vec<String> = (0..900).map(|number| format!("{number} {}\n", "x".repeat(1000))).collect();
+    messages.iter().for_each(|message| standard().publish_stream(&channel, message));
+    for message in &messages {
+        let mut came = vec![0; message.len()];
+        secure.read_exact(&mut came).expect("a message");
+        assert!(came == message.as_bytes(), "not {}", &message[..8]);
     }
 }
 
