@@ -1,5 +1,6 @@
 //! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints one
-//! table; `udp` is about publishing by datagrams alone. The parts that have no server around them are measured by `cargo bench -p gripwire-bench`.
+//! table; `udp` is about publishing by datagrams alone, `tls` about clients
+//! that speak TLS. The parts that have no server around them are measured by `cargo bench -p gripwire-bench`.
 //!
 //! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on another.
 //! What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a run slower
@@ -8,6 +9,7 @@
 mod compare;
 mod process;
 mod servers;
+mod tls;
 mod udp;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Runs the same load on every server in turn and prints a table of medians
     Compare(compare::Settings),
+    /// Memory and CPU of streams by TLS, beside those of streams without
+    Tls(tls::Settings),
     /// CPU for a publish by UDP: one sender at full speed, against recvmmsg(2) loops
     Udp(udp::Settings),
     /// The kernel floor: accepts connections and sends to all of them in a loop (started by the others)
@@ -40,6 +44,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Compare(settings) => compare::run(&settings),
+        Command::Tls(settings) => tls::run(&settings),
         Command::Udp(settings) => udp::run(&settings),
         Command::Floor => servers::run_floor(),
         Command::UdpFloor { gather_us } => udp::floor(gather_us),

@@ -116,7 +116,8 @@ Settings come from the configuration file, then from these options. A line of th
 is logged and left out. The log goes to standard error.
 
 A second after the configuration, the routes file, the tokens file or a file that one of them names has changed, and \
-at SIGHUP, all of them are read again; no client is dropped. What takes a restart is named in the log, and files that cannot be used change nothing.";
+at SIGHUP, all of them are read again; no client is dropped. What takes a restart is named in the log, and files that \
+cannot be used change nothing.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -72,6 +72,9 @@ impl Wire {
 
     /// The connection is over, or about to be: what waits for it is forgotten, and its keys.
     pub(super) fn end_session(&mut self, slot: Slot) {
+        if !self.slots.has(slot, flag::SECURE) {
+            return;
+        }
         if let Some(unsealed) = self.secure.unsealed.remove(&slot) {
             self.slots.backlog_bytes -= unsealed.bytes();
         }
@@ -80,9 +83,9 @@ impl Wire {
         }
     }
 
-    /// Tells the client of `slot` that nothing follows, if it has been sent everything.
+    /// Tells the client of `slot` that nothing follows, if it speaks TLS and has been sent everything.
     pub(super) fn say_goodbye(&mut self, slot: Slot) {
-        if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED) {
+        if !self.slots.has(slot, flag::SECURE) || self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED) {
             return;
         }
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return };

@@ -98,10 +98,11 @@ impl Running {
 }
 
 /// A folder for a server's files, removed with it.
-struct Directory(PathBuf);
+pub struct Directory(pub PathBuf);
 
 impl Directory {
-    fn new(name: &str, port: u16) -> anyhow::Result<Directory> {
+    /// A new one.
+    pub fn new(name: &str, port: u16) -> anyhow::Result<Directory> {
         let path = std::env::temp_dir().join(format!("gripwire-bench-{name}-{port}"));
         std::fs::create_dir_all(&path)?;
         Ok(Directory(path))
@@ -114,11 +115,13 @@ impl Drop for Directory {
     }
 }
 
-fn free_address() -> anyhow::Result<SocketAddrV4> {
+/// An address of this machine that nobody listens on.
+pub fn free_address() -> anyhow::Result<SocketAddrV4> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
 }
 
 /// Connections of one process, below the limit of 20,000 open files that is common in containers.
 pub const CONNECTIONS_PER_PROCESS: u32 = 18_000;
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything is awaited.
+pub const PATIENCE: Duration = Duration::from_secs(20);
