@@ -25,10 +25,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sockets::Sockets;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use supervisor::{Event, Supervisor};
+use supervisor::{Event, Supervisor, paths};
 use watch::Watch;
 
 /// The server could not start, or a core failed.
@@ -93,10 +93,10 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     // Before anyone can see that the server runs, and rely on it.
     let (tell, events) = channel();
     watch_signals(tell.clone())?;
-    let watch = watch_files(tell.clone());
+    let certificates = certificates(&settings);
+    let watch = watch_files(tell.clone(), paths(files, certificates.as_deref()));
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
-    let certificates = certificates(&settings);
     // The files of sockets are removed when this returns.
     let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref())?;
     let zeromq = zeromq::Sockets::open(&settings)?;
@@ -111,9 +111,7 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    let mut supervisor = Supervisor { settings, files, certificates, events, renewals, watch, due: None };
-    supervisor.look_at_files();
-    supervisor.run()
+    Supervisor { settings, files, certificates, events, renewals, watch, due: None }.run()
 }
 
 /// Those that clients by TLS are shown, if there may be any; what cannot be used is logged.
@@ -143,11 +141,13 @@ fn ports(settings: &Config) -> Vec<u16> {
     settings.http.tls_listen.iter().map(SocketAddr::port).collect()
 }
 
-fn watch_files(tell: Sender<Event>) -> Option<Watch> {
+fn watch_files(tell: Sender<Event>, paths: Vec<PathBuf>) -> Option<Watch> {
     let watch = Watch::new(move || tell.send(Event::Touched).is_ok());
     let watch = watch
         .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"));
-    watch.ok()
+    let mut watch = watch.ok()?;
+    watch.look_at(paths);
+    Some(watch)
 }
 
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {

@@ -28,6 +28,13 @@ pub trait Files {
     fn in_force(&mut self, settings: &Config);
 }
 
+/// All files that are read again when they change.
+pub(super) fn paths(files: &dyn Files, certificates: Option<&Certificates>) -> Vec<PathBuf> {
+    let mut paths = files.paths();
+    paths.extend(certificates.map(Certificates::paths).unwrap_or_default());
+    paths
+}
+
 /// What the main thread waits for.
 pub(super) enum Event {
     /// The server is to end.
@@ -85,11 +92,9 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Takes all files to be as they are now.
-    pub fn look_at_files(&mut self) {
+    fn look_at_files(&mut self) {
         if let Some(watch) = &mut self.watch {
-            let of_clients = self.certificates.as_ref().map(|certificates| certificates.paths());
-            watch.look_at(self.files.paths().into_iter().chain(of_clients.unwrap_or_default()).collect());
+            watch.look_at(paths(self.files, self.certificates.as_deref()));
         }
     }
 

@@ -14,6 +14,7 @@ use crate::harness::client::Response;
 use crate::harness::origin::{Answer, Page, Received, Then};
 use crate::harness::proxy::standard;
 use crate::harness::request::{get, request};
+use crate::harness::tls::{EXACT, tunnel};
 use crate::harness::websocket::{Socket, control_event, events_answer, text_event};
 use crate::harness::websocket_origin::acceptance;
 use crate::harness::{PATIENCE, pushpin_differs, unique};
@@ -60,6 +61,10 @@ fn converse(request: &Received) -> Answer {
                     let join = control_event(json!({"type": "subscribe", "channel": channel}));
                     answer.extend((join + &text_event("m:joined")).bytes());
                 }
+            }
+            ("TEXT", b"scheme?") => {
+                let scheme = request.headers.get("X-Forwarded-Proto").unwrap_or("none");
+                answer.extend(text_event(&format!("m:{scheme}")).bytes());
             }
             ("TEXT", b"close") => answer.extend(b"CLOSE 5\r\n\x0b\xb9bye\r\n"), // 3001
             ("TEXT", text) => {
@@ -249,6 +254,16 @@ fn a_websocket_speaks_with_the_application_in_frames() {
     assert_eq!(socket.next(), Message::text(r#"a["one"]"#));
     socket.text(r#"["two"]"#);
     assert_eq!(socket.next(), Message::text(r#"a["two"]"#));
+}
+
+#[test]
+fn an_application_is_told_that_a_client_speaks_sockjs_by_tls() {
+    application();
+    let path = format!("/sockjs/000/{}/websocket", unique("s"));
+    let mut socket = Socket::over(tunnel(standard().https, EXACT), HOST, &path, &[]);
+    assert_eq!(socket.next(), Message::text("o"));
+    socket.text(r#"["scheme?"]"#);
+    assert_eq!(socket.next(), Message::text(r#"a["wss"]"#));
 }
 
 #[test]

@@ -4,19 +4,20 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use zmq::{Socket, SocketType};
+use zmq::SocketType;
 
 use crate::harness::client::Client;
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::response_item;
 use crate::harness::request::get;
-use crate::harness::websocket::{Application, control_event, text_event};
+use crate::harness::tls::{EXACT, tunnel};
+use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::zeromq::{connect, value};
 use crate::harness::{PATIENCE, unique};
 
 /// Hears everything that the server says from now on.
-struct Stats(Socket);
+struct Stats(zmq::Socket);
 
 impl Stats {
     /// Requests are made until the server is heard to say something: then nothing is missed any more.
@@ -125,6 +126,16 @@ fn a_websocket_is_a_connection_by_the_id_that_its_application_knows() {
     stats.expect("sub", &json!({"mode": "ws", "channel": channel, "subscribers": 1}));
     drop(socket);
     stats.expect("conn", &json!({"id": id, "unavailable": true}));
+}
+
+#[test]
+fn a_client_by_tls_is_said_to_be_one() {
+    let stats = Stats::listen();
+    let application = Application::answering(|_| "OPEN\r\n".into());
+    let stream = tunnel(standard().https, EXACT);
+    let _socket = Socket::over(stream, "sockets.test", &application.page.path, &[]);
+    let id = application.request().0.get("Connection-Id").expect("a Connection-Id").to_owned();
+    assert_eq!(stats.expect("conn", &json!({"id": id}))["ssl"], json!(true));
 }
 
 #[test]
