@@ -16,7 +16,7 @@ impl Log {
     /// Opens it, with a filter that has been checked.
     pub fn open(level: &str) -> Log {
         let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-        let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(writer);
+        let log = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(writer);
         let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
         let handle = log.reload_handle();
         log.init();
@@ -29,6 +29,11 @@ impl Log {
 
     /// Changes the filter.
     pub fn set_level(&self, level: &str) {
-        (self.set_filter)(EnvFilter::new(level));
+        (self.set_filter)(filter(level));
     }
+}
+
+/// What `level` says. rustls warns of what any client may do wrong, as often as it likes: that is for who asks for it.
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("rustls=error,{level}"))
 }

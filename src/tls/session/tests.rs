@@ -140,6 +140,29 @@ proptest! {
     }
 
     #[test]
+    fn what_is_changed_on_the_way_is_never_heard(
+        version in versions(),
+        text in vec(any::<u8>(), 1..40_000),
+        at in any::<prop::sample::Index>(),
+        bits in 1..=255u8,
+        cut in 1..9000usize,
+    ) {
+        let mut pair = Pair::open(version);
+        pair.say(&text);
+        while pair.client.wants_write() {
+            pair.client.write_tls(&mut pair.to_server).unwrap();
+        }
+        let mut sent = std::mem::take(&mut pair.to_server);
+        sent[at.index(text.len())] ^= bits;
+        for part in sent.chunks_mut(cut) {
+            let _ = pair.server_receives(part);
+            let _ = pair.server.seal(b"x", &mut Vec::new());
+        }
+        prop_assert!(text.starts_with(&pair.heard) && pair.heard.len() < text.len());
+        pair.server.close(&mut Vec::new());
+    }
+
+    #[test]
     fn garbage_breaks_the_session_and_nothing_else(
         garbage in vec(any::<u8>(), 1..2000),
         cut in 1..300usize,
