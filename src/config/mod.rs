@@ -1,12 +1,13 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
-//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `address`, `endpoint`, `tokens`,
-//! `unix_port` and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file, line, what to change.
-//! `renewal` says what may change while the server runs.
+//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`, `address`,
+//! `endpoint`, `tokens`, `unix_port` and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file,
+//! line, what to change. `renewal` says what may change while the server runs.
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod address;
 mod defaults;
 mod endpoint;

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::accounts::{file_mode, group_id, user_id};
+
 /// A file for clients to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixPort {
@@ -43,9 +45,12 @@ impl UnixPort {
         let mut port = UnixPort { path: directory.join(path), mode: None, user: None, group: None };
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
-                Some(("mode", mode)) => port.mode = Some(file_mode(mode)?),
-                Some(("user", name)) => port.user = Some(user(name)?),
-                Some(("group", name)) => port.group = Some(group(name)?),
+                Some(("mode", mode)) => {
+                    let read = file_mode(mode).ok_or_else(|| NotAUnixPort::Mode(mode.to_owned()));
+                    port.mode = Some(read?);
+                }
+                Some(("user", name)) => port.user = Some(id("user", name, user_id)?),
+                Some(("group", name)) => port.group = Some(id("group", name, group_id)?),
                 _ => return Err(NotAUnixPort::Unknown(option.to_owned())),
             }
         }
@@ -53,19 +58,10 @@ impl UnixPort {
     }
 }
 
-fn file_mode(text: &str) -> Result<u32, NotAUnixPort> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| NotAUnixPort::Mode(text.to_owned()))
-}
-
-fn user(name: &str) -> Result<u32, NotAUnixPort> {
-    let found = || Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw());
-    name.parse().ok().or_else(found).ok_or_else(|| NotAUnixPort::Nobody("user", name.to_owned()))
-}
-
-fn group(name: &str) -> Result<u32, NotAUnixPort> {
-    let found = || Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw());
-    name.parse().ok().or_else(found).ok_or_else(|| NotAUnixPort::Nobody("group", name.to_owned()))
+/// An id, given as such or by a name.
+fn id(kind: &'static str, name: &str, find: fn(&str) -> Option<u32>) -> Result<u32, NotAUnixPort> {
+    let id = name.parse().ok().or_else(|| find(name));
+    id.ok_or_else(|| NotAUnixPort::Nobody(kind, name.to_owned()))
 }
 
 #[cfg(test)]

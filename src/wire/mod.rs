@@ -2,10 +2,9 @@
 //!
 //! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
 //! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
-//! stands between them and clients that speak TLS;
-//! `local` accepts clients of this machine, `socket_file` binds the files they find it by, `datagrams` receives datagrams in
-//! batches; `doorbell` wakes the core's executor; `probe` says at start what the kernel lacks. [`Wire`] ties them together
-//! and turns completions into [`Event`]s.
+//! stands between them and clients that speak TLS; `local` accepts clients of this machine, `socket_file` binds the files
+//! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `probe` says at start
+//! what the kernel lacks. [`Wire`] ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
 //! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until

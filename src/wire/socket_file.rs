@@ -150,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_be_given_away() {
+        let path = path("access");
+        let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let access = Access { mode: Some(0o604), user: Some(user), group: Some(group) };
+        let bound = bind_unix(&path, access).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.permissions().mode() & 0o777, found.uid(), found.gid()), (0o604, user, group));
+        drop(bound);
+        bind_unix(&path, Access::default()).unwrap();
+    }
+
+    #[test]
     fn a_file_left_behind_is_replaced_and_one_in_use_is_not() {
         let path = path("stale");
         let (listener, file) = bind_unix(&path, 0o600).unwrap();

@@ -38,6 +38,16 @@ fn read_until(socket: &mut UnixStream, end: &str) {
     }
 }
 
+/// A stream on `channel`, whose beginning has come.
+fn stream(channel: &str) -> UnixStream {
+    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", channel);
+    let page = Page::answering(hold);
+    let mut socket = connect(standard());
+    socket.write_all(&get(&page.path).bytes()).expect("a request is sent");
+    read_until(&mut socket, "[opened]\n\r\n");
+    socket
+}
+
 #[test]
 fn a_request_is_answered_as_one_by_tcp() {
     let page = Page::answering(Answer::text("ok"));
@@ -61,11 +71,7 @@ fn a_client_without_an_address_is_given_none() {
 #[test]
 fn a_stream_gets_what_is_published() {
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut socket = connect(standard());
-    socket.write_all(&get(&page.path).bytes()).expect("a request is sent");
-    read_until(&mut socket, "[opened]\n\r\n");
+    let mut socket = stream(&channel);
     standard().publish_stream(&channel, "one\n");
     standard().publish(json!({"channel": channel, "formats": {"http-stream": {"action": "close"}}}));
     read_until(&mut socket, "one\n\r\n0\r\n\r\n");
@@ -96,11 +102,7 @@ fn the_file_has_the_mode_it_was_given() {
 fn operators_see_that_it_has_no_address() {
     pushpin_differs!("Pushpin shows no clients");
     let channel = unique("ch");
-    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
-    let page = Page::answering(hold);
-    let mut socket = connect(standard());
-    socket.write_all(&get(&page.path).bytes()).expect("a request is sent");
-    read_until(&mut socket, "[opened]\n\r\n");
+    let _socket = stream(&channel);
     let look = |path: String| -> serde_json::Value {
         let mut client = crate::harness::client::Client::connect(standard().control);
         let answer = client.send(get(path).header("Connection", "close").bytes()).response();

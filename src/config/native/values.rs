@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
+use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
 use crate::config::{Endpoint, ForwardedProtocol, SlowConsumer, StatsFormat, Token, UnixPort, parse_listen};
@@ -158,11 +159,11 @@ pub fn file_mode(value: &Value<'_>) -> Result<u32, Unusable> {
 }
 
 pub fn users(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
-    ids(value, "user", |name| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw()))
+    ids(value, "user", user_id)
 }
 
 pub fn groups(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
-    ids(value, "group", |name| Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw()))
+    ids(value, "group", group_id)
 }
 
 /// Ids, given as such or by the names that this machine knows.

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::PushpinConf;
+use crate::config::accounts::file_mode;
 use crate::config::{Endpoint, Stats, StatsFormat, ZeroMq, parse_listen};
 
 impl PushpinConf {
@@ -71,7 +72,7 @@ impl PushpinConf {
     fn ipc_mode(&mut self) -> Option<u32> {
         let name = "handler/ipc_file_mode";
         let text = self.text(name).filter(|text| !text.is_empty())?;
-        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
+        let mode = file_mode(&text);
         if mode.is_none() {
             self.error(
                 name,
