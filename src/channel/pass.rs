@@ -50,15 +50,14 @@ impl Pass {
         let (mut publications, mut bytes) = (Items::new(), 0);
         while let Some(next) = pending.front() {
             bytes += next.weight();
-            let is_apart = bytes > PASS_BYTES || next.receipt.is_some();
+            let is_apart = bytes > PASS_BYTES || stands_alone(next);
             if publications.len() == PASS_PUBLICATIONS.min(limit) || (is_apart && !publications.is_empty()) {
                 break;
             }
             publications.extend(pending.pop_front());
             // What follows the end of streams is for those who join after it, and so for the next pass.
-            let is_last = |publication: &Arc<Publication>| {
-                publication.is_last_of_pass() || publication.receipt.is_some()
-            };
+            let is_last =
+                |publication: &Arc<Publication>| publication.is_last_of_pass() || stands_alone(publication);
             if publications.last().is_some_and(is_last) {
                 break;
             }
@@ -128,25 +127,25 @@ impl Pass {
 
     /// Whether any publication has something for `transport`; gathers it on the way in.
     fn begin_transport(&mut self, transport: Transport) -> bool {
-        if self.cursor != usize::MAX {
+        if self.cursor != usize::MAX || self.unfit(transport).is_some() {
             return true;
         }
         match transport {
             Transport::StreamChunked => {
-                self.gathered = self.gather(plain_chunk, self.then_stream, LAST_CHUNK);
+                self.gathered = self.gather(Publication::stream_chunk, self.then_stream, LAST_CHUNK);
             }
             Transport::StreamRaw => {
-                self.gathered = self.gather(plain_content, self.then_stream, b"");
+                self.gathered = self.gather(Publication::stream_content, self.then_stream, b"");
             }
             // The close frame is the closing publication's part.
             Transport::Socket => {
-                self.gathered = self.gather(plain_frame, self.then_socket, b"");
+                self.gathered = self.gather(Publication::socket_frame, self.then_socket, b"");
             }
             Transport::CompressedSocket => {
-                self.gathered = self.gather(plain_compressed_frame, self.then_socket, b"");
+                self.gathered = self.gather(Publication::compressed_socket_frame, self.then_socket, b"");
             }
             Transport::Response => {
-                return self.publications.iter().any(|publication| answers(publication)) || self.renews();
+                return self.publications.iter().any(|it| it.response.is_some()) || self.renews();
             }
             // They follow ids by themselves, so they see everything.
             Transport::FilteredResponse | Transport::FilteredStream | Transport::FilteredSocket => {
@@ -154,6 +153,19 @@ impl Pass {
             }
         }
         self.gathered.speaks() || self.renews()
+    }
+
+    /// What the subscribers of `transport` must not get, and their format. Such an item is alone in its pass.
+    fn unfit(&self, transport: Transport) -> Option<(&Arc<Publication>, Format)> {
+        let format = match transport {
+            Transport::Response => Format::Response,
+            Transport::StreamChunked | Transport::StreamRaw => Format::Stream,
+            Transport::Socket | Transport::CompressedSocket => Format::Socket,
+            Transport::FilteredResponse | Transport::FilteredStream | Transport::FilteredSocket => {
+                return None;
+            }
+        };
+        Some((self.publications.first().filter(|item| !item.is_plain(format))?, format))
     }
 
     /// Whether every subscriber is visited, even if there is nothing for it. Once in 2^30 publications that must be:
@@ -180,6 +192,7 @@ impl Pass {
         self.cursor = bottom;
         let entries = list.get_mut(bottom..top).unwrap_or_default();
         match transport {
+            _ if self.unfit(transport).is_some() => self.visit_unfit(transport, entries, slice),
             Transport::Response => self.visit_polls(entries, slice),
             Transport::StreamChunked
             | Transport::StreamRaw
@@ -190,6 +203,15 @@ impl Pass {
             }
         }
         bottom == 0
+    }
+
+    fn visit_unfit(&self, transport: Transport, entries: &mut [Entry], slice: &mut Slice) {
+        if let Some((item, format)) = self.unfit(transport) {
+            slice.kind = SliceKind::Unfit { item: item.clone(), format };
+            let due = entries.iter().rev().filter(|entry| self.due(entry).next().is_some());
+            slice.slots.extend(due.map(|entry| entry.slot));
+        }
+        self.move_past(entries);
     }
 
     fn visit_streams(&self, entries: &mut [Entry], slice: &mut Slice) {
@@ -227,7 +249,7 @@ impl Pass {
     fn visit_polls(&self, entries: &mut [Entry], slice: &mut Slice) {
         let mut deliveries = Vec::new();
         for entry in entries.iter().rev() {
-            let answer = self.due(entry).find(|publication| answers(publication));
+            let answer = self.due(entry).find(|publication| publication.response.is_some());
             deliveries.extend(answer.map(|publication| (entry.slot, publication.clone())));
         }
         self.move_past(entries);
@@ -285,25 +307,9 @@ impl Pass {
     }
 }
 
-fn plain_chunk(publication: &Publication) -> Option<&Bytes> {
-    publication.stream_chunk().filter(|_| publication.is_plain(Format::Stream))
-}
-
-fn plain_content(publication: &Publication) -> Option<&Bytes> {
-    publication.stream_content().filter(|_| publication.is_plain(Format::Stream))
-}
-
-fn plain_frame(publication: &Publication) -> Option<&Bytes> {
-    publication.socket_frame().filter(|_| publication.is_plain(Format::Socket))
-}
-
-fn plain_compressed_frame(publication: &Publication) -> Option<&Bytes> {
-    publication.compressed_socket_frame().filter(|_| publication.is_plain(Format::Socket))
-}
-
-/// Whether a long poll without filters ends with this.
-fn answers(publication: &Publication) -> bool {
-    publication.response.is_some() && publication.is_plain(Format::Response)
+/// Whether it has a pass of its own.
+fn stands_alone(publication: &Publication) -> bool {
+    publication.receipt.is_some() || publication.expects_filters()
 }
 
 impl Gathered {
@@ -427,23 +433,33 @@ mod tests {
     }
 
     #[test]
-    fn with_filters_everything_comes_one_by_one_and_without_them_what_expects_none() {
-        let mut expecting = Publication::new("c");
-        expecting.stream = Some(StreamFormat::Content(Bytes::from_static(b"b")));
-        let stream = Some(vec![Box::from("build-id")].into());
-        expecting.content_filters = Some(Box::new(ContentFilters { stream, ..ContentFilters::default() }));
+    fn with_filters_everything_comes_one_by_one() {
         let silent = Arc::new(Publication::new("c"));
-        let mut pass =
-            Pass::new(&mut VecDeque::from([content("a"), Arc::new(expecting), silent]), 0, usize::MAX);
+        let mut pass = Pass::new(&mut VecDeque::from([content("a"), silent.clone(), silent]), 0, usize::MAX);
         let at = |next| Entry { slot: Slot(next), next };
-        let slice = visit(&mut pass, Transport::StreamRaw, &mut [at(0), at(1)]);
-        let SliceKind::Stream { frame, .. } = slice.kind else { panic!("a stream slice") };
-        assert_eq!((&frame[..], slice.slots.len(), slice.partial.len()), (&b"a"[..], 1, 0));
-        pass.next_transport();
         let mut entries = [at(0), at(1), at(3)];
         let slice = visit(&mut pass, Transport::FilteredStream, &mut entries);
         let SliceKind::Filtered { deliveries } = slice.kind else { panic!("a filtered slice") };
         let counts: Vec<_> = deliveries.iter().map(|(slot, items)| (slot.0, items.len())).collect();
         assert_eq!((counts, entries.map(|entry| entry.next)), (vec![(1, 2), (0, 3)], [3; 3]));
+    }
+
+    #[test]
+    fn what_expects_filters_comes_by_itself_and_does_not_fit_who_has_none() {
+        let mut expecting = Publication::new("c");
+        expecting.stream = Some(StreamFormat::Content(Bytes::from_static(b"b")));
+        let stream = Some(vec![Box::from("build-id")].into());
+        expecting.content_filters = Some(Box::new(ContentFilters { stream, ..ContentFilters::default() }));
+        let mut pending = VecDeque::from([content("a"), Arc::new(expecting), content("c")]);
+        assert_eq!(Pass::new(&mut pending, 0, usize::MAX).end(), 1);
+        let mut pass = Pass::new(&mut pending, 1, usize::MAX);
+        assert_eq!(pass.end(), 2);
+        let at = |next| Entry { slot: Slot(next), next };
+        let mut entries = [at(0), at(1), at(2)];
+        let slice = visit(&mut pass, Transport::StreamRaw, &mut entries);
+        assert!(matches!(slice.kind, SliceKind::Unfit { format: Format::Stream, .. }));
+        assert_eq!((slice.slots, entries.map(|entry| entry.next)), (vec![Slot(1), Slot(0)], [2; 3]));
+        pass.next_transport();
+        assert!(!pass.begin_transport(Transport::Socket), "it has nothing for WebSockets");
     }
 }

@@ -235,6 +235,11 @@ impl Publication {
         self.expected_filters(format).is_none_or(<[_]>::is_empty)
     }
 
+    /// Whether some of what it has is for subscriptions with content filters alone.
+    pub fn expects_filters(&self) -> bool {
+        [Format::Response, Format::Stream, Format::Socket].into_iter().any(|format| !self.is_plain(format))
+    }
+
     /// About how many bytes the item keeps in memory.
     pub fn weight(&self) -> usize {
         let response = match &self.response {

@@ -1,7 +1,7 @@
 //! What the fan-out asks the core to do next: a slice of a pass. Made by `pass`, and by `subscriptions` for followers who
 //! must be led aside first.
 
-use super::publication::Publication;
+use super::publication::{Format, Publication};
 use super::receipt::Counting;
 use crate::ids::Slot;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Slice {
     /// What is to be done with the subscribers.
     pub kind: SliceKind,
-    /// Subscribers that get the whole frame of a stream slice.
+    /// Subscribers that get the whole frame of a stream slice, or that an item does not fit.
     pub slots: Vec<Slot>,
     /// Subscribers that joined after the pass's first publication, each with the part that is theirs.
     pub partial: Vec<(Slot, Bytes)>,
@@ -43,6 +43,13 @@ pub enum SliceKind {
     Response {
         /// Each with the publication that ends it.
         deliveries: Vec<(Slot, Arc<Publication>)>,
+    },
+    /// `slots` have no filters, and what the item has in their format is for who has some: they do not get it.
+    Unfit {
+        /// The item.
+        item: Arc<Publication>,
+        /// Their format.
+        format: Format,
     },
     /// Let these subscribers' filters decide.
     Filtered {

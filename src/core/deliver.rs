@@ -35,6 +35,10 @@ impl Core {
                 let dropped = deliveries.iter().filter(|(slot, item)| refused(*slot, item)).count();
                 (deliveries.len(), dropped)
             }
+            SliceKind::Unfit { item, format } => {
+                self.refuse_unfit(&slice.slots, &item, format);
+                (0, 0)
+            }
             SliceKind::Filtered { deliveries } => {
                 deliveries.iter().for_each(|(slot, items)| self.deliver_filtered(*slot, items));
                 (deliveries.iter().map(|(_, items)| items.len()).sum(), 0)
@@ -47,7 +51,8 @@ impl Core {
             self.count_reach(counting, reach);
         }
         self.gauges.deliveries_total.add(rows as u64);
-        Some(rows)
+        // Those that an item does not fit took time, too.
+        Some(rows.max(slice.slots.len()))
     }
 
     /// Writes to all of a slice; how many they were, and how many did not get it.

@@ -23,6 +23,8 @@ pub struct Stream {
     pub keep_alive: Option<Rc<KeepAlive>>,
     /// How it is written.
     pub asked: Asked,
+    /// Its client is told why something fails.
+    pub debug: bool,
 }
 
 /// A held long poll: what it is answered with when nothing is published, and how to ask the origin again.
@@ -33,6 +35,8 @@ pub struct Poll {
     pub asked: Asked,
     /// What it asked.
     pub again: Again,
+    /// Its client is told why something fails.
+    pub debug: bool,
 }
 
 /// The request of a long poll as it was received, for asking the origin again.
@@ -90,6 +94,7 @@ impl Core {
         let (asked, slot) = (exchange.asked, exchange.slot);
         self.log_subscriptions(&hold, &again.request);
         let HeldFor { origin, links, goes_on } = held_for;
+        let debug = origin.route().debug;
         let gone = match (links.gone.map(|target| self.gone_link(target, &origin)), again.gone.take()) {
             (Some(gone), before) => {
                 before.into_iter().for_each(GoneLink::disarm);
@@ -102,7 +107,7 @@ impl Core {
         let unopened = match hold.mode {
             Mode::Response => {
                 let again = Again { gone, ..again };
-                let poll = Poll { timeout_answer: answer, asked, again };
+                let poll = Poll { timeout_answer: answer, asked, again, debug };
                 let timeout_ms = hold.timeout_s.saturating_mul(1000);
                 Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
             }
@@ -113,7 +118,7 @@ impl Core {
                 };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
                 let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
-                let stream = Stream { keep_alive, asked };
+                let stream = Stream { keep_alive, asked, debug };
                 let hold = match links.next.is_some() || gone.is_some() {
                     true => Phase::Linked(Linked::new(stream, origin, links.next, gone, goes_on).into()),
                     false => Phase::Stream(stream),

@@ -157,6 +157,38 @@ fn with_debug_the_stream_ends_with_the_reason() {
 }
 
 #[test]
+fn with_debug_a_stream_without_the_expected_filters_ends_with_the_reason() {
+    let channel = unique("ch");
+    let mut client = debugging().ask(&get(&Page::answering(streaming(&channel, "x=y")).path));
+    client.head();
+    client.expect_body("[opened]\n");
+    let format = json!({"content": "%(user)s\n", "content-filters": ["skip-self", "var-subst"]});
+    let expecting = json!({"channel": channel, "formats": {"http-stream": format}});
+    debugging().publish(json!([
+        stream_item(&channel, "before\n"),
+        expecting,
+        stream_item(&channel, "after\n")
+    ]));
+    client.expect_body("before\n\n\ncontent filter mismatch: subscription= message=skip-self,var-subst\n");
+    client.expect_body_end();
+}
+
+#[test]
+fn with_debug_a_poll_without_the_expected_filters_ends_with_the_reason() {
+    pushpin_differs!("1.36 keeps it until its time is up");
+    let channel = unique("ch");
+    let answer = Answer::text("").header("Grip-Hold", "response").header("Grip-Channel", &channel);
+    let page = Page::answering(answer);
+    let mut client = debugging().ask(&get(&page.path));
+    page.await_hold();
+    let format = json!({"body": "%(user)s\n", "content-filters": ["var-subst"]});
+    debugging().publish(json!([{"channel": channel, "formats": {"http-response": format}}]));
+    let response = client.response();
+    assert_eq!(response.code, 502);
+    assert_eq!(response.text(), "content filter mismatch: subscription= message=var-subst\n");
+}
+
+#[test]
 fn an_item_with_nothing_left_sends_nothing() {
     let channel = unique("ch");
     let mut client = opened(&format!("{channel}; filter=var-subst"), "none=");

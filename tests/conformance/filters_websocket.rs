@@ -230,6 +230,17 @@ fn with_debug_the_websocket_is_closed_with_the_reason() {
 }
 
 #[test]
+fn with_debug_a_websocket_without_the_expected_filters_is_closed_with_the_reason() {
+    pushpin_differs!("1.36 drops the message");
+    let channel = unique("ch");
+    let mut subscribers = subscribed_by(debugging(), &channel, &[subscribe(&channel, &[])]);
+    let format = json!({"content": "%(user)s", "content-filters": ["var-subst"]});
+    debugging().publish(json!([{"channel": channel, "formats": {"ws-message": format}}]));
+    let reason = "content filter mismatch: subscription= message=var-subst";
+    subscribers.iter_mut().for_each(|subscriber| subscriber.client.expect_close(1011, reason));
+}
+
+#[test]
 fn nothing_follows_a_close_that_was_published() {
     let (channel, other) = (unique("ch"), unique("ch"));
     for filters in [&[][..], &["var-subst"]] {

@@ -235,7 +235,10 @@ impl Town {
             return Ok(());
         }
         match std::mem::take(&mut slice.kind) {
-            SliceKind::Empty | SliceKind::Response { .. } | SliceKind::Filtered { .. } => {}
+            SliceKind::Empty
+            | SliceKind::Response { .. }
+            | SliceKind::Unfit { .. }
+            | SliceKind::Filtered { .. } => {}
             SliceKind::Astray { slots } => {
                 slots.into_iter().try_for_each(|slot| self.ask(at, slot.0))?;
             }

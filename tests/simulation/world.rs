@@ -417,6 +417,7 @@ impl Core {
                 let answers = deliveries.into_iter();
                 answers.map(|(slot, publication)| Task::Answer { slot, publication }).collect()
             }
+            SliceKind::Unfit { .. } => return Err(TestCaseError::fail("nothing here expects filters")),
             SliceKind::Filtered { deliveries } => {
                 deliveries.into_iter().map(|(slot, items)| Task::Filter { slot, items }).collect()
             }

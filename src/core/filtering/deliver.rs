@@ -69,6 +69,13 @@ impl Core {
         }
     }
 
+    /// `slots` have no filters, and what `item` has for them in `format` is for who has some.
+    pub(in crate::core) fn refuse_unfit(self: &Rc<Self>, slots: &[Slot], item: &Publication, format: Format) {
+        let message = item.expected_filters(format).unwrap_or_default().join(",");
+        let mismatch = Undelivered::Mismatch { subscription: String::new(), message };
+        slots.iter().for_each(|slot| self.conclude_failed(*slot, &mismatch));
+    }
+
     /// Decides on what waits for a subscriber, one item after the other.
     async fn work_off(self: &Rc<Self>, slot: Slot, number: u64) {
         loop {
@@ -285,13 +292,19 @@ impl Core {
     fn conclude_failed(self: &Rc<Self>, slot: Slot, error: &Undelivered) {
         self.gauges.filter_failures_total.add(1);
         tracing::debug!(%error, "a message is not delivered");
-        let debug = {
-            let filtering = self.filtering.borrow();
-            let of_route = |subscriber: &super::Subscriber| subscriber.origin.route().debug;
-            self.settings().proxy.debug || filtering.subscribers.get(&slot).is_some_and(of_route)
-        };
-        if debug {
+        if self.settings().proxy.debug || self.route_debugs(slot) {
             self.end_with_error(slot, &error.to_string());
+        }
+    }
+
+    /// Whether the route of what is held in `slot` says to tell developers what fails.
+    fn route_debugs(&self, slot: Slot) -> bool {
+        match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Stream(stream)) => stream.debug,
+            Some(Phase::Linked(linked)) => linked.stream.debug,
+            Some(Phase::Poll(poll)) => poll.debug,
+            Some(Phase::Socket(socket)) => socket.debugs(),
+            _ => false,
         }
     }
 

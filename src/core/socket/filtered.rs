@@ -33,6 +33,11 @@ impl Socket {
         }
     }
 
+    /// Whether its route says to tell developers what fails.
+    pub(in crate::core) fn debugs(&self) -> bool {
+        self.route.debug
+    }
+
     /// A message for the client, compressed if that was agreed and is worth it.
     pub(super) fn encode(&self, opcode: Opcode, content: &[u8]) -> Bytes {
         let compression = self.compression().filter(|_| !opcode.is_control());
