@@ -53,6 +53,13 @@ impl Audience {
         self.sockets += other.sockets;
     }
 
+    /// Counts `other` no more.
+    pub fn remove(&mut self, other: Audience) {
+        self.responses = self.responses.saturating_sub(other.responses);
+        self.streams = self.streams.saturating_sub(other.streams);
+        self.sockets = self.sockets.saturating_sub(other.sockets);
+    }
+
     /// All of them.
     pub fn total(self) -> usize {
         self.responses + self.streams + self.sockets

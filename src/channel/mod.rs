@@ -36,4 +36,4 @@ pub use publication::{
 pub use receipt::{Counting, Reach, Receipt};
 pub use roster::Transport;
 pub use slice::{Items, Slice, SliceKind, Then};
-pub use subscriptions::{HeardUpTo, Page, Readiness, Subscriptions};
+pub use subscriptions::{HeardUpTo, Page, Readiness, Sent, Subscriptions};

@@ -242,15 +242,31 @@ impl Publication {
 
     /// About how many bytes the item keeps in memory.
     pub fn weight(&self) -> usize {
-        let response = match &self.response {
-            Some(ResponseFormat::Send(message)) => message.body_bytes(),
-            _ => 0,
-        };
-        let socket = match &self.socket {
-            Some(SocketFormat::Message { content, .. }) => content.len(),
-            _ => 0,
-        };
-        size_of::<Publication>() + response + self.stream_content().map_or(0, Bytes::len) + socket
+        let formats = [Format::Response, Format::Stream, Format::Socket];
+        size_of::<Publication>() + formats.map(|format| self.content_bytes(format)).iter().sum::<usize>()
+    }
+
+    /// Bytes of what `format` has for clients, as it stands.
+    pub fn content_bytes(&self, format: Format) -> usize {
+        match format {
+            Format::Response => match &self.response {
+                Some(ResponseFormat::Send(message)) => message.body_bytes(),
+                _ => 0,
+            },
+            Format::Stream => self.stream_content().map_or(0, Bytes::len),
+            Format::Socket => match &self.socket {
+                Some(SocketFormat::Message { content, .. }) => content.len(),
+                _ => 0,
+            },
+        }
+    }
+
+    /// The blocks of so many bytes each that this content takes, the last of them maybe not all; none if that is 0.
+    pub fn blocks(&self, format: Format, block_bytes: u32) -> u64 {
+        match block_bytes {
+            0 => 0,
+            _ => (self.content_bytes(format) as u64).div_ceil(u64::from(block_bytes)),
+        }
     }
 
     /// What becomes of streams after this item.

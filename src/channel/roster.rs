@@ -6,6 +6,7 @@
 //! cursor it moves only such entries; below, it moves a served or a later one down, where it is visited again and
 //! has nothing to get. So nobody is left out and nobody is served twice, whoever comes and goes meanwhile.
 
+use super::publication::Format;
 use super::subscriptions::ChannelId;
 use crate::ids::Slot;
 use smallvec::SmallVec;
@@ -47,10 +48,19 @@ impl Transport {
 
     /// What items have for it, by GRIP's name.
     pub fn format(self) -> &'static str {
+        match self.part() {
+            Format::Response => "http-response",
+            Format::Stream => "http-stream",
+            Format::Socket => "ws-message",
+        }
+    }
+
+    /// The part of items that is for it.
+    pub fn part(self) -> Format {
         match self {
-            Transport::Response | Transport::FilteredResponse => "http-response",
-            Transport::StreamChunked | Transport::StreamRaw | Transport::FilteredStream => "http-stream",
-            Transport::Socket | Transport::CompressedSocket | Transport::FilteredSocket => "ws-message",
+            Transport::Response | Transport::FilteredResponse => Format::Response,
+            Transport::StreamChunked | Transport::StreamRaw | Transport::FilteredStream => Format::Stream,
+            Transport::Socket | Transport::CompressedSocket | Transport::FilteredSocket => Format::Socket,
         }
     }
 

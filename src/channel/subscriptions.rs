@@ -11,6 +11,7 @@ mod filtered;
 mod following;
 mod lingering;
 mod sockets;
+mod tallied;
 
 use super::audience::Audience;
 use super::followed::{Followed, Missed};
@@ -30,6 +31,8 @@ use std::sync::Arc;
 
 pub use census::Page;
 pub use following::HeardUpTo;
+pub use tallied::Sent;
+use tallied::Tallied;
 
 /// A channel's place in the table of its core.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,6 +76,8 @@ pub struct Subscriptions {
     received: Audience,
     /// Channels whose number of subscribers has changed, if anyone wants to know.
     changed: Option<FxHashSet<ChannelId>>,
+    /// Subscribers by route, if anyone wants to know.
+    tallied: Option<Box<Tallied>>,
 }
 
 struct LocalChannel {
@@ -126,6 +131,7 @@ impl Subscriptions {
             pending_bytes: 0,
             received: Audience::default(),
             changed: None,
+            tallied: None,
         }
     }
 
@@ -354,6 +360,9 @@ impl Subscriptions {
             if let Some(changed) = &mut self.changed {
                 changed.insert(id);
             }
+            if let Some(tallied) = &mut self.tallied {
+                tallied.begins(slot, id, transport);
+            }
             let has_filters = !self.filtered.is_empty() && self.filtered.contains(&(slot, id));
             let transport = if has_filters { transport.filtered() } else { transport };
             let place = channel.roster.add(transport, Entry { slot, next: channel.next });
@@ -383,7 +392,8 @@ impl Subscriptions {
     fn take_in(&mut self, publication: Arc<Publication>) -> bool {
         let Some(&id) = self.names.get(&publication.channel) else { return false };
         let now = self.now_tick;
-        let Some(channel) = self.channel_mut(id).filter(|channel| channel.live) else { return false };
+        let channel = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut);
+        let Some(channel) = channel.filter(|channel| channel.live) else { return false };
         let count = channel.next;
         if let Some(followed) = &mut channel.followed {
             let for_anybody = channel.roster.len() > 0;
@@ -404,6 +414,9 @@ impl Subscriptions {
         }
         let weight = publication.weight();
         let receivers = Audience::all(&channel.roster).concerned_by(&publication);
+        if let Some(tallied) = &mut self.tallied {
+            tallied.send(id, &publication);
+        }
         channel.next = channel.next.wrapping_add(1);
         channel.pending.push_back(publication);
         self.received.add(receivers);
@@ -424,6 +437,9 @@ impl Subscriptions {
         self.subscriptions -= 1;
         if let Some(changed) = &mut self.changed {
             changed.insert(link.channel);
+        }
+        if let Some(tallied) = &mut self.tallied {
+            tallied.ends(slot, link.channel, link.place().0);
         }
         self.forget_filters(slot, link.channel);
         self.follow_no_more(slot, link.channel);

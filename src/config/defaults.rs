@@ -120,6 +120,7 @@ impl Default for Stats {
             connection_ttl_s: 120,
             subscription_ttl_s: 60,
             report_interval_s: 10,
+            message_block_bytes: 0,
             prometheus: None,
             prometheus_prefix: String::new(),
         }

@@ -262,6 +262,8 @@ pub struct Stats {
     pub subscription_ttl_s: u32,
     /// How often it reports sums, s; 0 is never.
     pub report_interval_s: u32,
+    /// Messages are counted in blocks of so many bytes too; 0 is not.
+    pub message_block_bytes: u32,
     /// Where metrics are served for Prometheus; `None` is nowhere.
     pub prometheus: Option<SocketAddr>,
     /// What the names of Pushpin's metrics begin with.

@@ -152,6 +152,7 @@ fn read_stats(document: &mut Document<'_>, config: &mut Config, directory: &Path
     section.read("connection_ttl_s", &mut config.stats.connection_ttl_s, positive);
     section.read("subscription_ttl_s", &mut config.stats.subscription_ttl_s, positive);
     section.read("report_interval_s", &mut config.stats.report_interval_s, seconds_or_never);
+    section.read("message_block_bytes", &mut config.stats.message_block_bytes, positive);
     if let Some(exposure) = config.stats.exposure(config.zeromq.allow_remote) {
         document.report(socket_at.unwrap_or(0), exposure);
     }

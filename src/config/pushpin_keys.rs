@@ -60,6 +60,7 @@ const HONOURED: &[&str] = &[
     "handler/connection_subscription_max",
     "handler/prometheus_prefix",
     "handler/prometheus_port",
+    "handler/message_block_size",
     "handler/stats_format",
     "handler/stats_report_interval",
     "handler/stats_subscription_ttl",
@@ -100,7 +101,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("handler/state_spec", "the session service is not used"),
     ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
-    ("handler/message_block_size", "blocks are not counted"),
     (
         "handler/update_on_first_subscription",
         "a hold opens when it is subscribed, so a first subscription misses nothing; `gripwire.toml` has it for publishers that send only what is listened to",

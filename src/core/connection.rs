@@ -7,7 +7,6 @@ use super::row::{Phase, Port, Row, Service};
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
-use crate::proto::websocket;
 use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -170,7 +169,7 @@ impl Core {
             row.phase = Phase::Exchange(exchange.clone());
             let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
             if row.service.is_for_clients() {
-                self.request_begins(slot, row, websocket::is_upgrade(&headers));
+                self.request_begins(row);
             }
             (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
         };

@@ -1,5 +1,6 @@
 //! What a core counts. Written by the core, read by anyone: each number by itself, without order between them.
 
+use crate::channel::{Format, Publication};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +36,16 @@ impl Growth {
     pub fn of(&self, gauge: &Gauge) -> u64 {
         let now = gauge.get();
         now.wrapping_sub(self.0.replace(now))
+    }
+}
+
+impl Gauges {
+    /// Counts an item that is published, and the blocks of its largest part, of so many bytes each, unless that is 0.
+    pub fn count_published(&self, publication: &Publication, block_bytes: u32) {
+        let formats = [Format::Response, Format::Stream, Format::Socket];
+        let blocks = formats.iter().map(|format| publication.blocks(*format, block_bytes));
+        self.publications_total.add(1);
+        self.publication_blocks_total.add(blocks.max().unwrap_or_default());
     }
 }
 
@@ -90,6 +101,8 @@ gauges! {
     refetches_total,
     /// Items published through this core.
     publications_total,
+    /// Their blocks of `message_block_bytes`, where these are set; of each its largest part counts.
+    publication_blocks_total,
     /// Times a publisher had to wait because the mesh was full.
     publish_waits_total,
     /// Publish calls refused because the mesh stayed full.

@@ -290,6 +290,7 @@ impl Core {
         if !wire.is_backlogged(slot) {
             self.gauges.keep_alives_total.add(1);
             let _ = wire.send(slot, keep_alive.frame.clone());
+            self.count_for(slot, |tally| tally.activity += 1);
         }
         drop(wire);
         self.wake();

@@ -282,7 +282,7 @@ async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> 
     Ok(start.freeze())
 }
 
-/// The route of a request.
+/// The route of a request, which is counted for it from now on.
 pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool) -> Option<Arc<Route>> {
     let core = exchange.core();
     let host = host_name(&request.host).to_ascii_lowercase();
@@ -290,10 +290,12 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
     let tls = is_https(core, request);
     let lookup = Lookup { host: &host, path, tls, websocket };
     let routes = core.routes.borrow();
-    match asked_route(core, request) {
+    let route = match asked_route(core, request) {
         Some(id) => routes.find_by_id(id, &lookup).cloned(),
         None => routes.find(&lookup).cloned(),
-    }
+    };
+    core.route_is_known(exchange.slot, route.as_deref(), websocket);
+    route
 }
 
 /// The id of the route that a request names, where it may.

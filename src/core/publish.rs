@@ -55,6 +55,7 @@ impl Core {
     /// one are sent.
     pub(super) async fn publish(self: &Rc<Self>, publications: Vec<Publication>) -> Result<(), Busy> {
         let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
+        let block_bytes = self.settings().stats.message_block_bytes;
         for publication in publications {
             let home = home_of(&publication.channel, self.cores);
             if !self.has_room(home) {
@@ -68,7 +69,7 @@ impl Core {
                     return Err(busy);
                 }
             }
-            self.gauges.publications_total.add(1);
+            self.gauges.count_published(&publication, block_bytes);
             let message = ToHome::Publish(Arc::new(publication));
             if self.is_at_hand(home) {
                 self.at_home(home, message);
@@ -102,8 +103,9 @@ impl Core {
         if !publications.iter().all(|publication| self.has_room(home(publication))) {
             return false;
         }
-        self.gauges.publications_total.add(publications.len() as u64);
+        let block_bytes = self.settings().stats.message_block_bytes;
         for publication in publications.drain(..) {
+            self.gauges.count_published(&publication, block_bytes);
             let home = home(&publication);
             let message = ToHome::Publish(Arc::new(publication));
             match self.is_at_hand(home) {

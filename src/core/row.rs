@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::hold::{Poll, Stream, Unopened};
 use super::links::Linked;
 use super::socket::Socket;
-use crate::ids::Slot;
+use crate::ids::{Slot, TallyId};
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub mark: Mark,
     peer_port: u16,
     peer_address: [u8; 16],
+    /// Where what it does is counted.
+    pub tally: TallyId,
     /// Received, not parsed yet.
     pub carry: Option<Box<BytesMut>>,
     pub phase: Phase,
@@ -142,6 +144,7 @@ impl Row {
             mark: Mark::None,
             peer_port: 0,
             peer_address: [0; 16],
+            tally: TallyId::NONE,
             carry: None,
             phase: Phase::Free,
         }

@@ -12,14 +12,12 @@ pub struct Sums {
     pub requests_total: u64,
     /// Minutes of all of them, each begun one counted.
     pub minutes_total: u64,
-    /// Signs of life.
-    pub keep_alives_total: u64,
     /// Items that were published.
     pub received_total: u64,
+    /// Their blocks, where they are counted.
+    pub received_blocks_total: u64,
     /// Items that were sent, one for each receiver.
     pub sent_total: u64,
-    /// Those of them that answered long polls.
-    pub responses_total: u64,
 }
 
 impl Sums {
@@ -31,12 +29,11 @@ impl Sums {
             sums.requests += gauges.client_requests.get();
             sums.requests_total += gauges.client_requests_total.get();
             connected_ms += gauges.client_requests_ms_total.get();
-            sums.keep_alives_total += gauges.keep_alives_total.get();
             sums.received_total += gauges.publications_total.get();
-            let responses = gauges.response_messages_total.get();
-            sums.responses_total += responses;
-            sums.sent_total +=
-                responses + gauges.stream_messages_total.get() + gauges.socket_messages_total.get();
+            sums.received_blocks_total += gauges.publication_blocks_total.get();
+            sums.sent_total += gauges.response_messages_total.get()
+                + gauges.stream_messages_total.get()
+                + gauges.socket_messages_total.get();
         }
         sums.minutes_total = sums.requests_total + connected_ms / 60_000;
         sums

@@ -97,6 +97,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
     if watch.is_some() {
         subscriptions.watch();
+        subscriptions.tally(settings.stats.message_block_bytes);
     }
     let core = Rc::new(Core {
         id: plan.id,

@@ -3,11 +3,13 @@
 //! is, and what must be repeated while it lasts is found by walking over the rows.
 
 use super::row::{Mark, Port, Row, Service};
+use super::tallies::Tallies;
 use super::{Core, SECOND};
 use crate::bridge::{Event, Events, Outlet};
 use crate::channel::{Publication, Transport};
 use crate::config::Stats;
-use crate::ids::Slot;
+use crate::ids::{Slot, TallyId};
+use crate::origin::Route;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ const GATHERED: usize = 4096;
 pub(super) struct Watch {
     outlet: Arc<Outlet>,
     events: RefCell<Events>,
+    pub tallies: RefCell<Tallies>,
     /// Each connection is told of, and again within so many ticks; `None` is never.
     connection_ticks: Option<u32>,
     /// The row at which the walk goes on.
@@ -32,6 +35,7 @@ impl Watch {
         Watch {
             outlet,
             events: RefCell::default(),
+            tallies: Tallies::new().into(),
             connection_ticks: settings.connections.then_some(ticks.max(1)),
             walked: Cell::new(0),
         }
@@ -47,11 +51,23 @@ impl Watch {
 }
 
 impl Core {
-    /// A client's request begins in `slot`; of one for a WebSocket more is said when that is open.
-    pub(super) fn request_begins(&self, slot: Slot, row: &mut Row, for_socket: bool) {
+    /// A client's request begins.
+    pub(super) fn request_begins(&self, row: &mut Row) {
         self.gauges.client_requests_total.add(1);
         self.engaged.set(self.engaged.get() + 1);
         row.mark = Mark::Counted;
+    }
+
+    /// The route of the request in `slot` is known, or there is none for it. One that is made again is told of already. Of
+    /// one for a WebSocket more is said when that is open.
+    pub(super) fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) {
+        let Some(watch) = &self.watch else { return };
+        let mut rows = self.rows.borrow_mut();
+        let fresh = rows.get(slot).filter(|row| row.mark == Mark::Counted && row.tally == TallyId::NONE);
+        let Some(row) = fresh else { return };
+        let own_id = route.filter(|route| route.has_own_id).map(|route| route.id.as_str());
+        row.tally = watch.tallies.borrow_mut().begin(own_id);
+        self.subscriptions.borrow_mut().tally_at(slot, row.tally);
         if !for_socket {
             self.tell_connected(slot, row);
         }
@@ -69,22 +85,28 @@ impl Core {
             return;
         }
         self.engaged.set(self.engaged.get().saturating_sub(1));
-        if let Some(watch) = self.watch.as_ref().filter(|_| mark == Mark::Told) {
-            watch.tell(Event::Disconnected(self.connection_id(slot, &row.phase)));
+        let Some(watch) = &self.watch else { return };
+        let tally = std::mem::replace(&mut row.tally, TallyId::NONE);
+        watch.tallies.borrow_mut().end(tally);
+        if mark == Mark::Told {
+            let route = watch.tallies.borrow().route(tally);
+            watch.tell(Event::Disconnected { id: self.connection_id(slot, &row.phase), route });
         }
     }
 
     fn tell_connected(&self, slot: Slot, row: &mut Row) {
         if let Some(watch) = self.watch.as_ref().filter(|watch| watch.connection_ticks.is_some()) {
             row.mark = Mark::Told;
-            watch.tell(self.connected(slot, row));
+            watch.tell(self.connected(watch, slot, row));
         }
     }
 
-    fn connected(&self, slot: Slot, row: &Row) -> Event {
+    fn connected(&self, watch: &Watch, slot: Slot, row: &Row) -> Event {
         let id = self.connection_id(slot, &row.phase);
         let is_tls = row.service == Service::Clients(Port::Tls);
-        Event::Connected { id, is_socket: row.is_socket(), is_tls, peer: row.peer().map(|peer| peer.ip()) }
+        let route = watch.tallies.borrow().route(row.tally);
+        let peer = row.peer().map(|peer| peer.ip());
+        Event::Connected { id, is_socket: row.is_socket(), is_tls, peer, route }
     }
 
     /// `publication` is about to be given to its subscribers on this core.
@@ -127,6 +149,10 @@ impl Core {
         let changed = self.subscriptions.borrow_mut().take_changed();
         let changed = changed.into_iter().map(|(channel, receivers)| ((self.id, channel), receivers));
         events.subscribers.extend(changed);
+        self.count_sent();
+        watch.tallies.borrow_mut().take(|route, tally| {
+            events.tallies.entry((self.id, route)).or_default().add(&tally);
+        });
         if !events.is_empty() || events.lost > 0 {
             watch.outlet.happened(&mut events);
         }
@@ -140,7 +166,7 @@ impl Core {
         let from = if watch.walked.get() < rows.len() { watch.walked.get() } else { 0 };
         watch.walked.set(from + step);
         for (slot, row) in rows.some(from, step).filter(|(_, row)| row.mark == Mark::Told) {
-            watch.tell(self.connected(slot, row));
+            watch.tell(self.connected(watch, slot, row));
         }
     }
 }

@@ -17,6 +17,20 @@ impl Slot {
     }
 }
 
+/// A place in a core's table of what is counted for each route. Used again when the route has no clients any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct TallyId(pub u32);
+
+impl TallyId {
+    /// Of a request whose route is not known, or of which nothing is counted.
+    pub const NONE: TallyId = TallyId(u32::MAX);
+
+    /// The place as an index into a table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A core of this server, numbered from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CoreId(pub u16);

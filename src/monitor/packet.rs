@@ -34,6 +34,14 @@ impl Packet {
         self.with(name, Member::Number(number.try_into().unwrap_or(u64::MAX)))
     }
 
+    /// Is about the route with this id of its own, or about all that have none.
+    pub(super) fn route(self, route: Option<&str>) -> Packet {
+        match route {
+            Some(route) => self.text("route", route),
+            None => self,
+        }
+    }
+
     /// Takes back what was said before.
     pub(super) fn unavailable(self) -> Packet {
         self.flag("unavailable")

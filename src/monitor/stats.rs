@@ -3,6 +3,7 @@
 //! are milliseconds of any clock.
 
 use super::packet::Packet;
+use super::reports::{Received, Reports};
 use super::subscribers::Subscribers;
 use crate::bridge::{Event, Events};
 use crate::channel::{Publication, Transport};
@@ -21,8 +22,10 @@ const GATHERED_BYTES: usize = 16 * 1024 * 1024;
 /// All that is known for the stats socket.
 pub struct Stats {
     connection_ttl_s: u32,
-    report_interval_ms: u64,
+    /// Messages are counted in blocks of so many bytes, unless that is 0.
+    block_bytes: u32,
     subscribers: Subscribers,
+    reports: Reports,
     /// Publications of which cores are telling, the oldest first.
     gathered: VecDeque<(u64, Arc<Publication>, Transport)>,
     gathered_bytes: usize,
@@ -30,9 +33,6 @@ pub struct Stats {
     /// Sums at the last tick, and at the last report.
     last: Sums,
     reported: Sums,
-    reported_ms: u64,
-    /// The most requests at a time since the last report.
-    most_requests: u64,
 }
 
 impl Stats {
@@ -40,25 +40,30 @@ impl Stats {
     pub fn new(settings: &config::Stats, linger_ms: u64) -> Stats {
         Stats {
             connection_ttl_s: settings.connection_ttl_s,
-            report_interval_ms: u64::from(settings.report_interval_s) * 1000,
+            block_bytes: settings.message_block_bytes,
             subscribers: Subscribers::new(settings.subscription_ttl_s, linger_ms),
+            reports: Reports::new(settings),
             gathered: VecDeque::new(),
             gathered_bytes: 0,
             receivers: FxHashMap::default(),
             last: Sums::default(),
             reported: Sums::default(),
-            reported_ms: 0,
-            most_requests: 0,
         }
+    }
+
+    /// Messages are counted in blocks of so many bytes, unless that is 0.
+    pub fn block_bytes(&self) -> u32 {
+        self.block_bytes
     }
 
     /// What happened on cores.
     pub fn take(&mut self, events: Events, now_ms: u64, out: &mut Vec<Packet>) {
         for event in events.events {
             match event {
-                Event::Connected { id, is_socket, is_tls, peer } => {
+                Event::Connected { id, is_socket, is_tls, peer, route } => {
                     let kind = if is_socket { "ws" } else { "http" };
-                    let mut packet = Packet::of("conn").text("id", id.to_string()).text("type", kind);
+                    let packet = Packet::of("conn").route(route.as_deref());
+                    let mut packet = packet.text("id", id.to_string()).text("type", kind);
                     if let Some(peer) = peer {
                         packet = packet.text("peer-address", peer.to_string());
                     }
@@ -67,8 +72,9 @@ impl Stats {
                     }
                     out.push(packet.number("ttl", self.connection_ttl_s));
                 }
-                Event::Disconnected(id) => {
-                    out.push(Packet::of("conn").text("id", id.to_string()).unavailable());
+                Event::Disconnected { id, route } => {
+                    let packet = Packet::of("conn").route(route.as_deref());
+                    out.push(packet.text("id", id.to_string()).unavailable());
                 }
                 Event::Message { publication, transport, receivers } => {
                     self.gather(publication, transport, receivers, now_ms, out);
@@ -78,25 +84,31 @@ impl Stats {
         for ((core, channel), receivers) in events.subscribers {
             self.subscribers.are(core, &channel, receivers, now_ms, out);
         }
+        for ((core, route), tally) in events.tallies {
+            self.reports.take(core, route, &tally);
+        }
     }
 
     /// Says what is due. To be called every tenth of a second.
     pub fn tick(&mut self, sums: Sums, now_ms: u64, out: &mut Vec<Packet>) {
         let requests = sums.requests_total - self.last.requests_total;
-        let activity = requests + sums.keep_alives_total - self.last.keep_alives_total;
-        if activity > 0 {
-            out.push(Packet::of("activity").number("count", activity));
-        }
+        self.reports.tick(now_ms, out);
         if requests > 0 {
             out.push(Packet::of("counts").number("requests-received", requests));
         }
         self.last = sums;
-        self.most_requests = self.most_requests.max(sums.requests);
         while self.gathered.front().is_some_and(|(since_ms, ..)| since_ms + GATHER_MS <= now_ms) {
             self.say_oldest(out);
         }
         self.subscribers.tick(now_ms, out);
-        self.report(sums, now_ms, out);
+        if self.reports.are_due(now_ms) {
+            let before = std::mem::replace(&mut self.reported, sums);
+            let received = Received {
+                items: sums.received_total - before.received_total,
+                blocks: sums.received_blocks_total - before.received_blocks_total,
+            };
+            self.reports.report(received, now_ms, out);
+        }
     }
 
     /// Adds what one core says of a publication to what others said.
@@ -129,28 +141,12 @@ impl Stats {
         if let Some(id) = &publication.id {
             packet = packet.text("item-id", &**id);
         }
-        out.push(packet.number("count", receivers).text("transport", transport.format()));
-    }
-
-    /// Reports what was counted since the last report, unless that is nothing.
-    fn report(&mut self, sums: Sums, now_ms: u64, out: &mut Vec<Packet>) {
-        let duration_ms = now_ms.saturating_sub(self.reported_ms);
-        if self.report_interval_ms == 0 || duration_ms < self.report_interval_ms {
-            return;
+        packet = packet.number("count", receivers);
+        if self.block_bytes > 0 {
+            let blocks = publication.blocks(transport.part(), self.block_bytes);
+            packet = packet.number("blocks", receivers as u64 * blocks);
         }
-        let before = std::mem::replace(&mut self.reported, sums);
-        let most = std::mem::replace(&mut self.most_requests, sums.requests);
-        self.reported_ms = now_ms;
-        if before == sums && most == 0 {
-            return;
-        }
-        let packet = Packet::of("report")
-            .number("connections", most)
-            .number("minutes", sums.minutes_total - before.minutes_total)
-            .number("received", sums.received_total - before.received_total)
-            .number("sent", sums.sent_total - before.sent_total)
-            .number("http-response-sent", sums.responses_total - before.responses_total);
-        out.push(packet.number("duration", duration_ms));
+        out.push(packet.text("transport", transport.format()));
     }
 }
 
@@ -224,39 +220,22 @@ mod tests {
     fn connections_are_told_of_as_they_come_and_go() {
         let id = ConnectionId::of_application(Uuid::nil());
         let peer = Some(std::net::Ipv4Addr::LOCALHOST.into());
-        let events =
-            vec![Event::Connected { id, is_socket: true, is_tls: true, peer }, Event::Disconnected(id)];
-        let packet = || Packet::of("conn").text("id", id.to_string());
+        let events = vec![
+            Event::Connected { id, is_socket: true, is_tls: true, peer, route: Some("r".into()) },
+            Event::Disconnected { id, route: Some("r".into()) },
+        ];
+        let packet = || Packet::of("conn").route(Some("r")).text("id", id.to_string());
         let there = packet().text("type", "ws").text("peer-address", "127.0.0.1");
         let there = there.flag("ssl").number("ttl", 120u64);
         assert_eq!(taken(&mut stats(), events, 0), [there, packet().unavailable()]);
     }
 
     #[test]
-    fn sums_are_reported_by_what_they_have_grown() {
+    fn requests_and_published_items_are_said_by_how_many_more_they_are() {
         let mut stats = stats();
-        let sums = Sums {
-            requests: 2,
-            requests_total: 3,
-            minutes_total: 3,
-            keep_alives_total: 1,
-            received_total: 5,
-            sent_total: 7,
-            responses_total: 6,
-        };
-        let counts = Packet::of("counts").number("requests-received", 3u64);
-        assert_eq!(ticked(&mut stats, sums, 100), [Packet::of("activity").number("count", 4u64), counts]);
-        let fewer = Sums { requests: 1, ..sums };
-        let report = |connections: u64, sums: [u64; 4]| {
-            let [minutes, received, sent, responses] = sums;
-            let packet = Packet::of("report").number("connections", connections).number("minutes", minutes);
-            let packet = packet.number("received", received).number("sent", sent);
-            packet.number("http-response-sent", responses).number("duration", 10_000u64)
-        };
-        assert_eq!(ticked(&mut stats, fewer, 10_000), [report(2, [3, 5, 7, 6])]);
-        assert_eq!(ticked(&mut stats, fewer, 20_000), [report(1, [0, 0, 0, 0])]);
-        let none = Sums { requests: 0, ..sums };
-        assert_eq!(ticked(&mut stats, none, 30_000), [report(1, [0, 0, 0, 0])]);
-        assert_eq!(ticked(&mut stats, none, 40_000), []);
+        let sums = Sums { requests_total: 3, received_total: 5, ..Sums::default() };
+        assert_eq!(ticked(&mut stats, sums, 100), [Packet::of("counts").number("requests-received", 3u64)]);
+        assert_eq!(ticked(&mut stats, sums, 10_000).len(), 1, "a report");
+        assert_eq!(ticked(&mut stats, sums, 20_000), []);
     }
 }

@@ -22,6 +22,8 @@ pub struct Items {
     /// A batch, by core; empty between batches.
     batch: Vec<Vec<Publication>>,
     gauges: Arc<Gauges>,
+    /// Items are counted in blocks of so many bytes, unless that is 0.
+    block_bytes: u32,
     /// Bad messages that the operator has not heard of, and what was wrong with the first.
     bad: u64,
     complaint: Option<MessageError>,
@@ -30,9 +32,9 @@ pub struct Items {
 
 impl Items {
     /// Items go to these cores.
-    pub fn new(inlets: Vec<Arc<Inlet>>, gauges: Arc<Gauges>) -> Items {
+    pub fn new(inlets: Vec<Arc<Inlet>>, gauges: Arc<Gauges>, block_bytes: u32) -> Items {
         let batch = inlets.iter().map(|_| Vec::new()).collect();
-        Items { inlets, batch, gauges, bad: 0, complaint: None, complained: None }
+        Items { inlets, batch, gauges, block_bytes, bad: 0, complaint: None, complained: None }
     }
 
     /// Whether anything may be received. If not, a core will ring.
@@ -80,7 +82,7 @@ impl Items {
 
     fn add(&mut self, publication: Publication) {
         self.gauges.zeromq_messages_total.add(1);
-        self.gauges.publications_total.add(1);
+        self.gauges.count_published(&publication, self.block_bytes);
         let home = home_of(&publication.channel, self.inlets.len());
         if let Some(batch) = self.batch.get_mut(home.index()) {
             batch.push(publication);

@@ -84,7 +84,7 @@ impl Loop {
         let started = Instant::now();
         let first = inlets.first().cloned();
         let commands = command.zip(first).map(|(socket, inlet)| Commands::new(socket, inlet, uris));
-        let items = Items::new(inlets, own_gauges.clone());
+        let items = Items::new(inlets, own_gauges.clone(), stats.block_bytes());
         let watch = publisher.map(|publisher| Watch {
             publisher,
             stats,

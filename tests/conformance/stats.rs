@@ -14,6 +14,7 @@ use crate::harness::request::get;
 use crate::harness::tls::{EXACT, tunnel};
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::zeromq::{connect, value};
+
 use crate::harness::{PATIENCE, unique};
 
 /// Hears everything that the server says from now on.
@@ -33,18 +34,43 @@ impl Stats {
         Stats(socket)
     }
 
-    /// The next message of this kind that has all of `members`.
+    /// The next message of this kind that has all of `members`; `null` is none.
     fn expect(&self, kind: &str, members: &Value) -> Value {
         let deadline = Instant::now() + PATIENCE;
+        let wanted = members.as_object().expect("members");
         loop {
-            let message = self.0.recv_bytes(0).unwrap_or_else(|_| panic!("no {kind} with {members}"));
             assert!(Instant::now() < deadline, "no {kind} with {members}");
+            let said = self.next(kind);
+            if wanted.iter().all(|(name, value)| said[name] == *value) {
+                return said;
+            }
+        }
+    }
+
+    /// Adds up the reports about `route` until their sums are at least `figures`; then they must be just these.
+    fn expect_sums(&self, route: &str, figures: &[(&str, u64)]) {
+        let (deadline, mut sums) = (Instant::now() + PATIENCE, vec![0; figures.len()]);
+        while figures.iter().zip(&sums).any(|((_, figure), sum)| sum < figure) {
+            assert!(Instant::now() < deadline, "{figures:?} of {route}: {sums:?}");
+            let report = self.next("report");
+            if report["route"] == route {
+                let numbers = figures.iter().map(|(name, _)| report[*name].as_u64().unwrap_or_default());
+                sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+            }
+        }
+        let sums: Vec<_> = figures.iter().zip(sums).map(|((name, _), sum)| (*name, sum)).collect();
+        assert_eq!(sums, figures);
+    }
+
+    /// The next message of this kind.
+    fn next(&self, kind: &str) -> Value {
+        loop {
+            let message = self.0.recv_bytes(0).unwrap_or_else(|_| panic!("no {kind}"));
             let end = message.iter().position(|byte| *byte == b' ').expect("a word");
             assert_eq!(message[end + 1], b'T');
             let said = value(&message[end + 2..]);
             assert!(said["from"].is_string(), "{said}");
-            let wanted = members.as_object().expect("members");
-            if message[..end] == *kind.as_bytes() && wanted.iter().all(|(name, value)| said[name] == *value) {
+            if message[..end] == *kind.as_bytes() {
                 return said;
             }
         }
@@ -82,7 +108,8 @@ fn a_message_is_told_of_with_its_receivers() {
     standard().publish(json!({"channel": channel, "id": "some-id", "formats": formats}));
     let message = stats.expect("message", &json!({"channel": channel}));
     assert_eq!((&message["item-id"], &message["count"]), (&json!("some-id"), &json!(3)));
-    assert_eq!((&message["transport"], message.get("blocks")), (&json!("http-stream"), None));
+    assert_eq!((&message["transport"], message.get("route")), (&json!("http-stream"), None));
+    assert_eq!(message["blocks"], 3, "one for each receiver");
     drop(clients);
 }
 
@@ -154,5 +181,57 @@ fn sums_are_reported() {
     let report = stats.expect("report", &json!({}));
     for name in ["connections", "minutes", "received", "sent", "http-response-sent", "duration"] {
         assert!(report[name].is_u64(), "{name} in {report}");
+    }
+}
+
+#[test]
+fn what_happens_on_a_route_with_an_id_is_told_with_it() {
+    let stats = Stats::listen();
+    let page = Page::answering(Answer::text("x"));
+    standard().fetch(&get(&page.path).host("counted-request.test"));
+    let route = json!({"route": "counted-request"});
+    let there = stats.expect("conn", &route);
+    assert_eq!(there["type"], "http");
+    let gone = stats.expect("conn", &json!({"route": "counted-request", "unavailable": true}));
+    assert_eq!(gone["id"], there["id"]);
+    assert_eq!(stats.expect("activity", &route)["count"], 1);
+    let report = stats.expect("report", &route);
+    assert_eq!((&report["connections"], &report["minutes"]), (&json!(1), &json!(1)));
+    assert_eq!((&report["received"], &report["sent"]), (&json!(0), &json!(0)));
+}
+
+#[test]
+fn what_happens_on_routes_without_ids_is_told_without_one() {
+    let stats = Stats::listen();
+    let _client = opened(&unique("ch"));
+    for kind in ["conn", "activity", "report"] {
+        let mut said = stats.next(kind);
+        while said["route"].as_str().is_some() {
+            said = stats.next(kind);
+        }
+    }
+}
+
+#[test]
+fn messages_are_counted_for_the_route_of_those_who_get_them() {
+    let (stats, reports, channel) = (Stats::listen(), Stats::listen(), unique("ch"));
+    let application = Application::answering(welcoming(&channel));
+    let mut socket = standard().open("counted-socket.test", &application.page.path);
+    socket.expect_text("welcome");
+    let item = json!({"channel": channel, "formats": {"ws-message": {"content": "0123456789abcdefghij"}}});
+    stats.expect("sub", &json!({"mode": "ws", "channel": channel, "subscribers": 1}));
+    standard().publish(item);
+    let message = stats.expect("message", &json!({"channel": channel}));
+    assert_eq!((&message["count"], &message["blocks"]), (&json!(1), &json!(2)));
+    reports.expect_sums("counted-socket", &[("sent", 1), ("blocks-sent", 2), ("received", 0)]);
+}
+
+/// Welcomes its client, and subscribes it to `channel`.
+fn welcoming(channel: &str) -> impl Fn(&str) -> String + Send + Sync + 'static {
+    let subscribe = control_event(json!({"type": "subscribe", "channel": channel}));
+    move |events| match events {
+        "OPEN\r\n" => format!("OPEN\r\n{subscribe}{}", text_event("m:welcome")),
+        "CLOSE\r\n" => "CLOSE\r\n".to_owned(),
+        _ => text_event("m:you said"),
     }
 }

@@ -35,6 +35,7 @@ impl PushpinConf {
         self.set(&mut stats.connection_ttl_s, "global/stats_connection_ttl");
         self.set(&mut stats.subscription_ttl_s, "handler/stats_subscription_ttl");
         self.set(&mut stats.report_interval_s, "handler/stats_report_interval");
+        self.block_bytes(stats);
         stats.prometheus_prefix = self.text("handler/prometheus_prefix").unwrap_or_default();
         let port = self.text("handler/prometheus_port").filter(|port| !port.is_empty());
         if let Some(port) = port {
@@ -45,6 +46,14 @@ impl PushpinConf {
         }
         if let Some(exposure) = stats.exposure(false) {
             self.warn("handler/stats_spec", exposure);
+        }
+    }
+
+    /// Pushpin takes nothing, and what is not above 0, as no blocks.
+    fn block_bytes(&mut self, stats: &mut Stats) {
+        let name = "handler/message_block_size";
+        if self.text(name).is_some_and(|size| !size.is_empty() && size != "0" && !size.starts_with('-')) {
+            self.set(&mut stats.message_block_bytes, name);
         }
     }
 

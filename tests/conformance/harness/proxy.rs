@@ -252,6 +252,7 @@ update_on_first_subscription = {update_on_first_subscription}
 [stats]
 socket = "ipc://stats"
 report_interval_s = 1
+message_block_bytes = 16
 prometheus = "{metrics}"
 prometheus_prefix = "some_"
 [proxy]

@@ -132,6 +132,7 @@ prometheus_port={metrics}
 prometheus_prefix=some_
 message_rate=25000
 message_hwm=25000
+message_block_size=16
 message_wait=5000
 id_cache_ttl=60
 connection_subscription_max=20

@@ -75,6 +75,11 @@ sockjs.test,sockjs=/sockjs,sockjs_as_path=/sockjs-application ORIGIN,over_http
 sockjs-native.test,sockjs=/sockjs-native ORIGIN
 by-id.test,path_beg=/by-id,id=chosen,header=X-Route:chosen ORIGIN
 pass.test ORIGIN
+counted-request.test,id=counted-request ORIGIN
+counted-stream.test,id=counted-stream ORIGIN
+counted-poll.test,id=counted-poll ORIGIN
+counted-socket.test,id=counted-socket ORIGIN,over_http
+counted-pass.test,id=counted-pass ORIGIN
 pass-implied.test ORIGIN,sub=pass-implied-channel
 pass-kept.test ORIGIN,sub=pass-kept-channel
 pass-edited.test,path_beg=/old,replace_beg=/new,header=X-Set:by-route ORIGIN,host=target.test

@@ -1,0 +1,161 @@
+//! What is sent to the clients of each route, for whoever watches the server. Each channel knows how many subscribers it has
+//! of each route, so an item is counted once for each route when it arrives, and its fan-out counts nothing.
+
+use super::{ChannelId, Subscriptions};
+use crate::channel::audience::Audience;
+use crate::channel::publication::{Format, Publication};
+use crate::channel::roster::Transport;
+use crate::ids::{Slot, TallyId};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// Items sent to the clients of a route: before filters, as each stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Sent {
+    /// One for each receiver.
+    pub items: Audience,
+    /// Their blocks, where items are counted in blocks.
+    pub blocks: u64,
+    /// The contents of those for streams and WebSockets. What answers a long poll is known when it has.
+    pub content_bytes: u64,
+}
+
+/// Subscribers by route.
+pub(super) struct Tallied {
+    block_bytes: u32,
+    of_slot: Vec<TallyId>,
+    by_channel: Vec<SmallVec<[(TallyId, Audience); 1]>>,
+    sent: FxHashMap<TallyId, Sent>,
+}
+
+impl Subscriptions {
+    /// From now on it is counted what is sent to the clients of each route, until [`Subscriptions::take_sent`]; in blocks of
+    /// so many bytes too, unless that is 0.
+    pub fn tally(&mut self, block_bytes: u32) {
+        debug_assert_eq!(self.subscriptions, 0);
+        self.tallied = Some(Box::new(Tallied {
+            block_bytes,
+            of_slot: Vec::new(),
+            by_channel: Vec::new(),
+            sent: FxHashMap::default(),
+        }));
+    }
+
+    /// What is sent to `slot`, which has no subscription, is counted at `tally`.
+    pub fn tally_at(&mut self, slot: Slot, tally: TallyId) {
+        let Some(tallied) = &mut self.tallied else { return };
+        if tallied.of_slot.len() <= slot.index() {
+            tallied.of_slot.resize(slot.index() + 1, TallyId::NONE);
+        }
+        if let Some(of_slot) = tallied.of_slot.get_mut(slot.index()) {
+            *of_slot = tally;
+        }
+    }
+
+    /// What was sent since this was last asked.
+    pub fn take_sent(&mut self) -> FxHashMap<TallyId, Sent> {
+        self.tallied.as_mut().map(|tallied| std::mem::take(&mut tallied.sent)).unwrap_or_default()
+    }
+}
+
+impl Tallied {
+    /// A subscription of `slot` to `channel` is in force.
+    pub fn begins(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
+        let index = channel.0 as usize;
+        if self.by_channel.len() <= index {
+            self.by_channel.resize_with(index + 1, SmallVec::new);
+        }
+        let tally = self.of(slot);
+        let Some(routes) = self.by_channel.get_mut(index) else { return };
+        let one = Audience::of(transport, 1);
+        match routes.iter_mut().find(|(known, _)| *known == tally) {
+            Some((_, audience)) => audience.add(one),
+            None => routes.push((tally, one)),
+        }
+    }
+
+    /// It is over.
+    pub fn ends(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
+        let tally = self.of(slot);
+        let Some(routes) = self.by_channel.get_mut(channel.0 as usize) else { return };
+        let Some(index) = routes.iter().position(|(known, _)| *known == tally) else { return };
+        if let Some((_, audience)) = routes.get_mut(index) {
+            audience.remove(Audience::of(transport, 1));
+            if audience.total() == 0 {
+                routes.swap_remove(index);
+            }
+        }
+    }
+
+    /// `item` is about to be given to all subscribers of `channel`.
+    pub fn send(&mut self, channel: ChannelId, item: &Publication) {
+        let Some(routes) = self.by_channel.get(channel.0 as usize) else { return };
+        for (tally, audience) in routes {
+            let items = audience.concerned_by(item);
+            let formats = [
+                (Format::Response, items.responses),
+                (Format::Stream, items.streams),
+                (Format::Socket, items.sockets),
+            ];
+            let sent = self.sent.entry(*tally).or_default();
+            sent.items.add(items);
+            for (format, receivers) in formats {
+                if format != Format::Response {
+                    sent.content_bytes += (receivers * item.content_bytes(format)) as u64;
+                }
+                sent.blocks += receivers as u64 * item.blocks(format, self.block_bytes);
+            }
+        }
+    }
+
+    fn of(&self, slot: Slot) -> TallyId {
+        self.of_slot.get(slot.index()).copied().unwrap_or(TallyId::NONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{StreamFormat, ToCore, ToHome};
+
+    fn subscribe(table: &mut Subscriptions, slot: u32, tally: u32, transport: Transport) {
+        table.tally_at(Slot(slot), TallyId(tally));
+        let mut asked = Vec::new();
+        let _ = table.subscribe(Slot(slot), transport, &["c"], &mut |_, message| asked.push(message));
+        for message in asked {
+            if let ToHome::Subscribe { channel, epoch } = message {
+                table.handle(ToCore::Subscribed { channel, epoch, last_id: None }, &mut Vec::new());
+            }
+        }
+    }
+
+    fn publish(table: &mut Subscriptions) {
+        let mut item = Publication::new("c");
+        item.stream = Some(StreamFormat::Content("abcde".into()));
+        table.handle(ToCore::Deliver(item.into()), &mut Vec::new());
+    }
+
+    fn streams(streams: usize, blocks: u64, content_bytes: u64) -> Sent {
+        Sent { items: Audience { streams, ..Audience::default() }, blocks, content_bytes }
+    }
+
+    #[test]
+    fn what_is_sent_is_counted_for_the_routes_of_those_who_get_it() {
+        let mut table = Subscriptions::new(1, 1);
+        table.tally(4);
+        subscribe(&mut table, 1, 1, Transport::StreamRaw);
+        subscribe(&mut table, 2, 2, Transport::StreamChunked);
+        subscribe(&mut table, 3, 1, Transport::StreamChunked);
+        subscribe(&mut table, 4, 3, Transport::Socket);
+        publish(&mut table);
+        let sent = table.take_sent();
+        assert_eq!((sent[&TallyId(1)], sent[&TallyId(2)]), (streams(2, 4, 10), streams(1, 2, 5)));
+        assert_eq!(sent[&TallyId(3)], Sent::default());
+        table.unsubscribe(Slot(1));
+        table.unsubscribe(Slot(2));
+        publish(&mut table);
+        let sent = table.take_sent();
+        assert_eq!((sent[&TallyId(1)], sent.get(&TallyId(2))), (streams(1, 2, 5), None));
+        assert!(table.take_sent().is_empty());
+    }
+}
