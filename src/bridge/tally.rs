@@ -1,6 +1,8 @@
 //! What is counted for one route on one core, for the reports of the stats socket. A core hands over what has come since it
 //! last did.
 
+use crate::proto::websocket::Seen;
+
 /// Figures of a route.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Tally {
@@ -73,10 +75,10 @@ impl Traffic {
 }
 
 impl Volume {
-    /// A message of a WebSocket.
-    pub fn message(&mut self, content_bytes: usize) {
-        self.messages += 1;
-        self.content_bytes += content_bytes as u64;
+    /// Messages of a WebSocket.
+    pub fn saw(&mut self, seen: Seen) {
+        self.messages += seen.messages;
+        self.content_bytes += seen.bytes;
     }
 
     fn add(&mut self, later: &Volume) {

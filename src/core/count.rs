@@ -2,8 +2,13 @@
 //! of the stats socket, and nothing without one. Everything that is counted is counted by what is here.
 
 use super::Core;
+use super::exchange::Exchange;
+use super::socket::Socket;
 use crate::bridge::Tally;
 use crate::ids::Slot;
+use crate::proto::http1;
+use crate::proto::websocket::{Relayed, Seen};
+use http::HeaderMap;
 
 impl Core {
     /// Counts something for the route of the client in `slot`.
@@ -13,6 +18,24 @@ impl Core {
         if let Some(tally) = tally {
             watch.tallies.borrow_mut().count(tally, count);
         }
+    }
+
+    /// Messages of the client in `slot` go to its application.
+    pub(super) fn count_heard(&self, slot: Slot, socket: &Socket, heard: Seen) {
+        self.count_for(slot, |tally| {
+            tally.client.received.saw(heard);
+            tally.server.sent.saw(heard);
+            tally.activity += u64::from(socket.becomes_active(self.now()));
+        });
+    }
+
+    /// Messages of the application have come, and what of them is for the client in `slot` goes there.
+    pub(super) fn count_relayed(&self, slot: Slot, socket: &Socket, relayed: Relayed) {
+        self.count_for(slot, |tally| {
+            tally.server.received.saw(relayed.said);
+            tally.client.sent.saw(relayed.passed);
+            tally.activity += u64::from(socket.becomes_active(self.now()));
+        });
     }
 
     /// Counts what was published to the clients of each route.
@@ -30,3 +53,35 @@ impl Core {
         }
     }
 }
+
+impl Exchange {
+    /// Counts something for the route of this request, unless its client is gone.
+    pub(super) fn count(&self, count: impl FnOnce(&mut Tally)) {
+        if !self.is_gone() {
+            self.core().count_for(self.slot, count);
+        }
+    }
+
+    /// A part of the application's answer has come.
+    pub(super) fn count_answered(&self, content_bytes: usize) {
+        self.count(|tally| tally.server.received.content_bytes += content_bytes as u64);
+    }
+}
+
+/// The bytes of a request's head that say something.
+pub(super) fn request_bytes(method: &str, target: &[u8], headers: &HeaderMap) -> u64 {
+    (method.len() + target.len()) as u64 + field_bytes(headers)
+}
+
+/// The same for an answer; its reason is the standard one unless it has another.
+pub(super) fn answer_bytes(status: u16, reason: Option<&str>, headers: &HeaderMap) -> u64 {
+    let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
+    (STATUS_BYTES + reason.len()) as u64 + field_bytes(headers)
+}
+
+fn field_bytes(headers: &HeaderMap) -> u64 {
+    headers.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
+}
+
+/// A status code has three digits.
+const STATUS_BYTES: usize = 3;

@@ -138,6 +138,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the connection is over.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+
     /// Waits until the connection is over.
     pub(super) async fn ended(&self) {
         while !self.gone.get() {
@@ -154,6 +159,9 @@ impl Exchange {
     /// The next bytes of the request's body; `None` at its end.
     pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let outcome = self.decode();
+        if let Poll::Ready(Some(Ok(part))) = &outcome {
+            self.count(|tally| tally.client.received.content_bytes += part.len() as u64);
+        }
         if outcome.is_pending() {
             self.ask_to_continue();
             *self.reader.borrow_mut() = Some(context.waker().clone());

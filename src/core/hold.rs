@@ -113,7 +113,10 @@ impl Core {
             }
             Mode::Stream => {
                 let opening = match rest_of_opening {
-                    Some(rest) => respond::part_of_stream(asked, &rest),
+                    Some(rest) => {
+                        exchange.count(|tally| tally.client.sent.content_bytes += rest.len() as u64);
+                        respond::part_of_stream(asked, &rest)
+                    }
                     None => respond::stream_opening(exchange, &answer),
                 };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
@@ -325,6 +328,7 @@ impl Core {
         if let Some(cross_origin) = &poll.again.cross_origin {
             answer = cross_origin.answer(&answer);
         }
+        self.count_for(slot, |tally| respond::count(tally, poll.asked, &answer));
         let (bytes, keep) = respond::whole(poll.asked, &answer);
         if self.wire.borrow_mut().send(slot, bytes).is_err() {
             self.cut_off(slot);

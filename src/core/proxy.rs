@@ -4,6 +4,7 @@
 use super::Core;
 use super::again::Permit;
 use super::connection::Request;
+use super::count::{answer_bytes, request_bytes};
 use super::cross_origin;
 use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
@@ -111,12 +112,14 @@ async fn ask(
     let core = exchange.core().clone();
     let mut to_origin = origin_request(&core, &request, &route, body, Scheme::Http);
     say_what_was_heard(&mut to_origin.headers, &before.heard, &route);
+    count_request(exchange, &to_origin);
     let outcome = core.pool.request(&route, to_origin).await;
     let mut response = match outcome {
         Ok(response) => response,
         Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
         Err(error) => return fail(exchange, &request, Some(&route), &error),
     };
+    count_response(exchange, response.status, &response.headers);
     if let Err(busy) = core.publish(mem::take(&mut response.publish)).await {
         return respond::send_whole(exchange, &respond::text(503, format!("{busy}\n")));
     }
@@ -145,7 +148,10 @@ async fn follow_instruct(
     let Response { status, reason, headers, mut body, target, .. } = response;
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {
-        Ok(start) => start,
+        Ok(start) => {
+            exchange.count_answered(start.len());
+            start
+        }
         Err(error) => return fail(exchange, &request, Some(route), &error),
     };
     let too_large = start.len() > KEPT_BYTES;
@@ -242,7 +248,9 @@ async fn send_opening(
     let mut last = render(start)?;
     exchange.send_paced(respond::stream_opening(exchange, &instruct.response)).await?;
     while let Some(part) = body.next().await {
-        respond::send_part(exchange, mem::replace(&mut last, render(part?)?)).await?;
+        let part = part?;
+        exchange.count_answered(part.len());
+        respond::send_part(exchange, mem::replace(&mut last, render(part)?)).await?;
     }
     rendering.as_ref().map_or(Ok(()), IdRendering::finish)?;
     Ok(last)
@@ -294,7 +302,10 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
         Some(id) => routes.find_by_id(id, &lookup).cloned(),
         None => routes.find(&lookup).cloned(),
     };
-    core.route_is_known(exchange.slot, route.as_deref(), websocket);
+    if core.route_is_known(exchange.slot, route.as_deref(), websocket) {
+        let asked = || request_bytes(request.method.as_str(), request.target.as_bytes(), &request.headers);
+        exchange.count(|tally| tally.client.received.header_bytes += asked());
+    }
     route
 }
 
@@ -362,6 +373,22 @@ pub(super) fn origin_request(
     let headers = origin::request_headers(&request.headers, rules);
     let path_and_query = Bytes::from(path_and_query);
     origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
+}
+
+/// Counts the head of a request to an application, and its body if that is known.
+pub(super) fn count_request(exchange: &Exchange, request: &origin::Request) {
+    exchange.count(|tally| {
+        let origin::Request { method, path_and_query, headers, body, .. } = request;
+        tally.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
+        if let RequestBody::Whole(body) = body {
+            tally.server.sent.content_bytes += body.len() as u64;
+        }
+    });
+}
+
+/// Counts the head of an application's answer.
+pub(super) fn count_response(exchange: &Exchange, status: u16, headers: &HeaderMap) {
+    exchange.count(|tally| tally.server.received.header_bytes += answer_bytes(status, None, headers));
 }
 
 /// Tells an application what its client has got; channels have the names it gave them.
@@ -432,6 +459,13 @@ struct ClientBody {
     start: Option<Bytes>,
 }
 
+impl ClientBody {
+    /// Counts a part that goes to the application.
+    fn count(&self, part: &Bytes) {
+        self.exchange.count(|tally| tally.server.sent.content_bytes += part.len() as u64);
+    }
+}
+
 impl http_body::Body for ClientBody {
     type Data = Bytes;
     type Error = io::Error;
@@ -441,11 +475,13 @@ impl http_body::Body for ClientBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(start) = self.start.take() {
+            self.count(&start);
             return Poll::Ready(Some(Ok(Frame::data(start))));
         }
         let part = std::task::ready!(self.exchange.poll_body(context));
         if let Some(Ok(part)) = &part {
             self.kept.borrow_mut().add(part);
+            self.count(part);
         }
         Poll::Ready(part.map(|part| part.map(Frame::data)))
     }

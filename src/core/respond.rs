@@ -1,6 +1,8 @@
 //! Answers on their way to a client: framed for its HTTP version, whole or streamed with back-pressure.
 
+use super::count::answer_bytes;
 use super::exchange::{Asked, Exchange, Gone};
+use crate::bridge::Tally;
 use crate::origin::{Response, ResponseBody};
 use crate::proto::cross_origin::Script;
 use crate::proto::grip::Answer;
@@ -31,13 +33,13 @@ pub(super) fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
 pub(super) fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
     let asked = exchange.asked;
     let framing = endless(asked);
-    let (mut out, _) = match exchange.cross_origin() {
-        None => begin(asked, answer, framing),
-        Some(cross_origin) => {
-            let headers = cross_origin.open(&answer.headers);
-            begin(asked, &Answer { headers, ..answer.clone() }, framing)
-        }
-    };
+    let dressed = exchange.cross_origin().map(|cross_origin| {
+        let headers = cross_origin.open(&answer.headers);
+        Answer { headers, ..answer.clone() }
+    });
+    let answer = dressed.as_ref().unwrap_or(answer);
+    exchange.count(|tally| count(tally, asked, answer));
+    let (mut out, _) = begin(asked, answer, framing);
     put_part(&mut out, framing, &answer.body);
     out.freeze()
 }
@@ -47,12 +49,21 @@ pub(super) fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
     // A body that nobody read cannot be skipped without reading it: the connection ends instead.
     let mut asked = exchange.asked;
     asked.keep_alive &= exchange.body_is_done() && !exchange.body_is_malformed();
-    let (bytes, keep) = match exchange.cross_origin() {
-        None => whole(asked, answer),
-        Some(cross_origin) => whole(asked, &cross_origin.answer(answer)),
-    };
+    let dressed = exchange.cross_origin().map(|cross_origin| cross_origin.answer(answer));
+    let answer = dressed.as_ref().unwrap_or(answer);
+    exchange.count(|tally| count(tally, asked, answer));
+    let (bytes, keep) = whole(asked, answer);
     if exchange.send(bytes).is_ok() {
         exchange.finish(keep);
+    }
+}
+
+/// Counts an answer whose body is at hand.
+pub(super) fn count(tally: &mut Tally, asked: Asked, answer: &Answer) {
+    let sent = &mut tally.client.sent;
+    sent.header_bytes += answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
+    if !asked.head && !has_no_body(answer.status) {
+        sent.content_bytes += answer.body.len() as u64;
     }
 }
 
@@ -75,6 +86,8 @@ pub(super) async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Re
     let (mut out, mut body) = (BytesMut::new(), response.body);
     let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let keep = encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing);
+    let head = || answer_bytes(response.status, reason, &response.headers);
+    exchange.count(|tally| tally.client.sent.header_bytes += head());
     if exchange.asked.head || has_no_body(response.status) {
         exchange.send(out.freeze())?;
         exchange.finish(keep);
@@ -95,7 +108,9 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let framing = endless(exchange.asked);
     let mut out = BytesMut::new();
-    let keep = encode(&mut out, exchange.asked, 200, None, &Script::headers(&headers), framing);
+    let script_headers = Script::headers(&headers);
+    let keep = encode(&mut out, exchange.asked, 200, None, &script_headers, framing);
+    exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(200, None, &script_headers));
     let mut text = BytesMut::new();
     let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
     let mut writer = script.begin(&mut text, status, reason, &headers);
@@ -106,6 +121,7 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
             return Err(Gone);
         };
         sent += part.len() as u64;
+        exchange.count_answered(part.len());
         writer.push(&mut text, &part);
         put_part_paced(exchange, framing, &mut out, text.split().freeze()).await?;
     }
@@ -139,6 +155,7 @@ async fn relay_body(
         match next {
             Some(Ok(part)) => {
                 sent += part.len() as u64;
+                exchange.count_answered(part.len());
                 put_part_paced(exchange, framing, &mut out, part).await?;
             }
             Some(Err(_)) => {
@@ -162,6 +179,7 @@ async fn put_part_paced(
     out: &mut BytesMut,
     part: Bytes,
 ) -> Result<(), Gone> {
+    exchange.count(|tally| tally.client.sent.content_bytes += part.len() as u64);
     if out.len() + part.len() <= TOGETHER_BYTES {
         put_part(out, framing, &part);
         return Ok(());

@@ -58,19 +58,20 @@ impl Core {
         row.mark = Mark::Counted;
     }
 
-    /// The route of the request in `slot` is known, or there is none for it. One that is made again is told of already. Of
-    /// one for a WebSocket more is said when that is open.
-    pub(super) fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) {
-        let Some(watch) = &self.watch else { return };
+    /// The route of the request in `slot` is known, or there is none for it. Of one for a
+    /// WebSocket more is said when that is open. Whether that is counted from now on: one that is made again is already.
+    pub(super) fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) -> bool {
+        let Some(watch) = &self.watch else { return false };
         let mut rows = self.rows.borrow_mut();
         let fresh = rows.get(slot).filter(|row| row.mark == Mark::Counted && row.tally == TallyId::NONE);
-        let Some(row) = fresh else { return };
+        let Some(row) = fresh else { return false };
         let own_id = route.filter(|route| route.has_own_id).map(|route| route.id.as_str());
         row.tally = watch.tallies.borrow_mut().begin(own_id);
         self.subscriptions.borrow_mut().tally_at(slot, row.tally);
         if !for_socket {
             self.tell_connected(slot, row);
         }
+        true
     }
 
     /// The WebSocket in `slot` is open.

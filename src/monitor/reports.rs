@@ -209,7 +209,7 @@ mod tests {
     fn each_route_is_reported_until_there_is_nothing_more_to_say() {
         let mut reports = reports();
         let mut sums = Tally { sent: 7, responses_sent: 6, ..Tally::default() };
-        sums.client.sent.message(5);
+        sums.client.sent.content_bytes = 5;
         let tally = |connections, most| Tally { connections, most, begun: 3, activity: 4, ..sums };
         reports.take(CoreId(0), Some("a".into()), &tally(1, 2));
         reports.take(CoreId(1), Some("a".into()), &Tally { connections: 1, most: 3, ..Tally::default() });

@@ -10,12 +10,13 @@ use crate::harness::client::Client;
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::response_item;
-use crate::harness::request::get;
+use crate::harness::request::{get, request};
 use crate::harness::tls::{EXACT, tunnel};
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::zeromq::{connect, value};
 
-use crate::harness::{PATIENCE, unique};
+use crate::harness::websocket_origin::Sockets;
+use crate::harness::{PATIENCE, pushpin_differs, unique};
 
 /// Hears everything that the server says from now on.
 struct Stats(zmq::Socket);
@@ -234,4 +235,128 @@ fn welcoming(channel: &str) -> impl Fn(&str) -> String + Send + Sync + 'static {
         "CLOSE\r\n" => "CLOSE\r\n".to_owned(),
         _ => text_event("m:you said"),
     }
+}
+
+#[test]
+fn bytes_of_a_request_and_of_its_answer_are_counted_on_both_sides() {
+    let stats = Stats::listen();
+    let page = Page::answering(Answer::text("hello world"));
+    let asked = request("POST", &page.path).host("counted-bytes.test").header("X-A", "b").body("abcde");
+    standard().fetch(&asked);
+    // Content-Type and Content-Length are the answer's only fields; those of the requests are each server's own.
+    let head = "200OKContent-Typetext/plainContent-Length11".len() as u64;
+    stats.expect_sums(
+        "counted-bytes",
+        &[
+            ("client-content-bytes-received", 5),
+            ("client-content-bytes-sent", 11),
+            ("client-header-bytes-sent", head),
+            ("client-messages-received", 0),
+            ("server-content-bytes-received", 11),
+            ("server-content-bytes-sent", 5),
+            ("server-header-bytes-received", head),
+        ],
+    );
+}
+
+#[test]
+fn heads_of_requests_are_counted_on_both_sides() {
+    let stats = Stats::listen();
+    let page = Page::answering(Answer::text("x"));
+    standard().fetch(&get(&page.path).host("counted-heads.test"));
+    let figures = |report: &Value| {
+        let figure = |name: &str| report[name].as_u64().unwrap_or_default();
+        (figure("client-header-bytes-received"), figure("server-header-bytes-sent"))
+    };
+    let route = json!({"route": "counted-heads"});
+    let mut counted = figures(&stats.expect("report", &route));
+    while counted == (0, 0) {
+        counted = figures(&stats.expect("report", &route));
+    }
+    let (received, sent) = counted;
+    let head = format!("GET{}Hostcounted-heads.test", page.path).len() as u64;
+    // The server asks with Grip-Sig and more.
+    assert!(received >= head && sent > received, "{received} {sent}");
+}
+
+#[test]
+fn what_is_held_is_counted_for_its_route_too() {
+    pushpin_differs!("what it holds is counted for no route");
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
+    let page = Page::answering(hold);
+    let mut client = standard().ask(&get(&page.path).host("counted-stream.test"));
+    client.head();
+    client.expect_body("[opened]\n");
+    standard().publish_stream(&channel, "0123456789abcdefghij");
+    client.expect_body("0123456789abcdefghij");
+    let figures = [
+        ("client-content-bytes-sent", 29),
+        ("server-content-bytes-received", 9),
+        ("sent", 1),
+        ("blocks-sent", 2),
+    ];
+    stats.expect_sums("counted-stream", &figures);
+}
+
+#[test]
+fn an_answered_long_poll_is_counted_for_its_route_too() {
+    pushpin_differs!("what it holds is counted for no route");
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let hold = Answer::text("nothing\n").header("Grip-Hold", "response").header("Grip-Channel", &channel);
+    let page = Page::answering(hold);
+    let mut client = standard().ask(&get(&page.path).host("counted-poll.test"));
+    standard().publish_until_answered(&mut client, response_item(&channel, "answer"));
+    stats.expect_sums(
+        "counted-poll",
+        &[("client-content-bytes-sent", 6), ("http-response-sent", 1), ("sent", 1)],
+    );
+}
+
+#[test]
+fn messages_of_a_websocket_over_http_are_counted_on_both_sides() {
+    let (stats, channel) = (Stats::listen(), unique("ch"));
+    let application = Application::answering(welcoming(&channel));
+    let mut socket = standard().open("counted-talk.test", &application.page.path);
+    socket.expect_text("welcome");
+    socket.text("hello");
+    socket.expect_text("you said");
+    let said =
+        format!("c:{}m:welcomem:you said", json!({"type": "subscribe", "channel": channel})).len() as u64;
+    stats.expect_sums(
+        "counted-talk",
+        &[
+            ("client-messages-received", 1),
+            ("client-content-bytes-received", 5),
+            ("client-messages-sent", 2),
+            ("client-content-bytes-sent", 15),
+            ("server-messages-received", 3),
+            ("server-content-bytes-received", said),
+            ("server-messages-sent", 1),
+            ("server-content-bytes-sent", 5),
+        ],
+    );
+}
+
+#[test]
+fn messages_of_a_websocket_that_passes_through_are_counted_on_both_sides() {
+    let stats = Stats::listen();
+    let (mut client, mut server) = Sockets::speaking_grip().open(standard(), "counted-pass.test");
+    client.text("hello");
+    server.expect_text("hello");
+    server.text("m:hi");
+    client.expect_text("hi");
+    stats.expect_sums(
+        "counted-pass",
+        &[
+            ("client-messages-received", 1),
+            ("client-content-bytes-received", 5),
+            ("client-messages-sent", 1),
+            ("client-content-bytes-sent", 2),
+            ("server-messages-received", 1),
+            ("server-content-bytes-received", 4),
+            ("server-messages-sent", 1),
+            ("server-content-bytes-sent", 5),
+        ],
+    );
 }

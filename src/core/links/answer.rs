@@ -71,6 +71,7 @@ impl Core {
         if let Step::Hold(hold, _) = &step {
             self.move_to_channels(slot, transport_of(hold, asked), hold, fetched.prefix.as_deref());
         }
+        self.count_for(slot, |tally| tally.client.sent.content_bytes += fetched.body.len() as u64);
         let part = respond::part_of_stream(asked, &fetched.body);
         if !part.is_empty() && self.wire.borrow_mut().send(slot, part).is_err() {
             return self.cut_off(slot);

@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::core::row::Phase;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Close, Opcode, ProtocolError, close_frame, frame};
+use crate::proto::websocket::{Close, Opcode, ProtocolError, Seen, close_frame, frame};
 use bytes::Bytes;
 use std::rc::Rc;
 
@@ -24,11 +24,16 @@ impl Core {
             Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
             Application::SockJs(session) if !is_told => self.received_sockjs(slot, socket, session, bytes),
             Application::SockJs(_) => self.received_without_application(slot, socket, bytes),
-            Application::Through(through) if !is_told => through.pass(bytes).map(|full| {
-                if full {
-                    self.wire.borrow_mut().pause(slot);
-                }
-            }),
+            Application::Through(through) if !is_told => {
+                let mut heard = Seen::default();
+                let passed = through.pass(bytes, &mut heard);
+                self.count_heard(slot, socket, heard);
+                passed.map(|full| {
+                    if full {
+                        self.wire.borrow_mut().pause(slot);
+                    }
+                })
+            }
             Application::Through(through) => {
                 self.received_without_application(slot, socket, through.skip(bytes))
             }

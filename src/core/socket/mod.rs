@@ -18,6 +18,7 @@ mod through;
 pub(super) use open::{answer, answer_on, refusal};
 
 use super::sockjs::Session;
+use super::ticks;
 use crate::bell::Bell;
 use crate::channel::Transport;
 use crate::origin::Route;
@@ -42,7 +43,12 @@ pub struct Socket {
     detached: Cell<bool>,
     /// The client is gone.
     gone: Cell<bool>,
+    /// When it last counted as active, in ticks.
+    active_tick: Cell<u32>,
 }
+
+/// How often a WebSocket that something goes through counts as active, ms: as in Pushpin.
+const ACTIVE_MS: u64 = 60_000;
 
 /// How the application takes part.
 enum Application {
@@ -102,7 +108,17 @@ impl Socket {
             closing: Cell::new(Closing::No),
             detached: Cell::new(false),
             gone: Cell::new(false),
+            active_tick: Cell::new(0),
         }
+    }
+
+    /// Whether something that goes through it now counts as activity: once in a while.
+    pub(super) fn becomes_active(&self, now: u32) -> bool {
+        let is_due = now.wrapping_sub(self.active_tick.get()) >= ticks(ACTIVE_MS);
+        if is_due {
+            self.active_tick.set(now);
+        }
+        is_due
     }
 
     /// How what is published is written to it.

@@ -2,6 +2,7 @@
 
 use super::{Socket, over_http, through};
 use crate::core::connection::Request;
+use crate::core::count::answer_bytes;
 use crate::core::exchange::Exchange;
 use crate::core::row::Phase;
 use crate::core::{Core, proxy, respond, sockjs};
@@ -49,6 +50,7 @@ impl Core {
         let mut rows = self.rows.borrow_mut();
         let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
         self.timers.borrow_mut().cancel(exchange.slot);
+        socket.active_tick.set(self.now());
         row.phase = Phase::Socket(socket);
         self.socket_begins(exchange.slot, row);
         self.gauges.holds_total.add(1);
@@ -68,8 +70,9 @@ pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
     Some(given.map_or("m:", |(_, value)| value.trim().trim_matches('"')).into())
 }
 
-/// The 101 that answers `handshake`, with what of the application's headers is for the client.
-pub(super) fn switch_head(mut headers: HeaderMap, handshake: &Handshake) -> Bytes {
+/// The 101 that answers the `handshake` of `exchange`, with what of the application's headers is for the client.
+pub(super) fn switch_head(exchange: &Exchange, mut headers: HeaderMap, handshake: &Handshake) -> Bytes {
+    exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(101, None, &headers));
     if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }

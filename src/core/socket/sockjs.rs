@@ -31,7 +31,7 @@ impl Core {
         let session = attached.session.clone();
         let socket = Rc::new(Socket::new(route, Application::SockJs(session.clone())));
         socket.busy().has_task = true;
-        if exchange.send(switch_head(HeaderMap::new(), handshake)).is_err() {
+        if exchange.send(switch_head(exchange, HeaderMap::new(), handshake)).is_err() {
             return session.leave();
         }
         let Some(rest) = self.become_socket(exchange, socket.clone()) else { return session.leave() };

@@ -27,6 +27,38 @@ pub enum Piece<'a> {
     Payload(&'a [u8], bool),
 }
 
+/// Messages that have passed by. What is only a part of one counts with its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Seen {
+    /// How many have ended.
+    pub messages: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+}
+
+impl Seen {
+    /// One message.
+    pub fn message(content: &[u8]) -> Seen {
+        Seen { messages: 1, bytes: content.len() as u64 }
+    }
+
+    /// Counts the message that a piece of a stream of frames belongs to: with each frame's header, the whole frame.
+    pub fn see(&mut self, piece: &Piece<'_>) {
+        match piece {
+            Piece::Header(header) if !header.opcode.is_some_and(Opcode::is_control) => {
+                self.frame(header.length, header.fin);
+            }
+            Piece::Header(_) | Piece::Payload(..) => {}
+        }
+    }
+
+    /// Counts a frame of a message.
+    pub(super) fn frame(&mut self, bytes: u64, is_last: bool) {
+        self.bytes += bytes;
+        self.messages += u64::from(is_last);
+    }
+}
+
 impl Frames {
     /// Takes the next piece off the front of `input`; `None` when all of it was taken.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Piece<'a>> {

@@ -3,7 +3,7 @@
 //! this server if it is a text that begins with `c:`; any other is dropped. Nothing is put together: frames pass as they
 //! come, and only the beginning of a message is looked at.
 
-use super::frames::{Frames, Piece};
+use super::frames::{Frames, Piece, Seen};
 use super::header::{FrameHeader, Opcode};
 use bytes::{Bytes, BytesMut};
 use std::mem;
@@ -22,6 +22,15 @@ pub struct Relay {
     frame: Frame,
     message: Message,
     has_closed: bool,
+}
+
+/// What a relay has seen.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Relayed {
+    /// All messages of the application.
+    pub said: Seen,
+    /// Those for the client, as it gets them.
+    pub passed: Seen,
 }
 
 /// The frame that is arriving.
@@ -57,20 +66,23 @@ impl Relay {
     }
 
     /// Takes from the front of `input`, up to its end or the next control message, which is given without its `c:`. What
-    /// the client gets is appended to `out`: a copy, and the only one.
-    pub fn pass(&mut self, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
+    /// the client gets is appended to `out`: a copy, and the only one. Messages are counted in `relayed`.
+    pub fn pass(&mut self, input: &mut &[u8], out: &mut BytesMut, relayed: &mut Relayed) -> Option<Bytes> {
         if self.prefix.is_none() {
             out.extend_from_slice(input);
             while let Some(piece) = self.frames.next(input) {
                 self.has_closed |= is_close(&piece);
+                relayed.said.see(&piece);
+                relayed.passed.see(&piece);
             }
             return None;
         }
         while let Some(piece) = self.frames.next(input) {
             self.has_closed |= is_close(&piece);
+            relayed.said.see(&piece);
             let control = match piece {
-                Piece::Header(header) => self.begin(&header, out),
-                Piece::Payload(payload, _) => self.payload(payload, out),
+                Piece::Header(header) => self.begin(&header, out, &mut relayed.passed),
+                Piece::Payload(payload, _) => self.payload(payload, out, &mut relayed.passed),
             };
             if control.is_some() {
                 return control;
@@ -100,7 +112,7 @@ impl Relay {
         self.has_closed
     }
 
-    fn begin(&mut self, header: &FrameHeader, out: &mut BytesMut) -> Option<Bytes> {
+    fn begin(&mut self, header: &FrameHeader, out: &mut BytesMut, passed: &mut Seen) -> Option<Bytes> {
         // What has no meaning is passed on for the client to refuse.
         let opcode = header.opcode.unwrap_or(Opcode::Continuation);
         self.frame = Frame { is_control: opcode.is_control(), fin: header.fin, left: header.length };
@@ -111,15 +123,16 @@ impl Relay {
         match (opcode, &mut self.message) {
             (Opcode::Continuation, Message::Passed) => {
                 FrameHeader::write(out, Opcode::Continuation, header.fin, header.length);
+                passed.frame(header.length, header.fin);
             }
             (Opcode::Continuation, Message::Begun { frames, .. }) => *frames += 1,
             (Opcode::Continuation, _) => self.message = Message::Dropped,
             _ => self.message = Message::Begun { opcode, start: Vec::new(), frames: 1 },
         }
-        self.decide(out)
+        self.decide(out, passed)
     }
 
-    fn payload(&mut self, mut payload: &[u8], out: &mut BytesMut) -> Option<Bytes> {
+    fn payload(&mut self, mut payload: &[u8], out: &mut BytesMut, passed: &mut Seen) -> Option<Bytes> {
         if self.frame.is_control {
             self.frame.left -= payload.len() as u64;
             out.extend_from_slice(payload);
@@ -131,7 +144,7 @@ impl Relay {
             start.extend_from_slice(now);
             self.frame.left -= now.len() as u64;
             payload = rest;
-            let control = self.decide(out);
+            let control = self.decide(out, passed);
             if control.is_some() {
                 return control;
             }
@@ -154,7 +167,7 @@ impl Relay {
     }
 
     /// Decides what becomes of a message once its beginning is known, or it is over.
-    fn decide(&mut self, out: &mut BytesMut) -> Option<Bytes> {
+    fn decide(&mut self, out: &mut BytesMut, passed: &mut Seen) -> Option<Bytes> {
         let needed = self.needed();
         let is_over = self.frame.left == 0 && self.frame.fin;
         if let Message::Begun { opcode, start, frames } = &mut self.message
@@ -171,6 +184,7 @@ impl Relay {
                 let length = content.len() as u64 + self.frame.left;
                 FrameHeader::write(out, *opcode, self.frame.fin, length);
                 out.extend_from_slice(content);
+                passed.frame(length, self.frame.fin);
                 Message::Passed
             } else {
                 Message::Dropped
@@ -210,7 +224,7 @@ mod tests {
             (Relay::new(prefix.map(Into::into)), BytesMut::new(), Vec::new());
         for mut part in input.chunks(piece) {
             while !part.is_empty() {
-                controls.extend(relay.pass(&mut part, &mut out));
+                controls.extend(relay.pass(&mut part, &mut out, &mut Relayed::default()));
             }
         }
         (out.to_vec(), controls)
@@ -262,7 +276,7 @@ mod tests {
     fn a_control_message_stops_the_relay_until_it_is_done() {
         let input = [frame(0x81, "m:a"), frame(0x81, "c:1"), frame(0x81, "m:b")].concat();
         let (mut relay, mut out, mut rest) = (Relay::new(Some("m:".into())), BytesMut::new(), &input[..]);
-        assert_eq!(relay.pass(&mut rest, &mut out).as_deref(), Some(&b"1"[..]));
+        assert_eq!(relay.pass(&mut rest, &mut out, &mut Relayed::default()).as_deref(), Some(&b"1"[..]));
         assert_eq!((&out[..], rest), (&b"\x81\x01a"[..], &input[10..]));
     }
 
@@ -280,7 +294,7 @@ mod tests {
             (Some("m:"), b"\x89\x02pp", true),
         ] {
             let (mut relay, mut rest) = (Relay::new(prefix.map(Into::into)), input);
-            relay.pass(&mut rest, &mut BytesMut::new());
+            relay.pass(&mut rest, &mut BytesMut::new(), &mut Relayed::default());
             assert_eq!(relay.is_between_messages(), between, "{prefix:?} {input:x?}");
         }
     }

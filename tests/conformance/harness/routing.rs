@@ -78,6 +78,9 @@ pass.test ORIGIN
 counted-request.test,id=counted-request ORIGIN
 counted-stream.test,id=counted-stream ORIGIN
 counted-poll.test,id=counted-poll ORIGIN
+counted-bytes.test,id=counted-bytes ORIGIN
+counted-heads.test,id=counted-heads ORIGIN
+counted-talk.test,id=counted-talk ORIGIN,over_http
 counted-socket.test,id=counted-socket ORIGIN,over_http
 counted-pass.test,id=counted-pass ORIGIN
 pass-implied.test ORIGIN,sub=pass-implied-channel

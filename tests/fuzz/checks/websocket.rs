@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gripwire::proto::grip::WebSocketEvent;
-use gripwire::proto::websocket::{Decoder, Event, Relay, inflate};
+use gripwire::proto::websocket::{Decoder, Event, Relay, Relayed, inflate};
 
 /// Frames: however they are cut, the same comes out, or the same error. The first byte says which settings apply.
 pub fn check_frames(input: &[u8]) {
@@ -30,7 +30,7 @@ fn relayed(input: &[u8], piece: usize, prefix: Option<&str>) -> (BytesMut, Vec<B
         (Relay::new(prefix.map(Into::into)), BytesMut::new(), Vec::new());
     for mut part in input.chunks(piece) {
         while !part.is_empty() {
-            controls.extend(relay.pass(&mut part, &mut out));
+            controls.extend(relay.pass(&mut part, &mut out, &mut Relayed::default()));
         }
     }
     (out, controls, relay.is_between_messages())

@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::core::connection::Request;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Compression, Opcode, ProtocolError, frame};
+use crate::proto::websocket::{Compression, Opcode, ProtocolError, Seen, frame};
 use handshake::Handshake;
 use pings::Pings;
 use std::cell::Cell;
@@ -138,7 +138,12 @@ impl Core {
                 socket.tell(WebSocketEvent::Close(close));
                 return false;
             }
-            event => socket.tell(event),
+            event => {
+                if let WebSocketEvent::Text(content) | WebSocketEvent::Binary(content) = &event {
+                    self.count_heard(slot, socket, Seen::message(content));
+                }
+                socket.tell(event);
+            }
         }
         true
     }

@@ -5,6 +5,7 @@ use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
 use crate::core::connection::Request;
+use crate::core::count::request_bytes;
 use crate::core::exchange::Exchange;
 use crate::core::socket::open::{grip_prefix, switch_head};
 use crate::core::socket::{Application, Socket};
@@ -36,8 +37,13 @@ pub(in crate::core::socket) async fn open(
         core.now(),
     );
     let first = over_http.request(core, &route, None, &Offer::to_open());
+    let head = || request_bytes(first.method.as_str(), &first.path_and_query, &first.headers);
+    exchange.count(|tally| tally.server.sent.header_bytes += head());
     let response = match core.pool.request(&route, first).await {
-        Ok(response) => response,
+        Ok(response) => {
+            proxy::count_response(exchange, response.status, &response.headers);
+            response
+        }
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
     };
     let socket = Socket::new(route, Application::OverHttp(over_http));
@@ -79,7 +85,7 @@ async fn accept(
     if let Some(extension) = extension {
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
     }
-    if exchange.send(switch_head(headers, handshake)).is_err() {
+    if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
         return;
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };

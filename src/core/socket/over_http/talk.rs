@@ -11,7 +11,7 @@ use crate::core::socket::{Closing, Socket};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
-use crate::proto::websocket::{Opcode, close_frame, frame};
+use crate::proto::websocket::{Opcode, Relayed, Seen, close_frame, frame};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::collections::BTreeMap;
@@ -248,20 +248,30 @@ impl Talk {
     /// A message of the application: for the client, or for this server.
     async fn message(&self, opcode: Opcode, content: Bytes) {
         let socket = &self.place.socket;
+        let said = Seen::message(&content);
         if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
+            self.count(Relayed { said, passed: said });
             return self.place.send(socket.encode(opcode, &content)).await;
         }
         if opcode == Opcode::Text
             && let Some(control) = content.strip_prefix(b"c:")
         {
+            self.count(Relayed { said, passed: Seen::default() });
             return self.place.control(control).await;
         }
         let frame = {
             let rare = socket.rare.borrow();
             let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
-            content.strip_prefix(prefix.as_bytes()).map(|content| socket.encode(opcode, content))
+            let content = content.strip_prefix(prefix.as_bytes());
+            self.count(Relayed { said, passed: content.map(Seen::message).unwrap_or_default() });
+            content.map(|content| socket.encode(opcode, content))
         };
         self.place.send(frame.unwrap_or_default()).await;
+    }
+
+    fn count(&self, relayed: Relayed) {
+        let Place { core, slot, socket } = &self.place;
+        core.count_relayed(*slot, socket, relayed);
     }
 
     /// A client that has closed is owed an answer by this request; without one its connection just ends.

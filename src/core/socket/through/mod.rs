@@ -10,7 +10,7 @@ pub(super) use open::open;
 
 use crate::bell::Bell;
 use crate::proto::grip::LinkTarget;
-use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError};
+use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
 
@@ -58,12 +58,14 @@ impl Through {
         }
     }
 
-    /// Takes bytes of the client for the application; whether the client is to be paused. A frame that breaks the protocol
+    /// Takes bytes of the client for the application; whether the client is to be paused. Messages are counted in
+    /// `heard`. A frame that breaks the protocol
     /// goes no further, and nothing after it; with extensions both sides may have agreed on what it means.
-    pub fn pass(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+    pub fn pass(&self, bytes: &[u8], heard: &mut Seen) -> Result<bool, ProtocolError> {
         let mut outgoing = self.outgoing.borrow_mut();
         let mut rest = bytes;
         while let Some(piece) = outgoing.frames.next(&mut rest) {
+            heard.see(&piece);
             if let Piece::Header(header) = piece {
                 if !self.extensions {
                     header.check(false)?;

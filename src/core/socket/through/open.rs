@@ -24,7 +24,9 @@ pub(in crate::core::socket) async fn open(
     handshake: &Handshake,
 ) {
     let core = exchange.core().clone();
-    let upgraded = match core.pool.switch(&route, switch_request(&core, &request, &route)).await {
+    let asked = switch_request(&core, &request, &route);
+    proxy::count_request(exchange, &asked);
+    let upgraded = match core.pool.switch(&route, asked).await {
         Ok(Answer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
         Ok(Answer::Switched(_)) => {
             let error = OriginError::Handshake { target: route.target_names() };
@@ -32,11 +34,13 @@ pub(in crate::core::socket) async fn open(
         }
         // The application rejects the WebSocket in its own words.
         Ok(Answer::Response(response)) => {
+            proxy::count_response(exchange, response.status, &response.headers);
             let _ = respond::relay(exchange, response).await;
             return;
         }
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
     };
+    proxy::count_response(exchange, SWITCHED, &upgraded.headers);
     let grip = is_grip(&request, &route);
     let through = Through::new(core.origin_of(&request, &route).asked_for().clone(), grip);
     begin(exchange, route, grip, through, upgraded, handshake);
@@ -64,7 +68,7 @@ fn begin(
     }
     let socket = Rc::new(Socket::new(route, Application::Through(through.into())));
     socket.busy().has_task = true;
-    if exchange.send(switch_head(headers, handshake)).is_err() {
+    if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
         return;
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
@@ -91,3 +95,6 @@ fn accepts(headers: &HeaderMap, handshake: &Handshake) -> bool {
     let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
     accept == Some(handshake.accept.as_bytes())
 }
+
+/// The application speaks WebSocket from then on.
+const SWITCHED: u16 = 101;

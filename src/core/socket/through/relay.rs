@@ -4,7 +4,7 @@ use super::Through;
 use crate::core::socket::place::Place;
 use crate::core::socket::{Application, Closing};
 use crate::origin::Upgraded;
-use crate::proto::websocket::Relay;
+use crate::proto::websocket::{Relay, Relayed};
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt;
 use std::future::pending;
@@ -54,10 +54,10 @@ async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut
         }
         let mut out = BytesMut::new();
         let control = match rest.is_empty() {
-            true => read(application, &mut relay, &mut out, &mut rest).await,
+            true => read(place, application, &mut relay, &mut out, &mut rest).await,
             false => {
                 let mut input = &rest[..];
-                let control = relay.pass(&mut input, &mut out);
+                let control = place.pass(&mut relay, &mut input, &mut out);
                 rest = rest.slice_ref(input);
                 Ok(control)
             }
@@ -85,6 +85,7 @@ async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut
 
 /// Reads from the application, up to the next control message; what follows that is left in `rest`.
 async fn read(
+    place: &Place,
     application: &Upgraded,
     relay: &mut Relay,
     out: &mut BytesMut,
@@ -93,7 +94,7 @@ async fn read(
     application
         .read(|bytes| {
             let mut input = bytes;
-            let control = relay.pass(&mut input, out);
+            let control = place.pass(relay, &mut input, out);
             *rest = Bytes::copy_from_slice(input);
             if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(control) }
         })
@@ -133,6 +134,16 @@ async fn patience() {
 }
 
 impl Place {
+    /// Lets the relay take what the application said, up to the next control message.
+    fn pass(&self, relay: &mut Relay, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
+        let mut relayed = Relayed::default();
+        let control = relay.pass(input, out, &mut relayed);
+        if !self.is_over() {
+            self.core.count_relayed(self.slot, &self.socket, relayed);
+        }
+        control
+    }
+
     /// Sends what the relay has put out. What is published comes only between messages.
     fn relayed(&self, out: Bytes, relay: &Relay) {
         if self.is_over() {
