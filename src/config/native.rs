@@ -266,6 +266,7 @@ mod tests {
         assert_eq!(stats.socket.as_ref().map(address).as_deref(), Some("ipc:///etc/gripwire/stats"));
         assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
         assert_eq!((stats.subscription_ttl_s, stats.report_interval_s), (21, 0));
+        assert_eq!(stats.message_block_bytes, 22);
         assert_eq!(stats.prometheus, Some("127.0.0.1:9100".parse().unwrap()));
         assert_eq!(stats.prometheus_prefix, "p_");
         assert_eq!((config.log.level.as_str(), config.log.requests), ("gripwire=debug", true));
@@ -439,6 +440,7 @@ connections = false
 connection_ttl_s = 20
 subscription_ttl_s = 21
 report_interval_s = 0
+message_block_bytes = 22
 prometheus = 9100
 prometheus_prefix = "p_"
 [log]

@@ -324,14 +324,15 @@ mod tests {
         let stats = config(
             "[global]\nstats_connection_ttl=9\nstats_connection_send=false\n[handler]\nstats_format=json\n\
              stats_spec=ipc://{rundir}/{ipc_prefix}stats\nstats_subscription_ttl=8\nstats_report_interval=0\n\
-             prometheus_port=9100\nprometheus_prefix=p_\n",
+             prometheus_port=9100\nprometheus_prefix=p_\nmessage_block_size=7\n",
         )
         .stats;
         assert_eq!(stats.socket.unwrap().to_string(), "ipc://run/pushpin-stats");
         assert_eq!((stats.format, stats.connections), (StatsFormat::Json, false));
         assert_eq!((stats.connection_ttl_s, stats.subscription_ttl_s, stats.report_interval_s), (9, 8, 0));
         assert_eq!(stats.prometheus, Some("0.0.0.0:9100".parse().unwrap()));
-        assert_eq!(stats.prometheus_prefix, "p_");
+        assert_eq!((stats.prometheus_prefix.as_str(), stats.message_block_bytes), ("p_", 7));
+        assert_eq!(config("[handler]\nmessage_block_size=-1\n").stats.message_block_bytes, 0);
     }
 
     #[test]

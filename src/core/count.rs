@@ -25,7 +25,7 @@ impl Core {
         self.count_for(slot, |tally| {
             tally.client.received.saw(heard);
             tally.server.sent.saw(heard);
-            tally.activity += u64::from(socket.becomes_active(self.now()));
+            tally.activity += u64::from(socket.is_active(self.now()));
         });
     }
 
@@ -34,7 +34,7 @@ impl Core {
         self.count_for(slot, |tally| {
             tally.server.received.saw(relayed.said);
             tally.client.sent.saw(relayed.passed);
-            tally.activity += u64::from(socket.becomes_active(self.now()));
+            tally.activity += u64::from(socket.is_active(self.now()));
         });
     }
 

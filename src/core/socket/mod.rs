@@ -1,10 +1,12 @@
 //! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
 //! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
 //! `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
-//! from outside, up to its end; `filtered` is what it gets by way of filters; `sockjs` is a client's that speaks SockJS by it; `incoming` decodes what a client sends, and `clock` tells what is to be done when.
+//! from outside, up to its end; `filtered` is what it gets by way of filters; `sockjs` is a client's that speaks SockJS by it; `incoming` decodes what a
+//! client sends, `clock` tells what is to be done when, and `activity` what counts as such.
 //!
 //! An idle WebSocket is its row and a [`Socket`], in which what is not always there is boxed.
 
+mod activity;
 mod clock;
 mod filtered;
 mod incoming;
@@ -18,11 +20,11 @@ mod through;
 pub(super) use open::{answer, answer_on, refusal};
 
 use super::sockjs::Session;
-use super::ticks;
 use crate::bell::Bell;
 use crate::channel::Transport;
 use crate::origin::Route;
 use crate::proto::websocket::Compression;
+use activity::Activity;
 use clock::Clock;
 use incoming::Incoming;
 use over_http::{OverHttp, Waiting};
@@ -43,12 +45,8 @@ pub struct Socket {
     detached: Cell<bool>,
     /// The client is gone.
     gone: Cell<bool>,
-    /// When it last counted as active, in ticks.
-    active_tick: Cell<u32>,
+    activity: Activity,
 }
-
-/// How often a WebSocket that something goes through counts as active, ms: as in Pushpin.
-const ACTIVE_MS: u64 = 60_000;
 
 /// How the application takes part.
 enum Application {
@@ -108,17 +106,13 @@ impl Socket {
             closing: Cell::new(Closing::No),
             detached: Cell::new(false),
             gone: Cell::new(false),
-            active_tick: Cell::new(0),
+            activity: Activity::default(),
         }
     }
 
-    /// Whether something that goes through it now counts as activity: once in a while.
-    pub(super) fn becomes_active(&self, now: u32) -> bool {
-        let is_due = now.wrapping_sub(self.active_tick.get()) >= ticks(ACTIVE_MS);
-        if is_due {
-            self.active_tick.set(now);
-        }
-        is_due
+    /// Whether what goes through it now counts as activity.
+    pub(super) fn is_active(&self, now: u32) -> bool {
+        self.activity.counts(now)
     }
 
     /// How what is published is written to it.

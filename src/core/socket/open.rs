@@ -50,7 +50,7 @@ impl Core {
         let mut rows = self.rows.borrow_mut();
         let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
         self.timers.borrow_mut().cancel(exchange.slot);
-        socket.active_tick.set(self.now());
+        socket.activity.was_counted(self.now());
         row.phase = Phase::Socket(socket);
         self.socket_begins(exchange.slot, row);
         self.gauges.holds_total.add(1);
