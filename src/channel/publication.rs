@@ -261,6 +261,11 @@ impl Publication {
         }
     }
 
+    /// Whether WebSockets get a message, and not what only the protocol is about.
+    pub fn is_message(&self) -> bool {
+        matches!(&self.socket, Some(SocketFormat::Message { opcode, .. }) if !opcode.is_control())
+    }
+
     /// The blocks of so many bytes each that this content takes, the last of them maybe not all; none if that is 0.
     pub fn blocks(&self, format: Format, block_bytes: u32) -> u64 {
         match block_bytes {

@@ -48,7 +48,7 @@ impl Core {
                 tally.responses_sent += sent.items.responses as u64;
                 tally.blocks_sent += sent.blocks;
                 tally.client.sent.content_bytes += sent.content_bytes;
-                tally.client.sent.messages += sent.items.sockets as u64;
+                tally.client.sent.messages += sent.messages;
             });
         }
     }

@@ -10,9 +10,9 @@
 //! their channel (`first_subscription`);
 //! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new
 //! settings; `timer_wheel` keeps all
-//! deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told, `tallies` what is
-//! counted of each route and `count` by what, `sums` what Pushpin would count, `prometheus` the page of all that. `errands` are what operators ask of all cores, about a `client` or a channel;
-//! `receipts` tell publishers whom they reached.
+//! deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told, `tallies` what is counted of
+//! each route and `count` what counts it, `sums` what Pushpin would count, `prometheus` the page of all that. `errands` are
+//! what operators ask of all cores, about a `client` or a channel; `receipts` tell publishers whom they reached.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.

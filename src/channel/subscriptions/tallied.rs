@@ -14,6 +14,8 @@ use smallvec::SmallVec;
 pub struct Sent {
     /// One for each receiver.
     pub items: Audience,
+    /// Those of them that are messages of WebSockets, not pings or closes.
+    pub messages: u64,
     /// Their blocks, where items are counted in blocks.
     pub blocks: u64,
     /// The contents of those for streams and WebSockets. What answers a long poll is known when it has.
@@ -99,6 +101,7 @@ impl Tallied {
             ];
             let sent = self.sent.entry(*tally).or_default();
             sent.items.add(items);
+            sent.messages += if item.is_message() { items.sockets as u64 } else { 0 };
             for (format, receivers) in formats {
                 if format != Format::Response {
                     sent.content_bytes += (receivers * item.content_bytes(format)) as u64;
@@ -136,7 +139,7 @@ mod tests {
     }
 
     fn streams(streams: usize, blocks: u64, content_bytes: u64) -> Sent {
-        Sent { items: Audience { streams, ..Audience::default() }, blocks, content_bytes }
+        Sent { items: Audience { streams, ..Audience::default() }, messages: 0, blocks, content_bytes }
     }
 
     #[test]
