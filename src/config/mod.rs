@@ -14,6 +14,7 @@ mod endpoint;
 mod forwarded_for;
 mod ini;
 mod load;
+mod metrics_port;
 mod native;
 mod problem;
 mod pushpin;
@@ -27,6 +28,7 @@ pub use address::{NotAnAddress, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, key_file, load, resolve_key};
+pub use metrics_port::{MetricsPort, NotAMetricsPort};
 pub use problem::{Problem, nearest};
 pub use tokens::{Grants, Token, TokenError};
 pub use unix_port::{NotAUnixPort, UnixPort};
@@ -265,7 +267,7 @@ pub struct Stats {
     /// Messages are counted in blocks of so many bytes too; 0 is not.
     pub message_block_bytes: u32,
     /// Where metrics are served for Prometheus; `None` is nowhere.
-    pub prometheus: Option<SocketAddr>,
+    pub prometheus: Option<MetricsPort>,
     /// What the names of Pushpin's metrics begin with.
     pub prometheus_prefix: String,
 }

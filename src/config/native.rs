@@ -146,7 +146,7 @@ fn read_stats(document: &mut Document<'_>, config: &mut Config, directory: &Path
     let mut section = document.section("stats");
     let socket_at = section.read("socket", socket, |value| endpoint(value, directory).map(Some));
     section.read("format", format, stats_format);
-    section.read("prometheus", prometheus, prometheus_listener);
+    section.read("prometheus", prometheus, |value| metrics_port(value, directory));
     section.read("prometheus_prefix", prometheus_prefix, string);
     section.read("connections", &mut config.stats.connections, boolean);
     section.read("connection_ttl_s", &mut config.stats.connection_ttl_s, positive);
@@ -168,7 +168,7 @@ fn read_log(document: &mut Document<'_>, log: &mut Log) {
 mod tests {
     use super::*;
     use crate::config::{
-        Endpoint, ForwardedFor, ForwardedProtocol, SlowConsumer, StatsFormat, Token, UnixPort,
+        Endpoint, ForwardedFor, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort,
     };
 
     fn config(text: &str) -> Config {
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
         assert_eq!((stats.subscription_ttl_s, stats.report_interval_s), (21, 0));
         assert_eq!(stats.message_block_bytes, 22);
-        assert_eq!(stats.prometheus, Some("127.0.0.1:9100".parse().unwrap()));
+        assert_eq!(stats.prometheus, Some(MetricsPort::Tcp("127.0.0.1:9100".parse().unwrap())));
         assert_eq!(stats.prometheus_prefix, "p_");
         assert_eq!((config.log.level.as_str(), config.log.requests), ("gripwire=debug", true));
     }

@@ -225,7 +225,7 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Endpoint, StatsFormat, UnixPort};
+    use crate::config::{Endpoint, MetricsPort, StatsFormat, UnixPort};
 
     const PATH: &str = "/etc/pushpin/pushpin.conf";
 
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(stats.socket.unwrap().to_string(), "ipc://run/pushpin-stats");
         assert_eq!((stats.format, stats.connections), (StatsFormat::Json, false));
         assert_eq!((stats.connection_ttl_s, stats.subscription_ttl_s, stats.report_interval_s), (9, 8, 0));
-        assert_eq!(stats.prometheus, Some("0.0.0.0:9100".parse().unwrap()));
+        assert_eq!(stats.prometheus, Some(MetricsPort::Tcp("0.0.0.0:9100".parse().unwrap())));
         assert_eq!((stats.prometheus_prefix.as_str(), stats.message_block_bytes), ("p_", 7));
         assert_eq!(config("[handler]\nmessage_block_size=-1\n").stats.message_block_bytes, 0);
     }

@@ -1,7 +1,7 @@
 //! Binds everything that the settings ask for, for each core its own sockets.
 
 use super::{ServerError, ports};
-use crate::config::{Config, Http, Ingest};
+use crate::config::{Config, Http, Ingest, MetricsPort, UnixPort};
 use crate::core::{Port, Service};
 use crate::tls::{self, Certificates, Offer};
 use crate::wire::{self, Access, DatagramSocket, SocketFile};
@@ -37,6 +37,9 @@ pub(super) fn open(
         tracing::info!(%address, "receiving datagrams");
     }
     let mut files = open_client_files(&settings.http, &mut sockets)?;
+    if let Some(MetricsPort::File(port)) = &settings.stats.prometheus {
+        files.push(open_file(&port.path, port.into(), Service::Metrics, &mut sockets)?);
+    }
     files.extend(open_files(&settings.ingest, &mut sockets)?);
     Ok((sockets, files))
 }
@@ -48,7 +51,10 @@ fn tcp(
 ) -> Result<Vec<(SocketAddr, Service, Option<Offer>)>, ServerError> {
     let plain = settings.http.listen.iter().map(|address| (*address, Service::Clients(Port::Plain)));
     let control = settings.control.listen.map(|address| (address, Service::Control));
-    let metrics = settings.stats.prometheus.map(|address| (address, Service::Metrics));
+    let metrics = match &settings.stats.prometheus {
+        Some(MetricsPort::Tcp(address)) => Some((*address, Service::Metrics)),
+        Some(MetricsPort::File(_)) | None => None,
+    };
     let plain = plain.chain(control).chain(metrics).map(|(address, service)| (address, service, None));
     let offers = certificates.map(|certificates| tls::offers(certificates, &ports(settings))).transpose()?;
     let secure = settings.http.tls_listen.iter().zip(offers.unwrap_or_default());
@@ -73,11 +79,14 @@ fn open_file(
 }
 
 fn open_client_files(settings: &Http, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
-    let open = |port: &crate::config::UnixPort| {
-        let access = Access { mode: port.mode, user: port.user, group: port.group };
-        open_file(&port.path, access, Service::Clients(Port::Unix), sockets)
-    };
+    let open = |port: &UnixPort| open_file(&port.path, port.into(), Service::Clients(Port::Unix), sockets);
     settings.unix_listen.iter().map(open).collect()
+}
+
+impl From<&UnixPort> for Access {
+    fn from(port: &UnixPort) -> Access {
+        Access { mode: port.mode, user: port.user, group: port.group }
+    }
 }
 
 /// Datagrams of this machine go to one core, so that what each sender sends stays in order.

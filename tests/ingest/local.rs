@@ -109,6 +109,15 @@ fn who_connects_while_the_server_may_open_nothing_more_is_served_when_it_may() {
 }
 
 #[test]
+fn metrics_may_be_served_by_a_file() {
+    let server = server("[stats]\nprometheus = \"ipc://m?mode=600\"\nprometheus_prefix = \"some_\"\n");
+    let mode = std::fs::metadata(server.file("m")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let answer = ask(&server.file("m"), b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.contains("# TYPE some_message_received counter\n"), "{answer}");
+}
+
+#[test]
 fn curl_publishes_by_a_stream_socket() {
     let server = server("");
     let mut stream = Subscriber::stream(&server, "c");

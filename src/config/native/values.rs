@@ -12,7 +12,9 @@ use tracing_subscriber::EnvFilter;
 use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
-use crate::config::{Endpoint, ForwardedProtocol, SlowConsumer, StatsFormat, Token, UnixPort, parse_listen};
+use crate::config::{
+    Endpoint, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort, parse_listen,
+};
 
 type Value<'v> = Spanned<DeValue<'v>>;
 
@@ -126,12 +128,15 @@ pub fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusabl
     }
 }
 
-pub fn prometheus_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
-    match value.get_ref() {
-        DeValue::Boolean(false) => Ok(None),
-        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:9100\", or false")),
-        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
-    }
+pub fn metrics_port(value: &Value<'_>, directory: &Path) -> Result<Option<MetricsPort>, Unusable> {
+    let text = match value.get_ref() {
+        DeValue::Boolean(false) => return Ok(None),
+        DeValue::Integer(port) => port.as_str(),
+        DeValue::String(text) => text,
+        _ => return Err(Unusable::value("an address such as \"127.0.0.1:9100\", or false")),
+    };
+    let port = MetricsPort::parse(text, Ipv4Addr::LOCALHOST, directory);
+    port.map(Some).map_err(|error| Unusable::part(value.span(), error))
 }
 
 pub fn udp_socket(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::PushpinConf;
 use crate::config::accounts::file_mode;
-use crate::config::{Endpoint, Stats, StatsFormat, ZeroMq, parse_listen};
+use crate::config::{Endpoint, MetricsPort, Stats, StatsFormat, ZeroMq};
 
 impl PushpinConf {
     /// The sockets of ZeroMQ that are named, and for each that other machines reach a warning.
@@ -39,9 +39,12 @@ impl PushpinConf {
         stats.prometheus_prefix = self.text("handler/prometheus_prefix").unwrap_or_default();
         let port = self.text("handler/prometheus_port").filter(|port| !port.is_empty());
         if let Some(port) = port {
-            match parse_listen(&port, Ipv4Addr::UNSPECIFIED) {
-                Ok(address) => stats.prometheus = Some(address),
+            match MetricsPort::parse(&port, Ipv4Addr::UNSPECIFIED, Path::new("")) {
+                Ok(port) => stats.prometheus = Some(port),
                 Err(error) => self.error("handler/prometheus_port", format!("`prometheus_port`: {error}")),
+            }
+            if let Some(MetricsPort::File(file)) = &mut stats.prometheus {
+                file.mode = file.mode.or(self.ipc_mode());
             }
         }
         if let Some(exposure) = stats.exposure(false) {
