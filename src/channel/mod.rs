@@ -5,8 +5,8 @@
 //! `subscriptions` is a core's local table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet, `joining` its WebSockets that
 //! wait for one more channel; `roster` is the dense
 //! list of one channel's subscribers; `pass` is one walk over them with all that was pending at its start, in `slice`s; `message`
-//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `audience` counts
-//! subscribers.
+//! is what homes and cores tell each other, `receipt` what a publisher learns of whom an item reached, `receipts` what a core
+//! knows of that while it is under way, `audience` counts subscribers.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod message;
 mod pass;
 mod publication;
 mod receipt;
+mod receipts;
 mod recent_ids;
 mod roster;
 mod sequence;
@@ -34,6 +35,7 @@ pub use publication::{
     StreamFormat,
 };
 pub use receipt::{Counting, Reach, Receipt};
+pub use receipts::{Place, Receipts, Sent, TooMany};
 pub use roster::Transport;
 pub use slice::{Items, Slice, SliceKind, Then};
-pub use subscriptions::{HeardUpTo, Page, Readiness, Sent, Subscriptions};
+pub use subscriptions::{Delivered, HeardUpTo, Page, Readiness, Subscriptions};

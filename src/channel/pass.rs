@@ -2,6 +2,7 @@
 //! together, as one contiguous buffer for each stream transport: under load the cost is one send for each connection
 //! and pass, not for each message.
 
+use super::audience::Audience;
 use super::publication::{Format, Publication};
 use super::receipt::Counting;
 use super::roster::{Entry, Roster, Transport, before};
@@ -115,8 +116,11 @@ impl Pass {
     /// Whether everyone was visited, the last of them by `transport`; has them counted if anyone wants to know.
     fn is_over(&self, transport: Option<Transport>, slice: &mut Slice) -> bool {
         let is_last = self.transport().is_none();
-        let receipt = self.publications.first().and_then(|publication| publication.receipt);
-        slice.counting = receipt.map(|receipt| Counting { receipt, transport, is_last });
+        slice.counting = self.publications.first().and_then(|item| {
+            // Filters see what is not for their transport, too.
+            let speaks = |to: &Transport| Audience::of(*to, 1).concerned_by(item).total() > 0;
+            Some(Counting { receipt: item.receipt?, transport: transport.filter(speaks), is_last })
+        });
         is_last
     }
 
@@ -407,6 +411,7 @@ mod tests {
         for slot in 0..3 {
             roster.add(Transport::StreamRaw, Entry { slot: Slot(slot), next: 1 });
         }
+        roster.add(Transport::FilteredSocket, Entry { slot: Slot(3), next: 1 });
         let mut counted = Vec::new();
         let mut slice = Slice::default();
         while counted.last().is_none_or(|(_, _, is_last)| !is_last) {
@@ -417,6 +422,7 @@ mod tests {
             counted.push((slice.slots.len(), counting.transport, counting.is_last));
         }
         let raw = Some(Transport::StreamRaw);
+        // The filters of the WebSocket see the item, which has nothing for it.
         assert_eq!(counted, [(2, raw, false), (1, raw, false), (0, None, true)]);
     }
 

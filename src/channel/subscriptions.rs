@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use census::Page;
 pub use following::HeardUpTo;
-pub use tallied::Sent;
+pub use tallied::Delivered;
 use tallied::Tallied;
 
 /// A channel's place in the table of its core.

@@ -64,7 +64,7 @@ pub use sums::Sums;
 pub use turn::{CoreError, CorePlan, run};
 
 use crate::bell::Bell;
-use crate::channel::{Home, Subscriptions, ToHome};
+use crate::channel::{Home, Receipts, Subscriptions, ToHome};
 use crate::config::Config;
 use crate::ids::{CoreId, Slot};
 use crate::ingest::Permits;
@@ -114,7 +114,7 @@ pub struct Core {
     mesh: Mesh,
     errands: Lanes<errands::Errand>,
     asked: RefCell<errands::Asked>,
-    receipts: RefCell<receipts::Receipts>,
+    receipts: RefCell<Receipts>,
     confirmations: RefCell<publish::Confirmations>,
     first_subscriptions: RefCell<first_subscription::FirstSubscriptions>,
     pool: Pool,

@@ -4,7 +4,7 @@
 //! arrived at its core since it was ready, in that order. And what arrives has no gap, and nothing sequenced after
 //! the subscriber was ready is missing.
 
-use gripwire::channel::Transport;
+use gripwire::channel::{Audience, Transport};
 use proptest::prelude::*;
 
 type Checked = Result<(), TestCaseError>;
@@ -51,6 +51,8 @@ pub struct Item {
     pub speaks: Speaks,
     /// Its place in the home's order; `None` until it is sequenced.
     place: Option<usize>,
+    /// Who got it.
+    received: Audience,
 }
 
 /// Every publication, and the order that homes gave them.
@@ -103,7 +105,7 @@ impl Ledger {
 
     /// A new publication; its number.
     pub fn publish(&mut self, channel: usize, speaks: Speaks) -> usize {
-        self.items.push(Item { channel, speaks, place: None });
+        self.items.push(Item { channel, speaks, place: None, received: Audience::default() });
         self.items.len() - 1
     }
 
@@ -113,6 +115,16 @@ impl Ledger {
         assert_eq!(item.place, None, "a publication is taken once");
         item.place = Some(self.sequenced[item.channel]);
         self.sequenced[item.channel] += 1;
+    }
+
+    /// A subscriber got publication `number`.
+    pub fn receives(&mut self, number: usize, transport: Transport) {
+        self.items[number].received.add(Audience::of(transport, 1));
+    }
+
+    /// How many got publication `number`.
+    pub fn received(&self, number: usize) -> Audience {
+        self.items[number].received
     }
 
     pub fn item(&self, number: usize) -> Item {
@@ -200,14 +212,22 @@ impl Subscriber {
         Ok(())
     }
 
-    /// The fan-out ends its stream, after the last publication it was handed in the same slice, if any.
-    pub fn ends(&mut self, after: Option<usize>, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
+    /// The fan-out ends its stream, after the last publication it was handed in the same slice, if any; by the one that is
+    /// `counted`, if any is.
+    pub fn ends(
+        &mut self,
+        after: Option<usize>,
+        counted: Option<usize>,
+        arrivals: &Arrivals,
+        ledger: &Ledger,
+    ) -> Checked {
         prop_assert!(self.ready, "an end before it was ready");
         let of = after.map(|number| ledger.item(number).channel);
         let closing = self.accounts.iter().map(|account| account.channel).find(|channel| {
             let due = self.due(*channel, arrivals, ledger);
             of.is_none_or(|of| of == *channel)
                 && due.is_some_and(|due| ledger.item(due).speaks.ends(self.transport))
+                && counted.is_none_or(|counted| due == Some(counted))
         });
         prop_assert!(closing.is_some(), "an end that nobody published");
         Ok(())

@@ -1,6 +1,6 @@
 //! A simulation of cores, homes and the rings between them, without sockets, clocks or threads: whoever subscribes,
 //! leaves and publishes, and however late every message and every slice of a fan-out comes, each subscriber gets
-//! exactly what it is owed, in order, once, and nothing is left over in the end.
+//! exactly what it is owed, in order, once, each publisher that asks learns how many did, and nothing is left over in the end.
 //!
 //! `world` runs the channel room of several cores one step at a time; `ledger` keeps what every subscriber is owed,
 //! by rules that know nothing of how the room does it. `order` holds the order of items with ids against a model, `readers` those who follow ids. A
@@ -41,6 +41,7 @@ enum Step {
         channel: usize,
         speaks: Speaks,
         times: usize,
+        receipt: bool,
     },
     /// The next message of one of the rings that have any arrives; so do up to `more` behind it.
     Arrive {
@@ -90,8 +91,8 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         3 => (core.clone(), 0..SLOTS).prop_map(|(core, slot)| Step::Disconnect { core, slot }),
         2 => (core.clone(), 0..SLOTS).prop_map(|(core, slot)| Step::Flap { core, slot }),
-        6 => (core.clone(), 0..CHANNELS, speaks(), 1..3usize).prop_map(
-            |(core, channel, speaks, times)| Step::Publish { core, channel, speaks, times }
+        6 => (core.clone(), 0..CHANNELS, speaks(), 1..3usize, prop::bool::weighted(0.3)).prop_map(
+            |(core, channel, speaks, times, receipt)| Step::Publish { core, channel, speaks, times, receipt }
         ),
         12 => (any::<usize>(), 0..3usize).prop_map(|(ring, more)| Step::Arrive { ring, more }),
         8 => (core.clone(), 1..4usize).prop_map(|(core, budget)| Step::FanOut { core, budget }),
@@ -149,8 +150,8 @@ fn take(world: &mut World, step: Step) -> Result<(), TestCaseError> {
             Ok(())
         }
         Step::Flap { core, slot } => world.flap(core, slot),
-        Step::Publish { core, channel, speaks, times } => {
-            (0..times).for_each(|_| world.publish(core, channel, speaks));
+        Step::Publish { core, channel, speaks, times, receipt } => {
+            (0..times).for_each(|_| world.publish(core, channel, speaks, receipt));
             Ok(())
         }
         Step::Arrive { ring, more } => world.arrive(ring, more + 1),
@@ -185,6 +186,7 @@ proptest! {
         }
         world.settle()?;
         world.everyone_got_everything()?;
+        world.receipts_are_true()?;
         world.leave_nothing()?;
     }
 }
@@ -200,7 +202,7 @@ fn a_burst_reaches_everyone_in_several_passes() -> Result<(), TestCaseError> {
     }
     world.settle()?;
     for round in 0..700 {
-        world.publish(round % 2, 0, both);
+        world.publish(round % 2, 0, both, round % 10 == 0);
         world.arrive(round, 2)?;
         match round % 100 {
             50 => world.subscribe(1, 2 + round as u32 / 100, Transport::StreamChunked, vec![0], false)?,
@@ -211,5 +213,6 @@ fn a_burst_reaches_everyone_in_several_passes() -> Result<(), TestCaseError> {
     }
     world.settle()?;
     world.everyone_got_everything()?;
+    world.receipts_are_true()?;
     world.leave_nothing()
 }

@@ -6,13 +6,14 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, HomeTimes, Items, LastId, Publication, Readiness, ResponseFormat, Slice, SliceKind, SocketFormat,
-    StreamFormat, Subscriptions, Then, ToCore, ToHome, Transport, home_of,
+    Audience, Counting, Home, HomeTimes, Items, LastId, Place, Publication, Reach, Readiness, Receipt,
+    Receipts, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat, Subscriptions, Then, ToCore,
+    ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 type Checked = Result<(), TestCaseError>;
@@ -26,6 +27,12 @@ pub struct World {
     /// By sender, then receiver.
     to_home: Vec<VecDeque<ToHome>>,
     to_core: Vec<VecDeque<ToCore>>,
+    /// Reports of receipts.
+    to_publisher: Vec<VecDeque<(Receipt, Reach)>>,
+    /// Publications with receipts: where each was published, and the ticket.
+    asked: BTreeMap<usize, (usize, u64)>,
+    /// Which cores have reported on a publication.
+    reported: BTreeSet<(usize, usize)>,
     ledger: Ledger,
     linger: u32,
 }
@@ -33,6 +40,7 @@ pub struct World {
 struct Core {
     subscriptions: Subscriptions,
     home: Home,
+    receipts: Receipts,
     arrivals: Arrivals,
     rows: BTreeMap<u32, Subscriber>,
     /// Of each channel, what its home said or sent last.
@@ -57,6 +65,7 @@ impl World {
             Core {
                 subscriptions,
                 home: Home::new(CoreId(0), HomeTimes { message_wait: 1, duplicate_ids: 1 }),
+                receipts: Receipts::default(),
                 arrivals,
                 rows,
                 last_numbers: Default::default(),
@@ -68,6 +77,9 @@ impl World {
             cores: (0..cores).map(core).collect(),
             to_home: vec![VecDeque::new(); cores * cores],
             to_core: vec![VecDeque::new(); cores * cores],
+            to_publisher: vec![VecDeque::new(); cores * cores],
+            asked: BTreeMap::new(),
+            reported: BTreeSet::new(),
             ledger: Ledger::new(CHANNELS.len()),
             linger,
         }
@@ -158,15 +170,20 @@ impl World {
         self.subscribe(at, slot, transport, channels, reconnects)
     }
 
-    /// Publishes at `core`, if its ring to the home has room.
-    pub fn publish(&mut self, core: usize, channel: usize, speaks: Speaks) {
+    /// Publishes at `core`, if its ring to the home has room; the publisher may want a receipt.
+    pub fn publish(&mut self, core: usize, channel: usize, speaks: Speaks, receipt: bool) {
         let from = core % self.cores.len();
         let home = home_of(CHANNELS[channel], self.cores.len());
         if self.to_home[self.ring(from, home.index())].len() >= RING {
             return;
         }
         let number = self.ledger.publish(channel, speaks);
-        let publication = published(CHANNELS[channel], number, speaks);
+        let mut call = [published(CHANNELS[channel], number, speaks)];
+        if receipt {
+            let asked = self.cores[from].receipts.expect(CoreId(from as u16), &mut call);
+            self.asked.insert(number, (from, asked.expect("few are under way").0));
+        }
+        let [publication] = call;
         self.send_home(from, home, ToHome::Publish(Arc::new(publication)));
     }
 
@@ -174,13 +191,15 @@ impl World {
     pub fn arrive(&mut self, ring: usize, count: usize) -> Checked {
         let rings = self.to_home.len();
         let lengths = self.to_home.iter().map(VecDeque::len).chain(self.to_core.iter().map(VecDeque::len));
+        let lengths = lengths.chain(self.to_publisher.iter().map(VecDeque::len));
         let busy: Vec<usize> =
             lengths.enumerate().filter(|(_, length)| *length > 0).map(|(at, _)| at).collect();
         let Some(&ring) = busy.get(ring % busy.len().max(1)) else { return Ok(()) };
         for _ in 0..count {
-            match ring.checked_sub(rings) {
-                None => self.arrive_home(ring),
-                Some(ring) => self.arrive_core(ring)?,
+            match (ring.checked_sub(rings), ring.checked_sub(2 * rings)) {
+                (None, _) => self.arrive_home(ring),
+                (Some(ring), None) => self.arrive_core(ring)?,
+                (_, Some(ring)) => self.arrive_report(ring)?,
             }
         }
         Ok(())
@@ -189,14 +208,45 @@ impl World {
     /// One slice of a core's fan-out.
     pub fn fan_out(&mut self, core: usize, budget: usize) -> Checked {
         let at = core % self.cores.len();
-        for task in self.cores[at].next_tasks(budget)? {
+        let tasks = self.cores[at].next_tasks(budget)?;
+        let (counting, written) = (self.cores[at].slice.counting.take(), tasks.len());
+        let counted = counting.map(|counting| self.number_asked(counting.receipt));
+        for task in tasks {
             match task {
-                Task::Write { slot, part, ends } => self.write(at, slot, &part, ends)?,
+                Task::Write { slot, part, ends } => self.write(at, slot, &part, ends, counted)?,
                 Task::Answer { slot, publication } => self.answer(at, slot, &publication)?,
                 Task::Filter { slot, items } => self.filtered(at, slot, &items)?,
             }
         }
+        counting.map_or(Ok(()), |counting| self.count(at, counting, written))
+    }
+
+    /// As a core does, counts those of a slice, and reports when nobody is left.
+    fn count(
+        &mut self,
+        at: usize,
+        Counting { receipt, transport, is_last }: Counting,
+        written: usize,
+    ) -> Checked {
+        let received = transport.map(|transport| Audience::of(transport, written)).unwrap_or_default();
+        match self.cores[at].receipts.count(receipt, Reach { received, dropped: 0 }, is_last) {
+            Some(reach) => self.report(at, receipt, reach),
+            None => Ok(()),
+        }
+    }
+
+    fn report(&mut self, at: usize, receipt: Receipt, reach: Reach) -> Checked {
+        let number = self.number_asked(receipt);
+        prop_assert!(self.reported.insert((number, at)), "core {at} reports on {number} twice");
+        let ring = self.ring(at, receipt.core.index());
+        self.to_publisher[ring].push_back((receipt, reach));
         Ok(())
+    }
+
+    fn number_asked(&self, receipt: Receipt) -> usize {
+        let asked = (receipt.core.index(), receipt.ticket);
+        let mut numbers = self.asked.iter().filter(|(_, known)| **known == asked).map(|(number, _)| *number);
+        numbers.next().expect("a receipt that was asked for")
     }
 
     pub fn tick(&mut self, core: usize, by: u32) -> Checked {
@@ -222,7 +272,8 @@ impl World {
         self.cores.iter_mut().flat_map(|core| core.rows.values_mut()).for_each(|row| row.reconnects = false);
         loop {
             let waiting = self.to_home.iter().map(VecDeque::len).sum::<usize>()
-                + self.to_core.iter().map(VecDeque::len).sum::<usize>();
+                + self.to_core.iter().map(VecDeque::len).sum::<usize>()
+                + self.to_publisher.iter().map(VecDeque::len).sum::<usize>();
             let pending = self.cores.iter().filter(|core| core.subscriptions.has_pending()).count();
             if waiting + pending == 0 {
                 return Ok(());
@@ -251,6 +302,21 @@ impl World {
             prop_assert_eq!(core.subscriptions.pending(), (0, 0));
             let links = core.rows.values().map(|row| row.channels.len()).sum::<usize>();
             prop_assert_eq!(core.subscriptions.subscriptions(), links);
+        }
+        Ok(())
+    }
+
+    /// With everything at rest, every publisher that asked knows whom its publication reached.
+    pub fn receipts_are_true(&mut self) -> Checked {
+        for (number, (core, ticket)) in std::mem::take(&mut self.asked) {
+            let receipts = &mut self.cores[core].receipts;
+            prop_assert!(!receipts.is_waiting(ticket), "the receipt of {} is not settled", number);
+            let items = receipts.forget(ticket).unwrap_or_default();
+            prop_assert_eq!(items.len(), 1);
+            let reports = self.reported.range((number, 0)..(number + 1, 0)).count();
+            prop_assert_eq!(items[0].place, Place::On(reports as u16));
+            let expected = Reach { received: self.ledger.received(number), dropped: 0 };
+            prop_assert_eq!(items[0].reach, expected, "the receipt of {}", number);
         }
         Ok(())
     }
@@ -291,10 +357,22 @@ impl World {
         }
     }
 
+    fn arrive_report(&mut self, ring: usize) -> Checked {
+        let at = ring % self.cores.len();
+        if let Some((receipt, reach)) = self.to_publisher[ring].pop_front() {
+            self.cores[at].receipts.reached(receipt, reach);
+        }
+        Ok(())
+    }
+
     fn arrive_core(&mut self, ring: usize) -> Checked {
         let Some(message) = self.to_core[ring].pop_front() else { return Ok(()) };
         let at = ring % self.cores.len();
         let core = &mut self.cores[at];
+        if let ToCore::Placed { receipt, cores } = message {
+            core.receipts.placed(receipt, cores);
+            return Ok(());
+        }
         if let ToCore::Subscribed { channel, last_id: Some(last), .. } = &message {
             core.last_numbers[channel_of(channel)] = Some(last.clone());
         }
@@ -325,10 +403,12 @@ impl World {
                 None => row.opens(&core.arrivals, &self.ledger),
             })?;
         }
-        Ok(())
+        let unheard = core.subscriptions.take_unheard();
+        unheard.into_iter().try_for_each(|receipt| self.report(at, receipt, Reach::default()))
     }
 
-    fn write(&mut self, at: usize, slot: Slot, part: &[u8], ends: bool) -> Checked {
+    /// What is written to a row, and its end, which is `counted` if its publisher wants a receipt.
+    fn write(&mut self, at: usize, slot: Slot, part: &[u8], ends: bool, counted: Option<usize>) -> Checked {
         let core = &mut self.cores[at];
         let Some(row) = core.rows.get_mut(&slot.0) else {
             return Err(TestCaseError::fail(format!("{slot:?} is written to, but gone")));
@@ -342,9 +422,11 @@ impl World {
         };
         for number in &numbers {
             row.gets(*number, &core.arrivals, &self.ledger)?;
+            self.ledger.receives(*number, row.transport);
         }
         if ends {
-            row.ends(numbers.last().copied(), &core.arrivals, &self.ledger)?;
+            row.ends(numbers.last().copied(), counted, &core.arrivals, &self.ledger)?;
+            counted.into_iter().for_each(|number| self.ledger.receives(number, row.transport));
             self.disconnect(at, slot.0);
         }
         Ok(())
@@ -357,6 +439,7 @@ impl World {
         };
         prop_assert!(row.transport.is_poll(), "an answer for what is no long poll");
         row.gets(number_of(publication), &core.arrivals, &self.ledger)?;
+        self.ledger.receives(number_of(publication), row.transport);
         let (transport, channels, reconnects) = (row.transport, row.channels.clone(), row.reconnects);
         self.disconnect(at, slot.0);
         match reconnects {
@@ -379,6 +462,7 @@ impl World {
             }
             if speaks.to(row.transport) {
                 row.gets(number_of(item), &core.arrivals, &self.ledger)?;
+                self.ledger.receives(number_of(item), row.transport);
             }
             if speaks.ends(row.transport) {
                 self.disconnect(at, slot.0);

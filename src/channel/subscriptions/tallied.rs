@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 /// Items sent to the clients of a route: before filters, as each stands.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Sent {
+pub struct Delivered {
     /// One for each receiver.
     pub items: Audience,
     /// Those of them that are messages of WebSockets, not pings or closes.
@@ -27,7 +27,7 @@ pub(super) struct Tallied {
     block_bytes: u32,
     of_slot: Vec<TallyId>,
     by_channel: Vec<SmallVec<[(TallyId, Audience); 1]>>,
-    sent: FxHashMap<TallyId, Sent>,
+    sent: FxHashMap<TallyId, Delivered>,
 }
 
 impl Subscriptions {
@@ -55,7 +55,7 @@ impl Subscriptions {
     }
 
     /// What was sent since this was last asked.
-    pub fn take_sent(&mut self) -> FxHashMap<TallyId, Sent> {
+    pub fn take_sent(&mut self) -> FxHashMap<TallyId, Delivered> {
         self.tallied.as_mut().map(|tallied| std::mem::take(&mut tallied.sent)).unwrap_or_default()
     }
 }
@@ -138,8 +138,8 @@ mod tests {
         table.handle(ToCore::Deliver(item.into()), &mut Vec::new());
     }
 
-    fn streams(streams: usize, blocks: u64, content_bytes: u64) -> Sent {
-        Sent { items: Audience { streams, ..Audience::default() }, messages: 0, blocks, content_bytes }
+    fn streams(streams: usize, blocks: u64, content_bytes: u64) -> Delivered {
+        Delivered { items: Audience { streams, ..Audience::default() }, messages: 0, blocks, content_bytes }
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         publish(&mut table);
         let sent = table.take_sent();
         assert_eq!((sent[&TallyId(1)], sent[&TallyId(2)]), (streams(2, 4, 10), streams(1, 2, 5)));
-        assert_eq!(sent[&TallyId(3)], Sent::default());
+        assert_eq!(sent[&TallyId(3)], Delivered::default());
         table.unsubscribe(Slot(1));
         table.unsubscribe(Slot(2));
         publish(&mut table);

@@ -3,9 +3,8 @@
 
 use super::query::Query;
 use super::{Call, accepted, busy, done, json, not_acceptable};
-use crate::channel::{Audience, Publication};
+use crate::channel::{Audience, Place, Publication, Sent};
 use crate::core::Core;
-use crate::core::receipts::{Place, Sent};
 use crate::core::respond;
 use crate::proto::grip::{Answer, publish as publish_call};
 use futures_lite::FutureExt;
