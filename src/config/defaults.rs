@@ -129,6 +129,6 @@ impl Default for Stats {
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: "info".into(), requests: false }
+        Log { level: "info".into(), requests: false, forwarded_for: false, user_agent: false }
     }
 }

@@ -288,4 +288,8 @@ pub struct Log {
     pub level: String,
     /// One line for each request, at info.
     pub requests: bool,
+    /// That line has what the client says in X-Forwarded-For.
+    pub forwarded_for: bool,
+    /// And what it says in User-Agent.
+    pub user_agent: bool,
 }

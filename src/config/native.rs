@@ -162,6 +162,8 @@ fn read_log(document: &mut Document<'_>, log: &mut Log) {
     let mut section = document.section("log");
     section.read("level", &mut log.level, filter);
     section.read("requests", &mut log.requests, boolean);
+    section.read("forwarded_for", &mut log.forwarded_for, boolean);
+    section.read("user_agent", &mut log.user_agent, boolean);
 }
 
 #[cfg(test)]
@@ -270,6 +272,7 @@ mod tests {
         assert_eq!(stats.prometheus, Some(MetricsPort::Tcp("127.0.0.1:9100".parse().unwrap())));
         assert_eq!(stats.prometheus_prefix, "p_");
         assert_eq!((config.log.level.as_str(), config.log.requests), ("gripwire=debug", true));
+        assert!(config.log.forwarded_for && config.log.user_agent);
     }
 
     #[test]
@@ -446,5 +449,7 @@ prometheus_prefix = "p_"
 [log]
 level = "gripwire=debug"
 requests = true
+forwarded_for = true
+user_agent = true
 "#;
 }

@@ -213,6 +213,8 @@ impl PushpinConf {
             config.log.level = LEVELS[level].to_owned();
             config.log.requests = level >= 2;
         }
+        config.log.forwarded_for = self.flag("proxy/log_from");
+        config.log.user_agent = self.flag("proxy/log_user_agent");
     }
 }
 

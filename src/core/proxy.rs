@@ -518,17 +518,20 @@ fn server_options() -> grip::Answer {
 }
 
 fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes: Option<u64>) {
-    if !exchange.core().settings().log.requests || !route.logs(2) {
+    let settings = exchange.core().settings();
+    if !settings.log.requests || !route.logs(2) {
         return;
     }
+    let said = |name, is_wanted: bool| request.headers.get(name).filter(|_| is_wanted)?.to_str().ok();
+    let forwarded_for = said("x-forwarded-for", settings.log.forwarded_for);
+    let user_agent = said("user-agent", settings.log.user_agent);
     let (host, target) = (request.host.as_str(), request.target.as_str());
     let (from, route, method) =
         (request.peer.map(|peer| tracing::field::display(peer.ip())), route.id.as_str(), &request.method);
-    match bytes {
-        Some(bytes) => tracing::info!(%method, host, target, from, route, status, bytes, "answered"),
-        None => {
-            let connection = exchange.core().id_of_place(exchange.slot);
-            tracing::info!(%method, host, target, from, route, status, %connection, "accepted");
-        }
-    }
+    let connection = bytes.is_none().then(|| exchange.core().id_of_place(exchange.slot));
+    let connection = connection.map(tracing::field::display);
+    let what = if bytes.is_some() { "answered" } else { "accepted" };
+    tracing::info!(
+        %method, host, target, from, forwarded_for, user_agent, route, status, bytes, connection, "{what}"
+    );
 }

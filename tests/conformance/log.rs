@@ -27,11 +27,13 @@ fn a_request_its_subscription_and_its_messages_have_a_line_each() {
     let channel = unique("ch");
     let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
     let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
+    let request = get(&page.path).header("User-Agent", "some agent").header("X-Forwarded-For", "10.1.2.3");
+    let mut client = standard().ask(&request);
     client.head();
     client.expect_body("[opened]\n");
     let quoted = format!("channel=\"{channel}\"");
     expect_line(&["accepted", &page.path, "from=127.0.0.1", "status=200"]);
+    expect_line(&[&page.path, "forwarded_for=\"10.1.2.3\"", "user_agent=\"some agent\""]);
     expect_line(&["subscribed", &page.path, &quoted]);
     let mut item = stream_item(&channel, "x");
     item["id"] = "some-id".into();

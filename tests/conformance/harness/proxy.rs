@@ -232,6 +232,8 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
         text,
         r#"cores = 2
 log.requests = true
+log.forwarded_for = true
+log.user_agent = true
 [http]
 listen = ["{http}"]
 tls_listen = ["{https}"]
