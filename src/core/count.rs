@@ -6,6 +6,7 @@ use super::exchange::Exchange;
 use super::socket::Socket;
 use crate::bridge::Tally;
 use crate::ids::Slot;
+use crate::origin::{self, RequestBody};
 use crate::proto::http1;
 use crate::proto::websocket::{Relayed, Seen};
 use http::HeaderMap;
@@ -66,6 +67,22 @@ impl Exchange {
     pub(super) fn count_answered(&self, content_bytes: usize) {
         self.count(|tally| tally.server.received.content_bytes += content_bytes as u64);
     }
+}
+
+/// Counts the head of a request to an application, and its body if that is known.
+pub(super) fn count_request(exchange: &Exchange, request: &origin::Request) {
+    exchange.count(|tally| {
+        let origin::Request { method, path_and_query, headers, body, .. } = request;
+        tally.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
+        if let RequestBody::Whole(body) = body {
+            tally.server.sent.content_bytes += body.len() as u64;
+        }
+    });
+}
+
+/// Counts the head of an application's answer.
+pub(super) fn count_response(exchange: &Exchange, status: u16, headers: &HeaderMap) {
+    exchange.count(|tally| tally.server.received.header_bytes += answer_bytes(status, None, headers));
 }
 
 /// The bytes of a request's head that say something.

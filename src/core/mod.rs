@@ -3,7 +3,7 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
+//! `control`; `client_body` is what a client uploads; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
 //! holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers that have none;
 //! `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
 //! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
@@ -22,6 +22,7 @@
 mod again;
 mod bridge;
 mod client;
+mod client_body;
 mod connection;
 mod control;
 mod count;

@@ -3,8 +3,9 @@
 
 use super::Core;
 use super::again::Permit;
+use super::client_body::{KEPT_BYTES, Kept, request_body};
 use super::connection::Request;
-use super::count::{answer_bytes, request_bytes};
+use super::count::{count_request, count_response, request_bytes};
 use super::cross_origin;
 use super::exchange::{Exchange, Gone};
 use super::hold::{Again, HeldFor};
@@ -17,22 +18,13 @@ use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route, Tar
 use crate::proto::grip::{
     self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
 };
-use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use http_body::Frame;
 use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::{io, mem};
 
-/// A body up to this size is read whole before the origin is asked, and reaches it with a Content-Length.
-const PREFETCH_BYTES: usize = 10_000;
-/// Bytes of a request or of an answer that a hold may keep (GRIP, as in Pushpin).
-const KEPT_BYTES: usize = 100_000;
 /// Names the id of a route.
 const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 
@@ -375,22 +367,6 @@ pub(super) fn origin_request(
     origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
 }
 
-/// Counts the head of a request to an application, and its body if that is known.
-pub(super) fn count_request(exchange: &Exchange, request: &origin::Request) {
-    exchange.count(|tally| {
-        let origin::Request { method, path_and_query, headers, body, .. } = request;
-        tally.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
-        if let RequestBody::Whole(body) = body {
-            tally.server.sent.content_bytes += body.len() as u64;
-        }
-    });
-}
-
-/// Counts the head of an application's answer.
-pub(super) fn count_response(exchange: &Exchange, status: u16, headers: &HeaderMap) {
-    exchange.count(|tally| tally.server.received.header_bytes += answer_bytes(status, None, headers));
-}
-
 /// Tells an application what its client has got; channels have the names it gave them.
 pub(super) fn say_what_was_heard(headers: &mut HeaderMap, heard: &[HeardUpTo], route: &Route) {
     for (channel, id) in heard {
@@ -399,91 +375,6 @@ pub(super) fn say_what_was_heard(headers: &mut HeaderMap, heard: &[HeardUpTo], r
         if let Some(value) = grip::grip_last(channel, id) {
             headers.append(grip::GRIP_LAST, value);
         }
-    }
-}
-
-/// The request's body for the origin: whole if it is small, else streamed as it comes.
-async fn request_body(
-    exchange: &Rc<Exchange>,
-    length: BodyLength,
-    kept: &Rc<RefCell<Kept>>,
-) -> io::Result<RequestBody> {
-    let declared = match length {
-        BodyLength::None => return Ok(RequestBody::Empty),
-        BodyLength::Length(length) => Some(length),
-        BodyLength::Chunked => None,
-    };
-    let mut start = BytesMut::new();
-    while start.len() <= PREFETCH_BYTES {
-        match poll_fn(|context| exchange.poll_body(context)).await {
-            Some(part) => start.extend_from_slice(&part?),
-            None => {
-                kept.borrow_mut().add(&start);
-                return Ok(RequestBody::Whole(start.freeze()));
-            }
-        }
-    }
-    kept.borrow_mut().add(&start);
-    let body = ClientBody { exchange: exchange.clone(), kept: kept.clone(), start: Some(start.freeze()) };
-    Ok(RequestBody::Stream { body: Box::pin(body), length: declared })
-}
-
-/// What of a request's body a hold keeps.
-#[derive(Default)]
-struct Kept {
-    bytes: BytesMut,
-    overflowed: bool,
-}
-
-impl Kept {
-    fn of(body: &[u8]) -> Kept {
-        let mut kept = Kept::default();
-        kept.add(body);
-        kept
-    }
-
-    fn add(&mut self, part: &[u8]) {
-        self.overflowed |= self.bytes.len() + part.len() > KEPT_BYTES;
-        if self.overflowed {
-            self.bytes = BytesMut::new();
-        } else {
-            self.bytes.extend_from_slice(part);
-        }
-    }
-}
-
-/// A request's body as it comes from the client.
-struct ClientBody {
-    exchange: Rc<Exchange>,
-    kept: Rc<RefCell<Kept>>,
-    start: Option<Bytes>,
-}
-
-impl ClientBody {
-    /// Counts a part that goes to the application.
-    fn count(&self, part: &Bytes) {
-        self.exchange.count(|tally| tally.server.sent.content_bytes += part.len() as u64);
-    }
-}
-
-impl http_body::Body for ClientBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(start) = self.start.take() {
-            self.count(&start);
-            return Poll::Ready(Some(Ok(Frame::data(start))));
-        }
-        let part = std::task::ready!(self.exchange.poll_body(context));
-        if let Some(Ok(part)) = &part {
-            self.kept.borrow_mut().add(part);
-            self.count(part);
-        }
-        Poll::Ready(part.map(|part| part.map(Frame::data)))
     }
 }
 

@@ -5,7 +5,7 @@ use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
 use crate::core::connection::Request;
-use crate::core::count::request_bytes;
+use crate::core::count::{self, request_bytes};
 use crate::core::exchange::Exchange;
 use crate::core::socket::open::{grip_prefix, switch_head};
 use crate::core::socket::{Application, Socket};
@@ -41,7 +41,7 @@ pub(in crate::core::socket) async fn open(
     exchange.count(|tally| tally.server.sent.header_bytes += head());
     let response = match core.pool.request(&route, first).await {
         Ok(response) => {
-            proxy::count_response(exchange, response.status, &response.headers);
+            count::count_response(exchange, response.status, &response.headers);
             response
         }
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),

@@ -9,7 +9,7 @@ use crate::core::proxy::{self, Scheme};
 use crate::core::socket::open::{grip_prefix, switch_head};
 use crate::core::socket::place::Place;
 use crate::core::socket::{Application, Socket};
-use crate::core::{Core, respond};
+use crate::core::{Core, count, respond};
 use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
 use crate::proto::websocket::Handshake;
 use http::{HeaderMap, HeaderValue, header};
@@ -25,7 +25,7 @@ pub(in crate::core::socket) async fn open(
 ) {
     let core = exchange.core().clone();
     let asked = switch_request(&core, &request, &route);
-    proxy::count_request(exchange, &asked);
+    count::count_request(exchange, &asked);
     let upgraded = match core.pool.switch(&route, asked).await {
         Ok(Answer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
         Ok(Answer::Switched(_)) => {
@@ -34,13 +34,13 @@ pub(in crate::core::socket) async fn open(
         }
         // The application rejects the WebSocket in its own words.
         Ok(Answer::Response(response)) => {
-            proxy::count_response(exchange, response.status, &response.headers);
+            count::count_response(exchange, response.status, &response.headers);
             let _ = respond::relay(exchange, response).await;
             return;
         }
         Err(error) => return proxy::fail(exchange, &request, Some(&route), &error),
     };
-    proxy::count_response(exchange, SWITCHED, &upgraded.headers);
+    count::count_response(exchange, SWITCHED, &upgraded.headers);
     let grip = is_grip(&request, &route);
     let through = Through::new(core.origin_of(&request, &route).asked_for().clone(), grip);
     begin(exchange, route, grip, through, upgraded, handshake);

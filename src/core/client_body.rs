@@ -1,0 +1,103 @@
+//! The body of a client's request on its way to an application, of which a hold may keep a copy.
+
+use super::exchange::Exchange;
+use crate::origin::RequestBody;
+use crate::proto::http1::BodyLength;
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// A body up to this size is read whole before the origin is asked, and reaches it with a Content-Length.
+const PREFETCH_BYTES: usize = 10_000;
+/// Bytes of a request or of an answer that a hold may keep (GRIP, as in Pushpin).
+pub(super) const KEPT_BYTES: usize = 100_000;
+
+/// The request's body for the origin: whole if it is small, else streamed as it comes.
+pub(super) async fn request_body(
+    exchange: &Rc<Exchange>,
+    length: BodyLength,
+    kept: &Rc<RefCell<Kept>>,
+) -> io::Result<RequestBody> {
+    let declared = match length {
+        BodyLength::None => return Ok(RequestBody::Empty),
+        BodyLength::Length(length) => Some(length),
+        BodyLength::Chunked => None,
+    };
+    let mut start = BytesMut::new();
+    while start.len() <= PREFETCH_BYTES {
+        match poll_fn(|context| exchange.poll_body(context)).await {
+            Some(part) => start.extend_from_slice(&part?),
+            None => {
+                kept.borrow_mut().add(&start);
+                return Ok(RequestBody::Whole(start.freeze()));
+            }
+        }
+    }
+    kept.borrow_mut().add(&start);
+    let body = ClientBody { exchange: exchange.clone(), kept: kept.clone(), start: Some(start.freeze()) };
+    Ok(RequestBody::Stream { body: Box::pin(body), length: declared })
+}
+
+/// What of a request's body a hold keeps.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub bytes: BytesMut,
+    pub overflowed: bool,
+}
+
+impl Kept {
+    pub fn of(body: &[u8]) -> Kept {
+        let mut kept = Kept::default();
+        kept.add(body);
+        kept
+    }
+
+    pub fn add(&mut self, part: &[u8]) {
+        self.overflowed |= self.bytes.len() + part.len() > KEPT_BYTES;
+        if self.overflowed {
+            self.bytes = BytesMut::new();
+        } else {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+}
+
+/// A request's body as it comes from the client.
+struct ClientBody {
+    exchange: Rc<Exchange>,
+    kept: Rc<RefCell<Kept>>,
+    start: Option<Bytes>,
+}
+
+impl ClientBody {
+    /// Counts a part that goes to the application.
+    fn count(&self, part: &Bytes) {
+        self.exchange.count(|tally| tally.server.sent.content_bytes += part.len() as u64);
+    }
+}
+
+impl http_body::Body for ClientBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(start) = self.start.take() {
+            self.count(&start);
+            return Poll::Ready(Some(Ok(Frame::data(start))));
+        }
+        let part = std::task::ready!(self.exchange.poll_body(context));
+        if let Some(Ok(part)) = &part {
+            self.kept.borrow_mut().add(part);
+            self.count(part);
+        }
+        Poll::Ready(part.map(|part| part.map(Frame::data)))
+    }
+}
