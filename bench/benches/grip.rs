@@ -1,11 +1,11 @@
-//! What it costs to understand publishers and applications: a publish call, an instruction by headers and by JSON, and the
+//! What it costs to understand publishers and applications: a publish call, datagrams, an instruction by headers and by JSON, and the
 //! events of WebSockets. For whoever changes `proto/grip`; a core reads publish calls as fast as `publish` says.
 
 mod brief;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gripwire::proto::grip::{Instruct, Mode, WebSocketEvent, publish};
+use gripwire::proto::grip::{Instruct, Mode, WebSocketEvent, compact, publish};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::hint::black_box;
 
@@ -25,6 +25,25 @@ fn publish_call(criterion: &mut Criterion) {
         assert_eq!(items_of(body.as_bytes()), items);
         group.throughput(Throughput::ElementsAndBytes { elements: items as u64, bytes: body.len() as u64 });
         group.bench_function(name, |bencher| bencher.iter(|| items_of(black_box(body.as_bytes()))));
+    }
+}
+
+/// A datagram in the compact form, with ids as above and without.
+fn datagram(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("grip/compact");
+    let bare = r#"{"channel":"room-1","formats":{"http-stream":{"content":"data: hello\n\n"}}}"#.to_owned();
+    for (name, item) in [("1_small_item", bare), ("1_item", stream_item(1))] {
+        let call = publish::parse(format!(r#"{{"items":[{item}]}}"#).as_bytes()).expect("a publish call");
+        let datagram = compact::encode(&call);
+        let mut items = Vec::new();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                items.clear();
+                compact::decode(black_box(&datagram), &mut items).expect("a datagram");
+                items.len()
+            });
+        });
     }
 }
 
@@ -103,5 +122,5 @@ fn websocket_events(criterion: &mut Criterion) {
     group.bench_function("decode_100", |bencher| bencher.iter(|| events_of(black_box(&body))));
 }
 
-criterion_group!(name = grip; config = brief::briefly(); targets = publish_call, instruct, websocket_events);
+criterion_group!(name = grip; config = brief::briefly(); targets = publish_call, datagram, instruct, websocket_events);
 criterion_main!(grip);
