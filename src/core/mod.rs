@@ -2,17 +2,17 @@
 //! and its mesh ends. Nothing here is shared with other threads.
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
-//! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's
-//! `control`; `client_body` is what a client uploads; `cross_origin` finds out what browsers of other origins are to be told; `hold` keeps what the application
-//! holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers that have none;
-//! `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers; `ingest` takes datagrams, `bridge` what comes by ZeroMQ;
-//! `again` asks applications again for clients that may have missed something, as `spread` says, or that are the first on
-//! their channel (`first_subscription`);
-//! `publish` takes publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new
-//! settings; `timer_wheel` keeps all
-//! deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told, `tallies` what is counted of
-//! each route and `count` what counts it, `sums` what Pushpin would count, `prometheus` the page of all that. `errands` are
-//! what operators ask of all cores, about a `client` or a channel; `receipts` tell publishers whom they reached.
+//! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's `control`;
+//! `client_body` is what a client uploads; `cross_origin` finds out what browsers of other origins are to be told; `hold`
+//! keeps what the application holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers
+//! that have none; `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers;
+//! `ingest` takes datagrams, `bridge` what comes by ZeroMQ; `again` asks applications again for clients that may have
+//! missed something, as `spread` says, or that are the first on their channel (`first_subscription`); `publish` takes
+//! publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new settings;
+//! `timer_wheel` keeps all deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told,
+//! `tallies` what is counted of each route and `count` what counts it, `sums` what Pushpin would count, `prometheus` the
+//! page of all that. `errands` are what operators ask of all cores, about a `client` or a channel; `receipts` tell
+//! publishers whom they reached.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
 //! nothing of the core, and never across an await.

@@ -1,5 +1,6 @@
-//! [`Wire`]: the ring, its listeners, buffers and slots, and the turning of completions into events for the core.
-//! The core owns the decision; the wire only reports. Every event about a connection is made while that is open; after `close` no event for it is made any more, but one already queued may still be seen by the core.
+//! [`Wire`]: the ring, its listeners, buffers and slots, and the turning of completions into events for the core. The core
+//! owns the decision; the wire only reports. Every event about a connection is made while that is open; after `close` no
+//! event for it is made any more, but one already queued may still be seen by the core.
 
 use super::WireLimits;
 use super::buffers::{Buffers, GROUP, Received};

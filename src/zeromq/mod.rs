@@ -3,7 +3,8 @@
 //!
 //! `sockets` binds them; `thread` is the loop, which polls them and the bell that cores ring; `items` takes what PULL and
 //! SUB sockets receive to the cores that are home to its channels, `commands` does what REQ sockets ask, `publisher` is the
-//! stats socket; `parts` is one message. All of it is behind the feature `zeromq`; without it, a server that is told of such sockets does not start.
+//! stats socket; `parts` is one message. All of it is behind the feature `zeromq`; without it, a server that is told of
+//! such sockets does not start.
 
 #![forbid(unsafe_code)]
 

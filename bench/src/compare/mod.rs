@@ -1,6 +1,6 @@
-//! The comparison: `scenario` says what is measured, `stand` is a server (`held`) or the floor with its clients and takes one
-//! `sample` a round, `medians` reckons, `table` prints and saves. Rounds are interleaved: in each, every server has its turn, so what the
-//! machine does meanwhile touches all of them alike, and ratios are taken within a round.
+//! The comparison: `scenario` says what is measured, `stand` is a server (`held`) or the floor with its clients and takes
+//! one `sample` a round, `medians` reckons, `table` prints and saves. Rounds are interleaved: in each, every server has its
+//! turn, so what the machine does meanwhile touches all of them alike, and ratios are taken within a round.
 
 mod held;
 mod medians;

@@ -1,6 +1,6 @@
-//! `gripwire publish`: sends one message to a running server, with the options of Pushpin's `pushpin-publish`. `item`
-//! makes the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is,
-//! `local` to such a socket of this machine, `datagram` and `push` send it. `receipt` is what a server says of whom it reached.
+//! `gripwire publish`: sends one message to a running server, with the options of Pushpin's `pushpin-publish`. `item` makes
+//! the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is, `local` to
+//! such a socket of this machine, `datagram` and `push` send it. `receipt` is what a server says of whom it reached.
 
 mod control_port;
 mod datagram;

@@ -1,12 +1,11 @@
 //! What the cases stand on: the server under test, an origin for it to ask, clients and a publisher.
 //!
-//! [`proxy`] starts one server for each configuration ([`process`] sees to it that none outlives the tests,
-//! [`pushpin`] knows how Pushpin is set up, [`routing`] holds the routes file), [`origin`] is the application
-//! behind it, [`client`] reads HTTP from a bare socket ([`request`] spells
-//! what it sends), [`publisher`] posts to the control port, [`signature`]
+//! [`proxy`] starts one server for each configuration ([`process`] sees to it that none outlives the tests, [`pushpin`]
+//! knows how Pushpin is set up, [`routing`] holds the routes file), [`origin`] is the application behind it, [`client`]
+//! reads HTTP from a bare socket ([`request`] spells what it sends), [`publisher`] posts to the control port, [`signature`]
 //! verifies Grip-Sig, [`websocket`] opens WebSockets and is the application that sees them as requests,
-//! [`websocket_origin`] is the one that speaks WebSocket itself, [`zeromq`] has the sockets of publishers and operators, [`tls`] clients that speak TLS. Everything is blocking and bounded by [`PATIENCE`], so
-//! that no case can hang.
+//! [`websocket_origin`] is the one that speaks WebSocket itself, [`zeromq`] has the sockets of publishers and operators,
+//! [`tls`] clients that speak TLS. Everything is blocking and bounded by [`PATIENCE`], so that no case can hang.
 
 pub mod client;
 pub mod headers;

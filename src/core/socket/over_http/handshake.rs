@@ -9,9 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` if it came so), the target, the
-    /// host, and a line for each header, which hold no line feed. A header's line begins with its name and a colon, or with
-    /// one byte that is none of a name and stands for both.
+    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` if it came so), the target,
+    /// the host, and a line for each header, which hold no line feed. A header's line begins with its name and a colon, or
+    /// with one byte that is none of a name and stands for both.
     text: Box<[u8]>,
 }
 
