@@ -182,7 +182,8 @@ fn with_debug_a_poll_without_the_expected_filters_ends_with_the_reason() {
     let mut client = debugging().ask(&get(&page.path));
     page.await_hold();
     let format = json!({"body": "%(user)s\n", "content-filters": ["var-subst"]});
-    debugging().publish(json!([{"channel": channel, "formats": {"http-response": format}}]));
+    let item = json!([{"channel": channel, "formats": {"http-response": format}}]);
+    debugging().publish_until_answered(&mut client, item);
     let response = client.response();
     assert_eq!(response.code, 502);
     assert_eq!(response.text(), "content filter mismatch: subscription= message=var-subst\n");
