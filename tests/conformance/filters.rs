@@ -3,6 +3,7 @@
 //! Whether something was not delivered shows in what comes after it: items of one call arrive in their order.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::harness::origin::{Answer, Page, Then};
 use crate::harness::proxy::{debugging, standard};
 use crate::harness::publisher::{response_item, stream_item};
 use crate::harness::request::get;
-use crate::harness::{pushpin_differs, unique};
+use crate::harness::{PATIENCE, pushpin_differs, unique};
 
 /// An answer that opens a stream on `channels`, with these variables.
 fn streaming(channels: &str, meta: &str) -> Answer {
@@ -509,7 +510,9 @@ fn a_hint_is_filtered_too() {
     assert!(page.request_so_far().is_none(), "the hint is from alice herself");
     let _held = client.send(get(&page.path).bytes());
     page.request();
+    let deadline = Instant::now() + PATIENCE;
     while page.request_so_far().is_none() {
+        assert!(Instant::now() < deadline, "the hint from bob makes no request");
         standard().publish(hint("bob"));
     }
 }
@@ -523,7 +526,9 @@ fn a_stream_that_gets_nothing_of_what_is_published_is_kept_alive() {
     client.head();
     client.expect_body("[opened]\n");
     let own = item(&channel, "own\n", json!({"sender": "alice"}));
-    while !client.answered_within(std::time::Duration::from_millis(200)) {
+    let deadline = Instant::now() + PATIENCE;
+    while !client.answered_within(Duration::from_millis(200)) {
+        assert!(Instant::now() < deadline, "no beat");
         standard().publish(own.clone());
     }
     client.expect_body("beat");

@@ -8,7 +8,7 @@ use zmq::SocketType;
 
 use crate::harness::client::Client;
 use crate::harness::origin::{Answer, Page};
-use crate::harness::proxy::standard;
+use crate::harness::proxy::counting_blocks;
 use crate::harness::publisher::response_item;
 use crate::harness::request::{get, request};
 use crate::harness::tls::{EXACT, tunnel};
@@ -24,12 +24,12 @@ struct Stats(zmq::Socket);
 impl Stats {
     /// Requests are made until the server is heard to say something: then nothing is missed any more.
     fn listen() -> Stats {
-        let socket = connect(standard(), SocketType::SUB, "stats");
+        let socket = connect(counting_blocks(), SocketType::SUB, "stats");
         socket.set_rcvtimeo(50).unwrap();
         let deadline = Instant::now() + PATIENCE;
         while socket.recv_bytes(0).is_err() {
             assert!(Instant::now() < deadline, "nothing is heard");
-            standard().fetch(&get("/nothing-here"));
+            counting_blocks().fetch(&get("/nothing-here"));
         }
         socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
         Stats(socket)
@@ -79,7 +79,7 @@ impl Stats {
 }
 
 fn opened(channel: &str) -> Client {
-    standard().stream(channel)
+    counting_blocks().stream(channel)
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_message_is_told_of_with_its_receivers() {
     let (stats, channel) = (Stats::listen(), unique("ch"));
     let clients = [opened(&channel), opened(&channel), opened(&channel)];
     let formats = json!({"http-stream": {"content": "x\n"}, "ws-message": {"content": "x"}});
-    standard().publish(json!({"channel": channel, "id": "some-id", "formats": formats}));
+    counting_blocks().publish(json!({"channel": channel, "id": "some-id", "formats": formats}));
     let message = stats.expect("message", &json!({"channel": channel}));
     assert_eq!((&message["item-id"], &message["count"]), (&json!("some-id"), &json!(3)));
     assert_eq!((&message["transport"], message.get("route")), (&json!("http-stream"), None));
@@ -119,9 +119,9 @@ fn a_long_poll_is_told_of_with_the_message_that_answers_it() {
     let (stats, channel) = (Stats::listen(), unique("ch"));
     let hold = Answer::text("nothing\n").header("Grip-Hold", "response").header("Grip-Channel", &channel);
     let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path));
+    let mut client = counting_blocks().ask(&get(&page.path));
     stats.expect("sub", &json!({"mode": "response", "channel": channel, "subscribers": 1}));
-    standard().publish_until_answered(&mut client, response_item(&channel, "x"));
+    counting_blocks().publish_until_answered(&mut client, response_item(&channel, "x"));
     stats.expect("message", &json!({"channel": channel, "transport": "http-response", "count": 1}));
 }
 
@@ -145,7 +145,7 @@ fn a_websocket_is_a_connection_by_the_id_that_its_application_knows() {
         "OPEN\r\n" => opening.clone(),
         _ => String::new(),
     });
-    let mut socket = standard().open("sockets.test", &application.page.path);
+    let mut socket = counting_blocks().open("sockets.test", &application.page.path);
     socket.expect_text("welcome");
     let id = application.request().0.get("Connection-Id").expect("a Connection-Id").to_owned();
     let conn = stats.expect("conn", &json!({"id": id}));
@@ -160,7 +160,7 @@ fn a_websocket_is_a_connection_by_the_id_that_its_application_knows() {
 fn a_client_by_tls_is_said_to_be_one() {
     let stats = Stats::listen();
     let application = Application::answering(|_| "OPEN\r\n".into());
-    let stream = tunnel(standard().https, EXACT);
+    let stream = tunnel(counting_blocks().https, EXACT);
     let _socket = Socket::over(stream, "sockets.test", &application.page.path, &[]);
     let id = application.request().0.get("Connection-Id").expect("a Connection-Id").to_owned();
     assert_eq!(stats.expect("conn", &json!({"id": id}))["ssl"], json!(true));
@@ -169,9 +169,9 @@ fn a_client_by_tls_is_said_to_be_one() {
 #[test]
 fn requests_are_counted() {
     let stats = Stats::listen();
-    standard().fetch(&get("/nothing-here"));
+    counting_blocks().fetch(&get("/nothing-here"));
     assert!(stats.expect("counts", &json!({}))["requests-received"].as_u64() >= Some(1));
-    standard().fetch(&get("/nothing-here"));
+    counting_blocks().fetch(&get("/nothing-here"));
     assert!(stats.expect("activity", &json!({}))["count"].as_u64() >= Some(1));
 }
 
@@ -189,7 +189,7 @@ fn sums_are_reported() {
 fn what_happens_on_a_route_with_an_id_is_told_with_it() {
     let stats = Stats::listen();
     let page = Page::answering(Answer::text("x"));
-    standard().fetch(&get(&page.path).host("counted-request.test"));
+    counting_blocks().fetch(&get(&page.path).host("counted-request.test"));
     let route = json!({"route": "counted-request"});
     let there = stats.expect("conn", &route);
     assert_eq!(there["type"], "http");
@@ -217,11 +217,11 @@ fn what_happens_on_routes_without_ids_is_told_without_one() {
 fn messages_are_counted_for_the_route_of_those_who_get_them() {
     let (stats, reports, channel) = (Stats::listen(), Stats::listen(), unique("ch"));
     let application = Application::answering(welcoming(&channel));
-    let mut socket = standard().open("counted-socket.test", &application.page.path);
+    let mut socket = counting_blocks().open("counted-socket.test", &application.page.path);
     socket.expect_text("welcome");
     let item = json!({"channel": channel, "formats": {"ws-message": {"content": "0123456789abcdefghij"}}});
     stats.expect("sub", &json!({"mode": "ws", "channel": channel, "subscribers": 1}));
-    standard().publish(item);
+    counting_blocks().publish(item);
     let message = stats.expect("message", &json!({"channel": channel}));
     assert_eq!((&message["count"], &message["blocks"]), (&json!(1), &json!(2)));
     reports.expect_sums("counted-socket", &[("sent", 1), ("blocks-sent", 2), ("received", 0)]);
@@ -242,7 +242,7 @@ fn bytes_of_a_request_and_of_its_answer_are_counted_on_both_sides() {
     let stats = Stats::listen();
     let page = Page::answering(Answer::text("hello world"));
     let asked = request("POST", &page.path).host("counted-bytes.test").header("X-A", "b").body("abcde");
-    standard().fetch(&asked);
+    counting_blocks().fetch(&asked);
     // Content-Type and Content-Length are the answer's only fields; those of the requests are each server's own.
     let head = "200OKContent-Typetext/plainContent-Length11".len() as u64;
     stats.expect_sums(
@@ -263,7 +263,7 @@ fn bytes_of_a_request_and_of_its_answer_are_counted_on_both_sides() {
 fn heads_of_requests_are_counted_on_both_sides() {
     let stats = Stats::listen();
     let page = Page::answering(Answer::text("x"));
-    standard().fetch(&get(&page.path).host("counted-heads.test"));
+    counting_blocks().fetch(&get(&page.path).host("counted-heads.test"));
     let figures = |report: &Value| {
         let figure = |name: &str| report[name].as_u64().unwrap_or_default();
         (figure("client-header-bytes-received"), figure("server-header-bytes-sent"))
@@ -285,10 +285,10 @@ fn what_is_held_is_counted_for_its_route_too() {
     let (stats, channel) = (Stats::listen(), unique("ch"));
     let hold = Answer::text("[opened]\n").header("Grip-Hold", "stream").header("Grip-Channel", &channel);
     let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path).host("counted-stream.test"));
+    let mut client = counting_blocks().ask(&get(&page.path).host("counted-stream.test"));
     client.head();
     client.expect_body("[opened]\n");
-    standard().publish_stream(&channel, "0123456789abcdefghij");
+    counting_blocks().publish_stream(&channel, "0123456789abcdefghij");
     client.expect_body("0123456789abcdefghij");
     let figures = [
         ("client-content-bytes-sent", 29),
@@ -305,8 +305,8 @@ fn an_answered_long_poll_is_counted_for_its_route_too() {
     let (stats, channel) = (Stats::listen(), unique("ch"));
     let hold = Answer::text("nothing\n").header("Grip-Hold", "response").header("Grip-Channel", &channel);
     let page = Page::answering(hold);
-    let mut client = standard().ask(&get(&page.path).host("counted-poll.test"));
-    standard().publish_until_answered(&mut client, response_item(&channel, "answer"));
+    let mut client = counting_blocks().ask(&get(&page.path).host("counted-poll.test"));
+    counting_blocks().publish_until_answered(&mut client, response_item(&channel, "answer"));
     stats.expect_sums(
         "counted-poll",
         &[("client-content-bytes-sent", 6), ("http-response-sent", 1), ("sent", 1)],
@@ -317,7 +317,7 @@ fn an_answered_long_poll_is_counted_for_its_route_too() {
 fn messages_of_a_websocket_over_http_are_counted_on_both_sides() {
     let (stats, channel) = (Stats::listen(), unique("ch"));
     let application = Application::answering(welcoming(&channel));
-    let mut socket = standard().open("counted-talk.test", &application.page.path);
+    let mut socket = counting_blocks().open("counted-talk.test", &application.page.path);
     socket.expect_text("welcome");
     socket.text("hello");
     socket.expect_text("you said");
@@ -341,7 +341,7 @@ fn messages_of_a_websocket_over_http_are_counted_on_both_sides() {
 #[test]
 fn messages_of_a_websocket_that_passes_through_are_counted_on_both_sides() {
     let stats = Stats::listen();
-    let (mut client, mut server) = Sockets::speaking_grip().open(standard(), "counted-pass.test");
+    let (mut client, mut server) = Sockets::speaking_grip().open(counting_blocks(), "counted-pass.test");
     client.text("hello");
     server.expect_text("hello");
     server.text("m:hi");

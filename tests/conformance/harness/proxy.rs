@@ -48,6 +48,8 @@ pub struct Settings {
     pub tokens: &'static str,
     /// Who is first on a channel is asked for again. Pushpin 1.36 does it always.
     pub update_on_first_subscription: bool,
+    /// Messages are counted in blocks of so many bytes.
+    pub block_bytes: Option<u32>,
 }
 
 const STANDARD: Settings = Settings {
@@ -58,6 +60,7 @@ const STANDARD: Settings = Settings {
     proxy: ("", ""),
     tokens: "[]",
     update_on_first_subscription: false,
+    block_bytes: None,
 };
 
 /// The key that Grip-Sig is signed with, where it is.
@@ -125,6 +128,12 @@ pub fn guarded() -> &'static Proxy {
 pub fn updating() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
     running(&SERVER, Settings { name: "updating", update_on_first_subscription: true, ..STANDARD })
+}
+
+/// A server that counts messages in blocks of 16 bytes.
+pub fn counting_blocks() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "blocks", block_bytes: Some(16), ..STANDARD })
 }
 
 /// A server whose certificates a case changes.
@@ -228,6 +237,8 @@ fn start(settings: &Settings) -> Result<Proxy, String> {
 fn config_text(settings: &Settings, proxy: &Proxy) -> String {
     let mut text = String::new();
     let forwarded_for = if settings.append_forwarded_for { r#"["append"]"# } else { "[]" };
+    let block_bytes =
+        settings.block_bytes.map(|bytes| format!("message_block_bytes = {bytes}")).unwrap_or_default();
     write!(
         text,
         r#"cores = 2
@@ -254,7 +265,7 @@ update_on_first_subscription = {update_on_first_subscription}
 [stats]
 socket = "ipc://stats"
 report_interval_s = 1
-message_block_bytes = 16
+{block_bytes}
 prometheus = "{metrics}"
 prometheus_prefix = "some_"
 [proxy]

@@ -96,6 +96,9 @@ fn await_sockets(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), Str
 
 fn pushpin_conf(settings: &Settings, proxy: &Proxy, directory: &Path) -> String {
     let forwarded_for = if settings.append_forwarded_for { "append" } else { "" };
+    // With it, what has no content is never delivered.
+    let block_size =
+        settings.block_bytes.map(|bytes| format!("message_block_size={bytes}")).unwrap_or_default();
     format!(
         "[global]
 include={{libdir}}/internal.conf
@@ -132,7 +135,7 @@ prometheus_port={metrics}
 prometheus_prefix=some_
 message_rate=25000
 message_hwm=25000
-message_block_size=16
+{block_size}
 message_wait=5000
 id_cache_ttl=60
 connection_subscription_max=20
