@@ -2,8 +2,9 @@
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
 //! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`, `address`,
-//! `endpoint`, `tokens`, `unix_port` and `forwarded_for` are the values both share. What is wrong is a [`Problem`]: file,
-//! line, what to change. `renewal` says what may change while the server runs.
+//! `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share, `defaults` what holds
+//! where nothing is said. What is wrong is a [`Problem`]: file, line, what to change. `renewal` says what may change while
+//! the server runs.
 
 #![forbid(unsafe_code)]
 
