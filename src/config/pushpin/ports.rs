@@ -23,7 +23,7 @@ impl PushpinConf {
         self.each(name, read)
     }
 
-    /// As with Pushpin, relative paths are from where the server is started.
+    /// Relative paths are from where the server is started, as those of ZeroMQ.
     fn files(&mut self, name: &str) -> Vec<UnixPort> {
         self.each(name, |text| UnixPort::parse(text, Path::new("")))
     }
