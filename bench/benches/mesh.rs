@@ -68,7 +68,7 @@ async fn near(plan: MeshPlan, exchange: Exchange, times: u64) -> Duration {
 /// Publishes something, when there is room; it is made here and dropped there, as what publishers send is.
 async fn publish(mesh: &Mesh) {
     while !mesh.to_home.has_room(FAR) {
-        mesh.to_home.emptied(FAR).await;
+        mesh.to_home.roomier().rung().await;
     }
     mesh.to_home.send(FAR, ToHome::Publish(Arc::new(Publication::new("room"))));
 }

@@ -5,6 +5,7 @@
 use super::Core;
 use super::exchange::Exchange;
 use super::hold::Poll;
+use super::publish::Busy;
 use super::row::Phase;
 use crate::bell::Bell;
 use crate::channel::ToHome;
@@ -117,10 +118,10 @@ impl Core {
     }
 
     /// Has all homes forget their last ids, and everyone who is held ask again.
-    pub(super) async fn recover(self: &Rc<Self>) {
+    pub(super) async fn recover(self: &Rc<Self>) -> Result<(), Busy> {
         let homes = (0..self.cores).map(|home| CoreId(home as u16));
         homes.clone().for_each(|home| self.send_home(home, ToHome::Recover));
-        self.confirmed_by(homes).await;
+        self.confirmed_by(homes).await
     }
 
     /// The home on core `home` has forgotten its last ids.

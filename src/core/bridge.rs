@@ -92,10 +92,7 @@ impl Core {
             Order::Publish(publications) => {
                 self.publish(publications).await.map_or(Outcome::Busy, |()| Outcome::Done)
             }
-            Order::Recover => {
-                self.recover().await;
-                Outcome::Done
-            }
+            Order::Recover => self.recover().await.map_or(Outcome::Busy, |()| Outcome::Done),
             Order::ConnCheck(names) => self.present_among(names).await,
             Order::Refresh(name) => {
                 let Some(id) = self.known_id(&name) else { return Outcome::NotFound };

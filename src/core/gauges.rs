@@ -56,9 +56,16 @@ macro_rules! gauges {
         pub struct Gauges { $($(#[doc = $doc])+ pub $name: Gauge,)+ }
 
         impl Gauges {
-            /// The sums over `gauges`, by name.
+            /// The sums over `gauges`, by name; of times that something has waited (`_longest_ms`) the longest.
             pub fn sums(gauges: &[Arc<Gauges>]) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), gauges.iter().map(|gauges| gauges.$name.get()).sum()),)+]
+                vec![$({
+                    let (name, of_cores) = (stringify!($name), gauges.iter().map(|gauges| gauges.$name.get()));
+                    let all = match name.ends_with("_longest_ms") {
+                        true => of_cores.max().unwrap_or_default(),
+                        false => of_cores.sum(),
+                    };
+                    (name, all)
+                },)+]
             }
         }
     };
@@ -81,6 +88,20 @@ gauges! {
     pending_publications,
     /// Requests to applications that wait for their turn: for clients that may have missed something, and of filters.
     refetches_waiting,
+    /// Messages between cores, and to homes on the same core, that wait in front of a full ring.
+    lane_messages,
+    /// How long the queue of such messages that has stood still for longest has not moved, ms.
+    lanes_longest_ms,
+    /// Rings of the mesh that are not read because there is no room for what they bring.
+    mesh_readers_waiting,
+    /// For how long the one of them that has waited longest, ms.
+    mesh_readers_longest_ms,
+    /// Confirmations that publishers wait for.
+    confirmations_waiting,
+    /// For how long the oldest of them has been the oldest, ms.
+    confirmations_longest_ms,
+    /// Turns of the cores' loops. A core that lives takes ten a second at least.
+    turns_total,
     /// Connections accepted.
     connections_total,
     /// Connections by TLS that ended in their handshake, or because their client broke the rules.

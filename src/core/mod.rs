@@ -9,7 +9,7 @@
 //! `ingest` takes datagrams, `bridge` what comes by ZeroMQ; `again` asks applications again for clients that may have
 //! missed something, as `spread` says, or that are the first on their channel (`first_subscription`); `publish` takes
 //! publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new settings;
-//! `timer_wheel` keeps all deadlines; `gauges` is what other threads may read, `watch` what the stats socket is told,
+//! `timer_wheel` keeps all deadlines; `waits` finds work that stands still; `gauges` is what other threads may read, `watch` what the stats socket is told,
 //! `tallies` what is counted of each route and `count` what counts it, `sums` what Pushpin would count, `prometheus` the
 //! page of all that. `errands` are what operators ask of all cores, about a `client` or a channel; `receipts` tell
 //! publishers whom they reached.
@@ -52,6 +52,7 @@ mod sums;
 mod tallies;
 mod timer_wheel;
 mod turn;
+mod waits;
 mod watch;
 
 pub use bridge::BridgePlan;
@@ -141,7 +142,9 @@ pub struct Core {
     permits: RefCell<Permits>,
     tick: Cell<u32>,
     work: Bell,
-    /// Rung after every turn that took something off a bounded queue.
+    /// What waits, and since when.
+    waits: waits::Waits,
+    /// Rung after every turn that took something off a bounded queue, and when a lane of the mesh has room again.
     room: Bell,
 }
 

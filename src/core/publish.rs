@@ -25,12 +25,25 @@ const PENDING_BYTES: usize = 64 * 1024 * 1024;
 #[error("the server is busy delivering what was published before; try again")]
 pub(super) struct Busy;
 
-/// Publishers that wait for homes to confirm what they published, by ticket. A home answers every ticket, so none stays
-/// when its publisher has left.
+/// Publishers that wait for homes to confirm what they published, by ticket.
 #[derive(Default)]
 pub(super) struct Confirmations {
     waiting: FxHashMap<u64, Rc<Bell>>,
     tickets: u64,
+}
+
+/// A confirmation that is on its way; forgotten when this is dropped.
+struct Expected<'c> {
+    core: &'c Core,
+    ticket: u64,
+    /// Rung once, when it has come.
+    confirmed: Rc<Bell>,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.core.confirmations.borrow_mut().waiting.remove(&self.ticket);
+    }
 }
 
 impl Confirmations {
@@ -47,6 +60,11 @@ impl Confirmations {
             bell.ring();
         }
     }
+
+    /// How many are on their way, and the ticket of the one that has been for longest.
+    pub fn waiting(&self) -> (usize, Option<u64>) {
+        (self.waiting.len(), self.waiting.keys().min().copied())
+    }
 }
 
 impl Core {
@@ -60,14 +78,7 @@ impl Core {
             let home = home_of(&publication.channel, self.cores);
             if !self.has_room(home) {
                 self.gauges.publish_waits_total.add(1);
-                let given_up = async {
-                    glommio::timer::sleep(PATIENCE).await;
-                    Err(Busy)
-                };
-                if let Err(busy) = self.await_room(home).or(given_up).await {
-                    self.gauges.refused_publishes_total.add(1);
-                    return Err(busy);
-                }
+                self.or_refused(self.await_room_until(|| self.has_room(home))).await?;
             }
             self.gauges.count_published(&publication, block_bytes);
             let message = ToHome::Publish(Arc::new(publication));
@@ -80,20 +91,40 @@ impl Core {
                 homes.push(home);
             }
         }
-        self.confirmed_by(homes).await;
-        Ok(())
+        self.confirmed_by(homes).await
     }
 
     /// Waits until `homes` have taken everything that this core has sent them.
-    pub(super) async fn confirmed_by(&self, homes: impl IntoIterator<Item = CoreId>) {
+    pub(super) async fn confirmed_by(&self, homes: impl IntoIterator<Item = CoreId>) -> Result<(), Busy> {
         let asked = homes.into_iter().map(|home| {
             let (ticket, confirmed) = self.confirmations.borrow_mut().expect();
             self.send_home(home, ToHome::Confirm { ticket });
-            confirmed
+            Expected { core: self, ticket, confirmed }
         });
-        for confirmed in asked.collect::<SmallVec<[Rc<Bell>; 8]>>() {
-            confirmed.rung().await;
+        let asked: SmallVec<[Expected<'_>; 8]> = asked.collect();
+        if asked.is_empty() {
+            return Ok(());
         }
+        let all = async {
+            for expected in &asked {
+                expected.confirmed.rung_since(0).await;
+            }
+        };
+        self.or_refused(all).await
+    }
+
+    /// Waits for `what` as long as a publisher may wait.
+    async fn or_refused(&self, what: impl Future<Output = ()>) -> Result<(), Busy> {
+        let waited = async {
+            what.await;
+            Ok(())
+        };
+        let given_up = async {
+            glommio::timer::sleep(PATIENCE).await;
+            self.gauges.refused_publishes_total.add(1);
+            Err(Busy)
+        };
+        waited.or(given_up).await
     }
 
     /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
@@ -185,13 +216,27 @@ impl Core {
         self.mesh.to_core.all_have_room() && self.can_take_deliveries()
     }
 
-    /// Waits until [`Core::homes_have_room`].
-    pub(super) async fn await_homes_room(&self) {
-        while !self.homes_have_room() {
-            match self.mesh.to_core.crowded() {
-                Some(core) => self.mesh.to_core.emptied(core).await,
-                None => self.room.rung().await,
-            }
+    /// Waits until `has_room`, which looks at lanes, at what waits for fan-out or at what waits for the homes here.
+    pub(super) async fn await_room_until(&self, has_room: impl Fn() -> bool) {
+        while !has_room() {
+            self.room.rung().await;
+        }
+    }
+
+    /// Wakes who waits for room, and the loop, which may have left work for that reason, when a lane has some again.
+    pub(super) fn start_hearing_of_room(self: Rc<Self>) {
+        for roomier in [self.mesh.to_home.roomier(), self.mesh.to_core.roomier()] {
+            let core = self.clone();
+            glommio::spawn_local(async move {
+                let mut heard = 0;
+                loop {
+                    roomier.rung_since(heard).await;
+                    heard = roomier.rings();
+                    core.room.ring();
+                    core.wake();
+                }
+            })
+            .detach();
         }
     }
 
@@ -200,15 +245,5 @@ impl Core {
             true => self.to_own_home.borrow().len() < OWN_HOME_WAITING,
             false => self.mesh.to_home.has_room(home),
         }
-    }
-
-    async fn await_room(&self, home: CoreId) -> Result<(), Busy> {
-        while !self.has_room(home) {
-            match home == self.id {
-                true => self.room.rung().await,
-                false => self.mesh.to_home.emptied(home).await,
-            }
-        }
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::signatures::Signatures;
 use super::sockjs::Sessions;
 use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
+use super::waits::{Reader, Waits};
 use super::watch::Watch;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
 use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
@@ -140,11 +141,13 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         tick: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
         room: crate::bell::Bell::default(),
+        waits: Waits::default(),
         settings: cell::RefCell::new(Rc::new((*settings).clone())),
     });
     core.clone().start_readers(home_ends, core_ends);
     core.start_errands(errand_ends);
     core.watch_datagrams();
+    core.clone().start_hearing_of_room();
     glommio::spawn_local(hear(doorbell, core.clone())).detach();
     glommio::spawn_local(tick(core.clone())).detach();
     core.turn_forever().await
@@ -154,6 +157,7 @@ impl Core {
     async fn turn_forever(self: Rc<Self>) -> Result<(), CoreError> {
         let (mut events, mut slice) = (VecDeque::new(), Slice::default());
         loop {
+            let heard = self.work.rings();
             let busy = self.turn(&mut events, &mut slice)?;
             if busy || self.wire.borrow().has_work() {
                 glommio::executor().yield_now().await;
@@ -162,7 +166,7 @@ impl Core {
             self.wire.borrow_mut().silence_doorbell(false);
             // What completed before the doorbell was heard again rang for nobody.
             if !self.turn(&mut events, &mut slice)? {
-                self.work.rung().await;
+                self.work.rung_since(heard).await;
             }
             self.wire.borrow_mut().silence_doorbell(true);
         }
@@ -170,6 +174,7 @@ impl Core {
 
     /// One turn; whether there was anything to do.
     fn turn(self: &Rc<Self>, events: &mut VecDeque<Event>, slice: &mut Slice) -> Result<bool, CoreError> {
+        self.gauges.turns_total.add(1);
         self.move_clock();
         self.wire.borrow_mut().poll(events)?;
         let mut busy = !events.is_empty();
@@ -209,6 +214,7 @@ impl Core {
                 break;
             }
             let Some(message) = self.to_own_home.borrow_mut().pop_front() else { break };
+            self.waits.taken_at_home.set(self.waits.taken_at_home.get() + 1);
             self.at_home(self.id, message);
             busy = true;
         }
@@ -267,10 +273,12 @@ impl Core {
             tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
         }
         self.tell_of_datagrams();
+        self.tell_of_waits();
     }
 
     fn publish_gauges(&self) {
         self.count_kernel_drops();
+        self.look_at_waits();
         let gauges = &self.gauges;
         {
             let wire = self.wire.borrow();
@@ -298,22 +306,20 @@ impl Core {
         core_ends: RingEnds<crate::channel::ToCore>,
     ) {
         for peer in home_ends.peers() {
-            let (core, ends) = (self.clone(), home_ends.clone());
+            let (core, ends, reader) = (self.clone(), home_ends.clone(), Reader::new(self.clone()));
             glommio::spawn_local(async move {
                 while let Some(message) = ends.receive(peer).await {
-                    core.await_homes_room().await;
+                    reader.await_room_until(|| core.homes_have_room()).await;
                     core.at_home(peer, message);
                 }
             })
             .detach();
         }
         for peer in core_ends.peers() {
-            let (core, ends) = (self.clone(), core_ends.clone());
+            let (core, ends, reader) = (self.clone(), core_ends.clone(), Reader::new(self.clone()));
             glommio::spawn_local(async move {
                 while let Some(message) = ends.receive(peer).await {
-                    while !core.can_take_deliveries() {
-                        core.room.rung().await;
-                    }
+                    reader.await_room_until(|| core.can_take_deliveries()).await;
                     core.take_from_home(message);
                 }
             })

@@ -1,6 +1,7 @@
 //! One core's lanes of a mesh: for each other core an ordered queue in front of the ring. A message goes straight
 //! into the ring while there is room and nothing waits; else it waits in the lane, behind what waits there already.
-//! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages.
+//! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages, and
+//! wait for [`Lanes::roomier`] if there is none.
 
 use crate::bell::Bell;
 use crate::ids::CoreId;
@@ -12,19 +13,36 @@ use std::rc::Rc;
 
 /// Messages that may wait in front of a full ring before [`Lanes::has_room`] says no.
 const WAITING: usize = 1024;
+/// Messages that wait when those who wait for room hear that there is some. There is always a ring between full and
+/// empty, and each is followed by many sends, so it does not matter that it wakes everybody.
+const ROOMY: usize = WAITING / 2;
 
 /// The sending side.
 pub struct Lanes<T: Send + 'static> {
     senders: Option<Rc<Senders<T>>>,
     lanes: Vec<Rc<Lane<T>>>,
+    /// Rung when a lane has become [`ROOMY`].
+    roomier: Rc<Bell>,
 }
 
 struct Lane<T> {
     waiting: RefCell<VecDeque<T>>,
     /// A message was taken off `waiting` and is not in the ring yet: nothing may pass it.
     moving: Cell<bool>,
+    /// Messages that have waited here and are in the ring.
+    moved: Cell<u64>,
     filled: Bell,
-    emptied: Bell,
+}
+
+/// What waits in a lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backlog {
+    /// The core that the lane leads to.
+    pub to: CoreId,
+    /// Messages that wait in front of the ring.
+    pub messages: usize,
+    /// Messages that have waited and went on since start. While this stands still, the other core takes nothing.
+    pub moved: u64,
 }
 
 /// The receiving side: one ring from every other core.
@@ -35,23 +53,17 @@ pub struct RingEnds<T: Send + 'static> {
 impl<T: Send + 'static> Lanes<T> {
     /// The lanes of a core that has no peers.
     pub fn alone() -> Lanes<T> {
-        Lanes { senders: None, lanes: Vec::new() }
+        Lanes { senders: None, lanes: Vec::new(), roomier: Rc::default() }
     }
 
     /// Lanes into `senders`' rings. Starts a task for each lane that moves what waits into the ring.
     pub fn new(senders: Senders<T>) -> Lanes<T> {
-        let senders = Rc::new(senders);
-        let lane = || Lane {
-            waiting: RefCell::default(),
-            moving: Cell::new(false),
-            filled: Bell::default(),
-            emptied: Bell::default(),
-        };
-        let lanes: Vec<_> = (0..senders.nr_consumers()).map(|_| Rc::new(lane())).collect();
+        let (senders, roomier) = (Rc::new(senders), Rc::<Bell>::default());
+        let lanes: Vec<Rc<Lane<T>>> = (0..senders.nr_consumers()).map(|_| Rc::default()).collect();
         for (peer, lane) in lanes.iter().enumerate().filter(|(peer, _)| *peer != senders.peer_id()) {
-            glommio::spawn_local(forward(senders.clone(), peer, lane.clone())).detach();
+            glommio::spawn_local(forward(senders.clone(), peer, lane.clone(), roomier.clone())).detach();
         }
-        Lanes { senders: Some(senders), lanes }
+        Lanes { senders: Some(senders), lanes, roomier }
     }
 
     /// Sends `message` to another core, behind everything sent to it before.
@@ -78,17 +90,25 @@ impl<T: Send + 'static> Lanes<T> {
         self.lanes.iter().all(|lane| lane.waiting.borrow().len() < WAITING)
     }
 
-    /// Waits until some of what waited for `core` has left.
-    pub async fn emptied(&self, core: CoreId) {
-        if let Some(lane) = self.lanes.get(core.index()) {
-            lane.emptied.rung().await;
-        }
+    /// Rung when a lane that had no room has some again.
+    pub fn roomier(&self) -> Rc<Bell> {
+        self.roomier.clone()
     }
 
-    /// The first core whose lane has no room.
-    pub fn crowded(&self) -> Option<CoreId> {
-        let crowded = |lane: &Rc<Lane<T>>| lane.waiting.borrow().len() >= WAITING;
-        self.lanes.iter().position(crowded).map(|core| CoreId(core as u16))
+    /// The lanes in which something waits.
+    pub fn backlogs(&self) -> impl Iterator<Item = Backlog> {
+        self.lanes.iter().enumerate().filter_map(|(to, lane)| {
+            let messages = lane.waiting.borrow().len() + usize::from(lane.moving.get());
+            let backlog = Backlog { to: CoreId(to as u16), messages, moved: lane.moved.get() };
+            (messages > 0).then_some(backlog)
+        })
+    }
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Lane<T> {
+        let (waiting, moving) = (RefCell::default(), Cell::default());
+        Lane { waiting, moving, moved: Cell::default(), filled: Bell::default() }
     }
 }
 
@@ -122,7 +142,12 @@ impl<T: Send + 'static> Clone for RingEnds<T> {
 }
 
 /// Moves what waits in `lane` into the ring, in order.
-async fn forward<T: Send + 'static>(senders: Rc<Senders<T>>, peer: usize, lane: Rc<Lane<T>>) {
+async fn forward<T: Send + 'static>(
+    senders: Rc<Senders<T>>,
+    peer: usize,
+    lane: Rc<Lane<T>>,
+    roomier: Rc<Bell>,
+) {
     loop {
         let next = lane.waiting.borrow_mut().pop_front();
         let Some(message) = next else {
@@ -133,7 +158,10 @@ async fn forward<T: Send + 'static>(senders: Rc<Senders<T>>, peer: usize, lane: 
         // A closed ring means that the peer core ended, and with it the process.
         let _ = senders.send_to(peer, message).await;
         lane.moving.set(false);
-        lane.emptied.ring();
+        lane.moved.set(lane.moved.get() + 1);
+        if lane.waiting.borrow().len() == ROOMY {
+            roomier.ring();
+        }
     }
 }
 

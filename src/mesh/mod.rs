@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+#[cfg(test)]
+mod tests;
 
-pub use lane::{Lanes, RingEnds};
+pub use lane::{Backlog, Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
 use futures_lite::FutureExt;

@@ -1,10 +1,11 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
 //! or the first core that cannot go on. `sockets` binds what the settings ask for. Meanwhile `supervisor` has the cores take
-//! over what changes in files, which `watch` notices.
+//! over what changes in files, which `watch` notices, and `watchdog` looks for cores that do not move.
 
 mod sockets;
 mod supervisor;
 mod watch;
+mod watchdog;
 
 pub use supervisor::Files;
 
@@ -28,8 +29,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 use supervisor::{Event, Supervisor, paths};
 use watch::Watch;
+use watchdog::Watchdog;
 
 /// The server could not start, or a core failed.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +114,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    Supervisor { settings, files, certificates, events, renewals, watch, due: None }.run()
+    let gauges = gauges.iter().take(cores).cloned().collect();
+    let watchdog = Watchdog::new(gauges, Instant::now());
+    Supervisor { settings, files, certificates, events, renewals, watch, due: None, watchdog }.run()
 }
 
 /// Those that clients by TLS are shown, if there may be any; what cannot be used is logged.

@@ -2,6 +2,7 @@
 //! for files that change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
 
 use super::watch::Watch;
+use super::watchdog::{LOOK_EVERY, Watchdog};
 use super::{ServerError, check_keys, signers, tell_of};
 use crate::config::Config;
 use crate::core::Renewal;
@@ -61,6 +62,7 @@ pub(super) struct Supervisor<'f> {
     pub watch: Option<Watch>,
     /// When the files are read because one has changed.
     pub due: Option<Instant>,
+    pub watchdog: Watchdog,
 }
 
 impl Supervisor<'_> {
@@ -74,7 +76,8 @@ impl Supervisor<'_> {
                 }
                 Ok(Event::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(Event::ZeroMq(error)) => return Err(error.into()),
-                Ok(Event::Hangup) | Err(RecvTimeoutError::Timeout) => self.reload(),
+                Ok(Event::Hangup) => self.reload(),
+                Err(RecvTimeoutError::Timeout) => self.tick(),
                 Ok(Event::Touched) => {
                     if self.due.is_none() && self.watch.as_ref().is_some_and(Watch::has_changed) {
                         self.due = Some(Instant::now() + SETTLE);
@@ -86,9 +89,15 @@ impl Supervisor<'_> {
     }
 
     fn next_event(&self) -> Result<Event, RecvTimeoutError> {
-        match self.due {
-            Some(due) => self.events.recv_timeout(due.saturating_duration_since(Instant::now())),
-            None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let until_due = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        self.events.recv_timeout(until_due.map_or(LOOK_EVERY, |until_due| until_due.min(LOOK_EVERY)))
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.watchdog.look(now);
+        if self.due.is_some_and(|due| due <= now) {
+            self.reload();
         }
     }
 

@@ -114,10 +114,10 @@ async fn recover(call: &Call<'_>) -> Answer {
         return call.forbidden("have everyone ask again");
     }
     match accepted(&call.request.headers) {
-        Some(format) => {
-            call.exchange.core().recover().await;
-            done(format, "Updated")
-        }
+        Some(format) => match call.exchange.core().recover().await {
+            Ok(()) => done(format, "Updated"),
+            Err(error) => busy(error),
+        },
         None => not_acceptable(),
     }
 }

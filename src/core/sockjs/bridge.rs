@@ -171,7 +171,9 @@ async fn to_application(
 ) -> io::Result<()> {
     loop {
         let pong_is_due = async {
-            pongs.bell.rung().await;
+            while pongs.waiting.borrow().is_none() {
+                pongs.bell.rung().await;
+            }
             None
         };
         let said = async { Some(session.heard().await) };

@@ -1,0 +1,172 @@
+//! Cores that only the mesh wakes: whatever waits for room must hear of it from the lanes alone.
+
+use super::{Lanes, LanesPlan, RingEnds};
+use crate::ids::CoreId;
+use futures_lite::FutureExt;
+use futures_lite::future::yield_now;
+use glommio::{LocalExecutorBuilder, Placement};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// As long as a test may take on a machine that is busy with others.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Publishers of a core that all wait for room in the same lanes.
+const PUBLISHERS: usize = 6;
+/// What each of them publishes.
+const MESSAGES: usize = 2_000;
+
+/// One core, as the server's are: what is published goes to a home, which passes it on to every other core. Homes wait for
+/// room towards cores, publishers for room towards homes.
+struct TestCore {
+    id: CoreId,
+    cores: usize,
+    to_home: Lanes<Published>,
+    to_core: Lanes<Published>,
+    /// Messages that homes still have to pass on, and this core still has to take.
+    expected: Cell<(usize, usize)>,
+    done: crate::bell::Bell,
+}
+
+struct Published;
+
+#[test]
+fn everything_published_arrives_when_many_wait_for_the_same_lane() {
+    for cores in [2, 3, 8] {
+        for ring in [4, 1024] {
+            run(cores, ring, 0);
+        }
+    }
+}
+
+#[test]
+fn publishers_that_give_up_do_not_take_the_room_of_others() {
+    for ring in [4, 1024] {
+        run(4, ring, PUBLISHERS / 2);
+    }
+}
+
+/// Runs so many cores with rings of so many messages. On each core `given_up` more publishers begin, and are dropped
+/// while they wait for room.
+fn run(cores: usize, ring: usize, given_up: usize) {
+    let (to_home, to_core) = (LanesPlan::new(cores, ring), LanesPlan::new(cores, ring));
+    let (finished, all) = channel();
+    for _ in 0..cores {
+        let (to_home, to_core, finished) = (to_home.clone(), to_core.clone(), finished.clone());
+        LocalExecutorBuilder::new(Placement::Unbound)
+            .spawn(move || core(cores, given_up, (to_home, to_core), finished))
+            .expect("a core");
+    }
+    for finished in 0..cores {
+        let heard = all.recv_timeout(DEADLINE);
+        assert!(heard.is_ok(), "{finished} of {cores} cores got everything, with rings of {ring}");
+    }
+}
+
+async fn core(
+    cores: usize,
+    given_up: usize,
+    plans: (LanesPlan<Published>, LanesPlan<Published>),
+    finished: Sender<()>,
+) {
+    let (to_home, home_ends) = plans.0.join().await.expect("a mesh");
+    let (to_core, core_ends) = plans.1.join().await.expect("a mesh");
+    let (id, published) = (own_id(&home_ends, cores), PUBLISHERS * MESSAGES);
+    // A core's messages go to the others by turns; each home passes what it gets to all others.
+    let at_home = published;
+    let arrives = published * (cores - 1);
+    let expected = Cell::new((at_home, arrives));
+    let core = Rc::new(TestCore { id, cores, to_home, to_core, expected, done: Default::default() });
+    for peer in home_ends.peers() {
+        let (core, ends) = (core.clone(), home_ends.clone());
+        glommio::spawn_local(async move {
+            while ends.receive(peer).await.is_some() {
+                core.pass_on().await;
+            }
+        })
+        .detach();
+    }
+    for peer in core_ends.peers() {
+        let (core, ends) = (core.clone(), core_ends.clone());
+        glommio::spawn_local(async move {
+            while ends.receive(peer).await.is_some() {
+                core.count(0, 1);
+            }
+        })
+        .detach();
+    }
+    for first in 0..given_up {
+        // It publishes nothing that is counted: it only waits where others wait.
+        let core = core.clone();
+        let gives_up = async move {
+            let waits = async {
+                loop {
+                    core.room_at_home(core.peer(first)).await;
+                    yield_now().await;
+                }
+            };
+            let patience = async {
+                for _ in 0..50 {
+                    yield_now().await;
+                }
+            };
+            waits.or(patience).await;
+        };
+        glommio::spawn_local(gives_up).detach();
+    }
+    for first in 0..PUBLISHERS {
+        let core = core.clone();
+        glommio::spawn_local(async move {
+            for message in 0..MESSAGES {
+                let home = core.peer(first + message);
+                core.room_at_home(home).await;
+                core.to_home.send(home, Published);
+            }
+        })
+        .detach();
+    }
+    while core.expected.get() != (0, 0) {
+        core.done.rung().await;
+    }
+    let _ = finished.send(());
+    // The others may still need this core.
+    std::future::pending::<()>().await;
+}
+
+/// The mesh numbers cores in the order they join.
+fn own_id(ends: &RingEnds<Published>, cores: usize) -> CoreId {
+    let peers = ends.peers();
+    let own = (0..cores as u16).map(CoreId).find(|id| !peers.contains(id));
+    own.expect("a core that is not its own peer")
+}
+
+impl TestCore {
+    fn peer(&self, number: usize) -> CoreId {
+        let distance = 1 + number % (self.cores - 1);
+        CoreId(((self.id.index() + distance) % self.cores) as u16)
+    }
+
+    async fn room_at_home(&self, home: CoreId) {
+        let roomier = self.to_home.roomier();
+        while !self.to_home.has_room(home) {
+            roomier.rung().await;
+        }
+    }
+
+    /// As a home: waits for room towards all cores, then passes one message to each.
+    async fn pass_on(&self) {
+        let roomier = self.to_core.roomier();
+        while !self.to_core.all_have_room() {
+            roomier.rung().await;
+        }
+        (0..self.cores - 1).for_each(|number| self.to_core.send(self.peer(number), Published));
+        self.count(1, 0);
+    }
+
+    fn count(&self, passed_on: usize, arrived: usize) {
+        let (at_home, arrives) = self.expected.get();
+        self.expected.set((at_home - passed_on, arrives - arrived));
+        self.done.ring();
+    }
+}

@@ -1,0 +1,81 @@
+//! Looks whether the cores move. A core that lives takes a turn of its loop at least ten times a second, as its clock wakes
+//! it; one that does not is stuck in a turn, or gets no time on its CPU, and cannot say so itself.
+
+use crate::core::Gauges;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the cores are looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A look that comes so late says nothing: the whole process had no time.
+const LATE: Duration = Duration::from_secs(2);
+
+pub(super) struct Watchdog {
+    cores: Vec<Seen>,
+    looked: Instant,
+}
+
+/// How far a core was, and when it was first seen there.
+struct Seen {
+    gauges: Arc<Gauges>,
+    turns: u64,
+    since: Instant,
+}
+
+impl Watchdog {
+    /// Over the cores that count in `gauges`.
+    pub fn new(gauges: Vec<Arc<Gauges>>, now: Instant) -> Watchdog {
+        let cores = gauges.into_iter().map(|gauges| Seen { gauges, turns: 0, since: now }).collect();
+        Watchdog { cores, looked: now }
+    }
+
+    /// Logs which cores have not moved for a second, unless it was called less than a second ago.
+    pub fn look(&mut self, now: Instant) {
+        if now.duration_since(self.looked) < LOOK_EVERY {
+            return;
+        }
+        for (core, stuck) in self.stuck(now) {
+            let seconds = stuck.as_secs();
+            tracing::warn!(
+                core,
+                seconds,
+                "this core does not move: its clients wait. Is its CPU taken by others?"
+            );
+        }
+    }
+
+    /// The cores that have started and not moved for a second, and for how long.
+    fn stuck(&mut self, now: Instant) -> Vec<(usize, Duration)> {
+        let is_late = now.duration_since(self.looked) > LATE;
+        self.looked = now;
+        for seen in &mut self.cores {
+            let turns = seen.gauges.turns_total.get();
+            if turns != seen.turns || is_late {
+                (seen.turns, seen.since) = (turns, now);
+            }
+        }
+        let started = self.cores.iter().enumerate().filter(|(_, seen)| seen.turns > 0);
+        let stood = started.map(|(core, seen)| (core, now.duration_since(seen.since)));
+        stood.filter(|(_, stood)| *stood >= LOOK_EVERY).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_has_started_and_takes_no_turn_for_a_second_is_stuck() {
+        let (gauges, start) = (vec![Arc::<Gauges>::default(), Arc::default()], Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut watchdog = Watchdog::new(gauges.clone(), start);
+        assert_eq!(watchdog.stuck(after(1)), [], "none has started");
+        gauges.iter().for_each(|gauges| gauges.turns_total.add(1));
+        assert_eq!(watchdog.stuck(after(2)), []);
+        gauges[0].turns_total.add(1);
+        assert_eq!(watchdog.stuck(after(3)), [(1, Duration::from_secs(1))]);
+        assert_eq!(watchdog.stuck(after(4)).len(), 2);
+        assert_eq!(watchdog.stuck(after(60)), [], "the whole process was stopped");
+        assert_eq!(watchdog.stuck(after(61)).len(), 2);
+    }
+}
