@@ -182,10 +182,7 @@ impl Wire {
         }
         self.slots.set(slot, flag::PAUSED);
         if self.slots.has(slot, flag::RECEIVING) {
-            let receive = CancelBuilder::user_data(self.slots.token(Kind::Receive, slot));
-            let entry = opcode::AsyncCancel2::new(receive).build().flags(Flags::SKIP_SUCCESS);
-            // SAFETY: a cancellation points to nothing.
-            unsafe { self.push(&entry.user_data(self.slots.token(Kind::Cancel, slot))) };
+            self.cancel(Kind::Receive, slot);
         }
     }
 
@@ -217,11 +214,12 @@ impl Wire {
         }
         self.say_goodbye(slot);
         self.flush();
-        if self.slots.has_any(slot, flag::RECEIVING | flag::BACKLOGGED) {
-            let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(fixed(slot)).all()).build();
-            let entry = entry.flags(Flags::SKIP_SUCCESS).user_data(self.slots.token(Kind::Cancel, slot));
-            // SAFETY: a cancellation points to nothing.
-            unsafe { self.push(&entry) };
+        // No other operation of a slot waits in the kernel: a send that is not a backlog's is over when the kernel was
+        // entered, and a shutdown is waited for below.
+        for (flag, kind) in [(flag::RECEIVING, Kind::Receive), (flag::BACKLOGGED, Kind::Drain)] {
+            if self.slots.has(slot, flag) {
+                self.cancel(kind, slot);
+            }
         }
         self.abandon_backlog(slot);
         self.end_session(slot);
@@ -233,6 +231,17 @@ impl Wire {
             self.release(slot);
         }
         self.slots.retire(slot);
+    }
+
+    /// Cancels the one operation of this kind that waits for `slot`.
+    ///
+    /// By its token, which the kernel looks up in a hash table. To cancel by descriptor, it looks at every operation that
+    /// waits in the ring: among 18,000 idle connections that took 180 us for each cancellation, against 6 us.
+    fn cancel(&mut self, kind: Kind, slot: Slot) {
+        let operation = CancelBuilder::user_data(self.slots.token(kind, slot));
+        let entry = opcode::AsyncCancel2::new(operation).build().flags(Flags::SKIP_SUCCESS);
+        // SAFETY: a cancellation points to nothing.
+        unsafe { self.push(&entry.user_data(self.slots.token(Kind::Cancel, slot))) };
     }
 
     /// Gives the slot back to the kernel, for another client.
@@ -418,3 +427,6 @@ fn is_transient(error: i32) -> bool {
 fn accept_id(listener: usize, accept: usize) -> u32 {
     ((listener as u32) << 8) | accept as u32
 }
+
+#[cfg(test)]
+mod tests;

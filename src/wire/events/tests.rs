@@ -1,0 +1,128 @@
+//! How connections end, with real sockets.
+
+use super::*;
+use crate::wire::{Doorbell, bind};
+use glommio::LocalExecutor;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Clients at a time, as many as there are slots: every further client gets a slot that another one had.
+const CLIENTS: usize = 8;
+/// More than the kernel takes for a client that does not read.
+const MUCH: usize = 16 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A wire with [`CLIENTS`] slots, and its clients.
+struct World {
+    wire: Wire,
+    address: SocketAddr,
+    events: VecDeque<Event>,
+    _doorbell: Doorbell,
+}
+
+impl World {
+    fn new() -> World {
+        let doorbell = Doorbell::new().unwrap();
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap().pop().unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = WireLimits {
+            connections: CLIENTS as u32,
+            backlog_bytes: 2 * MUCH,
+            backlog_bytes_total: 2 * CLIENTS * MUCH,
+        };
+        let wire = Wire::new(vec![(listener, None)], Vec::new(), limits, &doorbell).unwrap();
+        World { wire, address, events: VecDeque::new(), _doorbell: doorbell }
+    }
+
+    /// A client, and its slot.
+    fn connect(&mut self) -> (TcpStream, Slot) {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let slot = self.await_event(|event| match event {
+            Event::Accepted { slot, .. } => Some(*slot),
+            _ => None,
+        });
+        (client, slot)
+    }
+
+    /// Turns until an event comes that `wanted` takes; others are forgotten.
+    fn await_event<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let mut found = None;
+        self.turn_until(|world| {
+            found = world.events.drain(..).find_map(|event| wanted(&event));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    fn turn_until(&mut self, mut is_reached: impl FnMut(&mut World) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut events = std::mem::take(&mut self.events);
+            self.wire.poll(&mut events).unwrap();
+            self.events = events;
+            if is_reached(self) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it does not happen");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Runs a test where a doorbell can be made.
+fn on_a_core(test: impl FnOnce()) {
+    LocalExecutor::default().run(async { test() });
+}
+
+#[test]
+fn a_client_that_is_closed_sees_it_and_the_next_in_its_slot_is_heard() {
+    on_a_core(|| {
+        let mut world = World::new();
+        for round in 0..3 {
+            let clients: Vec<_> = (0..CLIENTS).map(|_| world.connect()).collect();
+            for (number, (_, slot)) in clients.iter().enumerate() {
+                if number % 2 == round % 2 {
+                    world.wire.pause(*slot);
+                }
+                world.wire.close(*slot);
+            }
+            assert_eq!(world.wire.open_connections(), 0);
+            world.wire.flush();
+            for (mut client, _) in clients {
+                world.turn_until(|_| true);
+                assert_eq!(client.read(&mut [0; 8]).unwrap(), 0, "round {round}");
+            }
+        }
+        let (mut client, slot) = world.connect();
+        client.write_all(b"hello").unwrap();
+        let heard = world.await_event(|event| match event {
+            Event::Received { slot, bytes } => Some((*slot, bytes.to_vec())),
+            _ => None,
+        });
+        assert_eq!(heard, (slot, b"hello".to_vec()));
+    });
+}
+
+#[test]
+fn a_close_takes_back_what_waits_to_be_sent_and_gives_its_memory_free() {
+    on_a_core(|| {
+        let mut world = World::new();
+        let much = Bytes::from(vec![b'x'; MUCH]);
+        for _ in 0..3 {
+            let (mut client, slot) = world.connect();
+            world.wire.send(slot, much.clone()).unwrap();
+            world.wire.flush();
+            assert!(world.wire.is_backlogged(slot) && world.wire.backlog_bytes() > 0);
+            world.wire.close(slot);
+            assert_eq!((world.wire.backlog_bytes(), world.wire.open_connections()), (0, 0));
+            // The kernel has let go of it before its client has read anything.
+            world.turn_until(|world| world.wire.orphans.is_empty());
+            assert!(much.is_unique());
+            let mut got = Vec::new();
+            let ended = client.read_to_end(&mut got);
+            assert!(got.len() < MUCH && ended.is_ok(), "{} bytes, {ended:?}", got.len());
+        }
+    });
+}
