@@ -1,11 +1,14 @@
 //! All timeouts and keep-alives of a core: at most one entry for each slot, in a hashed wheel of intrusive lists.
 //! Setting, moving and cancelling touch three links and allocate nothing once a slot was used. A deadline further
-//! away than one turn of the wheel is looked at once a turn.
+//! away than one turn of the wheel is looked at once a turn. Deadlines that pass together are reported in portions, so
+//! that thousands of clients that time out at once do not keep a core from its other clients.
 
 use crate::ids::Slot;
 
 /// Lists of the wheel; a power of two.
 const BUCKETS: usize = 1024;
+/// Entries looked at in one call of [`TimerWheel::advance`]: most of a list may be deadlines of later turns.
+const LOOKED_AT: usize = 16 * 1024;
 /// No slot: the end of a list, and before its head.
 const NONE: u32 = u32::MAX;
 /// In place of the slot before: this one is in no list.
@@ -15,8 +18,10 @@ const UNSET: u32 = u32::MAX - 1;
 pub(super) struct TimerWheel {
     links: Vec<Link>,
     heads: Box<[u32; BUCKETS]>,
-    /// All deadlines up to this tick have been reported.
+    /// All deadlines up to this tick have been reported, but for those in the rest of its list.
     swept: u32,
+    /// The rest of that list: the next entry to be looked at.
+    cursor: u32,
     entries: usize,
 }
 
@@ -31,7 +36,13 @@ struct Link {
 impl TimerWheel {
     /// An empty wheel at tick `now`.
     pub fn new(now: u32) -> TimerWheel {
-        TimerWheel { links: Vec::new(), heads: Box::new([NONE; BUCKETS]), swept: now, entries: 0 }
+        TimerWheel {
+            links: Vec::new(),
+            heads: Box::new([NONE; BUCKETS]),
+            swept: now,
+            cursor: NONE,
+            entries: 0,
+        }
     }
 
     /// Sets the slot's only deadline. One that has passed is reported by the next [`TimerWheel::advance`].
@@ -61,6 +72,9 @@ impl TimerWheel {
         };
         let Link { previous, next, deadline } = *link;
         link.previous = UNSET;
+        if self.cursor == slot.0 {
+            self.cursor = next;
+        }
         match self.links.get_mut(previous as usize) {
             Some(before) => before.next = next,
             None => self.heads[deadline as usize % BUCKETS] = next,
@@ -71,16 +85,31 @@ impl TimerWheel {
         self.entries -= 1;
     }
 
-    /// Takes out every deadline up to and including `now` and appends its slot to `due`.
-    pub fn advance(&mut self, now: u32, due: &mut Vec<Slot>) {
-        let elapsed = now.wrapping_sub(self.swept);
-        if (elapsed as i32) <= 0 {
-            return;
-        }
-        let first = self.swept.wrapping_add(1);
-        self.swept = now;
-        for tick in 0..elapsed.min(BUCKETS as u32) {
-            self.sweep(first.wrapping_add(tick) as usize % BUCKETS, now, due);
+    /// Takes out deadlines up to and including `now`, `limit` at most, and appends their slots to `due`. Whether there may
+    /// be more: then the next call goes on where this one stopped.
+    pub fn advance(&mut self, now: u32, limit: usize, due: &mut Vec<Slot>) -> bool {
+        let (mut reported, mut looked_at) = (0, 0);
+        loop {
+            while let Some(link) = self.links.get(self.cursor as usize).copied() {
+                if reported == limit || looked_at == LOOKED_AT {
+                    return true;
+                }
+                looked_at += 1;
+                let slot = Slot(self.cursor);
+                self.cursor = link.next;
+                if (link.deadline.wrapping_sub(now) as i32) <= 0 {
+                    self.cancel(slot);
+                    due.push(slot);
+                    reported += 1;
+                }
+            }
+            let behind = now.wrapping_sub(self.swept);
+            if (behind as i32) <= 0 {
+                return false;
+            }
+            // Behind by more than a turn, each list is looked at once all the same.
+            self.swept = now.wrapping_sub(behind.min(BUCKETS as u32)).wrapping_add(1);
+            self.cursor = self.heads[self.swept as usize % BUCKETS];
         }
     }
 
@@ -97,17 +126,6 @@ impl TimerWheel {
         let mut ticks = (1..=BUCKETS as u32).map(|ahead| self.swept.wrapping_add(ahead));
         ticks.find(|tick| self.heads[*tick as usize % BUCKETS] != NONE)
     }
-
-    fn sweep(&mut self, bucket: usize, now: u32, due: &mut Vec<Slot>) {
-        let mut at = self.heads[bucket];
-        while let Some(link) = self.links.get(at as usize).copied() {
-            if (link.deadline.wrapping_sub(now) as i32) <= 0 {
-                self.cancel(Slot(at));
-                due.push(Slot(at));
-            }
-            at = link.next;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -120,14 +138,14 @@ mod tests {
     enum Step {
         Set(u32, u32),
         Cancel(u32),
-        Advance(u32),
+        Advance(u32, usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             (0..40u32, 0..5000u32).prop_map(|(slot, delay)| Step::Set(slot, delay)),
             (0..40u32).prop_map(Step::Cancel),
-            (0..2500u32).prop_map(Step::Advance),
+            (0..2500u32, 1..30usize).prop_map(|(by, limit)| Step::Advance(by, limit)),
         ]
     }
 
@@ -140,6 +158,7 @@ mod tests {
         #[test]
         fn every_deadline_is_reported_once_and_in_time(start: u32, steps in prop::collection::vec(step(), 1..200)) {
             let (mut now, mut wheel, mut model) = (start, TimerWheel::new(start), BTreeMap::new());
+            let mut has_more = false;
             for step in steps {
                 match step {
                     Step::Set(slot, delay) => {
@@ -150,18 +169,23 @@ mod tests {
                         wheel.cancel(Slot(slot));
                         model.remove(&slot);
                     }
-                    Step::Advance(by) => {
+                    Step::Advance(by, limit) => {
                         now = now.wrapping_add(by);
                         let mut due = Vec::new();
-                        wheel.advance(now, &mut due);
-                        let mut due: Vec<u32> = due.iter().map(|slot| slot.0).collect();
-                        due.sort_unstable();
-                        let passed = |deadline: u32| deadline.wrapping_sub(now) as i32 <= 0;
-                        let expected: Vec<u32> =
-                            model.iter().filter(|(_, deadline)| passed(**deadline)).map(|(slot, _)| *slot).collect();
-                        model.retain(|_, deadline| !passed(*deadline));
-                        prop_assert_eq!(due, expected);
+                        has_more = wheel.advance(now, limit, &mut due);
+                        prop_assert!(due.len() <= limit && (has_more || due.len() <= model.len()));
+                        for slot in due {
+                            let deadline = model.remove(&slot.0);
+                            // One set to the present while others were still to be reported goes with these.
+                            let early = deadline.map(|deadline| deadline.wrapping_sub(now) as i32);
+                            prop_assert!(early.is_some_and(|early| early <= i32::from(by == 0)), "{early:?}");
+                        }
+                        let passed = |deadline: &u32| deadline.wrapping_sub(now) as i32 <= 0;
+                        prop_assert!(has_more || !model.values().any(passed));
                     }
+                }
+                if has_more {
+                    continue;
                 }
                 let next = model.values().map(|deadline| deadline.wrapping_sub(now)).min();
                 let told = wheel.next_deadline().map(|tick| tick.wrapping_sub(now));
