@@ -3,7 +3,8 @@
 //! `publication` is a published item; `home` gives a channel its order and knows which cores are interested, with
 //! `sequence` for items that came too early and `recent_ids` for those that came twice; `subscriptions` is a core's local
 //! table, with `followed` for channels whose subscribers follow ids, `waiting` its rows that are not acknowledged yet,
-//! `joining` its WebSockets that wait for one more channel; `roster` is the dense list of one channel's subscribers; `pass`
+//! `joining` its WebSockets that wait for one more channel, `newcomers` its
+//! subscribers that asked while messages were under way, of which `dispatched` says how many homes have sent; `roster` is the dense list of one channel's subscribers; `pass`
 //! is one walk over them with all that was pending at its start, in `slice`s; `message` is what homes and cores tell each
 //! other, `receipt` what a publisher learns of whom an item reached, `receipts` what a core knows of that while it is under
 //! way, `audience` counts subscribers.
@@ -11,10 +12,12 @@
 #![forbid(unsafe_code)]
 
 mod audience;
+mod dispatched;
 mod followed;
 mod home;
 mod joining;
 mod message;
+mod newcomers;
 mod pass;
 mod publication;
 mod receipt;
@@ -27,6 +30,7 @@ mod subscriptions;
 mod waiting;
 
 pub use audience::Audience;
+pub use dispatched::Dispatched;
 pub use followed::Missed;
 pub use home::{Change, Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};

@@ -1,6 +1,7 @@
 //! A core's subscription table. A slot becomes subscribed to all its channels at one moment: when the homes of all of
 //! them have acknowledged this core's interest. From then on it gets exactly what those homes sequenced since, in their
-//! order, until it is unsubscribed; `fan_out` is the run queue of what is to be written.
+//! order, until it is unsubscribed; `fan_out` is the run queue of what is to be written. What a home has sequenced before the
+//! slot asked is not for it, though it may still be under way to this core (`newcomers`).
 //!
 //! A channel whose last subscriber left lingers for a while with its interest kept, so that long polls, which leave
 //! and come back with every message, cost the mesh nothing.
@@ -11,6 +12,7 @@ mod fan_out;
 mod filtered;
 mod following;
 mod lingering;
+mod newcomers;
 mod sockets;
 mod tallied;
 
@@ -19,6 +21,7 @@ use super::followed::{Followed, Missed};
 use super::home::home_of;
 use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome};
+use super::newcomers::Newcomers;
 use super::pass::Pass;
 use super::publication::Publication;
 use super::receipt::Receipt;
@@ -58,6 +61,7 @@ pub struct Subscriptions {
     links: Links,
     waiting: WaitingRows,
     joining: Joining,
+    newcomers: Newcomers,
     queue: VecDeque<ChannelId>,
     /// Channels that were left by their last subscriber, and when; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
@@ -120,6 +124,7 @@ impl Subscriptions {
             links: Links::new(),
             waiting: WaitingRows::default(),
             joining: Joining::default(),
+            newcomers: Newcomers::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
             epochs: 0,
@@ -155,6 +160,7 @@ impl Subscriptions {
             let id = self.find_or_ask(name, out);
             if !wanted.contains(&id) {
                 wanted.push(id);
+                self.newcomers.add(slot, id, home_of(name, self.cores));
             }
         }
         let live = |id: &&ChannelId| self.channel(**id).is_some_and(|channel| channel.live);
@@ -172,15 +178,13 @@ impl Subscriptions {
         self.missed.remove(&slot);
         if let Some((_, channels)) = self.waiting.remove(slot) {
             for id in channels {
-                self.forget_filters(slot, id);
-                self.follow_no_more(slot, id);
+                self.forget(slot, id);
                 self.maybe_linger(id);
             }
             return;
         }
         for id in self.joining.remove_all(slot) {
-            self.forget_filters(slot, id);
-            self.follow_no_more(slot, id);
+            self.forget(slot, id);
             self.maybe_linger(id);
         }
         let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
@@ -234,7 +238,11 @@ impl Subscriptions {
 
     /// Whether nothing is left of anything: no channel, no subscriber, nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.subscriptions == 0 && self.queue.is_empty() && self.joining.is_empty()
+        self.names.is_empty()
+            && self.subscriptions == 0
+            && self.queue.is_empty()
+            && self.joining.is_empty()
+            && self.newcomers.is_empty()
     }
 
     /// Channels in the table, lingering ones included.
@@ -307,7 +315,8 @@ impl Subscriptions {
             }
             let has_filters = !self.filtered.is_empty() && self.filtered.contains(&(slot, id));
             let transport = if has_filters { transport.filtered() } else { transport };
-            let place = channel.roster.add(transport, Entry { slot, next: channel.next });
+            let next = self.newcomers.first(slot, id, channel.next);
+            let place = channel.roster.add(transport, Entry { slot, next });
             let is_followed = channel.followed.is_some();
             if let Some(links) = self.links.get_mut(slot.index()) {
                 links.push(Link::new(id, transport, place));
@@ -326,8 +335,7 @@ impl Subscriptions {
         if let Some(tallied) = &mut self.tallied {
             tallied.ends(slot, link.channel, link.place().0);
         }
-        self.forget_filters(slot, link.channel);
-        self.follow_no_more(slot, link.channel);
+        self.forget(slot, link.channel);
         self.take_entry(slot, link);
     }
 
@@ -343,6 +351,13 @@ impl Subscriptions {
         if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
             *of_moved = Link::new(link.channel, transport, index);
         }
+    }
+
+    /// Forgets what is known of a subscription beside its place, as it ends.
+    fn forget(&mut self, slot: Slot, id: ChannelId) {
+        self.forget_filters(slot, id);
+        self.follow_no_more(slot, id);
+        self.newcomers.remove(slot, id);
     }
 
     fn follow_no_more(&mut self, slot: Slot, id: ChannelId) {

@@ -66,7 +66,7 @@ pub use sums::Sums;
 pub use turn::{CoreError, CorePlan, run};
 
 use crate::bell::Bell;
-use crate::channel::{Home, Receipts, Subscriptions, ToHome};
+use crate::channel::{Dispatched, Home, Receipts, Subscriptions, ToHome};
 use crate::config::Config;
 use crate::ids::{CoreId, Slot};
 use crate::ingest::Permits;
@@ -114,6 +114,8 @@ pub struct Core {
     /// Messages of this core to channels at home here, in order.
     to_own_home: RefCell<VecDeque<ToHome>>,
     mesh: Mesh,
+    /// How many messages the homes of all cores have sent.
+    dispatched: Arc<Dispatched>,
     errands: Lanes<errands::Errand>,
     asked: RefCell<errands::Asked>,
     receipts: RefCell<Receipts>,

@@ -67,6 +67,9 @@ impl Confirmations {
     }
 }
 
+/// What homes have for cores.
+type FromHome = SmallVec<[(CoreId, ToCore); 4]>;
+
 impl Core {
     /// Sends `publications` to the homes of their channels, in order, and waits until all have their place there: what
     /// a publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing
@@ -165,22 +168,32 @@ impl Core {
         {
             self.tell_of_nobody(publication);
         }
-        let mut to_own = SmallVec::<[ToCore; 2]>::new();
-        self.home.borrow_mut().handle(from, message, &mut |core, message| {
-            if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
-        });
+        let mut out = FromHome::new();
+        self.home.borrow_mut().handle(from, message, &mut |core, message| out.push((core, message)));
         self.tell_of_interest();
-        to_own.into_iter().for_each(|message| self.take_from_home(message));
+        self.dispatch(out);
     }
 
     /// Lets the homes on this core deliver a publication whose predecessor did not come in time; whether there was one.
     pub(super) fn lose_patience_at_home(self: &Rc<Self>) -> bool {
-        let mut to_own = SmallVec::<[ToCore; 2]>::new();
-        let was_one = self.home.borrow_mut().lose_patience(&mut |core, message| {
-            if core == self.id { to_own.push(message) } else { self.mesh.to_core.send(core, message) }
-        });
-        to_own.into_iter().for_each(|message| self.take_from_home(message));
+        let mut out = FromHome::new();
+        let was_one = self.home.borrow_mut().lose_patience(&mut |core, message| out.push((core, message)));
+        self.dispatch(out);
         was_one
+    }
+
+    /// Sends what the homes on this core have for other cores, and takes what they have for this one.
+    fn dispatch(self: &Rc<Self>, messages: FromHome) {
+        let mut to_own = SmallVec::<[ToCore; 2]>::new();
+        for (core, message) in messages {
+            if core == self.id {
+                to_own.push(message);
+            } else {
+                self.dispatched.count(self.id, core);
+                self.mesh.to_core.send(core, message);
+            }
+        }
+        to_own.into_iter().for_each(|message| self.take_from_home(message));
     }
 
     /// Takes a message of a home.

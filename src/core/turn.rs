@@ -15,7 +15,7 @@ use super::timer_wheel::TimerWheel;
 use super::waits::{Reader, Waits};
 use super::watch::Watch;
 use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
-use crate::channel::{Home, HomeTimes, Slice, Subscriptions};
+use crate::channel::{Dispatched, Home, HomeTimes, Slice, Subscriptions};
 use crate::ids::CoreId;
 use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
@@ -64,6 +64,8 @@ pub struct CorePlan {
     pub bridge: Option<BridgePlan>,
     /// Its place in the mesh.
     pub mesh: MeshPlan,
+    /// How many messages homes have sent to other cores, which all cores know.
+    pub dispatched: Arc<Dispatched>,
     /// And in that of what operators ask.
     pub errands: ErrandPlan,
     /// Sizes of its wire.
@@ -97,6 +99,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         home.watch();
     }
     let mut subscriptions = Subscriptions::new(plan.cores, ticks(settings.channels.linger_ms));
+    subscriptions.look_at(plan.dispatched.clone(), plan.id);
     let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
     let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
     if watch.is_some() {
@@ -120,6 +123,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         home: home.into(),
         to_own_home: cell::RefCell::default(),
         mesh,
+        dispatched: plan.dispatched,
         errands,
         asked: cell::RefCell::default(),
         receipts: cell::RefCell::default(),
@@ -330,6 +334,7 @@ impl Core {
                 while let Some(message) = ends.receive(peer).await {
                     reader.await_room_until(|| core.can_take_deliveries()).await;
                     core.take_from_home(message);
+                    core.subscriptions.borrow_mut().took(peer);
                 }
             })
             .detach();

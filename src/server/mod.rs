@@ -10,6 +10,7 @@ mod watchdog;
 pub use supervisor::Files;
 
 use crate::bridge::{Inlet, Outlet};
+use crate::channel::Dispatched;
 use crate::config::Config;
 use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Sessions, Signers};
 use crate::ids::CoreId;
@@ -220,6 +221,7 @@ fn plan(
         return Err(error);
     }
     let errands = ErrandPlan::new(cores);
+    let dispatched = Arc::new(Dispatched::new(cores));
     let sockjs = Arc::<Sessions>::default();
     let mut plans = (Vec::new(), Vec::new());
     for (index, sockets) in sockets.into_iter().enumerate() {
@@ -238,6 +240,7 @@ fn plan(
             datagrams: sockets.datagrams,
             bridge: bridge.and_then(|bridge| bridge.plan(index)),
             mesh: mesh.clone(),
+            dispatched: dispatched.clone(),
             errands: errands.clone(),
             wire,
         });

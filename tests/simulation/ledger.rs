@@ -1,8 +1,8 @@
 //! What every subscriber is owed. `world` tells it what homes sequence, what arrives at cores, whose subscription
 //! comes into force and what a fan-out hands out; it keeps one list for each channel (the home's order) and one for
 //! each channel and core (the order of arrival), and holds two rules against them. A subscriber gets exactly what
-//! arrived at its core since it was ready, in that order. And what arrives has no gap, and nothing sequenced after
-//! the subscriber was ready is missing.
+//! arrived at its core since it was ready and was sequenced since it asked, in that order. And what arrives has no gap, and
+//! nothing sequenced after the subscriber was ready is missing.
 
 use gripwire::channel::{Audience, Transport};
 use proptest::prelude::*;
@@ -73,6 +73,8 @@ pub struct Subscriber {
     pub channels: Vec<usize>,
     /// Comes back with the same channels when an answer ends it.
     pub reconnects: bool,
+    /// Of each channel, how many the home had sequenced when the subscriber asked: none of them is for it.
+    asked: Vec<(usize, usize)>,
     /// Empty until it is ready; then each of its channels once.
     accounts: Vec<Account>,
     ready: bool,
@@ -83,6 +85,8 @@ pub struct Subscriber {
 /// One channel of a subscriber that is ready.
 struct Account {
     channel: usize,
+    /// The place in the home's order of the first that is for it.
+    first: usize,
     /// The first arrival that it may still get.
     next: usize,
     /// How many the home had sequenced when the subscriber was ready: from there on nothing may be missing.
@@ -92,9 +96,9 @@ struct Account {
 }
 
 impl Account {
-    fn open(channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Account {
+    fn open(channel: usize, first: usize, arrivals: &Arrivals, ledger: &Ledger) -> Account {
         let (next, promised) = (arrivals.channels[channel].len(), ledger.sequenced[channel]);
-        Account { channel, next, promised, place: None }
+        Account { channel, first, next, promised, place: None }
     }
 }
 
@@ -144,8 +148,30 @@ impl Arrivals {
 }
 
 impl Subscriber {
-    pub fn new(transport: Transport, channels: Vec<usize>, reconnects: bool) -> Subscriber {
-        Subscriber { transport, channels, reconnects, accounts: Vec::new(), ready: false, activity: None }
+    /// It asks for `channels` now.
+    pub fn new(transport: Transport, channels: Vec<usize>, reconnects: bool, ledger: &Ledger) -> Subscriber {
+        let asked = channels.iter().map(|channel| (*channel, ledger.sequenced[*channel])).collect();
+        Subscriber {
+            transport,
+            channels,
+            reconnects,
+            asked,
+            accounts: Vec::new(),
+            ready: false,
+            activity: None,
+        }
+    }
+
+    /// It asks for one more channel now.
+    pub fn asks(&mut self, channel: usize, ledger: &Ledger) {
+        self.channels.push(channel);
+        self.asked.push((channel, ledger.sequenced[channel]));
+    }
+
+    /// The place of the first publication on `channel` that is for it.
+    fn first(&self, channel: usize) -> usize {
+        let asked = self.asked.iter().rev().find(|(asked, _)| *asked == channel);
+        asked.map_or(0, |(_, sequenced)| *sequenced)
     }
 
     /// Its subscription came into force.
@@ -154,8 +180,8 @@ impl Subscriber {
         self.ready = true;
         self.channels.sort_unstable();
         self.channels.dedup();
-        self.accounts =
-            self.channels.iter().map(|channel| Account::open(*channel, arrivals, ledger)).collect();
+        let open = |channel: &usize| Account::open(*channel, self.first(*channel), arrivals, ledger);
+        self.accounts = self.channels.iter().map(open).collect();
         Ok(())
     }
 
@@ -172,7 +198,7 @@ impl Subscriber {
     pub fn joins(&mut self, channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Checked {
         prop_assert!(self.ready && self.channels.contains(&channel), "it joined what it never asked for");
         prop_assert!(self.accounts.iter().all(|account| account.channel != channel), "it joined twice");
-        self.accounts.push(Account::open(channel, arrivals, ledger));
+        self.accounts.push(Account::open(channel, self.first(channel), arrivals, ledger));
         Ok(())
     }
 
@@ -249,7 +275,10 @@ impl Subscriber {
     fn due(&self, channel: usize, arrivals: &Arrivals, ledger: &Ledger) -> Option<usize> {
         let account = self.accounts.iter().find(|account| account.channel == channel)?;
         let left = &arrivals.channels[channel][account.next..];
-        left.iter().copied().find(|number| ledger.item(*number).speaks.to(self.transport))
+        left.iter().copied().find(|number| {
+            let item = ledger.item(*number);
+            item.place >= Some(account.first) && item.speaks.to(self.transport)
+        })
     }
 
     fn settle_up_to(&mut self, number: usize, channel: usize, arrivals: &Arrivals) {

@@ -6,9 +6,9 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Audience, Counting, Home, HomeTimes, Items, LastId, Place, Publication, Reach, Readiness, Receipt,
-    Receipts, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat, Subscriptions, Then, ToCore,
-    ToHome, Transport, home_of,
+    Audience, Counting, Dispatched, Home, HomeTimes, Items, LastId, Place, Publication, Reach, Readiness,
+    Receipt, Receipts, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat, Subscriptions, Then,
+    ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
@@ -27,6 +27,8 @@ pub struct World {
     /// By sender, then receiver.
     to_home: Vec<VecDeque<ToHome>>,
     to_core: Vec<VecDeque<ToCore>>,
+    /// How many messages were put into the rings to cores.
+    dispatched: Arc<Dispatched>,
     /// Reports of receipts.
     to_publisher: Vec<VecDeque<(Receipt, Reach)>>,
     /// Publications with receipts: where each was published, and the ticket.
@@ -58,8 +60,10 @@ enum Task {
 
 impl World {
     pub fn new(cores: usize, linger: u32, now: u32) -> World {
-        let core = |_| {
+        let dispatched = Arc::new(Dispatched::new(cores));
+        let core = |core| {
             let mut subscriptions = Subscriptions::new(cores, linger);
+            subscriptions.look_at(dispatched.clone(), CoreId(core as u16));
             subscriptions.set_now(now);
             let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
             Core {
@@ -77,6 +81,7 @@ impl World {
             cores: (0..cores).map(core).collect(),
             to_home: vec![VecDeque::new(); cores * cores],
             to_core: vec![VecDeque::new(); cores * cores],
+            dispatched,
             to_publisher: vec![VecDeque::new(); cores * cores],
             asked: BTreeMap::new(),
             reported: BTreeSet::new(),
@@ -100,7 +105,7 @@ impl World {
             return Ok(());
         }
         let names: Vec<&str> = channels.iter().map(|channel| CHANNELS[*channel]).collect();
-        let mut subscriber = Subscriber::new(transport, channels, reconnects);
+        let mut subscriber = Subscriber::new(transport, channels, reconnects, &self.ledger);
         let mut asks = Vec::new();
         let readiness = core
             .subscriptions
@@ -122,7 +127,7 @@ impl World {
         let mut out = |home, ask| asks.push((home, ask));
         let readiness = core.subscriptions.join(Slot(slot), row.transport, CHANNELS[channel], &mut out);
         if !row.channels.contains(&channel) {
-            row.channels.push(channel);
+            row.asks(channel, &self.ledger);
             if readiness == Readiness::Ready {
                 row.joins(channel, &core.arrivals, &self.ledger)?;
             }
@@ -353,6 +358,7 @@ impl World {
         self.cores[at].home.handle(from, message, &mut |core, answer| answers.push((core, answer)));
         for (core, answer) in answers {
             let ring = self.ring(at, core.index());
+            self.dispatched.count(CoreId(at as u16), core);
             self.to_core[ring].push_back(answer);
         }
     }
@@ -367,7 +373,13 @@ impl World {
 
     fn arrive_core(&mut self, ring: usize) -> Checked {
         let Some(message) = self.to_core[ring].pop_front() else { return Ok(()) };
-        let at = ring % self.cores.len();
+        let (home, at) = (ring / self.cores.len(), ring % self.cores.len());
+        self.take_from_home(at, message)?;
+        self.cores[at].subscriptions.took(CoreId(home as u16));
+        Ok(())
+    }
+
+    fn take_from_home(&mut self, at: usize, message: ToCore) -> Checked {
         let core = &mut self.cores[at];
         if let ToCore::Placed { receipt, cores } = message {
             core.receipts.placed(receipt, cores);

@@ -18,6 +18,10 @@ impl Subscriptions {
     /// [`Subscriptions::take_missed`] says what it has missed, when its subscription is in force.
     pub fn follow(&mut self, slot: Slot, channel: &str, id: &str) {
         let Some(&place) = self.names.get(channel) else { return };
+        // What is under way is part of what it has missed.
+        if self.newcomers.remove(slot, place) {
+            self.unpark(slot, place);
+        }
         let in_force = self.links_of(slot).iter().any(|link| link.channel == place);
         let Some(channel) = self.channel_mut(place) else { return };
         let last_id = channel.last_id.clone();

@@ -22,7 +22,7 @@ impl Subscriptions {
                 continue;
             }
             if now.wrapping_sub(since) >= linger {
-                self.forget(id, out);
+                self.give_up(id, out);
             } else {
                 self.linger(id);
             }
@@ -57,7 +57,7 @@ impl Subscriptions {
         self.channel(id).is_some_and(unused) && !self.waiting.any_with(id) && !self.joining.any_for(id)
     }
 
-    fn forget(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
+    fn give_up(&mut self, id: ChannelId, out: &mut impl FnMut(CoreId, ToHome)) {
         let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::take) else { return };
         self.names.remove(&channel.name);
         self.free.push(id);

@@ -2,6 +2,7 @@
 //! home has acknowledged it.
 
 use super::{Readiness, Subscriptions};
+use crate::channel::home::home_of;
 use crate::channel::message::ToHome;
 use crate::channel::roster::{Link, Transport};
 use crate::ids::{CoreId, Slot};
@@ -24,6 +25,9 @@ impl Subscriptions {
         }
         let is_live = self.channel(id).is_some_and(|channel| channel.live);
         let has_it = self.links_of(slot).iter().any(|link| link.channel == id);
+        if !has_it {
+            self.newcomers.add(slot, id, home_of(channel, self.cores));
+        }
         match (has_it, is_live) {
             (true, _) => {}
             (false, true) => self.admit(slot, transport, &[id]),
@@ -44,8 +48,7 @@ impl Subscriptions {
     pub fn leave(&mut self, slot: Slot, channel: &str) -> bool {
         let Some(&id) = self.names.get(channel) else { return false };
         if self.joining.remove(slot, id) {
-            self.forget_filters(slot, id);
-            self.follow_no_more(slot, id);
+            self.forget(slot, id);
             self.maybe_linger(id);
             return true;
         }
