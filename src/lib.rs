@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod mesh;
 pub mod monitor;
 pub mod origin;
+mod patience;
 pub mod proto;
 pub mod server;
 pub mod tls;

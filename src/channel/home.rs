@@ -125,10 +125,11 @@ impl Home {
         }
     }
 
-    /// Delivers one publication whose patience has ended, and what follows it; whether there was one.
-    pub fn lose_patience(&mut self, out: &mut impl FnMut(CoreId, ToCore)) -> bool {
+    /// Delivers one publication whose patience has ended at tick `until`, and what follows it; whether there was one. That
+    /// may lie before the time that was told: what has come since then is to be handled first.
+    pub fn lose_patience(&mut self, until: u32, out: &mut impl FnMut(CoreId, ToCore)) -> bool {
         while let Some(deadline) = self.deadlines.front() {
-            if (deadline.tick.wrapping_sub(self.now_tick) as i32) > 0 {
+            if (deadline.tick.wrapping_sub(until) as i32) > 0 {
                 return false;
             }
             let Some(Deadline { channel, number, .. }) = self.deadlines.pop_front() else { return false };
@@ -302,8 +303,20 @@ mod tests {
     fn lost_patience(home: &mut Home, tick: u32) -> Vec<String> {
         let mut ids = Vec::new();
         home.set_now(tick);
-        while home.lose_patience(&mut |_, message| ids.extend(id_of(&message))) {}
+        while home.lose_patience(tick, &mut |_, message| ids.extend(id_of(&message))) {}
         ids
+    }
+
+    #[test]
+    fn patience_ends_by_what_is_judged_and_not_by_the_time() {
+        let mut home = home();
+        told(&mut home, 1, subscribe(1));
+        assert_eq!(delivered(&mut home, &[("1", ""), ("3", "2")]), ["1"]);
+        // The time has moved on by far, and what came meanwhile is still to be handled.
+        home.set_now(10_000);
+        assert!(!home.lose_patience(49, &mut |_, _| {}));
+        assert_eq!(delivered(&mut home, &[("2", "1")]), ["2", "3"]);
+        assert!(!home.lose_patience(10_000, &mut |_, _| {}));
     }
 
     fn told(home: &mut Home, from: u16, message: ToHome) -> Vec<u16> {

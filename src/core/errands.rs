@@ -8,7 +8,7 @@ use crate::bell::Bell;
 use crate::channel::{Audience, LastId, Page, Reach, Receipt, Transport, home_of};
 use crate::ids::{ConnectionId, CoreId};
 use crate::mesh::{LanesPlan, RingEnds};
-use futures_lite::FutureExt;
+use crate::patience::within;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -110,11 +110,7 @@ impl Awaited {
                 self.reply.bell.rung().await;
             }
         };
-        let given_up = async {
-            glommio::timer::sleep(PATIENCE).await;
-            None
-        };
-        answered.or(given_up).await
+        within(PATIENCE, answered).await?
     }
 }
 

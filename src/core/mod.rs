@@ -143,6 +143,8 @@ pub struct Core {
     engaged: Cell<u64>,
     permits: RefCell<Permits>,
     tick: Cell<u32>,
+    /// Deadlines up to this tick may be judged: what had come by then was read.
+    judged: Cell<u32>,
     work: Bell,
     /// What waits, and since when.
     waits: waits::Waits,

@@ -5,7 +5,7 @@ use super::Core;
 use crate::bell::Bell;
 use crate::channel::{Publication, ToCore, ToHome, home_of};
 use crate::ids::{CoreId, Slot};
-use futures_lite::FutureExt;
+use crate::patience::within;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -118,16 +118,11 @@ impl Core {
 
     /// Waits for `what` as long as a publisher may wait.
     async fn or_refused(&self, what: impl Future<Output = ()>) -> Result<(), Busy> {
-        let waited = async {
-            what.await;
-            Ok(())
-        };
-        let given_up = async {
-            glommio::timer::sleep(PATIENCE).await;
+        let waited = within(PATIENCE, what).await;
+        if waited.is_none() {
             self.gauges.refused_publishes_total.add(1);
-            Err(Busy)
-        };
-        waited.or(given_up).await
+        }
+        waited.ok_or(Busy)
     }
 
     /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
@@ -157,7 +152,12 @@ impl Core {
 
     /// Whether `home` is this core and takes messages at once.
     fn is_at_hand(&self, home: CoreId) -> bool {
-        home == self.id && self.to_own_home.borrow().is_empty() && self.homes_have_room()
+        home == self.id && !self.has_own_waiting() && self.homes_have_room()
+    }
+
+    /// Whether messages of this core to homes on this core wait.
+    pub(super) fn has_own_waiting(&self) -> bool {
+        !self.to_own_home.borrow().is_empty()
     }
 
     /// Does what `message` of core `from` asks of the homes on this core.
@@ -177,7 +177,10 @@ impl Core {
     /// Lets the homes on this core deliver a publication whose predecessor did not come in time; whether there was one.
     pub(super) fn lose_patience_at_home(self: &Rc<Self>) -> bool {
         let mut out = FromHome::new();
-        let was_one = self.home.borrow_mut().lose_patience(&mut |core, message| out.push((core, message)));
+        let was_one = {
+            let mut home = self.home.borrow_mut();
+            home.lose_patience(self.judged.get(), &mut |core, message| out.push((core, message)))
+        };
         self.dispatch(out);
         was_one
     }

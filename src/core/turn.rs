@@ -1,5 +1,7 @@
-//! A core's loop. Each turn looks at the wire, takes what happened, moves time on, lets the homes on this core work,
-//! and writes a slice or two of the fan-out; then the tasks have theirs. With nothing left to do it sleeps until the
+//! A core's loop. Each turn moves the clock, takes what happened on the wire, judges deadlines, lets the homes on this core
+//! work, and writes a slice or two of the fan-out; then the tasks have theirs. A deadline is judged when the clock has moved
+//! on to another tick: by then a whole turn has read what had come before it, and the tasks have seen it. So a pause of the
+//! process, however long, ends nothing whose bytes came meanwhile. With nothing left to do it sleeps until the
 //! doorbell, a task, the mesh or the clock wakes it.
 
 use super::bridge::{Bridge, BridgePlan};
@@ -146,6 +148,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         engaged: cell::Cell::default(),
         permits: Permits::new(&settings.ingest).into(),
         tick: cell::Cell::new(0),
+        judged: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
         room: crate::bell::Bell::default(),
         waits: Waits::default(),
@@ -194,9 +197,9 @@ impl Core {
             }
             busy = true;
         }
-        busy |= self.let_time_out();
         busy |= self.take_datagrams();
         busy |= self.take_from_bridge();
+        busy |= self.let_time_out();
         busy |= self.work_at_home();
         busy |= self.tell_of_the_gone();
         busy |= self.grant_permits();
@@ -226,7 +229,8 @@ impl Core {
             self.at_home(self.id, message);
             busy = true;
         }
-        while self.homes_have_room() && self.lose_patience_at_home() {
+        // What comes before it in the queue may be what an item waits for.
+        while !self.has_own_waiting() && self.homes_have_room() && self.lose_patience_at_home() {
             busy = true;
         }
         busy
@@ -244,6 +248,7 @@ impl Core {
         }
         self.subscriptions.borrow_mut().set_now(tick);
         self.home.borrow_mut().set_now(tick);
+        self.judged.set(before);
         self.update_first_subscribed();
         self.tell_what_happened();
         let mut farewells = Vec::new();
@@ -257,8 +262,18 @@ impl Core {
     /// Lets some of those whose time is up hear of it; whether there are more.
     fn let_time_out(self: &Rc<Self>) -> bool {
         let mut due = Vec::new();
-        let has_more = self.timers.borrow_mut().advance(self.now(), TIMEOUTS, &mut due);
-        due.into_iter().for_each(|slot| self.timed_out(slot));
+        let has_more = self.timers.borrow_mut().advance(self.judged.get(), TIMEOUTS, &mut due);
+        if due.is_empty() {
+            return has_more;
+        }
+        let unread = self.wire.borrow().unread();
+        for slot in due {
+            match &unread {
+                Some(unread) if !unread.contains(&slot) => self.timed_out(slot),
+                // What its client has sent, or taken, is looked at first.
+                _ => self.set_timer(slot, TICK_MS),
+            }
+        }
         has_more
     }
 

@@ -2,6 +2,7 @@
 //! notes each read and write; exchanges and bodies wait through [`Activity::unless_idle`]. A connection
 //! nobody waits on is never timed, so a slow client does not make its origin look dead.
 
+use crate::patience::LAST_LOOK;
 use futures_lite::future::poll_fn;
 use glommio::timer::Timer;
 use std::cell::Cell;
@@ -20,7 +21,7 @@ struct Inner {
     bytes_read: Cell<u64>,
 }
 
-/// Nothing moved for as long as allowed.
+/// Nothing moved for as long as allowed, nor in the last look after that.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
@@ -52,6 +53,7 @@ impl Activity {
         let mut work = pin!(work);
         let mut timer: Option<Timer> = None;
         let begun = Instant::now();
+        let mut was_last_look = false;
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
@@ -59,10 +61,12 @@ impl Activity {
             loop {
                 ready!(Pin::new(timer.get_or_insert_with(|| Timer::new(limit))).poll(cx));
                 let quiet = self.0.last.get().max(begun).elapsed();
-                if quiet >= limit {
+                if quiet >= limit && was_last_look {
                     return Poll::Ready(Err(TooLong));
                 }
-                timer = Some(Timer::new(limit - quiet));
+                was_last_look = quiet >= limit;
+                let rest = if was_last_look { LAST_LOOK } else { limit - quiet };
+                timer = Some(Timer::new(rest));
             }
         })
         .await

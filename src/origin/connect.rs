@@ -9,8 +9,8 @@ use super::resolve::Resolver;
 use super::route::{ClientCertificate, Target};
 use super::tls::Tls;
 use super::transport::{Scratch, Stream, Transport};
+use crate::patience::within;
 use futures_rustls::pki_types::ServerName;
-use glommio::GlommioError;
 use glommio::net::TcpStream;
 use std::cell::Cell;
 use std::io;
@@ -130,11 +130,9 @@ impl Connector {
     pub async fn connect(&self, place: &Place, may_switch: bool) -> Result<Connection, ConnectError> {
         let timeout = Duration::from_millis(self.timeout_ms.get().max(1));
         let deadline = Instant::now() + timeout;
-        let stream = glommio::timer::timeout(timeout, async { Ok(self.stream(place, deadline).await) })
+        let stream = within(timeout, self.stream(place, deadline))
             .await
-            .unwrap_or_else(|_: GlommioError<()>| {
-                Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() })
-            })?;
+            .unwrap_or_else(|| Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() }))?;
         let activity = Activity::new();
         let transport = Transport::new(stream, self.scratch.clone(), activity.clone());
         Ok(Connection::begin(transport, activity, may_switch).await?)

@@ -94,6 +94,10 @@ pub struct Wire {
     /// Shutdowns in flight of connections that are closed meanwhile, by token.
     late_closes: FxHashSet<u64>,
     pub(super) completions: Vec<cqueue::Entry>,
+    /// Not all that had come was gathered by the last `poll`.
+    is_behind: bool,
+    /// Clients that sent something for which the last `poll` had no buffer.
+    starved: Vec<Slot>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
     listeners: Vec<(Listener, Option<Offer>)>,
@@ -125,6 +129,8 @@ impl Wire {
             orphans: FxHashMap::default(),
             late_closes: FxHashSet::default(),
             completions: Vec::new(),
+            is_behind: false,
+            starved: Vec::new(),
             events: VecDeque::new(),
             buffers,
             listeners: listeners.into_iter().map(|(socket, offer)| (Listener::new(socket), offer)).collect(),
@@ -142,8 +148,7 @@ impl Wire {
     pub fn poll(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
-        self.ring.run_task_work()?;
-        self.ring.reap(&mut self.completions);
+        self.gather()?;
         let mut completions = std::mem::take(&mut self.completions);
         let mut done = 0;
         self.secure.begin_turn();
@@ -158,6 +163,31 @@ impl Wire {
         self.completions = completions;
         events.append(&mut self.events);
         self.broken.take().map_or(Ok(()), Err)
+    }
+
+    /// Takes all completions that the kernel has to post.
+    fn gather(&mut self) -> io::Result<()> {
+        // Those that lacked a buffer receive again with this.
+        self.starved.clear();
+        loop {
+            self.ring.run_task_work()?;
+            self.ring.reap(&mut self.completions);
+            self.is_behind = self.ring.has_task_work();
+            if !self.is_behind || self.completions.len() >= GATHERED {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The clients that have sent something, or taken what was sent, of which no event has told yet; `None` if nobody knows
+    /// who they are. Everything else that had come before the last [`Wire::poll`] was in its events.
+    pub fn unread(&self) -> Option<FxHashSet<Slot>> {
+        if self.is_behind {
+            return None;
+        }
+        let held_back = self.completions.iter().filter_map(|it| Token::unpack(it.user_data()));
+        let held_back = held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain));
+        Some(held_back.map(|token| token.slot).chain(self.starved.iter().copied()).collect())
     }
 
     /// Whether completions or operations wait for the next [`Wire::poll`].
@@ -342,6 +372,9 @@ impl Wire {
             }
         }
         if !armed && !self.slots.has(slot, flag::PAUSED) {
+            if completion.result() == -libc::ENOBUFS {
+                self.starved.push(slot);
+            }
             self.arm_receive(slot);
         }
     }
@@ -410,6 +443,8 @@ impl Wire {
     }
 }
 
+/// Completions gathered in one turn; as many as the ring holds.
+const GATHERED: usize = 16 * 1024;
 /// How long nobody is accepted when the system has no descriptor or memory for one more client.
 static REST: Timespec = Timespec::new().nsec(100_000_000);
 

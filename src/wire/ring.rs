@@ -22,6 +22,7 @@ impl Ring {
         let uring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
+            .setup_taskrun_flag()
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
@@ -72,6 +73,12 @@ impl Ring {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the kernel has more to post: since Linux 6.14 it posts about twenty completions each time it is asked.
+    pub fn has_task_work(&mut self) -> bool {
+        let submission = self.uring.submission();
+        submission.taskrun() || submission.cq_overflow()
     }
 
     /// Moves all posted completions to the end of `out`.

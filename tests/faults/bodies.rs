@@ -120,7 +120,7 @@ fn answer_body(mut client: TcpStream) -> String {
 }
 
 /// Answers each request with the length of its body.
-fn discarding_origin() -> SocketAddr {
+pub fn discarding_origin() -> SocketAddr {
     origin(|client| {
         let mut reader = BufReader::with_capacity(PIECE, &client);
         let head = read_head(&mut reader).to_ascii_lowercase();

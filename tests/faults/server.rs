@@ -50,10 +50,31 @@ impl Server {
 
     /// Sends the signal and waits for the end.
     pub fn end_by(&mut self, signal: i32) -> ExitStatus {
-        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
-        // SAFETY: a signal to a child that was not waited for yet.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        self.signal(signal);
         self.child.wait().unwrap()
+    }
+
+    /// Stops the process; returns when none of its threads runs.
+    pub fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let mut status = 0;
+        // SAFETY: a child that was not waited for yet, and a valid place for its status.
+        let stopped = unsafe { libc::waitpid(self.pid(), &mut status, libc::WUNTRACED) };
+        assert!(stopped == self.pid() && libc::WIFSTOPPED(status), "the server ended");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: a signal to a child that was not waited for yet.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        libc::pid_t::try_from(self.child.id()).unwrap()
     }
 
     fn await_listening(&mut self) {
@@ -145,7 +166,7 @@ impl Server {
     /// Bounds the files the process may have open; the bound before.
     pub fn limit_files(&self, limit: u64) -> u64 {
         let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
+        let pid = self.pid();
         // SAFETY: both places are valid, or null where nothing is to be changed.
         let done = unsafe {
             libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &mut before) == 0

@@ -197,7 +197,11 @@ impl Town {
         self.owe(&delivered);
         self.home.set_now(self.model.now);
         let to_core = &mut self.to_core;
-        while self.home.lose_patience(&mut |core, answer| to_core[core.index()].push_back(answer)) {}
+        while self
+            .home
+            .lose_patience(self.model.now, &mut |core, answer| to_core[core.index()].push_back(answer))
+        {
+        }
     }
 
     /// Lets everything arrive.

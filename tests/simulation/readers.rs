@@ -265,9 +265,10 @@ impl Town {
         let home = self.home();
         let to_core = &mut self.to_core;
         self.cores[home].home.set_now(self.now);
-        while self.cores[home].home.lose_patience(&mut |core, answer| to_core[core.index()].push_back(answer))
-        {
-        }
+        while self.cores[home]
+            .home
+            .lose_patience(self.now, &mut |core, answer| to_core[core.index()].push_back(answer))
+        {}
         for (core, to_home) in self.cores.iter_mut().zip(&mut self.to_home) {
             core.subscriptions.set_now(self.now);
             core.subscriptions.expire(&mut |_, farewell| to_home.push_back(farewell));

@@ -6,8 +6,8 @@ use super::{Call, accepted, busy, done, json, not_acceptable};
 use crate::channel::{Audience, Place, Publication, Sent};
 use crate::core::Core;
 use crate::core::respond;
+use crate::patience::within;
 use crate::proto::grip::{Answer, publish as publish_call};
-use futures_lite::FutureExt;
 use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,15 +62,7 @@ pub(super) async fn with_receipts(
 ) -> Result<Receipts, Answer> {
     let expected = core.expect_receipts(&mut publications).map_err(busy)?;
     core.publish(publications).await.map_err(busy)?;
-    let settled = async {
-        expected.settled().await;
-        false
-    };
-    let given_up = async {
-        glommio::timer::sleep(Duration::from_millis(wait_ms)).await;
-        true
-    };
-    let timed_out = settled.or(given_up).await;
+    let timed_out = within(Duration::from_millis(wait_ms), expected.settled()).await.is_none();
     Ok(Receipts { items: expected.into_items(), timed_out })
 }
 

@@ -8,9 +8,9 @@ use crate::core::Core;
 use crate::core::proxy;
 use crate::ids::Slot;
 use crate::origin::{self, OriginError, RequestBody, Response};
+use crate::patience::within;
 use crate::proto::grip::Filter;
 use bytes::{Bytes, BytesMut};
-use futures_lite::FutureExt;
 use http::{HeaderName, HeaderValue, Method};
 use std::rc::Rc;
 use std::time::Duration;
@@ -82,12 +82,8 @@ impl Core {
             request.body = RequestBody::Whole(content);
         }
         self.gauges.filter_requests_total.add(1);
-        let late = async {
-            glommio::timer::sleep(PATIENCE).await;
-            Err(AskError::Timeout)
-        };
         let asked = async { read(filter, self.pool.request(&route, request).await?).await };
-        asked.or(late).await.map(Some)
+        within(PATIENCE, asked).await.unwrap_or(Err(AskError::Timeout)).map(Some)
     }
 }
 

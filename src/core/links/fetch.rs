@@ -10,10 +10,10 @@ use crate::core::proxy::{self, Scheme};
 use crate::core::row::{Phase, Port, Service};
 use crate::ids::Slot;
 use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody, Response, Route, Target};
+use crate::patience::within;
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
-use futures_lite::FutureExt;
 use http::{HeaderMap, Method};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -30,6 +30,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(in crate::core) struct Fetches {
     waiting: FxHashMap<Rc<LinkRequest>, Vec<(Slot, u64)>>,
     numbers: u64,
+}
+
+impl Fetches {
+    /// A number for the request of one stream.
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// The stream in `slot` waits for `request`; whether it is the first that does.
+    fn wait(&mut self, request: &Rc<LinkRequest>, slot: Slot, number: u64) -> bool {
+        let waiting = self.waiting.entry(request.clone()).or_default();
+        waiting.push((slot, number));
+        waiting.len() == 1
+    }
 }
 
 /// What makes requests for links the same.
@@ -98,9 +113,7 @@ impl Core {
 
     /// Asks for the next link of the stream in `slot`, whose client has `heard` so much.
     pub(super) fn fetch(self: &Rc<Self>, slot: Slot, heard: Vec<HeardUpTo>, reason: Reason) {
-        let mut fetches = self.fetches.borrow_mut();
-        fetches.numbers += 1;
-        let number = fetches.numbers;
+        let number = self.fetches.borrow_mut().number();
         let (target, origin) = {
             let mut rows = self.rows.borrow_mut();
             let Some(linked) = rows.get(slot).and_then(|row| linked(&mut row.phase)) else { return };
@@ -111,10 +124,10 @@ impl Core {
         let route_id = origin.route.id.clone();
         let is_urgent = matches!(reason, Reason::Hint | Reason::Behind(0));
         let request = Rc::new(LinkRequest { target, heard, route_id, is_urgent });
-        if let Some(waiting) = fetches.waiting.get_mut(&request) {
-            return waiting.push((slot, number));
+        let is_first = self.fetches.borrow_mut().wait(&request, slot, number);
+        if !is_first {
+            return;
         }
-        fetches.waiting.insert(request.clone(), vec![(slot, number)]);
         let (core, delay_ms) = (self.clone(), self.delay_ms(reason));
         glommio::spawn_local(async move { core.fetch_for_all(&request, &origin, delay_ms).await }).detach();
     }
@@ -129,11 +142,8 @@ impl Core {
             return;
         }
         self.gauges.refetches_total.add(1);
-        let late = async {
-            glommio::timer::sleep(PATIENCE).await;
-            Err(LinkError::Timeout)
-        };
-        let fetched = self.ask_for(request, &route).or(late).await;
+        let fetched =
+            within(PATIENCE, self.ask_for(request, &route)).await.unwrap_or(Err(LinkError::Timeout));
         drop(permit);
         for (slot, number) in waiting {
             if self.waits_for(slot, number) {

@@ -1,10 +1,11 @@
-//! How connections end, with real sockets.
+//! How connections end, and what a poll reports of those that go on, with real sockets.
 
 use super::*;
 use crate::wire::{Doorbell, bind};
 use glommio::LocalExecutor;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// Clients at a time, as many as there are slots: every further client gets a slot that another one had.
@@ -23,11 +24,15 @@ struct World {
 
 impl World {
     fn new() -> World {
+        World::with(CLIENTS)
+    }
+
+    fn with(connections: usize) -> World {
         let doorbell = Doorbell::new().unwrap();
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap().pop().unwrap();
         let address = listener.local_addr().unwrap();
         let limits = WireLimits {
-            connections: CLIENTS as u32,
+            connections: connections as u32,
             backlog_bytes: 2 * MUCH,
             backlog_bytes_total: 2 * CLIENTS * MUCH,
         };
@@ -125,4 +130,56 @@ fn a_close_takes_back_what_waits_to_be_sent_and_gives_its_memory_free() {
             assert!(got.len() < MUCH && ended.is_ok(), "{} bytes, {ended:?}", got.len());
         }
     });
+}
+
+#[test]
+fn a_poll_reports_all_that_has_come_or_knows_from_whom_it_lacks_it() {
+    const MANY: usize = 150;
+    const PIECE: usize = 32 * 1024;
+    on_a_core(|| {
+        let mut world = World::with(MANY);
+        let mut clients: Vec<_> = (0..MANY).map(|_| world.connect()).collect();
+        clients.iter_mut().for_each(|(client, _)| say(client, b"x"));
+        let mut events = VecDeque::new();
+        world.wire.poll(&mut events).unwrap();
+        assert_eq!(heard_from(&events).len(), MANY);
+        assert_eq!(world.wire.unread().map(|unread| unread.len()), Some(0));
+        events.clear();
+        // More than there are buffers, none of which is given back.
+        clients.iter_mut().for_each(|(client, _)| say(client, &[b'y'; PIECE]));
+        world.wire.poll(&mut events).unwrap();
+        let unread = world.wire.unread().expect("known slots");
+        let all: FxHashSet<Slot> = heard_from(&events).union(&unread).copied().collect();
+        assert!(all.len() == MANY && !unread.is_empty(), "{} of {MANY}, {} unread", all.len(), unread.len());
+        let mut bytes = 0;
+        let count = |events: &mut VecDeque<Event>| -> usize {
+            events
+                .drain(..)
+                .map(|event| if let Event::Received { bytes, .. } = event { bytes.len() } else { 0 })
+                .sum()
+        };
+        bytes += count(&mut events);
+        world.turn_until(|world| {
+            bytes += count(&mut world.events);
+            bytes == MANY * PIECE
+        });
+        assert_eq!(world.wire.unread().map(|unread| unread.len()), Some(0));
+    });
+}
+
+/// Sends `bytes`, and returns when the other side's kernel has them.
+fn say(client: &mut TcpStream, bytes: &[u8]) {
+    client.write_all(bytes).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut under_way: libc::c_int = 1;
+    while under_way > 0 {
+        // SAFETY: the descriptor is open, and the place is valid.
+        assert_eq!(unsafe { libc::ioctl(client.as_raw_fd(), libc::TIOCOUTQ, &mut under_way) }, 0);
+        assert!(Instant::now() < deadline, "{under_way} bytes are under way");
+    }
+}
+
+fn heard_from(events: &VecDeque<Event>) -> FxHashSet<Slot> {
+    let received = |event: &Event| if let Event::Received { slot, .. } = event { Some(*slot) } else { None };
+    events.iter().filter_map(received).collect()
 }

@@ -14,7 +14,7 @@ const CONTENT: &[u8] = b"gripwire";
 
 /// When a client was last heard.
 pub(super) struct Pings {
-    /// Tick of the last bytes.
+    /// Tick of the last bytes; once a ping was sent, the tick from which they would make it due then.
     heard: Cell<u32>,
     /// A ping was sent since.
     asked: Cell<bool>,
@@ -27,8 +27,8 @@ impl Pings {
 
     /// When the next ping is due, or its pong must have come.
     fn due(&self, settings: &WebSocket) -> u32 {
-        let patience_ms = if self.asked.get() { settings.pong_timeout_ms } else { 0 };
-        self.heard.get().wrapping_add(ticks(settings.ping_interval_ms.saturating_add(patience_ms)))
+        let patience = if self.asked.get() { ticks(settings.pong_timeout_ms) } else { 0 };
+        self.heard.get().wrapping_add(ticks(settings.ping_interval_ms)).wrapping_add(patience)
     }
 }
 
@@ -61,6 +61,9 @@ impl Core {
         let Some(over_http) = socket.over_http().filter(|_| is_due) else { return false };
         let was_asked = over_http.pings.asked.replace(true);
         if !was_asked {
+            // Its pong is due a while after the ping, however late that is.
+            let interval = ticks(self.settings().websocket.ping_interval_ms);
+            over_http.pings.heard.set(self.now().wrapping_sub(interval));
             self.send_if_taken(slot, frame(Opcode::Ping, CONTENT));
         }
         was_asked

@@ -4,6 +4,7 @@ use super::Through;
 use crate::core::socket::place::Place;
 use crate::core::socket::{Application, Closing};
 use crate::origin::Upgraded;
+use crate::patience;
 use crate::proto::websocket::{Relay, Relayed};
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt;
@@ -130,7 +131,7 @@ async fn to_application(place: &Place, through: &Through, application: &Upgraded
 
 /// As long as an application may take when nobody waits for it.
 async fn patience() {
-    glommio::timer::sleep(PATIENCE).await;
+    patience::pass(PATIENCE).await;
 }
 
 impl Place {
@@ -166,11 +167,14 @@ impl Place {
 
     /// Takes what the client has sent for the application.
     fn take_outgoing(&self, through: &Through) -> BytesMut {
-        let mut outgoing = through.outgoing.borrow_mut();
-        if std::mem::replace(&mut outgoing.paused, false) && !self.is_over() {
+        let (bytes, was_paused) = {
+            let mut outgoing = through.outgoing.borrow_mut();
+            (std::mem::take(&mut outgoing.bytes), std::mem::take(&mut outgoing.paused))
+        };
+        if was_paused && !self.is_over() {
             self.core.wire.borrow_mut().resume(self.slot);
             self.core.wake();
         }
-        std::mem::take(&mut outgoing.bytes)
+        bytes
     }
 }

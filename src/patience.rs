@@ -1,0 +1,65 @@
+//! Waiting for something as long as a limit allows, for the tasks of a core. When the limit has passed there is a last look:
+//! what has come by then may not have been read yet, because the process was stopped or the machine is busy, and a timer that
+//! fires is heard before the sockets are.
+
+#![forbid(unsafe_code)]
+
+use futures_lite::FutureExt;
+use glommio::timer::sleep;
+use std::future::Future;
+use std::time::Duration;
+
+/// How long the core has, once a limit has passed, for what had come before. As exact are all timeouts.
+pub const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// What `work` gives, or `None` if it takes longer than `limit`.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let done = async { Some(work.await) };
+    let given_up = async {
+        pass(limit).await;
+        None
+    };
+    done.or(given_up).await
+}
+
+/// Returns when `limit` has passed and what had come by then was read.
+pub async fn pass(limit: Duration) {
+    sleep(limit).await;
+    sleep(LAST_LOOK).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    use glommio::LocalExecutor;
+    use glommio::net::UnixStream;
+    use std::future::pending;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn what_takes_longer_is_given_up() {
+        LocalExecutor::default().run(async {
+            assert_eq!(within(LIMIT, pending::<()>()).await, None);
+            assert_eq!(within(LIMIT, async { 7 }).await, Some(7));
+        });
+    }
+
+    /// As after a pause of the process: the limit is long over when the core looks at anything.
+    #[test]
+    fn what_came_in_time_is_read_however_late_the_core_looks() {
+        LocalExecutor::default().run(async {
+            let (mut near, mut far) = UnixStream::pair().expect("a pair of sockets");
+            let reads = glommio::spawn_local(async move {
+                let mut byte = [0];
+                within(LIMIT, near.read_exact(&mut byte)).await.map(|read| read.map(|()| byte[0]).ok())
+            });
+            // It waits for both now.
+            sleep(LIMIT / 10).await;
+            far.write_all(b"x").await.expect("room in the socket");
+            std::thread::sleep(3 * LIMIT);
+            assert_eq!(reads.await, Some(Some(b'x')));
+        });
+    }
+}
