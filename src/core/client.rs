@@ -46,18 +46,15 @@ impl Core {
         ConnectionId::of_place(self.id, slot, self.wire.borrow().generation(slot))
     }
 
-    /// The id of the connection in `slot`, which does what `phase` says: the one that its application knows, if it does.
-    pub(super) fn connection_id(&self, slot: Slot, phase: &Phase) -> ConnectionId {
-        let of_application = match phase {
-            Phase::Socket(socket) => socket.connection_id(),
-            _ => None,
-        };
+    /// The id of the connection in `slot`: the one `of_application`, if its application knows one.
+    pub(super) fn connection_id(&self, slot: Slot, of_application: Option<Uuid>) -> ConnectionId {
         of_application.map_or_else(|| self.id_of_place(slot), ConnectionId::of_application)
     }
 
     /// What the client is doing; `None` if there is none with this id.
     pub(super) fn state_of_client(&self, id: ConnectionId) -> Option<ClientState> {
         let slot = self.find_client(id)?;
+        let id = self.id_of_place(slot);
         let mut rows = self.rows.borrow_mut();
         let row = rows.get(slot)?;
         let (transport, connection_id) = match &row.phase {
@@ -68,7 +65,7 @@ impl Core {
             _ => (None, None),
         };
         Some(ClientState {
-            id: self.id_of_place(slot),
+            id,
             connection_id,
             peer: row.peer(),
             transport,
@@ -129,12 +126,10 @@ impl Core {
     fn find_client(&self, id: ConnectionId) -> Option<Slot> {
         let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
         let row = rows.get(slot).filter(|row| row.service.is_for_clients() && id.core() == self.id)?;
-        let application = match &row.phase {
-            Phase::Leaving { .. } | Phase::Lingering => return None,
-            Phase::Socket(socket) => socket.connection_id(),
-            _ => None,
-        };
-        id.is_of(self.wire.borrow().generation(slot), application).then_some(slot)
+        if matches!(row.phase, Phase::Leaving { .. } | Phase::Lingering) {
+            return None;
+        }
+        id.is_of(self.wire.borrow().generation(slot), row.id_of_application()).then_some(slot)
     }
 }
 

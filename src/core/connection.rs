@@ -4,6 +4,7 @@
 
 use super::exchange::{Asked, Exchange};
 use super::row::{Phase, Port, Row, Service};
+use super::socket::Socket;
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
@@ -76,45 +77,47 @@ impl Core {
     }
 
     fn received(self: &Rc<Self>, slot: Slot, bytes: &[u8]) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get(slot) else { return };
-        match &row.phase {
-            Phase::Head => {
-                let carry = row.carry.take();
-                drop(rows);
-                match carry {
-                    None => self.read_head(slot, bytes),
-                    Some(mut carry) => {
-                        carry.extend_from_slice(bytes);
-                        self.continue_head(slot, carry);
-                    }
+        enum Taker {
+            Head(Option<Box<BytesMut>>),
+            Exchange(Rc<Exchange>),
+            /// Bytes that were sent ahead.
+            Hold(usize),
+            Socket(Rc<Socket>),
+        }
+        let taker = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            match &row.phase {
+                Phase::Head => Taker::Head(row.carry.take()),
+                Phase::Exchange(exchange) => Taker::Exchange(exchange.clone()),
+                Phase::Unopened(_) | Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
+                    Taker::Hold(row.keep(bytes))
                 }
+                Phase::Socket(socket) => Taker::Socket(socket.clone()),
+                Phase::Leaving { .. } | Phase::Lingering | Phase::Free => return,
             }
-            Phase::Exchange(exchange) => {
-                let exchange = exchange.clone();
-                drop(rows);
-                exchange.received(bytes);
+        };
+        match taker {
+            Taker::Head(None) => self.read_head(slot, bytes),
+            Taker::Head(Some(mut carry)) => {
+                carry.extend_from_slice(bytes);
+                self.continue_head(slot, carry);
             }
-            Phase::Unopened(_) | Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
-                if row.keep(bytes) > AHEAD_BYTES {
-                    self.wire.borrow_mut().pause(slot);
-                }
-            }
-            Phase::Socket(socket) => {
-                let socket = socket.clone();
-                drop(rows);
-                self.socket_received(slot, &socket, bytes);
-            }
-            Phase::Leaving { .. } | Phase::Lingering | Phase::Free => {}
+            Taker::Exchange(exchange) => exchange.received(bytes),
+            Taker::Hold(ahead) if ahead > AHEAD_BYTES => self.wire.borrow_mut().pause(slot),
+            Taker::Hold(_) => {}
+            Taker::Socket(socket) => self.socket_received(slot, &socket, bytes),
         }
     }
 
     /// Parses a request head at the start of `input`, in place, and starts answering it if it is whole.
     fn read_head(self: &Rc<Self>, slot: Slot, input: &[u8]) {
         if !self.parse(slot, input) {
-            let mut rows = self.rows.borrow_mut();
-            let Some(row) = rows.get(slot) else { return };
-            row.keep(input);
+            {
+                let mut rows = self.rows.borrow_mut();
+                let Some(row) = rows.get(slot) else { return };
+                row.keep(input);
+            }
             // Set once: a client that sends a byte now and then does not gain time.
             self.set_timer(slot, self.settings().http.head_timeout_ms);
         }
@@ -168,11 +171,11 @@ impl Core {
             let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
             let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
-            if row.service.is_for_clients() {
-                self.request_begins(row);
-            }
             (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
         };
+        if request.service.is_for_clients() {
+            self.request_begins(slot);
+        }
         self.set_timer(slot, self.settings().http.idle_timeout_ms);
         self.gauges.requests_total.add(1);
         self.answer_in_task(exchange, request);
@@ -196,10 +199,10 @@ impl Core {
     /// Waits for the next request, of which `input` has arrived already.
     pub(super) fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
         let is_pipelined = !input.is_empty();
+        self.request_ends(slot);
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            self.request_ends(slot, row);
             row.phase = Phase::Head;
             row.carry = is_pipelined.then(|| Box::new(input));
         }
@@ -236,10 +239,10 @@ impl Core {
     /// Closes once the client has taken what is queued; `linger` when it may have sent what nobody reads.
     pub(super) fn leave(self: &Rc<Self>, slot: Slot, linger: bool) {
         self.unsubscribe(slot);
+        self.request_ends(slot);
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            self.request_ends(slot, row);
             row.carry = None;
             row.phase = Phase::Leaving { linger };
         }
@@ -276,23 +279,24 @@ impl Core {
     }
 
     fn drained(self: &Rc<Self>, slot: Slot) {
-        let exchange = {
-            let mut rows = self.rows.borrow_mut();
-            let Some(row) = rows.get(slot) else { return };
-            match &row.phase {
-                Phase::Exchange(exchange) => Some(exchange.clone()),
-                Phase::Leaving { .. } => None,
-                Phase::Socket(socket) => return socket.wake(),
-                Phase::Linked(_) => {
-                    drop(rows);
-                    return self.linked_drained(slot);
-                }
-                _ => return,
-            }
+        enum Waiter {
+            Exchange(Rc<Exchange>),
+            Leaving,
+            Socket(Rc<Socket>),
+            Linked,
+        }
+        let waiter = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Exchange(exchange)) => Waiter::Exchange(exchange.clone()),
+            Some(Phase::Leaving { .. }) => Waiter::Leaving,
+            Some(Phase::Socket(socket)) => Waiter::Socket(socket.clone()),
+            Some(Phase::Linked(_)) => Waiter::Linked,
+            _ => return,
         };
-        match exchange {
-            Some(exchange) => exchange.taken(),
-            None => self.depart(slot),
+        match waiter {
+            Waiter::Exchange(exchange) => exchange.taken(),
+            Waiter::Leaving => self.depart(slot),
+            Waiter::Socket(socket) => socket.wake(),
+            Waiter::Linked => self.linked_drained(slot),
         }
     }
 
@@ -312,8 +316,8 @@ impl Core {
 
     /// Ends the connection now and takes it out of every table.
     pub(super) fn close(self: &Rc<Self>, slot: Slot) {
-        let Some(mut row) = self.rows.borrow_mut().free(slot) else { return };
-        self.request_ends(slot, &mut row);
+        self.request_ends(slot);
+        let Some(row) = self.rows.borrow_mut().free(slot) else { return };
         self.unsubscribe(slot);
         self.timers.borrow_mut().cancel(slot);
         self.wire.borrow_mut().close(slot);
@@ -327,32 +331,31 @@ impl Core {
 
     /// The client did not do in time what its phase waits for.
     pub(super) fn timed_out(self: &Rc<Self>, slot: Slot) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get(slot) else { return };
-        match &row.phase {
-            Phase::Head if row.carry.is_some() => {
-                drop(rows);
-                self.reject(slot, 408, "The request head did not arrive in time.\n");
+        enum Late {
+            Head,
+            Hold,
+            Exchange(Rc<Exchange>),
+            Socket(Rc<Socket>),
+            Nothing,
+        }
+        let late = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            match &row.phase {
+                Phase::Head if row.carry.is_some() => Late::Head,
+                Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => Late::Hold,
+                Phase::Exchange(exchange) => Late::Exchange(exchange.clone()),
+                Phase::Socket(socket) => Late::Socket(socket.clone()),
+                Phase::Free | Phase::Unopened(_) => return,
+                Phase::Head | Phase::Leaving { .. } | Phase::Lingering => Late::Nothing,
             }
-            Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
-                drop(rows);
-                self.hold_is_due(slot);
-            }
-            Phase::Exchange(exchange) => {
-                let exchange = exchange.clone();
-                drop(rows);
-                self.check_progress(&exchange);
-            }
-            Phase::Socket(socket) => {
-                let socket = socket.clone();
-                drop(rows);
-                self.socket_is_due(slot, &socket);
-            }
-            Phase::Free | Phase::Unopened(_) => {}
-            Phase::Head | Phase::Leaving { .. } | Phase::Lingering => {
-                drop(rows);
-                self.close(slot);
-            }
+        };
+        match late {
+            Late::Head => self.reject(slot, 408, "The request head did not arrive in time.\n"),
+            Late::Hold => self.hold_is_due(slot),
+            Late::Exchange(exchange) => self.check_progress(&exchange),
+            Late::Socket(socket) => self.socket_is_due(slot, &socket),
+            Late::Nothing => self.close(slot),
         }
     }
 

@@ -198,15 +198,17 @@ impl Core {
     }
 
     fn open_hold(self: &Rc<Self>, slot: Slot) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get(slot) else { return };
-        let Phase::Unopened(unopened) = std::mem::replace(&mut row.phase, Phase::Head) else {
-            debug_assert!(false, "only a hold that waits can open");
-            return;
+        let (opening, timeout_ms) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            let Phase::Unopened(unopened) = std::mem::replace(&mut row.phase, Phase::Head) else {
+                debug_assert!(false, "only a hold that waits can open");
+                return;
+            };
+            let Unopened { opening, hold, timeout_ms } = *unopened;
+            row.phase = hold;
+            (opening, timeout_ms)
         };
-        let Unopened { opening, hold, timeout_ms } = *unopened;
-        row.phase = hold;
-        drop(rows);
         if self.wire.borrow_mut().send(slot, opening).is_err() {
             return self.cut_off(slot);
         }
@@ -224,13 +226,17 @@ impl Core {
         let missed = self.subscriptions.borrow_mut().take_missed(slot);
         let behind = {
             let mut rows = self.rows.borrow_mut();
-            let Some(Phase::Poll(poll)) = rows.get(slot).map(|row| &mut row.phase) else {
-                drop(rows);
-                return self.make_up_stream(slot, &missed.items, missed.more);
-            };
-            let behind = poll.again.behind;
-            poll.again.behind = if missed.more { behind + 1 } else { 0 };
-            behind
+            let poll = rows.get(slot).and_then(|row| match &mut row.phase {
+                Phase::Poll(poll) => Some(poll),
+                _ => None,
+            });
+            poll.map(|poll| {
+                let after = if missed.more { poll.again.behind + 1 } else { 0 };
+                std::mem::replace(&mut poll.again.behind, after)
+            })
+        };
+        let Some(behind) = behind else {
+            return self.make_up_stream(slot, &missed.items, missed.more);
         };
         // The first that answers ends the poll, and the others come to nothing.
         for item in &missed.items {
@@ -250,24 +256,25 @@ impl Core {
 
     /// The timer of a hold fired.
     pub(super) fn hold_is_due(self: &Rc<Self>, slot: Slot) {
-        let keep_alive = {
-            let mut rows = self.rows.borrow_mut();
-            match rows.get(slot).map(|row| &row.phase) {
-                Some(Phase::Stream(stream)) => stream.keep_alive.clone(),
-                Some(Phase::Poll(_)) => None,
-                Some(Phase::Linked(_)) => {
-                    drop(rows);
-                    return self.linked_is_due(slot);
-                }
-                _ => return,
-            }
+        enum Held {
+            Stream(Option<Rc<KeepAlive>>),
+            Linked,
+            Poll,
+        }
+        let held = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Stream(stream)) => Held::Stream(stream.keep_alive.clone()),
+            Some(Phase::Linked(_)) => Held::Linked,
+            Some(Phase::Poll(_)) => Held::Poll,
+            _ => return,
         };
-        match keep_alive {
-            Some(keep_alive) => {
+        match held {
+            Held::Stream(Some(keep_alive)) => {
                 let delay_ms = self.keep_stream_alive(slot, &keep_alive);
                 self.set_timer(slot, delay_ms);
             }
-            None => {
+            Held::Stream(None) => {}
+            Held::Linked => self.linked_is_due(slot),
+            Held::Poll => {
                 self.answer_poll(slot, |poll| poll.timeout_answer.clone());
             }
         }
@@ -288,14 +295,13 @@ impl Core {
                 return keep_alive.period_ms - quiet_ms;
             }
         }
-        let mut wire = self.wire.borrow_mut();
         // A client that does not take what was published has no use for a sign of life.
-        if !wire.is_backlogged(slot) {
+        let is_backlogged = self.wire.borrow().is_backlogged(slot);
+        if !is_backlogged {
             self.gauges.keep_alives_total.add(1);
-            let _ = wire.send(slot, keep_alive.frame.clone());
+            let _ = self.wire.borrow_mut().send(slot, keep_alive.frame.clone());
             self.count_for(slot, |tally| tally.activity += 1);
         }
-        drop(wire);
         self.wake();
         keep_alive.period_ms
     }
@@ -360,18 +366,21 @@ impl Core {
 
     /// The stream in `slot` was sent its end.
     pub(super) fn end_stream(self: &Rc<Self>, slot: Slot) {
-        let (asked, carry) = {
+        let (ended, carry) = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            if let Phase::Socket(socket) = &row.phase {
-                return self.socket_was_closed(slot, socket);
-            }
-            let asked = match &row.phase {
-                Phase::Stream(stream) => stream.asked,
-                Phase::Linked(linked) => linked.stream.asked,
+            let ended = match &row.phase {
+                Phase::Stream(stream) => Ok(stream.asked),
+                Phase::Linked(linked) => Ok(linked.stream.asked),
+                Phase::Socket(socket) => Err(socket.clone()),
                 _ => return,
             };
-            (asked, row.carry.take().map(|carry| *carry).unwrap_or_default())
+            let carry = ended.is_ok().then(|| row.carry.take()).flatten();
+            (ended, carry.map(|carry| *carry).unwrap_or_default())
+        };
+        let asked = match ended {
+            Ok(asked) => asked,
+            Err(socket) => return self.socket_was_closed(slot, &socket),
         };
         self.unsubscribe(slot);
         self.release_stream(slot);

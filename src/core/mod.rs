@@ -15,7 +15,8 @@
 //! publishers whom they reached.
 //!
 //! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
-//! nothing of the core, and never across an await.
+//! nothing of the core but its clock and its settings, and starts no task, as a task runs at once. Never across an await.
+//! `tests/borrowing.rs` looks for what breaks that.
 
 #![forbid(unsafe_code)]
 

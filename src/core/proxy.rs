@@ -289,10 +289,10 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
     let path = request.target.split('?').next().unwrap_or_default();
     let tls = is_https(core, request);
     let lookup = Lookup { host: &host, path, tls, websocket };
-    let routes = core.routes.borrow();
-    let route = match asked_route(core, request) {
-        Some(id) => routes.find_by_id(id, &lookup).cloned(),
-        None => routes.find(&lookup).cloned(),
+    let asked = asked_route(core, request);
+    let route = {
+        let routes = core.routes.borrow();
+        asked.map_or_else(|| routes.find(&lookup), |id| routes.find_by_id(id, &lookup)).cloned()
     };
     if core.route_is_known(exchange.slot, route.as_deref(), websocket) {
         let asked = || request_bytes(request.method.as_str(), request.target.as_bytes(), &request.headers);

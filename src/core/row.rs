@@ -9,6 +9,7 @@ use crate::ids::{Slot, TallyId};
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use uuid::Uuid;
 
 /// A connection of this core.
 pub(super) struct Row {
@@ -164,6 +165,14 @@ impl Row {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             IpAddr::V6(address) => address.octets(),
         };
+    }
+
+    /// The id that its application knows it by, if it does.
+    pub fn id_of_application(&self) -> Option<Uuid> {
+        match &self.phase {
+            Phase::Socket(socket) => socket.connection_id(),
+            _ => None,
+        }
     }
 
     /// Whether it is a WebSocket.

@@ -176,14 +176,24 @@ impl Core {
     /// The WebSocket in `slot` has these filters on `channel`, which it is subscribed to.
     pub(super) fn set_socket_filters(&self, slot: Slot, socket: &Socket, channel: &str, filters: &[String]) {
         let filters: Rc<[Filter]> = Filter::of(filters).into();
-        let mut filtering = self.filtering.borrow_mut();
         let is_filtered = self.subscriptions.borrow().is_filtered(slot, channel);
         if filters.is_empty() && !is_filtered {
             return;
         }
-        let subscriber = filtering.subscriber(slot, || Rc::new(self.origin_of_socket(socket)));
-        subscriber.set_channel(Filtered { name: channel.into(), filters, got: None });
+        self.begin_filtering_socket(slot, socket);
+        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
+            subscriber.set_channel(Filtered { name: channel.into(), filters, got: None });
+        }
         self.subscriptions.borrow_mut().filter(slot, channel);
+    }
+
+    /// The WebSocket in `slot` is a subscriber with filters from now on, or with variables for them.
+    fn begin_filtering_socket(&self, slot: Slot, socket: &Socket) {
+        let is_known = self.filtering.borrow().subscribers.contains_key(&slot);
+        if !is_known {
+            let origin = Rc::new(self.origin_of_socket(socket));
+            self.filtering.borrow_mut().subscriber(slot, || origin);
+        }
     }
 
     /// The WebSocket in `slot` has left `channel`.
@@ -202,9 +212,10 @@ impl Core {
         name: &str,
         value: Option<String>,
     ) -> bool {
-        let mut filtering = self.filtering.borrow_mut();
-        if value.is_some() || filtering.subscribers.contains_key(&slot) {
-            let subscriber = filtering.subscriber(slot, || Rc::new(self.origin_of_socket(socket)));
+        if value.is_some() {
+            self.begin_filtering_socket(slot, socket);
+        }
+        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
             let others = subscriber.meta.iter().filter(|(own, _)| own != name).cloned();
             subscriber.meta = others.chain(value.map(|value| (name.to_owned(), value))).collect();
             return may_have(subscriber.meta.iter().map(|(name, value)| (&**name, &**value)));

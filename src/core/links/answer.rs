@@ -2,7 +2,7 @@
 //! those that held before. Channels that stay are not left for a moment, so nothing on them is missed.
 
 use super::fetch::{Fetched, LinkError};
-use super::{Links, State, resolve};
+use super::{GoneLink, Links, State, resolve};
 use crate::channel::{Readiness, Transport};
 use crate::core::Core;
 use crate::core::again::Reason;
@@ -100,22 +100,23 @@ impl Core {
 
     /// The stream is held as `hold` says.
     fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, fetched: &Fetched) {
-        let origin = {
+        let (asked, origin) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &row.phase) else { return };
+            (linked.stream.asked, linked.origin.clone())
+        };
+        let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
+        let gone = links.gone.map(|target| self.gone_link(target, &origin));
+        {
             let mut rows = self.rows.borrow_mut();
             let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
-            let asked = linked.stream.asked;
-            linked.stream.keep_alive =
-                hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
+            linked.stream.keep_alive = keep_alive;
             linked.next = links.next;
-            if let Some(target) = links.gone {
-                let link = self.gone_link(target, &linked.origin);
-                if let Some(before) = linked.gone.replace(link) {
-                    before.disarm();
-                }
+            if gone.is_some() {
+                std::mem::replace(&mut linked.gone, gone).into_iter().for_each(GoneLink::disarm);
             }
             linked.state = State::Held;
-            linked.origin.clone()
-        };
+        }
         let channels = self.channels_of_link(hold, fetched.prefix.as_deref());
         let names = channels.iter().map(|(name, channel)| (name.as_str(), *channel));
         self.set_filters(slot, names, &hold.meta, &origin, &fetched.at);

@@ -169,11 +169,12 @@ impl Core {
 
     /// Sends what only says that someone is there: a client that does not take what was sent before has no use for it.
     pub(super) fn send_if_taken(&self, slot: Slot, frame: Bytes) {
-        let mut wire = self.wire.borrow_mut();
-        if !wire.is_backlogged(slot) {
-            let _ = wire.send(slot, frame);
+        {
+            let mut wire = self.wire.borrow_mut();
+            if !wire.is_backlogged(slot) {
+                let _ = wire.send(slot, frame);
+            }
         }
-        drop(wire);
         self.wake();
     }
 

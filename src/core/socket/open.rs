@@ -47,12 +47,14 @@ impl Core {
     /// The connection of `exchange` is a WebSocket from now on; what its client has sent ahead, unless it is gone.
     pub(super) fn become_socket(&self, exchange: &Rc<Exchange>, socket: Rc<Socket>) -> Option<BytesMut> {
         let rest = exchange.take_rest();
-        let mut rows = self.rows.borrow_mut();
-        let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
-        self.timers.borrow_mut().cancel(exchange.slot);
         socket.activity.was_counted(self.now());
-        row.phase = Phase::Socket(socket);
-        self.socket_begins(exchange.slot, row);
+        {
+            let mut rows = self.rows.borrow_mut();
+            let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
+            row.phase = Phase::Socket(socket);
+        }
+        self.timers.borrow_mut().cancel(exchange.slot);
+        self.socket_begins(exchange.slot);
         self.gauges.holds_total.add(1);
         Some(rest)
     }

@@ -259,13 +259,13 @@ impl Talk {
             self.count(Relayed { said, passed: Seen::default() });
             return self.place.control(control).await;
         }
-        let frame = {
+        let content = {
             let rare = socket.rare.borrow();
             let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
-            let content = content.strip_prefix(prefix.as_bytes());
-            self.count(Relayed { said, passed: content.map(Seen::message).unwrap_or_default() });
-            content.map(|content| socket.encode(opcode, content))
+            content.strip_prefix(prefix.as_bytes())
         };
+        self.count(Relayed { said, passed: content.map(Seen::message).unwrap_or_default() });
+        let frame = content.map(|content| socket.encode(opcode, content));
         self.place.send(frame.unwrap_or_default()).await;
     }
 
