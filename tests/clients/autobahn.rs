@@ -2,13 +2,16 @@
 //! suite's own server, to which WebSockets pass through. `GRIPWIRE_AUTOBAHN=all` adds the cases that take minutes: large
 //! messages (9) and compression (12, 13), `some` a sample of the latter for each of their settings.
 
-use crate::program::{Program, find, folder};
-use crate::server::{PATIENCE, Server};
+use crate::{folder, run};
+use gripwire_harness::deadline::await_some;
+use gripwire_harness::directory::Directory;
+use gripwire_harness::port::Port;
+use gripwire_harness::program::{Program, find};
+use gripwire_harness::server::Server;
 use serde_json::{Value, json};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and large payloads in many pieces.
 const CASES: [&str; 8] = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"];
@@ -90,22 +93,20 @@ fn wstest() -> Option<PathBuf> {
 /// The suite's own echo server.
 struct Echo {
     port: u16,
+    // The port is its own until it has ended.
     _program: Program,
+    _claim: Port,
 }
 
 impl Echo {
     fn start(wstest: &Path) -> Echo {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap().port();
+        let claim = Port::claim();
+        let port = claim.number();
         let uri = format!("ws://127.0.0.1:{port}");
         let mut command = Command::new(wstest);
-        let program =
-            Program::start(command.args(["--mode", "testeeserver", "--webport", "0", "--wsuri", &uri]));
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the suite's echo server does not listen");
-            std::thread::sleep(Duration::from_millis(10)); // Between attempts: nothing announces a listener.
-        }
-        Echo { port, _program: program }
+        let program = run(command.args(["--mode", "testeeserver", "--webport", "0", "--wsuri", &uri]));
+        await_some("the suite's echo server listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Echo { port, _program: program, _claim: claim }
     }
 
     /// It as a route's target. It wants its own port in Host.
@@ -115,24 +116,23 @@ impl Echo {
 }
 
 fn expect_nothing_wrong(wstest: &Path, server: &Server, cases: &[&str]) {
-    let reports = std::env::temp_dir().join(format!("gripwire-autobahn-{}", server.clients.port()));
+    let reports = Directory::new("autobahn");
     let spec = json!({
-        "outdir": reports,
+        "outdir": reports.path(),
         "servers": [{"agent": "gripwire", "url": format!("ws://{}/echo", server.clients)}],
         "cases": cases,
         "exclude-cases": [],
         "exclude-agent-cases": {},
     });
-    std::fs::create_dir_all(&reports).unwrap();
-    std::fs::write(reports.join("spec.json"), spec.to_string()).unwrap();
+    reports.write("spec.json", &spec.to_string());
     let run = Command::new(wstest)
         .args(["--mode", "fuzzingclient", "--spec"])
-        .arg(reports.join("spec.json"))
-        .current_dir(&reports)
+        .arg(reports.file("spec.json"))
+        .current_dir(reports.path())
         .output()
         .unwrap();
     assert!(run.status.success(), "{run:?}");
-    let index = std::fs::read(reports.join("index.json")).unwrap();
+    let index = std::fs::read(reports.file("index.json")).unwrap();
     let index: Value = serde_json::from_slice(&index).unwrap();
     let results = index["gripwire"].as_object().unwrap();
     assert!(results.len() >= 15, "only {} cases ran", results.len());
@@ -142,5 +142,4 @@ fn expect_nothing_wrong(wstest: &Path, server: &Server, cases: &[&str]) {
             assert!(["OK", "NON-STRICT", "INFORMATIONAL"].contains(&verdict), "case {case}: {result}");
         }
     }
-    std::fs::remove_dir_all(reports).unwrap();
 }

@@ -1,7 +1,8 @@
 //! What a new user sees: the demo page in two tabs, which also read a stream with fetch.
 
-use crate::program::{Program, find, folder};
-use crate::server::Server;
+use crate::{folder, run};
+use gripwire_harness::program::find;
+use gripwire_harness::server::Server;
 use std::process::Command;
 
 #[test]
@@ -13,7 +14,7 @@ fn a_message_reaches_two_tabs_by_all_ways_and_streams_come_back_after_their_end(
     };
     let server = Server::start("* demo,over_http", "");
     let url = format!("http://{}/", server.clients);
-    let mut tabs = Program::start(Command::new(node).arg("browser.mjs").arg(url).arg(browser));
+    let mut tabs = run(Command::new(node).arg("browser.mjs").arg(url).arg(browser));
     assert_eq!(tabs.line(), "both tabs have the message by all ways");
     server.publish("demo", "data: from outside\n\n");
     tabs.tell("go on");

@@ -1,8 +1,9 @@
 //! curl, as people type it.
 
-use crate::program::{Program, find};
-use crate::server::Server;
-use std::net::TcpListener;
+use crate::run;
+use gripwire_harness::program::find;
+use gripwire_harness::server::{Launch, Server};
+use gripwire_harness::tls::{AUTHORITY_FILE, EXACT};
 use std::process::Command;
 
 /// curl's standard output for `arguments`, whose last is a path.
@@ -30,7 +31,7 @@ fn curl_follows_a_stream() {
     let server = Server::start("* demo", "");
     for version in ["--http1.1", "--http1.0"] {
         let Some(mut command) = curl(&server, &["--no-buffer", version, "/hold?channel=c"]) else { return };
-        let mut stream = Program::start(&mut command);
+        let mut stream = run(&mut command);
         assert_eq!(stream.line(), "held");
         server.publish("c", "one\n");
         server.publish("c", "two\n");
@@ -40,46 +41,33 @@ fn curl_follows_a_stream() {
 
 #[test]
 fn curl_comes_by_tls_and_by_a_file() {
-    let port = free_port();
-    let certificates = std::env::temp_dir().join(format!("gripwire-curl-{port}"));
-    std::fs::create_dir_all(&certificates).unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
-    std::fs::write(certificates.join("a.test.crt"), made.cert.pem()).unwrap();
-    std::fs::write(certificates.join("a.test.key"), made.signing_key.serialize_pem()).unwrap();
-    let settings = format!(
-        "[http]\ntls_listen = \"127.0.0.1:{port}\"\ncertificates = {certificates:?}\nunix_listen = \"clients\"\n"
-    );
-    let server = Server::start("* demo", &settings);
-    let chain = certificates.join("a.test.crt");
-    let resolve = format!("a.test:{port}:127.0.0.1");
-    let of_tls = ["--cacert", chain.to_str().unwrap(), "--resolve", &resolve];
+    let server = Launch::route("* demo").settings("[http]\nunix_listen = \"clients\"").tls().start();
+    let address = server.tls.unwrap();
+    let resolve = format!("{EXACT}:{}:{}", address.port(), address.ip());
+    let authority = server.file("certificates").join(AUTHORITY_FILE);
+    let of_tls = ["--cacert", authority.to_str().unwrap(), "--resolve", &resolve];
     let file = server.file("clients");
     let of_file = ["--unix-socket", file.to_str().unwrap()];
     for (options, base) in
-        [(&of_tls[..], format!("https://a.test:{port}")), (&of_file[..], "http://a".into())]
+        [(&of_tls[..], format!("https://{EXACT}:{}", address.port())), (&of_file[..], "http://a".into())]
     {
         for version in ["--http1.1", "--http1.0"] {
             let Some(mut command) = command() else { return };
             command.args(options).args([version, "--no-buffer", &format!("{base}/hold?channel=c")]);
-            let mut stream = Program::start(&mut command);
+            let mut stream = run(&mut command);
             assert_eq!(stream.line(), "held");
             server.publish("c", "one\n");
             server.publish("c", "two\n");
             assert_eq!([stream.line(), stream.line()], ["one", "two"]);
         }
     }
-    std::fs::remove_dir_all(certificates).unwrap();
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
 fn curl_waits_for_a_long_poll() {
     let server = Server::start("* demo", "");
     let Some(mut command) = curl(&server, &["/poll"]) else { return };
-    let mut poll = Program::start(&mut command);
+    let mut poll = run(&mut command);
     server.await_stats(|stats| stats["holds_total"] == 1);
     let sent = output(&server, &["--data", "message=hello", "/send"]);
     assert_eq!(sent.as_deref(), Some(""));

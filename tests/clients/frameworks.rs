@@ -1,8 +1,10 @@
 //! Applications as their frameworks' users write them: Django with django-eventstream before a browser's EventSource, and
 //! Express with serve-grip.
 
-use crate::program::{Program, find, folder};
-use crate::server::{Server, read_head};
+use crate::{folder, run};
+use gripwire_harness::program::{Program, find};
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::read_head;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -18,7 +20,7 @@ fn a_browser_behind_django_eventstream_gets_every_event_once_though_its_stream_e
     };
     let (mut application, server) = start(Command::new(python).arg("django_events.py"), "");
     let url = format!("http://{}/", server.clients);
-    let mut page = Program::start(Command::new(node).arg("events.mjs").arg(url).arg(browser));
+    let mut page = run(Command::new(node).arg("events.mjs").arg(url).arg(browser));
     assert_eq!(page.line(), "open");
     let mut send = |text: &str| {
         application.tell(text);
@@ -73,7 +75,7 @@ fn streams_and_websockets_of_an_express_application_get_what_it_publishes() {
 
 /// The application, and Gripwire in front of it.
 fn start(command: &mut Command, properties: &str) -> (Program, Server) {
-    let mut application = Program::start(command);
+    let mut application = run(command);
     let route = format!("* 127.0.0.1:{}{properties}", application.line());
     let server = Server::start(&route, "sig_key = \"changeme\"");
     application.tell(&format!("http://{}", server.control));

@@ -1,8 +1,10 @@
 //! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and what
 //! they publish arrives, by ZeroMQ too. And a WebSocket library that compresses.
 
-use crate::program::{Program, find, folder};
-use crate::server::{Server, read_head};
+use crate::{folder, run};
+use gripwire_harness::program::find;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::read_head;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -19,7 +21,7 @@ fn the_library_for_python_publishes_by_zeromq() {
     let server = zeromq_server();
     let mut stream = held(&server);
     let command = format!("ipc://{}", server.file("command").display());
-    let mut publisher = Program::start(Command::new(python).arg("zeromq.py").arg(command));
+    let mut publisher = run(Command::new(python).arg("zeromq.py").arg(command));
     assert_eq!(chunk(&mut stream), "pushed\n");
     publisher.tell("go on");
     assert_eq!(chunk(&mut stream), "published\n");
@@ -50,12 +52,12 @@ fn a_client_that_offers_compression_gets_what_is_published_compressed() {
     let Some(python) = find(folder().join(".venv/bin/python"), "run tests/clients/install") else { return };
     let server = Server::start("* demo,over_http", "[websocket]\ncompression = true\n");
     let url = format!("ws://{}/socket?channel=demo", server.clients);
-    let mut client = Program::start(Command::new(python).arg("compressed.py").arg(url));
+    let mut client = run(Command::new(python).arg("compressed.py").arg(url));
     assert_eq!(client.line(), "a long message came back compressed");
 }
 
 fn holds_and_publishes(command: &mut Command) {
-    let mut application = Program::start(command);
+    let mut application = run(command);
     let route = format!("* 127.0.0.1:{}", application.line());
     let server = Server::start(&route, "sig_key = \"changeme\"");
     let mut client = server.connect();

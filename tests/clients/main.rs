@@ -6,8 +6,18 @@ mod browser;
 mod curl;
 mod frameworks;
 mod libraries;
-mod program;
-#[path = "../faults/server.rs"]
-#[allow(dead_code, reason = "shared with the fault tests, which look at more of it")]
-mod server;
 mod sockjs;
+
+use gripwire_harness::program::Program;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of these tests.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// Starts a program in that folder.
+fn run(command: &mut Command) -> Program {
+    Program::start(command.current_dir(folder()))
+}

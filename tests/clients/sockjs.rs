@@ -1,7 +1,8 @@
 //! SockJS's own client: what it says comes back, what is published reaches it, and it sees a close.
 
-use crate::program::{Program, find, folder};
-use crate::server::Server;
+use crate::{folder, run};
+use gripwire_harness::program::find;
+use gripwire_harness::server::Server;
 use serde_json::json;
 use std::process::Command;
 
@@ -16,7 +17,7 @@ fn the_library_speaks_by_each_transport_and_gets_what_is_published() {
     };
     let server = Server::start(ROUTE, "");
     let url = format!("http://{}/sockjs", server.clients);
-    let mut client = Program::start(Command::new(node).arg("sockjs.mjs").arg(url));
+    let mut client = run(Command::new(node).arg("sockjs.mjs").arg(url));
     for transport in ["websocket", "xhr-polling"] {
         assert_eq!(client.line(), format!("{transport}: {transport} says it all back"));
         let published = json!({"content": format!("published to {transport}")});
@@ -38,8 +39,7 @@ fn a_page_speaks_by_each_transport_that_a_browser_has() {
     let Some(library) = find(library, "run tests/clients/install") else { return };
     let server = Server::start(ROUTE, "");
     let origin = format!("http://{}", server.clients);
-    let mut page =
-        Program::start(Command::new(node).arg("sockjs-browser.mjs").arg(origin).arg(browser).arg(library));
+    let mut page = run(Command::new(node).arg("sockjs-browser.mjs").arg(origin).arg(browser).arg(library));
     for transport in ["websocket", "xhr-polling", "jsonp-polling"] {
         assert_eq!(page.line(), format!("{transport}: {transport}"));
     }

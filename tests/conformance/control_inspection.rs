@@ -11,7 +11,7 @@ use crate::harness::proxy::standard;
 use crate::harness::request::{get, request};
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::websocket_origin::{Sockets, subscribe};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 const WHY: &str = "its control port only publishes";
 
@@ -58,7 +58,7 @@ fn subscribers(responses: usize, streams: usize, sockets: usize) -> Value {
 
 /// The id of the one subscriber of `channel`, once there is one.
 fn only_connection(channel: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let state = shown(&format!("/channels/{channel}"));
         if let [connection] = &state["connections"].as_array().expect("a list")[..] {
@@ -171,7 +171,7 @@ fn a_web_socket_is_found_by_the_id_its_application_knows_and_closed_with_a_close
     let state = shown(&format!("/connections/{id}"));
     assert_eq!((&state["connection_id"], &state["transport"]), (&json!(id), &json!("ws-message")));
     assert_eq!(json_of(&close(&id)), json!({"message": "Closed"}));
-    let closed = client.next();
+    let closed = client.next_message();
     assert!(matches!(&closed, Message::Close(Some(frame)) if u16::from(frame.code) == 1000), "{closed:?}");
     client.socket.flush().expect("its answer is sent");
     assert!(application.request().1.starts_with("CLOSE 2\r\n"));
@@ -237,7 +237,7 @@ fn a_refresh_of_a_channel_asks_for_each_of_its_subscribers() {
     let (mut client, _application) = socket(&channel);
     let page = Page::answering(holding("response", &channel));
     let _poll = standard().ask(&get(&page.path));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while shown(&format!("/channels/{channel}"))["subscribers"] != subscribers(1, 0, 1) {
         assert!(Instant::now() < deadline, "the long poll is not subscribed");
     }

@@ -11,7 +11,7 @@ use crate::harness::proxy::standard;
 use crate::harness::publisher::{response_item, stream_item};
 use crate::harness::request::{get, request};
 use crate::harness::websocket::{Application, control_event, text_event};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 /// A client of a stream on `channels`, which has begun.
 fn streaming(channels: &[&str]) -> Client {
@@ -97,7 +97,7 @@ fn a_receipt_counts_long_polls_and_web_sockets() {
 
 /// Waits until the control port shows these subscribers.
 fn await_subscribers(channel: &str, expected: &Value) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let response = standard().control(&get(format!("/channels/{channel}")));
         let state: Value = serde_json::from_str(response.text()).expect("JSON");

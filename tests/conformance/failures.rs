@@ -12,7 +12,7 @@ use crate::harness::origin::{Answer, Page, Then};
 use crate::harness::proxy::{debugging, standard};
 use crate::harness::request::{get, request};
 use crate::harness::routing::dead_address;
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 fn assert_generic_502(response: &Response) {
     assert_eq!((response.code, response.reason.as_str()), (502, "Bad Gateway"));
@@ -131,7 +131,7 @@ fn broken_after_its_beginning(begin: &'static str, then: &'static str) {
     let released = Mutex::new(released);
     let page = Page::handling(move |_, socket| {
         let _ = socket.write_all(begin.as_bytes());
-        let _ = released.lock().expect("the signal").recv_timeout(PATIENCE);
+        let _ = released.lock().expect("the signal").recv_timeout(patience());
         let _ = socket.write_all(then.as_bytes());
         Then::Close
     });

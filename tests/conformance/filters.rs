@@ -12,7 +12,7 @@ use crate::harness::origin::{Answer, Page, Then};
 use crate::harness::proxy::{debugging, standard};
 use crate::harness::publisher::{response_item, stream_item};
 use crate::harness::request::get;
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 /// An answer that opens a stream on `channels`, with these variables.
 fn streaming(channels: &str, meta: &str) -> Answer {
@@ -510,7 +510,7 @@ fn a_hint_is_filtered_too() {
     assert!(page.request_so_far().is_none(), "the hint is from alice herself");
     let _held = client.send(get(&page.path).bytes());
     page.request();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while page.request_so_far().is_none() {
         assert!(Instant::now() < deadline, "the hint from bob makes no request");
         standard().publish(hint("bob"));
@@ -526,7 +526,7 @@ fn a_stream_that_gets_nothing_of_what_is_published_is_kept_alive() {
     client.head();
     client.expect_body("[opened]\n");
     let own = item(&channel, "own\n", json!({"sender": "alice"}));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !client.answered_within(Duration::from_millis(200)) {
         assert!(Instant::now() < deadline, "no beat");
         standard().publish(own.clone());

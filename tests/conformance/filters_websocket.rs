@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::proxy::{Proxy, debugging, standard};
-use crate::harness::websocket::{Application, control_event, text_event};
+use crate::harness::websocket::{Application, AwaitSubscription, control_event, text_event};
 use crate::harness::websocket_origin::{Peer, Sockets};
 use crate::harness::{pushpin_differs, unique};
 

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-use crate::harness::PATIENCE;
 use crate::harness::origin::{Answer, Page, Then};
+use crate::harness::patience;
 use crate::harness::proxy::standard;
 use crate::harness::pushpin_differs;
 use crate::harness::request::{get, request};
@@ -142,7 +142,7 @@ fn an_answer_reaches_the_client_while_the_origin_is_still_writing_it() {
     let released = Mutex::new(released);
     let page = Page::handling(move |_, socket| {
         let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n");
-        let _ = released.lock().expect("the signal").recv_timeout(PATIENCE);
+        let _ = released.lock().expect("the signal").recv_timeout(patience());
         let _ = socket.write_all(b"7\r\nsecond\n\r\n0\r\n\r\n");
         Then::KeepOpen
     });

@@ -6,9 +6,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::PATIENCE;
 use crate::harness::client::Client;
 use crate::harness::origin::{Answer, Page};
+use crate::harness::patience;
 use crate::harness::proxy::standard;
 use crate::harness::request::get;
 use crate::harness::unique;
@@ -75,9 +75,9 @@ fn an_interval_keep_alive_comes_however_many_messages_come() {
     let mut got = String::new();
     // The gaps are far shorter than the timeout, so a wait that starts over would never end.
     while !got.contains("beat") {
-        assert!(begun.elapsed() < PATIENCE, "no keep-alive in {got:?}");
+        assert!(begun.elapsed() < patience(), "no keep-alive in {got:?}");
         standard().publish_stream(&channel, "message ");
-        got += &client.body_within(PATIENCE).expect("the message");
+        got += &client.body_within(patience()).expect("the message");
         thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(got.replace("message ", "").replace("beat", ""), "");

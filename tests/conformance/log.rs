@@ -1,24 +1,14 @@
 //! What the log tells of requests, subscriptions and messages.
 
-use std::time::Instant;
-
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
 use crate::harness::request::get;
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{pushpin_differs, unique};
 
 /// Waits for a line of the log with all of `words`.
 fn expect_line(words: &[&str]) {
-    let log = standard().directory.join("gripwire.log");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = std::fs::read_to_string(&log).expect("the log");
-        if text.lines().any(|line| words.iter().all(|word| line.contains(word))) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no line with {words:?}");
-    }
+    standard().log().await_words(words);
 }
 
 #[test]

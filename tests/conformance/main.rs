@@ -4,7 +4,7 @@
 //! expectations: the same cases run against Pushpin 1.36, which Gripwire is compatible with, and each must pass
 //! there as well, save for those marked `pushpin_differs!` with the reason: demands on Gripwire alone, which are skipped
 //! there. With `GRIP_MARKED=run` they are run all the same, and each must fail, or its mark is wrong. With
-//! `CONFORMANCE_KEEP=1` the servers' directories with their logs are kept. Nothing of Gripwire's library is used.
+//! `GRIPWIRE_TEST_KEEP=1` the servers' directories with their logs are kept. Nothing of Gripwire's library is used.
 //! All cases may run in parallel on one server: each has paths and channels of its own.
 
 mod harness;

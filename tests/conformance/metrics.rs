@@ -8,7 +8,7 @@ use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
 use crate::harness::request::{get, request};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 fn ask(method: &str, path: &str) -> Response {
     let request = request(method, path).header("Connection", "close");
@@ -59,7 +59,7 @@ fn requests_connections_and_messages_are_counted() {
     }
     standard().publish(stream_item(&channel, "x"));
     let grown = |now: &BTreeMap<String, u64>, name: &str| now[name].saturating_sub(before[name]);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let now = metrics();
         let sent = grown(&now, "some_message_sent") >= 3 && grown(&now, "some_message_received") >= 1;

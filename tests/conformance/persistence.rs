@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-use crate::harness::PATIENCE;
 use crate::harness::origin::{Answer, Page, Then};
+use crate::harness::patience;
 use crate::harness::proxy::standard;
 use crate::harness::pushpin_differs;
 use crate::harness::request::{get, request};
@@ -91,7 +91,7 @@ fn pipelined_requests_are_answered_in_order() {
     let (release, released) = channel::<()>();
     let released = Mutex::new(released);
     let slow = Page::handling(move |_, socket| {
-        let _ = released.lock().expect("the signal").recv_timeout(PATIENCE);
+        let _ = released.lock().expect("the signal").recv_timeout(patience());
         let _ = socket.write_all(&Answer::text("slow\n").bytes_for("GET"));
         Then::KeepOpen
     });

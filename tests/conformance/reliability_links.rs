@@ -13,7 +13,7 @@ use crate::harness::origin::{Answer, Page, Received, Then};
 use crate::harness::proxy::{recovering, standard};
 use crate::harness::publisher::stream_item;
 use crate::harness::request::{get, request};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 /// An application with a list of items, 1, 2, and so on. A stream begins with `[opened]` and the count so far; its next
 /// link has the items after the one that Grip-Last names.
@@ -438,7 +438,7 @@ fn an_application_is_told_when_a_long_poll_is_over_and_not_when_it_asks_again() 
     );
     let client = standard().ask(&get(&page.path));
     page.request();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     let mut methods = HashSet::new();
     while !methods.contains("GET") && Instant::now() < deadline {
         standard().publish(json!({"channel": channel, "formats": {"http-response": {"action": "hint"}}}));

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use crate::harness::PATIENCE;
 use crate::harness::origin::{self, Answer, Page};
-use crate::harness::proxy::{reloading, write};
+use crate::harness::patience;
+use crate::harness::proxy::reloading;
 use crate::harness::publisher::response_item;
 use crate::harness::request::get;
 use crate::harness::routing;
 use crate::harness::unique;
+use gripwire_harness::directory::write;
 
 #[test]
 fn new_routes_are_in_force_soon_without_their_bad_lines_and_nobody_is_dropped() {
@@ -24,7 +25,7 @@ fn new_routes_are_in_force_soon_without_their_bad_lines_and_nobody_is_dropped() 
     let more = format!("nonsense\nadded.test,header=X-Route:added {}\n", origin::address());
     write(&proxy.routes, &(routing::text() + &more));
     let page = Page::answering(Answer::text("ok"));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         assert_eq!(proxy.fetch(&get(&page.path).host("added.test")).code, 200);
         if page.request().headers.get("X-Route") == Some("added") {

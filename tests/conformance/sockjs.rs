@@ -14,10 +14,11 @@ use crate::harness::client::Response;
 use crate::harness::origin::{Answer, Page, Received, Then};
 use crate::harness::proxy::standard;
 use crate::harness::request::{get, request};
-use crate::harness::tls::{EXACT, tunnel};
+use crate::harness::tls::EXACT;
 use crate::harness::websocket::{Socket, control_event, events_answer, text_event};
 use crate::harness::websocket_origin::acceptance;
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
+use gripwire_harness::tunnel::tunnel;
 
 const HOST: &str = "sockjs.test";
 
@@ -208,7 +209,7 @@ fn a_conversation_that_nobody_waits_in_ends_for_the_application() {
     let query = format!("q={}", unique("q"));
     let (client, ended) = (Requests::new(&query), ended(&query));
     client.expect("o");
-    assert!(ended.recv_timeout(PATIENCE).is_ok());
+    assert!(ended.recv_timeout(patience()).is_ok());
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn a_script_calls_a_name() {
 fn open(query: &str) -> Socket {
     application();
     let mut socket = standard().open(HOST, &format!("/sockjs/000/{}/websocket?{query}", unique("s")));
-    assert_eq!(socket.next(), Message::text("o"));
+    assert_eq!(socket.next_message(), Message::text("o"));
     socket
 }
 
@@ -251,9 +252,9 @@ fn open(query: &str) -> Socket {
 fn a_websocket_speaks_with_the_application_in_frames() {
     let mut socket = open("");
     socket.text(r#"["one"]"#);
-    assert_eq!(socket.next(), Message::text(r#"a["one"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["one"]"#));
     socket.text(r#"["two"]"#);
-    assert_eq!(socket.next(), Message::text(r#"a["two"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["two"]"#));
 }
 
 #[test]
@@ -261,9 +262,9 @@ fn an_application_is_told_that_a_client_speaks_sockjs_by_tls() {
     application();
     let path = format!("/sockjs/000/{}/websocket", unique("s"));
     let mut socket = Socket::over(tunnel(standard().https, EXACT), HOST, &path, &[]);
-    assert_eq!(socket.next(), Message::text("o"));
+    assert_eq!(socket.next_message(), Message::text("o"));
     socket.text(r#"["scheme?"]"#);
-    assert_eq!(socket.next(), Message::text(r#"a["wss"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["wss"]"#));
 }
 
 #[test]
@@ -271,19 +272,19 @@ fn a_websocket_may_send_one_message_without_a_list() {
     pushpin_differs!("it cuts the connection");
     let mut socket = open("");
     socket.text(r#""one""#);
-    assert_eq!(socket.next(), Message::text(r#"a["one"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["one"]"#));
 }
 
 #[test]
 fn what_is_published_reaches_a_websocket_in_a_frame() {
     let channel = unique("ch");
     let mut socket = open(&format!("channel={channel}"));
-    assert_eq!(socket.next(), Message::text(r#"a["joined"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["joined"]"#));
     if crate::harness::against_pushpin() {
         std::thread::sleep(Duration::from_millis(200)); // It subscribes at a time nobody can see.
     }
     publish(&channel, "news");
-    assert_eq!(socket.next(), Message::text(r#"a["news"]"#));
+    assert_eq!(socket.next_message(), Message::text(r#"a["news"]"#));
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn a_websocket_is_closed_with_the_code_of_the_application() {
     let mut socket = open("");
     socket.text(r#"["close"]"#);
     let close = loop {
-        match socket.next() {
+        match socket.next_message() {
             Message::Close(close) => break close.expect("a code"),
             frame => assert_eq!(frame, Message::text(r#"c[3001,"bye"]"#)),
         }
@@ -304,8 +305,8 @@ fn a_websocket_is_told_of_the_end_in_a_frame_too() {
     pushpin_differs!("it only closes");
     let mut socket = open("");
     socket.text(r#"["close"]"#);
-    assert_eq!(socket.next(), Message::text(r#"c[3001,"bye"]"#));
-    assert!(matches!(socket.next(), Message::Close(_)));
+    assert_eq!(socket.next_message(), Message::text(r#"c[3001,"bye"]"#));
+    assert!(matches!(socket.next_message(), Message::Close(_)));
 }
 
 #[test]
@@ -313,7 +314,7 @@ fn a_websocket_that_leaves_ends_for_the_application() {
     let query = format!("q={}", unique("q"));
     let ended = ended(&query);
     drop(open(&query));
-    assert!(ended.recv_timeout(PATIENCE).is_ok());
+    assert!(ended.recv_timeout(patience()).is_ok());
 }
 
 #[test]
@@ -321,7 +322,7 @@ fn a_websocket_that_sends_what_is_no_list_is_closed() {
     pushpin_differs!("it passes over what it cannot read");
     let mut socket = open("");
     socket.text("not json");
-    assert!(matches!(socket.next(), Message::Close(_)));
+    assert!(matches!(socket.next_message(), Message::Close(_)));
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn a_websocket_may_do_without_frames() {
     application();
     let mut socket = standard().open(HOST, "/sockjs/websocket");
     socket.text("plain");
-    assert_eq!(socket.next(), Message::text("plain"));
+    assert_eq!(socket.next_message(), Message::text("plain"));
 }
 
 #[test]
@@ -351,7 +352,7 @@ fn an_application_that_speaks_websocket_is_reached_at_the_services_path() {
     let poll =
         request("POST", format!("/sockjs-native/000/{session}/xhr")).host("sockjs-native.test").body("");
     assert_eq!(standard().fetch(&poll).text(), "o\n");
-    assert_eq!(targets.recv_timeout(PATIENCE).expect("a WebSocket"), "/sockjs-native");
+    assert_eq!(targets.recv_timeout(patience()).expect("a WebSocket"), "/sockjs-native");
     let long = "x".repeat(70_000);
     for text in ["native", &long] {
         let said = request("POST", format!("/sockjs-native/000/{session}/xhr_send"))

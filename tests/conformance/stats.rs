@@ -11,12 +11,13 @@ use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::counting_blocks;
 use crate::harness::publisher::response_item;
 use crate::harness::request::{get, request};
-use crate::harness::tls::{EXACT, tunnel};
+use crate::harness::tls::EXACT;
 use crate::harness::websocket::{Application, Socket, control_event, text_event};
 use crate::harness::zeromq::{connect, value};
+use gripwire_harness::tunnel::tunnel;
 
 use crate::harness::websocket_origin::Sockets;
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 /// Hears everything that the server says from now on.
 struct Stats(zmq::Socket);
@@ -26,18 +27,18 @@ impl Stats {
     fn listen() -> Stats {
         let socket = connect(counting_blocks(), SocketType::SUB, "stats");
         socket.set_rcvtimeo(50).unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while socket.recv_bytes(0).is_err() {
             assert!(Instant::now() < deadline, "nothing is heard");
             counting_blocks().fetch(&get("/nothing-here"));
         }
-        socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+        socket.set_rcvtimeo(patience().as_millis() as i32).unwrap();
         Stats(socket)
     }
 
     /// The next message of this kind that has all of `members`; `null` is none.
     fn expect(&self, kind: &str, members: &Value) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let wanted = members.as_object().expect("members");
         loop {
             assert!(Instant::now() < deadline, "no {kind} with {members}");
@@ -50,7 +51,7 @@ impl Stats {
 
     /// Adds up the reports about `route` until their sums are at least `figures`; then they must be just these.
     fn expect_sums(&self, route: &str, figures: &[(&str, u64)]) {
-        let (deadline, mut sums) = (Instant::now() + PATIENCE, vec![0; figures.len()]);
+        let (deadline, mut sums) = (Instant::now() + patience(), vec![0; figures.len()]);
         while figures.iter().zip(&sums).any(|((_, figure), sum)| sum < figure) {
             assert!(Instant::now() < deadline, "{figures:?} of {route}: {sums:?}");
             let report = self.next("report");

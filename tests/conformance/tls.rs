@@ -11,10 +11,11 @@ use crate::harness::origin::{Answer, Page, Then};
 use crate::harness::proxy::{Proxy, secure, standard};
 use crate::harness::publisher::response_item;
 use crate::harness::request::{get, request};
-use crate::harness::tls::{self, BELOW, EXACT, OTHER, Secure, handshake, handshake_with, issue, tunnel};
-use crate::harness::websocket::{Application, Socket, control_event, text_event};
+use crate::harness::tls::{self, BELOW, EXACT, OTHER, Secure, handshake, handshake_with, issue};
+use crate::harness::websocket::{Application, AwaitSubscription, Socket, control_event, text_event};
 use crate::harness::websocket_origin::{BINARY, CONTINUE, Peer, Sockets, TEXT, subscribe};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
+use gripwire_harness::tunnel::tunnel;
 
 /// What `request` is answered by TLS.
 fn ask(request: &crate::harness::request::Request) -> Client {
@@ -259,7 +260,7 @@ fn http_1_1_is_agreed_on() {
 
 /// Waits until a client is shown `certificate`.
 fn await_shown(proxy: &Proxy, name: &str, certificate: &[u8]) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while shown(&handshake(proxy.https, name).expect("a handshake")) != certificate {
         assert!(Instant::now() < deadline, "the new certificate of {name} is not shown");
     }

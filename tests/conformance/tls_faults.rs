@@ -10,7 +10,7 @@ use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::{Proxy, recovering, standard};
 use crate::harness::request::get;
 use crate::harness::tls::{EXACT, config, handshake};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 /// A ClientHello.
 fn hello() -> Vec<u8> {
@@ -24,7 +24,7 @@ fn hello() -> Vec<u8> {
 /// What the server says to `bytes` before it ends the connection.
 fn said_to(proxy: &Proxy, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(proxy.https).expect("a connection");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.set_read_timeout(Some(patience())).expect("a timeout");
     socket.write_all(bytes).expect("bytes are sent");
     let mut said = Vec::new();
     match socket.read_to_end(&mut said) {
@@ -97,7 +97,7 @@ fn counted(proxy: &Proxy, name: &str) -> u64 {
 }
 
 fn await_counted(proxy: &Proxy, name: &str, least: u64) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while counted(proxy, name) < least {
         assert!(Instant::now() < deadline, "{name} stays at {}", counted(proxy, name));
     }
@@ -132,7 +132,7 @@ fn a_client_that_does_not_read_is_closed_and_others_get_everything() {
     }
     let before = counted(proxy, "overflows_total");
     let content = "x".repeat(500_000);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while counted(proxy, "overflows_total") == before {
         assert!(Instant::now() < deadline, "the backlog never ends");
         proxy.publish_stream(&channel, &content);

@@ -11,11 +11,11 @@ use serde_json::json;
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::{Proxy, appending_forwarded_for, standard};
 use crate::harness::request::{Request, get};
-use crate::harness::{PATIENCE, pushpin_differs, unique};
+use crate::harness::{patience, pushpin_differs, unique};
 
 fn connect(proxy: &Proxy) -> UnixStream {
     let socket = UnixStream::connect(&proxy.local).expect("the server under test accepts a connection");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.set_read_timeout(Some(patience())).expect("a timeout");
     socket
 }
 
@@ -108,7 +108,7 @@ fn operators_see_that_it_has_no_address() {
         let answer = client.send(get(path).header("Connection", "close").bytes()).response();
         serde_json::from_str(answer.text()).expect("JSON")
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let seen = look(format!("/channels/{channel}"));
         if let Some(id) = seen["connections"][0]["id"].as_str() {

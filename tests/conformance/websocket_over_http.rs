@@ -8,7 +8,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::request::{get, request};
-use crate::harness::websocket::{Application, Socket, control_event, events_answer, text_event};
+use crate::harness::websocket::{
+    Application, AwaitSubscription, Socket, control_event, events_answer, text_event,
+};
 use crate::harness::{pushpin_differs, unique};
 
 const HOST: &str = "sockets.test";
@@ -103,7 +105,7 @@ fn a_binary_message_arrives_as_one() {
     });
     let mut socket = open(&application);
     socket.send(Message::binary(vec![b'a', b'b']));
-    assert_eq!(socket.next(), Message::binary(vec![1, 2]));
+    assert_eq!(socket.next_message(), Message::binary(vec![1, 2]));
     application.request();
     assert_eq!(application.request().1, "BINARY 2\r\nab\r\n");
 }
@@ -116,7 +118,7 @@ fn pings_and_pongs_go_both_ways() {
     });
     let mut socket = open(&application);
     socket.send(Message::Ping("hi".into()));
-    assert_eq!(socket.next(), Message::Pong("hi".into()));
+    assert_eq!(socket.next_message(), Message::Pong("hi".into()));
     application.request();
     assert_eq!(application.request().1, "PING 2\r\nhi\r\n");
 }
@@ -156,7 +158,7 @@ fn binary_content_is_published_as_a_binary_message() {
     socket.expect_text("welcome");
     socket.await_subscription(standard(), &channel);
     publish(&channel, json!({"content-bin": "AQI="}));
-    assert_eq!(socket.next(), Message::binary(vec![1, 2]));
+    assert_eq!(socket.next_message(), Message::binary(vec![1, 2]));
 }
 
 #[test]
@@ -167,7 +169,7 @@ fn a_ping_can_be_published() {
     socket.expect_text("welcome");
     socket.await_subscription(standard(), &channel);
     publish(&channel, json!({"type": "ping", "content": "p"}));
-    assert_eq!(socket.next(), Message::Ping("p".into()));
+    assert_eq!(socket.next_message(), Message::Ping("p".into()));
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn a_published_close_closes_with_its_code() {
     socket.await_subscription(standard(), &channel);
     publish(&channel, json!({"action": "close", "code": 4001, "reason": "enough"}));
     let expected = CloseFrame { code: CloseCode::from(4001), reason: "enough".into() };
-    assert_eq!(socket.next(), Message::Close(Some(expected)));
+    assert_eq!(socket.next_message(), Message::Close(Some(expected)));
 }
 
 #[test]
@@ -225,7 +227,7 @@ fn a_close_of_the_client_is_told_and_answered() {
     let mut socket = open(&application);
     let close = CloseFrame { code: CloseCode::from(3105), reason: "bye".into() };
     socket.socket.close(Some(close.clone())).expect("a close is sent");
-    assert_eq!(socket.next(), Message::Close(Some(close)));
+    assert_eq!(socket.next_message(), Message::Close(Some(close)));
     application.request();
     assert_eq!(application.request().1, "CLOSE 5\r\n\u{c}!bye\r\n");
 }
@@ -241,7 +243,7 @@ fn a_close_of_the_application_reaches_the_client_with_its_code() {
     let mut socket = open(&application);
     socket.text("end");
     let expected = CloseFrame { code: CloseCode::from(3105), reason: "bye".into() };
-    assert_eq!(socket.next(), Message::Close(Some(expected)));
+    assert_eq!(socket.next_message(), Message::Close(Some(expected)));
     // The client's library answers the close when it is asked again.
     assert!(socket.socket.read().is_err());
     assert_eq!(application.events_until("bye\r\n"), "OPEN\r\nTEXT 3\r\nend\r\nCLOSE 5\r\n\u{c}!bye\r\n");
@@ -361,7 +363,7 @@ fn a_keep_alive_may_be_a_ping() {
     let keep_alive = json!({"type": "keep-alive", "content": "p", "message-type": "ping", "timeout": 1});
     let opening = "OPEN\r\n".to_owned() + &control_event(keep_alive);
     let application = Application::answering(move |_| opening.clone());
-    assert_eq!(open(&application).next(), Message::Ping("p".into()));
+    assert_eq!(open(&application).next_message(), Message::Ping("p".into()));
 }
 
 #[test]
@@ -441,7 +443,7 @@ fn too_many_variables_close_the_websocket() {
     socket.text("many");
     socket.expect_text("set");
     socket.text("too many");
-    let Message::Close(Some(close)) = socket.next() else { panic!("no close") };
+    let Message::Close(Some(close)) = socket.next_message() else { panic!("no close") };
     assert_eq!(u16::from(close.code), 1011);
 }
 

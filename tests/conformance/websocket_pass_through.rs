@@ -31,7 +31,7 @@ fn greeted() -> (Peer, Peer) {
 
 /// A close that came without a code may be relayed as one with that of a normal closure.
 fn expect_close_without_code(end: &mut Peer) {
-    let seen = end.next();
+    let seen = end.next_frame();
     assert_eq!(seen.kind, CLOSE);
     assert!(seen.payload.is_empty() || seen.payload == 1000u16.to_be_bytes(), "{seen:?}");
 }
@@ -70,7 +70,7 @@ fn clients_mask_and_applications_do_not() {
     let (mut client, mut server) = connected();
     client.text("hello");
     server.text("hello");
-    assert!(server.next().masked && !client.next().masked);
+    assert!(server.next_frame().masked && !client.next_frame().masked);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::harness::proxy::{SIG_KEY, standard};
 use crate::harness::pushpin_differs;
 use crate::harness::request::{Request, get, request};
 use crate::harness::signature;
+use crate::harness::source::End;
 use crate::harness::websocket_origin::{Sockets, TEXT, acceptance};
-use crate::harness::wire::End;
 
 const HOST: &str = "pass.test";
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

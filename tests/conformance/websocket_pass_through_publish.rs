@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::standard;
 use crate::harness::request::get;
-use crate::harness::websocket::{Application, control_event, text_event};
+use crate::harness::websocket::{Application, AwaitSubscription, control_event, text_event};
 use crate::harness::websocket_origin::{BINARY, CLOSE, CONTINUE, PING, PONG, Peer, Sockets, TEXT};
 use crate::harness::websocket_origin::{expect_relayed, subscribe};
 use crate::harness::{pushpin_differs, unique};
@@ -246,7 +246,7 @@ fn what_a_client_sends_after_detaching_is_not_heard() {
     let channel = unique("ch");
     let (mut client, mut server) = subscribed(&channel);
     server.control(json!({"type": "detach"}));
-    assert_eq!(server.next().kind, CLOSE);
+    assert_eq!(server.next_frame().kind, CLOSE);
     client.text("unheard");
     publish(&channel, json!({"content": "news"}));
     client.expect_text("news");

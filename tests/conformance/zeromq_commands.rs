@@ -5,7 +5,7 @@ use zmq::SocketType;
 
 use crate::harness::proxy::{recovering, standard};
 use crate::harness::publisher::stream_item;
-use crate::harness::websocket::{Application, Socket, control_event, text_event};
+use crate::harness::websocket::{Application, AwaitSubscription, Socket, control_event, text_event};
 use crate::harness::zeromq::{command, connect, value};
 use crate::harness::{pushpin_differs, unique};
 

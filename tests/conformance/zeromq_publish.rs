@@ -6,7 +6,7 @@ use zmq::{SNDMORE, Socket, SocketType};
 use crate::harness::client::Client;
 use crate::harness::proxy::standard;
 use crate::harness::publisher::stream_item;
-use crate::harness::websocket::Application;
+use crate::harness::websocket::{Application, AwaitSubscription};
 use crate::harness::zeromq::{connect, tnetstring};
 use crate::harness::{pushpin_differs, unique};
 
@@ -97,7 +97,7 @@ fn a_websocket_gets_what_is_pushed() {
     push.send_item(&json!({"channel": channel, "formats": {"ws-message": {"content": "text"}}}));
     socket.expect_text("text");
     push.send_item(&json!({"channel": channel, "formats": {"ws-message": {"content-bin": "\0\u{1}\u{fe}"}}}));
-    assert_eq!(socket.next(), tungstenite::Message::binary(vec![1, 0xfe]));
+    assert_eq!(socket.next_message(), tungstenite::Message::binary(vec![1, 0xfe]));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Bodies far larger than the server's memory may grow.
 
-use crate::server::{PATIENCE, Server, patient, read_head};
+use gripwire_harness::deadline::patience;
+use gripwire_harness::origin::Origin;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::read_head;
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -13,7 +16,8 @@ const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
 
 #[test]
 fn a_gibibyte_goes_up_in_constant_memory() {
-    let server = Server::start(&format!("* {}", discarding_origin()), "");
+    let origin = discarding_origin();
+    let server = Server::start(&origin.route(), "");
     small_upload(&server);
     let before = server.memory_bytes("VmHWM");
     let mut client = server.connect();
@@ -26,7 +30,8 @@ fn a_gibibyte_goes_up_in_constant_memory() {
 
 #[test]
 fn a_chunked_upload_goes_up_in_constant_memory() {
-    let server = Server::start(&format!("* {}", discarding_origin()), "");
+    let origin = discarding_origin();
+    let server = Server::start(&origin.route(), "");
     small_upload(&server);
     let before = server.memory_bytes("VmHWM");
     let mut client = server.connect();
@@ -44,12 +49,12 @@ fn a_chunked_upload_goes_up_in_constant_memory() {
 #[test]
 fn a_gibibyte_comes_down_in_constant_memory() {
     for framing in [format!("Content-Length: {GIBIBYTE}\r\n"), String::new()] {
-        let origin = origin(move |mut client| {
+        let origin = Origin::raw(move |mut client| {
             read_head(&mut BufReader::new(&client));
             write!(client, "HTTP/1.1 200 OK\r\n{framing}Connection: close\r\n\r\n").unwrap();
             write_bytes(&mut client, GIBIBYTE);
         });
-        let server = Server::start(&format!("* {origin}"), "");
+        let server = Server::start(&origin.route(), "");
         let before = server.memory_bytes("VmHWM");
         let mut client = server.connect();
         // To a client of HTTP/1.0 a body of unknown length is not chunked, so that its bytes can be counted.
@@ -64,7 +69,7 @@ fn a_gibibyte_comes_down_in_constant_memory() {
 #[test]
 fn a_client_that_stops_reading_stops_the_application() {
     let (stalled, stalls) = channel();
-    let origin = origin(move |mut client| {
+    let origin = Origin::raw(move |mut client| {
         client.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
         read_head(&mut BufReader::new(&client));
         client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").unwrap();
@@ -79,11 +84,11 @@ fn a_client_that_stops_reading_stops_the_application() {
         }
         stalled.send(written).unwrap();
     });
-    let server = Server::start(&format!("* {origin}"), "");
+    let server = Server::start(&origin.route(), "");
     let before = server.memory_bytes("RssAnon");
     let mut client = server.connect();
     client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let written = stalls.recv_timeout(PATIENCE).expect("the application was held back");
+    let written = stalls.recv_timeout(patience()).expect("the application was held back");
     let kept = server.memory_bytes("RssAnon").saturating_sub(before);
     assert!(kept < GROWTH_BYTES / 8, "{kept} bytes kept of {written}");
     drop(client);
@@ -120,8 +125,8 @@ fn answer_body(mut client: TcpStream) -> String {
 }
 
 /// Answers each request with the length of its body.
-pub fn discarding_origin() -> SocketAddr {
-    origin(|client| {
+pub fn discarding_origin() -> Origin {
+    Origin::raw(|client| {
         let mut reader = BufReader::with_capacity(PIECE, &client);
         let head = read_head(&mut reader).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
@@ -151,17 +156,4 @@ fn discard_chunks(reader: &mut impl std::io::BufRead) -> u64 {
             return received;
         }
     }
-}
-
-/// An application that does `answer` with each connection.
-pub fn origin(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let (client, answer) = (patient(client.unwrap()), answer.clone());
-            std::thread::spawn(move || answer(client));
-        }
-    });
-    address
 }

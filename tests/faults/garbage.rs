@@ -1,17 +1,21 @@
 //! Clients that speak no HTTP, and one that speaks all of it at once.
 
-use crate::random::Random;
-use crate::server::{Server, patient};
+use gripwire_harness::innocent::Innocent;
+use gripwire_harness::random::Random;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::connect;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::time::Duration;
 
 #[test]
 fn garbage_on_either_port_costs_nobody_anything() {
     let server = Server::start("* demo", "");
+    let innocent = Innocent::beside(&server);
     let mut random = Random::new(7);
     for round in 0..2_000 {
         let port = if round % 2 == 0 { server.clients } else { server.control };
-        let mut client = patient(TcpStream::connect(port).unwrap());
+        let mut client = connect(port);
         let length = random.below(3_000);
         let mut garbage = random.bytes(length);
         if random.one_in(2) {
@@ -24,6 +28,7 @@ fn garbage_on_either_port_costs_nobody_anything() {
     }
     let answer = server.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    innocent.expect_unharmed(Duration::from_secs(5));
     server.await_empty();
 }
 

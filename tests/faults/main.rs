@@ -6,8 +6,5 @@ mod bodies;
 mod garbage;
 mod origins;
 mod pauses;
-mod random;
-#[allow(dead_code, reason = "shared with the tests of clients, which do more with it")]
-mod server;
 mod slow;
 mod vanishing;

@@ -1,39 +1,26 @@
 //! Applications that are down, do not answer, or vanish at any byte of an answer.
 
-use crate::bodies::origin;
-use crate::server::{Server, read_head};
-use socket2::{Domain, Socket, Type};
+use gripwire_harness::origin::Origin;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::read_head;
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn an_application_that_is_down_is_a_bad_gateway() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let answer = Server::start(&format!("* {free}"), "").ask(GET);
+    let origin = Origin::refusing();
+    let answer = Server::start(&origin.route(), "").ask(GET);
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     assert!(answer.ends_with("\r\n\r\nError while proxying to origin.\n"), "{answer}");
 }
 
 #[test]
 fn an_application_that_accepts_nothing_is_a_bad_gateway_within_the_connect_timeout() {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    // Those whose handshake the kernel completes; the next waits for an answer that does not come.
-    let waiting: Vec<Socket> = (0..3)
-        .map(|_| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            let _ = socket.connect(&address.into());
-            socket
-        })
-        .collect();
-    let answer = Server::start(&format!("* {address}"), "connect_timeout_ms = 300").ask(GET);
+    let origin = Origin::deaf();
+    let answer = Server::start(&origin.route(), "connect_timeout_ms = 300").ask(GET);
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
-    drop(waiting);
 }
 
 #[test]
@@ -51,7 +38,8 @@ fn an_answer_that_is_cut_at_any_byte_never_looks_whole() {
         let (answer, length) = (answers[numbers.next().unwrap()], numbers.next().unwrap());
         client.write_all(&answer.as_bytes()[..length]).unwrap();
     };
-    let server = Server::start(&format!("* {}", origin(cut)), "");
+    let origin = Origin::raw(cut);
+    let server = Server::start(&origin.route(), "");
     for (index, answer) in answers.iter().enumerate() {
         for length in 0..answer.len() {
             let request = format!("GET /{index}/{length} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -1,8 +1,11 @@
 //! A server that is stopped for longer than its timeouts (SIGSTOP, a machine that sleeps or is busy) while what it waits for
 //! arrives. When it goes on, it reads that before it judges anybody: nobody is cut.
 
-use crate::bodies::{discarding_origin, origin};
-use crate::server::{PATIENCE, Server, read_head};
+use crate::bodies::discarding_origin;
+use gripwire_harness::deadline::patience;
+use gripwire_harness::origin::Origin;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::read_head;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::channel;
@@ -29,8 +32,8 @@ fn bodies_that_arrive_while_the_server_is_stopped_reach_the_application() {
     // The first is read whole before the application is asked, the second is passed on as it comes.
     // Of that more comes than the server has buffers for.
     for length in [4_000, 100_000] {
-        let route = format!("* {}", discarding_origin());
-        let server = Server::start(&route, &format!("[http]\nidle_timeout_ms = {TIMEOUT_MS}"));
+        let origin = discarding_origin();
+        let server = Server::start(&origin.route(), &format!("[http]\nidle_timeout_ms = {TIMEOUT_MS}"));
         let head =
             format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
         let half = "b".repeat(length / 2);
@@ -47,15 +50,14 @@ fn answers_that_arrive_while_the_server_is_stopped_reach_their_clients() {
     let (asked, all_asked) = channel();
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let opened = gate.clone();
-    let application = origin(move |mut server| {
+    let application = Origin::raw(move |mut server| {
         read_head(&mut BufReader::new(&server));
         asked.send(()).unwrap();
         let is_closed = opened.0.lock().unwrap();
         drop(opened.1.wait_while(is_closed, |is_open| !*is_open).unwrap());
         server.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
     });
-    let route = format!("* {application}");
-    let server = Server::start(&route, &format!("origin_idle_timeout_ms = {TIMEOUT_MS}"));
+    let server = Server::start(&application.route(), &format!("origin_idle_timeout_ms = {TIMEOUT_MS}"));
     let clients: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
             let mut client = server.connect();
@@ -63,7 +65,7 @@ fn answers_that_arrive_while_the_server_is_stopped_reach_their_clients() {
             client
         })
         .collect();
-    (0..CLIENTS).for_each(|_| all_asked.recv_timeout(PATIENCE).unwrap());
+    (0..CLIENTS).for_each(|_| all_asked.recv_timeout(patience()).unwrap());
     server.stop();
     *gate.0.lock().unwrap() = true;
     gate.1.notify_all();

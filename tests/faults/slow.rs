@@ -1,8 +1,11 @@
 //! Clients that do not take what they are sent, and clients that are slow to say what they want.
 
-use crate::server::{PATIENCE, Server, patient, read_head};
+use gripwire_harness::deadline::patience;
+use gripwire_harness::server::Server;
+use gripwire_harness::socket::patient;
+use gripwire_harness::subscriber::Subscriber;
 use socket2::{Domain, Socket, Type};
-use std::io::{BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -15,13 +18,10 @@ fn a_subscriber_that_stops_reading_is_closed_and_counted_and_the_others_miss_not
     stalled.connect(&server.clients.into()).unwrap();
     let stalled = subscribe(&server, stalled.into());
     let message = "m".repeat(60_000);
-    let chunk = format!("{:x}\r\n{message}\r\n", message.len());
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while server.stats()["overflows_total"] == 0 {
         server.publish("c", &message);
-        let mut got = vec![0; chunk.len()];
-        reading.read_exact(&mut got).unwrap();
-        assert!(got == chunk.as_bytes(), "a message that is not the one published");
+        reading.expect_chunk(&message);
         assert!(Instant::now() < deadline, "nobody was closed: {:?}", server.stats());
     }
     let stats = server.await_stats(|stats| stats["subscriptions"] == 1 && stats["backlog_bytes"] == 0);
@@ -49,14 +49,9 @@ fn a_connection_that_says_nothing_ends() {
 }
 
 /// Holds a stream on the channel `c`, with its opening read.
-fn subscribe(server: &Server, client: TcpStream) -> BufReader<TcpStream> {
+fn subscribe(server: &Server, client: TcpStream) -> Subscriber {
     let before = server.stats()["holds_total"];
-    let mut client = patient(client);
-    client.write_all(b"GET /hold?channel=c HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut reader = BufReader::new(client);
-    read_head(&mut reader);
-    let mut opening = [0; b"5\r\nheld\n\r\n".len()];
-    reader.read_exact(&mut opening).unwrap();
+    let subscriber = Subscriber::stream_over(patient(client), "c");
     server.await_stats(|stats| stats["holds_total"] > before);
-    reader
+    subscriber
 }

@@ -1,7 +1,8 @@
 //! Clients that die at any byte.
 
-use crate::random::Random;
-use crate::server::{PATIENCE, Server};
+use gripwire_harness::deadline::patience;
+use gripwire_harness::random::Random;
+use gripwire_harness::server::Server;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -48,7 +49,7 @@ fn one_death(server: &Server, random: &mut Random) {
     let from = SocketAddr::from(([127, 0, 4, 1 + random.below(200) as u8], 0));
     socket.bind(&from.into()).unwrap();
     socket.connect(&to.into()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(patience())).unwrap();
     let whole = random.one_in(2);
     let sent = if whole { request.len() } else { random.below(request.len()) };
     let mut socket = socket;

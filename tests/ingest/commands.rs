@@ -1,12 +1,13 @@
 //! `gripwire publish` by each way, and what `gripwire serve` says when a socket cannot be had.
 
-use crate::server::{Server, free_address};
-use crate::subscriber::Subscriber;
+use gripwire_harness::port::Port;
+use gripwire_harness::server::{Launch, Server};
+use gripwire_harness::subscriber::Subscriber;
 use std::net::UdpSocket;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn gripwire(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gripwire")).env_remove("GRIP_URL").args(arguments).output().unwrap()
+    gripwire_harness::server::gripwire().args(arguments).output().unwrap()
 }
 
 fn told(output: &Output) -> (Option<i32>, String, String) {
@@ -16,9 +17,8 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 
 #[test]
 fn a_message_is_published_by_each_way() {
-    let udp = free_address().to_string();
     let settings = "[ingest]\nunix_stream = \"s\"\nunix_datagram = \"d\"\n";
-    let server = Server::start_with("* demo,over_http", settings, &["--udp", &udp]);
+    let server = Launch::demo().settings(settings).udp().start();
     let (mut stream, mut websocket) =
         (Subscriber::stream(&server, "news"), Subscriber::websocket(&server, "news"));
     let file = |name| server.file(name).display().to_string();
@@ -26,7 +26,7 @@ fn a_message_is_published_by_each_way() {
         (format!("http://{}", server.control), "Published\n"),
         (format!("unix://{}", file("s")), "Published\n"),
         (format!("unixgram://{}", file("d")), "Sent\n"),
-        (format!("udp://{udp}"), "Sent\n"),
+        (format!("udp://{}", server.udp.unwrap()), "Sent\n"),
     ] {
         let output = gripwire(&["publish", "--spec", &spec, "news", &spec, "--id", &spec]);
         assert_eq!(told(&output), (Some(0), said.into(), String::new()));
@@ -54,8 +54,8 @@ fn a_receipt_says_whom_a_message_has_reached() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let free = free_address();
-    for spec in [&format!("udp://{free}"), "unix:///nowhere/s", "unixgram:///nowhere/s"] {
+    let free = Port::claim();
+    for spec in [&format!("udp://{}", free.address()), "unix:///nowhere/s", "unixgram:///nowhere/s"] {
         let (code, out, err) = told(&gripwire(&["publish", "--spec", spec, "news", "hi"]));
         assert_eq!((code, out.as_str()), (Some(1), ""), "{spec}");
         assert!(
@@ -77,7 +77,8 @@ fn what_a_server_would_refuse_is_not_sent() {
 #[test]
 fn a_socket_that_cannot_be_had_ends_the_start_with_what_to_change() {
     let taken = UdpSocket::bind("127.0.0.3:0").unwrap();
-    let (listen, control) = (free_address().to_string(), free_address().to_string());
+    let ports = [Port::claim(), Port::claim()];
+    let [listen, control] = ports.each_ref().map(|port| port.address().to_string());
     let udp = taken.local_addr().unwrap().to_string();
     let serve = ["serve", "--demo", "--listen", &listen, "--control", &control, "--udp", &udp];
     let (code, _, err) = told(&gripwire(&serve));

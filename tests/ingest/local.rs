@@ -1,8 +1,10 @@
 //! Sockets of this machine, and who may publish by them.
 
-use crate::server::{PATIENCE, Server};
-use crate::subscriber::Subscriber;
 use crate::udp::{call, compacted, counted};
+use gripwire_harness::deadline::patience;
+use gripwire_harness::directory::Directory;
+use gripwire_harness::server::Server;
+use gripwire_harness::subscriber::Subscriber;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -20,7 +22,7 @@ fn server(settings: &str) -> Server {
 
 fn connect(path: &Path) -> UnixStream {
     let socket = UnixStream::connect(path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(patience())).unwrap();
     socket
 }
 
@@ -194,8 +196,8 @@ fn the_mode_of_a_file_keeps_others_from_connecting() {
 #[test]
 fn files_go_with_the_server_and_those_left_behind_are_replaced() {
     let mut server = server("");
-    let directory = tempdir();
-    let (stream, datagram) = (directory.join("s"), directory.join("d"));
+    let directory = Directory::new("ingest");
+    let (stream, datagram) = (directory.file("s"), directory.file("d"));
     let settings =
         format!("[ingest]\nunix_stream = {:?}\nunix_datagram = {:?}\n", stream.display(), datagram.display());
     let mut killed = Server::start("* demo,over_http", &settings);
@@ -207,11 +209,4 @@ fn files_go_with_the_server_and_those_left_behind_are_replaced() {
     assert!(!stream.exists() && !datagram.exists());
     server.end_by(libc::SIGTERM);
     assert!(!server.file("s").exists());
-    std::fs::remove_dir_all(directory).unwrap();
-}
-
-fn tempdir() -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("gripwire-ingest-{}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
-    path
 }

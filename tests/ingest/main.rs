@@ -5,9 +5,5 @@
 
 mod commands;
 mod local;
-#[path = "../faults/server.rs"]
-#[allow(dead_code, reason = "shared with the fault tests, which look at more of it")]
-mod server;
-mod subscriber;
 mod udp;
 mod zeromq;

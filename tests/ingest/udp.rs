@@ -1,8 +1,8 @@
 //! Datagrams by UDP.
 
-use crate::server::{Server, Stats, free_address};
-use crate::subscriber::Subscriber;
 use gripwire::proto::grip::{compact, publish};
+use gripwire_harness::server::{Launch, Server, Stats};
+use gripwire_harness::subscriber::Subscriber;
 use serde_json::{Value, json};
 use std::net::{SocketAddr, UdpSocket};
 
@@ -22,10 +22,11 @@ impl Publisher {
     }
 }
 
-/// A server that receives datagrams, and where. A port that is free for TCP nearly always is for UDP.
+/// A server that receives datagrams, and where.
 pub fn server(settings: &str) -> (Server, SocketAddr) {
-    let udp = free_address();
-    (Server::start_with("* demo,over_http", settings, &["--udp", &udp.to_string()]), udp)
+    let server = Launch::demo().settings(settings).udp().start();
+    let udp = server.udp.unwrap();
+    (server, udp)
 }
 
 /// A publish call with one item for streams and WebSockets.

@@ -1,11 +1,16 @@
 //! Sockets of ZeroMQ: nothing that a server has received is lost, however fast it comes, and two servers do not take each
 //! other's sockets.
 
-use crate::server::{PATIENCE, Server, free_address};
-use crate::subscriber::Subscriber;
+use gripwire_harness::deadline::patience;
+use gripwire_harness::directory::Directory;
+use gripwire_harness::parting::Parting;
+use gripwire_harness::port::Port;
+use gripwire_harness::process::Process;
+use gripwire_harness::server::{Server, gripwire};
+use gripwire_harness::subscriber::Subscriber;
+use gripwire_harness::zeromq;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use zmq::{Context, SNDMORE, Socket, SocketType};
 
 fn server(settings: &str) -> Server {
@@ -14,11 +19,7 @@ fn server(settings: &str) -> Server {
 }
 
 fn connect(server: &Server, kind: SocketType, name: &str) -> Socket {
-    let socket = Context::new().socket(kind).unwrap();
-    socket.set_sndtimeo(PATIENCE.as_millis() as i32).unwrap();
-    socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
-    socket.connect(&format!("ipc://{}", server.file(name).display())).unwrap();
-    socket
+    zeromq::connect(&format!("ipc://{}", server.file(name).display()), kind)
 }
 
 fn item(channel: &str, content: &str) -> Vec<u8> {
@@ -87,7 +88,7 @@ fn the_server_connects_to_publishers_if_it_is_told_to() {
     let publishers: Vec<(Socket, String)> = (0..2)
         .map(|_| {
             let socket = context.socket(SocketType::XPUB).unwrap();
-            socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+            socket.set_rcvtimeo(patience().as_millis() as i32).unwrap();
             socket.bind("tcp://127.0.0.1:*").unwrap();
             let endpoint = socket.get_last_endpoint().unwrap().unwrap();
             (socket, endpoint)
@@ -110,10 +111,7 @@ fn a_message_is_published_from_the_command_line() {
     let server = server("");
     let mut stream = Subscriber::stream(&server, "news");
     let spec = format!("ipc://{}", server.file("pull").display());
-    let publish = |spec: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-        command.env_remove("GRIP_URL").args(["publish", "--spec", spec, "news", "hi"]).output().unwrap()
-    };
+    let publish = |spec: &str| gripwire().args(["publish", "--spec", spec, "news", "hi"]).output().unwrap();
     let output = publish(&spec);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"Sent\n"[..]), "{output:?}");
     stream.expect_chunk("hi\n");
@@ -131,10 +129,9 @@ fn a_socket_that_another_server_has_ends_the_start_with_what_to_change() {
     let config = first.file("second.toml");
     let settings =
         format!("control.listen = false\ningest.udp = false\nzeromq.pull = \"ipc://{}\"\n", file.display());
-    std::fs::write(&config, format!("http.listen = \"127.0.0.3:{}\"\n{settings}", free_address().port()))
-        .unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-    let output = command.args(["serve", "--demo", "--config"]).arg(&config).output().unwrap();
+    let port = Port::claim();
+    std::fs::write(&config, format!("http.listen = \"{}\"\n{settings}", port.address())).unwrap();
+    let output = gripwire().args(["serve", "--demo", "--config"]).arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("somebody answers there") && said.contains("`zeromq.pull`"), "{said}");
@@ -189,33 +186,25 @@ fn a_connection_that_the_stats_socket_tells_of_is_known_to_the_command_socket() 
 
 #[test]
 fn pushpins_configuration_opens_the_sockets_that_it_names() {
-    let name = format!("gripwire-pushpin-{}", std::process::id());
-    let directory = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = |name: &str| directory.join(name);
+    let (directory, port) = (Directory::new("pushpin"), Port::claim());
+    let file = |name: &str| directory.file(name);
     let text = format!(
         "[global]\nrundir={}\nipc_prefix=p-\n[runner]\nhttp_port={}\n[proxy]\nroutesfile=routes\n[handler]\n\
          push_in_spec=ipc://{{rundir}}/{{ipc_prefix}}pull\ncommand_spec=ipc://{{rundir}}/{{ipc_prefix}}command\n\
          stats_spec=ipc://{{rundir}}/{{ipc_prefix}}stats\nipc_file_mode=600\n",
         file("run").display(),
-        free_address()
+        port.address()
     );
-    std::fs::write(file("pushpin.conf"), text).unwrap();
-    std::fs::write(file("routes"), "* test\n").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-    let command = command.args(["serve", "--pushpin-conf"]).arg(file("pushpin.conf"));
-    let mut server = command.spawn().unwrap();
-    let asking = Context::new().socket(SocketType::REQ).unwrap();
-    asking.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    directory.write("pushpin.conf", &text);
+    directory.write("routes", "* test\n");
+    let mut command = gripwire();
+    command.args(["serve", "--pushpin-conf"]).arg(file("pushpin.conf"));
+    let _server = Process::start(&command, Parting::Kill, &file("log")).unwrap();
     // It is tried until somebody is there.
-    asking.connect(&format!("ipc://{}", file("run/p-command").display())).unwrap();
+    let asking = zeromq::connect(&format!("ipc://{}", file("run/p-command").display()), SocketType::REQ);
     asking.send("25:6:method,12:get-zmq-uris,}", 0).unwrap();
-    let answer = asking.recv_bytes(0);
+    let answer = asking.recv_string(0).unwrap().unwrap();
     let stats_file = std::fs::metadata(file("run/p-stats"));
-    server.kill().unwrap();
-    server.wait().unwrap();
-    let answer = String::from_utf8(answer.unwrap()).unwrap();
     assert!(answer.contains(&format!("ipc://{}", file("run/p-pull").display())), "{answer}");
     assert_eq!(stats_file.unwrap().permissions().mode() & 0o777, 0o600);
-    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -1,22 +1,26 @@
 //! The server under test: one instance for each configuration, started when a case first asks for it.
 //!
-//! Gripwire is started as its users start it, `gripwire serve --config FILE`; Pushpin as `pushpin.rs` says. Ports
-//! are free ones of 127.0.0.2: no client connection takes one between choosing and listening, because those come from
-//! 127.0.0.1. An instance is ready when both of its ports accept connections.
+//! Gripwire is started as its users start it, `gripwire serve --config FILE`; Pushpin as `pushpin.rs` says. An instance
+//! is ready when its ports accept connections.
 
 use std::fmt::Write;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::thread;
-use std::time::{Duration, Instant};
+
+use gripwire_harness::deadline;
+use gripwire_harness::directory::Directory;
+use gripwire_harness::log::Log;
+use gripwire_harness::parting::Parting;
+use gripwire_harness::port::Port;
+use gripwire_harness::process::Process;
+use gripwire_harness::server::{await_listening, gripwire};
+use gripwire_harness::tunnel::tunnel;
 
 use super::client::{Client, Response};
 use super::origin::{Answer, Page};
 use super::request::{Request, get};
-use super::{PATIENCE, against_pushpin, process, pushpin, routing, tls};
+use super::{against_pushpin, pushpin, routing, tls};
 
 /// A running server and where its ports are.
 pub struct Proxy {
@@ -30,10 +34,13 @@ pub struct Proxy {
     pub control: SocketAddr,
     /// Where Prometheus asks.
     pub metrics: SocketAddr,
-    /// Where the files of its other sockets are.
-    pub directory: PathBuf,
     /// Its routes file.
     pub routes: PathBuf,
+    /// Where the files of its other sockets are.
+    pub(super) directory: Directory,
+    /// It comes first, and whatever it needs behind it.
+    processes: Vec<Process>,
+    _ports: [Port; 4],
 }
 
 /// What one configuration sets; everything else is the same for all.
@@ -155,19 +162,44 @@ pub fn recovering() -> &'static Proxy {
 }
 
 impl Proxy {
-    /// One on free ports that is not started yet.
-    pub fn of(directory: &Path) -> Proxy {
-        let [http, https, control, metrics] = [(); 4].map(|()| free_address());
-        let [local, routes] = ["clients", "routes"].map(|name| directory.join(name));
-        let directory = directory.to_owned();
-        let proxy = Proxy { http, https, local, control, metrics, directory, routes };
-        tls::issue_all(&proxy.certificates(), https);
-        proxy
+    /// One on ports of its own that is not started yet.
+    fn of(settings: &Settings) -> Proxy {
+        let directory = Directory::new(settings.name);
+        let ports = [(); 4].map(|()| Port::claim());
+        let [http, https, control, metrics] = ports.each_ref().map(Port::address);
+        let [local, routes] = ["clients", "routes"].map(|name| directory.file(name));
+        tls::issue_all(&directory.file("runner/certs"), https);
+        directory.write("routes", &routing::text());
+        Proxy {
+            http,
+            https,
+            local,
+            control,
+            metrics,
+            routes,
+            directory,
+            processes: Vec::new(),
+            _ports: ports,
+        }
+    }
+
+    /// The same, running, once its ports are open.
+    pub(super) fn running(mut self, mut processes: Vec<Process>) -> Result<Proxy, String> {
+        for address in [self.http, self.https, self.control] {
+            await_listening(&mut processes[0], address)?;
+        }
+        self.processes = processes;
+        Ok(self)
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> &Log {
+        &self.processes[0].log
     }
 
     /// The directory of its certificates.
     pub fn certificates(&self) -> PathBuf {
-        self.directory.join("runner/certs")
+        self.directory.file("runner/certs")
     }
 
     /// A connection to the client port.
@@ -177,7 +209,7 @@ impl Proxy {
 
     /// A connection by TLS, to the host `name`.
     pub fn connect_tls(&self, name: &str) -> Client {
-        Client::over(tls::tunnel(self.https, name))
+        Client::over(tunnel(self.https, name))
     }
 
     /// A stream on `channel`, whose beginning has come.
@@ -199,7 +231,7 @@ impl Proxy {
 
     /// The address of the ZeroMQ socket `name`.
     pub fn zeromq(&self, name: &str) -> String {
-        format!("ipc://{}", self.directory.join(name).display())
+        format!("ipc://{}", self.directory.file(name).display())
     }
 
     /// The answer to `request`, on a connection of its own.
@@ -209,29 +241,27 @@ impl Proxy {
 }
 
 fn running(server: &'static OnceLock<Result<Proxy, String>>, settings: Settings) -> &'static Proxy {
-    let started =
-        server.get_or_init(|| if against_pushpin() { pushpin::start(&settings) } else { start(&settings) });
+    let started = server.get_or_init(|| {
+        let proxy = Proxy::of(&settings);
+        if against_pushpin() { pushpin::start(&settings, proxy) } else { start(&settings, proxy) }
+    });
     match started {
         Ok(proxy) => proxy,
         Err(why) => panic!("the server under test does not run: {why}"),
     }
 }
 
-fn start(settings: &Settings) -> Result<Proxy, String> {
-    let directory = process::directory(settings.name);
-    let proxy = Proxy::of(&directory);
-    let config = directory.join("gripwire.toml");
-    write(&config, &config_text(settings, &proxy));
-    write(&proxy.routes, &routing::text());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-    command.arg("serve").arg("--config").arg(&config);
-    let log = directory.join("gripwire.log");
-    log_to(&mut command, &log);
-    let mut child = process::start(command, libc::SIGKILL)?;
-    for address in [proxy.http, proxy.https, proxy.control] {
-        await_listening(address, &mut child, &log)?;
-    }
-    Ok(proxy)
+fn start(settings: &Settings, proxy: Proxy) -> Result<Proxy, String> {
+    proxy.directory.write("gripwire.toml", &config_text(settings, &proxy));
+    let mut command = gripwire();
+    command.arg("serve").arg("--config").arg(proxy.directory.file("gripwire.toml"));
+    let server = Process::start(&command, Parting::Kill, &proxy.directory.file("log"))?;
+    proxy.running(vec![server])
+}
+
+/// On how many cores Gripwire runs.
+fn cores() -> u64 {
+    deadline::number("GRIPWIRE_TEST_CORES").unwrap_or(2)
 }
 
 fn config_text(settings: &Settings, proxy: &Proxy) -> String {
@@ -241,7 +271,7 @@ fn config_text(settings: &Settings, proxy: &Proxy) -> String {
         settings.block_bytes.map(|bytes| format!("message_block_bytes = {bytes}")).unwrap_or_default();
     write!(
         text,
-        r#"cores = 2
+        r#"cores = {cores}
 log.requests = true
 log.forwarded_for = true
 log.user_agent = true
@@ -280,6 +310,7 @@ message_bytes = 200000
 answer_pings = false
 ping_interval_ms = 0
 "#,
+        cores = cores(),
         http = proxy.http,
         https = proxy.https,
         control = proxy.control,
@@ -292,39 +323,4 @@ ping_interval_ms = 0
     )
     .expect("a String takes everything");
     text
-}
-
-/// Waits until `address` accepts connections; says why if `child` ends before.
-pub fn await_listening(address: SocketAddr, child: &mut Child, log: &Path) -> Result<(), String> {
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(address).is_err() {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!(
-                "it ended ({status}) before it listened; its log ends:\n{}",
-                process::tail(log)
-            ));
-        }
-        if Instant::now() > deadline {
-            return Err(format!("nothing listens on {address}; its log ends:\n{}", process::tail(log)));
-        }
-        thread::sleep(Duration::from_millis(10)); // Between attempts: nothing announces a listener.
-    }
-    Ok(())
-}
-
-/// An address nobody listens on.
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port of 127.0.0.2");
-    listener.local_addr().expect("its address")
-}
-
-/// Lets a child write both its outputs to a file.
-pub fn log_to(command: &mut Command, log: &Path) {
-    let file = File::create(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-    command.stderr(file.try_clone().expect("a second handle")).stdout(file);
-}
-
-/// Writes a configuration file.
-pub fn write(path: &Path, text: &str) {
-    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

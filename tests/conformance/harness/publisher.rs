@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Response};
 use super::proxy::Proxy;
 use super::request::{Request, request};
-use super::{PATIENCE, against_pushpin};
+use super::{against_pushpin, patience};
 
 impl Proxy {
     /// Publishes one item, or a list of items in one call, and asserts that they were taken.
@@ -29,7 +29,7 @@ impl Proxy {
 
     /// Publishes an item, or a list of them, until `client`, whose request is held or about to be, has an answer coming.
     pub fn publish_until_answered(&self, client: &mut Client, items: Value) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while Instant::now() < deadline {
             self.publish(items.clone());
             if client.answered_within(Duration::from_millis(50)) {
@@ -53,7 +53,7 @@ impl Proxy {
 
     /// The same where no server shows when a subscription comes into force.
     pub fn publish_again_until_streamed(&self, client: &mut Client, channel: &str, content: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         self.publish_stream(channel, content);
         while !client.answered_within(Duration::from_millis(50)) {
             assert!(Instant::now() < deadline, "published again and again, and still nothing in the stream");

@@ -10,37 +10,34 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gripwire_harness::parting::Parting;
+use gripwire_harness::process::Process;
 use serde_json::json;
 
 use super::client::Client;
-use super::proxy::{Proxy, Settings, await_listening, log_to, write};
+use super::patience;
+use super::proxy::{Proxy, Settings};
 use super::request::get;
 use super::websocket_origin::Sockets;
-use super::{PATIENCE, process, routing};
 
 /// Starts an instance and waits until it works.
-pub fn start(settings: &Settings) -> Result<Proxy, String> {
-    let directory = process::directory(settings.name);
-    let proxy = Proxy::of(&directory);
-    write(&directory.join("pushpin.conf"), &pushpin_conf(settings, &proxy, &directory));
-    write(&directory.join("zurl.conf"), &zurl_conf(&directory));
-    write(&proxy.routes, &routing::text());
+pub fn start(settings: &Settings, proxy: Proxy) -> Result<Proxy, String> {
+    let directory = &proxy.directory;
+    directory.write("pushpin.conf", &pushpin_conf(settings, &proxy, directory.path()));
+    directory.write("zurl.conf", &zurl_conf(directory.path()));
 
     let mut zurl = Command::new("zurl");
-    zurl.arg(format!("--config={}", directory.join("zurl.conf").display()));
-    log_to(&mut zurl, &directory.join("zurl.log"));
-    process::start(zurl, libc::SIGTERM).map_err(not_installed)?;
+    zurl.arg(format!("--config={}", directory.file("zurl.conf").display()));
+    let zurl =
+        Process::start(&zurl, Parting::Terminate, &directory.file("zurl.log")).map_err(not_installed)?;
 
     let mut pushpin = Command::new("pushpin");
-    pushpin.arg("--merge-output").arg(format!("--config={}", directory.join("pushpin.conf").display()));
-    let log = directory.join("pushpin.log");
-    log_to(&mut pushpin, &log);
-    // SIGTERM, so that it has the time to end its own children.
-    let mut child = process::start(pushpin, libc::SIGTERM).map_err(not_installed)?;
-    for address in [proxy.http, proxy.https, proxy.control] {
-        await_listening(address, &mut child, &log)?;
-    }
-    await_delivery(&proxy, &log)?;
+    pushpin.arg("--merge-output").arg(format!("--config={}", directory.file("pushpin.conf").display()));
+    // It has children of its own, in process groups of their own, that only it knows.
+    let pushpin =
+        Process::start(&pushpin, Parting::Terminate, &directory.file("log")).map_err(not_installed)?;
+    let proxy = proxy.running(vec![pushpin, zurl])?;
+    await_delivery(&proxy)?;
     Ok(proxy)
 }
 
@@ -51,8 +48,8 @@ fn not_installed(error: String) -> String {
 }
 
 /// Publishes until a stream of the built-in test target gets the message.
-fn await_delivery(proxy: &Proxy, log: &Path) -> Result<(), String> {
-    let deadline = Instant::now() + PATIENCE;
+fn await_delivery(proxy: &Proxy) -> Result<(), String> {
+    let deadline = Instant::now() + patience();
     while Instant::now() < deadline {
         let mut client = Client::connect(proxy.http);
         client.send(get("/stream?channel=ready").host("builtin.test").header("Connection", "close").bytes());
@@ -63,26 +60,26 @@ fn await_delivery(proxy: &Proxy, log: &Path) -> Result<(), String> {
         client.expect_body("[stream opened]\n");
         proxy.publish(json!({"channel": "ready", "formats": {"http-stream": {"content": "ready"}}}));
         if client.body_within(Duration::from_secs(1)).is_some() {
-            return await_origin(proxy, deadline, log);
+            return await_origin(proxy, deadline);
         }
     }
-    Err(format!("no message gets through; its log ends:\n{}", process::tail(log)))
+    Err(format!("no message gets through; its log ends:\n{}", proxy.log().tail()))
 }
 
 /// Asks until an answer comes from the origin, by way of zurl.
-fn await_origin(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), String> {
+fn await_origin(proxy: &Proxy, deadline: Instant) -> Result<(), String> {
     while Instant::now() < deadline {
         let mut client = Client::connect(proxy.http);
         client.send(get("/is-the-origin-there").bytes());
         if client.await_answer(Duration::from_secs(1)) && client.head().code == 404 {
-            return await_sockets(proxy, deadline, log);
+            return await_sockets(proxy, deadline);
         }
     }
-    Err(format!("the origin is not reached; its log ends:\n{}", process::tail(log)))
+    Err(format!("the origin is not reached; its log ends:\n{}", proxy.log().tail()))
 }
 
 /// Opens WebSockets until a client's message reaches the application: what follows a handshake goes other ways.
-fn await_sockets(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), String> {
+fn await_sockets(proxy: &Proxy, deadline: Instant) -> Result<(), String> {
     let application = Sockets::accepting(&[]);
     while Instant::now() < deadline {
         let (mut client, mut server) = application.open(proxy, "pass.test");
@@ -91,7 +88,7 @@ fn await_sockets(proxy: &Proxy, deadline: Instant, log: &Path) -> Result<(), Str
             return Ok(());
         }
     }
-    Err(format!("no WebSocket passes; its log ends:\n{}", process::tail(log)))
+    Err(format!("no WebSocket passes; its log ends:\n{}", proxy.log().tail()))
 }
 
 fn pushpin_conf(settings: &Settings, proxy: &Proxy, directory: &Path) -> String {

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
-use socket2::{Domain, Socket, Type};
+use gripwire_harness::origin::Origin;
 
 use super::origin;
 
@@ -15,16 +15,10 @@ pub fn text() -> String {
     ROUTES.replace("ORIGIN", &origin::address().to_string()).replace("DEAD", &dead_address().to_string())
 }
 
-/// An address that refuses connections: a port that is bound, so that nobody else takes it, and not listened on.
+/// An address that refuses connections.
 pub fn dead_address() -> SocketAddr {
-    static HELD: OnceLock<(Socket, SocketAddr)> = OnceLock::new();
-    let (_, address) = HELD.get_or_init(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-        let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
-        (socket, address)
-    });
-    *address
+    static DEAD: OnceLock<Origin> = OnceLock::new();
+    DEAD.get_or_init(Origin::refusing).address()
 }
 
 const ROUTES: &str = r#"# a comment, then an empty line

@@ -1,27 +1,20 @@
 //! Clients of WebSockets, and applications that see them as HTTP requests.
 
-use std::net::TcpStream;
+use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};
-
-use serde_json::Value;
-use tungstenite::client::IntoClientRequest;
-use tungstenite::handshake::client::Response as Upgraded;
-use tungstenite::{Message, WebSocket};
-
 use std::time::{Duration, Instant};
+
+use gripwire_harness::frames::Peer;
+pub use gripwire_harness::origin::{control_event, text_event};
+use gripwire_harness::socket;
+use gripwire_harness::websocket::PROBE;
+pub use gripwire_harness::websocket::Socket;
+use tungstenite::Message;
 
 use super::headers::Headers;
 use super::origin::{Answer, Page, Received, Then};
 use super::proxy::Proxy;
-use super::{PATIENCE, against_pushpin};
-use std::io::Write;
-
-/// A client's WebSocket.
-pub struct Socket {
-    pub socket: WebSocket<TcpStream>,
-    /// The head of the 101.
-    pub head: Upgraded,
-}
+use super::{against_pushpin, patience};
 
 impl Proxy {
     /// Opens a WebSocket to `path` of `host`.
@@ -31,13 +24,13 @@ impl Proxy {
 
     /// The same with more headers in the handshake.
     pub fn open_with(&self, host: &str, path: &str, headers: &[(&'static str, &'static str)]) -> Socket {
-        Socket::over(TcpStream::connect(self.http).expect("a connection"), host, path, headers)
+        Socket::over(socket::connect(self.http), host, path, headers)
     }
 
     /// Publishes to WebSockets on `channel` until `arrived` says that it has come.
     pub fn publish_until(&self, channel: &str, mut arrived: impl FnMut() -> bool) {
         let probe = serde_json::json!({"channel": channel, "formats": {"ws-message": {"content": PROBE}}});
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         self.publish(probe.clone());
         while !arrived() {
             assert!(Instant::now() < deadline, "published again and again, and still nothing");
@@ -46,48 +39,19 @@ impl Proxy {
     }
 }
 
-impl Socket {
-    /// Opens a WebSocket on `stream`, which nothing has been sent by yet.
-    pub fn over(
-        stream: TcpStream,
-        host: &str,
-        path: &str,
-        headers: &[(&'static str, &'static str)],
-    ) -> Socket {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().expect("a value"));
-        }
-        let (socket, head) = tungstenite::client(request, stream).expect("the WebSocket opens");
-        Socket { socket, head }
-    }
+/// Clients that wait until a subscription is in force. With Gripwire it is when what the application says after it has
+/// come; Pushpin subscribes at a time nobody can see, so there a message is published until it arrives.
+pub trait AwaitSubscription {
+    /// Waits for a subscription to `channel`.
+    fn await_subscription(&mut self, proxy: &Proxy, channel: &str);
+}
 
-    pub fn send(&mut self, message: Message) {
-        self.socket.send(message).expect("a message is sent");
-    }
-
-    pub fn text(&mut self, text: &str) {
-        self.send(Message::text(text));
-    }
-
-    /// The next message, of whatever kind.
-    pub fn next(&mut self) -> Message {
-        loop {
-            match self.socket.read().expect("a message") {
-                Message::Text(text) if text.as_str() == PROBE => {}
-                message => return message,
-            }
-        }
-    }
-
-    /// Waits until a subscription is in force. With Gripwire it is when what the application says after it has come;
-    /// Pushpin subscribes at a time nobody can see, so there a message is published until it arrives.
-    pub fn await_subscription(&mut self, proxy: &Proxy, channel: &str) {
+impl AwaitSubscription for Socket {
+    fn await_subscription(&mut self, proxy: &Proxy, channel: &str) {
         if !against_pushpin() {
             return;
         }
-        let within = |socket: &Socket, patience| socket.socket.get_ref().set_read_timeout(Some(patience));
+        let within = |socket: &Socket, time| socket.socket.get_ref().set_read_timeout(Some(time));
         within(self, Duration::from_millis(50)).expect("a timeout");
         proxy.publish_until(channel, || match self.socket.read() {
             Ok(message) => {
@@ -96,24 +60,17 @@ impl Socket {
             }
             Err(_) => false,
         });
-        within(self, PATIENCE).expect("a timeout");
-    }
-
-    pub fn expect_text(&mut self, text: &str) {
-        assert_eq!(self.next(), Message::text(text));
-    }
-
-    /// The connection ends without a close.
-    pub fn expect_cut(&mut self) {
-        match self.socket.read() {
-            Err(tungstenite::Error::Io(_) | tungstenite::Error::Protocol(_)) => {}
-            other => panic!("not cut: {other:?}"),
-        }
+        within(self, patience()).expect("a timeout");
     }
 }
 
-/// What is published until a subscription shows.
-pub const PROBE: &str = "subscribed?";
+impl AwaitSubscription for Peer {
+    fn await_subscription(&mut self, proxy: &Proxy, channel: &str) {
+        if against_pushpin() {
+            proxy.publish_until(channel, || self.hears_within(Duration::from_millis(50)));
+        }
+    }
+}
 
 /// An application that answers the events of one request with others.
 pub struct Application {
@@ -142,7 +99,7 @@ impl Application {
 
     /// The headers and events of the next request.
     pub fn request(&self) -> (Headers, String) {
-        self.requests.recv_timeout(PATIENCE).expect("a request reaches the application")
+        self.requests.recv_timeout(patience()).expect("a request reaches the application")
     }
 
     /// The events of the next requests, up to and with `last`.
@@ -157,18 +114,5 @@ impl Application {
 
 /// An answer that speaks GRIP.
 pub fn events_answer(events: impl Into<Vec<u8>>) -> Answer {
-    Answer::new(200, "OK")
-        .header("Content-Type", "application/websocket-events")
-        .header("Sec-WebSocket-Extensions", "grip")
-        .body(events)
-}
-
-/// A TEXT event.
-pub fn text_event(text: &str) -> String {
-    format!("TEXT {:X}\r\n{text}\r\n", text.len())
-}
-
-/// A TEXT event with a control message.
-pub fn control_event(control: Value) -> String {
-    text_event(&format!("c:{control}"))
+    Answer::events(events)
 }

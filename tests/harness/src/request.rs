@@ -32,16 +32,19 @@ pub fn request(method: &str, target: impl Into<String>) -> Request {
 }
 
 impl Request {
+    /// The same with the older version.
     pub fn http_1_0(mut self) -> Request {
         self.version = "HTTP/1.0";
         self
     }
 
+    /// The same to another host.
     pub fn host(mut self, host: &str) -> Request {
         self.host = host.to_owned();
         self
     }
 
+    /// The same with one more field.
     pub fn header(mut self, name: &str, value: &str) -> Request {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -53,6 +56,7 @@ impl Request {
         self
     }
 
+    /// The request as it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\nHost: {}\r\n", self.method, self.target, self.version, self.host);
         for (name, value) in &self.headers {

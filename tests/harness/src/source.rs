@@ -1,13 +1,13 @@
 //! A buffered byte source over a socket, and the pieces of HTTP/1 framing both ends of a case read with it.
 //!
 //! Client and origin share it so that there is one strict reader: every line ends with CRLF, every chunk has
-//! its size and its CRLF, and every wait ends after `PATIENCE` with an error that says what was awaited.
+//! its size and its CRLF, and every wait ends after [`patience`] with an error that says what was awaited.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use crate::deadline::patience;
 
 /// Bytes from a socket, with those read too early kept for later.
 pub struct Source {
@@ -25,17 +25,19 @@ pub enum End {
 }
 
 impl Source {
+    /// The bytes that come from `socket`.
     pub fn new(socket: TcpStream) -> Source {
         Source { socket, ahead: Vec::new() }
     }
 
     /// Everything up to and including `end`.
     pub fn until(&mut self, end: &[u8]) -> Result<Vec<u8>, End> {
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(at) = self.ahead.windows(end.len()).position(|window| window == end) {
                 return Ok(self.ahead.drain(..at + end.len()).collect());
             }
-            self.fill(PATIENCE)?;
+            self.fill_before(deadline)?;
         }
     }
 
@@ -48,15 +50,16 @@ impl Source {
 
     /// Exactly `count` bytes.
     pub fn exactly(&mut self, count: usize) -> Result<Vec<u8>, End> {
+        let deadline = Instant::now() + patience();
         while self.ahead.len() < count {
-            self.fill(PATIENCE)?;
+            self.fill_before(deadline)?;
         }
         Ok(self.ahead.drain(..count).collect())
     }
 
     /// Whatever has come, at least one byte of it and at most `limit`.
     pub fn some(&mut self, limit: usize) -> Result<Vec<u8>, End> {
-        self.await_bytes(PATIENCE)?;
+        self.await_bytes(patience())?;
         let count = self.ahead.len().min(limit);
         Ok(self.ahead.drain(..count).collect())
     }
@@ -79,6 +82,13 @@ impl Source {
     /// Waits until there is a byte to read, or the end.
     pub fn await_bytes(&mut self, patience: Duration) -> Result<(), End> {
         if self.ahead.is_empty() { self.fill(patience) } else { Ok(()) }
+    }
+
+    fn fill_before(&mut self, deadline: Instant) -> Result<(), End> {
+        match deadline.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => self.fill(left),
+            _ => Err(End::Silence),
+        }
     }
 
     fn fill(&mut self, patience: Duration) -> Result<(), End> {

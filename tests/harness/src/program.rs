@@ -1,11 +1,14 @@
 //! Programs of others, run line by line and ended with the test, if this machine has them.
 
-use crate::server::PATIENCE;
+use crate::deadline::patience;
+use crate::parting::Parting;
+use crate::process;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+/// A program that is running.
 pub struct Program {
     child: Child,
     input: ChildStdin,
@@ -13,9 +16,11 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn start(command: &mut Command) -> Program {
-        let command = command.current_dir(folder()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    /// Starts it. What it says on stderr goes to that of the tests.
+    pub fn start(command: &Command) -> Program {
+        let stdio = [Stdio::piped(), Stdio::piped(), Stdio::inherit()];
+        let child = process::spawn(command, stdio, Parting::Kill);
+        let mut child = child.unwrap_or_else(|error| panic!("{error}"));
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (line, lines) = channel();
         std::thread::spawn(move || {
@@ -27,9 +32,10 @@ impl Program {
 
     /// The next line of its output.
     pub fn line(&mut self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line from {:?}", self.child))
+        self.lines.recv_timeout(patience()).unwrap_or_else(|_| panic!("no line from {:?}", self.child))
     }
 
+    /// Writes a line to its input.
     pub fn tell(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
@@ -37,14 +43,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        process::end(&mut self.child, Parting::Kill);
     }
-}
-
-/// The folder of these tests.
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
 /// The program called `name`, as an absolute path or found in PATH; without it the test is skipped, or fails where clients

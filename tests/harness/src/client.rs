@@ -3,12 +3,12 @@
 //! An answer may be read whole (`response`) or as it comes (`head`, then `expect_body`, then `expect_body_end`),
 //! which is how the cases watch held streams. Interim (1xx) answers are only skipped by who asks for that.
 
+use crate::headers::Headers;
+use crate::socket::{self, patient};
+use crate::source::{End, Source};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-
-use super::headers::Headers;
-use super::wire::{End, Source};
 
 /// One connection to the server under test.
 pub struct Client {
@@ -24,23 +24,33 @@ pub struct Client {
 /// The first part of an answer.
 #[derive(Clone, Debug)]
 pub struct Head {
+    /// `HTTP/1.1` or `HTTP/1.0`.
     pub version: String,
+    /// The status code.
     pub code: u16,
+    /// The reason phrase.
     pub reason: String,
+    /// The fields.
     pub headers: Headers,
 }
 
 /// A whole answer.
 #[derive(Debug)]
 pub struct Response {
+    /// `HTTP/1.1` or `HTTP/1.0`.
     pub version: String,
+    /// The status code.
     pub code: u16,
+    /// The reason phrase.
     pub reason: String,
+    /// The fields.
     pub headers: Headers,
+    /// The body without its framing.
     pub body: Vec<u8>,
 }
 
 impl Response {
+    /// The body, which is text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("a body of UTF-8")
     }
@@ -55,13 +65,14 @@ enum Framing {
 }
 
 impl Client {
+    /// A client that connects to `address`.
     pub fn connect(address: SocketAddr) -> Client {
-        Client::over(TcpStream::connect(address).expect("the server under test accepts a connection"))
+        Client::over(socket::connect(address))
     }
 
     /// A client that has `socket` for its connection.
     pub fn over(socket: TcpStream) -> Client {
-        socket.set_nodelay(true).expect("TCP_NODELAY");
+        let socket = patient(socket);
         let source = Source::new(socket.try_clone().expect("a second handle"));
         Client { socket, source, framing: Framing::Ended, decoded: Vec::new(), asked_head: false }
     }
