@@ -1,41 +1,15 @@
 //! What an operator relies on when typing `gripwire check`, `gripwire publish` and `gripwire doctor`: the exact problems
 //! with their lines, the exit codes, and the request a publish makes. Runs the real binary.
 
+use gripwire_harness::directory::Directory;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-/// A directory of its own for each test, gone when it ends.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("gripwire-command-line-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    fn with(self, name: &str, text: &str) -> Self {
-        std::fs::write(self.0.join(name), text).unwrap();
-        self
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn gripwire(directory: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-    command.current_dir(directory).env_remove("GRIP_URL").args(arguments).output().unwrap()
+    gripwire_harness::server::gripwire().current_dir(directory).args(arguments).output().unwrap()
 }
 
 fn told(output: &Output) -> (Option<i32>, String, String) {
@@ -45,22 +19,22 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 
 #[test]
 fn a_good_configuration_is_found_and_its_routes_are_counted() {
-    let directory = Directory::new()
+    let directory = Directory::new("command-line")
         .with("gripwire.toml", "cores = 2\n[proxy]\nroutes_file = \"routes\"\n")
         .with("routes", "# applications\n* localhost:8000\nchat.example,path_beg=/x localhost:8001\n");
     for arguments in [&["check"][..], &["check", "--config", "gripwire.toml"]] {
-        let output = gripwire(&directory.0, arguments);
+        let output = gripwire(directory.path(), arguments);
         assert_eq!(told(&output), (Some(0), "OK: 2 routes\n".into(), String::new()));
     }
-    let output = gripwire(&directory.0, &["check", "--route", "* test"]);
+    let output = gripwire(directory.path(), &["check", "--route", "* test"]);
     assert_eq!(told(&output), (Some(0), "OK: 1 route\n".into(), String::new()));
 }
 
 #[test]
 fn every_mistake_of_a_configuration_is_told_with_its_line() {
     let text = "cores = 2\n\n[http]\nlisen = 80\n[control]\nlisten = \"0.0.0.0:5561\"\n[log]\nrequests = 1\n";
-    let directory = Directory::new().with("bad.toml", text);
-    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--config", "bad.toml"]));
+    let directory = Directory::new("command-line").with("bad.toml", text);
+    let (code, out, err) = told(&gripwire(directory.path(), &["check", "--config", "bad.toml"]));
     assert_eq!((code, err.as_str()), (Some(1), ""));
     assert_eq!(
         out,
@@ -75,22 +49,23 @@ fn every_mistake_of_a_configuration_is_told_with_its_line() {
 fn tokens_come_from_a_file_and_a_bad_line_of_it_is_told() {
     let text =
         "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[proxy]\nroutes = [\"* test\"]\n";
-    let directory = Directory::new().with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
-    let check = || told(&gripwire(&directory.0, &["check", "--config", "g.toml"]));
+    let directory =
+        Directory::new("command-line").with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
+    let check = || told(&gripwire(directory.path(), &["check", "--config", "g.toml"]));
     let problem = "tokens:3: `read` is no scope: write `publish`, `publish:PREFIX`, `inspect` or `admin`\n";
     assert_eq!(check(), (Some(1), problem.into(), String::new()));
-    std::fs::write(directory.0.join("tokens"), "").unwrap();
+    std::fs::write(directory.file("tokens"), "").unwrap();
     assert_eq!(check(), (Some(1), "tokens:1: there is no token in this file\n".into(), String::new()));
-    std::fs::write(directory.0.join("tokens"), "publish:a-,inspect one\n").unwrap();
+    std::fs::write(directory.file("tokens"), "publish:a-,inspect one\n").unwrap();
     assert_eq!(check(), (Some(0), "OK: 1 route\n".into(), String::new()));
 }
 
 #[test]
 fn bad_routes_are_errors_and_properties_without_effect_are_warnings() {
-    let directory = Directory::new()
+    let directory = Directory::new("command-line")
         .with("g.toml", "proxy.routes_file = \"routes\"\n")
         .with("routes", "* localhost:8000\nh localhost\nq,session localhost:1\n");
-    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--config", "g.toml"]));
+    let (code, out, err) = told(&gripwire(directory.path(), &["check", "--config", "g.toml"]));
     assert_eq!(code, Some(1));
     assert!(out.starts_with("routes:2: ") && out.lines().count() == 1, "{out}");
     assert!(err.starts_with("routes:3: ") && err.lines().count() == 1, "{err}");
@@ -98,8 +73,9 @@ fn bad_routes_are_errors_and_properties_without_effect_are_warnings() {
 
 #[test]
 fn the_configuration_that_pushpin_ships_is_taken_as_it_is() {
-    let directory = Directory::new().with("pushpin.conf", PUSHPIN_CONF).with("routes", "* test\n");
-    let (code, out, err) = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    let directory =
+        Directory::new("command-line").with("pushpin.conf", PUSHPIN_CONF).with("routes", "* test\n");
+    let (code, out, err) = told(&gripwire(directory.path(), &["check", "--pushpin-conf", "pushpin.conf"]));
     assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
     assert_eq!(
         err,
@@ -109,27 +85,27 @@ fn the_configuration_that_pushpin_ships_is_taken_as_it_is() {
 
 #[test]
 fn what_is_missing_is_explained() {
-    let directory = Directory::new();
-    let (code, out, _) = told(&gripwire(&directory.0, &["check", "--config", "none.toml"]));
+    let directory = Directory::new("command-line");
+    let (code, out, _) = told(&gripwire(directory.path(), &["check", "--config", "none.toml"]));
     assert_eq!(code, Some(1));
     assert!(out.starts_with("cannot read the configuration none.toml: No such file"), "{out}");
     let directory = directory.with("empty.toml", "");
-    let (code, _, err) = told(&gripwire(&directory.0, &["serve", "--config", "empty.toml"]));
+    let (code, _, err) = told(&gripwire(directory.path(), &["serve", "--config", "empty.toml"]));
     assert_eq!(code, Some(1));
     assert!(err.contains("--route") && err.contains("--demo"), "{err}");
     let wide = ["serve", "--config", "empty.toml", "--demo", "--control", "0.0.0.0:5561"];
-    let (code, _, err) = told(&gripwire(&directory.0, &wide));
+    let (code, _, err) = told(&gripwire(directory.path(), &wide));
     assert_eq!(code, Some(1));
     assert!(err.contains("would let anyone who reaches it publish"), "{err}");
-    assert_eq!(gripwire(&directory.0, &["serve", "--cores", "0"]).status.code(), Some(2));
+    assert_eq!(gripwire(directory.path(), &["serve", "--cores", "0"]).status.code(), Some(2));
 }
 
 #[test]
 fn a_message_is_published_to_the_control_port() {
     let (spec, served) = control_port("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nPublished\n");
-    let directory = Directory::new().with("story", "once");
+    let directory = Directory::new("command-line").with("story", "once");
     let arguments = ["publish", "--spec", &spec, "news", "@story", "--id", "2", "-u", "me:secret"];
-    let output = gripwire(&directory.0, &arguments);
+    let output = gripwire(directory.path(), &arguments);
     assert_eq!(told(&output), (Some(0), "Published\n".into(), String::new()));
     let (head, body) = served.join().unwrap();
     assert!(head.starts_with("POST /base/publish/ HTTP/1.1\r\n"), "{head}");
@@ -205,8 +181,8 @@ fn a_limit_that_is_too_low_for_the_connections_is_a_problem() {
 
 #[test]
 fn a_machine_that_is_not_there_is_no_machine() {
-    let directory = Directory::new();
-    let (code, out, err) = told(&gripwire(&directory.0, &["doctor", "--root", "."]));
+    let directory = Directory::new("command-line");
+    let (code, out, err) = told(&gripwire(directory.path(), &["doctor", "--root", "."]));
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.starts_with("gripwire: . has no proc/sys: give --root "), "{err}");
 }
@@ -274,24 +250,24 @@ connection_subscription_max=20
 
 #[test]
 fn certificates_that_are_missing_or_unusable_are_named_with_what_to_do() {
-    let directory = Directory::new()
+    let directory = Directory::new("command-line")
         .with("gripwire.toml", "http.tls_listen = 8443\nproxy.routes = [\"* test\"]\n")
         .with("pushpin.conf", "[runner]\nhttps_ports=8443\n[proxy]\nroutesfile=routes\n")
         .with("routes", "* test\n");
-    let (code, out, _) = told(&gripwire(&directory.0, &["check"]));
+    let (code, out, _) = told(&gripwire(directory.path(), &["check"]));
     assert_eq!(code, Some(1), "{out}");
     let lines: Vec<_> = out.lines().collect();
     assert!(lines[0].starts_with("certs: ") && lines[1].contains("put default_8443.crt"), "{out}");
-    let (code, _, error) = told(&gripwire(&directory.0, &["serve", "--udp", "false"]));
+    let (code, _, error) = told(&gripwire(directory.path(), &["serve", "--udp", "false"]));
     assert!(code == Some(1) && error.contains("put default_8443.crt"), "{error}");
-    std::fs::create_dir_all(directory.0.join("runner/certs")).unwrap();
+    std::fs::create_dir_all(directory.file("runner/certs")).unwrap();
     let directory = directory.with("runner/certs/a.test.crt", "nothing");
-    let (code, out, _) = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    let (code, out, _) = told(&gripwire(directory.path(), &["check", "--pushpin-conf", "pushpin.conf"]));
     assert!(code == Some(1) && out.starts_with("runner/certs/a.test.crt: "), "{out}");
     let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
     let directory = directory
         .with("runner/certs/a.test.crt", &made.cert.pem())
         .with("runner/certs/a.test.key", &made.signing_key.serialize_pem());
-    let checked = told(&gripwire(&directory.0, &["check", "--pushpin-conf", "pushpin.conf"]));
+    let checked = told(&gripwire(directory.path(), &["check", "--pushpin-conf", "pushpin.conf"]));
     assert_eq!(checked, (Some(0), "OK: 1 route\n".into(), String::new()));
 }

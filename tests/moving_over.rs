@@ -1,53 +1,25 @@
 //! What someone relies on who comes from Pushpin with a `pushpin.conf` and a routes file: both are taken as they are,
 //! with every key and every option that Pushpin documents, and what has no effect is told with the reason.
 
+use gripwire_harness::directory::Directory;
+use gripwire_harness::port::Port;
+use gripwire_harness::server::{Launch, Server, gripwire};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-/// How long anything is awaited before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A directory that is gone with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("gripwire-moving-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    /// The files that the routes name.
-    fn write_keys(&self) {
-        let made = rcgen::generate_simple_self_signed(["gripwire.test".to_owned()]).unwrap();
-        self.write("cert.pem", &made.cert.pem());
-        self.write("key.pem", &made.signing_key.serialize_pem());
-        self.write("secret.hex", "6368616e67656d65");
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap()
+/// The files that the routes name.
+fn keys() -> [(&'static str, String); 3] {
+    let made = rcgen::generate_simple_self_signed(["gripwire.test".to_owned()]).unwrap();
+    [
+        ("cert.pem", made.cert.pem()),
+        ("key.pem", made.signing_key.serialize_pem()),
+        ("secret.hex", "6368616e67656d65".to_owned()),
+    ]
 }
 
 /// What `check` prints of a configuration that it approves: its summary, and its warnings.
 fn checked(configuration: &Path) -> (String, Vec<String>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-    let output = command.args(["check", "--pushpin-conf"]).arg(configuration).output().unwrap();
+    let output = gripwire().args(["check", "--pushpin-conf"]).arg(configuration).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
@@ -75,18 +47,19 @@ fn the_file_that_the_package_ships_is_taken() {
     let directory = Directory::new("shipped");
     directory.write("pushpin.conf", &text);
     directory.write("routes", "* test\n");
-    let (out, warnings) = checked(&directory.0.join("pushpin.conf"));
+    let (out, warnings) = checked(&directory.file("pushpin.conf"));
     assert_eq!(out, "OK: 1 route\n");
     without_effect(&warnings);
 }
 
 #[test]
 fn every_key_and_every_option_is_known_and_what_does_nothing_says_why() {
-    let directory = Directory::new("every");
-    directory.write_keys();
-    directory.write("routes", &routes());
-    directory.write("pushpin.conf", &configuration(free_address()));
-    let (out, warnings) = checked(&directory.0.join("pushpin.conf"));
+    let directory = Directory::new("every").with("routes", &routes());
+    keys().iter().for_each(|(name, text)| directory.write(name, text));
+    let ports: Vec<Port> = (0..5).map(|_| Port::claim()).collect();
+    let text = configuration(&ports).replace("CLIENTS", &ports[3].address().to_string());
+    directory.write("pushpin.conf", &text.replace("CONTROL_PORT", &ports[4].number().to_string()));
+    let (out, warnings) = checked(&directory.file("pushpin.conf"));
     assert_eq!(out, format!("OK: {} routes\n", routes().lines().count()));
     let named = without_effect(&warnings);
     for key in ["services", "updates_check", "message_rate", "session", "ipc_file_mode"] {
@@ -100,55 +73,19 @@ fn every_key_and_every_option_is_known_and_what_does_nothing_says_why() {
 
 #[test]
 fn a_server_starts_from_every_key_and_serves_every_route() {
-    let directory = Directory::new("serve");
-    directory.write_keys();
-    directory.write("routes", &routes());
-    let clients = free_address();
-    directory.write("pushpin.conf", &configuration(clients));
-    let server = Server::start(&directory.0, clients);
+    let ports: Vec<Port> = (0..3).map(|_| Port::claim()).collect();
+    let launch = Launch::configured("--pushpin-conf", "pushpin.conf").cores(1).file("routes", &routes());
+    let launch = launch.file("pushpin.conf", &configuration(&ports));
+    let server = keys().iter().fold(launch, |launch, (name, text)| launch.file(name, text)).start();
     for (number, option) in CONDITION_OPTIONS.iter().enumerate() {
-        let answer = server.get(&format!("option{number}.test"));
+        let answer = get(&server, &format!("option{number}.test"));
         assert!(answer.contains("Hello from the Pushpin test handler!"), "{option}: {answer}");
     }
 }
 
-/// A server that runs as its users start it.
-struct Server {
-    child: Child,
-    clients: SocketAddr,
-}
-
-impl Server {
-    fn start(directory: &Path, clients: SocketAddr) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gripwire"));
-        command.args(["serve", "--cores", "1", "--pushpin-conf"]).arg(directory.join("pushpin.conf"));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut server = Server { child, clients };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(clients).is_err() {
-            assert!(server.child.try_wait().unwrap().is_none(), "the server ended");
-            assert!(Instant::now() < deadline, "the server does not listen");
-            std::thread::yield_now();
-        }
-        server
-    }
-
-    /// The whole answer to a GET of `/in/` on `host`.
-    fn get(&self, host: &str) -> String {
-        let mut client = TcpStream::connect(self.clients).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(client, "GET /in/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The whole answer to a GET of `/in/` on `host`.
+fn get(server: &Server, host: &str) -> String {
+    server.ask(format!("GET /in/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
 }
 
 /// A route for each option.
@@ -201,15 +138,15 @@ const TARGET_OPTIONS: &[&str] = &[
     "ipc_file_mode=777",
 ];
 
-/// Every key that Pushpin documents, as it is shipped where it is; ports are free ones.
-fn configuration(clients: SocketAddr) -> String {
-    let mut text = String::new();
-    for line in KEYS.lines() {
-        let line = line.replace("CLIENTS", &clients.to_string());
-        text += &line.replace("FREE", &free_address().port().to_string());
-        text += "\n";
-    }
-    text
+/// Every key that Pushpin documents, as it is shipped where it is, but for ports. Those for clients and for publishers are
+/// words of the harness.
+fn configuration(ports: &[Port]) -> String {
+    let mut free = ports.iter();
+    let mut fill = |line: &str| match line.contains("FREE") {
+        true => line.replace("FREE", &free.next().expect("a port for each FREE").number().to_string()),
+        false => line.to_owned(),
+    };
+    KEYS.lines().map(|line| fill(line) + "\n").collect()
 }
 
 const KEYS: &str = "\
@@ -265,7 +202,7 @@ push_in_spec=tcp://127.0.0.2:FREE
 push_in_sub_specs=tcp://127.0.0.2:FREE
 push_in_sub_connect=false
 push_in_http_addr=127.0.0.2
-push_in_http_port=FREE
+push_in_http_port=CONTROL_PORT
 push_in_http_max_headers_size=10000
 push_in_http_max_body_size=1000000
 stats_spec=ipc://{rundir}/{ipc_prefix}stats

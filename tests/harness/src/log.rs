@@ -1,6 +1,7 @@
 //! What a program under test writes to its outputs, kept line by line while it runs.
 
 use crate::deadline::patience;
+use crate::parting;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, Write};
@@ -29,18 +30,20 @@ struct Lines {
 }
 
 impl Log {
-    /// Reads `output` on a thread of its own until it ends, and copies it to a file, for those who look at what tests
-    /// have kept.
+    /// Reads `output` on a thread of its own until it ends, and copies it to a file where tests are asked to keep what they
+    /// wrote. There is none otherwise, as the directory may be one that the program watches.
     pub fn read(output: PipeReader, copy: &Path) -> Log {
-        let mut file = File::create(copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+        let create = || File::create(copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+        let mut file = parting::keeps_files().then(create);
         let log = Log::default();
         let writer = log.clone();
         std::thread::spawn(move || {
             let mut output = BufReader::new(output);
             let mut line = Vec::new();
             while output.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-                // The directory may be gone before the program is.
-                let _ = file.write_all(&line);
+                if let Some(file) = &mut file {
+                    file.write_all(&line).expect("the copy of a log");
+                }
                 writer.push(String::from_utf8_lossy(&line).trim_end().to_owned());
                 line.clear();
             }

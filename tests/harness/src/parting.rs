@@ -43,10 +43,15 @@ pub(crate) fn note_directory(path: &Path) {
     left().directories.push(path.to_owned());
 }
 
-/// Removes a directory, unless tests are asked to keep what they wrote.
+/// Whether tests are asked to keep what they wrote.
+pub(crate) fn keeps_files() -> bool {
+    std::env::var_os("GRIPWIRE_TEST_KEEP").is_some()
+}
+
+/// Removes a directory, unless it is to be kept.
 pub(crate) fn remove_directory(path: &Path) {
     left().directories.retain(|known| known != path);
-    if std::env::var_os("GRIPWIRE_TEST_KEEP").is_none() {
+    if !keeps_files() {
         let _ = std::fs::remove_dir_all(path);
     }
 }

@@ -23,7 +23,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`, whose outputs become the log, and also the file `copy`.
+    /// Starts `command`, whose outputs become the log, and the file `copy` where files are kept.
     pub fn start(command: &Command, parting: Parting, copy: &Path) -> Result<Process, String> {
         let (reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
         let second = writer.try_clone().map_err(|error| format!("no second end of a pipe: {error}"))?;

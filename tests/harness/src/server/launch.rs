@@ -150,8 +150,7 @@ impl Launch {
         let word = |name: &str| words.iter().find(|(known, _)| *known == name).map(|(_, text)| text);
         match &self.source {
             Source::Settings { routes, text } => {
-                let head =
-                    format!("cores = {}\nlog.level = \"error\"\n[proxy]\nroutes = {routes:?}\n", self.cores);
+                let head = format!("log.level = \"error\"\n[proxy]\nroutes = {routes:?}\n");
                 directory.write("gripwire.toml", &filled_in(&(head + text), words));
                 command.arg("--config").arg(directory.file("gripwire.toml"));
                 command.args(["--listen", word("CLIENTS").expect("a port")]);
@@ -161,6 +160,7 @@ impl Launch {
                 command.arg(option).arg(directory.file(name));
             }
         }
+        command.args(["--cores", &self.cores.to_string()]);
         command.args(["--udp", word("UDP").map_or("false", String::as_str)]);
         if let Some(address) = word("TLS") {
             let certificates = directory.file("certificates");
