@@ -1,6 +1,6 @@
 //! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints one
-//! table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS. The parts that have no server
-//! around them are measured by `cargo bench -p gripwire-bench`.
+//! table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS, `silent` about clients that time
+//! out together. The parts that have no server around them are measured by `cargo bench -p gripwire-bench`.
 //!
 //! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on another.
 //! What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a run slower
@@ -9,6 +9,7 @@
 mod compare;
 mod process;
 mod servers;
+mod silent;
 mod tls;
 mod udp;
 
@@ -29,6 +30,21 @@ enum Command {
     Tls(tls::Settings),
     /// CPU for a publish by UDP: one sender at full speed, against recvmmsg(2) loops
     Udp(udp::Settings),
+    /// How long a client waits for an answer while thousands of silent ones time out together
+    Silent(silent::Settings),
+    /// Clients that connect and say nothing (started by the others)
+    #[command(hide = true)]
+    SilentClients {
+        /// Where they connect
+        #[arg(long)]
+        address: std::net::SocketAddrV4,
+        /// How many they are
+        #[arg(long)]
+        count: u32,
+        /// They send half of a head
+        #[arg(long, action = clap::ArgAction::Set)]
+        begun: bool,
+    },
     /// The kernel floor: accepts connections and sends to all of them in a loop (started by the others)
     #[command(hide = true)]
     Floor,
@@ -46,6 +62,8 @@ fn main() -> anyhow::Result<()> {
         Command::Compare(settings) => compare::run(&settings),
         Command::Tls(settings) => tls::run(&settings),
         Command::Udp(settings) => udp::run(&settings),
+        Command::Silent(settings) => silent::run(&settings),
+        Command::SilentClients { address, count, begun } => silent::clients(address, count, begun),
         Command::Floor => servers::run_floor(),
         Command::UdpFloor { gather_us } => udp::floor(gather_us),
     }

@@ -16,7 +16,7 @@ pub struct Process {
 impl Process {
     /// Starts `command` on the servers' CPU. What it says is thrown away: a pipe that nobody reads would stop it.
     pub fn start(command: &mut Command) -> anyhow::Result<Process> {
-        let child = pinned(command).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let child = pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
         Ok(Process { child, asked: false })
     }
@@ -25,6 +25,14 @@ impl Process {
     pub fn with_children(mut self) -> Process {
         self.asked = true;
         self
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) -> anyhow::Result<()> {
+        // SAFETY: a signal to a child that has not been waited for.
+        let sent = unsafe { libc::kill(self.child.id() as i32, signal) };
+        ensure!(sent == 0, "cannot signal a process: {}", std::io::Error::last_os_error());
+        Ok(())
     }
 
     /// It and everything it has started.
@@ -62,11 +70,11 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Starts it with `arguments` on the servers' CPU.
-    pub fn start(arguments: &[&str]) -> anyhow::Result<Helper> {
+    /// Starts it with `arguments` on `cpu`.
+    pub fn start(arguments: &[&str], cpu: usize) -> anyhow::Result<Helper> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child =
-            pinned(command.args(arguments)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+            pinned(command.args(arguments), cpu).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let (input, output) = (input.context("no input")?, output.context("no output")?);
         Ok(Helper { input, lines: BufReader::new(output), _process: Process { child, asked: false } })
@@ -86,9 +94,9 @@ impl Helper {
     }
 }
 
-fn pinned(command: &Command) -> Command {
+fn pinned(command: &Command, cpu: usize) -> Command {
     let mut pinned = Command::new("taskset");
-    pinned.arg("-c").arg(SERVER_CPU.to_string()).arg(command.get_program()).args(command.get_args());
+    pinned.arg("-c").arg(cpu.to_string()).arg(command.get_program()).args(command.get_args());
     pinned.stderr(Stdio::null());
     pinned
 }

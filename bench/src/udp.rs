@@ -3,7 +3,7 @@
 //! handled and what is counted as dropped.
 
 use crate::compare::median;
-use crate::process::{CLIENT_CPU, Helper, thread_cpu_ns};
+use crate::process::{CLIENT_CPU, Helper, SERVER_CPU, thread_cpu_ns};
 use crate::servers::{Running, Server};
 use anyhow::{Context, bail, ensure};
 use gripwire::ingest::GATHER_US;
@@ -114,7 +114,7 @@ struct Floor {
 
 impl Floor {
     fn start(gather_us: &str) -> anyhow::Result<Floor> {
-        let mut process = Helper::start(&["udp-floor", "--gather-us", gather_us])?;
+        let mut process = Helper::start(&["udp-floor", "--gather-us", gather_us], SERVER_CPU)?;
         let address = process.line()?.parse()?;
         Ok(Floor { process, address })
     }

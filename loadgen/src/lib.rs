@@ -40,7 +40,7 @@ pub use publisher::{PublishError, PublishPlan, PublishWatch, Published, Publishe
 pub use report::html_report;
 pub use run::{Figure, Moment, Outcome, Phase, RunError, RunPlan, run};
 pub use server::{ServerCost, ServerWatch, WatchError};
-pub use sys::now_ns;
+pub use sys::{now_ns, raise_descriptor_limit};
 pub use target::{Subscription, Target};
 pub use transport::{Mix, Transport, UnknownTransport};
 pub use worker::run as run_worker;

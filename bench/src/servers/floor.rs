@@ -3,7 +3,7 @@
 //! limit of open files there are several, which send one after the other.
 
 use super::CONNECTIONS_PER_PROCESS;
-use crate::process::{Helper, thread_cpu_ns};
+use crate::process::{Helper, SERVER_CPU, thread_cpu_ns};
 use anyhow::{Context, ensure};
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -22,7 +22,7 @@ impl Floor {
     pub fn start(connections: u32) -> anyhow::Result<Floor> {
         let (mut processes, mut addresses) = (Vec::new(), Vec::new());
         for _ in 0..connections.div_ceil(CONNECTIONS_PER_PROCESS).max(1) {
-            let mut process = Helper::start(&["floor"])?;
+            let mut process = Helper::start(&["floor"], SERVER_CPU)?;
             let port = process.line()?.strip_prefix("port ").context("no port")?.parse()?;
             addresses.push(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
             processes.push(process);

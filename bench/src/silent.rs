@@ -1,0 +1,238 @@
+//! How long an innocent client waits while thousands of silent ones reach `head_timeout_ms` together. The server stands
+//! still while their time runs out, one after the other as they have come, and so finds all of them due at once when it goes
+//! on; from then until the last of them is closed an innocent client sends one request after the other. Clients are in
+//! processes of their own, 18,000 in each, on the clients' CPU.
+
+use crate::compare::median;
+use crate::process::{CLIENT_CPU, Helper, Process, beside_this_program, pin};
+use crate::servers::{CONNECTIONS_PER_PROCESS, Directory, PATIENCE, free_address};
+use anyhow::{Context, ensure};
+use std::io::{BufRead, Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Who is silent, and for how long.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Silent clients, of one core
+    #[arg(long, default_value_t = 18_000)]
+    clients: u32,
+    /// They have sent half of a head, so that they are answered 408
+    #[arg(long)]
+    begun: bool,
+    /// `head_timeout_ms` of the server; all clients must have connected before it is over
+    #[arg(long, default_value_t = 5_000)]
+    head_timeout_ms: u64,
+    /// Rounds, each with a fresh server; the slowest probe of all is reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The server to be measured, in place of the one built beside this program
+    #[arg(long)]
+    server: Option<std::path::PathBuf>,
+}
+
+/// Lets clients time out, and reports how innocent ones fared.
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    pin(CLIENT_CPU)?;
+    let rounds: Vec<Round> = (0..settings.rounds).map(|_| round(settings)).collect::<anyhow::Result<_>>()?;
+    for (number, round) in rounds.iter().enumerate() {
+        let Round { before, during, took } = round;
+        println!(
+            "round {}: {} silent clients closed in {:.0} ms; {} probes meanwhile, median {:.2} ms, slowest {:.1} ms; {} \
+             before, slowest {:.1} ms",
+            number + 1,
+            settings.clients,
+            ms(*took),
+            during.len(),
+            median(during.iter().map(|probe| ms(*probe))).unwrap_or_default(),
+            slowest_ms(during),
+            before.len(),
+            slowest_ms(before)
+        );
+    }
+    let slowest = rounds.iter().map(|round| slowest_ms(&round.during)).fold(0.0, f64::max);
+    println!("slowest probe: {slowest:.1} ms");
+    Ok(())
+}
+
+/// Probes while the silent clients only wait, and while they are closed.
+struct Round {
+    before: Vec<Duration>,
+    during: Vec<Duration>,
+    took: Duration,
+}
+
+fn round(settings: &Settings) -> anyhow::Result<Round> {
+    let server = Server::start(settings)?;
+    let mut innocent = Innocent::connect(server.clients)?;
+    // Its own head is not to be late.
+    innocent.probe()?;
+    let first = Instant::now();
+    let mut silent = Vec::new();
+    for index in 0..settings.clients.div_ceil(CONNECTIONS_PER_PROCESS) {
+        let count = (settings.clients - index * CONNECTIONS_PER_PROCESS).min(CONNECTIONS_PER_PROCESS);
+        silent.push(Silent::connect(server.clients, count, settings.begun)?);
+    }
+    let last = Instant::now();
+    let patience = Duration::from_millis(settings.head_timeout_ms);
+    ensure!(
+        last + MARGIN * 2 < first + patience,
+        "the clients needed {:.1} s to connect: raise --head-timeout-ms",
+        (last - first).as_secs_f64()
+    );
+    let mut before = Vec::new();
+    while Instant::now() + MARGIN < first + patience {
+        before.push(innocent.probe()?);
+    }
+    server.stop()?;
+    std::thread::sleep(MARGIN + (last - first) + MARGIN);
+    server.go_on()?;
+    let begun = Instant::now();
+    let mut during = Vec::new();
+    let mut watched = begun;
+    loop {
+        during.push(innocent.probe()?);
+        if watched.elapsed() >= WATCH {
+            watched = Instant::now();
+            // The innocent one, and whoever asks.
+            if server.connections()? <= 2 {
+                break;
+            }
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(60), "the silent clients are not closed");
+    }
+    let took = begun.elapsed();
+    silent.iter_mut().try_for_each(Silent::see_the_end)?;
+    Ok(Round { before, during, took })
+}
+
+/// A server of one core that ends when this is dropped.
+struct Server {
+    clients: SocketAddrV4,
+    control: SocketAddrV4,
+    process: Process,
+    _directory: Directory,
+}
+
+impl Server {
+    fn start(settings: &Settings) -> anyhow::Result<Server> {
+        let (clients, control) = (free_address()?, free_address()?);
+        let directory = Directory::new("silent", clients.port())?;
+        let config = directory.0.join("gripwire.toml");
+        std::fs::write(&config, format!("[http]\nhead_timeout_ms = {}\n", settings.head_timeout_ms))?;
+        let program = settings.server.clone().map_or_else(|| beside_this_program("gripwire"), Ok)?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--config").arg(&config);
+        command.args(["--route", "* test", "--cores", "1", "--udp", "false", "--log", "error"]);
+        command.args(["--listen", &clients.to_string(), "--control", &control.to_string()]);
+        let process = Process::start(&mut command)?;
+        let deadline = Instant::now() + PATIENCE;
+        while [clients, control].into_iter().any(|address| TcpStream::connect(address).is_err()) {
+            ensure!(Instant::now() < deadline, "gripwire did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Server { clients, control, process, _directory: directory })
+    }
+
+    fn stop(&self) -> anyhow::Result<()> {
+        self.process.signal(libc::SIGSTOP)
+    }
+
+    fn go_on(&self) -> anyhow::Result<()> {
+        self.process.signal(libc::SIGCONT)
+    }
+
+    /// Clients that it holds, of its control port too.
+    fn connections(&self) -> anyhow::Result<u64> {
+        let mut asker = TcpStream::connect(self.control)?;
+        asker.write_all(b"GET /stats HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        asker.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").context("no body")?.1;
+        serde_json::from_str::<serde_json::Value>(body)?["connections"].as_u64().context("no such counter")
+    }
+}
+
+/// A client that asks and is answered, by one connection.
+struct Innocent(TcpStream);
+
+impl Innocent {
+    fn connect(address: SocketAddrV4) -> anyhow::Result<Innocent> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Innocent(socket))
+    }
+
+    /// How long an answer takes; a rest follows.
+    fn probe(&mut self) -> anyhow::Result<Duration> {
+        let asked = Instant::now();
+        self.0.write_all(b"HEAD / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        let (mut answer, mut block) = (Vec::new(), [0; 1024]);
+        while !answer.ends_with(b"\r\n\r\n") {
+            let count = self.0.read(&mut block)?;
+            ensure!(count > 0, "an innocent client was closed");
+            answer.extend_from_slice(&block[..count]);
+        }
+        ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        let took = asked.elapsed();
+        std::thread::sleep(REST);
+        Ok(took)
+    }
+}
+
+/// A process of clients that say nothing.
+struct Silent(Helper);
+
+impl Silent {
+    /// Returns when all of them have connected.
+    fn connect(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result<Silent> {
+        let (address, count, begun) = (address.to_string(), count.to_string(), begun.to_string());
+        let arguments = ["silent-clients", "--address", &address, "--count", &count, "--begun", &begun];
+        let mut helper = Helper::start(&arguments, CLIENT_CPU)?;
+        helper.line()?;
+        Ok(Silent(helper))
+    }
+
+    /// Returns when all of them have been closed.
+    fn see_the_end(&mut self) -> anyhow::Result<()> {
+        self.0.order("end").map(drop)
+    }
+}
+
+/// Connects `count` clients to `address` and says so; when it is told to, waits until all have been closed, and says that.
+pub fn clients(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result<()> {
+    gripwire_loadgen::raise_descriptor_limit()?;
+    let mut sockets = Vec::new();
+    for _ in 0..count {
+        let mut socket = TcpStream::connect(address)?;
+        if begun {
+            socket.write_all(b"GET / HTTP/1.1\r\nHost: ")?;
+        }
+        sockets.push(socket);
+    }
+    println!("connected");
+    let Some(_) = std::io::stdin().lock().lines().next() else { return Ok(()) };
+    for socket in &mut sockets {
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.read_to_end(&mut Vec::new()).context("a silent client was not closed")?;
+    }
+    println!("closed");
+    Ok(())
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn slowest_ms(probes: &[Duration]) -> f64 {
+    probes.iter().map(|probe| ms(*probe)).fold(0.0, f64::max)
+}
+
+/// Between the last probe and the server's stop, and around when clients are due.
+const MARGIN: Duration = Duration::from_millis(300);
+/// Between two probes.
+const REST: Duration = Duration::from_millis(1);
+/// Between two looks at how many clients are left.
+const WATCH: Duration = Duration::from_millis(50);
