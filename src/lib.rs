@@ -22,6 +22,7 @@ pub mod origin;
 mod patience;
 pub mod proto;
 pub mod server;
+pub mod slack;
 pub mod tls;
 pub mod wire;
 pub mod zeromq;

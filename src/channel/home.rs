@@ -8,6 +8,7 @@ use super::publication::Publication;
 use super::recent_ids::RecentIds;
 use super::sequence::Sequence;
 use crate::ids::CoreId;
+use crate::slack::Look;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -41,7 +42,8 @@ pub struct Home {
     id: CoreId,
     times: HomeTimes,
     now_tick: u32,
-    channels: FxHashMap<Arc<str>, HomeChannel>,
+    /// Boxed, so that the table can grow and shrink without carrying them about.
+    channels: FxHashMap<Arc<str>, Box<HomeChannel>>,
     recent_ids: RecentIds,
     /// When the patience of what waits ends, in that order. Some of it may be gone.
     deadlines: VecDeque<Deadline>,
@@ -156,6 +158,13 @@ impl Home {
     /// Channels that some core is interested in.
     pub fn channels(&self) -> usize {
         self.channels.len()
+    }
+
+    /// Has a look at all tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.channels);
+        look.at(&mut self.deadlines);
+        self.recent_ids.look_at_tables(look);
     }
 
     /// Bytes of the publications that wait for their predecessors.

@@ -4,37 +4,46 @@
 use super::roster::Transport;
 use super::subscriptions::ChannelId;
 use crate::ids::Slot;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Who waits for what; no list is empty.
+/// Who waits for what; no list is empty. Each slot knows its place in the list of each of its channels: when thousands who
+/// wait for one channel go at once, going costs each of them the same.
 #[derive(Default)]
 pub(super) struct Joining {
     by_channel: FxHashMap<ChannelId, Vec<(Slot, Transport)>>,
-    by_slot: FxHashMap<Slot, SmallVec<[ChannelId; 2]>>,
+    by_slot: FxHashMap<Slot, SmallVec<[(ChannelId, u32); 2]>>,
 }
 
 impl Joining {
     /// `slot` waits for `channel`, for which it does not wait yet.
     pub fn add(&mut self, slot: Slot, transport: Transport, channel: ChannelId) {
         debug_assert!(!self.contains(slot, channel));
-        self.by_channel.entry(channel).or_default().push((slot, transport));
-        self.by_slot.entry(slot).or_default().push(channel);
+        let list = self.by_channel.entry(channel).or_default();
+        self.by_slot.entry(slot).or_default().push((channel, list.len() as u32));
+        list.push((slot, transport));
     }
 
     /// Whether `slot` waits for `channel`.
     pub fn contains(&self, slot: Slot, channel: ChannelId) -> bool {
-        self.channels_of(slot).contains(&channel)
+        self.channels_of(slot).any(|other| other == channel)
     }
 
     /// The channels that `slot` waits for.
-    pub fn channels_of(&self, slot: Slot) -> &[ChannelId] {
-        self.by_slot.get(&slot).map(SmallVec::as_slice).unwrap_or_default()
+    pub fn channels_of(&self, slot: Slot) -> impl Iterator<Item = ChannelId> {
+        self.by_slot.get(&slot).into_iter().flatten().map(|(channel, _)| *channel)
     }
 
     /// Whether anyone waits for `channel`.
     pub fn any_for(&self, channel: ChannelId) -> bool {
         self.by_channel.contains_key(&channel)
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.by_channel);
+        look.at(&mut self.by_slot);
     }
 
     /// Whether nobody waits for anything.
@@ -44,42 +53,50 @@ impl Joining {
 
     /// `slot` waits for `channel` no more; whether it did.
     pub fn remove(&mut self, slot: Slot, channel: ChannelId) -> bool {
-        let Some(channels) = self.by_slot.get_mut(&slot) else { return false };
-        let Some(place) = channels.iter().position(|other| *other == channel) else { return false };
-        channels.swap_remove(place);
-        if channels.is_empty() {
-            self.by_slot.remove(&slot);
-        }
-        self.forget(slot, channel);
+        let Some(place) = self.forget(slot, channel) else { return false };
+        self.take_out(channel, place);
         true
     }
 
     /// `slot` waits for nothing any more; what it waited for.
     pub fn remove_all(&mut self, slot: Slot) -> SmallVec<[ChannelId; 2]> {
-        let channels = self.by_slot.remove(&slot).unwrap_or_default();
-        channels.iter().for_each(|channel| self.forget(slot, *channel));
-        channels
+        let places = self.by_slot.remove(&slot).unwrap_or_default();
+        places.iter().for_each(|(channel, place)| self.take_out(*channel, *place));
+        places.into_iter().map(|(channel, _)| channel).collect()
     }
 
     /// `channel` is live: those who waited for it.
     pub fn acknowledge(&mut self, channel: ChannelId) -> Vec<(Slot, Transport)> {
         let slots = self.by_channel.remove(&channel).unwrap_or_default();
         for (slot, _) in &slots {
-            let Some(channels) = self.by_slot.get_mut(slot) else { continue };
-            channels.retain(|other| *other != channel);
-            if channels.is_empty() {
-                self.by_slot.remove(slot);
-            }
+            self.forget(*slot, channel);
         }
         slots
     }
 
-    /// WebSockets ask for channels one by one, over time: few wait for the same one at once.
-    fn forget(&mut self, slot: Slot, channel: ChannelId) {
-        let Some(slots) = self.by_channel.get_mut(&channel) else { return };
-        slots.retain(|(other, _)| *other != slot);
-        if slots.is_empty() {
+    /// Strikes `channel` off what `slot` waits for; its place in the list of that.
+    fn forget(&mut self, slot: Slot, channel: ChannelId) -> Option<u32> {
+        let places = self.by_slot.get_mut(&slot)?;
+        let index = places.iter().position(|(other, _)| *other == channel)?;
+        let (_, place) = places.swap_remove(index);
+        if places.is_empty() {
+            self.by_slot.remove(&slot);
+        }
+        Some(place)
+    }
+
+    /// Takes out who stands at `place` in the list of `channel`; the last one takes the place.
+    fn take_out(&mut self, channel: ChannelId, place: u32) {
+        let Some(list) = self.by_channel.get_mut(&channel) else { return };
+        list.swap_remove(place as usize);
+        let moved = list.get(place as usize).map(|(slot, _)| *slot);
+        if list.is_empty() {
             self.by_channel.remove(&channel);
+        }
+        let places = moved.and_then(|slot| self.by_slot.get_mut(&slot));
+        let known = places.and_then(|places| places.iter_mut().find(|(other, _)| *other == channel));
+        if let Some((_, known)) = known {
+            *known = place;
         }
     }
 }
@@ -96,9 +113,26 @@ mod tests {
             joining.add(Slot(slot), Transport::Socket, channel);
         }
         assert_eq!(joining.acknowledge(a), [1, 2].map(|slot| (Slot(slot), Transport::Socket)));
-        assert!(!joining.any_for(a) && joining.channels_of(Slot(2)).is_empty());
+        assert!(!joining.any_for(a) && joining.channels_of(Slot(2)).next().is_none());
         assert!(joining.remove(Slot(3), b) && !joining.remove(Slot(3), b));
         assert_eq!(joining.remove_all(Slot(1)).as_slice(), [b]);
         assert!(joining.is_empty() && !joining.any_for(b));
+    }
+
+    #[test]
+    fn one_that_leaves_does_not_hide_another() {
+        let mut joining = Joining::default();
+        let channels = [ChannelId(1), ChannelId(2)];
+        for slot in 1..=4 {
+            channels.iter().for_each(|channel| joining.add(Slot(slot), Transport::Socket, *channel));
+        }
+        assert!(joining.remove(Slot(1), channels[0]));
+        assert_eq!(joining.remove_all(Slot(4)).as_slice(), channels);
+        let waiting =
+            |slots: &[u32]| -> Vec<_> { slots.iter().map(|slot| (Slot(*slot), Transport::Socket)).collect() };
+        assert_eq!(joining.acknowledge(channels[1]), waiting(&[1, 2, 3]));
+        assert!(joining.remove(Slot(2), channels[0]));
+        assert_eq!(joining.acknowledge(channels[0]), waiting(&[3]));
+        assert!(joining.is_empty());
     }
 }

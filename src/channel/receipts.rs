@@ -6,6 +6,7 @@ use super::publication::Publication;
 use super::receipt::{Reach, Receipt};
 use crate::bell::Bell;
 use crate::ids::CoreId;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +60,12 @@ pub enum Place {
 }
 
 impl Receipts {
+    /// Has a look at both tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.waiting);
+        look.at(&mut self.counted);
+    }
+
     /// Asks for receipts of all `publications`, which are about to be published on `core`: the call's ticket, and what
     /// rings when all are settled.
     pub fn expect(

@@ -2,6 +2,7 @@
 //! delivered once. One for each core that is home to channels. Bounded by time and by number; of each id a keyed hash
 //! of 128 bits is kept, which nobody can make collide on purpose.
 
+use crate::slack::Look;
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -55,6 +56,12 @@ impl RecentIds {
             self.forget_oldest();
         }
         debug_assert_eq!(self.known.len(), self.by_age.len());
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.known);
+        look.at(&mut self.by_age);
     }
 
     fn forget_oldest(&mut self) {

@@ -13,6 +13,7 @@ mod filtered;
 mod following;
 mod lingering;
 mod newcomers;
+mod room;
 mod sockets;
 mod tallied;
 
@@ -56,7 +57,8 @@ pub struct Subscriptions {
     linger_ticks: u32,
     now_tick: u32,
     names: FxHashMap<Arc<str>, ChannelId>,
-    channels: Vec<Option<LocalChannel>>,
+    /// Boxed: places outlast their channels.
+    channels: Vec<Option<Box<LocalChannel>>>,
     free: Vec<ChannelId>,
     links: Links,
     waiting: WaitingRows,
@@ -112,11 +114,12 @@ struct LocalChannel {
 }
 
 impl Subscriptions {
-    /// An empty table of one of `cores` cores. Channels without subscribers are kept `linger_ticks`.
+    /// An empty table of one of `cores` cores. Channels without subscribers are kept `linger_ticks`,
+    /// and to the next tick at least: whoever counts subscribers is told of them once a tick.
     pub fn new(cores: usize, linger_ticks: u32) -> Subscriptions {
         Subscriptions {
             cores,
-            linger_ticks,
+            linger_ticks: linger_ticks.max(1),
             now_tick: 0,
             names: FxHashMap::default(),
             channels: Vec::new(),
@@ -225,8 +228,7 @@ impl Subscriptions {
     /// The channels `slot` is subscribed to, or waits for.
     pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
         let held = self.links_of(slot).iter().map(|link| link.channel);
-        let held =
-            held.chain(self.waiting.channels_of(slot)).chain(self.joining.channels_of(slot).iter().copied());
+        let held = held.chain(self.waiting.channels_of(slot)).chain(self.joining.channels_of(slot));
         held.filter_map(|id| Some(self.channel(id)?.name.clone())).collect()
     }
 
@@ -271,7 +273,7 @@ impl Subscriptions {
         };
         if let Some(place) = self.channels.get_mut(id.0 as usize) {
             debug_assert!(place.is_none());
-            *place = Some(channel);
+            *place = Some(Box::new(channel));
         }
         self.names.insert(name.clone(), id);
         out(home_of(&name, self.cores), ToHome::Subscribe { channel: name, epoch: self.epochs });
@@ -302,7 +304,7 @@ impl Subscriptions {
             self.links.resize_with(slot.index() + 1, Default::default);
         }
         for &id in channels {
-            let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
                 continue;
             };
             debug_assert!(channel.live);
@@ -341,7 +343,8 @@ impl Subscriptions {
 
     /// Takes a subscriber out of the list it stands in.
     fn take_entry(&mut self, slot: Slot, link: Link) {
-        let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_mut) else {
+        let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_deref_mut)
+        else {
             return;
         };
         let (transport, index) = link.place();
@@ -371,11 +374,11 @@ impl Subscriptions {
     }
 
     fn channel(&self, id: ChannelId) -> Option<&LocalChannel> {
-        self.channels.get(id.0 as usize)?.as_ref()
+        self.channels.get(id.0 as usize)?.as_deref()
     }
 
     fn channel_mut(&mut self, id: ChannelId) -> Option<&mut LocalChannel> {
-        self.channels.get_mut(id.0 as usize)?.as_mut()
+        self.channels.get_mut(id.0 as usize)?.as_deref_mut()
     }
 }
 

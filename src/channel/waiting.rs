@@ -6,6 +6,7 @@
 use super::roster::Transport;
 use super::subscriptions::ChannelId;
 use crate::ids::Slot;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -64,6 +65,12 @@ impl WaitingRows {
             }
         }
         complete
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.rows);
+        look.at(&mut self.by_channel);
     }
 
     /// Whether `slot` waits.

@@ -9,6 +9,7 @@ use crate::channel::{Audience, LastId, Page, Reach, Receipt, Transport, home_of}
 use crate::ids::{ConnectionId, CoreId};
 use crate::mesh::{LanesPlan, RingEnds};
 use crate::patience::within;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -85,6 +86,13 @@ pub(super) struct Asked {
 struct Reply {
     answer: Cell<Option<Answer>>,
     bell: Bell,
+}
+
+impl Asked {
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.waiting);
+    }
 }
 
 /// A question on its way; forgotten when this is dropped.

@@ -9,7 +9,7 @@
 //! `ingest` takes datagrams, `bridge` what comes by ZeroMQ; `again` asks applications again for clients that may have
 //! missed something, as `spread` says, or that are the first on their channel (`first_subscription`); `publish` takes
 //! publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new settings;
-//! `timer_wheel` keeps all deadlines; `waits` finds work that stands still; `gauges` is what other threads may read, `watch` what the stats socket is told,
+//! `timer_wheel` keeps all deadlines; `memory` gives back what is not needed; `waits` finds work that stands still; `gauges` is what other threads may read, `watch` what the stats socket is told,
 //! `tallies` what is counted of each route and `count` what counts it, `sums` what Pushpin would count, `prometheus` the
 //! page of all that. `errands` are what operators ask of all cores, about a `client` or a channel; `receipts` tell
 //! publishers whom they reached.
@@ -37,6 +37,7 @@ mod gauges;
 mod hold;
 mod ingest;
 mod links;
+mod memory;
 mod prometheus;
 mod proxy;
 mod publish;
@@ -136,6 +137,8 @@ pub struct Core {
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
     told: Told,
+    /// What is known of memory that is not needed.
+    memory: RefCell<memory::Memory>,
     ingest: RefCell<Option<Box<ingest::Ingest>>>,
     bridge: Option<bridge::Bridge>,
     /// What the stats socket is told, if there is one.

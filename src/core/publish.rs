@@ -6,6 +6,7 @@ use crate::bell::Bell;
 use crate::channel::{Publication, ToCore, ToHome, home_of};
 use crate::ids::{CoreId, Slot};
 use crate::patience::within;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -47,6 +48,11 @@ impl Drop for Expected<'_> {
 }
 
 impl Confirmations {
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.waiting);
+    }
+
     /// A new ticket, and the bell that rings when it is confirmed.
     fn expect(&mut self) -> (u64, Rc<Bell>) {
         self.tickets += 1;

@@ -6,6 +6,7 @@ use super::hold::{Poll, Stream, Unopened};
 use super::links::Linked;
 use super::socket::Socket;
 use crate::ids::{Slot, TallyId};
+use crate::slack::{Look, Places};
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -98,6 +99,8 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,
+    /// Those that are not free.
+    used: usize,
 }
 
 impl Rows {
@@ -108,6 +111,7 @@ impl Rows {
         }
         if let Some(row) = self.rows.get_mut(slot.index()) {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
+            self.used += 1;
             *row = Row { service, phase: Phase::Head, ..Row::free() };
             if let Some(peer) = peer {
                 row.set_peer(peer);
@@ -133,8 +137,15 @@ impl Rows {
 
     /// The connection is over; gives back what it was doing.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
-        let row = self.get(slot)?;
-        Some(std::mem::replace(row, Row::free()))
+        let row = std::mem::replace(self.get(slot)?, Row::free());
+        self.used -= 1;
+        Some(row)
+    }
+
+    /// Has a look at the table.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        let is_used = |row: &Row| !matches!(row.phase, Phase::Free);
+        look.at(&mut Places { list: &mut self.rows, used: self.used, is_used });
     }
 }
 

@@ -4,6 +4,7 @@
 //! that thousands of clients that time out at once do not keep a core from its other clients.
 
 use crate::ids::Slot;
+use crate::slack::{Look, Places};
 
 /// Lists of the wheel; a power of two.
 const BUCKETS: usize = 1024;
@@ -111,6 +112,12 @@ impl TimerWheel {
             self.swept = now.wrapping_sub(behind.min(BUCKETS as u32)).wrapping_add(1);
             self.cursor = self.heads[self.swept as usize % BUCKETS];
         }
+    }
+
+    /// Has a look at the places of slots.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        let is_used = |link: &Link| link.previous != UNSET;
+        look.at(&mut Places { list: &mut self.links, used: self.entries, is_used });
     }
 
     /// A tick after all that were reported, and not after the next deadline; `None` if no deadline is set. One that

@@ -9,6 +9,7 @@ use super::errands::ErrandPlan;
 use super::filtering::Filtering;
 use super::gauges::Gauges;
 use super::ingest::Ingest;
+use super::memory::CHANNEL_BYTES;
 use super::renewal::Renewal;
 use super::signatures::Signatures;
 use super::sockjs::Sessions;
@@ -41,6 +42,8 @@ const PIPELINED: usize = 32;
 /// Clients whose time is up in one turn. To close one takes about 10 us; those that have come meanwhile are answered in
 /// between.
 const TIMEOUTS: usize = 128;
+/// Channels given up in one turn.
+const EXPIRIES: usize = 512;
 /// Messages to homes on this core taken in one turn.
 const HOME_MESSAGES: usize = 4096;
 
@@ -142,6 +145,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         last_keep_alive: cell::RefCell::default(),
         started: Instant::now(),
         told: Told::default(),
+        memory: cell::RefCell::default(),
         ingest: Ingest::new(plan.datagrams).into(),
         watch,
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
@@ -175,7 +179,7 @@ impl Core {
             }
             self.wire.borrow_mut().silence_doorbell(false);
             // What completed before the doorbell was heard again rang for nobody.
-            if !self.turn(&mut events, &mut slice)? {
+            if !self.turn(&mut events, &mut slice)? && !self.wire.borrow().has_work() {
                 self.work.rung_since(heard).await;
             }
             self.wire.borrow_mut().silence_doorbell(true);
@@ -200,6 +204,7 @@ impl Core {
         busy |= self.take_datagrams();
         busy |= self.take_from_bridge();
         busy |= self.let_time_out();
+        busy |= self.let_channels_go();
         busy |= self.work_at_home();
         busy |= self.tell_of_the_gone();
         busy |= self.grant_permits();
@@ -251,9 +256,7 @@ impl Core {
         self.judged.set(before);
         self.update_first_subscribed();
         self.tell_what_happened();
-        let mut farewells = Vec::new();
-        self.subscriptions.borrow_mut().expire(&mut |home, message| farewells.push((home, message)));
-        farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));
+        self.give_memory_back();
         let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;
         self.gauges.client_requests_ms_total.add(self.engaged.get() * passed_ms);
         self.publish_gauges();
@@ -274,6 +277,19 @@ impl Core {
                 _ => self.set_timer(slot, TICK_MS),
             }
         }
+        has_more
+    }
+
+    /// Gives up some of the channels that nobody has used for a while; whether there are more.
+    fn let_channels_go(&self) -> bool {
+        if !self.all_homes_have_room() {
+            return false;
+        }
+        let mut farewells = Vec::new();
+        let mut say = |home, message| farewells.push((home, message));
+        let has_more = self.subscriptions.borrow_mut().expire(EXPIRIES, &mut say);
+        self.freed(farewells.len() * CHANNEL_BYTES);
+        farewells.into_iter().for_each(|(home, message)| self.send_home(home, message));
         has_more
     }
 

@@ -5,6 +5,7 @@
 
 use crate::bell::Bell;
 use crate::ids::CoreId;
+use crate::slack::Look;
 use glommio::channels::channel_mesh::{Receivers, Senders};
 use glommio::{GlommioError, ResourceType};
 use std::cell::{Cell, RefCell};
@@ -93,6 +94,11 @@ impl<T: Send + 'static> Lanes<T> {
     /// Rung when a lane that had no room has some again.
     pub fn roomier(&self) -> Rc<Bell> {
         self.roomier.clone()
+    }
+
+    /// Has a look at the queues.
+    pub fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.lanes.iter().for_each(|lane| look.at(&mut *lane.waiting.borrow_mut()));
     }
 
     /// The lanes in which something waits.

@@ -12,6 +12,7 @@ mod tests;
 pub use lane::{Backlog, Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
+use crate::slack::Look;
 use futures_lite::FutureExt;
 use glommio::channels::channel_mesh::{Full, MeshBuilder, Receivers, Senders};
 use std::time::Duration;
@@ -60,6 +61,14 @@ pub struct Mesh {
     pub to_home: Lanes<ToHome>,
     /// Acknowledgements and deliveries, on their way to interested cores.
     pub to_core: Lanes<ToCore>,
+}
+
+impl Mesh {
+    /// Has a look at the queues of all lanes.
+    pub fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.to_home.look_at_tables(look);
+        self.to_core.look_at_tables(look);
+    }
 }
 
 impl MeshPlan {

@@ -6,6 +6,7 @@
 use super::packet::Packet;
 use crate::channel::Audience;
 use crate::ids::CoreId;
+use crate::slack::Slack;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 
 /// After which time numbers that changed are said, ms.
 const SECOND_MS: u64 = 1000;
+/// A tick, as slack is counted in, ms.
+const TICK_MS: u64 = 100;
 
 /// How subscribers are held, as Pushpin has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,6 +40,7 @@ pub struct Subscribers {
     changes_said_ms: u64,
     /// Counts those that became known.
     numbers: u64,
+    slack: Slack,
 }
 
 type Key = (Mode, Arc<str>);
@@ -63,6 +67,7 @@ impl Subscribers {
             changed: Vec::new(),
             changes_said_ms: 0,
             numbers: 0,
+            slack: Slack::default(),
         }
     }
 
@@ -98,6 +103,11 @@ impl Subscribers {
         while let Some((_, key)) = self.endings.pop_front_if(|(due_ms, _)| *due_ms <= now_ms) {
             self.maybe_end(key, now_ms, out);
         }
+        let mut look = self.slack.look((now_ms / TICK_MS) as u32);
+        look.at(&mut self.known);
+        look.at(&mut self.refreshes);
+        look.at(&mut self.endings);
+        look.at(&mut self.changed);
     }
 
     fn is(&mut self, core: CoreId, key: Key, count: usize, now_ms: u64, out: &mut Vec<Packet>) {

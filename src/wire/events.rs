@@ -14,6 +14,7 @@ use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
+use crate::slack::Look;
 use crate::tls::Offer;
 use bytes::Bytes;
 use io_uring::squeue::Flags;
@@ -311,6 +312,17 @@ impl Wire {
         self.slots.backlog_bytes
     }
 
+    /// Has a look at its tables. Those with a word for each slot are as large as they are at start.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.queued);
+        look.at(&mut self.orphans);
+        look.at(&mut self.late_closes);
+        look.at(&mut self.completions);
+        look.at(&mut self.slots.backlogs);
+        look.at(&mut self.slots.corked);
+        self.secure.look_at_tables(look);
+    }
+
     fn complete(&mut self, completion: &cqueue::Entry) {
         let Some(token) = Token::unpack(completion.user_data()) else { return };
         match token.kind {
@@ -445,6 +457,7 @@ impl Wire {
 
 /// Completions gathered in one turn; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;
+
 /// How long nobody is accepted when the system has no descriptor or memory for one more client.
 static REST: Timespec = Timespec::new().nsec(100_000_000);
 

@@ -3,7 +3,8 @@
 //! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
 //! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
 //! stands between them and clients that speak TLS; `local` accepts clients of this machine, `socket_file` binds the files
-//! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `probe` says at start
+//! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `heap` returns
+//! free pages to the system; `probe` says at start
 //! what the kernel lacks. [`Wire`] ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
@@ -16,6 +17,7 @@ mod datagrams;
 mod doorbell;
 mod egress;
 mod events;
+mod heap;
 mod listener;
 mod local;
 mod probe;
@@ -32,6 +34,7 @@ pub use datagrams::{
 };
 pub use doorbell::{Doorbell, Ringer, ThreadBell};
 pub use events::{Event, Wire};
+pub use heap::return_free_pages;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use slots::Overflow;

@@ -11,6 +11,7 @@ use super::buffers::Received;
 use super::events::{Event, Wire};
 use super::slots::{Overflow, flag};
 use crate::ids::Slot;
+use crate::slack::Look;
 use crate::tls::{Heard, Offer, Session};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -38,6 +39,12 @@ pub(super) struct Secure {
 }
 
 impl Secure {
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.sessions);
+        look.at(&mut self.unsealed);
+    }
+
     /// A turn of the core begins.
     pub fn begin_turn(&mut self) {
         self.steps = 0;

@@ -271,7 +271,7 @@ impl Town {
         {}
         for (core, to_home) in self.cores.iter_mut().zip(&mut self.to_home) {
             core.subscriptions.set_now(self.now);
-            core.subscriptions.expire(&mut |_, farewell| to_home.push_back(farewell));
+            core.subscriptions.expire(usize::MAX, &mut |_, farewell| to_home.push_back(farewell));
         }
     }
 

@@ -170,7 +170,7 @@ impl World {
         let (transport, channels, reconnects) = (row.transport, row.channels.clone(), row.reconnects);
         self.disconnect(at, slot);
         for _ in 0..2 {
-            self.tick(at, self.linger)?;
+            self.tick(at, self.linger.max(1))?;
         }
         self.subscribe(at, slot, transport, channels, reconnects)
     }
@@ -260,7 +260,7 @@ impl World {
         core.now = core.now.wrapping_add(by);
         core.subscriptions.set_now(core.now);
         let mut farewells = Vec::new();
-        core.subscriptions.expire(&mut |home, farewell| farewells.push((home, farewell)));
+        core.subscriptions.expire(usize::MAX, &mut |home, farewell| farewells.push((home, farewell)));
         for (slot, row) in core.rows.iter().filter(|(_, row)| row.activity.is_some()) {
             let is_filtered =
                 |channel: &usize| core.subscriptions.is_filtered(Slot(*slot), CHANNELS[*channel]);
@@ -332,7 +332,7 @@ impl World {
             (0..2 * crate::SLOTS).for_each(|slot| self.disconnect(core, slot));
             // What was left just before a look at it is kept until the next.
             for _ in 0..2 {
-                self.tick(core, self.linger)?;
+                self.tick(core, self.linger.max(1))?;
             }
         }
         self.settle()?;

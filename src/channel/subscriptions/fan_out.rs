@@ -28,7 +28,7 @@ impl Subscriptions {
     fn take_in(&mut self, publication: Arc<Publication>) -> bool {
         let Some(&id) = self.names.get(&publication.channel) else { return false };
         let now = self.now_tick;
-        let channel = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut);
+        let channel = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut);
         let Some(channel) = channel.filter(|channel| channel.live) else { return false };
         let count = channel.next;
         if let Some(followed) = &mut channel.followed {
@@ -97,7 +97,9 @@ impl Subscriptions {
 
     /// Goes on with the channel's pass, or begins one.
     fn advance(&mut self, id: ChannelId, budget: usize, slice: &mut Slice) {
-        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
         let first = channel.first_pending();
         let next_turn = channel.followed.as_ref().and_then(|followed| followed.next_turn());
         let pass = match &mut channel.pass {

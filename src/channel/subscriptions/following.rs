@@ -46,8 +46,8 @@ impl Subscriptions {
             let id = channel.followed.as_ref()?.id_of(slot, next, transport, || channel.id_before(next))?;
             Some((channel.name.clone(), id))
         });
-        let joining = self.joining.channels_of(slot).iter().filter_map(|id| {
-            let channel = self.channel(*id)?;
+        let joining = self.joining.channels_of(slot).filter_map(|id| {
+            let channel = self.channel(id)?;
             let id = channel.followed.as_ref()?.id_of(slot, channel.next, Transport::Socket, || None)?;
             Some((channel.name.clone(), id))
         });
@@ -76,7 +76,7 @@ impl Subscriptions {
     pub fn held_on(&self, home: CoreId) -> Vec<Slot> {
         let channels = self.channels.iter().flatten();
         let channels = channels.filter(|channel| home_of(&channel.name, self.cores) == home);
-        let mut slots: Vec<Slot> = channels.flat_map(LocalChannel::held).collect();
+        let mut slots: Vec<Slot> = channels.flat_map(|channel| channel.held()).collect();
         slots.sort_unstable_by_key(|slot| slot.0);
         slots.dedup();
         slots
@@ -102,7 +102,9 @@ impl Subscriptions {
 
     /// The subscription of `slot` to one channel has come into force.
     pub(super) fn begin_following(&mut self, slot: Slot, id: ChannelId) {
-        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
         let Some(followed) = channel.followed.as_mut().filter(|followed| followed.has(slot)) else { return };
         followed.begin(slot, &channel.last_id, channel.next, self.missed.entry(slot).or_default());
     }

@@ -7,11 +7,13 @@ use crate::channel::message::ToHome;
 use crate::ids::CoreId;
 
 impl Subscriptions {
-    /// Gives up channels that lingered long enough; `out` gets the messages to their homes.
-    pub fn expire(&mut self, out: &mut impl FnMut(CoreId, ToHome)) {
-        while let Some(&(since, id)) = self.lingering.front() {
+    /// Gives up channels that lingered long enough, after a look at `limit` of them at most; `out` gets the messages to
+    /// their homes. Whether there may be more.
+    pub fn expire(&mut self, limit: usize, out: &mut impl FnMut(CoreId, ToHome)) -> bool {
+        for _ in 0..limit {
+            let Some(&(since, id)) = self.lingering.front() else { return false };
             if self.now_tick.wrapping_sub(since) < self.linger_ticks {
-                return;
+                return false;
             }
             self.lingering.pop_front();
             let (now, linger) = (self.now_tick, self.linger_ticks);
@@ -27,6 +29,7 @@ impl Subscriptions {
                 self.linger(id);
             }
         }
+        true
     }
 
     /// Has `id` linger, if nobody uses it any more.

@@ -41,7 +41,7 @@ impl Subscriptions {
 
     /// Whether a WebSocket waits for a channel it asked for.
     pub fn is_joining(&self, slot: Slot) -> bool {
-        !self.joining.channels_of(slot).is_empty()
+        self.joining.channels_of(slot).next().is_some()
     }
 
     /// Takes a WebSocket out of one channel; whether it was in it, or waited for it.

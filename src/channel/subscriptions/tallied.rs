@@ -6,6 +6,7 @@ use crate::channel::audience::Audience;
 use crate::channel::publication::{Format, Publication};
 use crate::channel::roster::Transport;
 use crate::ids::{Slot, TallyId};
+use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -22,11 +23,14 @@ pub struct Delivered {
     pub content_bytes: u64,
 }
 
+/// The routes of a channel's subscribers.
+type ChannelRoutes = SmallVec<[(TallyId, Audience); 1]>;
+
 /// Subscribers by route.
 pub(super) struct Tallied {
     block_bytes: u32,
     of_slot: Vec<TallyId>,
-    by_channel: Vec<SmallVec<[(TallyId, Audience); 1]>>,
+    by_channel: Vec<ChannelRoutes>,
     sent: FxHashMap<TallyId, Delivered>,
 }
 
@@ -87,6 +91,15 @@ impl Tallied {
                 routes.swap_remove(index);
             }
         }
+    }
+
+    /// Has a look at its tables; there are `subscriptions`.
+    pub fn look_at_tables(&mut self, subscriptions: usize, look: &mut Look<'_>) {
+        look.at(&mut Places {
+            list: &mut self.by_channel,
+            used: subscriptions,
+            is_used: |routes: &ChannelRoutes| !routes.is_empty(),
+        });
     }
 
     /// `item` is about to be given to all subscribers of `channel`.

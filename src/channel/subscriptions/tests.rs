@@ -26,7 +26,7 @@ fn acknowledge(table: &mut Subscriptions, epoch: u32) -> Vec<Slot> {
 fn expire(table: &mut Subscriptions, tick: u32) -> usize {
     let mut farewells = 0;
     table.set_now(tick);
-    table.expire(&mut |_, _| farewells += 1);
+    table.expire(usize::MAX, &mut |_, _| farewells += 1);
     farewells
 }
 
@@ -78,4 +78,20 @@ fn many_that_wait_for_one_channel_open_and_leave_in_moments() {
     let started = std::time::Instant::now();
     assert_eq!(acknowledge(&mut table, epoch).len(), ROWS as usize / 2);
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
+#[test]
+fn channels_are_given_up_in_portions_and_not_before_the_next_tick() {
+    let mut table = Subscriptions::new(1, 0);
+    for (slot, channel) in [(1, "a"), (2, "b"), (3, "c")] {
+        table.subscribe(Slot(slot), Transport::Response, &[channel], &mut |_, _| {});
+        table.unsubscribe(Slot(slot));
+    }
+    assert_eq!(expire(&mut table, 0), 0);
+    table.set_now(1);
+    let mut farewells = 0;
+    assert!(table.expire(2, &mut |_, _| farewells += 1));
+    assert_eq!(farewells, 2);
+    assert!(!table.expire(2, &mut |_, _| farewells += 1));
+    assert_eq!((farewells, table.channels()), (3, 0));
 }

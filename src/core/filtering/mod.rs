@@ -16,6 +16,7 @@ use super::socket::Socket;
 use crate::channel::{HeardUpTo, Publication};
 use crate::ids::Slot;
 use crate::proto::grip::{Channel, Filter, LinkTarget, may_have};
+use crate::slack::Look;
 use pace::Pace;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -48,6 +49,11 @@ enum Admission {
 }
 
 impl Filtering {
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.subscribers);
+    }
+
     /// Nobody has filters; on one of `cores` cores.
     pub fn new(cores: usize) -> Filtering {
         let subscribers = FxHashMap::default();

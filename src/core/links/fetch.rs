@@ -13,6 +13,7 @@ use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody
 use crate::patience::within;
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
 use crate::proto::http1::BodyLength;
+use crate::slack::Look;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use rustc_hash::FxHashMap;
@@ -33,6 +34,11 @@ pub(in crate::core) struct Fetches {
 }
 
 impl Fetches {
+    /// Has a look at its tables.
+    pub(in crate::core) fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.waiting);
+    }
+
     /// A number for the request of one stream.
     fn number(&mut self) -> u64 {
         self.numbers += 1;

@@ -16,6 +16,7 @@ pub(super) use serve::{answer, next};
 pub(super) use session::{Attached, Told};
 
 use crate::ids::Slot;
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,6 +43,11 @@ impl Sessions {
                 (session, true)
             }
         }
+    }
+
+    /// Has a look at the table.
+    pub(super) fn look_at_tables(&self, look: &mut Look<'_>) {
+        look.at(&mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn remove(&self, name: &str) {

@@ -1,0 +1,86 @@
+//! Memory that a core needs no more. Tables shrink when they have been nearly empty for a while, and the pages of what was
+//! freed go back to the system: in portions, each of which one core returns for all, so that none of them stands still for
+//! long.
+
+use super::Core;
+use crate::ids::CoreId;
+use crate::slack::{Look, Slack};
+use crate::wire::return_free_pages;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Freed by all cores since pages were last returned, about.
+static FREED_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// So much is returned at once, whatever goes on. It takes about 10 ms.
+const PORTION_BYTES: usize = 64 * 1024 * 1024;
+/// What is less is not worth it.
+const LEAST_BYTES: usize = 1024 * 1024;
+/// A core has freed nothing for so many ticks when it returns the rest.
+const QUIET_TICKS: u32 = 3;
+/// What a channel without subscribers takes, here and at its home, beside its places in tables: its name, its state.
+pub(super) const CHANNEL_BYTES: usize = 512;
+
+/// What a core knows of the memory it needs no more.
+#[derive(Default)]
+pub(super) struct Memory {
+    slack: Slack,
+    freed_at: u32,
+}
+
+impl Core {
+    /// About so much memory was freed.
+    pub(super) fn freed(&self, bytes: usize) {
+        if bytes > 0 {
+            FREED_BYTES.fetch_add(bytes, Ordering::Relaxed);
+            self.memory.borrow_mut().freed_at = self.now();
+        }
+    }
+
+    /// Gives back what was not needed lately. Called once a tick.
+    pub(super) fn give_memory_back(&self) {
+        let now = self.now();
+        let given_back = {
+            let mut memory = self.memory.borrow_mut();
+            let mut look = memory.slack.look(now);
+            self.look_at_tables(&mut look);
+            look.given_back()
+        };
+        self.freed(given_back);
+        let is_quiet = now.wrapping_sub(self.memory.borrow().freed_at) >= QUIET_TICKS;
+        let enough = if is_quiet { LEAST_BYTES } else { PORTION_BYTES };
+        if FREED_BYTES.load(Ordering::Relaxed) < enough || FREED_BYTES.swap(0, Ordering::Relaxed) < enough {
+            return;
+        }
+        let begun = Instant::now();
+        return_free_pages();
+        tracing::debug!(
+            core = self.id.0,
+            took_us = begun.elapsed().as_micros() as u64,
+            "free pages were returned"
+        );
+    }
+
+    /// All tables that grow with clients and channels, always in the same order.
+    fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.subscriptions.borrow_mut().look_at_tables(look);
+        self.home.borrow_mut().look_at_tables(look);
+        self.wire.borrow_mut().look_at_tables(look);
+        self.rows.borrow_mut().look_at_tables(look);
+        self.timers.borrow_mut().look_at_tables(look);
+        self.receipts.borrow_mut().look_at_tables(look);
+        self.confirmations.borrow_mut().look_at_tables(look);
+        self.asked.borrow_mut().look_at_tables(look);
+        self.filtering.borrow_mut().look_at_tables(look);
+        self.fetches.borrow_mut().look_at_tables(look);
+        self.mesh.look_at_tables(look);
+        self.errands.look_at_tables(look);
+        if self.id == CoreId(0) {
+            // All cores share it.
+            self.sockjs.look_at_tables(look);
+        }
+        look.at(&mut *self.to_own_home.borrow_mut());
+        look.at(&mut *self.first_subscriptions.borrow_mut());
+        look.at(&mut *self.joining.borrow_mut());
+        look.at(&mut *self.pipelined.borrow_mut());
+    }
+}
