@@ -1,12 +1,15 @@
 //! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints one
 //! table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS, `silent` about clients that time
-//! out together. The parts that have no server around them are measured by `cargo bench -p gripwire-bench`.
+//! out together, `channels-memory` about memory that is given back. The parts that have no server around them are measured by
+//! `cargo bench -p gripwire-bench`.
 //!
 //! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on another.
 //! What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a run slower
 //! but hardly changes its ratios.
 
+mod channels_memory;
 mod compare;
+mod innocent;
 mod process;
 mod servers;
 mod silent;
@@ -30,6 +33,8 @@ enum Command {
     Tls(tls::Settings),
     /// CPU for a publish by UDP: one sender at full speed, against recvmmsg(2) loops
     Udp(udp::Settings),
+    /// What is left of the memory of a million channels that nobody uses any more
+    ChannelsMemory(channels_memory::Settings),
     /// How long a client waits for an answer while thousands of silent ones time out together
     Silent(silent::Settings),
     /// Clients that connect and say nothing (started by the others)
@@ -62,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Command::Compare(settings) => compare::run(&settings),
         Command::Tls(settings) => tls::run(&settings),
         Command::Udp(settings) => udp::run(&settings),
+        Command::ChannelsMemory(settings) => channels_memory::run(&settings),
         Command::Silent(settings) => silent::run(&settings),
         Command::SilentClients { address, count, begun } => silent::clients(address, count, begun),
         Command::Floor => servers::run_floor(),

@@ -4,6 +4,7 @@
 //! processes of their own, 18,000 in each, on the clients' CPU.
 
 use crate::compare::median;
+use crate::innocent::{Innocent, ms, slowest_ms};
 use crate::process::{CLIENT_CPU, Helper, Process, beside_this_program, pin};
 use crate::servers::{CONNECTIONS_PER_PROCESS, Directory, PATIENCE, free_address};
 use anyhow::{Context, ensure};
@@ -154,34 +155,6 @@ impl Server {
     }
 }
 
-/// A client that asks and is answered, by one connection.
-struct Innocent(TcpStream);
-
-impl Innocent {
-    fn connect(address: SocketAddrV4) -> anyhow::Result<Innocent> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Innocent(socket))
-    }
-
-    /// How long an answer takes; a rest follows.
-    fn probe(&mut self) -> anyhow::Result<Duration> {
-        let asked = Instant::now();
-        self.0.write_all(b"HEAD / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
-        let (mut answer, mut block) = (Vec::new(), [0; 1024]);
-        while !answer.ends_with(b"\r\n\r\n") {
-            let count = self.0.read(&mut block)?;
-            ensure!(count > 0, "an innocent client was closed");
-            answer.extend_from_slice(&block[..count]);
-        }
-        ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
-        let took = asked.elapsed();
-        std::thread::sleep(REST);
-        Ok(took)
-    }
-}
-
 /// A process of clients that say nothing.
 struct Silent(Helper);
 
@@ -222,17 +195,7 @@ pub fn clients(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result
     Ok(())
 }
 
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn slowest_ms(probes: &[Duration]) -> f64 {
-    probes.iter().map(|probe| ms(*probe)).fold(0.0, f64::max)
-}
-
 /// Between the last probe and the server's stop, and around when clients are due.
 const MARGIN: Duration = Duration::from_millis(300);
-/// Between two probes.
-const REST: Duration = Duration::from_millis(1);
 /// Between two looks at how many clients are left.
 const WATCH: Duration = Duration::from_millis(50);
