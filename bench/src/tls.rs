@@ -82,7 +82,7 @@ fn round(settings: &Settings, is_tls: bool) -> anyhow::Result<Round> {
     let (each, deliveries) = (streams as f64, (messages * clients.len()) as f64);
     Ok(Round {
         opening_us: (held.cpu_ns - before.cpu_ns) as f64 / 1000.0 / each,
-        held_bytes: held.resident_bytes.saturating_sub(before.resident_bytes) as f64 / each,
+        held_bytes: held.data_bytes.saturating_sub(before.data_bytes) as f64 / each,
         delivery_us: (delivered.cpu_ns - held.cpu_ns) as f64 / 1000.0 / deliveries,
     })
 }

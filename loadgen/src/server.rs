@@ -17,6 +17,9 @@ pub struct ServerCost {
     pub cpu_ns: u64,
     /// Their resident memory.
     pub resident_bytes: u64,
+    /// That without pages of files: those of programs become resident whenever they are first used, however many clients
+    /// there are.
+    pub data_bytes: u64,
     /// Memory of the kernel, of the whole machine: slabs, page tables, stacks, and the buffers of TCP.
     pub kernel_bytes: u64,
 }
@@ -54,6 +57,7 @@ impl ServerWatch {
         ServerCost {
             cpu_ns: sum(cpu_ns),
             resident_bytes: sum(resident_bytes),
+            data_bytes: sum(data_bytes),
             kernel_bytes: kernel_bytes().unwrap_or(0),
         }
     }
@@ -72,6 +76,12 @@ fn cpu_ns(process: u32) -> io::Result<u64> {
 fn resident_bytes(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     Ok(kib(&status, "VmRSS:") * 1024)
+}
+
+/// Anonymous memory, and that which processes share, as the workers of nginx do.
+fn data_bytes(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    Ok((kib(&status, "RssAnon:") + kib(&status, "RssShmem:")) * 1024)
 }
 
 fn kernel_bytes() -> io::Result<u64> {
@@ -106,6 +116,7 @@ mod tests {
         while watch.cost().cpu_ns == before.cpu_ns {
             sum = (0..100_000).fold(sum, |sum, one| std::hint::black_box(sum ^ one));
         }
+        assert!(before.data_bytes > 0 && before.data_bytes < before.resident_bytes, "{before:?}");
         assert!(before.resident_bytes > 500_000 && before.kernel_bytes > 1_000_000, "{before:?}");
         assert!(ServerWatch::new(&[u32::MAX]).is_err());
     }
