@@ -17,6 +17,7 @@ mod tls;
 mod udp;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(about = "Measures Gripwire beside the kernel floor and other servers", version)]
@@ -27,7 +28,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the same load on every server in turn and prints a table of medians
+    /// Runs the same load on every server in turn, or on two builds of Gripwire, and prints tables of medians
     Compare(compare::Settings),
     /// Memory and CPU of streams by TLS, beside those of streams without
     Tls(tls::Settings),
@@ -62,9 +63,21 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        Command::Compare(settings) => compare::run(&settings),
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(WORSE),
+        Err(error) => {
+            eprintln!("gripwire-bench: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Whether one build was found worse than another.
+fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Compare(settings) => return compare::run(&settings),
         Command::Tls(settings) => tls::run(&settings),
         Command::Udp(settings) => udp::run(&settings),
         Command::ChannelsMemory(settings) => channels_memory::run(&settings),
@@ -72,5 +85,10 @@ fn main() -> anyhow::Result<()> {
         Command::SilentClients { address, count, begun } => silent::clients(address, count, begun),
         Command::Floor => servers::run_floor(),
         Command::UdpFloor { gather_us } => udp::floor(gather_us),
-    }
+    }?;
+    Ok(false)
 }
+
+/// Exit codes as those of diff(1): what is asked for was found, or there was trouble.
+const WORSE: u8 = 1;
+const FAILED: u8 = 2;

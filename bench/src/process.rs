@@ -1,6 +1,7 @@
 //! Processes under test: started on one CPU, and ended with the run.
 
 use anyhow::{Context, ensure};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -16,9 +17,20 @@ pub struct Process {
 impl Process {
     /// Starts `command` on the servers' CPU. What it says is thrown away: a pipe that nobody reads would stop it.
     pub fn start(command: &mut Command) -> anyhow::Result<Process> {
-        let child = pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Process::start_logged(command, Path::new("/dev/null"))
+    }
+
+    /// The same, but what it complains of is written to `log`.
+    pub fn start_logged(command: &mut Command, log: &Path) -> anyhow::Result<Process> {
+        let log = File::create(log).with_context(|| format!("creating {}", log.display()))?;
+        let child = pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
         Ok(Process { child, asked: false })
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Has it asked to end rather than killed: it has children to end.

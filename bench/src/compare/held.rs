@@ -21,6 +21,7 @@ pub struct Held {
     /// What has come or will: bytes, if clients throw away what comes, or else messages.
     awaited: u64,
     resident_bytes: f64,
+    opening_cpu_ns: f64,
     opened_hz: f64,
     _few: Fleet,
     running: Running,
@@ -28,17 +29,18 @@ pub struct Held {
 
 impl Held {
     /// Starts the server and opens the clients.
-    pub fn open(scenario: &Scenario, server: Server) -> anyhow::Result<Held> {
+    pub fn open(scenario: &Scenario, server: &Server) -> anyhow::Result<Held> {
         let running = server.start(scenario.subscribers)?;
         let few = open_few(scenario, &running)?;
         let watch = ServerWatch::new(&running.family())?;
         let before = watch.cost();
         let plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
         let (fleet, opening) = open_all(&plan)?;
-        let grown = watch.cost().resident_bytes.saturating_sub(before.resident_bytes);
+        let (after, clients) = (watch.cost(), f64::from(opening.open));
         Ok(Held {
-            resident_bytes: grown as f64 / f64::from(opening.open),
-            opened_hz: f64::from(opening.open) / opening.seconds,
+            resident_bytes: after.data_bytes.saturating_sub(before.data_bytes) as f64 / clients,
+            opening_cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns) as f64 / clients,
+            opened_hz: clients / opening.seconds,
             publisher: Publisher::connect(publish_plan(scenario, &running))?,
             awaited: 0,
             fleet,
@@ -75,6 +77,7 @@ impl Held {
             cpu_ns: Some(cpu_ns / deliveries),
             deliveries_hz: Some(deliveries / seconds),
             resident_bytes: Some(self.resident_bytes),
+            opening_cpu_ns: Some(self.opening_cpu_ns),
             opened_hz: Some(self.opened_hz),
             ..Sample::default()
         };
@@ -124,13 +127,17 @@ impl Held {
 }
 
 /// All connect at once to a server that was just started.
-pub fn storm(scenario: &Scenario, server: Server) -> anyhow::Result<Sample> {
+pub fn storm(scenario: &Scenario, server: &Server) -> anyhow::Result<Sample> {
     let running = server.start(scenario.subscribers)?;
     let mut plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
     plan.window = scenario.subscribers;
-    let (_, opening) = Fleet::open(&plan)?;
+    let watch = ServerWatch::new(&running.family())?;
+    let before = watch.cost();
+    let (_fleet, opening) = Fleet::open(&plan)?;
+    let (after, clients) = (watch.cost(), f64::from(opening.open));
     Ok(Sample {
-        opened_hz: Some(f64::from(opening.open) / opening.seconds),
+        opening_cpu_ns: Some(after.cpu_ns.saturating_sub(before.cpu_ns) as f64 / clients),
+        opened_hz: Some(clients / opening.seconds),
         failures: u64::from(opening.failed),
         ..Sample::default()
     })

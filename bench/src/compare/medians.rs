@@ -21,6 +21,7 @@ pub struct Row {
     pub p99_ns: Option<f64>,
     pub max_ns: Option<f64>,
     pub resident_bytes: Option<f64>,
+    pub opening_cpu_ns: Option<f64>,
     pub opened_hz: Option<f64>,
     /// In all rounds.
     pub failures: u64,
@@ -48,6 +49,7 @@ pub fn rows(scenario: &Scenario, samples: Vec<Samples>) -> Vec<Row> {
             p99_ns: figure(|sample| sample.p99_ns),
             max_ns: figure(|sample| sample.max_ns),
             resident_bytes: figure(|sample| sample.resident_bytes),
+            opening_cpu_ns: figure(|sample| sample.opening_cpu_ns),
             opened_hz: figure(|sample| sample.opened_hz),
             failures: own.iter().map(|sample| sample.failures).sum(),
             error: outcome.as_ref().err().cloned(),
@@ -61,17 +63,25 @@ fn ratio(above: &[Sample], below: &[Sample]) -> Option<f64> {
     median(above.iter().zip(below).filter_map(|(above, below)| Some(above.cpu_ns? / below.cpu_ns?)))
 }
 
-/// The middle one.
+/// The middle one, or the mean of the two in the middle.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
+    let (below, above) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
+    Some((below + above) / 2.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compare::scenario::SCENARIOS;
+
+    #[test]
+    fn medians_are_in_the_middle() {
+        let of = |values: &[f64]| median(values.iter().copied());
+        assert_eq!((of(&[]), of(&[3.0]), of(&[9.0, 1.0])), (None, Some(3.0), Some(5.0)));
+        assert_eq!((of(&[9.0, 1.0, 2.0]), of(&[9.0, 1.0, 2.0, 4.0])), (Some(2.0), Some(3.0)));
+    }
 
     #[test]
     fn ratios_are_taken_within_a_round() {

@@ -10,6 +10,8 @@ pub struct Sample {
     pub max_ns: Option<f64>,
     /// User memory of the server for a held connection.
     pub resident_bytes: Option<f64>,
+    /// CPU of the server to open a connection.
+    pub opening_cpu_ns: Option<f64>,
     pub opened_hz: Option<f64>,
     /// Deliveries that were lost, doubled or out of order, and clients that were refused or ended.
     pub failures: u64,

@@ -18,6 +18,8 @@ pub struct Scenario {
     /// How many subscribers of a hundred never read.
     pub stall_percent: u32,
     pub load: Load,
+    /// Whether two builds are compared by it when none is named.
+    pub tells_builds_apart: bool,
 }
 
 /// What happens in a round.
@@ -35,10 +37,10 @@ pub enum Load {
 impl Scenario {
     /// Whether `server` takes part: some have one process, which the limit of open files bounds, and the floor knows no
     /// time.
-    pub fn is_for(&self, server: Server) -> bool {
+    pub fn is_for(&self, server: &Server) -> bool {
         match (server, &self.load) {
             (Server::Floor, Load::Storm | Load::Paced { .. }) => false,
-            (Server::Floor | Server::Gripwire, _) => true,
+            (Server::Floor | Server::Gripwire | Server::Other(_), _) => true,
             (Server::Nchan | Server::Pushpin, _) => self.subscribers <= CONNECTIONS_PER_PROCESS,
         }
     }
@@ -54,6 +56,15 @@ impl Scenario {
             Load::Messages { messages, .. } if self.layout == Layout::One => messages,
             Load::Continuous(_) => 20,
             _ => 1,
+        }
+    }
+
+    /// How often each of two builds has its turn before both are started anew: an even number, as they take turns at being
+    /// first. What is quick is done more often.
+    pub fn turns(&self) -> u32 {
+        match self.load {
+            Load::Messages { .. } => 12,
+            Load::Continuous(_) | Load::Paced { .. } | Load::Storm => 2,
         }
     }
 
@@ -87,6 +98,7 @@ const BASE: Scenario = Scenario {
     bytes: 100,
     stall_percent: 0,
     load: Load::Messages { messages: 1, batch: 1 },
+    tells_builds_apart: false,
 };
 const SOCKETS: Scenario = Scenario { transport: Transport::Websocket, ..BASE };
 const PACED: Load = Load::Paced { messages: 100, rate_hz: 25.0 };
@@ -94,9 +106,19 @@ const PACED: Load = Load::Paced { messages: 100, rate_hz: 25.0 };
 /// All there are, in the order they are run.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "sse-1k", what: "one message to 1,000 SSE subscribers", subscribers: 1000, ..BASE },
-    Scenario { name: "sse-15k", what: "one message to 15,000 SSE subscribers", ..BASE },
+    Scenario {
+        name: "sse-15k",
+        what: "one message to 15,000 SSE subscribers",
+        tells_builds_apart: true,
+        ..BASE
+    },
     Scenario { name: "ws-1k", what: "one message to 1,000 WebSockets", subscribers: 1000, ..SOCKETS },
-    Scenario { name: "ws-15k", what: "one message to 15,000 WebSockets", ..SOCKETS },
+    Scenario {
+        name: "ws-15k",
+        what: "one message to 15,000 WebSockets",
+        tells_builds_apart: true,
+        ..SOCKETS
+    },
     Scenario {
         name: "ws-1KiB",
         what: "one message of 1 KiB to 5,000 WebSockets",
@@ -116,6 +138,7 @@ pub const SCENARIOS: &[Scenario] = &[
         what: "20 messages back to back to 5,000 WebSockets",
         subscribers: 5000,
         load: Load::Messages { messages: 20, batch: 1 },
+        tells_builds_apart: true,
         ..SOCKETS
     },
     Scenario {
@@ -137,12 +160,14 @@ pub const SCENARIOS: &[Scenario] = &[
         subscribers: 10_000,
         layout: Layout::Each,
         load: Load::Messages { messages: 10_000, batch: 100 },
+        tells_builds_apart: true,
         ..SOCKETS
     },
     Scenario {
         name: "storm",
         what: "15,000 SSE subscribers connect at once, through their application",
         load: Load::Storm,
+        tells_builds_apart: true,
         ..BASE
     },
     Scenario {

@@ -1,8 +1,8 @@
 //! A server, or the floor, with its clients open, and what one round of a scenario costs it.
 
-use super::held::{Held, fleet_plan, open_all};
+use super::held::{Held, fleet_plan, open_all, storm};
 use super::sample::Sample;
-use super::scenario::Scenario;
+use super::scenario::{Load, Scenario};
 use crate::servers::{Floor, Server};
 use gripwire_loadgen::{Fleet, Target, now_ns};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Stand {
     Floor(Box<FloorStand>),
     Server(Box<Held>),
+    /// One that is started anew for each round.
+    Storm(Server),
 }
 
 /// The floor with its clients.
@@ -22,9 +24,11 @@ pub struct FloorStand {
 
 impl Stand {
     /// Starts the server, opens the clients, and lets one round go by that warms caches.
-    pub fn open(scenario: &Scenario, server: Server) -> anyhow::Result<Stand> {
-        eprintln!("{}: {} opens {} clients", scenario.name, server.name(), scenario.subscribers);
-        if server == Server::Floor {
+    pub fn open(scenario: &Scenario, server: &Server) -> anyhow::Result<Stand> {
+        if matches!(scenario.load, Load::Storm) {
+            return Ok(Stand::Storm(server.clone()));
+        }
+        if *server == Server::Floor {
             let mut stand = FloorStand::open(scenario)?;
             stand.round(scenario)?;
             return Ok(Stand::Floor(Box::new(stand)));
@@ -39,6 +43,7 @@ impl Stand {
         match self {
             Stand::Floor(stand) => stand.round(scenario),
             Stand::Server(held) => held.round(scenario),
+            Stand::Storm(server) => storm(scenario, server),
         }
     }
 }

@@ -1,18 +1,47 @@
-//! The figures for people, as a table of Markdown, and for programs, as JSON.
+//! The figures for people, as tables of Markdown.
 
+use super::bootstrap::Interval;
 use super::medians::Row;
 use super::scenario::Scenario;
-use anyhow::Context;
-use std::path::Path;
+use super::verdict::Comparison;
 
 /// The table of one scenario.
 pub fn markdown(scenario: &Scenario, rounds: u32, rows: &[Row]) -> String {
-    let mut lines = vec![HEADS.map(str::to_owned)];
-    lines.extend(rows.iter().map(cells));
-    let widths: Vec<usize> = (0..HEADS.len())
+    let lines: Vec<_> = rows.iter().map(cells).collect();
+    let mut text = format!(
+        "## {}: {}\nMedians of {rounds} rounds.\n\n{}",
+        scenario.name,
+        scenario.what,
+        table(HEADS, &lines)
+    );
+    for row in rows.iter().filter(|row| row.error.is_some() || row.failures > 0) {
+        let why = row.error.clone().unwrap_or_else(|| {
+            format!("{} deliveries or clients failed, were lost, doubled or disordered", row.failures)
+        });
+        text += &format!("\n{}: {why}\n", row.server);
+    }
+    text
+}
+
+/// The table of two builds in one scenario.
+pub fn compared(scenario: &Scenario, rounds: u32, bound: f64, compared: &[Comparison]) -> String {
+    let lines: Vec<_> = compared.iter().map(compared_cells).collect();
+    format!(
+        "## {}: {}\n{rounds} rounds of 2 x {} turns. Ratios above 1 are worse; the bound is {bound}.\n\n{}",
+        scenario.name,
+        scenario.what,
+        scenario.turns(),
+        table(COMPARED_HEADS, &lines)
+    )
+}
+
+fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], lines: &[[String; COLUMNS]]) -> String {
+    let heads = heads.map(str::to_owned);
+    let lines: Vec<_> = std::iter::once(&heads).chain(lines).collect();
+    let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
-    let mut text = format!("## {}: {}\nMedians of {rounds} rounds.\n\n", scenario.name, scenario.what);
+    let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (cell, width) in line.iter().zip(&widths) {
             text += &format!("| {cell:>width$} ");
@@ -23,31 +52,27 @@ pub fn markdown(scenario: &Scenario, rounds: u32, rows: &[Row]) -> String {
             text += "|\n";
         }
     }
-    for row in rows.iter().filter(|row| row.error.is_some() || row.failures > 0) {
-        let why = row.error.clone().unwrap_or_else(|| {
-            format!("{} deliveries or clients failed, were lost, doubled or disordered", row.failures)
-        });
-        text += &format!("\n{}: {why}\n", row.server);
-    }
     text
 }
 
-/// Writes all rows to `path`.
-pub fn save(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, serde_json::to_string_pretty(rows)?)
-        .with_context(|| format!("saving {}", path.display()))
+fn compared_cells(one: &Comparison) -> [String; COMPARED_HEADS.len()] {
+    let (ratio, interval) = match one.interval {
+        Some(Interval { low, median, high }) => (format!("{median:.3}"), format!("{low:.3} to {high:.3}")),
+        None => Default::default(),
+    };
+    let figure = |value: f64| if value < 1000.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+    let verdict = if one.decides { one.verdict.to_string() } else { format!("({})", one.verdict) };
+    [one.figure.to_owned(), figure(one.this), figure(one.other), ratio, interval, verdict]
 }
 
 fn cells(row: &Row) -> [String; HEADS.len()] {
     let ratio = |value: Option<f64>| shown(value, |value| format!("{value:.3}"));
+    let us = |value: Option<f64>| shown(value, |ns| format!("{:.2}", ns / 1e3));
     let ms = |value: Option<f64>| shown(value, |ns| format!("{:.1}", ns / 1e6));
     let whole = |value: Option<f64>| shown(value, |value| format!("{value:.0}"));
     [
         row.server.to_owned(),
-        shown(row.cpu_ns, |ns| format!("{:.2}", ns / 1e3)),
+        us(row.cpu_ns),
         ratio(row.to_floor),
         ratio(row.gripwire_to_it),
         whole(row.deliveries_hz),
@@ -55,6 +80,7 @@ fn cells(row: &Row) -> [String; HEADS.len()] {
         ms(row.p99_ns),
         ms(row.max_ns),
         whole(row.resident_bytes),
+        us(row.opening_cpu_ns),
         whole(row.opened_hz),
     ]
 }
@@ -63,7 +89,7 @@ fn shown(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
     value.map(show).unwrap_or_default()
 }
 
-const HEADS: [&str; 10] = [
+const HEADS: [&str; 11] = [
     "server",
     "CPU us/delivery",
     "/ floor",
@@ -73,5 +99,9 @@ const HEADS: [&str; 10] = [
     "p99 ms",
     "max ms",
     "B/connection",
+    "CPU us/opening",
     "opened/s",
 ];
+/// What does not decide is in brackets.
+const COMPARED_HEADS: [&str; 6] =
+    ["figure", "this build", "other build", "ratio", "95 % interval", "verdict"];

@@ -2,12 +2,15 @@
 //! CPU: more than one only where the limit of open files wants it.
 
 use super::{CONNECTIONS_PER_PROCESS, Directory, Running, free_address};
-use crate::process::{Process, beside_this_program};
+use crate::process::Process;
+use anyhow::Context;
 use gripwire_loadgen::{Origin, Target};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 
-pub fn start(connections: u32) -> anyhow::Result<Running> {
+/// Starts `program` with options that every build knows, so that an older one can stand beside this one.
+pub fn start(program: &Path, connections: u32) -> anyhow::Result<Running> {
     let origin = Origin::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)?;
     let (clients, publish, udp) = (free_address()?, free_address()?, free_address()?);
     // The kernel spreads clients over cores by a hash: not quite evenly.
@@ -16,14 +19,15 @@ pub fn start(connections: u32) -> anyhow::Result<Running> {
     let config = directory.0.join("gripwire.toml");
     // Clients that only drain answer no pings; the others send none.
     std::fs::write(&config, "[websocket]\nping_interval_ms = 0\n")?;
-    let mut command = Command::new(beside_this_program("gripwire")?);
+    let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
     command.args(["--route", &format!("* {},over_http", origin.address()), "--log", "error"]);
     command.args(["--cores", &cores.to_string()]);
     command.args(["--listen", &clients.to_string(), "--control", &publish.to_string()]);
     command.args(["--udp", &udp.to_string()]);
-    let processes = vec![Process::start(&mut command)?];
-    let running = Running {
+    let log = directory.0.join("log");
+    let processes = vec![Process::start_logged(&mut command, &log)?];
+    let mut running = Running {
         target: Target::Gripwire,
         clients,
         publish,
@@ -32,6 +36,9 @@ pub fn start(connections: u32) -> anyhow::Result<Running> {
         _origin: Some(origin),
         _directory: Some(directory),
     };
-    running.await_listening()?;
+    running.await_listening().with_context(|| {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        format!("{} does not start; it said: {}", program.display(), said.trim())
+    })?;
     Ok(running)
 }

@@ -8,7 +8,7 @@ mod pushpin;
 
 pub use floor::{Floor, run as run_floor};
 
-use crate::process::{Process, installed};
+use crate::process::{Process, beside_this_program, installed};
 use anyhow::ensure;
 use gripwire_loadgen::{Origin, Target};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -16,12 +16,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A kind of server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Server {
     /// A loop of send(2)
     Floor,
     /// The `gripwire` built beside this program
     Gripwire,
+    /// Another build of Gripwire, by its path
+    #[value(skip)]
+    Other(PathBuf),
     /// nginx with Debian's nchan
     Nchan,
     /// Debian's Pushpin
@@ -45,17 +48,18 @@ pub struct Running {
 
 impl Server {
     /// As in the table.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Server::Floor => "send(2) loop",
             Server::Gripwire => "gripwire",
+            Server::Other(_) => "other build",
             Server::Nchan => "nchan",
             Server::Pushpin => "pushpin",
         }
     }
 
     /// Why it cannot be measured here, if so.
-    pub fn missing(self) -> Option<&'static str> {
+    pub fn missing(&self) -> Option<&'static str> {
         let is_there = |names: &[&str]| names.iter().all(|name| installed(name).is_some());
         match self {
             Server::Nchan if !is_there(&["nginx"]) || !nchan::has_module() => {
@@ -69,10 +73,11 @@ impl Server {
     }
 
     /// Starts it for `connections` clients and waits until it works.
-    pub fn start(self, connections: u32) -> anyhow::Result<Running> {
+    pub fn start(&self, connections: u32) -> anyhow::Result<Running> {
         match self {
             Server::Floor => anyhow::bail!("the floor is no server"),
-            Server::Gripwire => gripwire::start(connections),
+            Server::Gripwire => gripwire::start(&beside_this_program("gripwire")?, connections),
+            Server::Other(program) => gripwire::start(program, connections),
             Server::Nchan => nchan::start(),
             Server::Pushpin => pushpin::start(),
         }
@@ -85,11 +90,13 @@ impl Running {
         self.processes.iter().flat_map(Process::family).collect()
     }
 
-    fn await_listening(&self) -> anyhow::Result<()> {
+    fn await_listening(&mut self) -> anyhow::Result<()> {
         for address in [self.clients, self.publish] {
             let deadline = Instant::now() + PATIENCE;
             while TcpStream::connect(address).is_err() {
-                ensure!(Instant::now() < deadline, "{} did not start", self.target.name());
+                let name = self.target.name();
+                ensure!(!self.processes.iter_mut().any(Process::has_ended), "{name} ended while it started");
+                ensure!(Instant::now() < deadline, "{name} did not start");
                 std::thread::sleep(Duration::from_millis(20));
             }
         }

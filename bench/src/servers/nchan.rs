@@ -56,7 +56,7 @@ http {{
     let mut command = Command::new(installed("nginx").context("nginx is not installed")?);
     command.arg("-p").arg(&directory.0).arg("-c").arg(&conf).args(["-g", "daemon off;"]);
     let processes = vec![Process::start(&mut command)?.with_children()];
-    let running = Running {
+    let mut running = Running {
         target: Target::Nchan,
         clients: address,
         publish: address,

@@ -26,7 +26,7 @@ pub fn start() -> anyhow::Result<Running> {
     let config = |name: &str| format!("--config={}", directory.0.join(name).display());
     let zurl = Process::start(Command::new("zurl").arg(config("zurl.conf")))?;
     let pushpin = Process::start(Command::new("pushpin").arg("--merge-output").arg(config("pushpin.conf")))?;
-    let running = Running {
+    let mut running = Running {
         target: Target::Pushpin,
         clients,
         publish,
