@@ -21,7 +21,10 @@ pub mod monitor;
 pub mod origin;
 mod patience;
 pub mod proto;
+pub mod runtime;
 pub mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod slack;
 pub mod tls;
 pub mod wire;

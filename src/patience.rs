@@ -4,8 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::runtime::sleep;
 use futures_lite::FutureExt;
-use glommio::timer::sleep;
 use std::future::Future;
 use std::time::Duration;
 

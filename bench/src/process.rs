@@ -23,7 +23,8 @@ impl Process {
     /// The same, but what it complains of is written to `log`.
     pub fn start_logged(command: &mut Command, log: &Path) -> anyhow::Result<Process> {
         let log = File::create(log).with_context(|| format!("creating {}", log.display()))?;
-        let child = pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child =
+            pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
         Ok(Process { child, asked: false })
     }

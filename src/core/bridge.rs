@@ -8,6 +8,7 @@ use super::errands::{Answer, Question};
 use crate::bridge::{Inlet, Order, Outcome, Outlet};
 use crate::channel::{Publication, ToHome};
 use crate::ids::ConnectionId;
+use crate::runtime;
 use crate::wire::Ringer;
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
@@ -78,7 +79,7 @@ impl Core {
     /// Has an order followed, by whichever cores it is about.
     fn follow(self: &Rc<Self>, ticket: u64, order: Order) {
         let core = self.clone();
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             let outcome = core.outcome_of(order).await;
             if let Some(bridge) = &core.bridge {
                 bridge.plan.outlet.outcome(ticket, outcome);

@@ -9,6 +9,7 @@ use crate::channel::{Audience, LastId, Page, Reach, Receipt, Transport, home_of}
 use crate::ids::{ConnectionId, CoreId};
 use crate::mesh::{LanesPlan, RingEnds};
 use crate::patience::within;
+use crate::runtime;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
@@ -167,7 +168,7 @@ impl Core {
     pub(super) fn start_errands(self: &Rc<Self>, ends: RingEnds<Errand>) {
         for peer in ends.peers() {
             let (core, ends) = (self.clone(), ends.clone());
-            glommio::spawn_local(async move {
+            runtime::spawn(async move {
                 while let Some(errand) = ends.receive(peer).await {
                     core.run_errand(peer, errand);
                 }

@@ -7,6 +7,7 @@
 use super::Core;
 use crate::channel::Publication;
 use crate::ingest::{self, DatagramError, GATHER_US, Pace};
+use crate::runtime;
 use crate::wire::{Batch, Datagram, DatagramSocket};
 use std::rc::Rc;
 use std::time::Duration;
@@ -162,8 +163,8 @@ impl Core {
     /// Rings the loop when the time of a waiting socket has come.
     fn look_again_in_task(self: &Rc<Self>) {
         let core = self.clone();
-        glommio::spawn_local(async move {
-            glommio::timer::sleep(Duration::from_micros(GATHER_US)).await;
+        runtime::spawn(async move {
+            runtime::sleep(Duration::from_micros(GATHER_US)).await;
             if let Some(ingest) = core.ingest.borrow_mut().as_mut() {
                 ingest.is_timed = false;
             }
@@ -203,6 +204,6 @@ impl Core {
     }
 
     fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64
+        runtime::now().duration_since(self.started).as_micros() as u64
     }
 }

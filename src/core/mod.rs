@@ -74,6 +74,7 @@ use crate::ids::{CoreId, Slot};
 use crate::ingest::Permits;
 use crate::mesh::{Lanes, Mesh};
 use crate::origin::{Pool, Routes};
+use crate::runtime;
 use crate::wire::Wire;
 use gauges::Growth;
 use row::Rows;
@@ -175,7 +176,7 @@ impl Core {
 
     /// Milliseconds since start.
     pub(super) fn now_ms(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
+        runtime::now().duration_since(self.started).as_millis() as u64
     }
 
     /// The settings, as they are now: whoever waits for something asks again.

@@ -6,6 +6,7 @@ use crate::bell::Bell;
 use crate::channel::{Publication, ToCore, ToHome, home_of};
 use crate::ids::{CoreId, Slot};
 use crate::patience::within;
+use crate::runtime;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -249,7 +250,7 @@ impl Core {
     pub(super) fn start_hearing_of_room(self: Rc<Self>) {
         for roomier in [self.mesh.to_home.roomier(), self.mesh.to_core.roomier()] {
             let core = self.clone();
-            glommio::spawn_local(async move {
+            runtime::spawn(async move {
                 let mut heard = 0;
                 loop {
                     roomier.rung_since(heard).await;

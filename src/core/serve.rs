@@ -7,13 +7,14 @@ use super::hold::Again;
 use super::row::Service;
 use super::{control, prometheus, proxy, socket};
 use crate::proto::websocket;
+use crate::runtime;
 use futures_lite::FutureExt;
 use std::rc::Rc;
 
 impl Core {
     /// Starts answering `request`.
     pub(super) fn answer_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, request: Request) {
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             let answered = async {
                 match request.service {
                     Service::Clients(_) if websocket::is_upgrade(&request.headers) => {
@@ -31,7 +32,7 @@ impl Core {
 
     /// Starts answering the request of a long poll again, after `delay_ms`.
     pub(super) fn proxy_again_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, again: Again, delay_ms: u64) {
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             exchange.ended().or(proxy::answer_again(&exchange, again, delay_ms)).await;
         })
         .detach();

@@ -23,16 +23,16 @@ use crate::ids::CoreId;
 use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::Pool;
+use crate::runtime;
 use crate::tls::Offer;
 use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{cell, io};
 
 /// Rows written to in one turn, so that reads do not wait longer than about two milliseconds.
@@ -138,12 +138,12 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         fetches: cell::RefCell::default(),
         gone_links: Rc::default(),
         filtering: Filtering::new(plan.cores).into(),
-        spread: Spread::new(settings.channels.refetches_per_core, seed()).into(),
+        spread: Spread::new(settings.channels.refetches_per_core, runtime::seed()).into(),
         signatures: Signatures::new(signers).into(),
         joining: cell::RefCell::default(),
         sockjs: plan.sockjs,
         last_keep_alive: cell::RefCell::default(),
-        started: Instant::now(),
+        started: runtime::now(),
         told: Told::default(),
         memory: cell::RefCell::default(),
         ingest: Ingest::new(plan.datagrams).into(),
@@ -162,8 +162,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     core.start_errands(errand_ends);
     core.watch_datagrams();
     core.clone().start_hearing_of_room();
-    glommio::spawn_local(hear(doorbell, core.clone())).detach();
-    glommio::spawn_local(tick(core.clone())).detach();
+    runtime::spawn(hear(doorbell, core.clone())).detach();
+    runtime::spawn(tick(core.clone())).detach();
     core.turn_forever().await
 }
 
@@ -174,7 +174,7 @@ impl Core {
             let heard = self.work.rings();
             let busy = self.turn(&mut events, &mut slice)?;
             if busy || self.wire.borrow().has_work() {
-                glommio::executor().yield_now().await;
+                runtime::yield_now().await;
                 continue;
             }
             self.wire.borrow_mut().silence_doorbell(false);
@@ -242,7 +242,7 @@ impl Core {
     }
 
     fn move_clock(self: &Rc<Self>) {
-        let tick = (self.started.elapsed().as_millis() / u128::from(TICK_MS)) as u32;
+        let tick = (runtime::now().duration_since(self.started).as_millis() / u128::from(TICK_MS)) as u32;
         let before = self.tick.replace(tick);
         if before == tick {
             return;
@@ -295,7 +295,7 @@ impl Core {
 
     /// Housekeeping, and what an operator should hear of, each at most once a second.
     fn each_second(&self) {
-        self.pool.purge(Instant::now());
+        self.pool.purge(runtime::now());
         let core = self.id.0;
         let connections = self.told.overflows.of(&self.gauges.overflows_total);
         if connections > 0 {
@@ -351,7 +351,7 @@ impl Core {
     ) {
         for peer in home_ends.peers() {
             let (core, ends, reader) = (self.clone(), home_ends.clone(), Reader::new(self.clone()));
-            glommio::spawn_local(async move {
+            runtime::spawn(async move {
                 while let Some(message) = ends.receive(peer).await {
                     reader.await_room_until(|| core.homes_have_room()).await;
                     core.at_home(peer, message);
@@ -361,7 +361,7 @@ impl Core {
         }
         for peer in core_ends.peers() {
             let (core, ends, reader) = (self.clone(), core_ends.clone(), Reader::new(self.clone()));
-            glommio::spawn_local(async move {
+            runtime::spawn(async move {
                 while let Some(message) = ends.receive(peer).await {
                     reader.await_room_until(|| core.can_take_deliveries()).await;
                     core.take_from_home(message);
@@ -371,11 +371,6 @@ impl Core {
             .detach();
         }
     }
-}
-
-/// Different for each core and each start.
-fn seed() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 pub(super) fn home_times(channels: &crate::config::Channels) -> HomeTimes {
@@ -395,7 +390,7 @@ async fn hear(doorbell: Doorbell, core: Rc<Core>) {
 /// Wakes the loop for its timers.
 async fn tick(core: Rc<Core>) {
     loop {
-        glommio::timer::sleep(Duration::from_millis(TICK_MS)).await;
+        runtime::sleep(Duration::from_millis(TICK_MS)).await;
         core.wake();
     }
 }

@@ -3,11 +3,11 @@
 //! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages, and
 //! wait for [`Lanes::roomier`] if there is none.
 
+use super::ring::{Receivers, Senders};
 use crate::bell::Bell;
 use crate::ids::CoreId;
+use crate::runtime;
 use crate::slack::Look;
-use glommio::channels::channel_mesh::{Receivers, Senders};
-use glommio::{GlommioError, ResourceType};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -58,11 +58,11 @@ impl<T: Send + 'static> Lanes<T> {
     }
 
     /// Lanes into `senders`' rings. Starts a task for each lane that moves what waits into the ring.
-    pub fn new(senders: Senders<T>) -> Lanes<T> {
+    pub(super) fn new(senders: Senders<T>) -> Lanes<T> {
         let (senders, roomier) = (Rc::new(senders), Rc::<Bell>::default());
         let lanes: Vec<Rc<Lane<T>>> = (0..senders.nr_consumers()).map(|_| Rc::default()).collect();
         for (peer, lane) in lanes.iter().enumerate().filter(|(peer, _)| *peer != senders.peer_id()) {
-            glommio::spawn_local(forward(senders.clone(), peer, lane.clone(), roomier.clone())).detach();
+            runtime::spawn(forward(senders.clone(), peer, lane.clone(), roomier.clone())).detach();
         }
         Lanes { senders: Some(senders), lanes, roomier }
     }
@@ -73,7 +73,7 @@ impl<T: Send + 'static> Lanes<T> {
         let mut waiting = lane.waiting.borrow_mut();
         let mut message = Some(message);
         if waiting.is_empty() && !lane.moving.get() {
-            message = message.take().and_then(|message| refused(senders.try_send_to(core.index(), message)));
+            message = message.take().and_then(|message| senders.try_send_to(core.index(), message).err());
         }
         if let Some(message) = message {
             waiting.push_back(message);
@@ -137,7 +137,7 @@ impl<T: Send + 'static> RingEnds<T> {
 
     /// The next message from `peer`; `None` when that core is gone.
     pub async fn receive(&self, peer: CoreId) -> Option<T> {
-        self.receivers.as_ref()?.recv_from(peer.index()).await.ok().flatten()
+        self.receivers.as_ref()?.recv_from(peer.index()).await
     }
 }
 
@@ -161,20 +161,11 @@ async fn forward<T: Send + 'static>(
             continue;
         };
         lane.moving.set(true);
-        // A closed ring means that the peer core ended, and with it the process.
-        let _ = senders.send_to(peer, message).await;
+        senders.send_to(peer, message).await;
         lane.moving.set(false);
         lane.moved.set(lane.moved.get() + 1);
         if lane.waiting.borrow().len() == ROOMY {
             roomier.ring();
         }
-    }
-}
-
-/// The message of a send that found the ring full.
-fn refused<T>(outcome: glommio::Result<(), T>) -> Option<T> {
-    match outcome {
-        Err(GlommioError::WouldBlock(ResourceType::Channel(message))) => Some(message),
-        _ => None,
     }
 }

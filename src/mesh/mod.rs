@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+mod ring;
+#[cfg(feature = "simulation")]
+mod simulated;
 #[cfg(test)]
 mod tests;
 
@@ -13,16 +16,11 @@ pub use lane::{Backlog, Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
 use crate::slack::Look;
-use futures_lite::FutureExt;
-use glommio::channels::channel_mesh::{Full, MeshBuilder, Receivers, Senders};
-use std::time::Duration;
-
-/// How often a core that waits for others to join looks for them.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+use ring::MeshBuilder;
 
 /// Makes one mesh; every core joins a clone.
 pub struct LanesPlan<T: Send + 'static> {
-    mesh: MeshBuilder<T, Full>,
+    mesh: MeshBuilder<T>,
     cores: usize,
 }
 
@@ -35,7 +33,7 @@ impl<T: Send + 'static> Clone for LanesPlan<T> {
 impl<T: Send + 'static> LanesPlan<T> {
     /// Rings of `messages` messages between each two of `cores` cores.
     pub fn new(cores: usize, messages: usize) -> LanesPlan<T> {
-        LanesPlan { mesh: MeshBuilder::full(cores, messages), cores }
+        LanesPlan { mesh: MeshBuilder::new(cores, messages), cores }
     }
 
     /// Joins; returns when every core has. `None` when a core joined twice or cannot join.
@@ -43,7 +41,7 @@ impl<T: Send + 'static> LanesPlan<T> {
         if self.cores == 1 {
             return Some((Lanes::alone(), RingEnds::alone()));
         }
-        let (senders, receivers) = join(self.mesh).await?;
+        let (senders, receivers) = self.mesh.join().await?;
         Some((Lanes::new(senders), RingEnds::new(receivers)))
     }
 }
@@ -83,16 +81,4 @@ impl MeshPlan {
         let (to_core, core_ends) = self.to_core.join().await?;
         Some((Mesh { to_home, to_core }, home_ends, core_ends))
     }
-}
-
-/// Joins one mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can be
-/// lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
-async fn join<T: Send + 'static>(mesh: MeshBuilder<T, Full>) -> Option<(Senders<T>, Receivers<T>)> {
-    let joined = async { mesh.join().await.ok() };
-    let waking = async {
-        loop {
-            glommio::timer::sleep(LOOK_AGAIN).await;
-        }
-    };
-    joined.or(waking).await
 }

@@ -3,8 +3,8 @@
 //! nobody waits on is never timed, so a slow client does not make its origin look dead.
 
 use crate::patience::LAST_LOOK;
+use crate::runtime::{self, Timer};
 use futures_lite::future::poll_fn;
-use glommio::timer::Timer;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -28,18 +28,18 @@ pub(super) struct TooLong;
 impl Activity {
     /// Begins now, with nothing read.
     pub fn new() -> Self {
-        Activity(Rc::new(Inner { last: Cell::new(Instant::now()), bytes_read: Cell::new(0) }))
+        Activity(Rc::new(Inner { last: Cell::new(runtime::now()), bytes_read: Cell::new(0) }))
     }
 
     /// Notes bytes from the origin.
     pub fn read(&self, bytes: usize) {
-        self.0.last.set(Instant::now());
+        self.0.last.set(runtime::now());
         self.0.bytes_read.set(self.0.bytes_read.get() + bytes as u64);
     }
 
     /// Notes bytes that the origin's side took.
     pub fn wrote(&self) {
-        self.0.last.set(Instant::now());
+        self.0.last.set(runtime::now());
     }
 
     /// How much the origin has sent on this connection.
@@ -52,7 +52,7 @@ impl Activity {
     pub async fn unless_idle<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, TooLong> {
         let mut work = pin!(work);
         let mut timer: Option<Timer> = None;
-        let begun = Instant::now();
+        let begun = runtime::now();
         let mut was_last_look = false;
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
@@ -60,7 +60,7 @@ impl Activity {
             }
             loop {
                 ready!(Pin::new(timer.get_or_insert_with(|| Timer::new(limit))).poll(cx));
-                let quiet = self.0.last.get().max(begun).elapsed();
+                let quiet = runtime::now().duration_since(self.0.last.get().max(begun));
                 if quiet >= limit && was_last_look {
                     return Poll::Ready(Err(TooLong));
                 }

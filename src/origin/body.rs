@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::error::OriginError;
 use super::idle::Idle;
 use super::openings::Opening;
+use crate::runtime;
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -14,7 +15,7 @@ use hyper::body::Incoming;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The body of a [`super::Response`].
 pub struct ResponseBody(Source);
@@ -109,7 +110,7 @@ impl ResponseBody {
     fn release(&mut self) {
         if let Source::Origin(arriving) = std::mem::replace(&mut self.0, Source::Ended) {
             let Lease { connection, place, home, .. } = arriving.lease;
-            home.borrow_mut().put(&place, connection, Instant::now());
+            home.borrow_mut().put(&place, connection, runtime::now());
         }
     }
 }

@@ -10,8 +10,8 @@ use super::route::{ClientCertificate, Target};
 use super::tls::Tls;
 use super::transport::{Scratch, Stream, Transport};
 use crate::patience::within;
+use crate::runtime::{self, TcpStream};
 use futures_rustls::pki_types::ServerName;
-use glommio::net::TcpStream;
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -129,7 +129,7 @@ impl Connector {
     /// A connection to `place` that nobody has used, and whether it may switch protocols.
     pub async fn connect(&self, place: &Place, may_switch: bool) -> Result<Connection, ConnectError> {
         let timeout = Duration::from_millis(self.timeout_ms.get().max(1));
-        let deadline = Instant::now() + timeout;
+        let deadline = runtime::now() + timeout;
         let stream = within(timeout, self.stream(place, deadline))
             .await
             .unwrap_or_else(|| Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() }))?;
@@ -169,7 +169,7 @@ impl Connector {
         let mut last = ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() };
         for (tried, &address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(address, port);
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            let remaining = deadline.saturating_duration_since(runtime::now());
             let share = remaining / (addresses.len() - tried) as u32;
             if share.is_zero() {
                 break;

@@ -5,22 +5,20 @@ use super::activity::Activity;
 use super::idle::Reusable;
 use super::message::{Outbound, Outgoing};
 use super::transport::Transport;
+use crate::runtime::{self, Glance};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Parts, SendRequest};
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
-use std::os::fd::RawFd;
 use std::time::Duration;
 
 /// A connection that can carry one request at a time.
 pub(super) struct Connection {
     sender: SendRequest<Outgoing>,
     pub activity: Activity,
-    /// The socket, which is open as long as its driver is.
-    descriptor: RawFd,
+    /// Of the socket, which is open as long as its driver is.
+    glance: Glance,
     /// Drives the socket; cancelled when dropped. Gives it back once the origin has switched protocols.
-    driver: glommio::Task<Option<Parts<Transport>>>,
+    driver: runtime::Task<Option<Parts<Transport>>>,
 }
 
 /// Why an exchange gave no answer.
@@ -38,9 +36,9 @@ pub(super) enum Lost {
 impl Connection {
     /// Puts hyper on a connected transport, which is given back if `may_switch` and the origin does.
     pub async fn begin(transport: Transport, activity: Activity, may_switch: bool) -> hyper::Result<Self> {
-        let descriptor = transport.descriptor();
+        let glance = transport.glance();
         let (sender, connection) = Builder::new().title_case_headers(true).handshake(transport).await?;
-        let driver = glommio::spawn_local(async move {
+        let driver = runtime::spawn(async move {
             if may_switch {
                 return connection.without_shutdown().await.ok();
             }
@@ -49,7 +47,7 @@ impl Connection {
             }
             None
         });
-        Ok(Connection { sender, activity, descriptor, driver })
+        Ok(Connection { sender, activity, glance, driver })
     }
 
     /// The socket after a 101, and what came with that.
@@ -87,8 +85,7 @@ impl Reusable for Connection {
 
     /// Asks the kernel: hyper hears of it a little later, when a request that cannot be made twice would be lost already.
     fn has_ended(&self) -> bool {
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        !matches!(recv(self.descriptor, &mut [0], flags), Ok(1) | Err(Errno::EAGAIN))
+        self.glance.has_ended()
     }
 }
 
@@ -97,14 +94,16 @@ mod tests {
     use super::*;
     use crate::origin::transport::{Scratch, Stream};
     use glommio::LocalExecutor;
-    use glommio::net::TcpStream;
+    use runtime::TcpStream;
     use std::net::TcpListener;
 
     #[test]
     fn a_connection_that_its_origin_has_closed_is_known_at_once() {
         LocalExecutor::default().run(async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-            let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let tcp = TcpStream::connect_timeout(listener.local_addr().unwrap(), Duration::from_secs(5))
+                .await
+                .unwrap();
             let (origin, _) = listener.accept().unwrap();
             let transport = Transport::new(Stream::Plain(tcp), Scratch::new(), Activity::new());
             let connection = Connection::begin(transport, Activity::new(), false).await.unwrap();

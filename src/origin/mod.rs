@@ -3,7 +3,7 @@
 //! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy. `message`
 //! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
 //! as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
-//! `private_network` for those that untrusted targets must not have, `tls` for trust), `transport` puts hyper on a glommio
+//! `private_network` for those that untrusted targets must not have, `tls` for trust), `transport` puts hyper on a
 //! socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands
 //! its answer over piece by piece, both within the patience of `activity`. `error` says what a client is told when it
 //! fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.

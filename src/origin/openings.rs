@@ -4,6 +4,7 @@
 //! while requests wait, their number doubles each [`LOOK`] in which those that are open turn out to take longer than
 //! [`SLOW`]; it shrinks again when nobody waits. One for each pool.
 
+use crate::runtime;
 use glommio::sync::Semaphore;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -60,7 +61,7 @@ impl Openings {
         if !state.free.try_acquire(1).unwrap_or(false) {
             let _waiting = Waiting::among(state);
             if !state.is_watched.replace(true) {
-                glommio::spawn_local(look_after(state.clone(), self.most)).detach();
+                runtime::spawn(look_after(state.clone(), self.most)).detach();
             }
             // It fails only once closed, which it never is.
             let _ = state.free.acquire(1).await;
@@ -108,7 +109,7 @@ impl Drop for Waiting<'_> {
 async fn look_after(state: Rc<State>, most: u64) {
     state.admitted.set(0);
     loop {
-        glommio::timer::sleep(LOOK).await;
+        runtime::sleep(LOOK).await;
         if state.waiting.get() == 0 {
             state.is_watched.set(false);
             return;

@@ -16,6 +16,7 @@ use super::route::{Destination, Route, Target};
 use super::tls::Tls;
 use super::upgrade::{Answer, Upgraded};
 use crate::config::Proxy;
+use crate::runtime;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -65,7 +66,7 @@ enum Trouble {
 }
 
 impl Pool {
-    /// An empty pool; needs glommio's executor only when it is asked.
+    /// An empty pool; needs the core's executor only when it is asked.
     pub fn new(proxy: &Proxy) -> Self {
         Self::trusting(Tls::default(), proxy)
     }
@@ -172,7 +173,7 @@ impl Pool {
         may_switch: bool,
     ) -> Result<Answer, Trouble> {
         let opening = self.openings.admit().await;
-        let kept = if may_switch { None } else { self.idle.borrow_mut().take(place, Instant::now()) };
+        let kept = if may_switch { None } else { self.idle.borrow_mut().take(place, runtime::now()) };
         if let Some(mut connection) = kept {
             count(&self.counters.reuses);
             let again = spare(&outbound).map(Box::new);

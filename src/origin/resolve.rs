@@ -1,7 +1,8 @@
 //! Names to addresses, for the connector. Addresses and `localhost` need no lookup; other names are looked up
-//! by the system's resolver on glommio's blocking thread and remembered for a few seconds, on each core by
+//! by the system's resolver on a blocking thread and remembered for a few seconds, on each core by
 //! itself. One name is looked up once at a time, however many requests wait for it.
 
+use crate::runtime;
 use glommio::sync::Semaphore;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -36,11 +37,11 @@ impl Resolver {
         // Closed never: the semaphore lives in `name`.
         let _turn =
             name.asking.acquire_permit(1).await.map_err(|closed| io::Error::other(closed.to_string()))?;
-        if let Some(fresh) = name.fresh(Instant::now()) {
+        if let Some(fresh) = name.fresh(runtime::now()) {
             return Ok(fresh);
         }
         let answer = lookup(host.to_owned()).await?;
-        *name.answer.borrow_mut() = Some((Instant::now(), answer.clone()));
+        *name.answer.borrow_mut() = Some((runtime::now(), answer.clone()));
         Ok(answer)
     }
 
@@ -76,7 +77,7 @@ async fn lookup(host: String) -> io::Result<Rc<[IpAddr]>> {
     let ask = move || -> io::Result<Vec<IpAddr>> {
         Ok((host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
     };
-    let addresses = glommio::executor().spawn_blocking(ask).await?;
+    let addresses = runtime::blocking(ask).await?;
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }

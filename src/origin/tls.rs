@@ -5,6 +5,7 @@
 
 use super::connect::Identity;
 use super::route::ClientCertificate;
+use crate::runtime;
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -53,8 +54,7 @@ impl Tls {
         }
         let mut config = ClientConfig::clone(&*self.without_certificate(insecure).await?);
         let files = files.clone();
-        config.client_auth_cert_resolver =
-            glommio::executor().spawn_blocking(move || read_certificate(&files)).await?;
+        config.client_auth_cert_resolver = runtime::blocking(move || read_certificate(&files)).await?;
         // What is resumed was agreed on with another certificate, or with none.
         config.resumption = Resumption::default();
         Ok(self.with_certificate.borrow_mut().entry(key).or_insert(Arc::new(config)).clone())
@@ -112,7 +112,7 @@ async fn process_roots() -> Arc<RootCertStore> {
     if let Some(roots) = ROOTS.get() {
         return roots.clone();
     }
-    glommio::executor().spawn_blocking(|| ROOTS.get_or_init(|| Arc::new(read_roots())).clone()).await
+    runtime::blocking(|| ROOTS.get_or_init(|| Arc::new(read_roots())).clone()).await
 }
 
 fn read_roots() -> RootCertStore {

@@ -1,15 +1,14 @@
-//! hyper's idea of a byte stream, over a glommio socket with or without TLS. Reads go through one scratch
+//! hyper's idea of a byte stream, over a socket with or without TLS. Reads go through one scratch
 //! buffer for all connections of a core, so that an idle connection owns none; the copy into hyper's buffer
 //! is what a room without unsafe code pays. Every byte that moves is noted in the connection's [`Activity`].
 
 use super::activity::Activity;
+use crate::runtime::{Glance, TcpStream};
 use futures_lite::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
-use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -46,11 +45,11 @@ impl Transport {
         Transport { stream, scratch, activity }
     }
 
-    /// The socket's file descriptor.
-    pub fn descriptor(&self) -> RawFd {
+    /// For a look at the socket while hyper owns it.
+    pub fn glance(&self) -> Glance {
         match &self.stream {
-            Stream::Plain(tcp) => tcp.as_raw_fd(),
-            Stream::Tls(tls) => tls.get_ref().0.as_raw_fd(),
+            Stream::Plain(tcp) => tcp.glance(),
+            Stream::Tls(tls) => tls.get_ref().0.glance(),
         }
     }
 

@@ -16,8 +16,6 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const BUFFERS: u16 = 512;
 /// Bytes in one buffer.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// The buffer group all receives draw from.
-pub(super) const GROUP: u16 = 0;
 
 /// The ring's descriptors and the memory behind them. Kept alive by the wire and by every [`Lent`].
 pub(super) struct Buffers {
@@ -60,7 +58,7 @@ impl Buffers {
         // SAFETY: fresh memory of exactly this layout; writing it commits the pages.
         unsafe { buffers.memory.as_ptr().write_bytes(1, BUFFERS as usize * BUFFER_BYTES) };
         // SAFETY: the array is page aligned and lives as long as `Buffers`, which the wire drops after the ring.
-        unsafe { ring.register_buffers(buffers.descriptors.as_ptr() as u64, BUFFERS, GROUP)? };
+        unsafe { ring.register_buffers(buffers.descriptors.as_ptr() as u64, BUFFERS)? };
         (0..BUFFERS).for_each(|id| buffers.lend(id));
         Ok(buffers)
     }

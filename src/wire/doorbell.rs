@@ -2,16 +2,26 @@
 //! task reads through a `BufferedFile` made from its descriptor. Other threads ring it by a [`Ringer`]; a thread without
 //! an executor has a [`ThreadBell`] of the same kind.
 
+#[cfg(feature = "simulation")]
+use super::simulated::Chime;
 use glommio::io::BufferedFile;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+#[cfg(feature = "simulation")]
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The eventfd of one core's ring.
 pub struct Doorbell {
-    file: BufferedFile,
+    ear: Ear,
     ringer: Ringer,
+}
+
+enum Ear {
+    File(BufferedFile),
+    #[cfg(feature = "simulation")]
+    Simulated(Rc<Chime>),
 }
 
 /// Wakes whoever waits for a bell. Rings that nobody has heard yet are one.
@@ -26,13 +36,26 @@ impl Doorbell {
     pub fn new() -> io::Result<Doorbell> {
         let descriptor = eventfd(0)?;
         let ringer = Ringer(Arc::new(File::from(descriptor.try_clone()?)));
+        #[cfg(feature = "simulation")]
+        if crate::simulation::current().is_some() {
+            return Ok(Doorbell { ear: Ear::Simulated(Rc::default()), ringer });
+        }
         // SAFETY: a descriptor that nothing else owns any more; the file closes it.
-        let file = unsafe { BufferedFile::from_raw_fd(descriptor.into_raw_fd()) };
-        Ok(Doorbell { file, ringer })
+        let ear = Ear::File(unsafe { BufferedFile::from_raw_fd(descriptor.into_raw_fd()) });
+        Ok(Doorbell { ear, ringer })
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
-        self.file.as_raw_fd()
+        self.ringer.0.as_raw_fd()
+    }
+
+    /// What a simulated kernel rings, if this core has one.
+    #[cfg(feature = "simulation")]
+    pub(super) fn chime(&self) -> Option<Rc<Chime>> {
+        match &self.ear {
+            Ear::Simulated(chime) => Some(chime.clone()),
+            Ear::File(_) => None,
+        }
     }
 
     /// Rings it from other threads.
@@ -42,7 +65,14 @@ impl Doorbell {
 
     /// Waits until it was rung at least once since the last call.
     pub async fn rung(&self) -> io::Result<()> {
-        self.file.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from)
+        match &self.ear {
+            Ear::File(file) => file.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from),
+            #[cfg(feature = "simulation")]
+            Ear::Simulated(chime) => {
+                chime.rung().await;
+                Ok(())
+            }
+        }
     }
 }
 

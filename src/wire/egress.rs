@@ -5,20 +5,14 @@
 //! send of the same slot is never queued behind one whose outcome is unknown.
 
 use super::events::{Event, Wire};
-use super::ring::fixed;
+use super::ring::{Completion, Operation};
 use super::slots::{Overflow, flag};
 use super::token::{Kind, Token};
 use crate::ids::Slot;
 use bytes::Bytes;
-use io_uring::squeue::Flags;
-use io_uring::{cqueue, opcode, squeue};
 
 /// Sends handed to the kernel in one call.
 const BATCH: usize = 256;
-/// Finish now or not at all.
-const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-/// Wait until the client takes all of it.
-const PATIENT: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
 
 impl Wire {
     /// Sends `data` to `slot`, behind everything sent to it before. Gone to the kernel by the next [`Wire::flush`].
@@ -61,9 +55,8 @@ impl Wire {
     /// Queues a send to `slot`, which has none queued and no backlog.
     pub(super) fn queue(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::QUEUED);
-        let entry = self.send_entry(slot, &data);
         // SAFETY: `queued` keeps `data` until `flush` saw the kernel finish it.
-        unsafe { self.push(&entry) };
+        unsafe { self.push_send(slot, &data) };
         self.queued.push((slot, data));
         if self.queued.len() >= BATCH {
             self.flush();
@@ -95,9 +88,8 @@ impl Wire {
                     }
                     continue;
                 }
-                let entry = self.send_entry(slot, frame);
                 // SAFETY: `frame` outlives the submit below, in which the send finishes.
-                unsafe { self.push(&entry) };
+                unsafe { self.push_send(slot, frame) };
             }
             self.submit();
             self.settle(|_| Some(frame.clone()));
@@ -155,12 +147,12 @@ impl Wire {
     fn settle(&mut self, sent: impl Fn(Slot) -> Option<Bytes>) {
         let before = self.completions.len();
         self.ring.reap(&mut self.completions);
-        let fresh: Vec<cqueue::Entry> = self.completions.drain(before..).collect();
+        let fresh: Vec<Completion> = self.completions.drain(before..).collect();
         for completion in fresh {
-            match Token::unpack(completion.user_data()) {
+            match Token::unpack(completion.token) {
                 Some(token) if token.kind == Kind::Send => {
                     if self.slots.is_current(token) {
-                        self.fell_short(token.slot, completion.result(), sent(token.slot));
+                        self.fell_short(token.slot, completion.result, sent(token.slot));
                     }
                 }
                 _ => self.completions.push(completion),
@@ -208,10 +200,9 @@ impl Wire {
     /// Starts the waiting send of the backlog's front slice.
     fn drain(&mut self, slot: Slot) {
         let Some(front) = self.slots.backlogs.get(&slot).and_then(|backlog| backlog.front()) else { return };
-        let entry = opcode::Send::new(fixed(slot), front.as_ptr(), length(front)).flags(PATIENT).build();
-        let entry = entry.user_data(self.slots.token(Kind::Drain, slot));
+        let send = Operation::PatientSend { slot, data: front.as_ptr(), length: length(front) };
         // SAFETY: the front slice is trimmed only by this send's completion; `close` keeps it as an orphan.
-        unsafe { self.push(&entry) };
+        unsafe { self.push(send, self.slots.token(Kind::Drain, slot)) };
     }
 
     /// The waiting send of `token` finished.
@@ -251,12 +242,15 @@ impl Wire {
         }
     }
 
-    fn send_entry(&self, slot: Slot, data: &Bytes) -> squeue::Entry {
-        opcode::Send::new(fixed(slot), data.as_ptr(), length(data))
-            .flags(NOW)
-            .build()
-            .flags(Flags::SKIP_SUCCESS)
-            .user_data(self.slots.token(Kind::Send, slot))
+    /// Queues a send that finishes inside the next call of the kernel.
+    ///
+    /// # Safety
+    /// `data` must stay where it is until the next submission returned.
+    #[inline]
+    unsafe fn push_send(&mut self, slot: Slot, data: &Bytes) {
+        let send = Operation::Send { slot, data: data.as_ptr(), length: length(data) };
+        // SAFETY: passed on to the caller.
+        unsafe { self.push(send, self.slots.token(Kind::Send, slot)) };
     }
 }
 

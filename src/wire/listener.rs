@@ -2,8 +2,7 @@
 //! flight, each with its own address slot, because a multishot accept cannot report peers and a direct descriptor
 //! has no getpeername. Options that accepted sockets inherit are set here.
 
-use io_uring::types::{DestinationSlot, Fd};
-use io_uring::{opcode, squeue};
+use super::ring::Operation;
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -130,16 +129,13 @@ impl Listener {
     }
 
     /// An accept to be submitted, and its index; `None` while all are in flight.
-    pub fn next_accept(&mut self) -> Option<(squeue::Entry, usize)> {
-        let socket = Fd(self.socket.as_raw_fd());
+    pub fn next_accept(&mut self) -> Option<(Operation, usize)> {
+        let listener = self.socket.as_raw_fd();
         let (index, accept) = self.accepts.iter_mut().enumerate().find(|(_, accept)| !accept.in_flight)?;
         accept.in_flight = true;
         accept.length = accept.address.size_of();
-        let address = (&raw mut accept.address).cast();
-        let entry = opcode::Accept::new(socket, address, &raw mut accept.length)
-            .file_index(Some(DestinationSlot::auto_target()))
-            .build();
-        Some((entry, index))
+        let (address, length) = (&raw mut accept.address, &raw mut accept.length);
+        Some((Operation::Accept { listener, address, length }, index))
     }
 
     /// Accept `index` finished; the peer it reported, or the unspecified address when it failed.

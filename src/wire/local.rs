@@ -3,12 +3,11 @@
 //! descriptors, where they are connections like all others. So is one end of a pair whose other end this server keeps.
 
 use super::events::{Event, Wire, is_exhausted};
+use super::ring::Operation;
 use super::slots::flag;
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
-use io_uring::opcode;
-use io_uring::types::Fd;
 use rustc_hash::FxHashMap;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -16,8 +15,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Clients accepted when a listener becomes readable.
 const ACCEPTS: usize = 16;
-/// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
-const ANY_SLOT: i32 = -1;
 
 /// The listeners of a core, and the clients on their way into its table.
 #[derive(Default)]
@@ -109,11 +106,11 @@ impl Wire {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
         let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer };
-        let entry = opcode::FilesUpdate::new(moving.place.as_mut_ptr(), 1).offset(ANY_SLOT).build();
+        let operation = Operation::MoveIn { place: moving.place.as_mut_ptr() };
         let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
         self.local.moving.insert(id, moving);
         // SAFETY: the place stays in the map until the completion was seen.
-        unsafe { self.push(&entry.user_data(token.pack())) };
+        unsafe { self.push(operation, token.pack()) };
         id
     }
 
@@ -138,9 +135,8 @@ impl Wire {
 
     /// Reports once, as a completion of `kind`, that `descriptor` has something to read.
     pub(super) fn watch(&mut self, kind: Kind, index: u32, descriptor: RawFd) {
-        let entry = opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build();
         let token = Token { kind, generation: 0, slot: Slot(index) };
         // SAFETY: a poll points to nothing.
-        unsafe { self.push(&entry.user_data(token.pack())) };
+        unsafe { self.push(Operation::Watch { descriptor }, token.pack()) };
     }
 }

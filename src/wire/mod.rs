@@ -1,6 +1,6 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
-//! `ring` is the queue pair; `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
+//! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
 //! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
 //! stands between them and clients that speak TLS; `local` accepts clients of this machine, `socket_file` binds the files
 //! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `heap` returns
@@ -23,9 +23,12 @@ mod local;
 mod probe;
 mod ring;
 mod secure;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod slots;
 mod socket_file;
 mod token;
+mod uring;
 
 pub use buffers::Received;
 pub use datagrams::{

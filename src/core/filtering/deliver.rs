@@ -11,6 +11,7 @@ use crate::core::row::Phase;
 use crate::ids::Slot;
 use crate::proto::grip::{Chain, Context, Filter, FilterError, Step};
 use crate::proto::http1::{self, Version};
+use crate::runtime;
 use bytes::Bytes;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Core {
                 Admission::Waits => {}
                 Admission::Begins => {
                     let core = self.clone();
-                    glommio::spawn_local(async move { core.work_off(slot, number).await }).detach();
+                    runtime::spawn(async move { core.work_off(slot, number).await }).detach();
                 }
                 // Who follows ids gets it from the application.
                 Admission::Full { follows: true } => return self.lost_track(slot),

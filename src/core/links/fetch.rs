@@ -13,6 +13,7 @@ use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody
 use crate::patience::within;
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
 use crate::proto::http1::BodyLength;
+use crate::runtime;
 use crate::slack::Look;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -135,7 +136,7 @@ impl Core {
             return;
         }
         let (core, delay_ms) = (self.clone(), self.delay_ms(reason));
-        glommio::spawn_local(async move { core.fetch_for_all(&request, &origin, delay_ms).await }).detach();
+        runtime::spawn(async move { core.fetch_for_all(&request, &origin, delay_ms).await }).detach();
     }
 
     /// Asks for a link when it may, and hands the answer to all who wait for it then.

@@ -5,6 +5,7 @@
 use super::Origin;
 use crate::core::Core;
 use crate::proto::grip::LinkTarget;
+use crate::runtime;
 use http::Method;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -44,7 +45,7 @@ impl Core {
         let any = !gone.is_empty();
         for (target, origin) in gone {
             let core = self.clone();
-            glommio::spawn_local(async move {
+            runtime::spawn(async move {
                 let route = core.route_to(&target, &origin);
                 let _permit = core.permit(route.target_names().into(), 0).await;
                 let request = core.request_to(&target, Method::POST, &route);

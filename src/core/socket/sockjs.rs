@@ -12,6 +12,7 @@ use crate::origin::Route;
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::sockjs;
 use crate::proto::websocket::{Close, Handshake, Opcode, ProtocolError, close_frame, frame};
+use crate::runtime;
 use http::HeaderMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Core {
         }
         let Some(rest) = self.become_socket(exchange, socket.clone()) else { return session.leave() };
         let place = Place { core: self.clone(), slot: exchange.slot, socket: socket.clone() };
-        glommio::spawn_local(async move { tell(&place, &attached).await }).detach();
+        runtime::spawn(async move { tell(&place, &attached).await }).detach();
         self.socket_received(exchange.slot, &socket, &rest);
     }
 

@@ -11,6 +11,7 @@ use crate::ids::Slot;
 use crate::origin::Route;
 use crate::proto::http1::{BodyLength, Version};
 use crate::proto::websocket::{Close, FrameHeader, Opcode, mask_frame};
+use crate::runtime;
 use bytes::{Buf, BytesMut};
 use futures_lite::FutureExt;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt, split};
@@ -52,7 +53,7 @@ impl Core {
         };
         self.joining.borrow_mut().insert(id, Joining { request: upgrade(request), route });
         let core = self.clone();
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             if let Err(error) = carry(stream, &session).await {
                 tracing::debug!(%error, "a conversation of SockJS is over");
             }
@@ -60,7 +61,7 @@ impl Core {
             // Still there if the kernel could not take its end of the pair.
             core.joining.borrow_mut().remove(&id);
             drop(core);
-            glommio::timer::sleep(PATIENCE).await;
+            runtime::sleep(PATIENCE).await;
             ended();
         })
         .detach();
@@ -77,7 +78,7 @@ impl Core {
             row.phase = Phase::Exchange(exchange.clone());
         }
         self.set_timer(slot, self.settings().http.idle_timeout_ms);
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             exchange.ended().or(socket::answer_on(&exchange, request, route)).await;
         })
         .detach();
@@ -195,7 +196,7 @@ async fn abandoned(session: &Session) -> io::Result<()> {
     let mut times = 0;
     // Twice in a row: a client that came back just in time may not have been read at the first.
     while times < 2 {
-        glommio::timer::sleep(GLANCE).await;
+        runtime::sleep(GLANCE).await;
         times = if session.is_abandoned(PATIENCE) { times + 1 } else { 0 };
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::proto::http1::reason_phrase;
 use crate::proto::script::is_name;
 use crate::proto::sockjs::{self, Endpoint, Transport, endpoint};
 use crate::proto::websocket::is_upgrade;
+use crate::runtime;
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -93,7 +94,7 @@ async fn poll(
 /// What the client is told next, if only that nothing has come.
 pub(in crate::core) async fn next(attached: &Attached) -> Option<Told> {
     let heartbeat = async {
-        glommio::timer::sleep(HEARTBEAT).await;
+        runtime::sleep(HEARTBEAT).await;
         Some(Told::Frame(sockjs::HEARTBEAT.to_owned()))
     };
     attached.next().or(heartbeat).await

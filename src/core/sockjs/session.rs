@@ -6,6 +6,7 @@
 //! `bridge` is the application's side of it, `serve` and `socket` the client's.
 
 use crate::proto::sockjs;
+use crate::runtime;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,7 +77,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let mut state = self.session.lock();
         state.attached = false;
-        state.alone_since = Instant::now();
+        state.alone_since = runtime::now();
     }
 }
 
@@ -92,7 +93,7 @@ impl Session {
             close: None,
             client_left: false,
             attached: false,
-            alone_since: Instant::now(),
+            alone_since: runtime::now(),
             client: None,
             bridge: None,
         };
@@ -220,7 +221,7 @@ impl Session {
     /// Whether no client has waited for so long.
     pub fn is_abandoned(&self, patience: Duration) -> bool {
         let state = self.lock();
-        !state.attached && state.alone_since.elapsed() >= patience
+        !state.attached && runtime::now().duration_since(state.alone_since) >= patience
     }
 }
 

@@ -12,6 +12,7 @@ use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
 use crate::proto::websocket::{Opcode, Relayed, Seen, close_frame, frame};
+use crate::runtime;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::collections::BTreeMap;
@@ -109,7 +110,7 @@ impl Core {
             return;
         }
         let talk = Talk { place: Place { core: self.clone(), slot, socket: socket.clone() } };
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             first(&talk).await;
             while let Some(offer) = talk.next_offer() {
                 talk.exchange(offer).await;
@@ -213,7 +214,7 @@ impl Talk {
             };
             match core.pool.request(&socket.route, request).await {
                 Err(OriginError::Unreachable { .. }) if tries < RETRIES => {
-                    glommio::timer::sleep(Duration::from_secs(1 << tries)).await;
+                    runtime::sleep(Duration::from_secs(1 << tries)).await;
                     tries += 1;
                 }
                 outcome => return outcome,

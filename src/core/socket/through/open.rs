@@ -12,6 +12,7 @@ use crate::core::socket::{Application, Socket};
 use crate::core::{Core, count, respond};
 use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
 use crate::proto::websocket::Handshake;
+use crate::runtime;
 use http::{HeaderMap, HeaderValue, header};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ fn begin(
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
     let place = Place { core: core.clone(), slot: exchange.slot, socket: socket.clone() };
-    glommio::spawn_local(async move { relay(&place, &upgraded, prefix).await }).detach();
+    runtime::spawn(async move { relay(&place, &upgraded, prefix).await }).detach();
     core.socket_received(exchange.slot, &socket, &rest);
 }
 

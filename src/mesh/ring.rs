@@ -1,0 +1,157 @@
+//! The rings of a mesh: bounded queues of messages from each core to each other one, which are glommio's channel mesh, or
+//! simulated ones when the cores run in a simulation.
+
+#[cfg(feature = "simulation")]
+use super::simulated;
+use futures_lite::FutureExt;
+use glommio::channels::channel_mesh::{self, Full};
+use glommio::{GlommioError, ResourceType};
+use std::time::Duration;
+
+/// How often a core that waits for others to join looks for them.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Makes a mesh; every core joins a clone.
+pub(super) enum MeshBuilder<T: Send + 'static> {
+    Glommio(channel_mesh::MeshBuilder<T, Full>),
+    #[cfg(feature = "simulation")]
+    Simulated(simulated::MeshBuilder<T>),
+}
+
+/// A core's rings to the others.
+pub(super) enum Senders<T: Send + 'static> {
+    Glommio(channel_mesh::Senders<T>),
+    #[cfg(feature = "simulation")]
+    Simulated(simulated::Ends<T>),
+}
+
+/// A core's rings from the others.
+pub(super) enum Receivers<T: Send + 'static> {
+    Glommio(channel_mesh::Receivers<T>),
+    #[cfg(feature = "simulation")]
+    Simulated(simulated::Ends<T>),
+}
+
+impl<T: Send + 'static> Clone for MeshBuilder<T> {
+    fn clone(&self) -> Self {
+        match self {
+            MeshBuilder::Glommio(mesh) => MeshBuilder::Glommio(mesh.clone()),
+            #[cfg(feature = "simulation")]
+            MeshBuilder::Simulated(mesh) => MeshBuilder::Simulated(mesh.clone()),
+        }
+    }
+}
+
+impl<T: Send + 'static> MeshBuilder<T> {
+    /// Rings of `messages` messages between each two of `cores` cores.
+    pub fn new(cores: usize, messages: usize) -> MeshBuilder<T> {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::current().is_some() {
+            return MeshBuilder::Simulated(simulated::MeshBuilder::new(cores, messages));
+        }
+        MeshBuilder::Glommio(channel_mesh::MeshBuilder::full(cores, messages))
+    }
+
+    /// Joins; returns when every core has. `None` when a core joined twice or cannot join.
+    pub async fn join(self) -> Option<(Senders<T>, Receivers<T>)> {
+        match self {
+            MeshBuilder::Glommio(mesh) => join(mesh).await,
+            #[cfg(feature = "simulation")]
+            MeshBuilder::Simulated(mesh) => {
+                let (senders, receivers) = mesh.join().await;
+                Some((Senders::Simulated(senders), Receivers::Simulated(receivers)))
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Senders<T> {
+    /// The number of this core.
+    pub fn peer_id(&self) -> usize {
+        match self {
+            Senders::Glommio(senders) => senders.peer_id(),
+            #[cfg(feature = "simulation")]
+            Senders::Simulated(ends) => ends.core,
+        }
+    }
+
+    /// How many cores there are.
+    pub fn nr_consumers(&self) -> usize {
+        match self {
+            Senders::Glommio(senders) => senders.nr_consumers(),
+            #[cfg(feature = "simulation")]
+            Senders::Simulated(ends) => ends.cores(),
+        }
+    }
+
+    /// Gives `message` back when the ring is full.
+    pub fn try_send_to(&self, core: usize, message: T) -> Result<(), T> {
+        match self {
+            Senders::Glommio(senders) => refused(senders.try_send_to(core, message)).map_or(Ok(()), Err),
+            #[cfg(feature = "simulation")]
+            Senders::Simulated(ends) => ends.try_send_to(core, message),
+        }
+    }
+
+    /// Waits for room.
+    pub async fn send_to(&self, core: usize, message: T) {
+        match self {
+            // A closed ring means that the peer core ended, and with it the process.
+            Senders::Glommio(senders) => drop(senders.send_to(core, message).await),
+            #[cfg(feature = "simulation")]
+            Senders::Simulated(ends) => ends.send_to(core, message).await,
+        }
+    }
+}
+
+impl<T: Send + 'static> Receivers<T> {
+    /// The number of this core.
+    pub fn peer_id(&self) -> usize {
+        match self {
+            Receivers::Glommio(receivers) => receivers.peer_id(),
+            #[cfg(feature = "simulation")]
+            Receivers::Simulated(ends) => ends.core,
+        }
+    }
+
+    /// How many cores there are.
+    pub fn nr_producers(&self) -> usize {
+        match self {
+            Receivers::Glommio(receivers) => receivers.nr_producers(),
+            #[cfg(feature = "simulation")]
+            Receivers::Simulated(ends) => ends.cores(),
+        }
+    }
+
+    /// The next message of a core; `None` when that is gone.
+    pub async fn recv_from(&self, core: usize) -> Option<T> {
+        match self {
+            Receivers::Glommio(receivers) => receivers.recv_from(core).await.ok().flatten(),
+            #[cfg(feature = "simulation")]
+            Receivers::Simulated(ends) => Some(ends.recv_from(core).await),
+        }
+    }
+}
+
+/// Joins glommio's mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can be
+/// lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
+async fn join<T: Send + 'static>(
+    mesh: channel_mesh::MeshBuilder<T, Full>,
+) -> Option<(Senders<T>, Receivers<T>)> {
+    let joined = async { mesh.join().await.ok() };
+    let waking = async {
+        loop {
+            crate::runtime::sleep(LOOK_AGAIN).await;
+        }
+    };
+    let (senders, receivers) = joined.or(waking).await?;
+    Some((Senders::Glommio(senders), Receivers::Glommio(receivers)))
+}
+
+/// The message of a send that found the ring full.
+fn refused<T>(outcome: glommio::Result<(), T>) -> Option<T> {
+    match outcome {
+        Err(GlommioError::WouldBlock(ResourceType::Channel(message))) => Some(message),
+        _ => None,
+    }
+}

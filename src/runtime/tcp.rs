@@ -1,0 +1,118 @@
+//! A core's connections to origins.
+
+#[cfg(feature = "simulation")]
+use crate::simulation;
+use futures_lite::{AsyncRead, AsyncWrite};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A connection over TCP.
+pub struct TcpStream(Stream);
+
+enum Stream {
+    Glommio(glommio::net::TcpStream),
+    #[cfg(feature = "simulation")]
+    Simulated(simulation::Stream),
+}
+
+/// A look at a connection that somebody else owns, who must not have dropped it.
+pub struct Glance(Socket);
+
+enum Socket {
+    Kernel(RawFd),
+    #[cfg(feature = "simulation")]
+    Simulated(simulation::Ear),
+}
+
+impl TcpStream {
+    /// Connects to `address`, within `timeout`.
+    pub async fn connect_timeout(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        #[cfg(feature = "simulation")]
+        if simulation::current().is_some() {
+            return Ok(TcpStream(Stream::Simulated(simulation::connect_within(address, timeout).await?)));
+        }
+        Ok(TcpStream(Stream::Glommio(glommio::net::TcpStream::connect_timeout(address, timeout).await?)))
+    }
+
+    /// Sends what is written at once (TCP_NODELAY).
+    pub fn set_nodelay(&self, value: bool) -> io::Result<()> {
+        match &self.0 {
+            Stream::Glommio(tcp) => Ok(tcp.set_nodelay(value)?),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// For a look at this connection while somebody else owns it.
+    pub fn glance(&self) -> Glance {
+        Glance(match &self.0 {
+            Stream::Glommio(tcp) => Socket::Kernel(tcp.as_raw_fd()),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => Socket::Simulated(stream.ear()),
+        })
+    }
+}
+
+impl Glance {
+    /// Whether the other side has closed the connection, or it broke. Asks the kernel, so it is known at once.
+    pub fn has_ended(&self) -> bool {
+        match &self.0 {
+            Socket::Kernel(descriptor) => {
+                let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+                !matches!(recv(*descriptor, &mut [0], flags), Ok(1) | Err(Errno::EAGAIN))
+            }
+            #[cfg(feature = "simulation")]
+            Socket::Simulated(ear) => ear.has_ended(),
+        }
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Stream::Glommio(tcp) => Pin::new(tcp).poll_read(context, into),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Stream::Glommio(tcp) => Pin::new(tcp).poll_write(context, from),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => Pin::new(stream).poll_write(context, from),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Stream::Glommio(tcp) => Pin::new(tcp).poll_flush(context),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Stream::Glommio(tcp) => Pin::new(tcp).poll_close(context),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => Pin::new(stream).poll_close(context),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The network of a simulation: ports that listen, and connections to them. Clients, applications and origin connections
+//! use [`Stream`] as they would a socket; the simulated kernel below the wire owns the server's end of clients'
+//! connections. `pipe` carries the bytes of one direction.
+
+mod pipe;
+
+use super::world::current;
+use futures_lite::{AsyncRead, AsyncWrite};
+use pipe::Pipe;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// Is called when something has happened that its owner may want to look at.
+pub type Observer = Rc<dyn Fn()>;
+
+/// How long a connection may be without a sign of life from its other side, which is gone (TCP_USER_TIMEOUT).
+const SILENCE: Duration = Duration::from_secs(125);
+
+/// Who listens where.
+#[derive(Default)]
+pub(super) struct Network {
+    ports: RefCell<BTreeMap<SocketAddr, Vec<Weak<Port>>>>,
+    /// Those that the simulated kernel accepts from, by the descriptor that stands for them.
+    descriptors: RefCell<BTreeMap<RawFd, Listener>>,
+    clients: Cell<u16>,
+}
+
+#[derive(Default)]
+struct Port {
+    waiting: RefCell<VecDeque<Arrival>>,
+    waker: Cell<Option<Waker>>,
+    observer: RefCell<Option<Observer>>,
+}
+
+/// A port that listens, as long as this lives.
+#[derive(Clone)]
+pub struct Listener(Rc<Port>);
+
+/// A connection that was made to a port.
+pub struct Arrival {
+    /// The listener's end of it.
+    pub stream: Stream,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+}
+
+/// One end of a connection. Dropping it closes the connection; as in TCP that is a reset if there are unread bytes.
+pub struct Stream {
+    incoming: Rc<Pipe>,
+    outgoing: Rc<Pipe>,
+}
+
+/// A look at a connection whose end somebody else owns.
+pub struct Ear(Rc<Pipe>);
+
+/// Listens on `address`, beside others that do.
+pub fn listen(address: SocketAddr) -> Listener {
+    let port = Rc::<Port>::default();
+    if let Some(world) = current() {
+        world.network.ports.borrow_mut().entry(address).or_default().push(Rc::downgrade(&port));
+    }
+    Listener(port)
+}
+
+/// Connects to `address`.
+pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
+    let Some(world) = current() else { return Err(io::ErrorKind::NotConnected.into()) };
+    let delay = world.dice(pipe::delay);
+    world.timer(delay).await;
+    let port = world.network.port(address).ok_or(io::ErrorKind::ConnectionRefused)?;
+    let (here, there) = Stream::pair();
+    port.waiting.borrow_mut().push_back(Arrival { stream: there, peer: world.network.next_client() });
+    port.tell();
+    Ok(here)
+}
+
+/// Connects to `address`, within `timeout`.
+pub async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
+    let Some(world) = current() else { return Err(io::ErrorKind::NotConnected.into()) };
+    let timed_out = async {
+        world.timer(timeout).await;
+        Err(io::ErrorKind::TimedOut.into())
+    };
+    futures_lite::future::or(connect(address), timed_out).await
+}
+
+impl Network {
+    fn port(&self, address: SocketAddr) -> Option<Rc<Port>> {
+        let mut ports = self.ports.borrow_mut();
+        let listening = ports.get_mut(&address)?;
+        listening.retain(|port| port.strong_count() > 0);
+        let world = current().filter(|_| !listening.is_empty())?;
+        world.dice(|dice| dice.pick(listening).upgrade())
+    }
+
+    fn next_client(&self) -> SocketAddr {
+        let number = self.clients.get().wrapping_add(1);
+        self.clients.set(number);
+        let [high, low] = number.to_be_bytes();
+        SocketAddr::from((Ipv4Addr::new(10, 0, high, low), 40_000))
+    }
+
+    /// Ends all connections that nobody has accepted.
+    pub fn clear(&self) {
+        let descriptors = self.descriptors.take();
+        drop(descriptors);
+        let ports = self.ports.take();
+        for port in ports.values().flatten().filter_map(Weak::upgrade) {
+            drop((port.waiting.take(), port.observer.take()));
+        }
+    }
+}
+
+impl Port {
+    fn tell(&self) {
+        self.waker.take().into_iter().for_each(Waker::wake);
+        let observer = self.observer.borrow().clone();
+        observer.iter().for_each(|observer| observer());
+    }
+}
+
+impl Listener {
+    /// A socket that stands for this listener where a real one is expected: the simulated kernel knows it by its
+    /// descriptor. It is neither bound nor does it listen.
+    pub fn socket(&self) -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        if let Some(world) = current() {
+            world.network.descriptors.borrow_mut().insert(socket.as_raw_fd(), self.clone());
+        }
+        Ok(socket.into())
+    }
+
+    /// The listener that a descriptor stands for.
+    pub fn of(descriptor: RawFd) -> Option<Listener> {
+        current()?.network.descriptors.borrow().get(&descriptor).cloned()
+    }
+
+    /// Whether a connection waits to be accepted.
+    pub fn has_arrivals(&self) -> bool {
+        !self.0.waiting.borrow().is_empty()
+    }
+
+    /// The connection that has waited longest.
+    pub fn try_accept(&self) -> Option<Arrival> {
+        self.0.waiting.borrow_mut().pop_front()
+    }
+
+    /// Waits for a connection.
+    pub async fn accept(&self) -> Stream {
+        poll_fn(|context| {
+            if let Some(arrival) = self.try_accept() {
+                return Poll::Ready(arrival.stream);
+            }
+            self.0.waker.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// `observer` hears of every connection that comes.
+    pub fn observe(&self, observer: Observer) {
+        self.0.observer.replace(Some(observer));
+    }
+}
+
+impl Stream {
+    /// The two ends of a connection.
+    pub fn pair() -> (Stream, Stream) {
+        let (one, other) = (Pipe::new(), Pipe::new());
+        let here = Stream { incoming: one.clone(), outgoing: other.clone() };
+        (here, Stream { incoming: other, outgoing: one })
+    }
+
+    /// `observer` hears when there may be something to read, or room to write.
+    pub fn observe(&self, observer: &Observer) {
+        self.incoming.observe_arrivals(observer.clone());
+        self.outgoing.observe_room(observer.clone());
+    }
+
+    /// Reads what has arrived; nothing at the end, and `WouldBlock` while nothing is there.
+    pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.incoming.read(into)
+    }
+
+    /// Whether [`Stream::try_read`] would not block.
+    pub fn is_readable(&self) -> bool {
+        self.incoming.is_readable()
+    }
+
+    /// Writes what there is room for; `WouldBlock` if there is none.
+    pub fn try_write(&self, from: &[u8]) -> io::Result<usize> {
+        if let Some(error) = self.incoming.failure() {
+            return Err(error);
+        }
+        self.outgoing.write(from, &self.incoming)
+    }
+
+    /// Whether [`Stream::try_write`] would not block.
+    pub fn is_writable(&self) -> bool {
+        self.incoming.failure().is_some() || self.outgoing.has_room()
+    }
+
+    /// Nothing more will be written.
+    pub fn shut_down(&self) {
+        self.outgoing.end();
+    }
+
+    /// Breaks the connection.
+    pub fn reset(self) {
+        self.outgoing.fail(io::ErrorKind::ConnectionReset, Duration::ZERO);
+    }
+
+    /// This end is gone without a word: its machine lost power. The other end finds out after a long time.
+    pub fn vanish(self) {
+        self.incoming.swallow();
+        self.outgoing.fail(io::ErrorKind::TimedOut, SILENCE);
+        self.outgoing.swallow();
+    }
+
+    /// For a look at this connection while somebody else owns it.
+    pub fn ear(&self) -> Ear {
+        Ear(self.incoming.clone())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        match self.incoming.abandon() {
+            true => self.outgoing.fail(io::ErrorKind::ConnectionReset, Duration::ZERO),
+            false => self.outgoing.end(),
+        }
+    }
+}
+
+impl Ear {
+    /// Whether everything was read and nothing more can come.
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.try_read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.incoming.wait_for_arrivals(context.waker());
+                Poll::Pending
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self.try_write(from) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.outgoing.wait_for_room(context.waker());
+                Poll::Pending
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shut_down();
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,227 @@
+//! The clock of a simulation, and what is to happen when. Events that are due at one time happen in the order they were
+//! asked for.
+
+use super::executor::{Executor, Task};
+use super::network::Network;
+use super::random::Random;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// Time that passes while a task runs, in microseconds.
+const STEP_US: std::ops::Range<u64> = 1..20;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// The world of this thread, if there is one.
+pub fn current() -> Option<Rc<World>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// Whose tasks these are: those of one core are paused together. Tasks belong to the host of the task that started them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Host(pub u16);
+
+impl Host {
+    /// Clients, applications, and the test itself.
+    pub const OUTSIDE: Host = Host(u16::MAX);
+}
+
+/// Lists what is left of something that should have nothing left.
+type Auditor = Box<dyn Fn() -> Vec<String>>;
+
+/// A clock, tasks, and a network.
+pub struct World {
+    /// When this began, by the real clock.
+    base: Instant,
+    elapsed: Cell<Duration>,
+    random: RefCell<Random>,
+    agenda: RefCell<BTreeMap<Event, Box<dyn FnOnce()>>>,
+    asked: Cell<u64>,
+    auditors: RefCell<Vec<Auditor>>,
+    pub(super) executor: Executor,
+    pub(super) network: Network,
+}
+
+/// Something that is to happen: when, and a number that tells it from others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Event(Duration, u64);
+
+impl World {
+    pub(super) fn install(seed: u64) -> Rc<World> {
+        let world = Rc::new(World {
+            base: Instant::now(),
+            elapsed: Cell::default(),
+            random: RefCell::new(Random::new(seed)),
+            agenda: RefCell::default(),
+            asked: Cell::default(),
+            auditors: RefCell::default(),
+            executor: Executor::default(),
+            network: Network::default(),
+        });
+        let before = CURRENT.replace(Some(world.clone()));
+        assert!(before.is_none(), "this thread has a simulation already");
+        world
+    }
+
+    /// Ends everything that still runs.
+    pub(super) fn end(&self) {
+        // What is dropped may start more, or plan more, in its turn.
+        loop {
+            let agenda = self.agenda.take();
+            if !self.executor.drop_tasks() && agenda.is_empty() {
+                break;
+            }
+        }
+        self.network.clear();
+        CURRENT.take();
+    }
+
+    /// The time, by this world's clock.
+    pub fn now(&self) -> Instant {
+        self.base + self.elapsed.get()
+    }
+
+    /// How long this world has gone on.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed.get()
+    }
+
+    /// A random number.
+    pub fn random(&self) -> u64 {
+        self.random.borrow_mut().number()
+    }
+
+    /// The dice.
+    pub fn dice<T>(&self, throw: impl FnOnce(&mut Random) -> T) -> T {
+        throw(&mut self.random.borrow_mut())
+    }
+
+    /// Has `happen` called after `delay`.
+    pub fn after(&self, delay: Duration, happen: impl FnOnce() + 'static) -> Event {
+        self.at(self.elapsed() + delay, happen)
+    }
+
+    /// Has `happen` called when this world has gone on for so long.
+    pub fn at(&self, elapsed: Duration, happen: impl FnOnce() + 'static) -> Event {
+        self.asked.set(self.asked.get() + 1);
+        let event = Event(elapsed, self.asked.get());
+        self.agenda.borrow_mut().insert(event, Box::new(happen));
+        event
+    }
+
+    /// What was asked for is not wanted any more.
+    pub fn forget(&self, event: Event) {
+        let forgotten = self.agenda.borrow_mut().remove(&event);
+        drop(forgotten);
+    }
+
+    /// Has `auditor` asked what is left over in the end.
+    pub fn audit(&self, auditor: impl Fn() -> Vec<String> + 'static) {
+        self.auditors.borrow_mut().push(Box::new(auditor));
+    }
+
+    /// What is left over, where nothing should be when everyone has gone.
+    pub fn leftovers(&self) -> Vec<String> {
+        self.auditors.borrow().iter().flat_map(|auditor| auditor()).collect()
+    }
+
+    /// Whose task runs now.
+    pub fn host(&self) -> Host {
+        self.executor.host()
+    }
+
+    /// Starts a task, which belongs to the host of the task that runs now.
+    pub fn spawn<T: 'static>(self: &Rc<Self>, future: impl Future<Output = T> + 'static) -> Task<T> {
+        self.executor.spawn(self, self.executor.host(), future)
+    }
+
+    /// Starts a task of `host`.
+    pub fn spawn_on<T: 'static>(
+        self: &Rc<Self>,
+        host: Host,
+        future: impl Future<Output = T> + 'static,
+    ) -> Task<T> {
+        self.executor.spawn(self, host, future)
+    }
+
+    /// Completes after `delay`.
+    pub fn timer(self: &Rc<Self>, delay: Duration) -> Timer {
+        let state = Rc::<TimerState>::default();
+        let fired = state.clone();
+        let event = self.after(delay, move || {
+            fired.is_due.set(true);
+            fired.waker.take().into_iter().for_each(Waker::wake);
+        });
+        Timer { state, event }
+    }
+
+    pub(super) fn pause(self: &Rc<Self>, host: Host, delay: Duration) {
+        self.executor.pause(host);
+        let world = self.clone();
+        self.after(delay, move || world.executor.resume(host));
+    }
+
+    /// Lets one thing happen; whether there was any.
+    pub(super) fn step(self: &Rc<Self>) -> bool {
+        while self.happen_if_due() {}
+        let next = self.dice(|dice| self.executor.next(dice));
+        if let Some(task) = next {
+            self.executor.poll(task);
+            let spent = self.dice(|dice| dice.within(STEP_US));
+            self.elapsed.set(self.elapsed.get() + Duration::from_micros(spent));
+            return true;
+        }
+        let next = self.agenda.borrow().first_key_value().map(|(Event(elapsed, _), _)| *elapsed);
+        let Some(elapsed) = next else { return false };
+        self.elapsed.set(elapsed.max(self.elapsed.get()));
+        self.happen_if_due()
+    }
+
+    fn happen_if_due(&self) -> bool {
+        let mut agenda = self.agenda.borrow_mut();
+        let due = agenda.first_entry().filter(|entry| entry.key().0 <= self.elapsed.get());
+        let Some(happen) = due.map(|entry| entry.remove()) else { return false };
+        drop(agenda);
+        happen();
+        true
+    }
+}
+
+/// Completes once, at its time.
+pub struct Timer {
+    state: Rc<TimerState>,
+    event: Event,
+}
+
+#[derive(Default)]
+struct TimerState {
+    is_due: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.state.is_due.get() {
+            return Poll::Ready(());
+        }
+        self.state.waker.set(Some(context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(world) = current() {
+            world.forget(self.event);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What the simulated kernel does with operations. Those that cannot finish at once wait here, with the socket they are for,
+//! until [`Kernel::work`] finds that they can: as under DEFER_TASKRUN, nothing is posted before the core asks.
+
+use super::buffers::ProvidedBuffers;
+use super::chime::Chime;
+use crate::ids::Slot;
+use crate::simulation::{Listener, Observer, Random, Stream, World};
+use crate::wire::ring::{Completion, Operation, REST_MS};
+use socket2::{SockAddr, SockAddrStorage};
+use std::cell::RefCell;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+/// In so many of 100 cases: a send is cut or refused though there is room, an operation that could finish does so later, a
+/// receive ends though nothing is wrong, a receive finds no buffer, a patient send is interrupted.
+const FALL_SHORT: u64 = 4;
+const LATE: u64 = 10;
+const STOP: u64 = 3;
+const NO_BUFFER: u64 = 1;
+const INTERRUPTED: u64 = 3;
+/// IORING_CQE_F_BUFFER, IORING_CQE_F_MORE, IORING_CQE_BUFFER_SHIFT.
+const BUFFER: u32 = 1;
+const MORE: u32 = 1 << 1;
+const BUFFER_SHIFT: u32 = 16;
+
+pub(super) struct Kernel {
+    world: Rc<World>,
+    own: Weak<RefCell<Kernel>>,
+    slots: Vec<Option<Rc<Stream>>>,
+    accepts: Vec<Accept>,
+    receives: Vec<Receive>,
+    sends: Vec<Send>,
+    /// Finished, not posted yet.
+    finished: Vec<Completion>,
+    posted: Vec<Completion>,
+    pub buffers: Option<ProvidedBuffers>,
+    pub chime: Option<Rc<Chime>>,
+    pub is_silent: bool,
+    /// Has the kernel look at what waits.
+    observer: Observer,
+}
+
+struct Accept {
+    token: u64,
+    listener: Listener,
+    address: *mut SockAddrStorage,
+    length: *mut libc::socklen_t,
+}
+
+struct Receive {
+    token: u64,
+    socket: Rc<Stream>,
+}
+
+struct Send {
+    token: u64,
+    socket: Rc<Stream>,
+    data: *const u8,
+    length: usize,
+    sent: usize,
+}
+
+impl Kernel {
+    pub fn new(world: Rc<World>, slots: u32) -> Rc<RefCell<Kernel>> {
+        Rc::new_cyclic(|own: &Weak<RefCell<Kernel>>| {
+            let kernel = own.clone();
+            let observer: Observer = Rc::new(move || {
+                kernel.upgrade().iter().for_each(|kernel| kernel.borrow().notice());
+            });
+            RefCell::new(Kernel {
+                world,
+                own: own.clone(),
+                slots: vec![None; slots as usize],
+                accepts: Vec::new(),
+                receives: Vec::new(),
+                sends: Vec::new(),
+                finished: Vec::new(),
+                posted: Vec::new(),
+                buffers: None,
+                chime: None,
+                is_silent: false,
+                observer,
+            })
+        })
+    }
+
+    /// Begins an operation, and finishes it if it does not wait.
+    ///
+    /// # Safety
+    /// As for [`crate::wire::ring::Ring::push`].
+    pub unsafe fn begin(&mut self, operation: Operation, token: u64) {
+        match operation {
+            Operation::Accept { listener, address, length } => match Listener::of(listener) {
+                Some(listener) => {
+                    listener.observe(self.observer.clone());
+                    self.accepts.push(Accept { token, listener, address, length });
+                }
+                None => self.finish(token, -libc::EBADF),
+            },
+            Operation::Receive { slot } => match self.socket(slot) {
+                Some(socket) => self.receives.push(Receive { token, socket }),
+                None => self.finish(token, -libc::EBADF),
+            },
+            // SAFETY: the caller keeps the data until the submission returns.
+            Operation::Send { slot, data, length } => unsafe {
+                let data = std::slice::from_raw_parts(data, length as usize);
+                self.send_now(slot, data, token);
+            },
+            Operation::PatientSend { slot, data, length } => match self.socket(slot) {
+                Some(socket) => {
+                    self.sends.push(Send { token, socket, data, length: length as usize, sent: 0 });
+                }
+                None => self.finish(token, -libc::EBADF),
+            },
+            Operation::Cancel { token: of } => {
+                if !self.cancel(of) {
+                    self.post(token, -libc::ENOENT, 0);
+                }
+            }
+            Operation::Shutdown { slot } => self.shut_down_in_a_thread(slot, token),
+            Operation::Close { slot } => {
+                let socket = self.slots.get_mut(slot.index()).and_then(Option::take);
+                if socket.is_none() {
+                    self.post(token, -libc::EBADF, 0);
+                }
+            }
+            Operation::Rest => {
+                let delay = Duration::from_millis(REST_MS.into());
+                self.after(delay, move |kernel| kernel.finish(token, -libc::ETIME));
+            }
+            // Nothing in a simulation comes by an ordinary descriptor.
+            Operation::Watch { .. } => {}
+            Operation::MoveIn { .. } => self.finish(token, -libc::EINVAL),
+        }
+    }
+
+    fn send_now(&mut self, slot: Slot, data: &[u8], token: u64) {
+        let Some(socket) = self.socket(slot) else { return self.post(token, -libc::EBADF, 0) };
+        let part = match self.dice(|dice| dice.chance(FALL_SHORT)) {
+            true => &data[..self.dice(|dice| dice.below(data.len()))],
+            false => data,
+        };
+        let outcome = match part.is_empty() {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => socket.try_write(part),
+        };
+        match outcome {
+            Ok(sent) if sent == data.len() => {}
+            Ok(sent) => self.post(token, sent as i32, 0),
+            Err(error) => self.post(token, -errno(&error), 0),
+        }
+    }
+
+    /// Ends the operation with token `of`; whether it was found.
+    fn cancel(&mut self, of: u64) -> bool {
+        // What has arrived by now may still be taken.
+        if self.dice(|dice| dice.chance(30)) {
+            self.work();
+        }
+        let receives = self.receives.extract_if(.., |receive| receive.token == of);
+        let receives = receives.map(|_| -libc::ECANCELED);
+        let sends = self.sends.extract_if(.., |send| send.token == of);
+        let sends = sends.map(|send| if send.sent > 0 { send.sent as i32 } else { -libc::ECANCELED });
+        let ended: Vec<i32> = receives.chain(sends).collect();
+        debug_assert!(ended.len() <= 1, "a token stands for two operations");
+        ended.iter().for_each(|result| self.finish(of, *result));
+        !ended.is_empty()
+    }
+
+    /// A shutdown may block, so the kernel does it in a thread, which looks up the slot when it comes to that.
+    fn shut_down_in_a_thread(&mut self, slot: Slot, token: u64) {
+        let delay = Duration::from_micros(self.dice(|dice| dice.within(1..500)));
+        self.after(delay, move |kernel| {
+            let socket = kernel.socket(slot);
+            socket.iter().for_each(|socket| socket.shut_down());
+            kernel.finish(token, if socket.is_some() { 0 } else { -libc::EBADF });
+        });
+    }
+
+    /// Finishes and posts what can be, or some of it.
+    pub fn work(&mut self) {
+        let finished = std::mem::take(&mut self.finished);
+        let posts_first = self.dice(|dice| dice.chance(50));
+        if posts_first {
+            self.posted.extend_from_slice(&finished);
+        }
+        self.accept();
+        self.receive();
+        self.send();
+        if !posts_first {
+            self.posted.extend(finished);
+        }
+    }
+
+    fn accept(&mut self) {
+        let mut index = 0;
+        while let Some(accept) = self.accepts.get(index) {
+            if !accept.listener.has_arrivals() || self.is_late() {
+                index += 1;
+                continue;
+            }
+            let free: Vec<usize> = (0..self.slots.len()).filter(|slot| self.slots[*slot].is_none()).collect();
+            let Accept { token, listener, address, length } = self.accepts.remove(index);
+            if free.is_empty() {
+                self.post(token, -libc::ENFILE, 0);
+                continue;
+            }
+            let Some(arrival) = listener.try_accept() else { continue };
+            let slot = self.dice(|dice| if dice.chance(50) { free[0] } else { *dice.pick(&free) });
+            arrival.stream.observe(&self.observer);
+            self.slots[slot] = Some(Rc::new(arrival.stream));
+            let peer = SockAddr::from(arrival.peer);
+            // SAFETY: whoever pushed the accept keeps the places for address and length until it has finished.
+            unsafe {
+                *length = peer.len();
+                *address = peer.as_storage();
+            }
+            self.post(token, slot as i32, 0);
+        }
+    }
+
+    fn receive(&mut self) {
+        let receives = std::mem::take(&mut self.receives);
+        for receive in receives {
+            if !receive.socket.is_readable() || self.is_late() || self.receive_on(&receive) {
+                self.receives.push(receive);
+            }
+        }
+    }
+
+    /// Whether the receive goes on.
+    fn receive_on(&mut self, receive: &Receive) -> bool {
+        loop {
+            let (stops, no_buffer) = self.dice(|dice| (dice.chance(STOP), dice.chance(NO_BUFFER)));
+            let cut = self.dice(|dice| if dice.chance(50) { usize::MAX } else { 1 + dice.below(60) });
+            let Some(buffer) = self.buffers.as_mut().filter(|_| !no_buffer).and_then(|all| all.take()) else {
+                self.post(receive.token, -libc::ENOBUFS, 0);
+                return false;
+            };
+            let room = buffer.memory.len().min(cut);
+            let outcome = receive.socket.try_read(&mut buffer.memory[..room]);
+            let flags = BUFFER | (u32::from(buffer.id) << BUFFER_SHIFT);
+            match outcome {
+                Ok(0) => self.post(receive.token, 0, flags),
+                Ok(count) if stops => self.post(receive.token, count as i32, flags),
+                Ok(count) => {
+                    self.post(receive.token, count as i32, flags | MORE);
+                    match receive.socket.is_readable() {
+                        true => continue,
+                        false => return true,
+                    }
+                }
+                Err(error) => {
+                    self.buffers.iter_mut().for_each(ProvidedBuffers::take_back);
+                    self.post(receive.token, -errno(&error), 0);
+                }
+            }
+            return false;
+        }
+    }
+
+    fn send(&mut self) {
+        let sends = std::mem::take(&mut self.sends);
+        for mut send in sends {
+            if !send.socket.is_writable() || self.is_late() {
+                self.sends.push(send);
+                continue;
+            }
+            // SAFETY: whoever pushed the send keeps its data until it has finished.
+            let data = unsafe { std::slice::from_raw_parts(send.data, send.length) };
+            match send.socket.try_write(&data[send.sent..]) {
+                Ok(sent) => send.sent += sent,
+                Err(error) if send.sent == 0 => {
+                    self.post(send.token, -errno(&error), 0);
+                    continue;
+                }
+                Err(_) => {
+                    self.post(send.token, send.sent as i32, 0);
+                    continue;
+                }
+            }
+            if send.sent == send.length || self.dice(|dice| dice.chance(INTERRUPTED)) {
+                self.post(send.token, send.sent as i32, 0);
+                continue;
+            }
+            self.sends.push(send);
+        }
+    }
+
+    /// Rings if something can finish.
+    pub fn notice(&self) {
+        let can_finish = !self.finished.is_empty()
+            || !self.posted.is_empty()
+            || self.accepts.iter().any(|accept| accept.listener.has_arrivals())
+            || self.receives.iter().any(|receive| receive.socket.is_readable())
+            || self.sends.iter().any(|send| send.socket.is_writable());
+        if let Some(chime) = self.chime.as_ref().filter(|_| can_finish && !self.is_silent) {
+            chime.ring();
+        }
+    }
+
+    pub fn take_posted(&mut self) -> impl Iterator<Item = Completion> {
+        self.posted.drain(..)
+    }
+
+    /// What is left when everyone has gone.
+    pub fn leftovers(&self) -> Vec<String> {
+        let sockets = self.slots.iter().filter(|slot| slot.is_some()).count();
+        let buffers = self.buffers.as_ref().map_or(0, |buffers| usize::from(buffers.taken()));
+        let counts = [
+            ("open sockets", sockets),
+            ("receives in flight", self.receives.len()),
+            ("sends in flight", self.sends.len()),
+            ("buffers not lent", buffers),
+        ];
+        counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect()
+    }
+
+    /// Whether something that could finish now does not, and the core will hear of it later.
+    fn is_late(&self) -> bool {
+        let is_late = self.dice(|dice| dice.chance(LATE));
+        if is_late {
+            let observer = self.observer.clone();
+            let delay = Duration::from_micros(self.dice(|dice| dice.within(1..300)));
+            self.world.after(delay, move || observer());
+        }
+        is_late
+    }
+
+    fn after(&self, delay: Duration, happen: impl FnOnce(&mut Kernel) + 'static) {
+        let own = self.own.clone();
+        self.world.after(delay, move || {
+            let Some(kernel) = own.upgrade() else { return };
+            happen(&mut kernel.borrow_mut());
+            kernel.borrow().notice();
+        });
+    }
+
+    fn socket(&self, slot: Slot) -> Option<Rc<Stream>> {
+        self.slots.get(slot.index()).cloned().flatten()
+    }
+
+    fn finish(&mut self, token: u64, result: i32) {
+        self.finished.push(Completion { token, result, flags: 0 });
+    }
+
+    fn post(&mut self, token: u64, result: i32, flags: u32) {
+        self.posted.push(Completion { token, result, flags });
+    }
+
+    fn dice<T>(&self, throw: impl FnOnce(&mut Random) -> T) -> T {
+        self.world.dice(throw)
+    }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => libc::EAGAIN,
+        io::ErrorKind::BrokenPipe => libc::EPIPE,
+        io::ErrorKind::TimedOut => libc::ETIMEDOUT,
+        _ => libc::ECONNRESET,
+    }
+}

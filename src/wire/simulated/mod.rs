@@ -1,0 +1,91 @@
+//! A kernel for a wire in a simulation. It does what io_uring promises and no more: completions come late, short, in pieces
+//! or not in the order of their operations, by the dice of the simulation; operations in flight keep their socket when its
+//! slot is freed; a shutdown looks up its slot only when it runs. Memory that operations point to is read and written when
+//! they complete, so a sanitizer sees it if the wire has let go of it too early.
+//!
+//! `kernel` does the operations, `buffers` takes from the provided buffers, `chime` wakes the core.
+
+mod buffers;
+mod chime;
+mod kernel;
+
+pub(super) use chime::Chime;
+
+use super::doorbell::Doorbell;
+use super::ring::{Completion, Operation};
+use crate::simulation::current;
+use kernel::Kernel;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+/// A queue pair with a simulated kernel.
+pub(super) struct SimulatedRing {
+    kernel: Rc<RefCell<Kernel>>,
+    queued: Vec<(Operation, u64)>,
+}
+
+impl SimulatedRing {
+    /// A ring with `slots` empty slots, if this thread has a simulation.
+    pub fn new(slots: u32) -> Option<SimulatedRing> {
+        let world = current()?;
+        let kernel = Kernel::new(world.clone(), slots);
+        let audited = Rc::downgrade(&kernel);
+        world.audit(move || audited.upgrade().map_or(Vec::new(), |kernel| kernel.borrow().leftovers()));
+        Some(SimulatedRing { kernel, queued: Vec::new() })
+    }
+
+    /// Queues one operation.
+    ///
+    /// # Safety
+    /// As for [`super::ring::Ring::push`].
+    pub unsafe fn push(&mut self, operation: Operation, token: u64) -> io::Result<()> {
+        self.queued.push((operation, token));
+        Ok(())
+    }
+
+    pub fn submit(&mut self) -> io::Result<()> {
+        let mut kernel = self.kernel.borrow_mut();
+        for (operation, token) in self.queued.drain(..) {
+            // SAFETY: who pushed the operation keeps what it points to.
+            unsafe { kernel.begin(operation, token) };
+        }
+        kernel.notice();
+        Ok(())
+    }
+
+    pub fn run_task_work(&mut self) -> io::Result<()> {
+        self.submit()?;
+        let mut kernel = self.kernel.borrow_mut();
+        kernel.work();
+        kernel.notice();
+        Ok(())
+    }
+
+    /// Whether there was more to post than the kernel posts when it is asked once.
+    pub fn has_task_work(&self) -> bool {
+        false
+    }
+
+    pub fn reap(&mut self, out: &mut Vec<Completion>) {
+        out.extend(self.kernel.borrow_mut().take_posted());
+    }
+
+    pub fn register_doorbell(&mut self, doorbell: &Doorbell) {
+        self.kernel.borrow_mut().chime = doorbell.chime();
+    }
+
+    pub fn silence_doorbell(&mut self, silent: bool) {
+        self.kernel.borrow_mut().is_silent = silent;
+    }
+
+    /// Registers `entries` provided-buffer descriptors at `address`.
+    ///
+    /// # Safety
+    /// As for [`super::ring::Ring::register_buffers`].
+    pub unsafe fn register_buffers(&mut self, address: u64, entries: u16) {
+        // SAFETY: passed on to the caller.
+        let buffers = unsafe { buffers::ProvidedBuffers::at(address, entries) };
+        self.kernel.borrow_mut().buffers = Some(buffers);
+    }
+}

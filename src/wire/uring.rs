@@ -1,0 +1,161 @@
+//! The kernel's queue pair: submission with room made when it is full, and completions copied out so that handling one may
+//! submit more. Created and used by one thread only (SINGLE_ISSUER, DEFER_TASKRUN).
+
+use super::ring::{Completion, Operation, REST_MS};
+use crate::ids::Slot;
+use io_uring::squeue::Flags;
+use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use std::io;
+use std::os::fd::RawFd;
+
+/// Submissions that fit before the kernel must be entered.
+const SUBMISSIONS: u32 = 1024;
+/// Completions that fit before the kernel has to keep them on its own list.
+const COMPLETIONS: u32 = 16 * 1024;
+/// The buffer group all receives draw from.
+const GROUP: u16 = 0;
+/// Finish now or not at all.
+const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// Wait until the client takes all of it.
+const PATIENT: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
+const ANY_SLOT: i32 = -1;
+/// IORING_ENTER_GETEVENTS.
+const ENTER_GETEVENTS: u32 = 1;
+static REST: Timespec = Timespec::new().nsec(REST_MS * 1_000_000);
+
+pub(super) struct KernelRing {
+    uring: IoUring,
+    /// Completions taken out of the way of submissions; they come before those still in the queue.
+    aside: Vec<Completion>,
+}
+
+impl KernelRing {
+    /// A ring with `slots` empty direct descriptors.
+    pub fn new(slots: u32) -> io::Result<KernelRing> {
+        let uring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        uring.submitter().register_files_sparse(slots)?;
+        Ok(KernelRing { uring, aside: Vec::new() })
+    }
+
+    /// Queues one operation, entering the kernel first when the queue is full.
+    ///
+    /// # Safety
+    /// As for [`super::ring::Ring::push`].
+    #[inline]
+    pub unsafe fn push(&mut self, operation: Operation, token: u64) -> io::Result<()> {
+        let entry = entry(operation).user_data(token);
+        loop {
+            // SAFETY: the caller keeps the memory that `entry` points to.
+            if unsafe { self.uring.submission().push(&entry) }.is_ok() {
+                return Ok(());
+            }
+            self.submit()?;
+        }
+    }
+
+    /// Hands everything queued to the kernel. Sends with MSG_DONTWAIT are done when this returns.
+    pub fn submit(&mut self) -> io::Result<()> {
+        while !self.uring.submission().is_empty() {
+            match self.uring.submit() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // EBUSY: the kernel has completions to post and no room for them.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    self.aside.extend(self.uring.completion().map(Completion::from));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits what is queued and lets the kernel post what became ready: under DEFER_TASKRUN nothing else does.
+    pub fn run_task_work(&mut self) -> io::Result<()> {
+        let queued = self.uring.submission().len() as u32;
+        // SAFETY: no pointer argument is passed.
+        let entered =
+            unsafe { self.uring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None) };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the kernel has more to post (IORING_SQ_TASKRUN).
+    pub fn has_task_work(&mut self) -> bool {
+        let submission = self.uring.submission();
+        submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Moves all posted completions to the end of `out`.
+    pub fn reap(&mut self, out: &mut Vec<Completion>) {
+        out.append(&mut self.aside);
+        out.extend(self.uring.completion().map(Completion::from));
+    }
+
+    /// Has the eventfd `doorbell` signalled for every completion.
+    pub fn register_doorbell(&mut self, doorbell: RawFd) -> io::Result<()> {
+        self.uring.submitter().register_eventfd(doorbell)
+    }
+
+    pub fn silence_doorbell(&mut self, silent: bool) {
+        let completion = self.uring.completion();
+        if silent { completion.disable_eventfd() } else { completion.enable_eventfd() }
+    }
+
+    /// Registers `entries` provided-buffer descriptors at `address`.
+    ///
+    /// # Safety
+    /// As for [`super::ring::Ring::register_buffers`].
+    pub unsafe fn register_buffers(&mut self, address: u64, entries: u16) -> io::Result<()> {
+        // SAFETY: the caller keeps the descriptor array alive.
+        unsafe { self.uring.submitter().register_buf_ring_with_flags(address, entries, GROUP, 0) }
+    }
+}
+
+impl From<cqueue::Entry> for Completion {
+    fn from(entry: cqueue::Entry) -> Completion {
+        Completion { token: entry.user_data(), result: entry.result(), flags: entry.flags() }
+    }
+}
+
+/// `operation` as the kernel reads it. Inlined, so that each caller's operation is known and nothing is left of the match.
+#[inline]
+fn entry(operation: Operation) -> squeue::Entry {
+    match operation {
+        Operation::Accept { listener, address, length } => {
+            let accept = opcode::Accept::new(Fd(listener), address.cast(), length);
+            accept.file_index(Some(DestinationSlot::auto_target())).build()
+        }
+        Operation::Receive { slot } => opcode::RecvMulti::new(fixed(slot), GROUP).build(),
+        Operation::Send { slot, data, length } => {
+            opcode::Send::new(fixed(slot), data, length).flags(NOW).build().flags(Flags::SKIP_SUCCESS)
+        }
+        Operation::PatientSend { slot, data, length } => {
+            opcode::Send::new(fixed(slot), data, length).flags(PATIENT).build()
+        }
+        Operation::Cancel { token } => {
+            opcode::AsyncCancel2::new(CancelBuilder::user_data(token)).build().flags(Flags::SKIP_SUCCESS)
+        }
+        Operation::Shutdown { slot } => opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build(),
+        Operation::Close { slot } => opcode::Close::new(fixed(slot)).build().flags(Flags::SKIP_SUCCESS),
+        Operation::Watch { descriptor } => opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build(),
+        Operation::Rest => opcode::Timeout::new(&REST).build(),
+        Operation::MoveIn { place } => opcode::FilesUpdate::new(place, 1).offset(ANY_SLOT).build(),
+    }
+}
+
+/// A direct descriptor.
+fn fixed(slot: Slot) -> Fixed {
+    Fixed(slot.0)
+}
