@@ -162,7 +162,8 @@ impl World {
         Timer { state, event }
     }
 
-    pub(super) fn pause(self: &Rc<Self>, host: Host, delay: Duration) {
+    /// The tasks of `host` do not run for `delay` from now on.
+    pub fn pause(self: &Rc<Self>, host: Host, delay: Duration) {
         self.executor.pause(host);
         let world = self.clone();
         self.after(delay, move || world.executor.resume(host));

@@ -6,6 +6,7 @@
 //! rules that know nothing of how the room does it. `order` holds the order of items with ids against a model, `readers`
 //! those who follow ids. A failure prints the shortest series of steps that shows it, and its seed.
 
+mod cores;
 mod ledger;
 mod order;
 mod readers;

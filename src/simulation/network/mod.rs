@@ -196,6 +196,11 @@ impl Stream {
         self.incoming.is_readable()
     }
 
+    /// When something last arrived.
+    pub fn arrived_at(&self) -> Duration {
+        self.incoming.arrived_at()
+    }
+
     /// Writes what there is room for; `WouldBlock` if there is none.
     pub fn try_write(&self, from: &[u8]) -> io::Result<usize> {
         if let Some(error) = self.incoming.failure() {

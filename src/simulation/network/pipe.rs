@@ -30,6 +30,8 @@ struct Side {
 
 struct State {
     arrived: VecDeque<u8>,
+    /// When something last did.
+    arrived_at: Duration,
     travelling: usize,
     capacity: usize,
     /// When what was sent last arrives: nothing overtakes it.
@@ -66,6 +68,7 @@ impl Pipe {
         let capacity = current().map_or(CAPACITIES[0], |world| world.dice(|dice| *dice.pick(&CAPACITIES)));
         let state = State {
             arrived: VecDeque::new(),
+            arrived_at: Duration::ZERO,
             travelling: 0,
             capacity,
             latest: Duration::ZERO,
@@ -97,6 +100,11 @@ impl Pipe {
     pub fn is_readable(&self) -> bool {
         let state = self.state.borrow();
         !state.arrived.is_empty() || state.has_ended || state.failure.is_some()
+    }
+
+    /// When something last arrived.
+    pub fn arrived_at(&self) -> Duration {
+        self.state.borrow().arrived_at
     }
 
     pub fn has_ended(&self) -> bool {
@@ -159,7 +167,7 @@ impl Pipe {
             }
             state.arrived.extend(bytes);
             drop(state);
-            pipe.reader.tell();
+            pipe.has_arrived();
         });
         Ok(count)
     }
@@ -175,7 +183,7 @@ impl Pipe {
                 return;
             }
             pipe.state.borrow_mut().has_ended = true;
-            pipe.reader.tell();
+            pipe.has_arrived();
         });
     }
 
@@ -188,7 +196,7 @@ impl Pipe {
                 return;
             }
             pipe.state.borrow_mut().failure.get_or_insert(failure);
-            pipe.reader.tell();
+            pipe.has_arrived();
         };
         match patience.is_zero() {
             true => self.arrives(breaks),
@@ -206,6 +214,11 @@ impl Pipe {
     /// What travels, and what is sent from now on, is lost.
     pub fn swallow(&self) {
         self.state.borrow_mut().swallows = true;
+    }
+
+    fn has_arrived(&self) {
+        self.state.borrow_mut().arrived_at = current().map_or(Duration::ZERO, |world| world.elapsed());
+        self.reader.tell();
     }
 
     /// Has `happen` called when something sent now arrives.

@@ -16,6 +16,10 @@ use std::time::Duration;
 /// receive ends though nothing is wrong, a receive finds no buffer, a patient send is interrupted.
 const FALL_SHORT: u64 = 4;
 const LATE: u64 = 10;
+/// Completions posted at once; since Linux 6.14 about so many.
+const AT_ONCE: usize = 20;
+/// Nothing is late for longer.
+const FRESH: Duration = Duration::from_millis(1);
 const STOP: u64 = 3;
 const NO_BUFFER: u64 = 1;
 const INTERRUPTED: u64 = 3;
@@ -37,6 +41,8 @@ pub(super) struct Kernel {
     pub buffers: Option<ProvidedBuffers>,
     pub chime: Option<Rc<Chime>>,
     pub is_silent: bool,
+    /// There was more to post than is posted at once.
+    pub has_more: bool,
     /// Has the kernel look at what waits.
     observer: Observer,
 }
@@ -80,6 +86,7 @@ impl Kernel {
                 buffers: None,
                 chime: None,
                 is_silent: false,
+                has_more: false,
                 observer,
             })
         })
@@ -180,23 +187,26 @@ impl Kernel {
 
     /// Finishes and posts what can be, or some of it.
     pub fn work(&mut self) {
+        let most = self.posted.len() + self.dice(|dice| 1 + dice.below(AT_ONCE));
+        self.has_more = false;
         let finished = std::mem::take(&mut self.finished);
         let posts_first = self.dice(|dice| dice.chance(50));
         if posts_first {
             self.posted.extend_from_slice(&finished);
         }
-        self.accept();
-        self.receive();
-        self.send();
+        self.accept(most);
+        self.receive(most);
+        self.send(most);
         if !posts_first {
             self.posted.extend(finished);
         }
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self, most: usize) {
         let mut index = 0;
         while let Some(accept) = self.accepts.get(index) {
-            if !accept.listener.has_arrivals() || self.is_late() {
+            let has_arrivals = accept.listener.has_arrivals();
+            if !has_arrivals || self.is_enough(most) || self.is_late(self.world.elapsed()) {
                 index += 1;
                 continue;
             }
@@ -220,10 +230,13 @@ impl Kernel {
         }
     }
 
-    fn receive(&mut self) {
+    fn receive(&mut self, most: usize) {
         let receives = std::mem::take(&mut self.receives);
         for receive in receives {
-            if !receive.socket.is_readable() || self.is_late() || self.receive_on(&receive) {
+            let is_ready = receive.socket.is_readable()
+                && !self.is_enough(most)
+                && !self.is_late(receive.socket.arrived_at());
+            if !is_ready || self.receive_on(&receive) {
                 self.receives.push(receive);
             }
         }
@@ -260,10 +273,10 @@ impl Kernel {
         }
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, most: usize) {
         let sends = std::mem::take(&mut self.sends);
         for mut send in sends {
-            if !send.socket.is_writable() || self.is_late() {
+            if !send.socket.is_writable() || self.is_enough(most) || self.is_late(self.world.elapsed()) {
                 self.sends.push(send);
                 continue;
             }
@@ -317,9 +330,17 @@ impl Kernel {
         counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect()
     }
 
-    /// Whether something that could finish now does not, and the core will hear of it later.
-    fn is_late(&self) -> bool {
-        let is_late = self.dice(|dice| dice.chance(LATE));
+    /// Whether no more is posted now, though something could be.
+    fn is_enough(&mut self, most: usize) -> bool {
+        let is_enough = self.posted.len() >= most;
+        self.has_more |= is_enough;
+        is_enough
+    }
+
+    /// Whether something that could finish since a moment ago does not yet, and the core will hear of it later.
+    fn is_late(&self, since: Duration) -> bool {
+        let is_fresh = self.world.elapsed() - since < FRESH;
+        let is_late = is_fresh && self.dice(|dice| dice.chance(LATE));
         if is_late {
             let observer = self.observer.clone();
             let delay = Duration::from_micros(self.dice(|dice| dice.within(1..300)));

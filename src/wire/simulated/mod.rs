@@ -64,7 +64,7 @@ impl SimulatedRing {
 
     /// Whether there was more to post than the kernel posts when it is asked once.
     pub fn has_task_work(&self) -> bool {
-        false
+        self.kernel.borrow().has_more
     }
 
     pub fn reap(&mut self, out: &mut Vec<Completion>) {

@@ -1,0 +1,110 @@
+//! The cores of a simulated server, as `gripwire::server` starts them on real ones.
+
+use gripwire::channel::Dispatched;
+use gripwire::config::Config;
+use gripwire::core::{self, CorePlan, ErrandPlan, Gauges, Port, Renewal, Service, Signers};
+use gripwire::ids::CoreId;
+use gripwire::mesh::MeshPlan;
+use gripwire::origin::Routes;
+use gripwire::runtime;
+use gripwire::simulation::{self, Host, Simulation};
+use gripwire::wire::WireLimits;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// Where clients and publishers connect. Nobody else has a network here, so these are no real ports.
+pub const CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7999);
+pub const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5561);
+
+/// Most clients of a core: few, so that slots are used again and again.
+const CONNECTIONS: u32 = 64;
+
+/// Levels that are 0 when everyone has gone.
+const LEVELS: [&str; 8] = [
+    "connections",
+    "client_requests",
+    "channels",
+    "subscriptions",
+    "homes",
+    "backlog_bytes",
+    "pending_publications",
+    "refetches_waiting",
+];
+
+/// A server.
+#[derive(Clone)]
+pub struct Cluster {
+    gauges: Arc<[Arc<Gauges>]>,
+    /// Cores take it for the end of the server if nobody could send them new settings.
+    _renewals: Vec<Sender<Renewal>>,
+}
+
+impl Cluster {
+    /// Starts so many cores.
+    pub fn start(simulation: &Simulation, cores: usize, settings: Config, routes: &str) -> Cluster {
+        let (routes, problems) = Routes::parse(routes, "routes");
+        assert!(problems.is_empty(), "{problems:?}");
+        let (settings, routes) = (Arc::new(settings), Arc::new(routes));
+        let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
+        let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
+        let (errands, sockjs) = (ErrandPlan::new(cores), Arc::default());
+        let dispatched = Arc::new(Dispatched::new(cores));
+        let mut renewals = Vec::new();
+        for core in 0..cores {
+            let (renew, renewed) = channel();
+            renewals.push(renew);
+            let signers = Signers { default: None, by_route: Vec::new(), upstream_key: None };
+            let plan = CorePlan {
+                id: CoreId(core as u16),
+                cores,
+                start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
+                renewals: renewed,
+                gauges: gauges.clone(),
+                listeners: [(CLIENTS, Service::Clients(Port::Plain)), (CONTROL, Service::Control)]
+                    .map(|(address, service)| {
+                        let listener = simulation::listen(address).socket().expect("a descriptor");
+                        ((listener, None), service)
+                    })
+                    .into(),
+                local_listeners: Vec::new(),
+                datagrams: Vec::new(),
+                bridge: None,
+                mesh: mesh.clone(),
+                dispatched: dispatched.clone(),
+                errands: errands.clone(),
+                wire: WireLimits {
+                    connections: CONNECTIONS,
+                    backlog_bytes: settings.limits.backlog_bytes,
+                    backlog_bytes_total: settings.limits.backlog_bytes_per_core,
+                },
+                sockjs: Arc::clone(&sockjs),
+            };
+            let running = async move {
+                let outcome = core::run(plan).await;
+                panic!("core {core} ended: {outcome:?}");
+            };
+            simulation.world().spawn_on(Host(core as u16), running).detach();
+        }
+        Cluster { gauges, _renewals: renewals }
+    }
+
+    /// A counter or level, over all cores.
+    pub fn sum(&self, name: &str) -> u64 {
+        let sums = Gauges::sums(&self.gauges);
+        sums.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no gauge {name}")).1
+    }
+
+    /// Waits until the server has nothing left of its clients.
+    pub async fn emptied(&self) {
+        let levels = || LEVELS.map(|name| (name, self.sum(name)));
+        for _ in 0..400 {
+            if levels().iter().all(|(_, level)| *level == 0) {
+                return;
+            }
+            runtime::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("left over: {:?}", levels().iter().filter(|(_, level)| *level > 0).collect::<Vec<_>>());
+    }
+}
