@@ -259,9 +259,9 @@ fn start(settings: &Settings, proxy: Proxy) -> Result<Proxy, String> {
     proxy.running(vec![server])
 }
 
-/// On how many cores Gripwire runs.
-fn cores() -> u64 {
-    deadline::number("GRIPWIRE_TEST_CORES").unwrap_or(2)
+/// On how many cores Gripwire runs; `GRIPWIRE_TEST_CORES` changes it.
+pub fn cores() -> usize {
+    deadline::number("GRIPWIRE_TEST_CORES").map_or(2, |cores| cores as usize)
 }
 
 fn config_text(settings: &Settings, proxy: &Proxy) -> String {
