@@ -2,6 +2,7 @@
 //! with their lines, the exit codes, and the request a publish makes. Runs the real binary.
 
 use gripwire_harness::directory::Directory;
+use gripwire_harness::origin::Origin;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -145,7 +146,8 @@ fn a_server_that_gives_no_receipt_is_named() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Origin::refusing();
+    let free = nobody.address();
     let spec = format!("http://{free}");
     let (code, _, err) = told(&gripwire(Path::new("."), &["publish", "--spec", &spec, "news", "hi"]));
     assert_eq!(code, Some(1));
