@@ -43,8 +43,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, mut request: Request) {
         Ok(asked_body) => asked_body,
         Err(error) => return respond::send_whole(exchange, &respond::text(400, format!("{error}\n"))),
     };
-    if forges_events(&request, &route) {
-        let error = OriginError::ForgedEvents { route: route.id.clone() };
+    if let Some(error) = forged_events(&request, &route) {
         return fail(exchange, &request, Some(&route), &error);
     }
     let kept = Rc::new(RefCell::new(Kept::default()));
@@ -62,13 +61,10 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, mut request: Request) {
     ask(exchange, request, route, body, &kept, Before::default()).await;
 }
 
-/// Whether a client speaks to its application as this server does for WebSockets.
-fn forges_events(request: &Request, route: &Route) -> bool {
-    let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    !request.is_trusted
-        && kind.eq_ignore_ascii_case(grip::WEBSOCKET_EVENTS)
-        && route.targets.iter().any(|target| target.over_http)
+/// The refusal of a client that speaks to its application as this server does for WebSockets.
+pub(super) fn forged_events(request: &Request, route: &Route) -> Option<OriginError> {
+    let is_forged = !request.is_trusted && !route.no_grip && grip::claims_events(&request.headers);
+    is_forged.then(|| OriginError::ForgedEvents { route: route.id.clone() })
 }
 
 /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.

@@ -23,6 +23,7 @@ mod openings;
 mod pool;
 mod private_network;
 mod request_headers;
+mod reserved;
 mod resolve;
 mod response_headers;
 mod route;

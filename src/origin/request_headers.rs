@@ -1,11 +1,11 @@
 //! Which headers of a client's request reach the origin, and what is added. The proxy task calls this once
 //! for each request; the pool then sets `Host` and the framing headers, which depend on the target and the
-//! body. A header that starts with `Grip-` or tells of the client's scheme never reaches an origin unless
-//! Gripwire itself vouches for it.
+//! body. What only this server may say, or tells of the client's scheme, never reaches an origin unless Gripwire itself
+//! vouches for it: `reserved` says which headers these are.
 
+use super::reserved::{ORIGINAL_MARK, Reserved, is_marked};
 use super::route::Route;
 use crate::config::{ForwardedFor, ForwardedProtocol, Proxy};
-use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -25,6 +25,15 @@ pub struct Rules<'a> {
     pub grip_sig: Option<HeaderValue>,
     /// What `Grip-Feature` tells origins. Not sent on `no_grip` routes.
     pub grip_feature: &'static str,
+}
+
+#[cfg(test)]
+impl<'a> Rules<'a> {
+    /// For a request of a client without an address, without a signature.
+    pub(super) fn plain(route: &'a Route, proxy: &'a Proxy) -> Rules<'a> {
+        let (secure_scheme, is_trusted, peer, grip_sig) = (None, false, None, None);
+        Rules { route, proxy, secure_scheme, is_trusted, peer, grip_sig, grip_feature: "" }
+    }
 }
 
 /// The headers to send to the origin, `Host` first.
@@ -63,7 +72,7 @@ pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
 
 /// The client's headers without those that must not pass.
 fn forwarded(client: &HeaderMap, rules: &Rules<'_>) -> HeaderMap {
-    let named = HopByHop::of(client);
+    let reserved = Reserved::of(client, rules);
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     if let Some(host) = client.get(header::HOST) {
         headers.insert(header::HOST, host.clone());
@@ -71,7 +80,7 @@ fn forwarded(client: &HeaderMap, rules: &Rules<'_>) -> HeaderMap {
     for (name, value) in client {
         let encoding = *name == header::ACCEPT_ENCODING && !rules.route.no_grip && !rules.is_trusted;
         let route = *name == PUSHPIN_ROUTE && rules.proxy.accept_pushpin_route;
-        if !encoding && !route && !is_ours_to_say(name, rules) && !named.stays(name) {
+        if !encoding && !route && !reserved.has(name) {
             headers.append(name, value.clone());
         }
     }
@@ -92,20 +101,6 @@ fn mark_originals(headers: &mut HeaderMap, need_mark: &[HeaderName]) {
     for (name, value) in marked {
         headers.append(name, value);
     }
-}
-
-/// Headers that a client may not put to an origin: framing and `Host` are set by the pool, `Expect` is
-/// answered here, proxy credentials were meant for us, `Proxy` becomes a CGI program's HTTP_PROXY, and a GRIP
-/// header from a client would be a forgery. The odd prefix is how Pushpin marks headers it duplicates; where it does,
-/// what came marked is taken for the original, as by Pushpin.
-fn is_ours_to_say(name: &HeaderName, rules: &Rules<'_>) -> bool {
-    let grip = name.as_str().starts_with("grip-") && !rules.is_trusted;
-    let mark = is_marked(name) && !rules.route.orig_headers && !rules.is_trusted;
-    OURS.contains(name) || grip || mark
-}
-
-fn is_marked(name: &HeaderName) -> bool {
-    name.as_str().starts_with(ORIGINAL_MARK)
 }
 
 /// Adds `item` to a list that may stand in several headers, which becomes one.
@@ -162,20 +157,9 @@ const GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: HeaderName = HeaderName::from_static("grip-feature");
 const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
-const ORIGINAL_MARK: &str = "eb9bf0f5-";
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-protocol");
-
-static OURS: [HeaderName; 7] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::PROXY_AUTHORIZATION,
-    header::PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy"),
-    HeaderName::from_static("http2-settings"),
-];
 
 #[cfg(test)]
 mod tests {

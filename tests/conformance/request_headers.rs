@@ -109,6 +109,44 @@ fn a_clients_grip_headers_are_removed() {
 }
 
 #[test]
+fn a_client_does_not_speak_as_a_grip_proxy() {
+    pushpin_differs!("it lets a client's Connection-Id and variables through to the application");
+    let forged = [
+        "Connection-Id",
+        "Meta-User",
+        "Sub-Meta",
+        "Sub-Meta-User",
+        "Pub-Meta",
+        "Content-Bytes-Accepted",
+        "Content-Bytes-Replayed",
+        "Keep-Alive-Interval",
+    ];
+    let with_all = |request: Request| forged.iter().fold(request, |request, name| request.header(name, "x"));
+    let headers = forwarded(standard(), with_all);
+    for name in forged {
+        assert!(!headers.has(name), "{name} in {headers:?}");
+    }
+    let page = Page::answering(Answer::text("x"));
+    standard().fetch(&with_all(get(&page.path).host("unsigned.test")));
+    let headers = page.request().headers;
+    assert!(forged.iter().all(|name| headers.has(name)), "a route without GRIP: {headers:?}");
+}
+
+#[test]
+fn headers_that_cgi_cannot_tell_from_reserved_ones_do_not_pass() {
+    pushpin_differs!("it lets them through");
+    let twins =
+        ["Grip_Sig", "Connection_Id", "Meta_User", "Content_Length", "Transfer_Encoding", "X_Forwarded_For"];
+    let headers = forwarded(standard(), |request| {
+        twins.iter().fold(request, |request, name| request.header(name, "1")).header("X_Own", "1")
+    });
+    for name in twins {
+        assert!(!headers.has(name), "{name} in {headers:?}");
+    }
+    assert!(headers.has("X_Own"), "{headers:?}");
+}
+
+#[test]
 fn a_clients_forged_signature_and_features_are_replaced() {
     let headers = forwarded(standard(), |request| {
         request.header("Grip-Sig", "forged").header("grip-sig", "forged").header("Grip-Feature", "forged")

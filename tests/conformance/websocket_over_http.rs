@@ -65,7 +65,49 @@ fn a_client_may_not_send_events_itself() {
         (403, "Client not allowed to send WebSocket events directly.\n")
     );
     assert!(page.request_so_far().is_none(), "the application was asked");
-    assert_eq!(standard().fetch(&events).code, 200);
+    let passed = standard().fetch(&events.host("unsigned.test"));
+    assert_eq!(passed.code, 200, "a route without GRIP");
+}
+
+#[test]
+fn events_cannot_be_sent_under_another_spelling_of_their_type() {
+    pushpin_differs!(
+        "it reads one Content-Type, as ASCII and with case, and looks at it for targets with over_http"
+    );
+    let types: [&[u8]; 5] = [
+        b"Content-Type: application/websocket-events; a=\xe9",
+        b"Content-Type: text/plain\r\nContent-Type: application/websocket-events",
+        b"Content-Type: application/websocket-events\r\nContent-Type: text/plain",
+        b"Content-Type: text/plain, application/websocket-events",
+        b"content-type: APPLICATION/WebSocket-Events",
+    ];
+    let page = Page::answering(Answer::text("x"));
+    for host in [HOST, "any.test"] {
+        for content_type in types {
+            let head = format!("POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 6\r\n", page.path);
+            let mut client = standard().connect();
+            client.send([head.as_bytes(), content_type, b"\r\n\r\nOPEN\r\n"].concat());
+            assert_eq!(client.response().code, 403, "{}", String::from_utf8_lossy(content_type));
+        }
+    }
+    assert!(page.request_so_far().is_none(), "the application was asked");
+}
+
+#[test]
+fn a_websocket_is_not_asked_for_in_the_name_of_events() {
+    pushpin_differs!("it does not look at the Content-Type of an upgrade");
+    let page = Page::answering(Answer::text("x"));
+    for host in [HOST, "pass.test"] {
+        let upgrade = get(&page.path)
+            .host(host)
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("Content-Type", "application/websocket-events");
+        assert_eq!(standard().fetch(&upgrade).code, 403, "{host}");
+    }
+    assert!(page.request_so_far().is_none(), "the application was asked");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(in crate::core) async fn answer_on(exchange: &Rc<Exchange>, request: Request
         Ok(handshake) => handshake,
         Err(error) => return respond::send_whole(exchange, &refusal(error)),
     };
+    if let Some(error) = proxy::forged_events(&request, &route) {
+        return proxy::fail(exchange, &request, Some(&route), &error);
+    }
     match route.targets.first().is_some_and(is_over_http) {
         true => over_http::open(exchange, request, route, &handshake).await,
         false => through::open(exchange, request, route, &handshake).await,

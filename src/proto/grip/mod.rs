@@ -55,7 +55,7 @@ pub use json::FieldError;
 pub use keep_alive::{KeepAlive, KeepAliveMode};
 pub use link::Link;
 pub use link_target::LinkTarget;
-pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent};
+pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent, claims_events};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
 /// Applications may decide by it, so nothing is listed before it works.

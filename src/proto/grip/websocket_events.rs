@@ -4,9 +4,18 @@
 
 use crate::proto::websocket::{Close, CloseError};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderValue};
 
 /// The media type of such bodies.
 pub const WEBSOCKET_EVENTS: &str = "application/websocket-events";
+
+/// Whether a request says anywhere in its Content-Type that its body is a list of events. What several fields, a list or
+/// parameters mean there, and what bytes beyond ASCII do, is up to each application's parser, so all of it is looked through.
+pub fn claims_events(headers: &HeaderMap) -> bool {
+    let name = WEBSOCKET_EVENTS.as_bytes();
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    values.any(|value| value.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name)))
+}
 
 /// Something that happened on a WebSocket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -139,6 +148,31 @@ fn put(out: &mut BytesMut, kind: &str, content: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_events_is_recognised_wherever_a_content_type_names_it() {
+        let claims = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_TYPE, HeaderValue::from_bytes(value).unwrap());
+            }
+            claims_events(&headers)
+        };
+        let forged: [&[&[u8]]; 7] = [
+            &[b"application/websocket-events"],
+            &[b"Application/WebSocket-Events ; a=b"],
+            &[b"application/websocket-events; a=\xe9"],
+            &[b"text/plain, application/websocket-events"],
+            &[b"text/plain", b"application/websocket-events"],
+            &[b"application/websocket-events", b"text/plain"],
+            &[b"\xff;\tapplication/websocket-events"],
+        ];
+        for values in forged {
+            assert!(claims(values), "{values:?}");
+        }
+        let others: [&[&[u8]]; 4] = [&[], &[b""], &[b"application/websocket"], &[b"text/plain", b"\xff"]];
+        assert!(!others.into_iter().any(claims));
+    }
     use proptest::prelude::*;
 
     #[test]
