@@ -312,7 +312,7 @@ fn forwarded_as_tls(request: &Request) -> bool {
 }
 
 /// The host without its port.
-fn host_name(host: &str) -> &str {
+pub(super) fn host_name(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.split(':').next().unwrap_or_default(),
@@ -398,9 +398,7 @@ fn malformed_body(exchange: &Rc<Exchange>) {
 fn server_options() -> grip::Answer {
     let mut answer = respond::text(200, Bytes::new());
     answer.headers.remove(header::CONTENT_TYPE);
-    answer
-        .headers
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    answer.headers.insert(header::ALLOW, respond::ALLOWED);
     answer
 }
 

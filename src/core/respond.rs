@@ -47,8 +47,18 @@ pub(super) fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
 /// Sends an answer whose body is at hand, and finishes the exchange.
 pub(super) fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
     // A body that nobody read cannot be skipped without reading it: the connection ends instead.
+    let keep_alive = exchange.body_is_done() && !exchange.body_is_malformed();
+    send(exchange, answer, keep_alive);
+}
+
+/// The same, and the connection ends.
+pub(super) fn send_last(exchange: &Rc<Exchange>, answer: &Answer) {
+    send(exchange, answer, false);
+}
+
+fn send(exchange: &Rc<Exchange>, answer: &Answer, keep_alive: bool) {
     let mut asked = exchange.asked;
-    asked.keep_alive &= exchange.body_is_done() && !exchange.body_is_malformed();
+    asked.keep_alive &= keep_alive;
     let dressed = exchange.cross_origin().map(|cross_origin| cross_origin.answer(answer));
     let answer = dressed.as_ref().unwrap_or(answer);
     exchange.count(|tally| count(tally, asked, answer));
@@ -66,6 +76,18 @@ pub(super) fn count(tally: &mut Tally, asked: Asked, answer: &Answer) {
         sent.content_bytes += answer.body.len() as u64;
     }
 }
+
+/// The answer to TRACE, which would show pages in browsers what only servers are to see of their requests, such as
+/// cookies that scripts may not read, and what proxies on the way have added.
+pub(super) fn no_trace() -> Answer {
+    let mut answer = text(405, "TRACE is not served here.\n");
+    answer.headers.insert(header::ALLOW, ALLOWED);
+    answer
+}
+
+/// The methods of most applications.
+pub(super) const ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// A plain text answer.
 pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {

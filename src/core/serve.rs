@@ -5,10 +5,11 @@ use super::connection::Request;
 use super::exchange::Exchange;
 use super::hold::Again;
 use super::row::Service;
-use super::{control, prometheus, proxy, socket};
+use super::{control, prometheus, proxy, respond, socket};
 use crate::proto::websocket;
 use crate::runtime;
 use futures_lite::FutureExt;
+use http::Method;
 use std::rc::Rc;
 
 impl Core {
@@ -17,6 +18,9 @@ impl Core {
         runtime::spawn(async move {
             let answered = async {
                 match request.service {
+                    _ if request.method == Method::TRACE => {
+                        respond::send_whole(&exchange, &respond::no_trace());
+                    }
                     Service::Clients(_) if websocket::is_upgrade(&request.headers) => {
                         socket::answer(&exchange, request).await;
                     }

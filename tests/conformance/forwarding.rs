@@ -81,6 +81,17 @@ fn a_method_of_the_applications_own_reaches_the_origin() {
 }
 
 #[test]
+fn trace_reaches_no_application() {
+    pushpin_differs!("it passes it on, and the application shows scripts what they may not read");
+    let page = Page::answering(Answer::text("seen\n"));
+    let response = standard().fetch(&request("TRACE", &page.path));
+    assert_eq!(response.code, 405);
+    assert!(response.headers.lists("Allow", "GET"), "{:?}", response.headers);
+    assert!(page.request_so_far().is_none(), "the application was asked");
+    assert_eq!(standard().control(&request("TRACE", "/")).code, 405);
+}
+
+#[test]
 fn a_head_is_answered_with_a_length_and_without_a_body() {
     let page = Page::answering(Answer::text("twelve bytes"));
     let mut client = standard().connect();

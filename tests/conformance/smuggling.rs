@@ -268,3 +268,26 @@ fn refused_body(body: &str) {
     client.expect_closed();
     assert!(page.request_so_far().is_none(), "the origin got a whole request");
 }
+
+#[test]
+fn an_empty_host_is_refused() {
+    pushpin_differs!("condure takes it");
+    refused_head(|path| format!("GET {path} HTTP/1.1\r\nHost:\r\n\r\n"));
+    refused_head(|path| format!("GET http://any.test{path} HTTP/1.1\r\nHost: \r\n\r\n"));
+}
+
+#[test]
+fn chunk_extensions_outside_their_grammar_are_refused() {
+    pushpin_differs!("condure looks over what follows a size");
+    for extension in [";", ";=x", ";a=", ";a=\"b", ";a b", ";a=b c", ";;a"] {
+        refused("Transfer-Encoding: chunked\r\n", &format!("1{extension}\r\na\r\n0\r\n\r\n"));
+    }
+}
+
+#[test]
+fn trailers_that_are_no_fields_are_refused() {
+    pushpin_differs!("condure looks over trailers");
+    for trailer in ["GET /smuggled HTTP/1.1", " folded: x", "no colon"] {
+        refused("Transfer-Encoding: chunked\r\n", &format!("1\r\na\r\n0\r\n{trailer}\r\n\r\n"));
+    }
+}

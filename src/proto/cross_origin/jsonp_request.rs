@@ -64,6 +64,10 @@ pub fn read(target: &str, settings: &JsonpSettings) -> Result<Option<JsonpReques
         Some(named) => decode(named).and_then(|named| named.parse().ok()).ok_or(JsonpError("_method"))?,
         None => settings.default_method.clone().unwrap_or(settings.mode.default_method()),
     };
+    // Clients do not get them otherwise either.
+    if [Method::CONNECT, Method::TRACE].contains(&method) {
+        return Err(JsonpError("_method"));
+    }
     let mut headers = match query.take("_headers") {
         Some(named) => decode(named).and_then(|named| header_map(&named)).ok_or(JsonpError("_headers"))?,
         None => HeaderMap::new(),
@@ -188,6 +192,8 @@ mod tests {
             ("callback=%ff", "callback"),
             ("callback=f&_method=P%20X", "_method"),
             ("callback=f&_method=", "_method"),
+            ("callback=f&_method=TRACE", "_method"),
+            ("callback=f&_method=CONNECT", "_method"),
             ("callback=f&_headers=%7b", "_headers"),
             ("callback=f&_headers=%7b%22a%22:1%7d", "_headers"),
             ("callback=f&_headers=%7b%22a%22:%22x%5cn%22%7d", "_headers"),

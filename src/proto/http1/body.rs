@@ -3,6 +3,7 @@
 //! grammar: a chunk that two servers could measure differently is an error. Data and errors do not depend on how the
 //! body was cut on its way.
 
+use super::chunk_line::{chunk_size, is_trailer_field};
 use memchr::memchr;
 use std::ops::Range;
 
@@ -134,6 +135,9 @@ impl BodyDecoder {
                 let Some(line) = line(rest, TRAILER_BYTES.saturating_sub(seen), BodyError::Trailer)? else {
                     return Ok(None);
                 };
+                if !line.is_empty() && !is_trailer_field(line) {
+                    return Err(BodyError::Trailer);
+                }
                 let length = line.len() + 2;
                 self.state =
                     if line.is_empty() { State::Done } else { State::Trailer { seen: seen + length } };
@@ -141,7 +145,7 @@ impl BodyDecoder {
             }
             _ => {
                 let Some(line) = line(rest, SIZE_LINE_BYTES, BodyError::ChunkSize)? else { return Ok(None) };
-                self.state = match chunk_size(line)? {
+                self.state = match chunk_size(line).ok_or(BodyError::ChunkSize)? {
                     0 => State::Trailer { seen: 0 },
                     size => State::Data(size),
                 };
@@ -162,17 +166,6 @@ fn line(rest: &[u8], limit: usize, error: BodyError) -> Result<Option<&[u8]>, Bo
     let sound =
         line.len() <= limit && line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
     if sound { Ok(Some(line)) } else { Err(error) }
-}
-
-fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let (size, rest) = line.split_at_checked(digits).ok_or(BodyError::ChunkSize)?;
-    // Extensions are allowed and ignored; white space before them is not (RFC 9112 section 7.1.1 calls it bad).
-    if !(1..=16).contains(&digits) || !matches!(rest.first(), None | Some(b';')) {
-        return Err(BodyError::ChunkSize);
-    }
-    let size = std::str::from_utf8(size).map_err(|_| BodyError::ChunkSize)?;
-    u64::from_str_radix(size, 16).map_err(|_| BodyError::ChunkSize)
 }
 
 #[cfg(test)]
@@ -217,6 +210,9 @@ mod tests {
             " 1\r\na",
             "11111111111111111\r\n",
             "1\na",
+            "1;\r\na",
+            "1;x=\"y\r\na",
+            "1;x=y z\r\na",
             "-1\r\n",
         ];
         for input in sizes {
@@ -225,7 +221,14 @@ mod tests {
         }
         assert_eq!(decode_all(BodyLength::Chunked, &[b"1\r\nab\r\n"]), Err(BodyError::ChunkEnd));
         assert_eq!(decode_all(BodyLength::Chunked, &[b"1\r\na\n"]), Err(BodyError::ChunkEnd));
-        assert_eq!(decode_all(BodyLength::Chunked, &[b"0\r\nA: b\nB: c\r\n\r\n"]), Err(BodyError::Trailer));
+        for trailer in ["A: b\nB: c", " A: b", "GET / HTTP/1.1"] {
+            let input = format!("0\r\n{trailer}\r\n\r\n");
+            assert_eq!(
+                decode_all(BodyLength::Chunked, &[input.as_bytes()]),
+                Err(BodyError::Trailer),
+                "{trailer:?}"
+            );
+        }
         let endless = vec![b'a'; TRAILER_BYTES + 2];
         assert_eq!(decode_all(BodyLength::Chunked, &[b"0\r\n", &endless]), Err(BodyError::Trailer));
     }

@@ -248,7 +248,7 @@ fn names_other_version(raw: &[u8]) -> bool {
     sound && words.next().is_none()
 }
 
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

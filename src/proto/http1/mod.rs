@@ -2,10 +2,12 @@
 //!
 //! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
 //! differently; `target` tells it what they ask for, and of which host, `fields` how long the body is and
-//! whether the connection goes on. `body` decodes request bodies; `response` writes answers, and
+//! whether the connection goes on. `body` decodes request bodies, `chunk_line` the lines between
+//! their chunks; `response` writes answers, and
 //! `hop_by_hop` says what never crosses a proxy.
 
 mod body;
+mod chunk_line;
 mod fields;
 mod head;
 mod hop_by_hop;

@@ -49,7 +49,8 @@ pub(super) fn split_target<'a>(
 /// The host a request is for: `authority` if the target has one, else the value of its Host field.
 ///
 /// The Host field must be there once and be valid even if the target's authority overrides it (RFC 9112 section 3.2);
-/// only HTTP/1.0 may do without. An empty one becomes `localhost`.
+/// only HTTP/1.0 may do without, and then asks for `localhost`. An empty one names no host of an `http` URI (RFC 9110
+/// section 4.2.1).
 pub(super) fn host_of<'a>(
     field: Once<'a>,
     version: Version,
@@ -57,16 +58,13 @@ pub(super) fn host_of<'a>(
 ) -> Result<&'a str, HeadError> {
     let host = match field {
         Once::Value(host) => std::str::from_utf8(host).map_err(|_| HeadError::Host)?,
-        Once::Absent if version == Version::Http10 => "",
+        Once::Absent if version == Version::Http10 => "localhost",
         Once::Absent | Once::Repeated => return Err(HeadError::Host),
     };
-    if !host.is_empty() && !is_host_and_port(host) {
+    if !is_host_and_port(host) {
         return Err(HeadError::Host);
     }
-    Ok(match authority.unwrap_or(host) {
-        "" => "localhost",
-        host => host,
-    })
+    Ok(authority.unwrap_or(host))
 }
 
 fn strip_scheme(target: &str) -> Option<&str> {
@@ -174,7 +172,11 @@ mod tests {
         assert_eq!(host_of(Once::Repeated, Version::Http11, None), Err(HeadError::Host));
         assert_eq!(host_of(Once::Repeated, Version::Http10, None), Err(HeadError::Host));
         assert_eq!(host(None, Version::Http10, None), Ok("localhost"));
-        assert_eq!(host(Some(""), Version::Http11, None), Ok("localhost"));
+        assert_eq!(host(None, Version::Http10, Some("o")), Ok("o"));
+        for empty in ["", ":", ":80"] {
+            assert_eq!(host(Some(empty), Version::Http11, None), Err(HeadError::Host), "{empty:?}");
+            assert_eq!(host(Some(empty), Version::Http10, Some("o")), Err(HeadError::Host), "{empty:?}");
+        }
         assert_eq!(host(Some("a"), Version::Http11, Some("o:81")), Ok("o:81"));
         assert_eq!(host(Some("a b"), Version::Http11, Some("o")), Err(HeadError::Host));
     }
