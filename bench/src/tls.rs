@@ -169,7 +169,7 @@ impl Server {
         .to_string();
         let mut socket = TcpStream::connect(self.control)?;
         let head = format!(
-            "POST /publish/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}",
+            "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}",
             items.len()
         );
         socket.write_all(format!("{head}\r\n\r\n{items}").as_bytes())?;

@@ -292,7 +292,7 @@ impl Gripwire {
     /// What it says of itself.
     fn stats(&self) -> anyhow::Result<serde_json::Value> {
         let mut asker = TcpStream::connect(self.running.publish)?;
-        asker.write_all(b"GET /stats HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        asker.write_all(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         asker.read_to_string(&mut answer)?;
         Ok(serde_json::from_str(answer.split_once("\r\n\r\n").context("no body")?.1)?)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use gripwire::config::Config;
+use gripwire::config::{Config, parse_host_name};
 use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -40,6 +40,9 @@ pub struct Serve {
     /// Where publishers connect: a port of this machine or an address with a port [default: 127.0.0.1:5561]
     #[arg(long, value_name = "ADDR", value_parser = control_address)]
     control: Option<SocketAddr>,
+    /// A name of this machine that publishers ask for, where the control port is bound to 127.0.0.1; repeatable
+    #[arg(long = "control-host", value_name = "NAME", value_parser = parse_host_name)]
+    control_hosts: Vec<String>,
     /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default: 127.0.0.1:5565]
     #[arg(long, value_name = "ADDR", value_parser = udp_address)]
     udp: Option<Udp>,
@@ -71,6 +74,9 @@ impl Serve {
     fn lay_over(&self, config: &mut Config) {
         config.cores = self.cores.map(usize::from).or(config.cores);
         config.control.listen = self.control.or(config.control.listen);
+        if !self.control_hosts.is_empty() {
+            config.control.hosts.clone_from(&self.control_hosts);
+        }
         if let Some(Udp(udp)) = self.udp {
             config.ingest.udp = udp;
         }

@@ -19,6 +19,25 @@ pub fn parse_listen(text: &str, any: Ipv4Addr) -> Result<SocketAddr, NotAnAddres
     address.filter(|address| address.port() != 0).ok_or_else(|| NotAnAddress(text.to_owned()))
 }
 
+/// Text that is not the name of a host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not the name of a host: write it as requests do, without a scheme and a port, such as `build.lan`"
+)]
+pub struct NotAHostName(String);
+
+/// Reads the name or the address of a host, as requests have it in `Host`, without a port. Addresses of version 6 may have
+/// their brackets.
+pub fn parse_host_name(text: &str) -> Result<String, NotAHostName> {
+    let name = text.trim().trim_matches(['[', ']']);
+    let is_address = name.parse::<IpAddr>().is_ok();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match is_address || (!name.is_empty() && name.bytes().all(is_part)) {
+        true => Ok(name.to_ascii_lowercase()),
+        false => Err(NotAHostName(text.to_owned())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +48,18 @@ mod tests {
         assert_eq!(read("8080").as_deref(), Ok("0.0.0.0:8080"));
         assert_eq!(read(" 127.0.0.1:80 ").as_deref(), Ok("127.0.0.1:80"));
         assert_eq!(read("[::1]:443").as_deref(), Ok("[::1]:443"));
+    }
+
+    #[test]
+    fn a_host_is_named_as_requests_name_it() {
+        for (text, name) in
+            [(" Build.LAN ", "build.lan"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1"), ("a_b", "a_b")]
+        {
+            assert_eq!(parse_host_name(text).as_deref(), Ok(name));
+        }
+        for text in ["", "a:80", "http://a", "a/b", "*", "a b"] {
+            assert_eq!(parse_host_name(text), Err(NotAHostName(text.to_owned())));
+        }
     }
 
     #[test]

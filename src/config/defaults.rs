@@ -28,6 +28,7 @@ impl Default for Control {
             basic_password: None,
             tokens: Vec::new(),
             tokens_file: None,
+            hosts: Vec::new(),
             body_bytes: 1_000_000,
         }
     }

@@ -25,7 +25,7 @@ mod section;
 mod tokens;
 mod unix_port;
 
-pub use address::{NotAnAddress, parse_listen};
+pub use address::{NotAHostName, NotAnAddress, parse_host_name, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
 pub use load::{LoadError, Loaded, Source, key_file, load, resolve_key};
@@ -97,6 +97,9 @@ pub struct Control {
     pub tokens: Vec<Token>,
     /// A file of more of them.
     pub tokens_file: Option<PathBuf>,
+    /// Names of this machine that requests may be for, beside those of every machine, where the port is bound to a loopback
+    /// address.
+    pub hosts: Vec<String>,
     /// Largest publish body, bytes; beyond it 400.
     pub body_bytes: usize,
 }

@@ -54,6 +54,7 @@ fn read_control(document: &mut Document<'_>, control: &mut Control, directory: &
     section.read("basic_password", &mut control.basic_password, |value| basic(value).map(Some));
     section.read("tokens", &mut control.tokens, tokens);
     section.read("tokens_file", &mut control.tokens_file, |value| path(value, directory).map(Some));
+    section.read("hosts", &mut control.hosts, host_names);
     section.read("body_bytes", &mut control.body_bytes, count);
     if let Some(exposure) = control.exposure() {
         document.report(listen_at.unwrap_or(0), exposure);
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));
         assert_eq!(config.control.tokens, [Token::parse("inspect x").unwrap()]);
         assert_eq!(config.control.tokens_file.as_deref(), Some(Path::new("/etc/gripwire/tokens")));
+        assert_eq!(config.control.hosts, ["build.lan"]);
         assert_eq!(config.control.body_bytes, 3);
         let ingest = &config.ingest;
         assert_eq!((ingest.udp, ingest.udp_allow_remote), (Some("0.0.0.0:5565".parse().unwrap()), true));
@@ -380,6 +382,7 @@ bearer_token = "t"
 basic_password = "u:p"
 tokens = ["inspect x"]
 tokens_file = "tokens"
+hosts = ["build.lan"]
 body_bytes = 3
 [ingest]
 udp = "0.0.0.0:5565"

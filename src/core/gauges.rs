@@ -114,6 +114,12 @@ gauges! {
     client_requests_ms_total,
     /// Requests refused because they were malformed.
     bad_requests_total,
+    /// Requests to the control port that a page in a browser may have made, or that were for another host: refused.
+    refused_pages_total,
+    /// Requests to the control port with a wrong secret.
+    wrong_secrets_total,
+    /// Those of them that were refused without delay, because too many others were being delayed.
+    undelayed_wrong_secrets_total,
     /// Holds opened.
     holds_total,
     /// Signs of life sent to streams.

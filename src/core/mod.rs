@@ -147,6 +147,7 @@ pub struct Core {
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
     permits: RefCell<Permits>,
+    wrong_secrets: control::WrongSecrets,
     tick: Cell<u32>,
     /// Deadlines up to this tick may be judged: what had come by then was read.
     judged: Cell<u32>,
@@ -166,6 +167,8 @@ struct Told {
     bad_datagrams: Growth,
     dropped_datagrams: Growth,
     kernel_drops: Growth,
+    wrong_secrets: Growth,
+    refused_pages: Growth,
 }
 
 impl Core {

@@ -17,7 +17,7 @@ use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
 use super::waits::{Reader, Waits};
 use super::watch::Watch;
-use super::{Core, SECOND, Service, TICK_MS, Told, row::Rows, ticks};
+use super::{Core, SECOND, Service, TICK_MS, Told, control, row::Rows, ticks};
 use crate::channel::{Dispatched, Home, HomeTimes, Slice, Subscriptions};
 use crate::ids::CoreId;
 use crate::ingest::Permits;
@@ -151,6 +151,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
         engaged: cell::Cell::default(),
         permits: Permits::new(&settings.ingest).into(),
+        wrong_secrets: control::WrongSecrets::default(),
         tick: cell::Cell::new(0),
         judged: cell::Cell::new(0),
         work: crate::bell::Bell::default(),
@@ -318,6 +319,7 @@ impl Core {
         }
         self.tell_of_datagrams();
         self.tell_of_waits();
+        self.tell_of_refusals();
     }
 
     fn publish_gauges(&self) {

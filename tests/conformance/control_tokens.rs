@@ -33,9 +33,12 @@ fn a_token_is_good_for_its_scopes_only() {
     assert_eq!(codes("all"), [200, 200, 200, 404, 404]);
     assert_eq!(codes("see"), [403, 403, 200, 403, 403]);
     assert_eq!(codes("news"), [200, 403, 403, 403, 403]);
-    for unknown in ["", "al", "alll", "ALL"] {
-        assert_eq!(codes(unknown), [401; 5], "{unknown:?}");
-    }
+    std::thread::scope(|scope| {
+        // Each answer to a wrong token takes its time.
+        for unknown in ["", "al", "alll", "ALL"] {
+            scope.spawn(move || assert_eq!(codes(unknown), [401; 5], "{unknown:?}"));
+        }
+    });
 }
 
 #[test]
@@ -47,6 +50,25 @@ fn what_a_token_is_not_good_for_is_told() {
     assert_eq!((refused.code, refused.text()), (403, "This token is not good for that: show counters.\n"));
     let recover = with("news", request("POST", "/recover/").body(""));
     assert_eq!(recover.code, 403);
+}
+
+#[test]
+fn who_guesses_is_slowed_down_and_counted_and_who_knows_is_not() {
+    pushpin_differs!(WHY);
+    const GUESSES: usize = 200;
+    let counted = || {
+        let stats: serde_json::Value = serde_json::from_str(with("see", get("/stats")).text()).expect("JSON");
+        ["wrong_secrets_total", "undelayed_wrong_secrets_total"].map(|name| stats[name].as_u64().expect(name))
+    };
+    let before = counted();
+    let guess = get("/stats").host("localhost").header("Authorization", "Bearer guess").bytes();
+    let mut guessers: Vec<_> = (0..GUESSES).map(|_| guarded().connect_control()).collect();
+    guessers.iter_mut().for_each(|guesser| drop(guesser.send(guess.clone())));
+    let codes: Vec<u16> = guessers.iter_mut().map(|guesser| guesser.response().code).collect();
+    let at_once = codes.iter().filter(|code| **code == 429).count();
+    assert!(codes.iter().all(|code| [401, 429].contains(code)) && at_once < GUESSES, "{codes:?}");
+    let [wrong, undelayed] = counted();
+    assert!(wrong - before[0] >= GUESSES as u64 && undelayed - before[1] >= at_once as u64);
 }
 
 #[test]

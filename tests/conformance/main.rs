@@ -11,6 +11,7 @@ mod harness;
 
 mod between;
 mod control_inspection;
+mod control_pages;
 mod control_receipts;
 mod control_tokens;
 mod cross_origin;

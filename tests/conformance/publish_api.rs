@@ -65,7 +65,9 @@ fn a_publisher_that_accepts_neither_gets_406() {
 }
 
 fn publication() -> crate::harness::request::Request {
-    request("POST", "/publish/").body(json!({"items": [stream_item("nobody", "x")]}).to_string())
+    request("POST", "/publish/")
+        .host("localhost")
+        .body(json!({"items": [stream_item("nobody", "x")]}).to_string())
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn a_publication_without_a_length_is_required_to_have_one() {
 #[test]
 fn a_chunked_publication_is_required_to_have_a_length() {
     let mut client = standard().connect_control();
-    let head = "POST /publish/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     let response = client.send(head).send("2\r\n{}\r\n0\r\n\r\n").response();
     assert_text(&response, 411, "Length Required", "Request requires Content-Length.\n");
 }
@@ -124,15 +126,17 @@ fn a_chunked_publication_is_required_to_have_a_length() {
 #[test]
 fn a_length_that_is_no_number_is_a_bad_one() {
     let mut client = standard().connect_control();
-    let response = client.send("POST /publish/ HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n").response();
+    let response =
+        client.send("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n").response();
     assert_text(&response, 400, "Bad Request", "Bad Content-Length.\n");
 }
 
 #[test]
 fn a_publication_beyond_a_million_bytes_is_too_large() {
     let mut client = standard().connect_control();
-    let response =
-        client.send("POST /publish/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n").response();
+    let response = client
+        .send("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000001\r\n\r\n")
+        .response();
     assert_text(&response, 400, "Bad Request", "Request body too large.\n");
 }
 
@@ -147,8 +151,9 @@ fn a_publication_of_nearly_a_million_bytes_is_taken() {
 fn a_publication_with_too_large_a_head_is_told_so() {
     let mut client = standard().connect_control();
     let long = "v".repeat(100_000);
-    let response =
-        client.send(format!("POST /publish/ HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n")).response();
+    let response = client
+        .send(format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n"))
+        .response();
     assert_text(&response, 400, "Bad Request", "Request header too large.\n");
 }
 
@@ -186,7 +191,7 @@ fn an_announced_publication_is_told_to_continue() {
     let mut client = standard().connect_control();
     let length = body.len();
     client.send(format!(
-        "POST /publish/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
     ));
     assert_eq!(client.head().code, 100);
     assert_eq!(client.send(body).response().text(), "Published\n");
@@ -236,8 +241,11 @@ fn a_control_connection_publishes_again_and_again() {
         assert_eq!(response.text(), "Published\n");
         assert!(!response.headers.lists("Connection", "close"));
     }
-    assert_eq!(client.send(get("/").bytes()).response().text(), "Pushpin API\n");
-    assert_eq!(client.send(request("POST", "/publish/").body("x").bytes()).response().code, 400);
+    assert_eq!(client.send(get("/").host("localhost").bytes()).response().text(), "Pushpin API\n");
+    assert_eq!(
+        client.send(request("POST", "/publish/").host("localhost").body("x").bytes()).response().code,
+        400
+    );
     assert_eq!(
         client.send(publication().bytes()).response().text(),
         "Published\n",
@@ -252,7 +260,7 @@ fn pipelined_publications_are_taken_in_order() {
     let mut stream = standard().stream(&channel);
     let post = |number| {
         let item = stream_item(&channel, &format!("message {number}\n"));
-        request("POST", "/publish/").body(json!({"items": [item]}).to_string()).bytes()
+        request("POST", "/publish/").host("localhost").body(json!({"items": [item]}).to_string()).bytes()
     };
     let mut publisher = standard().connect_control();
     publisher.send((0..300).flat_map(post).collect::<Vec<u8>>());

@@ -93,7 +93,8 @@ fn request(server: &Server, random: &mut Random) -> (SocketAddr, Vec<u8>) {
                 r#"{{"items":[{{"channel":"c{channel}","formats":{{"http-stream":{{"content":"{content}"}}}}}}]}}"#
             );
             let length = body.len();
-            let head = format!("POST /publish/ HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+            let head =
+                format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
             return (server.control, (head + &body).into_bytes());
         }
     };

@@ -13,7 +13,8 @@ use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
 use crate::config::{
-    Endpoint, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort, parse_listen,
+    Endpoint, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort, parse_host_name,
+    parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -68,6 +69,16 @@ pub fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
     let wanted = || Unusable::value("a list of text in quotes");
     let items = value.get_ref().as_array().ok_or_else(wanted)?;
     items.iter().map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(wanted)).collect()
+}
+
+pub fn host_names(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
+    let wanted = || Unusable::value("a list of names of hosts, such as [\"build.lan\"]");
+    let items = value.get_ref().as_array().ok_or_else(wanted)?;
+    let name = |item: &Value<'_>| {
+        let name = item.get_ref().as_str().ok_or_else(wanted)?;
+        parse_host_name(name).map_err(|error| Unusable::part(item.span(), error))
+    };
+    items.iter().map(name).collect()
 }
 
 pub fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {

@@ -2,14 +2,19 @@
 //! endpoint); unlike there, a connection goes on after a request, and requests may be pipelined. Beyond it there are
 //! receipts, and a view of channels and clients of all cores.
 //!
-//! Here requests are told apart; `access` says who may do what, `query` reads targets, `publishing` publishes,
-//! `inspection` is about channels and clients.
+//! Here requests are told apart; `pages` refuses those of pages in browsers, `access` says who may do what, `wrong_secrets`
+//! slows down who guesses, `query` reads targets, `publishing` publishes, `inspection` is about channels and clients.
 
 mod access;
 mod inspection;
+mod pages;
 mod publishing;
 mod query;
+mod wrong_secrets;
 
+pub(super) use wrong_secrets::WrongSecrets;
+
+use super::Core;
 use super::connection::Request;
 use super::exchange::{CollectError, Exchange};
 use super::gauges::Gauges;
@@ -21,6 +26,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use query::Query;
 use std::rc::Rc;
+use wrong_secrets::Refusal;
 
 /// The answer to a head that cannot be read.
 pub(super) fn head_refusal(error: &HeadError) -> (u16, String) {
@@ -34,8 +40,19 @@ pub(super) fn head_refusal(error: &HeadError) -> (u16, String) {
 
 /// Answers `request`.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
-    let control = &exchange.core().settings().control;
+    let core = exchange.core().clone();
+    let control = &core.settings().control;
+    if let Err(error) = pages::check(control, &request) {
+        core.gauges.refused_pages_total.add(1);
+        return respond::send_whole(exchange, &respond::text(403, error.to_string()));
+    }
     let answer = match access::grants(control, request.service, &request.headers) {
+        None if request.headers.contains_key(header::AUTHORIZATION) => {
+            match core.refuse_wrong_secret().await {
+                Refusal::Delayed(answer) => answer,
+                Refusal::AtOnce(answer) => return respond::send_last(exchange, &answer),
+            }
+        }
         None => access::unauthorized(),
         Some(grants) => match length_refusal(&request, control.body_bytes) {
             Some(refusal) => refusal,
@@ -43,6 +60,26 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
         },
     };
     respond::send_whole(exchange, &answer);
+}
+
+impl Core {
+    /// Whom the control port refused, at most once a second.
+    pub(super) fn tell_of_refusals(&self) {
+        let core = self.id.0;
+        let requests = self.told.wrong_secrets.of(&self.gauges.wrong_secrets_total);
+        if requests > 0 {
+            tracing::warn!(core, requests, "requests with wrong secrets came to the control port");
+        }
+        let requests = self.told.refused_pages.of(&self.gauges.refused_pages_total);
+        if requests > 0 {
+            tracing::warn!(
+                core,
+                requests,
+                "requests to the control port were refused: a page in a browser made them, or they were for another host \
+                 (control.hosts)"
+            );
+        }
+    }
 }
 
 /// The answer to bodies that are too large or of unknown length.

@@ -67,9 +67,14 @@ impl Proxy {
         self.control(&request("POST", "/publish/").header("Content-Type", "application/json").body(body))
     }
 
-    /// The control port's answer to `request`.
+    /// The control port's answer to `request`, which is for this machine.
     pub fn control(&self, request: &Request) -> Response {
-        self.connect_control().send(request.bytes()).response()
+        self.control_for("localhost", request)
+    }
+
+    /// The same to a request for `host`.
+    pub fn control_for(&self, host: &str, request: &Request) -> Response {
+        self.connect_control().send(request.clone().host(host).bytes()).response()
     }
 
     /// A connection to the control port.
