@@ -98,6 +98,7 @@ impl ConfigFile {
         } else if demo {
             warnings.push("--demo has no effect, because there are routes".to_owned());
         }
+        warnings.extend(config.udp_is_off());
         let files = files([file, included], &config, &routes);
         Ok(Startup { config, routes, errors, warnings, files })
     }

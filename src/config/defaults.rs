@@ -1,8 +1,8 @@
 //! The settings of a server that is told nothing. The README shows each of them.
 
 use super::{
-    Channels, Control, ForwardedFor, ForwardedProtocol, Http, Ingest, Limits, Log, Proxy, SlowConsumer,
-    Stats, StatsFormat, WebSocket,
+    Channels, Control, ForwardedFor, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy,
+    SlowConsumer, Stats, StatsFormat, WebSocket,
 };
 use std::net::SocketAddr;
 
@@ -39,6 +39,7 @@ impl Default for Ingest {
         Ingest {
             udp: Some(SocketAddr::from(([127, 0, 0, 1], 5565))),
             udp_allow_remote: false,
+            udp_scopes: Grants::default(),
             unix_stream: None,
             unix_datagram: None,
             unix_mode: 0o666,

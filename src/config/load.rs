@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Http, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
+use super::{Config, Control, Grants, Http, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,6 +116,27 @@ impl Control {
     }
 }
 
+impl Config {
+    /// What datagrams by UDP may do; nothing where they are not received at all. They have no tokens, so where the control
+    /// port asks for secrets the settings must say it.
+    pub fn udp_grants(&self) -> Grants {
+        let is_open = self.ingest.udp_scopes.is_nothing() && !self.control.has_secret();
+        match is_open {
+            true => Grants::all(),
+            false => self.ingest.udp_scopes.clone(),
+        }
+    }
+
+    /// Why datagrams are not received by UDP, though there is an address for them.
+    pub fn udp_is_off(&self) -> Option<String> {
+        let udp = self.ingest.udp.filter(|_| self.udp_grants().is_nothing())?;
+        Some(format!(
+            "UDP on {udp} is off, as the control port asks for secrets and datagrams have none: say in `udp_scopes` of \
+             [ingest] what they may do, such as [\"publish:news-\"], or set `udp = false`"
+        ))
+    }
+}
+
 impl Ingest {
     /// Why UDP must not be received there. `None` when it is safe.
     pub fn exposure(&self) -> Option<String> {
@@ -200,6 +221,26 @@ mod tests {
         assert!(ingest.exposure().is_some_and(|why| why.contains("0.0.0.0:5565")));
         assert_eq!(Ingest { udp_allow_remote: true, ..ingest.clone() }.exposure(), None);
         assert_eq!(Ingest { udp: None, ..ingest }.exposure(), None);
+    }
+
+    #[test]
+    fn udp_is_off_beside_secrets_unless_its_scopes_are_said() {
+        let mut config = Config::default();
+        assert_eq!((config.udp_grants(), config.udp_is_off()), (Grants::all(), None));
+        config.control.bearer_token = Some("secret".into());
+        assert!(config.udp_grants().is_nothing());
+        assert!(config.udp_is_off().is_some_and(|why| why.contains("127.0.0.1:5565")));
+        config.ingest.udp_scopes.add_publish("publish:news-").unwrap();
+        assert_eq!(config.udp_is_off(), None);
+        assert!(config.udp_grants().may_publish_to("news-1") && !config.udp_grants().may_publish_to("other"));
+        config.control.bearer_token = None;
+        assert!(!config.udp_grants().may_publish_to("other"), "also without secrets");
+        let off = Config {
+            control: Control { bearer_token: Some("s".into()), ..config.control },
+            ..Config::default()
+        };
+        let ingest = Ingest { udp: None, ..off.ingest.clone() };
+        assert_eq!(Config { ingest, ..off }.udp_is_off(), None);
     }
 
     #[test]

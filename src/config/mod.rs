@@ -111,6 +111,9 @@ pub struct Ingest {
     pub udp: Option<SocketAddr>,
     /// Let that be an address that other machines reach.
     pub udp_allow_remote: bool,
+    /// What datagrams by UDP may do: publish to some channels. Where it says nothing, they may publish to all channels, or,
+    /// where the control port asks for secrets, to none, and UDP is off.
+    pub udp_scopes: Grants,
     /// File of a socket that speaks as the control port does.
     pub unix_stream: Option<PathBuf>,
     /// File of a socket that takes the datagrams of UDP.

@@ -65,6 +65,7 @@ fn read_ingest(document: &mut Document<'_>, ingest: &mut Ingest, directory: &Pat
     let mut section = document.section("ingest");
     let udp_at = section.read("udp", &mut ingest.udp, udp_socket);
     section.read("udp_allow_remote", &mut ingest.udp_allow_remote, boolean);
+    section.read("udp_scopes", &mut ingest.udp_scopes, publish_scopes);
     section.read("unix_stream", &mut ingest.unix_stream, |value| path(value, directory).map(Some));
     section.read("unix_datagram", &mut ingest.unix_datagram, |value| path(value, directory).map(Some));
     section.read("unix_mode", &mut ingest.unix_mode, file_mode);
@@ -223,6 +224,7 @@ mod tests {
         assert_eq!(config.control.body_bytes, 3);
         let ingest = &config.ingest;
         assert_eq!((ingest.udp, ingest.udp_allow_remote), (Some("0.0.0.0:5565".parse().unwrap()), true));
+        assert_eq!(ingest.udp_scopes.publish, ["news-"]);
         assert_eq!(ingest.unix_stream.as_deref(), Some(Path::new("/etc/gripwire/s")));
         assert_eq!(ingest.unix_datagram.as_deref(), Some(Path::new("/run/d")));
         assert_eq!((ingest.unix_mode, &ingest.unix_users[..]), (0o600, &[0, 1000][..]));
@@ -334,6 +336,15 @@ mod tests {
                 "`control.listen` must be an address such as \"127.0.0.1:5561\", or false",
             ),
             ("ingest.udp = true", "`ingest.udp` must be an address such as \"127.0.0.1:5565\", or false"),
+            (
+                "ingest.udp_scopes = \"publish\"",
+                "`ingest.udp_scopes` must be a list such as [\"publish:news-\"]",
+            ),
+            (
+                "ingest.udp_scopes = [\"inspect\"]",
+                "`ingest.udp_scopes` has a part that cannot be used: datagrams are not answered, so they can do nothing but \
+                 `publish` or `publish:PREFIX`",
+            ),
             ("ingest.unix_mode = 0o1000", "`ingest.unix_mode` must be the mode of a file, such as 0o660"),
             (
                 "ingest.unix_users = 1",
@@ -387,6 +398,7 @@ body_bytes = 3
 [ingest]
 udp = "0.0.0.0:5565"
 udp_allow_remote = true
+udp_scopes = ["publish:news-"]
 unix_stream = "s"
 unix_datagram = "/run/d"
 unix_mode = 0o600

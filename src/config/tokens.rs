@@ -32,6 +32,9 @@ pub enum TokenError {
     /// A scope is none.
     #[error("`{0}` is no scope: write `publish`, `publish:PREFIX`, `inspect` or `admin`")]
     Scope(String),
+    /// A datagram cannot use it.
+    #[error("datagrams are not answered, so they can do nothing but `publish` or `publish:PREFIX`")]
+    OfDatagrams,
 }
 
 impl Token {
@@ -56,6 +59,22 @@ impl Grants {
     /// What Pushpin lets everyone do.
     pub fn to_publish() -> Grants {
         Grants { publish: vec![String::new()], ..Grants::default() }
+    }
+
+    /// Takes in one scope of datagrams.
+    pub(super) fn add_publish(&mut self, scope: &str) -> Result<(), TokenError> {
+        let mut more = self.clone();
+        more.add(scope)?;
+        if more.admin || more.inspect {
+            return Err(TokenError::OfDatagrams);
+        }
+        *self = more;
+        Ok(())
+    }
+
+    /// Whether nothing may be done.
+    pub fn is_nothing(&self) -> bool {
+        *self == Grants::default()
     }
 
     /// Whether a message may go to `channel`.

@@ -124,9 +124,10 @@ impl Core {
         if pace.was_read(ingest.batch.len(), more, now_us) {
             self.wire.borrow_mut().watch_datagrams(number as u32, socket);
         }
+        let is_local = socket.is_local();
         let mut tally = Tally::default();
         for datagram in ingest.batch.datagrams() {
-            match self.take_datagram(&datagram, &mut ingest.items) {
+            match self.take_datagram(&datagram, is_local, &mut ingest.items) {
                 Ok(()) => tally.published += 1,
                 Err(Loss::NoRoom) => tally.dropped += 1,
                 Err(Loss::Bad(error)) => {
@@ -143,6 +144,7 @@ impl Core {
     fn take_datagram(
         self: &Rc<Self>,
         datagram: &Datagram<'_>,
+        is_local: bool,
         items: &mut Vec<Publication>,
     ) -> Result<(), Loss> {
         if let Some(sender) = datagram.sender
@@ -151,6 +153,9 @@ impl Core {
             return Err(Loss::Bad(DatagramError::Refused(sender)));
         }
         ingest::read(datagram, items).map_err(Loss::Bad)?;
+        if !is_local && let Some(channel) = self.permits.borrow().refused_by_udp(items) {
+            return Err(Loss::Bad(DatagramError::Scope(channel.to_owned())));
+        }
         if self.publish_now(items) { Ok(()) } else { Err(Loss::NoRoom) }
     }
 

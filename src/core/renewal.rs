@@ -29,12 +29,12 @@ impl Core {
     }
 
     fn renew(&self, Renewal { settings, routes, signers }: Renewal) {
-        let Config { ingest, proxy, channels, limits, .. } = &*settings;
+        let Config { proxy, channels, limits, .. } = &*settings;
         self.wire.borrow_mut().set_backlog_limits(limits.backlog_bytes, limits.backlog_bytes_per_core);
         self.pool.renew(proxy);
         self.spread.borrow_mut().set_limit(channels.refetches_per_core);
         self.home.borrow_mut().set_times(home_times(channels));
-        *self.permits.borrow_mut() = Permits::new(ingest);
+        *self.permits.borrow_mut() = Permits::new(&settings);
         *self.routes.borrow_mut() = routes;
         self.signatures.borrow_mut().renew(signers);
         *self.settings.borrow_mut() = Rc::new((*settings).clone());

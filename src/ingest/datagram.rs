@@ -21,6 +21,9 @@ pub enum DatagramError {
     /// Its sender may not publish.
     #[error("user {} may not publish here: see `unix_users` in [ingest]", .0.user)]
     Refused(Credentials),
+    /// It is for a channel that datagrams may not publish to.
+    #[error("datagrams by UDP may not publish to {0:?}: see `udp_scopes` in [ingest]")]
+    Scope(String),
     /// Its sender did not say who it is.
     #[error("its sender is not known")]
     Anonymous,

@@ -31,7 +31,7 @@ pub(super) fn open(
         of_cores.for_each(|(of_core, it)| of_core.listeners.push(((it, offer.clone()), service)));
         tracing::info!(%address, ?service, "listening");
     }
-    if let Some(address) = settings.ingest.udp {
+    if let Some(address) = settings.ingest.udp.filter(|_| settings.udp_is_off().is_none()) {
         let bound = wire::bind_udp(address, cores)?;
         sockets.iter_mut().zip(bound).for_each(|(of_core, it)| of_core.datagrams.push(it));
         tracing::info!(%address, "receiving datagrams");

@@ -168,3 +168,30 @@ fn unseen_drops() -> u64 {
     let drops = text.lines().map(|line| line.split_whitespace().nth(1).unwrap());
     drops.map(|drops| u64::from_str_radix(drops, 16).unwrap()).sum()
 }
+
+#[test]
+fn datagrams_publish_beside_tokens_only_what_their_scopes_say() {
+    let (server, udp) =
+        server("[control]\nbearer_token = \"secret\"\n[ingest]\nudp_scopes = [\"publish:news-\"]\n");
+    let mut news = Subscriber::stream(&server, "news-1");
+    let publisher = Publisher::to(udp);
+    let other = |channel: &str| json!({"channel": channel, "http-stream": {"content": "lost"}});
+    let both = json!({"items": [other("news-1"), other("other")]}).to_string().into_bytes();
+    publisher.send(&call("other", "lost"));
+    publisher.send(&compacted(&call("other", "lost")));
+    publisher.send(&both);
+    publisher.send(&compacted(&call("news-1", "told")));
+    news.expect_chunk("told");
+    let stats = server.await_stats(|stats| counted(stats) == 4);
+    assert_eq!((stats["datagrams_total"], stats["bad_datagrams_total"]), (1, 3));
+}
+
+#[test]
+fn datagrams_are_not_received_beside_tokens_without_scopes() {
+    let (server, udp) = server("[control]\nbearer_token = \"secret\"\n");
+    let publisher = Publisher::to(udp);
+    publisher.send(&call("c", "lost"));
+    let refused = publisher.socket.recv(&mut [0]).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "nobody listens there");
+    assert_eq!(counted(&server.await_stats(|_| true)), 0);
+}

@@ -13,8 +13,8 @@ use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
 use crate::config::{
-    Endpoint, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort, parse_host_name,
-    parse_listen,
+    Endpoint, ForwardedProtocol, Grants, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort,
+    parse_host_name, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -97,6 +97,16 @@ pub fn tokens(value: &Value<'_>) -> Result<Vec<Token>, Unusable> {
         Token::parse(line).map_err(|error| Unusable::part(item.span(), error))
     };
     value.get_ref().as_array().ok_or_else(wanted)?.iter().map(token).collect()
+}
+
+pub fn publish_scopes(value: &Value<'_>) -> Result<Grants, Unusable> {
+    let wanted = || Unusable::value("a list such as [\"publish:news-\"]");
+    let mut grants = Grants::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let scope = item.get_ref().as_str().ok_or_else(wanted)?;
+        grants.add_publish(scope).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(grants)
 }
 
 pub fn basic(value: &Value<'_>) -> Result<String, Unusable> {
