@@ -1,8 +1,8 @@
 //! The settings of a server that is told nothing. The README shows each of them.
 
 use super::{
-    Channels, Control, ForwardedFor, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy,
-    SlowConsumer, Stats, StatsFormat, WebSocket,
+    Channels, Control, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
+    SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket,
 };
 use std::net::SocketAddr;
 
@@ -13,6 +13,8 @@ impl Default for Http {
             tls_listen: Vec::new(),
             certificates: "certs".into(),
             unix_listen: Vec::new(),
+            trusted_proxies: Some(TrustedProxies::default()),
+            proxy_protocol: ProxyProtocol::Off,
             head_bytes: 64 * 1024,
             head_timeout_ms: 15_000,
             idle_timeout_ms: 120_000,
@@ -63,10 +65,10 @@ impl Default for Proxy {
             accept_pushpin_route: false,
             cdn_loop: None,
             orig_headers_need_mark: Vec::new(),
-            accept_x_forwarded_protocol: false,
+            accept_x_forwarded_protocol: None,
             set_x_forwarded_protocol: ForwardedProtocol::ProtoOnly,
-            x_forwarded_for: ForwardedFor::default(),
-            x_forwarded_for_trusted: ForwardedFor::default(),
+            x_forwarded_for: None,
+            x_forwarded_for_trusted: None,
             connect_timeout_ms: 5_000,
             origin_idle_timeout_ms: 1_800_000,
             origin_keep_alive_ms: 55_000,
@@ -131,6 +133,6 @@ impl Default for Stats {
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: "info".into(), requests: false, forwarded_for: false, user_agent: false }
+        Log { level: "info".into(), requests: false, forwarded_for: false, user_agent: false, queries: false }
     }
 }

@@ -2,9 +2,13 @@
 //! at start and once for `check`. What it returns is complete and checked: every path in it is resolved against
 //! the directory of the file that named it, so that nothing later depends on where the server was started.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Control, Grants, Http, Ingest, Problem, Stats, ZeroMq, native, pushpin, tokens};
+use super::{
+    Config, Control, Grants, Http, Ingest, Problem, ProxyProtocol, Stats, TrustedProxies, ZeroMq, native,
+    pushpin, tokens,
+};
 
 /// Which file to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +96,39 @@ impl Http {
     /// Whether there is no port for clients.
     pub(super) fn is_unreachable(&self) -> bool {
         self.listen.is_empty() && self.tls_listen.is_empty() && self.unix_listen.is_empty()
+    }
+}
+
+impl Http {
+    /// Whether connections to the TCP port at `address` begin with the PROXY protocol.
+    pub fn is_proxied(&self, address: SocketAddr) -> bool {
+        match &self.proxy_protocol {
+            ProxyProtocol::Off => false,
+            ProxyProtocol::Everywhere => true,
+            ProxyProtocol::At(addresses) => addresses.contains(&address),
+        }
+    }
+
+    /// An address that is to expect the PROXY protocol, and is none of a port for clients.
+    pub(super) fn not_listening(&self) -> Option<SocketAddr> {
+        let ProxyProtocol::At(addresses) = &self.proxy_protocol else { return None };
+        let mut ports = addresses.iter().copied();
+        ports.find(|address| !self.listen.contains(address) && !self.tls_listen.contains(address))
+    }
+
+    /// Whether the PROXY protocol is expected, and nobody's is believed, so that every connection is closed.
+    pub fn closes_every_connection(&self) -> bool {
+        let believes_nobody = self.trusted_proxies.as_ref().is_none_or(TrustedProxies::is_nobody);
+        self.proxy_protocol != ProxyProtocol::Off && believes_nobody
+    }
+}
+
+impl Config {
+    /// Whether what clients say of the way that their requests came is dropped, whoever they are, because the settings
+    /// neither name proxies nor say what becomes of it.
+    pub fn drops_forwarding(&self) -> bool {
+        self.http.trusted_proxies.as_ref().is_some_and(TrustedProxies::is_nobody)
+            && self.proxy.x_forwarded_for.is_none()
     }
 }
 

@@ -25,6 +25,7 @@ mod section;
 mod tokens;
 mod unix_port;
 
+pub use crate::proto::trusted_proxies::{NotAProxy, TrustedProxies};
 pub use address::{NotAHostName, NotAnAddress, parse_host_name, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
@@ -76,12 +77,28 @@ pub struct Http {
     pub certificates: PathBuf,
     /// Files to listen on, for clients of this machine.
     pub unix_listen: Vec<UnixPort>,
+    /// Proxies whose word about their clients is believed. `None`, which only a pushpin.conf leaves it at: nobody's is, and
+    /// what clients say of the way their requests came goes on, as by Pushpin.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Which TCP ports expect the PROXY protocol, from those proxies.
+    pub proxy_protocol: ProxyProtocol,
     /// Largest request head, bytes; beyond it 431.
     pub head_bytes: usize,
     /// Time a client has to send a whole head, ms; beyond it 408.
     pub head_timeout_ms: u64,
     /// Time a connection may stay idle between requests, ms.
     pub idle_timeout_ms: u64,
+}
+
+/// `http.proxy_protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// No port.
+    Off,
+    /// All of `http.listen` and `http.tls_listen`.
+    Everywhere,
+    /// Those of them with these addresses.
+    At(Vec<SocketAddr>),
 }
 
 /// The control port.
@@ -168,14 +185,14 @@ pub struct Proxy {
     pub cdn_loop: Option<HeaderValue>,
     /// Headers that are said a second time only if they came marked, on routes with `orig_headers`.
     pub orig_headers_need_mark: Vec<HeaderName>,
-    /// Trust X-Forwarded-Proto from clients.
-    pub accept_x_forwarded_protocol: bool,
+    /// Trust X-Forwarded-Proto from everybody, or from nobody; `None` is from trusted proxies.
+    pub accept_x_forwarded_protocol: Option<bool>,
     /// Which X-Forwarded-Proto headers https requests get.
     pub set_x_forwarded_protocol: ForwardedProtocol,
-    /// What becomes of X-Forwarded-For.
-    pub x_forwarded_for: ForwardedFor,
+    /// What becomes of X-Forwarded-For, whoever sends it; `None` goes by trusted proxies.
+    pub x_forwarded_for: Option<ForwardedFor>,
     /// The same for requests of another GRIP proxy.
-    pub x_forwarded_for_trusted: ForwardedFor,
+    pub x_forwarded_for_trusted: Option<ForwardedFor>,
     /// Time to connect to an origin, TLS included, ms.
     pub connect_timeout_ms: u64,
     /// Time an origin may take without sending or accepting a byte, ms.
@@ -299,4 +316,6 @@ pub struct Log {
     pub forwarded_for: bool,
     /// And what it says in User-Agent.
     pub user_agent: bool,
+    /// Lines have targets with their queries.
+    pub queries: bool,
 }

@@ -38,9 +38,17 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     // Resolved by `load`, as its default is.
     section.read("certificates", &mut http.certificates, |value| string(value).map(Into::into));
     section.read("unix_listen", &mut http.unix_listen, |value| unix_ports(value, directory));
+    section.read("trusted_proxies", &mut http.trusted_proxies, |value| trusted_proxies(value).map(Some));
+    let proxied_at = section.read("proxy_protocol", &mut http.proxy_protocol, proxy_protocol);
     section.read("head_bytes", &mut http.head_bytes, count);
     section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
+    if let Some(address) = http.not_listening() {
+        let why = format!(
+            "`http.proxy_protocol` names {address}, where nothing listens: name one of `listen` or `tls_listen`"
+        );
+        document.report(proxied_at.unwrap_or(0), why);
+    }
     if http.is_unreachable() {
         document
             .report(listen_at.unwrap_or(0), "`http.listen` is empty, and there is no other port for clients");
@@ -104,10 +112,14 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     section.read("accept_pushpin_route", &mut proxy.accept_pushpin_route, boolean);
     section.read("cdn_loop", &mut proxy.cdn_loop, |value| header_value(value).map(Some));
     section.read("orig_headers_need_mark", &mut proxy.orig_headers_need_mark, header_names);
-    section.read("accept_x_forwarded_protocol", &mut proxy.accept_x_forwarded_protocol, boolean);
+    section.read("accept_x_forwarded_protocol", &mut proxy.accept_x_forwarded_protocol, |value| {
+        boolean(value).map(Some)
+    });
     section.read("set_x_forwarded_protocol", &mut proxy.set_x_forwarded_protocol, forwarded_protocol);
-    section.read("x_forwarded_for", &mut proxy.x_forwarded_for, forwarded_for_words);
-    section.read("x_forwarded_for_trusted", &mut proxy.x_forwarded_for_trusted, forwarded_for_words);
+    section.read("x_forwarded_for", &mut proxy.x_forwarded_for, |value| forwarded_for_words(value).map(Some));
+    section.read("x_forwarded_for_trusted", &mut proxy.x_forwarded_for_trusted, |value| {
+        forwarded_for_words(value).map(Some)
+    });
     section.read("connect_timeout_ms", &mut proxy.connect_timeout_ms, milliseconds);
     section.read("origin_idle_timeout_ms", &mut proxy.origin_idle_timeout_ms, milliseconds);
     section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
@@ -166,13 +178,15 @@ fn read_log(document: &mut Document<'_>, log: &mut Log) {
     section.read("requests", &mut log.requests, boolean);
     section.read("forwarded_for", &mut log.forwarded_for, boolean);
     section.read("user_agent", &mut log.user_agent, boolean);
+    section.read("queries", &mut log.queries, boolean);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{
-        Endpoint, ForwardedFor, ForwardedProtocol, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort,
+        Endpoint, ForwardedFor, ForwardedProtocol, MetricsPort, ProxyProtocol, SlowConsumer, StatsFormat,
+        Token, UnixPort,
     };
 
     fn config(text: &str) -> Config {
@@ -213,6 +227,11 @@ mod tests {
         assert_eq!(config.http.certificates, Path::new("c"));
         let of_clients = |text| UnixPort::parse(text, Path::new("/etc/gripwire")).unwrap();
         assert_eq!(config.http.unix_listen, ["clients?mode=660&user=root", "/run/c"].map(of_clients));
+        let trusted = config.http.trusted_proxies.as_ref().unwrap();
+        assert!(trusted.trusts(None) && trusted.trusts(Some([10, 0, 0, 1].into())));
+        let [plain, tls] = ["0.0.0.0:80", "0.0.0.0:443"].map(|address| address.parse().unwrap());
+        assert_eq!(config.http.proxy_protocol, ProxyProtocol::At(vec![plain, tls]));
+        assert!(config.http.is_proxied(tls) && !config.http.is_proxied("[::1]:8080".parse().unwrap()));
         assert_eq!((config.http.head_bytes, config.http.head_timeout_ms), (16_384, 1));
         assert_eq!(config.http.idle_timeout_ms, 2);
         assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
@@ -240,15 +259,15 @@ mod tests {
         assert_eq!((zeromq.sub_connect, zeromq.ipc_mode, zeromq.allow_remote), (true, Some(0o660), true));
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/gripwire/routes")));
         assert_eq!(config.proxy.routes, ["* test"]);
-        assert!(config.proxy.debug && config.proxy.accept_x_forwarded_protocol);
+        assert!(config.proxy.debug && config.proxy.accept_x_forwarded_protocol == Some(true));
         assert_eq!(
             (config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()),
             ("i", "file:/etc/gripwire/k")
         );
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);
         let proxy = &config.proxy;
-        assert_eq!(proxy.x_forwarded_for, ForwardedFor { truncate: Some(2), append: true });
-        assert_eq!(proxy.x_forwarded_for_trusted, ForwardedFor { truncate: Some(1), append: false });
+        assert_eq!(proxy.x_forwarded_for, Some(ForwardedFor { truncate: Some(2), append: true }));
+        assert_eq!(proxy.x_forwarded_for_trusted, Some(ForwardedFor { truncate: Some(1), append: false }));
         assert_eq!(proxy.upstream_key, "file:/etc/gripwire/u");
         assert_eq!(proxy.sockjs_url, "/s.js");
         assert!(proxy.auto_cross_origin && proxy.accept_pushpin_route);
@@ -330,6 +349,19 @@ mod tests {
                 "http.unix_listen = [\"s?mode=rw\"]",
                 "`http.unix_listen` has a part that cannot be used: `rw` is not the mode of a file in octal, such as 660",
             ),
+            (
+                "http.trusted_proxies = [\"10.0.0.1/8\"]",
+                "`http.trusted_proxies` has a part that cannot be used: `10.0.0.1/8` has bits beyond the length of its \
+                 network: write `10.0.0.0/8`",
+            ),
+            (
+                "http.trusted_proxies = \"unix\"",
+                "`http.trusted_proxies` must be a list such as [\"10.0.0.0/8\", \"loopback\", \"unix\"]",
+            ),
+            (
+                "http.proxy_protocol = 8443",
+                "`http.proxy_protocol` names 0.0.0.0:8443, where nothing listens: name one of `listen` or `tls_listen`",
+            ),
             ("http.listen = true", "`http.listen` must be a port or an address such as \"127.0.0.1:7999\""),
             (
                 "control.listen = true",
@@ -384,6 +416,8 @@ listen = [80, "[::1]:8080"]
 tls_listen = 443
 certificates = "c"
 unix_listen = ["clients?mode=660&user=root", "/run/c"]
+trusted_proxies = ["10.0.0.0/8", "unix"]
+proxy_protocol = [80, 443]
 head_bytes = 16_384
 head_timeout_ms = 1
 idle_timeout_ms = 2
@@ -466,5 +500,6 @@ level = "gripwire=debug"
 requests = true
 forwarded_for = true
 user_agent = true
+queries = true
 "#;
 }

@@ -106,6 +106,7 @@ impl PushpinConf {
         self.ports(&mut config.http, directory);
         config.control.listen = self.control_listener();
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
+        config.http.trusted_proxies = None;
         // Pushpin has no such port: moving over opens none.
         config.ingest.udp = None;
         self.zeromq(&mut config.zeromq);
@@ -143,7 +144,9 @@ impl PushpinConf {
         proxy.routes_file =
             self.text("proxy/routesfile").filter(|file| !file.is_empty()).map(|file| directory.join(file));
         proxy.debug = self.flag("proxy/debug");
-        proxy.accept_x_forwarded_protocol = self.flag("proxy/accept_x_forwarded_protocol");
+        if self.text("proxy/accept_x_forwarded_protocol").is_some_and(|text| !text.is_empty()) {
+            proxy.accept_x_forwarded_protocol = Some(self.flag("proxy/accept_x_forwarded_protocol"));
+        }
         proxy.set_x_forwarded_protocol = match self.text("proxy/set_x_forwarded_protocol").as_deref() {
             Some("true") => ForwardedProtocol::Both,
             Some("proto-only") => ForwardedProtocol::ProtoOnly,
@@ -170,14 +173,16 @@ impl PushpinConf {
         proxy.upstream_key = resolve_key(&self.text("proxy/upstream_key").unwrap_or_default(), directory);
     }
 
-    fn forwarded_for(&mut self, name: &str) -> ForwardedFor {
+    /// Where no word is given, it is left open, so that it may go by trusted proxies that an option names.
+    fn forwarded_for(&mut self, name: &str) -> Option<ForwardedFor> {
+        let words = self.list(name);
         let mut forwarded_for = ForwardedFor::default();
-        for word in self.list(name) {
-            if let Err(error) = forwarded_for.add(&word) {
+        for word in &words {
+            if let Err(error) = forwarded_for.add(word) {
                 self.error(name, error.to_string());
             }
         }
-        forwarded_for
+        (!words.is_empty()).then_some(forwarded_for)
     }
 
     /// Pushpin opens its control port only if it is told a port.
@@ -215,6 +220,7 @@ impl PushpinConf {
         }
         config.log.forwarded_for = self.flag("proxy/log_from");
         config.log.user_agent = self.flag("proxy/log_user_agent");
+        config.log.queries = true;
     }
 }
 
@@ -263,7 +269,8 @@ mod tests {
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/pushpin/routes")));
         assert_eq!((config.proxy.sig_iss.as_str(), config.proxy.sig_key.as_str()), ("pushpin", "changeme"));
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::ProtoOnly);
-        assert_eq!(config.proxy.x_forwarded_for, ForwardedFor::default());
+        assert_eq!((config.proxy.x_forwarded_for, config.http.trusted_proxies), (None, None));
+        assert_eq!(config.proxy.accept_x_forwarded_protocol, Some(false));
         assert_eq!((config.log.level.as_str(), config.log.requests), ("info", true));
         let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -347,7 +354,7 @@ mod tests {
         assert_eq!(config.control.listen, Some("127.0.0.1:5581".parse().unwrap()));
         assert_eq!(config.log.level, "debug");
         assert_eq!(config.http.head_bytes, 100_000);
-        assert_eq!(config.proxy.x_forwarded_for, ForwardedFor { truncate: Some(0), append: true });
+        assert_eq!(config.proxy.x_forwarded_for, Some(ForwardedFor { truncate: Some(0), append: true }));
         assert!(config.proxy.debug);
         assert_eq!(config.proxy.sig_key, "file:/etc/pushpin/sig.pem");
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Both);

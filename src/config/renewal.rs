@@ -21,6 +21,7 @@ impl Config {
             "http.tls_listen": http.tls_listen;
             "http.certificates": http.certificates;
             "http.unix_listen": http.unix_listen;
+            "http.proxy_protocol": http.proxy_protocol;
             "control.listen": control.listen;
             "ingest.udp": ingest.udp;
             "ingest.unix_stream": ingest.unix_stream;

@@ -7,8 +7,8 @@ use super::again::Reason;
 use super::connection::Request;
 use super::exchange::{Asked, Exchange};
 use super::links::{GoneLink, Linked, Links, Origin};
-use super::respond;
 use super::row::Phase;
+use super::{proxy, respond};
 use crate::channel::{Format, HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
 use crate::proto::cross_origin::CrossOrigin;
@@ -173,7 +173,7 @@ impl Core {
 
     fn log_subscriptions(&self, hold: &Hold, request: &Request) {
         if self.settings().log.requests {
-            let (host, target) = (request.host.as_str(), request.target.as_str());
+            let (host, target) = (request.host.as_str(), proxy::logged(self, &request.target));
             for channel in &hold.channels {
                 tracing::info!(host, target, channel = channel.name, "subscribed");
             }

@@ -22,6 +22,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::cell::RefCell;
 use std::mem;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -218,7 +219,46 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
 /// Whether the client's request came by TLS, or by a proxy that is believed to have got it so.
 pub(super) fn is_https(core: &Core, request: &Request) -> bool {
     request.service == Service::Clients(Port::Tls)
-        || core.settings().proxy.accept_x_forwarded_protocol && forwarded_as_tls(request)
+        || accepts_forwarded_protocol(core, request) && forwarded_as_tls(request)
+}
+
+fn accepts_forwarded_protocol(core: &Core, request: &Request) -> bool {
+    let said = core.settings().proxy.accept_x_forwarded_protocol;
+    said.unwrap_or_else(|| believes_peer(core, request) == Some(true))
+}
+
+/// Whether whoever has connected is a proxy whose word about its clients is believed. `None`: the settings, of a
+/// pushpin.conf, know of no such proxies.
+pub(super) fn believes_peer(core: &Core, request: &Request) -> Option<bool> {
+    let settings = core.settings();
+    let trusted = settings.http.trusted_proxies.as_ref()?;
+    // Who has no address came by a Unix socket, or by a proxy that does not say from where.
+    let is_known = request.peer.is_some() || request.service == Service::Clients(Port::Unix);
+    Some(is_known && trusted.trusts(request.peer.map(|peer| peer.ip())))
+}
+
+/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has none.
+pub(super) fn client_address(core: &Core, request: &Request) -> Option<IpAddr> {
+    let peer = request.peer.map(|peer| peer.ip());
+    if believes_peer(core, request) != Some(true) {
+        return peer;
+    }
+    let forwarded_for = request.headers.get_all("x-forwarded-for").into_iter();
+    let settings = core.settings();
+    settings.http.trusted_proxies.as_ref()?.client_address(peer, forwarded_for.map(HeaderValue::as_bytes))
+}
+
+/// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless the
+/// settings say so.
+pub(super) fn logged<'t>(core: &Core, target: &'t str) -> &'t str {
+    match core.settings().log.queries {
+        true => target,
+        false => path_of(target),
+    }
+}
+
+fn path_of(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
 }
 
 /// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
@@ -282,7 +322,7 @@ async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> 
 pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool) -> Option<Arc<Route>> {
     let core = exchange.core();
     let host = host_name(&request.host).to_ascii_lowercase();
-    let path = request.target.split('?').next().unwrap_or_default();
+    let path = path_of(&request.target);
     let tls = is_https(core, request);
     let lookup = Lookup { host: &host, path, tls, websocket };
     let asked = asked_route(core, request);
@@ -350,6 +390,7 @@ pub(super) fn origin_request(
         route,
         proxy,
         peer: request.peer.map(|peer| peer.ip()),
+        believes_peer: believes_peer(core, request),
         secure_scheme: is_https(core, request).then_some(scheme.secure()),
         is_trusted: request.is_trusted,
         grip_sig: match route.no_grip || request.is_trusted {
@@ -379,14 +420,15 @@ pub(super) fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Ro
     let debug = exchange.core().settings().proxy.debug || route.is_some_and(|route| route.debug);
     let refusal = error.answer(debug);
     if route.is_none_or(|route| route.logs(1)) {
-        tracing::warn!(method = %request.method, host = request.host, target = request.target, %error, "request failed");
+        let target = logged(exchange.core(), &request.target);
+        tracing::warn!(method = %request.method, host = request.host, target, %error, "request failed");
     }
     respond::send_whole(exchange, &respond::text(refusal.status, refusal.body.into_owned()));
 }
 
 /// No route is for this request.
 pub(super) fn no_route(request: &Request) -> OriginError {
-    OriginError::NoRoute { host: request.host.clone(), path: request.target.clone() }
+    OriginError::NoRoute { host: request.host.clone(), path: path_of(&request.target).to_owned() }
 }
 
 fn malformed_body(exchange: &Rc<Exchange>) {
@@ -410,13 +452,16 @@ fn log(exchange: &Exchange, request: &Request, route: &Route, status: u16, bytes
     let said = |name, is_wanted: bool| request.headers.get(name).filter(|_| is_wanted)?.to_str().ok();
     let forwarded_for = said("x-forwarded-for", settings.log.forwarded_for);
     let user_agent = said("user-agent", settings.log.user_agent);
-    let (host, target) = (request.host.as_str(), request.target.as_str());
+    let (host, target) = (request.host.as_str(), logged(exchange.core(), &request.target));
     let (from, route, method) =
         (request.peer.map(|peer| tracing::field::display(peer.ip())), route.id.as_str(), &request.method);
+    let client = client_address(exchange.core(), request)
+        .filter(|client| Some(*client) != request.peer.map(|peer| peer.ip()));
+    let client = client.map(tracing::field::display);
     let connection = bytes.is_none().then(|| exchange.core().id_of_place(exchange.slot));
     let connection = connection.map(tracing::field::display);
     let what = if bytes.is_some() { "answered" } else { "accepted" };
     tracing::info!(
-        %method, host, target, from, forwarded_for, user_agent, route, status, bytes, connection, "{what}"
+        %method, host, target, from, client, forwarded_for, user_agent, route, status, bytes, connection, "{what}"
     );
 }

@@ -1,6 +1,7 @@
 //! Towards the applications: routes, connections, requests and answers.
 //!
-//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy. `message`
+//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy,
+//! `reserved` what clients may not say, `forwarding` what is told of the way that a request came. `message`
 //! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
 //! as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
 //! `private_network` for those that untrusted targets must not have, `tls` for trust), `transport` puts hyper on a
@@ -16,6 +17,7 @@ mod connect;
 mod connection;
 mod demo;
 mod error;
+mod forwarding;
 mod idle;
 mod local;
 mod message;

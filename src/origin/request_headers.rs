@@ -3,9 +3,10 @@
 //! body. What only this server may say, or tells of the client's scheme, never reaches an origin unless Gripwire itself
 //! vouches for it: `reserved` says which headers these are.
 
+use super::forwarding::set_forwarding;
 use super::reserved::{ORIGINAL_MARK, Reserved, is_marked};
 use super::route::Route;
-use crate::config::{ForwardedFor, ForwardedProtocol, Proxy};
+use crate::config::Proxy;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -21,6 +22,8 @@ pub struct Rules<'a> {
     pub is_trusted: bool,
     /// The client's address, if it has one.
     pub peer: Option<IpAddr>,
+    /// Whether whoever has connected is a proxy that is believed; `None` has Pushpin's rules.
+    pub believes_peer: Option<bool>,
     /// The signature; `None` when there is no key. Not sent on `no_grip` routes.
     pub grip_sig: Option<HeaderValue>,
     /// What `Grip-Feature` tells origins. Not sent on `no_grip` routes.
@@ -31,8 +34,8 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// For a request of a client without an address, without a signature.
     pub(super) fn plain(route: &'a Route, proxy: &'a Proxy) -> Rules<'a> {
-        let (secure_scheme, is_trusted, peer, grip_sig) = (None, false, None, None);
-        Rules { route, proxy, secure_scheme, is_trusted, peer, grip_sig, grip_feature: "" }
+        let (secure_scheme, is_trusted, peer, believes_peer, grip_sig) = (None, false, None, None, None);
+        Rules { route, proxy, secure_scheme, is_trusted, peer, believes_peer, grip_sig, grip_feature: "" }
     }
 }
 
@@ -53,20 +56,15 @@ pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
         mark_originals(&mut headers, &rules.proxy.orig_headers_need_mark);
     }
     if grip {
-        if let Some(signature) = rules.grip_sig {
-            headers.insert(GRIP_SIG, signature);
+        if let Some(signature) = &rules.grip_sig {
+            headers.insert(GRIP_SIG, signature.clone());
         }
         headers.insert(GRIP_FEATURE, HeaderValue::from_static(rules.grip_feature));
     }
     if let Some(name) = &rules.proxy.cdn_loop {
         append_to_list(&mut headers, CDN_LOOP, name);
     }
-    set_forwarded_protocol(&mut headers, rules.proxy, rules.secure_scheme);
-    let forwarded_for = match rules.is_trusted {
-        true => rules.proxy.x_forwarded_for_trusted,
-        false => rules.proxy.x_forwarded_for,
-    };
-    set_forwarded_for(&mut headers, forwarded_for, rules.peer);
+    set_forwarding(&mut headers, &rules);
     headers
 }
 
@@ -112,54 +110,10 @@ fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: &HeaderValue)
     }
 }
 
-fn set_forwarded_protocol(headers: &mut HeaderMap, proxy: &Proxy, secure_scheme: Option<&'static str>) {
-    let set = proxy.set_x_forwarded_protocol;
-    if proxy.accept_x_forwarded_protocol || set != ForwardedProtocol::Off {
-        headers.remove(X_FORWARDED_PROTO);
-        headers.remove(X_FORWARDED_PROTOCOL);
-    }
-    let Some(scheme) = secure_scheme.map(HeaderValue::from_static) else { return };
-    if set != ForwardedProtocol::Off {
-        headers.insert(X_FORWARDED_PROTO, scheme.clone());
-    }
-    if set == ForwardedProtocol::Both {
-        headers.insert(X_FORWARDED_PROTOCOL, scheme);
-    }
-}
-
-/// Keeps the last addresses, adds the client's if it has one, and joins them to one header. Untouched unless a setting
-/// asks.
-fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: Option<IpAddr>) {
-    if rule == ForwardedFor::default() {
-        return;
-    }
-    let mut hops: Vec<Vec<u8>> = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(|hop| hop.trim_ascii().to_vec())
-        .filter(|hop| !hop.is_empty())
-        .collect();
-    let surplus = hops.len().saturating_sub(rule.truncate.unwrap_or(usize::MAX));
-    hops.drain(..surplus);
-    if rule.append {
-        hops.extend(peer.map(|peer| peer.to_canonical().to_string().into_bytes()));
-    }
-    headers.remove(X_FORWARDED_FOR);
-    if let Ok(value) = HeaderValue::from_bytes(&hops.join(&b", "[..]))
-        && !hops.is_empty()
-    {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
-}
-
 const GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: HeaderName = HeaderName::from_static("grip-feature");
 const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-protocol");
 
 #[cfg(test)]
 mod tests {
@@ -177,21 +131,13 @@ mod tests {
         headers
     }
 
-    fn sent(
-        client: Lines,
-        change: impl FnOnce(&mut Route, &mut Proxy),
-        https: bool,
-    ) -> Vec<(String, String)> {
-        let (mut route, mut proxy) = (route_to(&[]), Config::default().proxy);
-        change(&mut route, &mut proxy);
+    fn sent(client: Lines, change: impl FnOnce(&mut Route)) -> Vec<(String, String)> {
+        let (mut route, proxy) = (route_to(&[]), Config::default().proxy);
+        change(&mut route);
         let rules = Rules {
-            route: &route,
-            proxy: &proxy,
-            secure_scheme: https.then_some("https"),
-            is_trusted: false,
-            peer: Some(IpAddr::from([192, 0, 2, 9])),
             grip_sig: Some(HeaderValue::from_static("jwt")),
             grip_feature: "status",
+            ..Rules::plain(&route, &proxy)
         };
         let headers = request_headers(&map(client), rules);
         headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into())).collect()
@@ -234,69 +180,25 @@ mod tests {
             ("grip-sig", "jwt"),
             ("grip-feature", "status"),
         ];
-        assert_eq!(sent(client, |_, _| (), false), owned(kept));
+        assert_eq!(sent(client, |_| ()), owned(kept));
     }
 
     #[test]
     fn a_pass_through_route_signs_nothing_and_lets_origins_compress() {
         let client: Lines = &[("accept-encoding", "gzip"), ("grip-sig", "forged")];
-        assert_eq!(
-            sent(client, |route, _| route.no_grip = true, false),
-            owned(&[("accept-encoding", "gzip")])
-        );
+        assert_eq!(sent(client, |route| route.no_grip = true), owned(&[("accept-encoding", "gzip")]));
     }
 
     #[test]
     fn a_routes_own_headers_win_and_an_empty_one_only_removes() {
         let client: Lines = &[("x-a", "client"), ("x-b", "client")];
-        let change = |route: &mut Route, _: &mut Proxy| {
+        let change = |route: &mut Route| {
             route.no_grip = true;
             route.headers = vec![
                 (HeaderName::from_static("x-a"), HeaderValue::from_static("ours")),
                 (HeaderName::from_static("x-b"), HeaderValue::from_static("")),
             ];
         };
-        assert_eq!(sent(client, change, false), owned(&[("x-a", "ours")]));
-    }
-
-    #[test]
-    fn the_clients_scheme_is_told_by_us_alone() {
-        use ForwardedProtocol::{Both, Off, ProtoOnly};
-        let client: Lines = &[("x-forwarded-proto", "https"), ("x-forwarded-protocol", "https")];
-        let cases: [(bool, ForwardedProtocol, bool, Lines); 6] = [
-            (false, Off, true, client),
-            (true, Off, true, &[]),
-            (false, ProtoOnly, false, &[]),
-            (false, ProtoOnly, true, &[("x-forwarded-proto", "https")]),
-            (false, Both, true, client),
-            (true, Both, false, &[]),
-        ];
-        for (accept, set, https, expected) in cases {
-            let change = |route: &mut Route, proxy: &mut Proxy| {
-                route.no_grip = true;
-                (proxy.accept_x_forwarded_protocol, proxy.set_x_forwarded_protocol) = (accept, set);
-            };
-            assert_eq!(sent(client, change, https), owned(expected), "{accept} {set:?} {https}");
-        }
-    }
-
-    #[test]
-    fn forwarded_addresses_are_cut_from_the_front_and_joined() {
-        let client: Lines = &[("x-forwarded-for", "1.1.1.1, 2.2.2.2"), ("x-forwarded-for", " 3.3.3.3 ,")];
-        let cases: [(Option<usize>, bool, Lines); 6] = [
-            (None, false, client),
-            (None, true, &[("x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.9")]),
-            (Some(0), false, &[]),
-            (Some(0), true, &[("x-forwarded-for", "192.0.2.9")]),
-            (Some(1), true, &[("x-forwarded-for", "3.3.3.3, 192.0.2.9")]),
-            (Some(9), false, &[("x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3")]),
-        ];
-        for (truncate, append, expected) in cases {
-            let change = |route: &mut Route, proxy: &mut Proxy| {
-                route.no_grip = true;
-                proxy.x_forwarded_for = ForwardedFor { truncate, append };
-            };
-            assert_eq!(sent(client, change, false), owned(expected), "{truncate:?} {append}");
-        }
+        assert_eq!(sent(client, change), owned(&[("x-a", "ours")]));
     }
 }

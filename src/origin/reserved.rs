@@ -3,6 +3,7 @@
 //! what only a GRIP proxy says, and fields under another spelling that CGI-like servers (CGI, WSGI, FastCGI, Rack) cannot
 //! tell from a reserved one: they turn every byte of a name that is no letter or digit into `_`.
 
+use super::forwarding::is_forwarding;
 use super::request_headers::Rules;
 use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap, HeaderName};
@@ -65,11 +66,6 @@ pub(super) fn is_marked(name: &HeaderName) -> bool {
     name.as_str().starts_with(ORIGINAL_MARK)
 }
 
-/// Whether a field tells by which way a request came: from whom, for which host, by which scheme.
-pub(super) fn is_forwarding(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-forwarded-") || FORWARDING.contains(name)
-}
-
 pub(super) const ORIGINAL_MARK: &str = "eb9bf0f5-";
 
 /// Framing and `Host` are set by the pool, `Expect` is answered here, proxy credentials were meant for this server, and
@@ -96,8 +92,6 @@ static IMITATED: [HeaderName; 5] = [
     HeaderName::from_static("cdn-loop"),
     HeaderName::from_static("pushpin-route"),
 ];
-
-static FORWARDING: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-real-ip")];
 
 #[cfg(test)]
 mod tests {

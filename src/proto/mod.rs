@@ -2,15 +2,17 @@
 //!
 //! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
 //! publish items, signatures), parts of which are in the form of `tnetstring`; `cross_origin` answers browsers whose page
-//! is of another origin, `sockjs` those without WebSockets; `script` is what both
-//! put into scripts.
+//! is of another origin, `sockjs` those without WebSockets; `script` is what both put into scripts; `proxy_protocol` reads
+//! what load balancers say of a connection, and `trusted_proxies` whom this server believes such things.
 
 #![forbid(unsafe_code)]
 
 pub mod cross_origin;
 pub mod grip;
 pub mod http1;
+pub mod proxy_protocol;
 pub mod script;
 pub mod sockjs;
 pub mod tnetstring;
+pub mod trusted_proxies;
 pub mod websocket;

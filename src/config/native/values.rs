@@ -13,8 +13,8 @@ use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
 use crate::config::{
-    Endpoint, ForwardedProtocol, Grants, MetricsPort, SlowConsumer, StatsFormat, Token, UnixPort,
-    parse_host_name, parse_listen,
+    Endpoint, ForwardedProtocol, Grants, MetricsPort, ProxyProtocol, SlowConsumer, StatsFormat, Token,
+    TrustedProxies, UnixPort, parse_host_name, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -127,6 +127,25 @@ pub fn listeners(value: &Value<'_>) -> Result<Vec<SocketAddr>, Unusable> {
     match value.get_ref().as_array() {
         None => listener(value, Ipv4Addr::UNSPECIFIED).map(|one| vec![one]),
         Some(items) => items.iter().map(|item| listener(item, Ipv4Addr::UNSPECIFIED)).collect(),
+    }
+}
+
+pub fn trusted_proxies(value: &Value<'_>) -> Result<TrustedProxies, Unusable> {
+    let wanted = || Unusable::value("a list such as [\"10.0.0.0/8\", \"loopback\", \"unix\"]");
+    let mut proxies = TrustedProxies::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let word = item.get_ref().as_str().ok_or_else(wanted)?;
+        proxies.add(word).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(proxies)
+}
+
+/// True, false, or the ports that expect it.
+pub fn proxy_protocol(value: &Value<'_>) -> Result<ProxyProtocol, Unusable> {
+    match value.get_ref().as_bool() {
+        Some(true) => Ok(ProxyProtocol::Everywhere),
+        Some(false) => Ok(ProxyProtocol::Off),
+        None => listeners(value).map(ProxyProtocol::At),
     }
 }
 

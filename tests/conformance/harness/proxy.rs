@@ -131,6 +131,12 @@ pub fn guarded() -> &'static Proxy {
     running(&SERVER, Settings { name: "guarded", tokens, ..STANDARD })
 }
 
+/// A server whose control port asks for a token, where a case tries many that are wrong.
+pub fn guessed() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    running(&SERVER, Settings { name: "guessed", tokens: r#"["inspect see"]"#, ..STANDARD })
+}
+
 /// A server that asks again for who is first on a channel.
 pub fn updating() -> &'static Proxy {
     static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
