@@ -7,6 +7,8 @@ mod browser;
 mod grip;
 #[path = "fuzz/checks/http1.rs"]
 mod http1;
+#[path = "fuzz/checks/proxy.rs"]
+mod proxy;
 #[path = "fuzz/checks/websocket.rs"]
 mod websocket;
 
@@ -20,6 +22,12 @@ fn kept_request_heads_hold_what_is_promised() {
 #[test]
 fn kept_request_bodies_hold_what_is_promised() {
     replay("http1_body", http1::check_body);
+}
+
+#[test]
+fn kept_headers_of_proxies_hold_what_is_promised() {
+    replay("proxy_protocol", proxy::check_proxy_header);
+    replay("forwarded_for", proxy::check_forwarded_for);
 }
 
 #[test]

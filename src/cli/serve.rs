@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use gripwire::config::{Config, parse_host_name};
-use tracing::{error, warn};
+use gripwire::config::{Config, NotAProxy, ProxyProtocol, TrustedProxies, parse_host_name};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::Error;
@@ -34,6 +34,13 @@ pub struct Serve {
     /// Where clients connect by TLS: a port or an address with a port; repeatable
     #[arg(long, value_name = "ADDR", value_parser = client_address)]
     tls_listen: Vec<SocketAddr>,
+    /// A proxy in front of this server: what it says of its clients (X-Forwarded-For, PROXY protocol) is believed. An
+    /// address, a network such as `10.0.0.0/8`, `loopback`, or `unix`; repeatable
+    #[arg(long = "trusted-proxy", value_name = "WHO", value_parser = proxy)]
+    trusted_proxies: Vec<String>,
+    /// Connections of clients begin with a header of the PROXY protocol, on all of their TCP ports
+    #[arg(long)]
+    proxy_protocol: bool,
     /// Directory of the certificates for TLS [default: certs]
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
@@ -60,6 +67,12 @@ impl Serve {
         let startup = self.startup()?;
         let log = Log::open(&startup.config.log.level);
         report(&startup);
+        if startup.config.drops_forwarding() {
+            info!(
+                "X-Forwarded-For and the like of clients are dropped: name proxies in front of this server in \
+                 `http.trusted_proxies` (--trusted-proxy)"
+            );
+        }
         let mut files = ServedFiles::of(self, &startup, log);
         let served = gripwire::server::serve(startup.config, Arc::new(startup.routes), &mut files);
         served.map_err(Error::Server)?;
@@ -86,6 +99,12 @@ impl Serve {
         if !self.tls_listen.is_empty() {
             config.http.tls_listen.clone_from(&self.tls_listen);
         }
+        if !self.trusted_proxies.is_empty() {
+            config.http.trusted_proxies = trusted_proxies(&self.trusted_proxies).ok();
+        }
+        if self.proxy_protocol {
+            config.http.proxy_protocol = ProxyProtocol::Everywhere;
+        }
         if let Some(directory) = &self.certificates {
             config.http.certificates.clone_from(directory);
         }
@@ -106,6 +125,17 @@ pub fn report(startup: &Startup) {
     for warning in &startup.warnings {
         warn!("{warning}");
     }
+}
+
+/// A word that names proxies.
+fn proxy(word: &str) -> Result<String, NotAProxy> {
+    trusted_proxies(&[word.to_owned()]).map(|_| word.to_owned())
+}
+
+fn trusted_proxies(words: &[String]) -> Result<TrustedProxies, NotAProxy> {
+    let mut proxies = TrustedProxies::default();
+    words.iter().try_for_each(|word| proxies.add(word))?;
+    Ok(proxies)
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

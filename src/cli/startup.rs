@@ -99,6 +99,11 @@ impl ConfigFile {
             warnings.push("--demo has no effect, because there are routes".to_owned());
         }
         warnings.extend(config.udp_is_off());
+        if config.http.closes_every_connection() {
+            let why = "every connection to a port with `http.proxy_protocol` will be closed: name the proxies that connect \
+                       there in `http.trusted_proxies` (--trusted-proxy)";
+            warnings.push(why.to_owned());
+        }
         let files = files([file, included], &config, &routes);
         Ok(Startup { config, routes, errors, warnings, files })
     }

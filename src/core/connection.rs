@@ -8,6 +8,7 @@ use super::socket::Socket;
 use super::{Core, control, ticks};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
+use crate::proto::proxy_protocol::Source;
 use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -43,7 +44,11 @@ impl Core {
     /// One event of the wire.
     pub(super) fn handle(self: &Rc<Self>, event: Event) {
         match event {
-            Event::Accepted { slot, listener, peer } => self.accepted(slot, listener, peer),
+            Event::Accepted { slot, peer, is_proxied: true, .. } if !self.believes(peer) => {
+                self.refuse_proxy(slot, peer)
+            }
+            Event::Accepted { slot, listener, peer, .. } => self.accepted(slot, listener, peer),
+            Event::Proxied { slot, source } => self.proxied(slot, source),
             Event::AcceptedLocal { slot, listener, peer } => self.accepted_local(slot, listener, peer),
             Event::Joined { slot, id } => self.joined(slot, id),
             Event::Readable { socket } => self.datagrams_arrived(socket),
@@ -57,6 +62,32 @@ impl Core {
     fn accepted(self: &Rc<Self>, slot: Slot, listener: usize, peer: SocketAddr) {
         let service = self.services.get(listener).copied();
         self.opened(slot, service.unwrap_or(Service::Clients(Port::Plain)), Some(peer));
+    }
+
+    /// Whether the proxy at `peer` may say whose connections it relays.
+    fn believes(&self, peer: SocketAddr) -> bool {
+        let settings = self.settings();
+        settings.http.trusted_proxies.as_ref().is_some_and(|trusted| trusted.trusts(Some(peer.ip())))
+    }
+
+    /// Anybody could say to be anybody.
+    fn refuse_proxy(&self, slot: Slot, peer: SocketAddr) {
+        tracing::debug!(%peer, "a connection is closed: its proxy is not one of http.trusted_proxies");
+        self.gauges.untrusted_proxies_total.add(1);
+        self.wire.borrow_mut().close(slot);
+        self.wake();
+    }
+
+    /// A proxy has said whose connection this is. A client whose address it does not say has none: that of the proxy,
+    /// which is believed, must not stand for it.
+    fn proxied(&self, slot: Slot, source: Source) {
+        if let Some(row) = self.rows.borrow_mut().get(slot) {
+            match source {
+                Source::Client(client) => row.set_peer(Some(client)),
+                Source::Unknown => row.set_peer(None),
+                Source::Sender => {}
+            }
+        }
     }
 
     /// Whoever may not publish is told so before saying anything.

@@ -106,6 +106,8 @@ gauges! {
     connections_total,
     /// Connections by TLS that ended in their handshake, or because their client broke the rules.
     tls_failures_total,
+    /// Connections closed because they came to a port with the PROXY protocol from no proxy of `trusted_proxies`.
+    untrusted_proxies_total,
     /// Requests read.
     requests_total,
     /// Requests of clients read.

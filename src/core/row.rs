@@ -113,9 +113,7 @@ impl Rows {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
             self.used += 1;
             *row = Row { service, phase: Phase::Head, ..Row::free() };
-            if let Some(peer) = peer {
-                row.set_peer(peer);
-            }
+            row.set_peer(peer);
         }
     }
 
@@ -170,11 +168,13 @@ impl Row {
         is_known.then(|| SocketAddr::new(IpAddr::V6(address).to_canonical(), self.peer_port))
     }
 
-    fn set_peer(&mut self, peer: SocketAddr) {
-        self.peer_port = peer.port();
-        self.peer_address = match peer.ip() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
+    /// The client's address is `peer`, or it has none.
+    pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer_port = peer.map_or(0, |peer| peer.port());
+        self.peer_address = match peer.map(|peer| peer.ip()) {
+            None => [0; 16],
+            Some(IpAddr::V4(address)) => address.to_ipv6_mapped().octets(),
+            Some(IpAddr::V6(address)) => address.octets(),
         };
     }
 

@@ -24,8 +24,7 @@ use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::Pool;
 use crate::runtime;
-use crate::tls::Offer;
-use crate::wire::{DatagramSocket, Doorbell, Event, Wire, WireLimits};
+use crate::wire::{DatagramSocket, Doorbell, Event, Preface, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -59,8 +58,8 @@ pub struct CorePlan {
     pub renewals: Receiver<Renewal>,
     /// The counters of all cores.
     pub gauges: Arc<[Arc<Gauges>]>,
-    /// Its listening sockets, what each serves, and what is offered by TLS there.
-    pub listeners: Vec<((TcpListener, Option<Offer>), Service)>,
+    /// Its listening sockets, what clients there are to begin with, and what each serves.
+    pub listeners: Vec<((TcpListener, Preface), Service)>,
     /// Its listening sockets of this machine, and what each serves.
     pub local_listeners: Vec<(UnixListener, Service)>,
     /// Its datagram sockets.

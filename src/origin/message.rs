@@ -88,7 +88,9 @@ impl Request {
         let path = path.ok_or_else(|| {
             // Without its query, which may hold secrets, because it comes into the log.
             let path = self.path_and_query.split(|byte| *byte == b'?').next().unwrap_or_default();
-            OriginError::RequestTarget { target: format!("{} {}", self.method, String::from_utf8_lossy(path)) }
+            OriginError::RequestTarget {
+                target: format!("{} {}", self.method, String::from_utf8_lossy(path)),
+            }
         })?;
         let mut parts = uri::Parts::default();
         parts.path_and_query = Some(path);

@@ -4,7 +4,7 @@ use super::{ServerError, ports};
 use crate::config::{Config, Http, Ingest, MetricsPort, UnixPort};
 use crate::core::{Port, Service};
 use crate::tls::{self, Certificates, Offer};
-use crate::wire::{self, Access, DatagramSocket, SocketFile};
+use crate::wire::{self, Access, DatagramSocket, Preface, SocketFile};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The sockets of one core.
 #[derive(Default)]
 pub(super) struct Sockets {
-    pub listeners: Vec<((TcpListener, Option<Offer>), Service)>,
+    pub listeners: Vec<((TcpListener, Preface), Service)>,
     pub local_listeners: Vec<(UnixListener, Service)>,
     pub datagrams: Vec<DatagramSocket>,
 }
@@ -25,11 +25,14 @@ pub(super) fn open(
     certificates: Option<&Arc<Certificates>>,
 ) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
     let mut sockets: Vec<Sockets> = (0..cores).map(|_| Sockets::default()).collect();
-    for (address, service, offer) in tcp(settings, certificates)? {
+    for (address, service, tls) in tcp(settings, certificates)? {
         let bound = wire::bind(address, cores)?;
+        let proxy_protocol = service.is_for_clients() && settings.http.is_proxied(address);
+        let preface = Preface { proxy_protocol, tls };
         let of_cores = sockets.iter_mut().zip(bound);
-        of_cores.for_each(|(of_core, it)| of_core.listeners.push(((it, offer.clone()), service)));
-        tracing::info!(%address, ?service, "listening");
+        of_cores.for_each(|(of_core, it)| of_core.listeners.push(((it, preface.clone()), service)));
+        let proxy_protocol = proxy_protocol.then_some(true);
+        tracing::info!(%address, ?service, proxy_protocol, "listening");
     }
     if let Some(address) = settings.ingest.udp.filter(|_| settings.udp_is_off().is_none()) {
         let bound = wire::bind_udp(address, cores)?;

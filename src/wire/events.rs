@@ -8,14 +8,15 @@ use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
 use super::listener::Listener;
 use super::local::LocalClients;
+use super::proxied::{Preface, Proxied};
 use super::ring::{Completion, Operation, Ring};
 use super::secure::Secure;
 use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
+use crate::proto::proxy_protocol::Source;
 use crate::slack::Look;
-use crate::tls::Offer;
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -34,6 +35,15 @@ pub enum Event {
         listener: usize,
         /// The client's address.
         peer: SocketAddr,
+        /// That is a proxy, if it is one: whom it has relayed comes before anything else.
+        is_proxied: bool,
+    },
+    /// A proxy has said whose connection it relays.
+    Proxied {
+        /// Its slot.
+        slot: Slot,
+        /// Whose.
+        source: Source,
     },
     /// A client of this machine connected.
     AcceptedLocal {
@@ -98,7 +108,8 @@ pub struct Wire {
     starved: Vec<Slot>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
-    listeners: Vec<(Listener, Option<Offer>)>,
+    listeners: Vec<(Listener, Preface)>,
+    pub(super) proxied: Proxied,
     pub(super) secure: Secure,
     pub(super) local: LocalClients,
     pub(super) open: u32,
@@ -111,7 +122,7 @@ impl Wire {
     /// Sets up the ring and starts accepting on `listeners`, by TLS where there is something to offer, and on `local` those
     /// of this machine. Must run on the core's own thread.
     pub fn new(
-        listeners: Vec<(TcpListener, Option<Offer>)>,
+        listeners: Vec<(TcpListener, Preface)>,
         local: Vec<UnixListener>,
         limits: WireLimits,
         doorbell: &Doorbell,
@@ -131,7 +142,11 @@ impl Wire {
             starved: Vec::new(),
             events: VecDeque::new(),
             buffers,
-            listeners: listeners.into_iter().map(|(socket, offer)| (Listener::new(socket), offer)).collect(),
+            listeners: listeners
+                .into_iter()
+                .map(|(socket, preface)| (Listener::new(socket), preface))
+                .collect(),
+            proxied: Proxied::default(),
             secure: Secure::default(),
             local: LocalClients::new(local),
             open: 0,
@@ -250,6 +265,7 @@ impl Wire {
         }
         self.abandon_backlog(slot);
         self.end_session(slot);
+        self.proxied.forget(slot);
         if self.slots.has(slot, flag::SHUTTING) {
             // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
             // could hold another client by that time.
@@ -345,12 +361,16 @@ impl Wire {
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
-        let offer = self.listeners.get(listener).and_then(|(_, offer)| offer.clone());
-        if offer.is_some_and(|offer| !self.begin_session(slot, &offer)) {
+        let preface = self.listeners.get(listener).map(|(_, preface)| preface.clone()).unwrap_or_default();
+        if preface.tls.is_some_and(|offer| !self.begin_session(slot, &offer)) {
             return self.close(slot);
         }
+        let is_proxied = preface.proxy_protocol;
+        if is_proxied {
+            self.proxied.expect(slot);
+        }
         self.arm_receive(slot);
-        self.events.push_back(Event::Accepted { slot, listener, peer });
+        self.events.push_back(Event::Accepted { slot, listener, peer, is_proxied });
     }
 
     fn received(&mut self, token: Token, completion: Completion) {
@@ -372,9 +392,9 @@ impl Wire {
             _ => {}
         }
         if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-            match self.slots.has(slot, flag::SECURE) {
-                true => self.unseal(slot, bytes),
-                false => self.events.push_back(Event::Received { slot, bytes }),
+            match self.proxied.awaits(slot) {
+                true => self.read_proxy_header(slot, bytes),
+                false => self.heard(slot, bytes),
             }
         }
         if !armed && !self.slots.has(slot, flag::PAUSED) {
@@ -382,6 +402,14 @@ impl Wire {
                 self.starved.push(slot);
             }
             self.arm_receive(slot);
+        }
+    }
+
+    /// The client of `slot` sent `bytes`, sealed or not.
+    pub(super) fn heard(&mut self, slot: Slot, bytes: Received) {
+        match self.slots.has(slot, flag::SECURE) {
+            true => self.unseal(slot, bytes),
+            false => self.events.push_back(Event::Received { slot, bytes }),
         }
     }
 

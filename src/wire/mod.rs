@@ -2,7 +2,7 @@
 //!
 //! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
 //! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
-//! stands between them and clients that speak TLS; `local` accepts clients of this machine, `socket_file` binds the files
+//! stands between them and clients that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine, `socket_file` binds the files
 //! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `heap` returns
 //! free pages to the system; `probe` says at start
 //! what the kernel lacks. [`Wire`] ties them together and turns completions into [`Event`]s.
@@ -21,6 +21,7 @@ mod heap;
 mod listener;
 mod local;
 mod probe;
+mod proxied;
 mod ring;
 mod secure;
 #[cfg(feature = "simulation")]
@@ -40,6 +41,7 @@ pub use events::{Event, Wire};
 pub use heap::return_free_pages;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
+pub use proxied::Preface;
 pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
 

@@ -27,6 +27,7 @@ mod log;
 mod long_poll;
 mod metrics;
 mod persistence;
+mod proxied;
 mod publish_api;
 mod publish_formats;
 mod publish_items;

@@ -1,7 +1,7 @@
 //! How connections end, and what a poll reports of those that go on, with real sockets.
 
 use super::*;
-use crate::wire::{Doorbell, bind};
+use crate::wire::{Doorbell, Preface, bind};
 use glommio::LocalExecutor;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -36,7 +36,7 @@ impl World {
             backlog_bytes: 2 * MUCH,
             backlog_bytes_total: 2 * CLIENTS * MUCH,
         };
-        let wire = Wire::new(vec![(listener, None)], Vec::new(), limits, &doorbell).unwrap();
+        let wire = Wire::new(vec![(listener, Preface::default())], Vec::new(), limits, &doorbell).unwrap();
         World { wire, address, events: VecDeque::new(), _doorbell: doorbell }
     }
 

@@ -49,6 +49,8 @@ pub struct Settings {
     pub debug: bool,
     pub sig_key: &'static str,
     pub append_forwarded_for: bool,
+    /// More lines of [http], for Gripwire alone; what becomes of forwarding headers is then left to them.
+    pub http: &'static str,
     /// More lines of [proxy], as Gripwire has them, and as Pushpin.
     pub proxy: (&'static str, &'static str),
     /// The tokens of the control port, as TOML.
@@ -64,6 +66,7 @@ const STANDARD: Settings = Settings {
     debug: false,
     sig_key: SIG_KEY,
     append_forwarded_for: false,
+    http: "",
     proxy: ("", ""),
     tokens: "[]",
     update_on_first_subscription: false,
@@ -122,6 +125,13 @@ orig_headers_need_mark=X-Need
 ";
     let forwarded_for = Settings { append_forwarded_for: true, ..STANDARD };
     running(&SERVER, Settings { name: "between", proxy: (gripwire, pushpin), ..forwarded_for })
+}
+
+/// A server behind load balancers that speak the PROXY protocol, on this machine and in 10.0.0.0/8.
+pub fn proxied() -> &'static Proxy {
+    static SERVER: OnceLock<Result<Proxy, String>> = OnceLock::new();
+    let http = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\nproxy_protocol = true\n";
+    running(&SERVER, Settings { name: "proxied", http, ..STANDARD })
 }
 
 /// A server whose control port asks for a token: `all`, `see`, or `news` for channels that begin with `news-`.
@@ -272,7 +282,11 @@ pub fn cores() -> usize {
 
 fn config_text(settings: &Settings, proxy: &Proxy) -> String {
     let mut text = String::new();
-    let forwarded_for = if settings.append_forwarded_for { r#"["append"]"# } else { "[]" };
+    let forwarded_for = match (settings.http, settings.append_forwarded_for) {
+        ("", true) => r#"x_forwarded_for = ["append"]"#,
+        ("", false) => "x_forwarded_for = []",
+        _ => "",
+    };
     let block_bytes =
         settings.block_bytes.map(|bytes| format!("message_block_bytes = {bytes}")).unwrap_or_default();
     write!(
@@ -286,7 +300,7 @@ listen = ["{http}"]
 tls_listen = ["{https}"]
 certificates = "runner/certs"
 unix_listen = ["clients?mode=640"]
-[control]
+{http_lines}[control]
 listen = "{control}"
 tokens = {tokens}
 [ingest]
@@ -309,7 +323,7 @@ routes_file = "routes"
 debug = {debug}
 sig_iss = "pushpin"
 sig_key = "{sig_key}"
-x_forwarded_for = {forwarded_for}
+{forwarded_for}
 set_x_forwarded_protocol = "proto-only"
 {more}[websocket] # as in Pushpin
 message_bytes = 200000
@@ -325,6 +339,7 @@ ping_interval_ms = 0
         metrics = proxy.metrics,
         debug = settings.debug,
         sig_key = settings.sig_key,
+        http_lines = settings.http,
         more = settings.proxy.0,
     )
     .expect("a String takes everything");
