@@ -49,7 +49,7 @@ fn every_mistake_of_a_configuration_is_told_with_its_line() {
 #[test]
 fn tokens_come_from_a_file_and_a_bad_line_of_it_is_told() {
     let text =
-        "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[proxy]\nroutes = [\"* test\"]\n";
+        "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[ingest]\nudp = false\n[proxy]\nroutes = [\"* test\"]\n";
     let directory =
         Directory::new("command-line").with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
     let check = || told(&gripwire(directory.path(), &["check", "--config", "g.toml"]));
@@ -249,6 +249,22 @@ push_in_http_addr=127.0.0.1
 push_in_http_port=5561
 connection_subscription_max=20
 ";
+
+#[test]
+fn what_trust_leaves_without_effect_is_told() {
+    let directory = Directory::new("command-line").with(
+        "gripwire.toml",
+        "http.proxy_protocol = true\n[control]\nbearer_token = \"s\"\n[proxy]\nroutes = [\"* test\"]\n",
+    );
+    let (code, out, warnings) = told(&gripwire(directory.path(), &["check"]));
+    assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
+    let lines: Vec<_> = warnings.lines().collect();
+    assert!(
+        lines[0].starts_with("UDP on 127.0.0.1:5565 is off") && lines[0].contains("udp_scopes"),
+        "{warnings}"
+    );
+    assert!(lines[1].contains("http.trusted_proxies") && lines.len() == 2, "{warnings}");
+}
 
 #[test]
 fn certificates_that_are_missing_or_unusable_are_named_with_what_to_do() {

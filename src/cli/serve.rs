@@ -161,3 +161,56 @@ Examples:
   gripwire serve --route '* localhost:8000' --listen 80 --cores 4
   gripwire serve --config gripwire.toml --log debug
   gripwire serve --pushpin-conf /etc/pushpin/pushpin.conf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::net::IpAddr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    /// The settings of a pushpin.conf with `lines` in [proxy] and of `options`.
+    fn settings(lines: &str, options: &[&str]) -> Config {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let file = std::env::temp_dir().join(format!("gripwire-serve-{}-{number}", std::process::id()));
+        std::fs::write(&file, format!("[runner]\nhttp_port=7999\n[proxy]\n{lines}\n")).unwrap();
+        let line = ["serve", "--demo", "--pushpin-conf", file.to_str().unwrap()];
+        let settings = CommandLine::parse_from(line.iter().chain(options)).serve.startup().unwrap().config;
+        std::fs::remove_file(file).unwrap();
+        settings
+    }
+
+    #[test]
+    fn a_pushpin_conf_has_pushpins_rules_of_forwarding_until_a_proxy_is_named() {
+        let as_ever = settings("x_forwarded_for=", &[]);
+        assert!(as_ever.http.trusted_proxies.is_none() && !as_ever.drops_forwarding());
+        let named =
+            settings("x_forwarded_for=", &["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "unix"]);
+        let trusted = named.http.trusted_proxies.unwrap();
+        assert!(trusted.trusts(None) && trusted.trusts(Some(IpAddr::from([10, 1, 2, 3]))));
+        assert_eq!(named.proxy.x_forwarded_for, None);
+        let said = settings(
+            "x_forwarded_for=append\naccept_x_forwarded_protocol=true",
+            &["--trusted-proxy", "unix"],
+        );
+        assert!(said.proxy.x_forwarded_for.is_some_and(|rule| rule.append));
+        assert_eq!(said.proxy.accept_x_forwarded_protocol, Some(true));
+    }
+
+    #[test]
+    fn hosts_of_the_control_port_and_the_proxy_protocol_can_be_options() {
+        let options = ["--control-host", "Build.lan", "--proxy-protocol", "--trusted-proxy", "loopback"];
+        let settings = settings("", &options);
+        assert_eq!(settings.control.hosts, ["build.lan"]);
+        assert!(settings.http.listen.iter().all(|address| settings.http.is_proxied(*address)));
+        let wrong = CommandLine::try_parse_from(["serve", "--trusted-proxy", "10.0.0.1/8"]).err().unwrap();
+        assert!(wrong.to_string().contains("10.0.0.0/8"), "{wrong}");
+    }
+}

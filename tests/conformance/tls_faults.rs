@@ -89,9 +89,7 @@ fn clients_that_vanish_in_the_handshake_cost_nobody_else_anything() {
 
 /// What the server counts under `name`.
 fn counted(proxy: &Proxy, name: &str) -> u64 {
-    let response = crate::harness::client::Client::connect(proxy.control)
-        .send(get("/stats").header("Connection", "close").bytes())
-        .response();
+    let response = proxy.control(&get("/stats"));
     let stats: serde_json::Value = serde_json::from_str(response.text()).expect("JSON");
     stats[name].as_u64().unwrap_or_else(|| panic!("no {name} in {stats}"))
 }

@@ -104,8 +104,7 @@ fn operators_see_that_it_has_no_address() {
     let channel = unique("ch");
     let _socket = stream(&channel);
     let look = |path: String| -> serde_json::Value {
-        let mut client = crate::harness::client::Client::connect(standard().control);
-        let answer = client.send(get(path).header("Connection", "close").bytes()).response();
+        let answer = standard().control(&get(path));
         serde_json::from_str(answer.text()).expect("JSON")
     };
     let deadline = Instant::now() + patience();
