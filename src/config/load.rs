@@ -109,11 +109,15 @@ impl Http {
         }
     }
 
-    /// An address that is to expect the PROXY protocol, and is none of a port for clients.
-    pub(super) fn not_listening(&self) -> Option<SocketAddr> {
+    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients.
+    pub(super) fn misnamed_proxy_protocol(&self) -> Option<String> {
         let ProxyProtocol::At(addresses) = &self.proxy_protocol else { return None };
-        let mut ports = addresses.iter().copied();
-        ports.find(|address| !self.listen.contains(address) && !self.tls_listen.contains(address))
+        let is_port =
+            |address: &SocketAddr| self.listen.contains(address) || self.tls_listen.contains(address);
+        let address = addresses.iter().find(|address| !is_port(address))?;
+        Some(format!(
+            "`http.proxy_protocol` names {address}, where nothing listens: name one of `listen` or `tls_listen`"
+        ))
     }
 
     /// Whether the PROXY protocol is expected, and nobody's is believed, so that every connection is closed.

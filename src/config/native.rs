@@ -43,11 +43,8 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     section.read("head_bytes", &mut http.head_bytes, count);
     section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
-    if let Some(address) = http.not_listening() {
-        let why = format!(
-            "`http.proxy_protocol` names {address}, where nothing listens: name one of `listen` or `tls_listen`"
-        );
-        document.report(proxied_at.unwrap_or(0), why);
+    if let Some(misnamed) = http.misnamed_proxy_protocol() {
+        document.report(proxied_at.unwrap_or(0), misnamed);
     }
     if http.is_unreachable() {
         document
@@ -229,11 +226,11 @@ mod tests {
         assert_eq!(config.http.unix_listen, ["clients?mode=660&user=root", "/run/c"].map(of_clients));
         let trusted = config.http.trusted_proxies.as_ref().unwrap();
         assert!(trusted.trusts(None) && trusted.trusts(Some([10, 0, 0, 1].into())));
-        let [plain, tls] = ["0.0.0.0:80", "0.0.0.0:443"].map(|address| address.parse().unwrap());
+        let [plain, tls, other] = ["0.0.0.0:80", "0.0.0.0:443", "[::1]:8080"].map(|it| it.parse().unwrap());
         assert_eq!(config.http.proxy_protocol, ProxyProtocol::At(vec![plain, tls]));
-        assert!(config.http.is_proxied(tls) && !config.http.is_proxied("[::1]:8080".parse().unwrap()));
-        assert_eq!((config.http.head_bytes, config.http.head_timeout_ms), (16_384, 1));
-        assert_eq!(config.http.idle_timeout_ms, 2);
+        assert!(config.http.is_proxied(tls) && !config.http.is_proxied(other));
+        let http = &config.http;
+        assert_eq!((http.head_bytes, http.head_timeout_ms, http.idle_timeout_ms), (16_384, 1, 2));
         assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
         assert_eq!(config.control.bearer_token.as_deref(), Some("t"));
         assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));

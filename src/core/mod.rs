@@ -3,7 +3,8 @@
 //!
 //! `turn` is the loop; `connection` the life of a client connection between requests, `row` its place in the table,
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's `control`;
-//! `client_body` is what a client uploads; `cross_origin` finds out what browsers of other origins are to be told; `hold`
+//! `client_body` is what a client uploads; `forwarding` finds out who has sent it; `cross_origin` finds out what browsers of
+//! other origins are to be told; `hold`
 //! keeps what the application holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers
 //! that have none; `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers;
 //! `ingest` takes datagrams, `bridge` what comes by ZeroMQ; `again` asks applications again for clients that may have
@@ -33,6 +34,7 @@ mod errands;
 mod exchange;
 mod filtering;
 mod first_subscription;
+mod forwarding;
 mod gauges;
 mod hold;
 mod ingest;

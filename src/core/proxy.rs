@@ -8,10 +8,10 @@ use super::connection::Request;
 use super::count::{count_request, count_response, request_bytes};
 use super::cross_origin;
 use super::exchange::{Exchange, Gone};
+use super::forwarding::{believes_peer, client_address, is_https};
 use super::hold::{Again, HeldFor};
 use super::links::GoneLink;
 use super::respond;
-use super::row::{Port, Service};
 use super::sockjs;
 use crate::channel::HeardUpTo;
 use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route, Target};
@@ -19,10 +19,9 @@ use crate::proto::grip::{
     self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 use std::cell::RefCell;
 use std::mem;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -216,38 +215,6 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
     instruct.hold.as_ref()?.gone_link.as_ref()
 }
 
-/// Whether the client's request came by TLS, or by a proxy that is believed to have got it so.
-pub(super) fn is_https(core: &Core, request: &Request) -> bool {
-    request.service == Service::Clients(Port::Tls)
-        || accepts_forwarded_protocol(core, request) && forwarded_as_tls(request)
-}
-
-fn accepts_forwarded_protocol(core: &Core, request: &Request) -> bool {
-    let said = core.settings().proxy.accept_x_forwarded_protocol;
-    said.unwrap_or_else(|| believes_peer(core, request) == Some(true))
-}
-
-/// Whether whoever has connected is a proxy whose word about its clients is believed. `None`: the settings, of a
-/// pushpin.conf, know of no such proxies.
-pub(super) fn believes_peer(core: &Core, request: &Request) -> Option<bool> {
-    let settings = core.settings();
-    let trusted = settings.http.trusted_proxies.as_ref()?;
-    // Who has no address came by a Unix socket, or by a proxy that does not say from where.
-    let is_known = request.peer.is_some() || request.service == Service::Clients(Port::Unix);
-    Some(is_known && trusted.trusts(request.peer.map(|peer| peer.ip())))
-}
-
-/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has none.
-pub(super) fn client_address(core: &Core, request: &Request) -> Option<IpAddr> {
-    let peer = request.peer.map(|peer| peer.ip());
-    if believes_peer(core, request) != Some(true) {
-        return peer;
-    }
-    let forwarded_for = request.headers.get_all("x-forwarded-for").into_iter();
-    let settings = core.settings();
-    settings.http.trusted_proxies.as_ref()?.client_address(peer, forwarded_for.map(HeaderValue::as_bytes))
-}
-
 /// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless the
 /// settings say so.
 pub(super) fn logged<'t>(core: &Core, target: &'t str) -> &'t str {
@@ -341,14 +308,6 @@ pub(super) fn find_route(exchange: &Exchange, request: &Request, websocket: bool
 fn asked_route<'a>(core: &Core, request: &'a Request) -> Option<&'a str> {
     let named = request.headers.get(PUSHPIN_ROUTE).filter(|_| core.settings().proxy.accept_pushpin_route);
     named?.to_str().ok().filter(|id| !id.is_empty())
-}
-
-fn forwarded_as_tls(request: &Request) -> bool {
-    let of = |name| request.headers.get(name).map(HeaderValue::as_bytes);
-    [of("x-forwarded-proto"), of("x-forwarded-protocol")]
-        .into_iter()
-        .flatten()
-        .any(|value| value == b"https" || value == b"wss")
 }
 
 /// The host without its port.

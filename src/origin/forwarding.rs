@@ -150,7 +150,8 @@ mod tests {
         let mut kept = owned(FORGED);
         kept[0].1 = "1.1.1.1, 192.0.2.9".to_owned();
         let mut believed = sent(FORGED, false, Some(true), none);
-        (kept.sort(), believed.sort());
+        kept.sort();
+        believed.sort();
         assert_eq!(believed, kept);
         assert_eq!(sent(FORGED, false, None, none), owned(FORGED), "Pushpin's rules");
     }

@@ -15,9 +15,10 @@ pub(super) use gone::{GoneLink, GoneLinks};
 
 use super::again::Reason;
 use super::connection::Request;
+use super::forwarding::is_https;
 use super::hold::{KeepAlive, Stream};
 use super::row::Phase;
-use super::{Core, TICK_MS, proxy, ticks};
+use super::{Core, TICK_MS, ticks};
 use crate::channel::{Format, HeardUpTo, Publication, Then};
 use crate::ids::Slot;
 use crate::origin::Route;
@@ -149,7 +150,7 @@ fn remaining(due: u32, now: u32) -> u32 {
 impl Core {
     /// Where the answer to a client's request comes from.
     pub(super) fn origin_of(&self, request: &Request, route: &Arc<Route>) -> Origin {
-        let https = proxy::is_https(self, request);
+        let https = is_https(self, request);
         let (authority, path_and_query) = (request.host.clone(), request.target.clone());
         Origin::at(LinkTarget { https, authority, path_and_query }, route)
     }

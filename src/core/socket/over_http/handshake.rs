@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` if it came so), the target,
+    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` or `UNIX` if it came so), the target,
     /// the host, and a line for each header, which hold no line feed. A header's line begins with its name and a colon, or
     /// with one byte that is none of a name and stands for both.
     text: Box<[u8]>,
@@ -23,8 +23,10 @@ impl Handshake {
         if request.is_trusted {
             text.push(TRUSTED);
         }
-        if request.service == Service::Clients(Port::Tls) {
-            text.push(TLS);
+        match request.service {
+            Service::Clients(Port::Tls) => text.push(TLS),
+            Service::Clients(Port::Unix) => text.push(UNIX),
+            _ => {}
         }
         let peer = request.peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
         for line in [&peer, &request.target, &request.host] {
@@ -49,7 +51,11 @@ impl Handshake {
     pub fn request(&self) -> Request {
         let mut text = &*self.text;
         let is_trusted = take_mark(&mut text, TRUSTED);
-        let port = if take_mark(&mut text, TLS) { Port::Tls } else { Port::Plain };
+        let port = match (take_mark(&mut text, TLS), take_mark(&mut text, UNIX)) {
+            (true, _) => Port::Tls,
+            (_, true) => Port::Unix,
+            _ => Port::Plain,
+        };
         let mut lines = text.split(|byte| *byte == b'\n');
         let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (peer, target, host) = (text(), text(), text());
@@ -115,6 +121,7 @@ static COMMON: [HeaderName; 13] = [
 /// No address begins so.
 const TRUSTED: u8 = b'+';
 const TLS: u8 = b'!';
+const UNIX: u8 = b'/';
 /// Names are ASCII.
 const FIRST_COMMON: u8 = 0x80;
 
@@ -148,6 +155,20 @@ mod tests {
         assert_eq!((kept.target.as_str(), kept.host.as_str(), kept.peer), ("/a?b", "a:1", peer));
         let cookies: Vec<_> = kept.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["x=y: z", "second"]);
+        for port in [Port::Unix, Port::Plain, Port::Tls] {
+            let (service, peer) = (Service::Clients(port), peer.filter(|_| port != Port::Unix));
+            let request = Request {
+                service,
+                peer,
+                is_trusted: port == Port::Plain,
+                ..Handshake::keep(&request).request()
+            };
+            let kept = Handshake::keep(&request).request();
+            let of = |request: &Request| {
+                (request.service, request.peer, request.is_trusted, request.target.clone())
+            };
+            assert_eq!(of(&kept), of(&request));
+        }
         assert_eq!((kept.headers.len(), kept.headers["x-own"].as_bytes()), (4, "é: 1".as_bytes()));
     }
 }

@@ -1,0 +1,47 @@
+//! Who has sent a request, and how: what a connection itself says, and what proxies that are believed say of it.
+
+use super::Core;
+use super::connection::Request;
+use super::row::{Port, Service};
+use http::HeaderValue;
+use std::net::IpAddr;
+
+/// Whether the client's request came by TLS, or by a proxy that is believed to have got it so.
+pub(super) fn is_https(core: &Core, request: &Request) -> bool {
+    request.service == Service::Clients(Port::Tls)
+        || accepts_forwarded_protocol(core, request) && forwarded_as_tls(request)
+}
+
+fn accepts_forwarded_protocol(core: &Core, request: &Request) -> bool {
+    let said = core.settings().proxy.accept_x_forwarded_protocol;
+    said.unwrap_or_else(|| believes_peer(core, request) == Some(true))
+}
+
+/// Whether whoever has connected is a proxy whose word about its clients is believed. `None`: the settings, of a
+/// pushpin.conf, know of no such proxies.
+pub(super) fn believes_peer(core: &Core, request: &Request) -> Option<bool> {
+    let settings = core.settings();
+    let trusted = settings.http.trusted_proxies.as_ref()?;
+    // Who has no address came by a Unix socket, or by a proxy that does not say from where.
+    let is_known = request.peer.is_some() || request.service == Service::Clients(Port::Unix);
+    Some(is_known && trusted.trusts(request.peer.map(|peer| peer.ip())))
+}
+
+/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has none.
+pub(super) fn client_address(core: &Core, request: &Request) -> Option<IpAddr> {
+    let peer = request.peer.map(|peer| peer.ip());
+    if believes_peer(core, request) != Some(true) {
+        return peer;
+    }
+    let forwarded_for = request.headers.get_all("x-forwarded-for").into_iter();
+    let settings = core.settings();
+    settings.http.trusted_proxies.as_ref()?.client_address(peer, forwarded_for.map(HeaderValue::as_bytes))
+}
+
+fn forwarded_as_tls(request: &Request) -> bool {
+    let of = |name| request.headers.get(name).map(HeaderValue::as_bytes);
+    [of("x-forwarded-proto"), of("x-forwarded-protocol")]
+        .into_iter()
+        .flatten()
+        .any(|value| value == b"https" || value == b"wss")
+}
