@@ -48,8 +48,7 @@ fn every_mistake_of_a_configuration_is_told_with_its_line() {
 
 #[test]
 fn tokens_come_from_a_file_and_a_bad_line_of_it_is_told() {
-    let text =
-        "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[ingest]\nudp = false\n[proxy]\nroutes = [\"* test\"]\n";
+    let text = "[control]\nlisten = \"0.0.0.0:5561\"\ntokens_file = \"tokens\"\n[ingest]\nudp = false\n[proxy]\nroutes = [\"* test\"]\n";
     let directory =
         Directory::new("command-line").with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
     let check = || told(&gripwire(directory.path(), &["check", "--config", "g.toml"]));

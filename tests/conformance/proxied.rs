@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
+use gripwire_harness::tunnel::tunnel_over;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::client::Client;
@@ -11,7 +12,7 @@ use crate::harness::origin::{Answer, Page};
 use crate::harness::proxy::{proxied, standard};
 use crate::harness::pushpin_differs;
 use crate::harness::request::{Request, get};
-use crate::harness::tls::{OTHER, tunnel_over};
+use crate::harness::tls::OTHER;
 
 const WHY: &str = "it does not speak the PROXY protocol";
 

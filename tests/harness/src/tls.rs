@@ -95,9 +95,8 @@ pub fn config_of(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig
     versions.with_root_certificates(roots).with_no_client_auth()
 }
 
-/// A connection to `address`, to the host `name`.
-fn connect(address: SocketAddr, name: &str, config: ClientConfig) -> Secure {
-    let socket = socket::connect(address);
+/// A connection by `socket`, to the host `name`.
+fn over(socket: TcpStream, name: &str, config: ClientConfig) -> Secure {
     let name = ServerName::try_from(name.to_owned()).expect("a name");
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
 }
@@ -109,7 +108,12 @@ pub fn handshake(address: SocketAddr, name: &str) -> io::Result<Secure> {
 
 /// The same with a client's own wishes.
 pub fn handshake_with(address: SocketAddr, name: &str, config: ClientConfig) -> io::Result<Secure> {
-    let mut secure = connect(address, name, config);
+    handshake_over(socket::connect(address), name, config)
+}
+
+/// The same by `socket`, on which something may have been sent before TLS.
+pub fn handshake_over(socket: TcpStream, name: &str, config: ClientConfig) -> io::Result<Secure> {
+    let mut secure = over(socket, name, config);
     while secure.conn.is_handshaking() {
         secure.conn.complete_io(&mut secure.sock)?;
     }

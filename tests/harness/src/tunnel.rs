@@ -2,7 +2,7 @@
 //! write as without TLS.
 
 use crate::socket::{pair, patient};
-use crate::tls::{Secure, handshake};
+use crate::tls::{Secure, config, handshake, handshake_over};
 use rustls::{Connection, ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,6 +12,12 @@ use std::thread;
 /// One end of a pair of sockets, whose other end is carried to the host `name` at `address`.
 pub fn tunnel(address: SocketAddr, name: &str) -> TcpStream {
     let Secure { conn, sock, .. } = handshake(address, name).expect("a handshake");
+    carry(Connection::Client(conn), sock)
+}
+
+/// The same by `socket`, on which something may have been sent before TLS.
+pub fn tunnel_over(socket: TcpStream, name: &str) -> TcpStream {
+    let Secure { conn, sock, .. } = handshake_over(socket, name, config()).expect("a handshake");
     carry(Connection::Client(conn), sock)
 }
 

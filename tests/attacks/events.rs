@@ -1,0 +1,48 @@
+//! Clients that speak to applications as this server does: applications believe what comes with its signature.
+
+use crate::DEADLINE;
+use gripwire_harness::innocent::Innocent;
+use gripwire_harness::origin::{Answer, Origin};
+use gripwire_harness::server::Launch;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Ways to spell the type of a list of events.
+const TYPES: [&[u8]; 6] = [
+    b"Content-Type: application/websocket-events",
+    b"Content-Type: application/websocket-events; a=\xe9",
+    b"Content-Type: text/plain\r\nContent-Type: application/websocket-events",
+    b"Content-Type: application/websocket-events\r\nContent-Type: text/plain",
+    b"Content-Type: text/plain, application/websocket-events",
+    b"CONTENT-TYPE:\tAPPLICATION/WEBSOCKET-EVENTS;",
+];
+const FORGERIES: usize = 300;
+
+#[test]
+fn no_forged_event_reaches_an_application() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = asked.clone();
+    let application = Origin::http(move |_| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        Answer::text("believed\n")
+    });
+    let address = application.address();
+    let server = Launch::route(&format!("* {address}"))
+        .and_route(&format!("sockets.test {address},over_http"))
+        .and_route(Innocent::ROUTE)
+        .start();
+    let innocent = Innocent::beside(&server);
+    for number in 0..FORGERIES {
+        let content_type = TYPES[number % TYPES.len()];
+        let host = ["any.test", "sockets.test"][number % 2];
+        let head = format!(
+            "POST /account HTTP/1.1\r\nHost: {host}\r\nConnection-Id: of-another\r\nMeta-User: admin\r\n\
+             Connection: close\r\nContent-Length: 6\r\n"
+        );
+        let answer = server.ask(&[head.as_bytes(), content_type, b"\r\n\r\nOPEN\r\n"].concat());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    innocent.expect_unharmed(DEADLINE);
+    server.await_empty();
+}
