@@ -43,7 +43,7 @@ fn await_answers(server: &Server, host: &str, expected: &str) {
 fn publish(server: &Server, token: &str) -> String {
     let body = r#"{"items":[{"channel":"c","http-stream":{"content":"published\n"}}]}"#;
     let head = format!(
-        "POST /publish/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

@@ -43,6 +43,9 @@ pub enum StartupError {
     /// An option makes an unsafe one.
     #[error("{0}")]
     Exposed(String),
+    /// A setting is for a port that there is not, whether in the file or among the options.
+    #[error("{0}")]
+    Misnamed(String),
     /// The routes file cannot be read.
     #[error("cannot read the routes file {}", .path.display())]
     RoutesFile {
@@ -77,6 +80,9 @@ impl ConfigFile {
             && exposed_by_file.as_ref() != Some(&exposure)
         {
             return Err(StartupError::Exposed(exposure));
+        }
+        if let Some(misnamed) = config.http.misnamed_proxy_protocol() {
+            return Err(StartupError::Misnamed(misnamed));
         }
         let stats = || config.stats.exposure(config.zeromq.allow_remote);
         if let Some(exposure) = config.ingest.exposure().or_else(|| config.zeromq.exposure()).or_else(stats) {
@@ -209,6 +215,21 @@ mod tests {
         assert!(matches!(start(true, wide), Err(StartupError::Exposed(_))));
         let wide = |config: &mut Config| config.ingest.udp = Some(([0, 0, 0, 0], 5565).into());
         assert!(matches!(start(true, wide), Err(StartupError::Exposed(_))));
+    }
+
+    #[test]
+    fn the_proxy_protocol_is_expected_at_ports_of_the_file_or_of_options() {
+        use gripwire::config::ProxyProtocol;
+        let port = SocketAddr::from(([127, 0, 0, 1], 8443));
+        let named = |config: &mut Config| config.http.proxy_protocol = ProxyProtocol::At(vec![port]);
+        assert!(
+            matches!(start(true, named), Err(StartupError::Misnamed(why)) if why.contains("127.0.0.1:8443"))
+        );
+        let opened = |config: &mut Config| {
+            named(config);
+            config.http.tls_listen = vec![port];
+        };
+        assert!(start(true, opened).is_ok());
     }
 
     #[test]

@@ -109,8 +109,9 @@ impl Http {
         }
     }
 
-    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients.
-    pub(super) fn misnamed_proxy_protocol(&self) -> Option<String> {
+    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients. Ports may be options, so this can be
+    /// asked only when these are known.
+    pub fn misnamed_proxy_protocol(&self) -> Option<String> {
         let ProxyProtocol::At(addresses) = &self.proxy_protocol else { return None };
         let is_port =
             |address: &SocketAddr| self.listen.contains(address) || self.tls_listen.contains(address);

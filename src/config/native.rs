@@ -39,13 +39,10 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     section.read("certificates", &mut http.certificates, |value| string(value).map(Into::into));
     section.read("unix_listen", &mut http.unix_listen, |value| unix_ports(value, directory));
     section.read("trusted_proxies", &mut http.trusted_proxies, |value| trusted_proxies(value).map(Some));
-    let proxied_at = section.read("proxy_protocol", &mut http.proxy_protocol, proxy_protocol);
+    section.read("proxy_protocol", &mut http.proxy_protocol, proxy_protocol);
     section.read("head_bytes", &mut http.head_bytes, count);
     section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
-    if let Some(misnamed) = http.misnamed_proxy_protocol() {
-        document.report(proxied_at.unwrap_or(0), misnamed);
-    }
     if http.is_unreachable() {
         document
             .report(listen_at.unwrap_or(0), "`http.listen` is empty, and there is no other port for clients");
@@ -354,10 +351,6 @@ mod tests {
             (
                 "http.trusted_proxies = \"unix\"",
                 "`http.trusted_proxies` must be a list such as [\"10.0.0.0/8\", \"loopback\", \"unix\"]",
-            ),
-            (
-                "http.proxy_protocol = 8443",
-                "`http.proxy_protocol` names 0.0.0.0:8443, where nothing listens: name one of `listen` or `tls_listen`",
             ),
             ("http.listen = true", "`http.listen` must be a port or an address such as \"127.0.0.1:7999\""),
             (

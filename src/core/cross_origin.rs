@@ -2,7 +2,7 @@
 
 use super::connection::Request;
 use super::exchange::Exchange;
-use crate::origin::Route;
+use crate::origin::{Route, is_of_proxies};
 use crate::proto::cross_origin::{Allowance, CrossOrigin, JsonpError, JsonpRequest, read};
 use bytes::Bytes;
 use http::Method;
@@ -31,7 +31,8 @@ pub(super) fn prepare(
     let Some(JsonpRequest { method, target, headers, body, script }) = meant else { return Ok(None) };
     answered(Some(script));
     (request.method, request.target) = (method, target);
-    for (name, value) in &headers {
+    // What a proxy in front of this server says stays, and what the page says in its place is not taken for that.
+    for (name, value) in headers.iter().filter(|(name, _)| !is_of_proxies(name)) {
         request.headers.insert(name, value.clone());
     }
     Ok(body)

@@ -44,6 +44,7 @@ pub use error::{Attempt, OriginError, Refusal};
 pub use message::{Request, RequestBody, Response};
 pub use pool::{Pool, PoolCounts};
 pub use request_headers::{Rules, request_headers};
+pub use reserved::is_of_proxies;
 pub use route::{ClientCertificate, Destination, HostCondition, Route, Signing, Target};
 pub use routes::{Lookup, RouteProblem, Routes};
 pub use tls::read_certificate;

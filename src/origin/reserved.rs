@@ -31,10 +31,8 @@ impl<'a> Reserved<'a> {
 
     /// What a GRIP proxy says: a forgery from anybody else. On routes without GRIP only its own prefix is reserved.
     fn is_of_grip(&self, name: &HeaderName) -> bool {
-        let name = name.as_str();
-        let has = |prefix: &&str| name.starts_with(*prefix);
-        let of_proxies = || PROXY_PREFIXES.iter().any(has) || PROXY_NAMES.contains(&name);
-        !self.rules.is_trusted && (has(&"grip-") || (!self.rules.route.no_grip && of_proxies()))
+        let of_proxies = || !self.rules.route.no_grip && is_of_grip_proxies(name);
+        !self.rules.is_trusted && (name.as_str().starts_with(GRIP) || of_proxies())
     }
 
     /// Where a route marks headers itself, what comes marked is taken for the original, as by Pushpin.
@@ -61,6 +59,16 @@ impl<'a> Reserved<'a> {
     }
 }
 
+/// Whether a field is one that proxies say, of GRIP or of the way by which a request came, and no page or client.
+pub fn is_of_proxies(name: &HeaderName) -> bool {
+    name.as_str().starts_with(GRIP) || is_of_grip_proxies(name) || is_forwarding(name)
+}
+
+fn is_of_grip_proxies(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    PROXY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || PROXY_NAMES.contains(&name)
+}
+
 /// How Pushpin marks headers that it says a second time.
 pub(super) fn is_marked(name: &HeaderName) -> bool {
     name.as_str().starts_with(ORIGINAL_MARK)
@@ -80,6 +88,7 @@ static OURS: [HeaderName; 7] = [
     HeaderName::from_static("http2-settings"),
 ];
 
+const GRIP: &str = "grip-";
 /// Those of WebSocket-over-HTTP and of filters, beside `Grip-`.
 const PROXY_PREFIXES: [&str; 4] = ["meta-", "sub-meta", "pub-meta", "content-bytes-"];
 const PROXY_NAMES: [&str; 2] = ["connection-id", "keep-alive-interval"];

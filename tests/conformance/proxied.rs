@@ -104,12 +104,18 @@ fn a_connection_that_begins_otherwise_is_closed_without_an_answer() {
 fn only_proxies_that_are_named_say_whom_they_relay() {
     pushpin_differs!(WHY);
     let page = Page::answering(Answer::text("x"));
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from(([127, 0, 0, 3], 0)).into()).expect("an address");
-    socket.connect(&proxied().http.into()).expect("a connection");
-    let mut client = Client::over(socket.into());
-    client.send([CLIENT, &get(&page.path).bytes()].concat());
-    client.expect_closed();
+    let request = [CLIENT, &get(&page.path).bytes()].concat();
+    let from = |host: u8| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).expect("an address");
+        socket.connect(&proxied().http.into()).expect("a connection");
+        let mut client = Client::over(socket.into());
+        client.send(&request);
+        client
+    };
+    assert_eq!(from(1).response().code, 200);
+    page.request();
+    from(3).expect_closed();
     assert!(page.request_so_far().is_none(), "the application was asked");
 }
 
@@ -144,6 +150,21 @@ fn what_is_said_of_a_requests_way_is_kept_from_proxies_alone() {
         assert_eq!(of_client.get("X-Forwarded-For"), client);
         assert!(!kept[1..].iter().any(|name| of_client.has(name)), "{of_client:?}");
     }
+}
+
+#[test]
+fn a_script_does_not_speak_for_the_proxy_that_brings_its_request() {
+    pushpin_differs!(WHY);
+    let page = Page::answering(Answer::text("x"));
+    let forged = "_headers=%7b%22X-Forwarded-For%22:%226.6.6.6%22,%22X-Real-IP%22:%226.6.6.6%22,%22X-Own%22:%221%22%7d";
+    let request = get(format!("{}?callback=f&{forged}", page.path)).host("cross.test");
+    let mut client = Client::connect(proxied().http);
+    let header = version_2(Ipv4Addr::new(10, 1, 2, 3));
+    client.send([header, request.header("X-Forwarded-For", "203.0.113.9").bytes()].concat());
+    assert_eq!(client.response().code, 200);
+    let headers = page.request().headers;
+    assert_eq!(headers.get("X-Forwarded-For"), Some("203.0.113.9, 10.1.2.3"));
+    assert!(headers.has("X-Own") && !headers.has("X-Real-IP"), "{headers:?}");
 }
 
 #[test]
