@@ -7,6 +7,7 @@ use super::access;
 use crate::core::Core;
 use crate::core::respond;
 use crate::proto::grip::Answer;
+use crate::runtime;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl Core {
             self.gauges.undelayed_wrong_secrets_total.add(1);
             return Refusal::AtOnce(respond::text(429, "Too many wrong secrets were sent.\n"));
         };
-        glommio::timer::sleep(DELAY).await;
+        runtime::sleep(DELAY).await;
         Refusal::Delayed(access::unauthorized())
     }
 }

@@ -8,7 +8,7 @@ use gripwire::mesh::MeshPlan;
 use gripwire::origin::Routes;
 use gripwire::runtime;
 use gripwire::simulation::{self, Host, Simulation};
-use gripwire::wire::WireLimits;
+use gripwire::wire::{Preface, WireLimits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -65,7 +65,7 @@ impl Cluster {
                 listeners: [(CLIENTS, Service::Clients(Port::Plain)), (CONTROL, Service::Control)]
                     .map(|(address, service)| {
                         let listener = simulation::listen(address).socket().expect("a descriptor");
-                        ((listener, None), service)
+                        ((listener, Preface::default()), service)
                     })
                     .into(),
                 local_listeners: Vec::new(),

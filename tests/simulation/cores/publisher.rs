@@ -43,7 +43,8 @@ pub async fn call(
 ) -> io::Result<u16> {
     let items_json: Vec<String> = items.iter().map(|(channel, text)| item(*channel, text)).collect();
     let body = format!(r#"{{"items":[{}]}}"#, items_json.join(","));
-    let head = format!("POST /publish/ HTTP/1.1\r\nHost: control\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     items.iter().for_each(|(channel, text)| deliveries.begins(*channel, text));
     connection.send((head + &body).as_bytes()).await?;
     let head = connection.head().await?;
