@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 pub(super) struct Backlog {
     slices: VecDeque<Bytes>,
     bytes: usize,
+    /// The kernel has been asked to send the front slice, and has not said what became of it.
+    pub is_in_flight: bool,
 }
 
 impl Backlog {

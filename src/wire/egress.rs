@@ -199,7 +199,9 @@ impl Wire {
 
     /// Starts the waiting send of the backlog's front slice.
     fn drain(&mut self, slot: Slot) {
-        let Some(front) = self.slots.backlogs.get(&slot).and_then(|backlog| backlog.front()) else { return };
+        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
+        backlog.is_in_flight = backlog.front().is_some();
+        let Some(front) = backlog.front() else { return };
         let send = Operation::PatientSend { slot, data: front.as_ptr(), length: length(front) };
         // SAFETY: the front slice is trimmed only by this send's completion; `close` keeps it as an orphan.
         unsafe { self.push(send, self.slots.token(Kind::Drain, slot)) };
@@ -212,10 +214,11 @@ impl Wire {
             return;
         }
         let slot = token.slot;
+        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
+        backlog.is_in_flight = false;
         if result < 0 && result != -libc::EINTR && result != -libc::EAGAIN {
             return self.events.push_back(Event::Failed { slot });
         }
-        let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
         let before = backlog.bytes();
         backlog.advance(result.max(0) as usize);
         self.slots.backlog_bytes -= before - backlog.bytes();
@@ -237,7 +240,7 @@ impl Wire {
         }
         let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
         self.slots.backlog_bytes -= backlog.bytes();
-        if let Some(front) = backlog.front() {
+        if let Some(front) = backlog.front().filter(|_| backlog.is_in_flight) {
             self.orphans.insert(self.slots.token(Kind::Drain, slot), front.clone());
         }
     }
