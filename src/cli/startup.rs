@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gripwire::config::{Config, LoadError, Loaded, NotAnAddress, Source, key_file, load, parse_listen};
+use gripwire::config::{
+    Config, LoadError, Loaded, NotAnAddress, Source, key_file, load, parse_listen, read_text,
+};
 use gripwire::origin::{RouteProblem, Routes};
 
 /// Which configuration to read.
@@ -136,8 +138,7 @@ fn read_routes(
     let Some(path) = &config.proxy.routes_file else {
         return Ok(<(Routes, Vec<RouteProblem>)>::default());
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| StartupError::RoutesFile { path: path.clone(), source })?;
+    let text = read_text(path).map_err(|source| StartupError::RoutesFile { path: path.clone(), source })?;
     Ok(parse_routes(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new(""))))
 }
 

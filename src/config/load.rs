@@ -2,6 +2,8 @@
 //! at start and once for `check`. What it returns is complete and checked: every path in it is resolved against
 //! the directory of the file that named it, so that nothing later depends on where the server was started.
 
+use crate::proto::byte_order_mark::without_bom;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -82,14 +84,22 @@ fn load_pushpin(path: &Path) -> Result<Loaded, LoadError> {
     let mut included = None;
     let include = |path: &Path| {
         included = Some(path.to_owned()).filter(|path| directory(path).exists());
-        std::fs::read_to_string(path).ok()
+        read_text(path).ok()
     };
     let (config, warnings) = pushpin::read(&text, path, include).map_err(LoadError::Invalid)?;
     Ok(Loaded { config, warnings, file: Some(path.to_owned()), included })
 }
 
 fn read(path: &Path) -> Result<String, LoadError> {
-    std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    read_text(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+/// The text of a file, without the byte order mark that some editors put before it.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(path)?;
+    let marked = text.len() - without_bom(text.as_bytes()).len();
+    text.drain(..marked);
+    Ok(text)
 }
 
 impl Http {
@@ -295,6 +305,26 @@ mod tests {
         assert!(zeromq.exposure().is_some_and(|why| why.contains("tcp://10.0.0.1:5562")));
         assert_eq!(ZeroMq { sub_connect: true, ..zeromq.clone() }.exposure(), None);
         assert_eq!(ZeroMq { allow_remote: true, ..zeromq }.exposure(), None);
+    }
+
+    #[test]
+    fn files_may_begin_with_a_byte_order_mark() {
+        let directory = std::env::temp_dir().join(format!("gripwire-marked-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+            path
+        };
+        write("tokens", "admin all\n");
+        let native = write("gripwire.toml", "[control]\ntokens_file = \"tokens\"\n");
+        let native = load(&Source::Native(native)).unwrap().config;
+        assert_eq!(native.control.tokens.first().map(|token| token.secret.as_str()), Some("all"));
+        write("included.conf", "[handler]\nmessage_wait=7\n");
+        let pushpin = write("pushpin.conf", "[global]\ninclude=included.conf\n[runner]\nhttp_port=7999\n");
+        let Loaded { config, warnings, .. } = load(&Source::Pushpin(pushpin)).unwrap();
+        assert_eq!((warnings, config.channels.message_wait_ms), (vec![], 7));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

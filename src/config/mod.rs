@@ -29,7 +29,7 @@ pub use crate::proto::trusted_proxies::{NotAProxy, TrustedProxies};
 pub use address::{NotAHostName, NotAnAddress, parse_host_name, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use forwarded_for::ForwardedFor;
-pub use load::{LoadError, Loaded, Source, key_file, load, resolve_key};
+pub use load::{LoadError, Loaded, Source, key_file, load, read_text, resolve_key};
 pub use metrics_port::{MetricsPort, NotAMetricsPort};
 pub use problem::{Problem, nearest};
 pub use tokens::{Grants, Token, TokenError};

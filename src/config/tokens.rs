@@ -1,6 +1,7 @@
 //! Tokens of the control port: who has one may do what it is good for. In the settings, and in a file of their own, a
 //! token is a line: its scopes, with commas between them, and the token.
 
+use super::load::read_text;
 use std::path::Path;
 
 /// A token, and what it is good for.
@@ -115,7 +116,7 @@ pub(super) fn read_file(text: &str) -> Result<Vec<Token>, (usize, String)> {
 
 /// The tokens in the file at `path`; the error is a line of it and what is wrong there.
 pub(super) fn load(path: &Path) -> Result<Vec<Token>, (usize, String)> {
-    let text = std::fs::read_to_string(path).map_err(|error| (1, format!("it cannot be read: {error}")))?;
+    let text = read_text(path).map_err(|error| (1, format!("it cannot be read: {error}")))?;
     read_file(&text)
 }
 

@@ -6,6 +6,7 @@
 use super::connect::Identity;
 use super::route::ClientCertificate;
 use crate::runtime;
+use crate::proto::byte_order_mark::without_bom;
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -87,10 +88,12 @@ impl Tls {
 /// Reads a certificate and its key; the error names the file.
 pub fn read_certificate(files: &ClientCertificate) -> io::Result<Arc<SingleCertAndKey>> {
     let of = |path: &Path, error: &dyn Display| io::Error::other(format!("{}: {error}", path.display()));
+    let read = |path: &Path| std::fs::read(path).map_err(|error| of(path, &error));
     let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(&files.chain).and_then(|certificates| certificates.collect());
+        CertificateDer::pem_slice_iter(without_bom(&read(&files.chain)?)).collect();
     let chain = chain.map_err(|error| of(&files.chain, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| of(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(without_bom(&read(&files.key)?));
+    let key = key.map_err(|error| of(&files.key, &error))?;
     let shown = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| of(&files.chain, &error))?;
     Ok(Arc::new(shown.into()))
 }

@@ -3,13 +3,16 @@
 //! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
 //! publish items, signatures), parts of which are in the form of `tnetstring`; `cross_origin` answers browsers whose page
 //! is of another origin, `sockjs` those without WebSockets; `script` is what both put into scripts; `proxy_protocol` reads
-//! what load balancers say of a connection, and `trusted_proxies` whom this server believes such things.
+//! what load balancers say of a connection, and `trusted_proxies` whom this server believes such things; `byte_order_mark`
+//! and `lenient_json` are what is let pass in texts of others.
 
 #![forbid(unsafe_code)]
 
+pub mod byte_order_mark;
 pub mod cross_origin;
 pub mod grip;
 pub mod http1;
+pub mod lenient_json;
 pub mod proxy_protocol;
 pub mod script;
 pub mod sockjs;

@@ -3,6 +3,7 @@
 //! read at start and when the main thread notices a change, so that no handshake waits for a disk. What cannot be used is
 //! named, and what was read before stays in its place.
 
+use crate::proto::byte_order_mark::without_bom;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -140,13 +141,15 @@ fn read_one(directory: &Path, name: &str) -> Result<Arc<CertifiedKey>, Certifica
         file: file.to_owned(),
         message: error.to_string(),
     };
-    let certificates = CertificateDer::pem_file_iter(&chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let read = |file: &Path| fs::read(file).map_err(|error| wrong(file, &error));
+    let certificates = CertificateDer::pem_slice_iter(without_bom(&read(&chain)?))
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong(&chain, &error))?;
     if certificates.is_empty() {
         return Err(wrong(&chain, &"there is no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| wrong(&key, &error))?;
+    let private = PrivateKeyDer::from_pem_slice(without_bom(&read(&key)?));
+    let private = private.map_err(|error| wrong(&key, &error))?;
     let certified = CertifiedKey::from_der(certificates, private, &ring::default_provider());
     certified.map(Arc::new).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => wrong(&key, &"it is not the key of that certificate"),

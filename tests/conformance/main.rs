@@ -22,6 +22,7 @@ mod filters_websocket;
 mod forwarding;
 mod framing;
 mod instruct;
+mod json;
 mod keep_alive;
 mod log;
 mod long_poll;

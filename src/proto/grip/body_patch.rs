@@ -2,6 +2,7 @@
 //! hold is answered, once for each held request. Its cost is bounded by what was received: `copy` may double a
 //! document with each operation, so copied values and nesting are counted and a patch beyond the bounds fails.
 
+use super::json;
 use bytes::Bytes;
 use json_patch::{Patch, PatchOperation, patch_unsafe};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 /// The patched body, compact, with the trailing newline of `body` if it had one. `None` if `body` is not a JSON
 /// object or array, if an operation fails, or if the patch is out of bounds.
 pub(super) fn apply(patch: &Patch, body: &[u8]) -> Option<Bytes> {
-    let mut document: Value = serde_json::from_slice(body).ok()?;
+    let mut document = json::read(body).ok()?.to_value();
     if !document.is_object() && !document.is_array() {
         return None;
     }

@@ -4,6 +4,8 @@
 //!
 //! What publishers send as tagged netstrings is the same but for its strings, which are bytes: [`Json::Bytes`].
 
+use crate::proto::byte_order_mark::without_bom;
+use crate::proto::lenient_json::without_lone_surrogates;
 use crate::proto::tnetstring::Value;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -75,9 +77,13 @@ pub enum FieldError {
     Shape(&'static str),
 }
 
-/// Reads a whole JSON text.
+/// Reads a whole JSON text. A byte order mark before it is skipped, and halves of characters become U+FFFD.
 pub(super) fn read(body: &[u8]) -> Result<Json<'_>, serde_json::Error> {
-    serde_json::from_slice(body)
+    let body = without_bom(body);
+    serde_json::from_slice(body).or_else(|error| match without_lone_surrogates(body) {
+        Some(body) => serde_json::from_slice::<Json>(&body).map(Json::into_owned),
+        None => Err(error),
+    })
 }
 
 /// Bytes from base64 (RFC 4648 section 4). Line breaks and absent padding are accepted, as encoders differ in them.
@@ -93,6 +99,24 @@ impl Json<'_> {
             Json::Text(text) => Some(text),
             Json::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
+        }
+    }
+
+    /// The same, borrowed from nothing.
+    fn into_owned(self) -> Json<'static> {
+        match self {
+            Json::Null => Json::Null,
+            Json::Bool(flag) => Json::Bool(flag),
+            Json::Number(number) => Json::Number(number),
+            Json::Text(text) => Json::Text(text.into_owned().into()),
+            Json::Bytes(bytes) => Json::Bytes(bytes.into_owned().into()),
+            Json::List(list) => Json::List(list.into_iter().map(Json::into_owned).collect()),
+            Json::Object(members) => Json::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (name.into_owned().into(), value.into_owned()))
+                    .collect(),
+            ),
         }
     }
 
@@ -362,6 +386,15 @@ mod tests {
             assert_eq!(from_base64(text.as_bytes()).as_deref(), Some(&b"hi"[..]), "{text}");
         }
         assert_eq!(from_base64(b"a*k="), None);
+    }
+
+    #[test]
+    fn what_other_readers_let_pass_is_read() {
+        let json =
+            read(b"\xef\xbb\xbf{\"a\\ud83d\":[\"\\ude00\",\"\\ud83d\\ude00\",1,true,null,{}]}").unwrap();
+        let expected = serde_json::json!({"a\u{fffd}": ["\u{fffd}", "\u{1f600}", 1, true, null, {}]});
+        assert_eq!(json.to_value(), expected);
+        assert!(read(b"\xef\xbb\xbf\xef\xbb\xbf{}").is_err() && read(b"{\"a\":\"\\ud83d\"").is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! PEM file or of a secret in hexadecimal. `signature` makes a signing key of it, `upstream` one that verifies.
 
 use super::json::from_base64;
+use crate::proto::byte_order_mark::without_bom;
 use std::path::{Path, PathBuf};
 
 /// What a setting holds.
@@ -59,7 +60,7 @@ impl Material {
         if let Some(path) = setting.strip_prefix("file:") {
             let path = base_dir.join(path);
             return match std::fs::read(&path) {
-                Ok(content) => Material::of_file(content, path),
+                Ok(content) => Material::of_file(without_bom(&content).to_vec(), path),
                 Err(source) => Err(KeyError::Unreadable { path, source }),
             };
         }

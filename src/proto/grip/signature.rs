@@ -148,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_file_may_begin_with_a_byte_order_mark() {
+        let path = std::env::temp_dir().join(format!("gripwire-marked-key-{}", std::process::id()));
+        let pem = std::fs::read_to_string(format!("{TESTDATA}/ec-pkcs8.pem")).unwrap();
+        for text in [pem.as_str(), "6b6579"] {
+            std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+            assert!(parse(&format!("file:{}", path.display())).unwrap().is_some(), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn an_empty_secret_is_no_key() {
         assert!(parse("").unwrap().is_none());
         assert!(parse("base64:").unwrap().is_none());

@@ -1,6 +1,7 @@
 //! What a client is told: `o` at the beginning, `h` now and then, `a` with messages and `c` at the end. What it says
 //! is a list of messages. All in JSON.
 
+use crate::proto::lenient_json::without_lone_surrogates;
 use crate::proto::script;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -41,7 +42,9 @@ pub fn quoted(text: &str) -> Box<str> {
 
 /// The messages a client says: a list of texts, or one text. `None` if that is not what it is.
 pub fn said(json: &[u8]) -> Option<Vec<String>> {
-    match serde_json::from_slice(json).ok()? {
+    // A browser may say half of a character.
+    let repaired = without_lone_surrogates(json);
+    match serde_json::from_slice(repaired.as_deref().unwrap_or(json)).ok()? {
         Value::String(one) => Some(vec![one]),
         Value::Array(list) => list.into_iter().map(text).collect(),
         _ => None,

@@ -43,6 +43,18 @@ fn shown(certificates: &Arc<Certificates>, port: u16, host: Option<&str>) -> Opt
 }
 
 #[test]
+fn files_may_begin_with_a_byte_order_mark() {
+    let directory = Directory::new("marked");
+    let made = directory.add("a.test");
+    for file in ["a.test.crt", "a.test.key"] {
+        let text = fs::read_to_string(directory.0.join(file)).unwrap();
+        directory.write(file, &format!("\u{feff}{text}"));
+    }
+    let (certificates, problems) = directory.read();
+    assert_eq!((problems, shown(&certificates, 443, Some("a.test"))), (vec![], Some(made)));
+}
+
+#[test]
 fn a_host_has_its_own_then_its_parents_then_that_of_the_port() {
     let directory = Directory::new("choice");
     let [exact, wildcard, of_port] = ["x.a.test", "_.a.test", "default_443"].map(|name| directory.add(name));
