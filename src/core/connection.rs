@@ -402,8 +402,8 @@ impl Core {
 
 impl Request {
     fn new(head: &RequestHead<'_>, method: Method, headers: HeaderMap, row: &Row) -> Request {
-        let target = match head.target {
-            Target::Origin(target) => target.to_owned(),
+        let target = match &head.target {
+            Target::Origin(target) => target.to_string(),
             Target::Asterisk => "*".to_owned(),
         };
         let (peer, service) = (row.peer(), row.service);

@@ -44,6 +44,7 @@ mod smuggling;
 mod sockjs;
 mod stats;
 mod stream;
+mod targets;
 mod tls;
 mod tls_faults;
 mod unix_ports;

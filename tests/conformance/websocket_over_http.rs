@@ -351,6 +351,20 @@ fn a_rejection_reaches_the_client_as_it_is() {
 }
 
 #[test]
+fn the_type_of_an_acceptance_may_have_parameters() {
+    pushpin_differs!("1.36 takes it for a rejection");
+    for kind in ["application/websocket-events; charset=utf-8", "Application/WebSocket-Events;a=b"] {
+        let application = Application::with(move |_, events| {
+            let answer = Answer::new(200, "OK").header("Content-Type", kind);
+            answer.body(if events == "OPEN\r\n" { "OPEN\r\n".into() } else { text_event("welcome") })
+        });
+        let mut socket = open(&application);
+        socket.text("hello");
+        socket.expect_text("welcome");
+    }
+}
+
+#[test]
 fn an_answer_that_is_no_list_of_events_is_no_acceptance() {
     let page = Page::answering(Answer::text("hello\n"));
     let response = standard().fetch(&upgrade(&page.path));

@@ -3,8 +3,9 @@
 //! could break a request line.
 
 use super::instruct::{InstructError, seconds};
-use super::list_header::{Element, link_elements, text};
+use super::list_header::{Element, link_elements};
 use http::HeaderMap;
+use percent_encoding::{AsciiSet, percent_encode};
 
 /// A link to fetch on behalf of a held stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +42,12 @@ impl Links {
 fn bracketed_uri(element: &Element) -> Result<String, InstructError> {
     let inner = element.value.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
     let inner = inner.filter(|uri| !uri.is_empty()).ok_or(InstructError::Unreadable("Grip-Link value"))?;
-    if !inner.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"')) {
+    let sendable = |b: &u8| (b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"')) || !b.is_ascii();
+    if !inner.iter().all(sendable) {
         return Err(InstructError::Link);
     }
-    Ok(text(inner))
+    // Bytes beyond ASCII are encoded, as those of a request's target are.
+    Ok(percent_encode(inner, &AsciiSet::EMPTY).to_string())
 }
 
 fn timeout_s(element: &Element) -> Result<u64, InstructError> {
@@ -77,6 +80,10 @@ mod tests {
         let default = links("</a>; rel=next").unwrap().next;
         assert_eq!(default, Some(Link { uri: "/a".into(), timeout_s: 120 }));
         assert_eq!(links("</a>").unwrap().next, None);
+        let mut headers = HeaderMap::new();
+        let raw = HeaderValue::from_bytes("</\u{e9}>; rel=gone".as_bytes()).unwrap();
+        headers.append("grip-link", raw);
+        assert_eq!(Links::from_headers(&headers).unwrap().gone.as_deref(), Some("/%C3%A9"));
     }
 
     #[test]

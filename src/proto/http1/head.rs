@@ -5,6 +5,7 @@
 
 use super::body::BodyLength;
 use super::fields::Deciding;
+use super::request_line::{names_other_version, request_line, split_request_line};
 use super::target::{Target, host_of, split_target};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -152,9 +153,20 @@ pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, 
     match request.parse_with_uninit_headers(raw, &mut fields) {
         Ok(Status::Complete(used)) if used == end => {}
         Ok(_) => return Err(HeadError::Field),
+        // httparse knows no targets with bytes beyond ASCII that are not UTF-8.
+        Err(httparse::Error::Token) if !request_line(raw).is_ascii() => {
+            let request = parse_with_any_target(raw)?;
+            return Ok(Head::Complete { request, used: skipped + end });
+        }
         Err(error) => return Err(refused(error, raw)),
     }
-    let request = examine(&request)?;
+    let (method, target) = request.method.zip(request.path).ok_or(HeadError::RequestLine)?;
+    let version = match request.version {
+        Some(0) => Version::Http10,
+        Some(1) => Version::Http11,
+        _ => return Err(HeadError::Version),
+    };
+    let request = examine(method, target.as_bytes(), version, request.headers)?;
     Ok(Head::Complete { request, used: skipped + end })
 }
 
@@ -238,14 +250,18 @@ fn refused(error: httparse::Error, raw: &[u8]) -> HeadError {
     }
 }
 
-/// Whether a request line is sound but for its version. White space in the target looks like a bad version, too.
-fn names_other_version(raw: &[u8]) -> bool {
-    let line = raw.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ').skip(2);
-    let version = words.next().and_then(|word| word.strip_prefix(b"HTTP/"));
-    let sound =
-        matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit());
-    sound && words.next().is_none()
+/// Reads a head whose target may have any bytes beyond ASCII; of all else httparse decides.
+fn parse_with_any_target(raw: &[u8]) -> Result<RequestHead<'_>, HeadError> {
+    let (method, target, version) = split_request_line(raw)?;
+    let rest = raw.get(request_line(raw).len() + 2..).unwrap_or_default();
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    match httparse::parse_headers(rest, &mut fields) {
+        Ok(Status::Complete((used, fields))) if used == rest.len() => {
+            examine(method, target, version, fields)
+        }
+        Ok(_) => Err(HeadError::Field),
+        Err(error) => Err(refused(error, raw)),
+    }
 }
 
 pub(super) fn is_token_byte(byte: u8) -> bool {
@@ -253,17 +269,16 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Everything beyond syntax.
-fn examine<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, HeadError> {
-    let (method, target) = request.method.zip(request.path).ok_or(HeadError::RequestLine)?;
-    let version = match request.version {
-        Some(0) => Version::Http10,
-        Some(1) => Version::Http11,
-        _ => return Err(HeadError::Version),
-    };
+fn examine<'a>(
+    method: &'a str,
+    target: &'a [u8],
+    version: Version,
+    fields: &[Header<'a>],
+) -> Result<RequestHead<'a>, HeadError> {
     if method == "CONNECT" {
         return Err(HeadError::Connect);
     }
-    let deciding = Deciding::among(request.headers);
+    let deciding = Deciding::among(fields);
     let (authority, target) = split_target(method, target)?;
     Ok(RequestHead {
         method,
@@ -273,7 +288,7 @@ fn examine<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, H
         body: deciding.body_length(version)?,
         keep_alive: deciding.keeps_alive(version),
         expect_continue: deciding.expects_continue(version)?,
-        headers: SmallVec::from_slice(request.headers),
+        headers: SmallVec::from_slice(fields),
     })
 }
 
@@ -302,7 +317,7 @@ mod tests {
         );
         assert_eq!(
             (head.method, head.target, head.version),
-            ("GET", Target::Origin("/a?b=%20c"), Version::Http11)
+            ("GET", Target::Origin("/a?b=%20c".into()), Version::Http11)
         );
         assert_eq!((head.host, head.keep_alive, head.body), ("Example.com:8080", false, BodyLength::None));
     }

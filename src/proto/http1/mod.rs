@@ -1,9 +1,9 @@
 //! The server side of HTTP/1.1 (RFC 9112): bytes in, decisions and bytes out.
 //!
 //! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
-//! differently; `target` tells it what they ask for, and of which host, `fields` how long the body is and
-//! whether the connection goes on. `body` decodes request bodies, `chunk_line` the lines between
-//! their chunks; `response` writes answers, and
+//! differently; `request_line` is for those that httparse does not take, `target` tells what they ask for, and of which
+//! host, `fields` how long the body is and whether the connection goes on. `body` decodes request bodies, `chunk_line` the
+//! lines between their chunks; `response` writes answers, and
 //! `hop_by_hop` says what never crosses a proxy.
 
 mod body;
@@ -11,6 +11,7 @@ mod chunk_line;
 mod fields;
 mod head;
 mod hop_by_hop;
+mod request_line;
 mod response;
 mod target;
 

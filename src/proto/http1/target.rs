@@ -4,13 +4,16 @@
 
 use super::fields::Once;
 use super::head::{HeadError, Version};
+use percent_encoding::{AsciiSet, percent_encode};
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 /// What is asked for (RFC 9112 section 3.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target<'a> {
-    /// A path and query; of an absolute-form target what follows the authority.
-    Origin(&'a str),
+    /// A path and query; of an absolute-form target what follows the authority. Bytes beyond ASCII, which many clients send
+    /// as they are, are percent-encoded here (RFC 3986 section 2.5), so that nothing behind has to know of them.
+    Origin(Cow<'a, str>),
     /// `*`, the server as a whole.
     Asterisk,
 }
@@ -18,31 +21,41 @@ pub enum Target<'a> {
 /// Splits `target` into the authority of its absolute form, if it has one, and what is asked for there.
 pub(super) fn split_target<'a>(
     method: &str,
-    target: &'a str,
+    target: &'a [u8],
 ) -> Result<(Option<&'a str>, Target<'a>), HeadError> {
-    let visible = target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    if !visible {
+    let visible = |byte: &u8| (byte.is_ascii_graphic() && *byte != b'#') || !byte.is_ascii();
+    if !target.iter().all(visible) {
         return Err(HeadError::RequestLine);
     }
-    if target.starts_with('/') {
-        return Ok((None, Target::Origin(target)));
+    if target.starts_with(b"/") {
+        return Ok((None, Target::Origin(encoded(target))));
     }
-    if target == "*" {
+    if target == b"*" {
         return if method == "OPTIONS" { Ok((None, Target::Asterisk)) } else { Err(HeadError::RequestLine) };
     }
     let rest = strip_scheme(target).ok_or(HeadError::RequestLine)?;
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let authority_end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(authority_end).ok_or(HeadError::RequestLine)?;
+    let authority = std::str::from_utf8(authority).map_err(|_| HeadError::RequestLine)?;
     // Userinfo is refused with the rest: RFC 9110 section 4.2.4 calls it an error from an untrusted source.
     if !is_host_and_port(authority) {
         return Err(HeadError::RequestLine);
     }
     match path {
-        "" if method == "OPTIONS" => Ok((Some(authority), Target::Asterisk)),
-        "" => Ok((Some(authority), Target::Origin("/"))),
-        path if path.starts_with('/') => Ok((Some(authority), Target::Origin(path))),
-        // `http://host?query` has an empty path, which cannot be sent on without rewriting the bytes.
-        _ => Err(HeadError::RequestLine),
+        b"" if method == "OPTIONS" => Ok((Some(authority), Target::Asterisk)),
+        b"" => Ok((Some(authority), Target::Origin("/".into()))),
+        path if path.starts_with(b"/") => Ok((Some(authority), Target::Origin(encoded(path)))),
+        // An empty path means the same as `/` (RFC 9110 section 4.2.3).
+        query => Ok((Some(authority), Target::Origin(format!("/{}", encoded(query)).into()))),
+    }
+}
+
+/// `path` in ASCII.
+fn encoded(path: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(path) {
+        Ok(path) if path.is_ascii() => path.into(),
+        // Of no character in ASCII, but of all bytes beyond it.
+        _ => percent_encode(path, &AsciiSet::EMPTY).to_string().into(),
     }
 }
 
@@ -67,8 +80,8 @@ pub(super) fn host_of<'a>(
     Ok(authority.unwrap_or(host))
 }
 
-fn strip_scheme(target: &str) -> Option<&str> {
-    ["http://", "https://"].iter().find_map(|scheme| {
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    [&b"http://"[..], b"https://"].iter().find_map(|scheme| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     })
@@ -111,17 +124,23 @@ mod tests {
     #[test]
     fn the_forms_of_a_target_are_told_apart() {
         let cases = [
-            ("GET", "/a?b=%20c", None, Target::Origin("/a?b=%20c")),
-            ("GET", "//a/b", None, Target::Origin("//a/b")),
-            ("OPTIONS", "*", None, Target::Asterisk),
-            ("GET", "http://Other:81/x?y", Some("Other:81"), Target::Origin("/x?y")),
-            ("GET", "HTTPS://o", Some("o"), Target::Origin("/")),
-            ("OPTIONS", "http://o", Some("o"), Target::Asterisk),
-            ("GET", "http://[::1]:80/", Some("[::1]:80"), Target::Origin("/")),
+            ("GET", "/a?b=%20c", None, Some("/a?b=%20c")),
+            ("GET", "//a/b", None, Some("//a/b")),
+            ("OPTIONS", "*", None, None),
+            ("GET", "http://Other:81/x?y", Some("Other:81"), Some("/x?y")),
+            ("GET", "HTTPS://o", Some("o"), Some("/")),
+            ("GET", "http://o?q=/", Some("o"), Some("/?q=/")),
+            ("OPTIONS", "http://o", Some("o"), None),
+            ("GET", "http://[::1]:80/", Some("[::1]:80"), Some("/")),
+            ("GET", "/\u{e9}?\u{20ac}", None, Some("/%C3%A9?%E2%82%AC")),
+            ("GET", "http://o?\u{e9}%41", Some("o"), Some("/?%C3%A9%41")),
         ];
-        for (method, target, authority, expected) in cases {
-            assert_eq!(split_target(method, target), Ok((authority, expected)), "{method} {target}");
+        for (method, target, authority, path) in cases {
+            let expected = path.map_or(Target::Asterisk, |path| Target::Origin(path.into()));
+            let split = split_target(method, target.as_bytes());
+            assert_eq!(split, Ok((authority, expected)), "{method} {target}");
         }
+        assert_eq!(split_target("GET", b"/\xe9"), Ok((None, Target::Origin("/%E9".into()))));
     }
 
     #[test]
@@ -132,12 +151,12 @@ mod tests {
             "a",
             "a:1",
             "/#f",
-            "/\u{e9}",
             "ftp://a/",
             "http:///",
             "http://:80/",
             "http://u@a/",
-            "http://a?q",
+            "http://\u{e9}/",
+            "\u{e9}",
             "http://a\"b/",
             "http://a:b/",
             "http://a:1:2/",
@@ -145,7 +164,7 @@ mod tests {
             "http://a\\b/",
         ];
         for target in cases {
-            assert_eq!(split_target("GET", target), Err(HeadError::RequestLine), "{target:?}");
+            assert_eq!(split_target("GET", target.as_bytes()), Err(HeadError::RequestLine), "{target:?}");
         }
     }
 

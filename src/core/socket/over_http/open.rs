@@ -113,10 +113,11 @@ impl Socket {
     }
 }
 
-/// Whether a response is a list of events.
+/// Whether a response is a list of events. Frameworks add parameters such as `charset` by themselves.
 fn is_events(response: &Response) -> bool {
     let content_type = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    response.status == 200 && content_type == Some(WEBSOCKET_EVENTS.as_bytes())
+    let kind = content_type.and_then(|value| value.split(|byte| *byte == b';').next()).unwrap_or_default();
+    response.status == 200 && kind.trim_ascii().eq_ignore_ascii_case(WEBSOCKET_EVENTS.as_bytes())
 }
 
 /// The headers of the answer that are for the client.
