@@ -167,6 +167,10 @@ async fn follow_instruct(
             &OriginError::InstructTooLarge { target: route.target_names() },
         );
     }
+    if streams && respond::has_no_content(exchange.asked, &instruct.response) {
+        log(exchange, &request, route, instruct.response.status, Some(0));
+        return respond::send_head(exchange, &instruct.response);
+    }
     let hold = instruct.hold.take().or_else(|| goes_on.then(Hold::of_nothing));
     let (Some(mut hold), false) = (hold, exchange.asked.head) else {
         log(exchange, &request, route, instruct.response.status, Some(instruct.response.body.len() as u64));

@@ -17,16 +17,20 @@ const TOGETHER_BYTES: usize = 32 * 1024;
 
 /// The bytes of an answer whose body is at hand, and whether the connection goes on after it.
 pub(super) fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
-    let bodyless = asked.head || has_no_body(answer.status);
     let framing = match has_no_body(answer.status) {
         true => Framing::None { content_length: None },
         false => Framing::Length(answer.body.len() as u64),
     };
     let (mut out, keep) = begin(asked, answer, framing);
-    if !bodyless {
+    if !has_no_content(asked, answer) {
         out.extend_from_slice(&answer.body);
     }
     (out.freeze(), keep)
+}
+
+/// Whether the client is sent the head of `answer` and nothing else.
+pub(super) fn has_no_content(asked: Asked, answer: &Answer) -> bool {
+    asked.head || has_no_body(answer.status)
 }
 
 /// The head of a stream and what it starts with.
@@ -46,23 +50,45 @@ pub(super) fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
 
 /// Sends an answer whose body is at hand, and finishes the exchange.
 pub(super) fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
-    // A body that nobody read cannot be skipped without reading it: the connection ends instead.
-    let keep_alive = exchange.body_is_done() && !exchange.body_is_malformed();
-    send(exchange, answer, keep_alive);
+    send(exchange, answer, may_go_on(exchange), whole);
 }
 
-/// The same, and the connection ends.
+/// Sends the head of a stream whose client gets no content, without a length as a stream has none, and finishes the
+/// exchange.
+pub(super) fn send_head(exchange: &Rc<Exchange>, answer: &Answer) {
+    let answer = Answer { body: Bytes::new(), ..answer.clone() };
+    send(exchange, &answer, may_go_on(exchange), |asked, answer| match has_no_content(asked, answer) {
+        true => {
+            let (out, keep) = begin(asked, answer, Framing::None { content_length: None });
+            (out.freeze(), keep)
+        }
+        // It has become a script, which has content whatever the status that it tells of.
+        false => whole(asked, answer),
+    });
+}
+
+/// Sends an answer whose body is at hand, and ends the connection.
 pub(super) fn send_last(exchange: &Rc<Exchange>, answer: &Answer) {
-    send(exchange, answer, false);
+    send(exchange, answer, false, whole);
 }
 
-fn send(exchange: &Rc<Exchange>, answer: &Answer, keep_alive: bool) {
+/// Whether the client may use its connection again: a body that nobody read cannot be skipped without reading it.
+fn may_go_on(exchange: &Exchange) -> bool {
+    exchange.body_is_done() && !exchange.body_is_malformed()
+}
+
+fn send(
+    exchange: &Rc<Exchange>,
+    answer: &Answer,
+    keep_alive: bool,
+    encode: impl FnOnce(Asked, &Answer) -> (Bytes, bool),
+) {
     let mut asked = exchange.asked;
     asked.keep_alive &= keep_alive;
     let dressed = exchange.cross_origin().map(|cross_origin| cross_origin.answer(answer));
     let answer = dressed.as_ref().unwrap_or(answer);
     exchange.count(|tally| count(tally, asked, answer));
-    let (bytes, keep) = whole(asked, answer);
+    let (bytes, keep) = encode(asked, answer);
     if exchange.send(bytes).is_ok() {
         exchange.finish(keep);
     }

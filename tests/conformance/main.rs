@@ -21,6 +21,7 @@ mod filters_http;
 mod filters_websocket;
 mod forwarding;
 mod framing;
+mod heads_only;
 mod instruct;
 mod json;
 mod keep_alive;
