@@ -194,13 +194,20 @@ impl Route {
             Some(at) => path_and_query.split_at(at),
             None => (path_and_query, ""),
         };
-        let mut path = path.get(self.path_rem..).unwrap_or_default();
-        if self.replace_beg.is_some() {
-            path =
-                self.path_beg.as_deref().and_then(|beginning| path.strip_prefix(beginning)).unwrap_or(path);
+        let beginning = self.path_beg.as_deref().unwrap_or_default();
+        let mut rewritten = String::new();
+        match path.starts_with(beginning) {
+            true => {
+                let mut path = path.get(self.path_rem..).unwrap_or_default();
+                if let Some(replacement) = &self.replace_beg {
+                    path = path.strip_prefix(beginning).unwrap_or(path);
+                    rewritten.push_str(replacement);
+                }
+                rewritten.push_str(path);
+            }
+            // A link, or a path of `sockjs_as_path`: what is said of the beginning is not said of it.
+            false => rewritten.push_str(path),
         }
-        let mut rewritten = self.replace_beg.clone().unwrap_or_default();
-        rewritten.push_str(path);
         if !rewritten.starts_with('/') {
             rewritten.insert(0, '/');
         }

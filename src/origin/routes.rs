@@ -254,6 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn a_path_without_the_beginning_of_the_route_stays_as_it_is() {
+        for text in ["*,path_beg=/old/,path_rem=4 a:1", "*,path_beg=/old/,replace_beg=/new/ a:1"] {
+            let (routes, _) = Routes::parse(text, "routes");
+            let route = routes.iter().next().expect("one route");
+            for path in ["/elsewhere?q=/old/", "/old", "/"] {
+                assert_eq!(route.rewrite("h", path).1, path, "{text}");
+            }
+            assert_ne!(route.rewrite("h", "/old/x").1, "/old/x", "{text}");
+        }
+        let (routes, _) = Routes::parse("*,path_rem=4 a:1", "routes");
+        assert_eq!(routes.iter().next().expect("one route").rewrite("h", "/old/x").1, "/x");
+    }
+
+    #[test]
     fn a_later_tls_condition_wins_over_a_longer_path() {
         let text = "*,path_beg=/long a:1\n*,ssl=yes b:1";
         assert_eq!(found(text, "o", "/long", true).as_deref(), Some("b:1"));

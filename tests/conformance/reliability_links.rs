@@ -113,6 +113,19 @@ fn an_answer_that_holds_nothing_goes_on_with_its_link_until_there_is_none() {
 }
 
 #[test]
+fn a_link_beyond_the_beginning_of_the_routes_path_keeps_its_path() {
+    pushpin_differs!("1.36 asks for no link that has no route");
+    for (host, beginning) in [("removal.test", "/removed"), ("replacement.test", "/old")] {
+        let linked = Page::answering(Answer::text("linked\n"));
+        let link = format!("<{}/x?y>; rel=next", linked.path);
+        let page = Page::answering(Answer::text("[opened]\n").header("Grip-Link", &link));
+        let response = standard().fetch(&get(format!("{beginning}{}", page.path)).host(host));
+        assert_eq!(response.text(), "[opened]\nlinked\n", "{host}");
+        assert_eq!(linked.request().target, format!("{}/x?y", linked.path), "{host}");
+    }
+}
+
+#[test]
 fn a_link_may_hold_what_its_answer_began() {
     let channel = unique("ch");
     let of_page = channel.clone();
