@@ -2,7 +2,7 @@
 //! Whether an address can be had is seen when it is bound; here it is seen that it is one, and who could reach it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 /// Where a ZeroMQ socket is.
@@ -42,6 +42,13 @@ impl Endpoint {
         let Some((host, _)) = self.0.strip_prefix("tcp://").and_then(tcp) else { return true };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host == "lo" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// Where it listens if it is bound, unless it is a file. Names and interfaces count as all addresses of this machine.
+    pub fn bound(&self) -> Option<SocketAddr> {
+        let (host, port) = self.0.strip_prefix("tcp://").and_then(tcp)?;
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+        Some(SocketAddr::new(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port))
     }
 
     /// The same with `offset` added to its port, if it has one.
@@ -105,6 +112,11 @@ mod tests {
         for wide in ["tcp://*:1", "tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://eth0:1"] {
             assert!(!parse(wide).unwrap().is_local(), "{wide}");
         }
+        let bound = |text| parse(text).unwrap().bound().map(|address| address.to_string());
+        assert_eq!(bound("tcp://*:5560").as_deref(), Some("0.0.0.0:5560"));
+        assert_eq!(bound("tcp://[::1]:5560").as_deref(), Some("[::1]:5560"));
+        assert_eq!(bound("tcp://eth0:5560").as_deref(), Some("0.0.0.0:5560"));
+        assert_eq!(bound("ipc:///x"), None);
         let offset = |text, by| parse(text).unwrap().offset(by).map(|moved| moved.to_string());
         assert_eq!(offset("tcp://*:5560", 10).as_deref(), Some("tcp://*:5570"));
         assert_eq!(offset("ipc:///x", 10).as_deref(), Some("ipc:///x"));

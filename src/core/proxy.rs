@@ -349,6 +349,7 @@ pub(super) fn origin_request(
 ) -> origin::Request {
     let (host, path_and_query) = route.rewrite(&request.host, &request.target);
     let proxy = &core.settings().proxy;
+    let speaks_for_us = !route.no_grip && !route.unsigned && !request.is_trusted;
     let rules = origin::Rules {
         route,
         proxy,
@@ -356,9 +357,9 @@ pub(super) fn origin_request(
         believes_peer: believes_peer(core, request),
         secure_scheme: is_https(core, request).then_some(scheme.secure()),
         is_trusted: request.is_trusted,
-        grip_sig: match route.no_grip || request.is_trusted {
-            true => None,
-            false => core.signatures.borrow().token(route),
+        grip_sig: match speaks_for_us {
+            true => core.signatures.borrow().token(route),
+            false => None,
         },
         grip_feature: grip::GRIP_FEATURE,
     };

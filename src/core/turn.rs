@@ -19,10 +19,11 @@ use super::waits::{Reader, Waits};
 use super::watch::Watch;
 use super::{Core, SECOND, Service, TICK_MS, Told, control, row::Rows, ticks};
 use crate::channel::{Dispatched, Home, HomeTimes, Slice, Subscriptions};
+use crate::config::{Config, Endpoint, ZeroMq};
 use crate::ids::CoreId;
 use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
-use crate::origin::Pool;
+use crate::origin::{OwnPorts, Pool};
 use crate::runtime;
 use crate::wire::{DatagramSocket, Doorbell, Event, Preface, Wire, WireLimits};
 use std::collections::VecDeque;
@@ -95,6 +96,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
     let (errands, errand_ends) = plan.errands.0.join().await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
+    let own_ports = own_ports(&plan.listeners, &settings);
     let (listeners, services) = plan.listeners.into_iter().unzip();
     let (local_listeners, local_services) = plan.local_listeners.into_iter().unzip();
     let wire = Wire::new(listeners, local_listeners, plan.wire, &doorbell)?;
@@ -158,6 +160,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         waits: Waits::default(),
         settings: cell::RefCell::new(Rc::new((*settings).clone())),
     });
+    core.pool.protect(own_ports);
     core.clone().start_readers(home_ends, core_ends);
     core.start_errands(errand_ends);
     core.watch_datagrams();
@@ -372,6 +375,17 @@ impl Core {
             .detach();
         }
     }
+}
+
+/// The ports where operators and publishers are served, to which no application may send this server.
+fn own_ports(listeners: &[((TcpListener, Preface), Service)], settings: &Config) -> OwnPorts {
+    let is_for_operators = |service: &Service| matches!(service, Service::Control | Service::Metrics);
+    let listening = listeners.iter().filter(|(_, service)| is_for_operators(service));
+    let listening = listening.filter_map(|((listener, _), _)| listener.local_addr().ok());
+    let ZeroMq { pull, sub, sub_connect, command, .. } = &settings.zeromq;
+    let sub = sub.iter().filter(|_| !sub_connect);
+    let zeromq = sub.chain(pull).chain(command).chain(&settings.stats.socket);
+    OwnPorts::new(listening.chain(zeromq.filter_map(Endpoint::bound)))
 }
 
 pub(super) fn home_times(channels: &crate::config::Channels) -> HomeTimes {

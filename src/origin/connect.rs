@@ -4,6 +4,7 @@
 
 use super::activity::Activity;
 use super::connection::Connection;
+use super::own_ports::OwnPorts;
 use super::private_network::is_private;
 use super::resolve::Resolver;
 use super::route::{ClientCertificate, Target};
@@ -12,7 +13,7 @@ use super::transport::{Scratch, Stream, Transport};
 use crate::patience::within;
 use crate::runtime::{self, TcpStream};
 use futures_rustls::pki_types::ServerName;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,8 +26,10 @@ pub(super) struct Place {
     pub host: String,
     pub port: u16,
     pub tls: Option<Identity>,
-    /// It must not be in a private network.
+    /// It must be an address of the Internet.
     pub untrusted: bool,
+    /// It must not be a port where this server is operated.
+    pub named_by_application: bool,
 }
 
 /// Who the other side of TLS has to be.
@@ -49,7 +52,8 @@ impl Place {
             insecure: target.insecure,
             certificate: target.client_certificate.clone(),
         });
-        Place { host: host.to_owned(), port, tls, untrusted: target.untrusted }
+        let Target { untrusted, named_by_application, .. } = *target;
+        Place { host: host.to_owned(), port, tls, untrusted, named_by_application }
     }
 
     /// As an operator writes it.
@@ -72,11 +76,21 @@ pub enum ConnectError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// All its addresses are in private networks.
-    #[error("{host} is in a private network, and the target is `untrusted`")]
+    /// None of its addresses is one of the Internet.
+    #[error(
+        "{host} is in a private network, or another that the Internet does not reach, and the target is `untrusted`"
+    )]
     Private {
         /// The name.
         host: String,
+    },
+    /// Its addresses, or those of them that are not private, are this server's.
+    #[error("{host}:{port} is where this server is operated: no link and no filter may lead there")]
+    OwnPort {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
     },
     /// No address took the connection; this is what the last one said.
     #[error("connecting to {address}: {source}; check that the application listens there")]
@@ -111,6 +125,8 @@ pub enum ConnectError {
 pub(super) struct Connector {
     pub resolver: Resolver,
     pub tls: Tls,
+    /// Where no request goes that an application has named the URI of.
+    pub own_ports: RefCell<OwnPorts>,
     scratch: Scratch,
     timeout_ms: Cell<u64>,
 }
@@ -118,7 +134,13 @@ pub(super) struct Connector {
 impl Connector {
     /// Connections have to stand within `timeout_ms`.
     pub fn new(tls: Tls, timeout_ms: u64) -> Self {
-        Connector { resolver: Resolver::new(), tls, scratch: Scratch::new(), timeout_ms: timeout_ms.into() }
+        Connector {
+            resolver: Resolver::new(),
+            tls,
+            own_ports: RefCell::default(),
+            scratch: Scratch::new(),
+            timeout_ms: timeout_ms.into(),
+        }
     }
 
     /// Connections have to stand within `timeout_ms` from now on.
@@ -144,11 +166,8 @@ impl Connector {
             .resolve(&place.host)
             .await
             .map_err(|source| ConnectError::Resolve { host: place.host.clone(), source })?;
-        let allowed: Vec<IpAddr> =
-            addresses.iter().copied().filter(|address| !place.untrusted || !is_private(*address)).collect();
-        if allowed.is_empty() && !addresses.is_empty() {
-            return Err(ConnectError::Private { host: place.host.clone() });
-        }
+        // What is connected to below is what was checked here: the name is not looked up again.
+        let allowed = self.allowed(place, &addresses)?;
         let tcp = self.tcp(&allowed, place.port, deadline).await?;
         match &place.tls {
             None => Ok(Stream::Plain(tcp)),
@@ -157,6 +176,26 @@ impl Connector {
                 .await
                 .map_err(|source| ConnectError::Tls { name: identity.name.clone(), source }),
         }
+    }
+
+    /// Those of `addresses`, each by itself, that `place` may have.
+    fn allowed(&self, place: &Place, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, ConnectError> {
+        let host = || place.host.clone();
+        let mut allowed = addresses.to_vec();
+        if place.untrusted {
+            allowed.retain(|address| !is_private(*address));
+        }
+        if allowed.is_empty() {
+            return Err(ConnectError::Private { host: host() });
+        }
+        if place.named_by_application {
+            let own_ports = self.own_ports.borrow();
+            allowed.retain(|address| !own_ports.include(SocketAddr::new(*address, place.port)));
+        }
+        if allowed.is_empty() {
+            return Err(ConnectError::OwnPort { host: host(), port: place.port });
+        }
+        Ok(allowed)
     }
 
     /// Tries the addresses in turn. One that does not answer gets its share of the time, not all of it.
@@ -230,5 +269,26 @@ mod tests {
         for (host, named) in [("app", "app:80"), ("::1", "[::1]:80")] {
             assert_eq!(Place::of(host, 80, &target_at(host, 80), "").name(), named);
         }
+    }
+
+    #[test]
+    fn each_address_of_a_name_is_judged_by_itself() {
+        let connector = Connector::new(Tls::default(), 1000);
+        *connector.own_ports.borrow_mut() = OwnPorts::new(["0.0.0.0:5561".parse().unwrap()]);
+        let answer: Vec<IpAddr> =
+            ["10.0.0.1", "8.8.8.8", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2606:4700::1"]
+                .map(|address| address.parse().unwrap())
+                .into();
+        let allowed = |untrusted, named_by_application, addresses: &[IpAddr]| {
+            let place = Place { host: "x".into(), port: 5561, tls: None, untrusted, named_by_application };
+            connector.allowed(&place, addresses)
+        };
+        let internet: Vec<IpAddr> = vec![answer[1], answer[4]];
+        assert_eq!(allowed(true, false, &answer).unwrap(), internet);
+        assert_eq!(allowed(true, true, &answer).unwrap(), internet);
+        assert_eq!(allowed(false, false, &answer).unwrap(), answer);
+        assert!(!allowed(false, true, &answer).unwrap().contains(&answer[2]));
+        assert!(matches!(allowed(true, true, &answer[2..3]), Err(ConnectError::Private { .. })));
+        assert!(matches!(allowed(false, true, &answer[2..3]), Err(ConnectError::OwnPort { .. })));
     }
 }

@@ -116,7 +116,7 @@ mod tests {
     const KEEP: Duration = Duration::from_secs(55);
 
     fn place(port: u16) -> Place {
-        Place { host: "a".into(), port, tls: None, untrusted: false }
+        Place { host: "a".into(), port, tls: None, untrusted: false, named_by_application: false }
     }
 
     fn idle() -> Idle<Fake> {

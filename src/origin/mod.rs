@@ -4,7 +4,8 @@
 //! `reserved` what clients may not say, `forwarding` what is told of the way that a request came. `message`
 //! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
 //! as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
-//! `private_network` for those that untrusted targets must not have, `tls` for trust), `transport` puts hyper on a
+//! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that no
+//! application may send this server to, `tls` for trust), `transport` puts hyper on a
 //! socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands
 //! its answer over piece by piece, both within the patience of `activity`. `error` says what a client is told when it
 //! fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
@@ -22,6 +23,7 @@ mod idle;
 mod local;
 mod message;
 mod openings;
+mod own_ports;
 mod pool;
 mod private_network;
 mod request_headers;
@@ -30,6 +32,7 @@ mod resolve;
 mod response_headers;
 mod route;
 mod routes;
+mod special_purpose;
 mod test_target;
 mod tls;
 mod transport;
@@ -42,6 +45,7 @@ pub use body::ResponseBody;
 pub use connect::ConnectError;
 pub use error::{Attempt, OriginError, Refusal};
 pub use message::{Request, RequestBody, Response};
+pub use own_ports::OwnPorts;
 pub use pool::{Pool, PoolCounts};
 pub use request_headers::{Rules, request_headers};
 pub use reserved::is_of_proxies;

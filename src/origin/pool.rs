@@ -11,6 +11,7 @@ use super::idle::{Bounds, Idle};
 use super::local;
 use super::message::{Outbound, Request, Response, spare};
 use super::openings::{Opening, Openings};
+use super::own_ports::OwnPorts;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
@@ -87,6 +88,11 @@ impl Pool {
         }
     }
 
+    /// Keeps requests that applications have named the URI of away from these ports.
+    pub fn protect(&self, own_ports: OwnPorts) {
+        *self.connector.own_ports.borrow_mut() = own_ports;
+    }
+
     /// Takes over the times of new settings, for requests that are made from now on, and reads certificates again.
     pub fn renew(&self, proxy: &Proxy) {
         self.connector.set_timeout(proxy.connect_timeout_ms);
@@ -129,7 +135,10 @@ impl Pool {
             match self.ask(&place, outbound, may_switch).await {
                 Ok(answer) => return Ok(answer.of_target(index)),
                 Err(Trouble::Failed(error)) => return Err(error),
-                Err(Trouble::Connect(error @ ConnectError::Private { .. }, _)) => {
+                Err(Trouble::Connect(
+                    error @ (ConnectError::Private { .. } | ConnectError::OwnPort { .. }),
+                    _,
+                )) => {
                     let attempt = Attempt { target: place.name(), error };
                     return Err(OriginError::Blocked { attempt });
                 }

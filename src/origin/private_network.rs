@@ -1,57 +1,119 @@
-//! Addresses that a target marked `untrusted` must not have: this machine, and networks that are nobody else's. A name
-//! whose owner points it there could otherwise reach what only this machine may.
+//! Addresses that a target marked `untrusted` must not have: those that the Internet does not reach, be they written as
+//! they are or carried within an IPv6 address. A name whose owner points it there could otherwise reach what only this
+//! machine, or its network, may.
 
+use super::special_purpose::is_globally_reachable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether `address` is this machine's or a private network's. An IPv4 address within an IPv6 one counts as itself.
+/// Whether `address`, or an IPv4 address within it, is this machine's, a private network's, or otherwise not one of the
+/// Internet.
 pub(super) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(address) => is_private_v4(address),
-        IpAddr::V6(address) => is_private_v6(address),
+        IpAddr::V6(outer) => {
+            !is_globally_reachable(outer.into())
+                || embedded(outer).any(|inner| !is_globally_reachable(inner.into()))
+        }
+        canonical => !is_globally_reachable(canonical),
     }
 }
 
-fn is_private_v4(address: Ipv4Addr) -> bool {
-    // 0.0.0.0/8 leads to this machine (RFC 1122 section 3.2.1.3).
-    address.is_loopback() || address.is_private() || address.is_link_local() || address.octets()[0] == 0
-}
-
-fn is_private_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback()
-        || address.is_unspecified()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
+/// The IPv4 addresses that `address` may stand for: those of the forms by which gateways and tunnels carry IPv4.
+pub(super) fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let bits = address.to_bits();
+    // The 32 bits that end at bit `end`, counted from the right.
+    let at = move |end: u32| Ipv4Addr::from_bits((bits >> end) as u32);
+    let found: [Option<Ipv4Addr>; 2] = match address.segments() {
+        // IPv4-mapped (RFC 4291 section 2.5.5.2), IPv4-compatible (section 2.5.5.1), IPv4-translated (RFC 2765).
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => {
+            [Some(at(0)), None]
+        }
+        // NAT64 (RFC 6052 section 2.1), and by prefixes for local use (RFC 8215), whose length is not known here: the
+        // one of 96 bits is the usual, the one of 48 bits has the address around bits 64 to 71 (RFC 6052 section 2.2).
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(at(0)), None],
+        [0x64, 0xff9b, 1, ..] => {
+            let [_, _, _, _, _, _, a, b, _, c, d, ..] = address.octets();
+            [Some(at(0)), Some(Ipv4Addr::new(a, b, c, d))]
+        }
+        // 6to4 (RFC 3056 section 2).
+        [0x2002, ..] => [Some(at(80)), None],
+        // Teredo (RFC 4380 section 4): its server, and its client with all bits turned over.
+        [0x2001, 0, ..] => [Some(at(64)), Some(Ipv4Addr::from_bits(!at(0).to_bits()))],
+        _ => [None, None],
+    };
+    found.into_iter().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn private_networks_are_told_from_the_rest() {
         let private = [
             "127.0.0.1",
-            "127.9.9.9",
             "10.0.0.1",
-            "172.16.0.1",
             "172.31.255.255",
-            "192.168.1.1",
-            "169.254.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "192.0.0.1",
+            "198.19.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
             "0.0.0.0",
             "::1",
             "::",
-            "fc00::1",
             "fdff::1",
             "fe80::1",
-            "febf::1",
+            "fec0::1",
+            "ff02::1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "64:ff9b:1::8.8.8.8",
+            "2002:7f00:1::",
+            "2001:0:808:808::f7f7:f7f7",
         ];
         for address in private {
             assert!(is_private(address.parse().unwrap()), "{address}");
         }
-        for address in ["8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1", "fec0::1", "::ffff:8.8.8.8"] {
+        let global = [
+            "8.8.8.8",
+            "172.32.0.1",
+            "192.0.0.9",
+            "2606:4700::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2001:4:112::1",
+        ];
+        for address in global {
             assert!(!is_private(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_within_another_is_found_by_every_form(bits in any::<u32>()) {
+            let inner = Ipv4Addr::from_bits(bits);
+            let [a, b, c, d] = inner.octets().map(u16::from);
+            let (high, low) = (a << 8 | b, c << 8 | d);
+            let forms = [
+                inner.to_ipv6_mapped(),
+                inner.to_ipv6_compatible(),
+                Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 1, high, c, d << 8, 0, 0),
+                Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+                Ipv6Addr::new(0x2001, 0, high, low, 0, 0, 0, 0),
+                Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, !high, !low),
+            ];
+            for outer in forms {
+                prop_assert!(embedded(outer).any(|found| found == inner), "{outer}");
+                prop_assert!(!is_private(inner.into()) || is_private(outer.into()), "{outer}");
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Route {
     pub debug: bool,
     /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
     pub log_level: Option<u8>,
+    /// Nothing is signed, though GRIP is spoken: an application has named a URI beyond what the routes let it speak for.
+    pub unsigned: bool,
     /// Overrides of the signing settings. Shared with routes that are made out of this one, whose requests are signed alike.
     pub signing: Arc<Signing>,
     /// Tried in order.
@@ -87,6 +89,7 @@ impl Route {
             sockjs_as_path: None,
             debug: false,
             log_level: None,
+            unsigned: false,
             signing: Arc::default(),
             targets: Vec::new(),
         }
@@ -117,8 +120,11 @@ pub struct Target {
     pub host: Option<String>,
     /// What this server shows of itself when it asks.
     pub client_certificate: Option<Arc<ClientCertificate>>,
-    /// It must not be in a private network.
+    /// It must be an address of the Internet (IANA's special-purpose address registries).
     pub untrusted: bool,
+    /// The requests that go there are this server's own, because an application has named a URI (a link, a filter): they
+    /// must not reach the ports where this server is operated.
+    pub named_by_application: bool,
     /// WebSockets become HTTP requests.
     pub over_http: bool,
     /// Such a request has one event at most.
@@ -163,6 +169,7 @@ impl Target {
             host: None,
             client_certificate: None,
             untrusted: false,
+            named_by_application: false,
             over_http: false,
             one_event: false,
             subscriptions: Vec::new(),

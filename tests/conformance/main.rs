@@ -46,6 +46,7 @@ mod sockjs;
 mod stats;
 mod stream;
 mod targets;
+mod tenants;
 mod tls;
 mod tls_faults;
 mod unix_ports;

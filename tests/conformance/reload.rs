@@ -23,7 +23,7 @@ fn new_routes_are_in_force_soon_without_their_bad_lines_and_nobody_is_dropped() 
     let mut polling = proxy.ask(&get(&poll.path));
     poll.await_hold();
     let more = format!("nonsense\nadded.test,header=X-Route:added {}\n", origin::address());
-    write(&proxy.routes, &(routing::text() + &more));
+    write(&proxy.routes, &(routing::text(proxy.control) + &more));
     let page = Page::answering(Answer::text("ok"));
     let deadline = Instant::now() + patience();
     loop {

@@ -67,7 +67,7 @@ impl Core {
             let delay_ms = filtering.pace.delay_ms(&target, self.now_ms());
             (target, origin, meta, delay_ms)
         };
-        let route = self.route_to(&target, &origin);
+        let route = self.way_to(&target, &origin);
         let _permit = self.permit(route.target_names().into(), delay_ms).await;
         if self.filtering.borrow_mut().get(slot, number).is_none() {
             return Ok(None);

@@ -5,21 +5,18 @@ use super::{Linked, Origin, State};
 use crate::channel::HeardUpTo;
 use crate::core::Core;
 use crate::core::again::Reason;
-use crate::core::connection::Request;
-use crate::core::proxy::{self, Scheme};
-use crate::core::row::{Phase, Port, Service};
+use crate::core::proxy;
+use crate::core::row::Phase;
 use crate::ids::Slot;
-use crate::origin::{Destination, HostCondition, Lookup, OriginError, RequestBody, Response, Route, Target};
+use crate::origin::{OriginError, Response, Route};
 use crate::patience::within;
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
-use crate::proto::http1::BodyLength;
 use crate::runtime;
 use crate::slack::Look;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method};
+use http::Method;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of what a link may have. It is kept until it has come whole.
@@ -59,7 +56,7 @@ impl Fetches {
 pub(super) struct LinkRequest {
     target: LinkTarget,
     heard: Vec<HeardUpTo>,
-    /// The route of the client's request, by which the link is signed if it leads elsewhere.
+    /// The route of the client's request, on which it depends what may be asked.
     route_id: String,
     /// It may not wait with others that may.
     is_urgent: bool,
@@ -97,7 +94,8 @@ pub(super) enum LinkError {
 impl LinkError {
     /// Whether another try may do better.
     pub fn is_passing(&self) -> bool {
-        !matches!(self, LinkError::TooLarge | LinkError::Instruct(_))
+        let is_blocked = matches!(self, LinkError::Origin(OriginError::Blocked { .. }));
+        !is_blocked && !matches!(self, LinkError::TooLarge | LinkError::Instruct(_))
     }
 }
 
@@ -141,7 +139,7 @@ impl Core {
 
     /// Asks for a link when it may, and hands the answer to all who wait for it then.
     async fn fetch_for_all(self: &Rc<Self>, request: &Rc<LinkRequest>, origin: &Origin, delay_ms: u64) {
-        let route = self.route_to(&request.target, origin);
+        let route = self.way_to(&request.target, origin);
         let permit = self.permit(route.target_names().into(), delay_ms).await;
         let mut waiting = self.fetches.borrow_mut().waiting.remove(request).unwrap_or_default();
         waiting.retain(|(slot, number)| self.waits_for(*slot, *number));
@@ -166,11 +164,7 @@ impl Core {
         linked.is_some_and(|it| matches!(it.state, State::Fetching { number: own, .. } if own == number))
     }
 
-    async fn ask_for(
-        self: &Rc<Self>,
-        request: &LinkRequest,
-        route: &Arc<Route>,
-    ) -> Result<Fetched, LinkError> {
+    async fn ask_for(self: &Rc<Self>, request: &LinkRequest, route: &Route) -> Result<Fetched, LinkError> {
         let mut to_origin = self.request_to(&request.target, Method::GET, route);
         proxy::say_what_was_heard(&mut to_origin.headers, &request.heard, route);
         let Response { status, reason, headers, mut body, publish, .. } =
@@ -199,47 +193,6 @@ impl Core {
             fetched.instruct = Some(instruct);
         }
         Ok(fetched)
-    }
-
-    /// The route of a link: by the routes if it leads to where the client's request went, else straight to its host.
-    pub(in crate::core) fn route_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
-        let (host, port) = target.host_and_port();
-        if target.is_beside(&origin.asked_for) {
-            let path = target.path_and_query.split('?').next().unwrap_or_default();
-            let lookup = Lookup { host: &host, path, tls: target.https, websocket: false };
-            return self.routes.borrow().find(&lookup).unwrap_or(&origin.route).clone();
-        }
-        let outside = Target { ssl: target.https, ..Target::to(Destination::Address { host, port }) };
-        Arc::new(Route {
-            host: HostCondition::Never,
-            as_host: None,
-            path_beg: None,
-            path_rem: 0,
-            replace_beg: None,
-            targets: vec![outside],
-            ..(*origin.route).clone()
-        })
-    }
-
-    /// A request that no client made: without headers but those that this server adds.
-    pub(in crate::core) fn request_to(
-        &self,
-        target: &LinkTarget,
-        method: Method,
-        route: &Route,
-    ) -> crate::origin::Request {
-        let port = if target.https { Port::Tls } else { Port::Plain };
-        let request = Request {
-            method,
-            target: target.path_and_query.clone(),
-            host: target.authority.clone(),
-            headers: HeaderMap::new(),
-            body: BodyLength::None,
-            peer: None,
-            service: Service::Clients(port),
-            is_trusted: false,
-        };
-        proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http)
     }
 }
 

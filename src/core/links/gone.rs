@@ -46,7 +46,7 @@ impl Core {
         for (target, origin) in gone {
             let core = self.clone();
             runtime::spawn(async move {
-                let route = core.route_to(&target, &origin);
+                let route = core.way_to(&target, &origin);
                 let _permit = core.permit(route.target_names().into(), 0).await;
                 let request = core.request_to(&target, Method::POST, &route);
                 if let Err(error) = core.pool.request(&route, request).await {

@@ -185,7 +185,7 @@ impl Proxy {
         let [http, https, control, metrics] = ports.each_ref().map(Port::address);
         let [local, routes] = ["clients", "routes"].map(|name| directory.file(name));
         tls::issue_all(&directory.file("runner/certs"), https);
-        directory.write("routes", &routing::text());
+        directory.write("routes", &routing::text(control));
         Proxy {
             http,
             https,

@@ -10,9 +10,10 @@ use gripwire_harness::origin::Origin;
 
 use super::origin;
 
-/// The text of the routes file.
-pub fn text() -> String {
-    ROUTES.replace("ORIGIN", &origin::address().to_string()).replace("DEAD", &dead_address().to_string())
+/// The text of the routes file of a server whose control port is `control`.
+pub fn text(control: SocketAddr) -> String {
+    let addresses = [("ORIGIN", origin::address()), ("DEAD", dead_address()), ("CONTROL", control)];
+    addresses.iter().fold(ROUTES.to_owned(), |text, (name, at)| text.replace(name, &at.to_string()))
 }
 
 /// An address that refuses connections.
@@ -53,6 +54,14 @@ implied.test ORIGIN,sub=implied-channel
 unsigned.test,no_grip ORIGIN
 other-key.test,sig_iss=another,sig_key=another-key ORIGIN
 informative.test,debug DEAD
+
+crowded-poll.test,prefix=pre- ORIGIN
+crowded-stream.test ORIGIN
+crowded-socket.test ORIGIN,over_http
+tenant.test,prefix=t-,debug,header=X-Route:tenant ORIGIN
+half-trusted.test,debug ORIGIN DEAD,untrusted
+own-port.test ORIGIN
+own-port.test,path_beg=/stats CONTROL
 
 down.test DEAD
 failover.test DEAD ORIGIN
