@@ -109,7 +109,7 @@ impl Default for Limits {
             backlog_bytes: 1024 * 1024,
             backlog_bytes_per_core: 256 * 1024 * 1024,
             slow_consumer: SlowConsumer::Close,
-            subscriptions_per_connection: 20,
+            subscriptions_per_connection: 100,
             mesh_messages: 1024,
         }
     }

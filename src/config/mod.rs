@@ -258,7 +258,7 @@ pub struct Limits {
     pub backlog_bytes_per_core: usize,
     /// What happens to a connection over its bound.
     pub slow_consumer: SlowConsumer,
-    /// Channels a connection may be subscribed to; further ones are ignored.
+    /// Channels a connection may be subscribed to; beyond it subscriptions are refused.
     pub subscriptions_per_connection: usize,
     /// Messages each mesh ring between two cores holds.
     pub mesh_messages: usize,

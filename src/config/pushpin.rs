@@ -115,6 +115,8 @@ impl PushpinConf {
         // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
         self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
+        // Pushpin's own default.
+        config.limits.subscriptions_per_connection = 20;
         self.set(&mut config.limits.subscriptions_per_connection, "handler/connection_subscription_max");
         self.set(&mut config.channels.message_wait_ms, "handler/message_wait");
         let mut linger_s = 60u64;
@@ -285,6 +287,7 @@ mod tests {
 
     #[test]
     fn absent_keys_mean_what_they_mean_to_pushpin() {
+        assert_eq!(config("").limits.subscriptions_per_connection, 20);
         let config = config("");
         assert_eq!(config.control.listen, None);
         assert_eq!(config.proxy.sig_key, "");

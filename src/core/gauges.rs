@@ -124,6 +124,8 @@ gauges! {
     undelayed_wrong_secrets_total,
     /// Holds opened.
     holds_total,
+    /// Subscriptions refused because their client had as many as a client may have.
+    refused_subscriptions_total,
     /// Signs of life sent to streams.
     keep_alives_total,
     /// Next links asked for.

@@ -152,7 +152,9 @@ impl Core {
         hold: &Hold,
         asked_at: &Rc<Origin>,
     ) -> Readiness {
-        let limit = self.settings().limits.subscriptions_per_connection;
+        let limit = self.subscription_limit();
+        let beyond = hold.channels.iter().skip(limit).map(|channel| channel.name.as_str());
+        self.refuse_subscriptions(asked_at.route(), beyond);
         let channels: Vec<&str> =
             hold.channels.iter().take(limit).map(|channel| channel.name.as_str()).collect();
         let mut asks = Vec::new();

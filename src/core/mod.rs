@@ -5,8 +5,8 @@
 //! `exchange` a request being answered; `serve` hands requests to `proxy` (clients) or to the control port's `control`;
 //! `client_body` is what a client uploads; `forwarding` finds out who has sent it; `cross_origin` finds out what browsers of
 //! other origins are to be told; `hold`
-//! keeps what the application holds, `links` streams that go on with links, `socket` WebSockets, `sockjs` those of browsers
-//! that have none; `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers;
+//! keeps what the application holds, `subscription_limit` says on how many channels, `links` streams that go on
+//! with links, `socket` WebSockets, `sockjs` those of browsers that have none; `deliver` writes what is published, `filtering` what goes through filters, `respond` writes answers;
 //! `ingest` takes datagrams, `bridge` what comes by ZeroMQ; `again` asks applications again for clients that may have
 //! missed something, as `spread` says, or that are the first on their channel (`first_subscription`); `publish` takes
 //! publications to their homes; `signatures` makes the Grip-Sig of each route; `renewal` takes over new settings;
@@ -52,6 +52,7 @@ mod signatures;
 mod socket;
 mod sockjs;
 mod spread;
+mod subscription_limit;
 mod sums;
 mod tallies;
 mod timer_wheel;
@@ -125,6 +126,7 @@ pub struct Core {
     asked: RefCell<errands::Asked>,
     receipts: RefCell<Receipts>,
     confirmations: RefCell<publish::Confirmations>,
+    refused_subscriptions: RefCell<subscription_limit::RefusedSubscriptions>,
     first_subscriptions: RefCell<first_subscription::FirstSubscriptions>,
     pool: Pool,
     /// Links that will be asked for.
@@ -168,6 +170,7 @@ struct Told {
     waits: Growth,
     bad_datagrams: Growth,
     dropped_datagrams: Growth,
+    refused_subscriptions: Growth,
     kernel_drops: Growth,
     wrong_secrets: Growth,
     refused_pages: Growth,

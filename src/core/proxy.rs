@@ -363,7 +363,10 @@ pub(super) fn origin_request(
         },
         grip_feature: grip::GRIP_FEATURE,
     };
-    let headers = origin::request_headers(&request.headers, rules);
+    let mut headers = origin::request_headers(&request.headers, rules);
+    if speaks_for_us {
+        core.tell_of_refused_subscriptions(&mut headers, route);
+    }
     let path_and_query = Bytes::from(path_and_query);
     origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
 }

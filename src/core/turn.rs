@@ -134,6 +134,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         asked: cell::RefCell::default(),
         receipts: cell::RefCell::default(),
         confirmations: cell::RefCell::default(),
+        refused_subscriptions: cell::RefCell::default(),
         first_subscriptions: cell::RefCell::default(),
         pool: Pool::new(&settings.proxy),
         fetches: cell::RefCell::default(),
@@ -319,6 +320,7 @@ impl Core {
         if publications > 0 {
             tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
         }
+        self.log_refused_subscriptions();
         self.tell_of_datagrams();
         self.tell_of_waits();
         self.tell_of_refusals();

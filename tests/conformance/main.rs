@@ -45,6 +45,7 @@ mod smuggling;
 mod sockjs;
 mod stats;
 mod stream;
+mod subscription_limit;
 mod targets;
 mod tenants;
 mod tls;

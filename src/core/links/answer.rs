@@ -69,6 +69,7 @@ impl Core {
         };
         let step = Step::of(fetched);
         if let Step::Hold(hold, _) = &step {
+            self.refuse_channels_beyond_limit(slot, hold, fetched.prefix.as_deref());
             self.move_to_channels(slot, transport_of(hold, asked), hold, fetched.prefix.as_deref());
         }
         self.count_for(slot, |tally| tally.client.sent.content_bytes += fetched.body.len() as u64);
@@ -153,10 +154,21 @@ impl Core {
 
     /// The channels of a link's answer by their names with the route's prefix, as many as a client may have.
     fn channels_of_link<'a>(&self, hold: &'a Hold, prefix: Option<&str>) -> Vec<(String, &'a Channel)> {
-        let limit = self.settings().limits.subscriptions_per_connection;
         let prefix = prefix.unwrap_or_default();
         let named = hold.channels.iter().map(|channel| (format!("{prefix}{}", channel.name), channel));
-        named.take(limit).collect()
+        named.take(self.subscription_limit()).collect()
+    }
+
+    fn refuse_channels_beyond_limit(&self, slot: Slot, hold: &Hold, prefix: Option<&str>) {
+        let origin = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(Phase::Linked(linked)) = rows.get(slot).map(|row| &mut row.phase) else { return };
+            linked.origin.clone()
+        };
+        let prefix = prefix.unwrap_or_default();
+        let beyond = hold.channels.iter().skip(self.subscription_limit());
+        let beyond: Vec<String> = beyond.map(|channel| format!("{prefix}{}", channel.name)).collect();
+        self.refuse_subscriptions(origin.route(), beyond.iter().map(String::as_str));
     }
 
     /// Sends the stream in `slot` what has waited for its channels, if all that it has are in force.

@@ -24,10 +24,11 @@ impl Place {
             ControlMessage::Subscribe { filters, .. } if filters.len() > FILTERS_MAX => self.fail(),
             ControlMessage::Subscribe { channel, filters } => {
                 let name = self.name(&channel);
-                let limit = self.core.settings().limits.subscriptions_per_connection;
                 let channels = self.core.subscriptions.borrow().channels_of(self.slot);
-                if channels.len() < limit || channels.iter().any(|known| **known == *name) {
-                    self.join_with(&name, &filters).await;
+                let has_room = channels.len() < self.core.subscription_limit();
+                match has_room || channels.iter().any(|known| **known == *name) {
+                    true => self.join_with(&name, &filters).await,
+                    false => self.core.refuse_subscriptions(&self.socket.route, [name.as_str()].into_iter()),
                 }
             }
             ControlMessage::Unsubscribe { channel } => self.leave(&self.name(&channel)),

@@ -38,6 +38,7 @@ mod list_header;
 pub mod message;
 pub mod publish;
 mod publish_format;
+mod refused;
 mod sendable;
 pub mod signature;
 pub mod upstream;
@@ -55,6 +56,7 @@ pub use json::FieldError;
 pub use keep_alive::{KeepAlive, KeepAliveMode};
 pub use link::Link;
 pub use link_target::LinkTarget;
+pub use refused::{GRIP_SUBSCRIPTIONS_REFUSED, grip_subscriptions_refused};
 pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent, claims_events};
 
 /// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.

@@ -312,6 +312,8 @@ command = "ipc://command"
 [channels]
 linger_ms = 1000
 update_on_first_subscription = {update_on_first_subscription}
+[limits]
+subscriptions_per_connection = 20 # as in Pushpin
 [stats]
 socket = "ipc://stats"
 report_interval_s = 1
