@@ -5,8 +5,8 @@
 
 use super::connect::Identity;
 use super::route::ClientCertificate;
-use crate::runtime;
 use crate::proto::byte_order_mark::without_bom;
+use crate::runtime;
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};

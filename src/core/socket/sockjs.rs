@@ -74,6 +74,7 @@ impl Core {
 
 /// Tells the client what comes, until the end.
 async fn tell(place: &Place, attached: &Attached) {
+    place.head_has_gone().await;
     while let Some(told) = next(attached).await {
         match told {
             Told::Frame(text) => place.send(frame(Opcode::Text, text.as_bytes())).await,

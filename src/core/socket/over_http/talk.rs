@@ -91,6 +91,7 @@ impl Core {
     ) {
         socket.set_interval(interval_s);
         self.spawn_talk(slot, socket, async move |talk| {
+            talk.place.head_has_gone().await;
             talk.set_meta(meta);
             for channel in &implied {
                 talk.place.join(channel).await;

@@ -74,7 +74,11 @@ fn begin(
     }
     let Some(rest) = core.become_socket(exchange, socket.clone()) else { return };
     let place = Place { core: core.clone(), slot: exchange.slot, socket: socket.clone() };
-    runtime::spawn(async move { relay(&place, &upgraded, prefix).await }).detach();
+    runtime::spawn(async move {
+        place.head_has_gone().await;
+        relay(&place, &upgraded, prefix).await;
+    })
+    .detach();
     core.socket_received(exchange.slot, &socket, &rest);
 }
 
