@@ -5,6 +5,7 @@ mod events;
 mod guesses;
 mod pages;
 mod proxied;
+mod tenants;
 
 use std::time::Duration;
 
