@@ -7,6 +7,8 @@
 mod certificates;
 mod offer;
 mod session;
+#[cfg(test)]
+pub(crate) mod stand;
 
 pub use certificates::{CertificateProblem, Certificates};
 pub use offer::{NoTls, Offer, offers};

@@ -1,40 +1,13 @@
 //! A session with rustls' own client at the other end.
 
 use super::*;
-use crate::tls::{Certificates, offers};
+use crate::tls::stand::{Stand, stand};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection};
 use std::io::{Read, Write};
-use std::path::PathBuf;
-use std::sync::OnceLock;
-
-/// One certificate for all cases.
-struct Stand {
-    offer: Arc<ServerConfig>,
-    roots: Arc<RootCertStore>,
-}
-
-fn stand() -> &'static Stand {
-    static STAND: OnceLock<Stand> = OnceLock::new();
-    STAND.get_or_init(|| {
-        let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
-        let directory: PathBuf =
-            std::env::temp_dir().join(format!("gripwire-session-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("a.test.crt"), made.cert.pem()).unwrap();
-        std::fs::write(directory.join("a.test.key"), made.signing_key.serialize_pem()).unwrap();
-        let (certificates, problems) = Certificates::read(&directory);
-        assert_eq!(problems, []);
-        std::fs::remove_dir_all(&directory).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let offer = offers(&Arc::new(certificates), &[443]).unwrap().remove(0);
-        Stand { offer, roots: Arc::new(roots) }
-    })
-}
 
 /// Both ends, and what is on its way between them.
 struct Pair {

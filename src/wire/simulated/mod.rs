@@ -8,6 +8,8 @@
 mod buffers;
 mod chime;
 mod kernel;
+#[cfg(test)]
+mod tests;
 
 pub(super) use chime::Chime;
 
