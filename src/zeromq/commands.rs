@@ -103,3 +103,95 @@ fn busy() -> Refusal {
     let reason = "the server is busy delivering what was published before; try again";
     Refusal { condition: "busy", reason: Some(reason.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zmq::{Context, SocketType};
+
+    /// Commands, and a client that asks.
+    struct World {
+        commands: Commands,
+        inlet: Arc<Inlet>,
+        client: Socket,
+        _context: Context,
+    }
+
+    fn world() -> World {
+        let context = Context::new();
+        let socket = context.socket(SocketType::ROUTER).expect("a socket");
+        socket.bind("inproc://commands").expect("an address");
+        // It may ask again before it was answered, which a REQ may not.
+        let client = context.socket(SocketType::DEALER).expect("a socket");
+        client.connect("inproc://commands").expect("a connection");
+        let inlet = Arc::<Inlet>::default();
+        let uris = vec![("command", "tcp://127.0.0.1:5563".to_owned())];
+        World { commands: Commands::new(socket, inlet.clone(), uris), inlet, client, _context: context }
+    }
+
+    impl World {
+        /// Asks for `method` with `id`, as a tagged netstring.
+        fn ask(&self, method: &str, id: &str) {
+            let fields = [("id", id), ("method", method)];
+            let text = |text: &str| format!("{}:{text},", text.len());
+            let map: String = fields.iter().map(|(name, value)| text(name) + &text(value)).collect();
+            self.client.send("", SNDMORE).expect("room");
+            self.client.send(format!("{}:{map}}}", map.len()).as_bytes(), 0).expect("room");
+        }
+
+        /// The next answer that has come.
+        fn answer(&self) -> Option<String> {
+            let parts = Parts::receive(&self.client)?;
+            let [delimiter, answer] = parts.exactly().expect("an envelope and an answer");
+            assert!(delimiter.is_empty());
+            Some(String::from_utf8_lossy(answer).into_owned())
+        }
+    }
+
+    #[test]
+    fn a_call_that_a_core_follows_is_answered_when_its_outcome_is_known() {
+        let mut world = world();
+        assert!(!world.commands.receive(), "nothing was asked");
+        world.ask("recover", "first");
+        world.ask("recover", "second");
+        while world.commands.receive() {}
+        assert_eq!(world.answer(), None);
+        let tickets: Vec<u64> = world.inlet.take_orders().into_iter().map(|(ticket, _)| ticket).collect();
+        let [first, second] = tickets[..] else { panic!("two orders and not {tickets:?}") };
+        world.commands.outcome(second, Outcome::Busy);
+        let answer = world.answer().expect("an answer");
+        assert!(answer.contains("second") && answer.contains("busy"), "{answer}");
+        world.commands.outcome(first, Outcome::Done);
+        let answer = world.answer().expect("an answer");
+        assert!(answer.contains("first") && answer.contains("7:success,4:true!"), "{answer}");
+        // Nobody waits for it any more.
+        world.commands.outcome(first, Outcome::Done);
+        assert_eq!(world.answer(), None);
+    }
+
+    #[test]
+    fn what_needs_no_core_is_answered_at_once() {
+        let mut world = world();
+        world.ask("get-zmq-uris", "1");
+        world.ask("dance", "2");
+        while world.commands.receive() {}
+        assert!(world.answer().expect("an answer").contains("tcp://127.0.0.1:5563"));
+        assert!(world.answer().expect("an answer").contains("method-not-found"));
+        assert!(world.inlet.take_orders().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_calls_are_followed_at_a_time() {
+        let mut world = world();
+        for call in 0..=CALLS {
+            world.ask("recover", &call.to_string());
+        }
+        while world.commands.receive() {}
+        let orders = world.inlet.take_orders();
+        assert_eq!(orders.len(), CALLS);
+        assert!(world.commands.readable().is_none());
+        world.commands.outcome(orders[0].0, Outcome::Done);
+        assert!(world.commands.receive(), "the last call is read when another one is over");
+        assert_eq!(world.inlet.take_orders().len(), 1);
+    }
+}

@@ -104,3 +104,119 @@ impl Items {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::CoreId;
+    use std::collections::VecDeque;
+    use zmq::{Context, SNDMORE, SocketType};
+
+    const CORES: usize = 3;
+    const BAD: &[u8] = b"Jnothing";
+
+    /// Items, the inlets of their cores, and a socket that receives what the other sends.
+    struct World {
+        items: Items,
+        inlets: Vec<Arc<Inlet>>,
+        gauges: Arc<Gauges>,
+        sender: Socket,
+        receiver: Socket,
+        _context: Context,
+    }
+
+    fn world() -> World {
+        let context = Context::new();
+        let receiver = context.socket(SocketType::PULL).expect("a socket");
+        receiver.bind("inproc://items").expect("an address");
+        let sender = context.socket(SocketType::PUSH).expect("a socket");
+        sender.connect("inproc://items").expect("a connection");
+        let inlets: Vec<Arc<Inlet>> = (0..CORES).map(|_| Arc::default()).collect();
+        let gauges = Arc::<Gauges>::default();
+        let items = Items::new(inlets.clone(), gauges.clone(), 0);
+        World { items, inlets, gauges, sender, receiver, _context: context }
+    }
+
+    fn item(channel: &str, content: usize) -> String {
+        format!(r#"J{{"channel":"{channel}","formats":{{"http-stream":{{"content":"{content}"}}}}}}"#)
+    }
+
+    impl World {
+        /// What each core is given, by channel and content.
+        fn given(&self) -> Vec<Vec<String>> {
+            let of_core = |inlet: &Arc<Inlet>| {
+                let mut taken = VecDeque::new();
+                inlet.take_publications(&mut taken);
+                taken.iter().map(|publication| publication.channel.to_string()).collect()
+            };
+            self.inlets.iter().map(of_core).collect()
+        }
+    }
+
+    #[test]
+    fn items_go_to_the_homes_of_their_channels_in_order() {
+        let mut world = world();
+        let channels: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();
+        for channel in &channels {
+            world.sender.send(item(channel, 1).as_bytes(), 0).expect("room");
+        }
+        world.items.pull(&world.receiver);
+        let homed = |core: usize| {
+            channels.iter().filter(move |channel| home_of(channel, CORES) == CoreId(core as u16)).cloned()
+        };
+        let expected: Vec<Vec<String>> = (0..CORES).map(|core| homed(core).collect()).collect();
+        assert_eq!(world.given(), expected);
+        assert_eq!(world.gauges.zeromq_messages_total.get(), 20);
+    }
+
+    #[test]
+    fn the_channel_of_a_subscribed_item_is_its_first_part() {
+        let mut world = world();
+        world.sender.send("news", SNDMORE).expect("room");
+        world.sender.send(item("news", 1).as_bytes(), 0).expect("room");
+        world.sender.send(item("alone", 1).as_bytes(), 0).expect("room");
+        world.items.subscribed(&world.receiver);
+        assert_eq!(world.given().concat(), ["news"]);
+        assert_eq!(world.gauges.bad_zeromq_messages_total.get(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_the_rest_stays_in_the_socket() {
+        let mut world = world();
+        for number in 0..MESSAGES + 10 {
+            world.sender.send(item("c", number).as_bytes(), 0).expect("room");
+        }
+        world.items.pull(&world.receiver);
+        assert_eq!(world.given().concat().len(), MESSAGES);
+        world.items.pull(&world.receiver);
+        assert_eq!(world.given().concat().len(), 10);
+    }
+
+    #[test]
+    fn without_room_at_one_core_nothing_may_be_received() {
+        let mut world = world();
+        assert!(world.items.have_room());
+        let mut many: Vec<Publication> = (0..5000).map(|_| Publication::new("c")).collect();
+        world.inlets[1].push(&mut many);
+        assert!(!world.items.have_room());
+    }
+
+    #[test]
+    fn bad_messages_are_complained_of_once_a_second_at_most() {
+        let mut world = world();
+        let mut now = Instant::now();
+        assert_eq!(world.items.complain(now), None);
+        world.sender.send(BAD, 0).expect("room");
+        world.items.pull(&world.receiver);
+        assert!(world.items.complaint.is_some());
+        assert_eq!(world.items.complain(now), None);
+        assert!(world.items.complaint.is_none() && world.items.bad == 0);
+        world.sender.send(BAD, 0).expect("room");
+        world.items.pull(&world.receiver);
+        now += COMPLAIN / 4;
+        assert_eq!(world.items.complain(now), Some(COMPLAIN - COMPLAIN / 4));
+        now += COMPLAIN;
+        assert_eq!(world.items.complain(now), None);
+        assert_eq!((world.items.bad, world.gauges.bad_zeromq_messages_total.get()), (0, 2));
+    }
+}

@@ -51,3 +51,57 @@ impl Parts {
         (is_call && delimiters == 1 && ends_with_delimiter).then_some((self.parts, call))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zmq::{Context, SNDMORE, SocketType};
+
+    /// What is received of a message with these parts.
+    fn received(parts: &[&[u8]]) -> Parts {
+        let context = Context::new();
+        let receiver = context.socket(SocketType::PULL).expect("a socket");
+        receiver.bind("inproc://parts").expect("an address");
+        let sender = context.socket(SocketType::PUSH).expect("a socket");
+        sender.connect("inproc://parts").expect("a connection");
+        assert!(Parts::receive(&receiver).is_none(), "nothing was sent");
+        for (index, part) in parts.iter().enumerate() {
+            let more = if index + 1 < parts.len() { SNDMORE } else { 0 };
+            sender.send(*part, more).expect("room");
+        }
+        let received = Parts::receive(&receiver).expect("a message");
+        assert!(Parts::receive(&receiver).is_none(), "one message is one");
+        received
+    }
+
+    #[test]
+    fn a_message_has_exactly_the_parts_that_were_sent() {
+        let parts = received(&[b"news", b"item"]);
+        assert!(parts.exactly::<1>().is_none() && parts.exactly::<3>().is_none());
+        let [channel, item] = parts.exactly().expect("two parts");
+        assert_eq!((&channel[..], &item[..]), (&b"news"[..], &b"item"[..]));
+    }
+
+    #[test]
+    fn parts_beyond_those_that_are_kept_are_counted_and_make_no_call() {
+        let mut many = vec![&b"broker"[..]; KEPT - 1];
+        many.push(b"");
+        many.push(b"call");
+        let parts = received(&many);
+        assert_eq!((parts.count(), parts.parts.len()), (KEPT + 1, KEPT));
+        assert!(parts.exactly::<KEPT>().is_none());
+        assert!(parts.enveloped().is_none());
+    }
+
+    #[test]
+    fn a_call_comes_behind_an_envelope_that_ends_with_the_one_empty_part() {
+        let (envelope, call) = received(&[b"a", b"b", b"", b"call"]).enveloped().expect("a call");
+        assert_eq!(envelope.iter().map(|part| &part[..]).collect::<Vec<_>>(), [&b"a"[..], b"b", b""]);
+        assert_eq!(&call[..], b"call");
+        const NO_CALLS: [&[&[u8]]; 4] =
+            [&[b"call"], &[b"a", b"call"], &[b"", b"a", b"call"], &[b"", b"", b"call"]];
+        for parts in NO_CALLS {
+            assert!(received(parts).enveloped().is_none(), "{parts:?}");
+        }
+    }
+}
