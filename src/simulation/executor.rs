@@ -101,12 +101,13 @@ impl Executor {
     pub fn next(&self, dice: &mut Random) -> Option<Id> {
         let mut ready = self.ready.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (tasks, paused) = (self.tasks.borrow(), self.paused.borrow());
+        if paused.is_empty() {
+            // One that was cancelled meanwhile is polled in vain.
+            return (!ready.is_empty()).then(|| ready.swap_remove(dice.below(ready.len())));
+        }
         ready.retain(|id| tasks.contains_key(id));
         let can_run = |id: &Id| tasks.get(id).is_some_and(|task| !paused.contains(&task.host.0));
-        let candidates: Vec<usize> = match paused.is_empty() {
-            true => (0..ready.len()).collect(),
-            false => (0..ready.len()).filter(|index| can_run(&ready[*index])).collect(),
-        };
+        let candidates: Vec<usize> = (0..ready.len()).filter(|index| can_run(&ready[*index])).collect();
         (!candidates.is_empty()).then(|| ready.swap_remove(*dice.pick(&candidates)))
     }
 
