@@ -1,11 +1,12 @@
 //! Gripwire: a realtime edge server. It stands in front of ordinary web applications, holds their clients'
 //! long polls, HTTP streams, Server-Sent Events and WebSockets open, and writes each published message to every subscriber.
 //!
-//! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes, publications),
-//! [`tls`] (sessions of clients and their certificates), `runtime` (tasks, timers, time), `wire` (client sockets on io_uring), `mesh`, `origin`, `ingest`,
-//! `bridge`, `core` (one core's world), `monitor`, `zeromq` (a thread beside the cores), `server` (starts them). A room
-//! knows only the rooms below it. Beside them, [`doctor`] looks at the machine with the bounds of `config` and `wire`, and
-//! `simulation`, with the feature of that name, is the world in which tests run whole cores.
+//! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
+//! publications), [`tls`] (sessions of clients and their certificates), `runtime` (tasks, timers, time), `wire`
+//! (client sockets on io_uring), `mesh`, `origin`, `ingest`, `bridge`, `core` (one core's world), `monitor`, `zeromq`
+//! (a thread beside the cores), `server` (starts them). A room knows only the rooms below it. Beside them, [`doctor`]
+//! looks at the machine with the bounds of `config` and `wire`, and `simulation`, with the feature of that name, is
+//! the world in which tests run whole cores.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

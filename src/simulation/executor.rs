@@ -103,7 +103,8 @@ impl Executor {
         let (tasks, paused) = (self.tasks.borrow(), self.paused.borrow());
         if paused.is_empty() {
             // One that was cancelled meanwhile is polled in vain.
-            return (!ready.is_empty()).then(|| ready.swap_remove(dice.below(ready.len())));
+            let count = ready.len();
+            return (count > 0).then(|| ready.swap_remove(dice.below(count)));
         }
         ready.retain(|id| tasks.contains_key(id));
         let can_run = |id: &Id| tasks.get(id).is_some_and(|task| !paused.contains(&task.host.0));

@@ -11,6 +11,8 @@
 mod executor;
 mod network;
 mod random;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use executor::Task;

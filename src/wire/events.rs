@@ -461,7 +461,7 @@ impl Wire {
     ///
     /// # Safety
     /// As for [`Ring::push`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(&mut self, operation: Operation, token: u64) {
         // SAFETY: passed on to the caller.
         if let Err(error) = unsafe { self.ring.push(operation, token) } {

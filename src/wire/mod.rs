@@ -1,11 +1,12 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
-//! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs what a completion is about; `listener` accepts; `buffers` lends receive
-//! buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a slow client has not taken; `secure`
-//! stands between them and clients that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine, `socket_file` binds the files
-//! they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the core's executor; `heap` returns
-//! free pages to the system; `probe` says at start
-//! what the kernel lacks. [`Wire`] ties them together and turns completions into [`Event`]s.
+//! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs
+//! what a completion is about; `listener` accepts; `buffers` lends receive buffers; `egress` sends, alone or to a
+//! whole batch of slots; `backlog` holds what a slow client has not taken; `secure` stands between them and clients
+//! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
+//! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
+//! core's executor; `heap` returns free pages to the system; `probe` says at start what the kernel lacks. [`Wire`]
+//! ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
 //! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until

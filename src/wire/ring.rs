@@ -85,7 +85,7 @@ impl Ring {
     /// # Safety
     /// Everything `operation` points to must stay valid and unmoved until its completion was seen; for
     /// [`Operation::Send`], until the next [`Ring::submit`] returned.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push(&mut self, operation: Operation, token: u64) -> io::Result<()> {
         match self {
             // SAFETY: passed on to the caller.

@@ -49,7 +49,7 @@ impl KernelRing {
     ///
     /// # Safety
     /// As for [`super::ring::Ring::push`].
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push(&mut self, operation: Operation, token: u64) -> io::Result<()> {
         let entry = entry(operation).user_data(token);
         loop {
@@ -129,8 +129,9 @@ impl From<cqueue::Entry> for Completion {
     }
 }
 
-/// `operation` as the kernel reads it. Inlined, so that each caller's operation is known and nothing is left of the match.
-#[inline]
+/// `operation` as the kernel reads it. Inlined up to those who push, so that each one's operation is known and nothing is
+/// left of the match.
+#[inline(always)]
 fn entry(operation: Operation) -> squeue::Entry {
     match operation {
         Operation::Accept { listener, address, length } => {

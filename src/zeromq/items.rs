@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn without_room_at_one_core_nothing_may_be_received() {
-        let mut world = world();
+        let world = world();
         assert!(world.items.have_room());
         let mut many: Vec<Publication> = (0..5000).map(|_| Publication::new("c")).collect();
         world.inlets[1].push(&mut many);

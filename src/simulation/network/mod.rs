@@ -274,6 +274,7 @@ impl AsyncWrite for Stream {
         match self.try_write(from) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.outgoing.wait_for_room(context.waker());
+                self.incoming.wait_for_failure(context.waker());
                 Poll::Pending
             }
             outcome => Poll::Ready(outcome),

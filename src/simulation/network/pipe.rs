@@ -19,6 +19,8 @@ pub(super) struct Pipe {
     state: RefCell<State>,
     reader: Side,
     writer: Side,
+    /// Who writes in the other direction, and cannot when this one is broken.
+    opposite: Side,
 }
 
 /// Who is told that something changed.
@@ -78,7 +80,12 @@ impl Pipe {
             is_abandoned: false,
             swallows: false,
         };
-        Rc::new(Pipe { state: state.into(), reader: Side::default(), writer: Side::default() })
+        Rc::new(Pipe {
+            state: state.into(),
+            reader: Side::default(),
+            writer: Side::default(),
+            opposite: Side::default(),
+        })
     }
 
     pub fn observe_arrivals(&self, observer: Observer) {
@@ -95,6 +102,10 @@ impl Pipe {
 
     pub fn wait_for_room(&self, waker: &Waker) {
         self.writer.waker.set(Some(waker.clone()));
+    }
+
+    pub fn wait_for_failure(&self, waker: &Waker) {
+        self.opposite.waker.set(Some(waker.clone()));
     }
 
     pub fn is_readable(&self) -> bool {
@@ -197,6 +208,7 @@ impl Pipe {
             }
             pipe.state.borrow_mut().failure.get_or_insert(failure);
             pipe.has_arrived();
+            pipe.opposite.tell();
         };
         match patience.is_zero() {
             true => self.arrives(breaks),

@@ -1,5 +1,5 @@
-//! What the simulated kernel does with operations. Those that cannot finish at once wait here, with the socket they are for,
-//! until [`Kernel::work`] finds that they can: as under DEFER_TASKRUN, nothing is posted before the core asks.
+//! What the simulated kernel does with operations. Those that cannot finish at once wait here, with the socket they are
+//! for, until [`Kernel::work`] finds that they can: as under DEFER_TASKRUN, nothing is posted before the core asks.
 
 use super::buffers::ProvidedBuffers;
 use super::chime::Chime;
@@ -12,17 +12,19 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// In so many of 100 cases: a send is cut or refused though there is room, an operation that could finish does so later, a
-/// receive ends though nothing is wrong, a receive finds no buffer, a patient send is interrupted.
+/// Of 100 sends, so many are cut or refused though there is room.
 const FALL_SHORT: u64 = 4;
+/// Of 100 operations that could finish, so many do so later, unless they could for longer than [`FRESH`].
 const LATE: u64 = 10;
+const FRESH: Duration = Duration::from_millis(1);
+/// Of 100 receives that get something, so many end though nothing is wrong.
+const STOP: u64 = 3;
+/// Of 100 receives that could get something, so many find no buffer.
+const NO_BUFFER: u64 = 1;
+/// Of 100 parts of patient sends, so many are the last because of a signal.
+const INTERRUPTED: u64 = 3;
 /// Completions posted at once; since Linux 6.14 about so many.
 const AT_ONCE: usize = 20;
-/// Nothing is late for longer.
-const FRESH: Duration = Duration::from_millis(1);
-const STOP: u64 = 3;
-const NO_BUFFER: u64 = 1;
-const INTERRUPTED: u64 = 3;
 /// IORING_CQE_F_BUFFER, IORING_CQE_F_MORE, IORING_CQE_BUFFER_SHIFT.
 const BUFFER: u32 = 1;
 const MORE: u32 = 1 << 1;

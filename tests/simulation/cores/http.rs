@@ -30,7 +30,7 @@ pub fn dice<T>(throw: impl FnOnce(&mut Random) -> T) -> T {
     current().expect("a simulation").dice(throw)
 }
 
-/// Milliseconds since the world began.
+/// How long the world has gone on.
 pub fn elapsed() -> Duration {
     current().expect("a simulation").elapsed()
 }

@@ -5,6 +5,7 @@ use super::deliveries::Deliveries;
 use super::http::{Connection, dice, elapsed};
 use super::scenario::STOP;
 use gripwire::runtime;
+use serde_json::{Value, json};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,8 +42,8 @@ pub async fn call(
     connection: &mut Connection,
     items: &[(usize, String)],
 ) -> io::Result<u16> {
-    let items_json: Vec<String> = items.iter().map(|(channel, text)| item(*channel, text)).collect();
-    let body = format!(r#"{{"items":[{}]}}"#, items_json.join(","));
+    let all: Vec<Value> = items.iter().map(|(channel, text)| item(*channel, text)).collect();
+    let body = json!({"items": all}).to_string();
     let head =
         format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     items.iter().for_each(|(channel, text)| deliveries.begins(*channel, text));
@@ -55,8 +56,11 @@ pub async fn call(
     Ok(head.status)
 }
 
-fn item(channel: usize, text: &str) -> String {
-    format!(
-        r#"{{"channel":"{channel}","formats":{{"http-stream":{{"content":"{text}"}},"http-response":{{"body":"{text}"}},"ws-message":{{"content":"{text}"}}}}}}"#
-    )
+fn item(channel: usize, text: &str) -> Value {
+    let formats = json!({
+        "http-stream": {"content": text},
+        "http-response": {"body": text},
+        "ws-message": {"content": text},
+    });
+    json!({"channel": channel.to_string(), "formats": formats})
 }
