@@ -49,8 +49,8 @@ fn what_breaks_the_rule_is_found() {
     assert_eq!(found(pattern), [(1, 4, "close".into())]);
     let line = "self.a.borrow_mut().add(|| self.origin_of(slot));\nself.a.borrow_mut().set(self.now());\n";
     assert_eq!(found(line), [(1, 1, "origin_of".into())]);
-    let task = "{\n    let a = self.a.borrow();\n    glommio::spawn_local(async {});\n}\n";
-    assert_eq!(found(task), [(2, 3, "spawn_local".into())]);
+    let task = "{\n    let a = self.a.borrow();\n    runtime::spawn(async {});\n}\n";
+    assert_eq!(found(task), [(2, 3, "spawn".into())]);
 }
 
 fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -122,5 +122,5 @@ fn calls(text: &str) -> impl Iterator<Item = String> {
         });
         names.filter(|name| !HARMLESS.contains(&&**name)).collect()
     };
-    ["self.", "core.", "glommio::"].into_iter().flat_map(after).collect::<Vec<_>>().into_iter()
+    ["self.", "core.", "runtime::"].into_iter().flat_map(after).collect::<Vec<_>>().into_iter()
 }

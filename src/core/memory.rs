@@ -39,12 +39,11 @@ impl Core {
     /// Gives back what was not needed lately. Called once a tick.
     pub(super) fn give_memory_back(&self) {
         let now = self.now();
-        let given_back = {
-            let mut memory = self.memory.borrow_mut();
-            let mut look = memory.slack.look(now);
-            self.look_at_tables(&mut look);
-            look.given_back()
-        };
+        let mut slack = std::mem::take(&mut self.memory.borrow_mut().slack);
+        let mut look = slack.look(now);
+        self.look_at_tables(&mut look);
+        let given_back = look.given_back();
+        self.memory.borrow_mut().slack = slack;
         self.freed(given_back);
         let is_quiet = now.wrapping_sub(self.memory.borrow().freed_at) >= QUIET_TICKS;
         let enough = if is_quiet { LEAST_BYTES } else { PORTION_BYTES };
