@@ -169,8 +169,11 @@ mod tests {
             let error = bind_file(&path, kind, 0o600.into()).unwrap_err().to_string();
             assert!(error.contains("another server"), "{error}");
         }
-        std::mem::forget(file);
-        drop(listener);
+        // As after the end of a process that could not clean up.
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        drop((listener, file));
+        fs::rename(&aside, &path).unwrap();
         assert!(path.exists());
         let (_listener, file) = bind_unix(&path, 0o600).unwrap();
         drop(file);

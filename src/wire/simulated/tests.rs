@@ -311,11 +311,7 @@ impl TestCore {
             }
             40..60 => self.broadcast(&known),
             60..65 => self.wire.cork(slot),
-            65..75 => {
-                if self.wire.uncork(slot).is_err() {
-                    self.cut(slot);
-                }
-            }
+            65..75 if self.wire.uncork(slot).is_err() => self.cut(slot),
             75..80 => self.wire.pause(slot),
             80..90 => self.wire.resume(slot),
             90..92 => self.cut(slot),
