@@ -31,6 +31,11 @@ fn kept_headers_of_proxies_hold_what_is_promised() {
 }
 
 #[test]
+fn kept_answers_of_applications_hold_what_is_promised() {
+    replay("http1_answer", http1::check_answer);
+}
+
+#[test]
 fn kept_publish_calls_hold_what_is_promised() {
     replay("grip_publish", grip::check_publish);
 }
@@ -46,7 +51,7 @@ fn kept_messages_of_zeromq_hold_what_is_promised() {
 }
 
 #[test]
-fn kept_answers_of_applications_hold_what_is_promised() {
+fn kept_instructions_hold_what_is_promised() {
     replay("grip_instruct", grip::check_instruct);
 }
 

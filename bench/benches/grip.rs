@@ -7,7 +7,8 @@ mod brief;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gripwire::proto::grip::{Instruct, Mode, WebSocketEvent, compact, publish};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use gripwire::proto::http1::Headers;
+use http::{HeaderName, HeaderValue};
 use std::hint::black_box;
 
 /// Events of a body, and bytes of each one's content.
@@ -96,8 +97,8 @@ fn instruct(criterion: &mut Criterion) {
     }
 }
 
-fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn headers(lines: &[(&'static str, &'static str)]) -> Headers {
+    let mut headers = Headers::new();
     for (name, value) in lines {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -105,7 +106,7 @@ fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 /// Channels of the stream that an application's answer asks for.
-fn channels_held(headers: &HeaderMap, body: &Bytes) -> usize {
+fn channels_held(headers: &Headers, body: &Bytes) -> usize {
     let hold = Instruct::parse(200, None, headers, body.clone()).ok().and_then(|instruct| instruct.hold);
     hold.filter(|hold| hold.mode == Mode::Stream && hold.keep_alive.is_some())
         .map_or(0, |hold| hold.channels.len())

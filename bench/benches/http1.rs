@@ -59,8 +59,14 @@ fn response_head(criterion: &mut Criterion) {
     headers.insert(header::DATE, HeaderValue::from_static("Tue, 24 Nov 2026 09:00:00 GMT"));
     headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
     let (version, framing) = (Version::Http11, Framing::Chunked);
-    let head =
-        ResponseHead { version, status: 200, reason: None, headers: &headers, framing, keep_alive: true };
+    let head = ResponseHead {
+        version,
+        status: 200,
+        reason: None,
+        headers: &headers.into(),
+        framing,
+        keep_alive: true,
+    };
     let mut out = BytesMut::new();
     encode_head(&mut out, &head);
     assert!(out.starts_with(b"HTTP/1.1 200 OK\r\n") && out.ends_with(b"chunked\r\n\r\n"));

@@ -7,7 +7,6 @@ use super::slice::Then;
 use crate::proto::http1;
 use crate::proto::websocket::{self, Close, Compression, Opcode};
 use bytes::Bytes;
-use http::HeaderMap;
 use std::sync::{Arc, OnceLock};
 
 /// An item of a publish call: a channel and what each transport's subscribers are to be sent (GRIP, "publishing").
@@ -82,7 +81,7 @@ pub struct ResponseMessage {
     pub reason: Option<String>,
     /// Headers that replace those of the timeout response by name. Grip-Expose-Headers among them chooses what of
     /// the result is kept.
-    pub headers: HeaderMap,
+    pub headers: http1::Headers,
     /// The body, or how to make it from the timeout response's.
     pub body: ResponseBody,
 }
@@ -101,7 +100,7 @@ impl ResponseMessage {
         ResponseMessage {
             code,
             reason: None,
-            headers: HeaderMap::new(),
+            headers: http1::Headers::new(),
             body: ResponseBody::Whole(Bytes::new()),
         }
     }

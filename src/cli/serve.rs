@@ -53,6 +53,9 @@ pub struct Serve {
     /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default: 127.0.0.1:5565]
     #[arg(long, value_name = "ADDR", value_parser = udp_address)]
     udp: Option<Udp>,
+    /// How long a connection to an application carries new requests, in milliseconds [default: 300000]
+    #[arg(long, value_name = "MS")]
+    origin_connection_age_ms: Option<u64>,
     /// Serve the application that is built in, unless there are routes
     #[arg(long)]
     demo: bool,
@@ -110,6 +113,9 @@ impl Serve {
         }
         if !self.routes.is_empty() {
             config.proxy.routes.clone_from(&self.routes);
+        }
+        if let Some(age_ms) = self.origin_connection_age_ms {
+            config.proxy.origin_connection_age_ms = age_ms;
         }
         if let Some(log) = &self.log {
             config.log.level.clone_from(log);

@@ -72,6 +72,7 @@ impl Default for Proxy {
             connect_timeout_ms: 5_000,
             origin_idle_timeout_ms: 1_800_000,
             origin_keep_alive_ms: 55_000,
+            origin_connection_age_ms: 300_000,
             open_requests_per_core: 1_000,
         }
     }

@@ -199,6 +199,8 @@ pub struct Proxy {
     pub origin_idle_timeout_ms: u64,
     /// How long an unused origin connection is kept, ms.
     pub origin_keep_alive_ms: u64,
+    /// A connection that has been there for so long carries no further request, ms.
+    pub origin_connection_age_ms: u64,
     /// Requests in flight to origins, for each core; more wait.
     pub open_requests_per_core: usize,
 }

@@ -117,6 +117,7 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     section.read("connect_timeout_ms", &mut proxy.connect_timeout_ms, milliseconds);
     section.read("origin_idle_timeout_ms", &mut proxy.origin_idle_timeout_ms, milliseconds);
     section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
+    section.read("origin_connection_age_ms", &mut proxy.origin_connection_age_ms, milliseconds);
     section.read("open_requests_per_core", &mut proxy.open_requests_per_core, count);
 }
 
@@ -269,6 +270,7 @@ mod tests {
         assert_eq!(proxy.orig_headers_need_mark, ["cookie"]);
         assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
         assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
+        assert_eq!(proxy.origin_connection_age_ms, 600);
         let channels = &config.channels;
         assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
         assert_eq!((channels.refetches_per_core, channels.refetch_spread_ms), (17, 18));
@@ -454,6 +456,7 @@ x_forwarded_for_trusted = ["truncate:1"]
 connect_timeout_ms = 4
 origin_idle_timeout_ms = 5
 origin_keep_alive_ms = 6
+origin_connection_age_ms = 600
 open_requests_per_core = 7
 [channels]
 message_wait_ms = 15

@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use crate::origin::RequestBody;
 use crate::proto::http1::BodyLength;
 use bytes::{Bytes, BytesMut};
-use http_body::Frame;
+use futures_lite::Stream;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -81,23 +81,19 @@ impl ClientBody {
     }
 }
 
-impl http_body::Body for ClientBody {
-    type Data = Bytes;
-    type Error = io::Error;
+impl Stream for ClientBody {
+    type Item = io::Result<Bytes>;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if let Some(start) = self.start.take() {
             self.count(&start);
-            return Poll::Ready(Some(Ok(Frame::data(start))));
+            return Poll::Ready(Some(Ok(start)));
         }
         let part = std::task::ready!(self.exchange.poll_body(context));
         if let Some(Ok(part)) = &part {
             self.kept.borrow_mut().add(part);
             self.count(part);
         }
-        Poll::Ready(part.map(|part| part.map(Frame::data)))
+        Poll::Ready(part)
     }
 }

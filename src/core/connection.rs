@@ -7,11 +7,11 @@ use super::row::{Phase, Port, Row, Service};
 use super::socket::Socket;
 use super::{Core, control, ticks};
 use crate::ids::Slot;
-use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, RequestHead, Target};
+use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, Headers, RequestHead, Target};
 use crate::proto::proxy_protocol::Source;
 use crate::wire::{Credentials, Event};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method};
+use http::Method;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ pub struct Request {
     /// Host and port as the client wrote them.
     pub host: String,
     /// All header fields.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// How the body is framed.
     pub body: BodyLength,
     /// The client's address, if it has one.
@@ -401,7 +401,7 @@ impl Core {
 }
 
 impl Request {
-    fn new(head: &RequestHead<'_>, method: Method, headers: HeaderMap, row: &Row) -> Request {
+    fn new(head: &RequestHead<'_>, method: Method, headers: Headers, row: &Row) -> Request {
         let target = match &head.target {
             Target::Origin(target) => target.to_string(),
             Target::Asterisk => "*".to_owned(),

@@ -35,5 +35,6 @@ pub(super) fn prepare(
     for (name, value) in headers.iter().filter(|(name, _)| !is_of_proxies(name)) {
         request.headers.insert(name, value.clone());
     }
+    request.headers.spell_as(&headers);
     Ok(body)
 }

@@ -6,10 +6,10 @@ use crate::bridge::Tally;
 use crate::origin::{Response, ResponseBody};
 use crate::proto::cross_origin::Script;
 use crate::proto::grip::Answer;
-use crate::proto::http1::{self, Framing, LAST_CHUNK, ResponseHead, Version};
+use crate::proto::http1::{self, Framing, Headers, LAST_CHUNK, ResponseHead, Version};
 use bytes::{Bytes, BytesMut};
 use futures_lite::future::poll_once;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use std::rc::Rc;
 
 /// A body part up to this size is sent together with the head, in one write.
@@ -94,6 +94,11 @@ fn send(
     }
 }
 
+/// What the request says about its answer, now that this begins.
+fn asked_of(exchange: &Exchange) -> Asked {
+    Asked { keep_alive: exchange.asked.keep_alive && may_go_on(exchange), ..exchange.asked }
+}
+
 /// Counts an answer whose body is at hand.
 pub(super) fn count(tally: &mut Tally, asked: Asked, answer: &Answer) {
     let sent = &mut tally.client.sent;
@@ -117,7 +122,7 @@ pub(super) const ALLOWED: HeaderValue =
 
 /// A plain text answer.
 pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Answer { status, reason: None, headers, body: body.into() }
 }
@@ -133,7 +138,7 @@ pub(super) async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Re
     let framing = framing_of(exchange.asked, &response);
     let (mut out, mut body) = (BytesMut::new(), response.body);
     let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
-    let keep = encode(&mut out, exchange.asked, response.status, reason, &response.headers, framing);
+    let keep = encode(&mut out, asked_of(exchange), response.status, reason, &response.headers, framing);
     let head = || answer_bytes(response.status, reason, &response.headers);
     exchange.count(|tally| tally.client.sent.header_bytes += head());
     if exchange.asked.head || has_no_body(response.status) {
@@ -156,8 +161,8 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let framing = endless(exchange.asked);
     let mut out = BytesMut::new();
-    let script_headers = Script::headers(&headers);
-    let keep = encode(&mut out, exchange.asked, 200, None, &script_headers, framing);
+    let script_headers = Script::headers(&headers).into();
+    let keep = encode(&mut out, asked_of(exchange), 200, None, &script_headers, framing);
     exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(200, None, &script_headers));
     let mut text = BytesMut::new();
     let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
@@ -307,7 +312,7 @@ fn encode(
     asked: Asked,
     status: u16,
     reason: Option<&str>,
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: Framing,
 ) -> bool {
     let keep_alive = http1::persistence(asked.version, asked.keep_alive, framing);

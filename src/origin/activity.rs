@@ -14,37 +14,21 @@ use std::time::{Duration, Instant};
 
 /// Shared by a connection and its transport.
 #[derive(Clone)]
-pub(super) struct Activity(Rc<Inner>);
-
-struct Inner {
-    last: Cell<Instant>,
-    bytes_read: Cell<u64>,
-}
+pub(super) struct Activity(Rc<Cell<Instant>>);
 
 /// Nothing moved for as long as allowed, nor in the last look after that.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 impl Activity {
-    /// Begins now, with nothing read.
+    /// Begins now.
     pub fn new() -> Self {
-        Activity(Rc::new(Inner { last: Cell::new(runtime::now()), bytes_read: Cell::new(0) }))
+        Activity(Rc::new(Cell::new(runtime::now())))
     }
 
-    /// Notes bytes from the origin.
-    pub fn read(&self, bytes: usize) {
-        self.0.last.set(runtime::now());
-        self.0.bytes_read.set(self.0.bytes_read.get() + bytes as u64);
-    }
-
-    /// Notes bytes that the origin's side took.
-    pub fn wrote(&self) {
-        self.0.last.set(runtime::now());
-    }
-
-    /// How much the origin has sent on this connection.
-    pub fn bytes_read(&self) -> u64 {
-        self.0.bytes_read.get()
+    /// Notes that bytes have come from the origin, or that its side took some.
+    pub fn moved(&self) {
+        self.0.set(runtime::now());
     }
 
     /// Does `work`, but gives up once no byte has moved for `limit`. One timer serves the whole wait: it is
@@ -60,7 +44,7 @@ impl Activity {
             }
             loop {
                 ready!(Pin::new(timer.get_or_insert_with(|| Timer::new(limit))).poll(cx));
-                let quiet = runtime::now().duration_since(self.0.last.get().max(begun));
+                let quiet = runtime::now().duration_since(self.0.get().max(begun));
                 if quiet >= limit && was_last_look {
                     return Poll::Ready(Err(TooLong));
                 }
@@ -97,11 +81,10 @@ mod tests {
             let work = async {
                 for _ in 0..10 {
                     Timer::new(Duration::from_millis(50)).await;
-                    activity.read(1);
+                    activity.moved();
                 }
             };
             assert_eq!(activity.unless_idle(Duration::from_millis(400), work).await, Ok(()));
-            assert_eq!(activity.bytes_read(), 10);
         });
     }
 }

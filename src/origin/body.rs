@@ -7,14 +7,15 @@ use super::connection::Connection;
 use super::error::OriginError;
 use super::idle::Idle;
 use super::openings::Opening;
+use super::upload::Upload;
+use crate::proto::http1::BodyDecoder;
 use crate::runtime;
 use bytes::Bytes;
-use http_body::Body;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use futures_lite::future::poll_fn;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The body of a [`super::Response`].
@@ -26,9 +27,14 @@ enum Source {
     Origin(Box<Arriving>),
 }
 
-struct Arriving {
-    incoming: Incoming,
-    lease: Lease,
+/// A body that comes on a connection.
+pub(super) struct Arriving {
+    pub decoder: BodyDecoder,
+    /// What is left to be written of the request.
+    pub upload: Option<Box<Upload>>,
+    /// The connection is kept after the body.
+    pub is_reusable: bool,
+    pub lease: Lease,
 }
 
 /// A connection in use: where it goes back to, how long it may be silent, and its place among the open
@@ -48,9 +54,9 @@ impl ResponseBody {
         ResponseBody(Source::Whole(bytes))
     }
 
-    /// A body that arrives on `lease`.
-    pub(super) fn arriving(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = ResponseBody(Source::Origin(Box::new(Arriving { incoming, lease })));
+    /// A body that comes on a connection.
+    pub(super) fn arriving(arriving: Arriving) -> Self {
+        let mut body = ResponseBody(Source::Origin(Box::new(arriving)));
         body.release_if_ended();
         body
     }
@@ -59,28 +65,25 @@ impl ResponseBody {
     ///
     /// Cancel safe: a piece is lost only if it was returned.
     pub async fn next(&mut self) -> Option<Result<Bytes, OriginError>> {
-        loop {
-            let arriving = match &mut self.0 {
-                Source::Origin(arriving) => arriving,
-                whole => match std::mem::replace(whole, Source::Ended) {
-                    Source::Whole(bytes) if !bytes.is_empty() => return Some(Ok(bytes)),
-                    _ => return None,
-                },
-            };
-            match arriving.frame().await {
-                // Trailers are not forwarded.
-                Ok(Some(frame)) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => {
-                        self.release_if_ended();
-                        return Some(Ok(data));
-                    }
-                    _ => continue,
-                },
-                Ok(None) => self.release(),
-                Err(error) => {
-                    self.0 = Source::Ended;
-                    return Some(Err(error));
-                }
+        let arriving = match &mut self.0 {
+            Source::Origin(arriving) => arriving,
+            whole => match std::mem::replace(whole, Source::Ended) {
+                Source::Whole(bytes) if !bytes.is_empty() => return Some(Ok(bytes)),
+                _ => return None,
+            },
+        };
+        match arriving.piece().await {
+            Ok(Some(piece)) => {
+                self.release_if_ended();
+                Some(Ok(piece))
+            }
+            Ok(None) => {
+                self.release();
+                None
+            }
+            Err(error) => {
+                self.0 = Source::Ended;
+                Some(Err(error))
             }
         }
     }
@@ -90,7 +93,7 @@ impl ResponseBody {
         match &self.0 {
             Source::Ended => Some(0),
             Source::Whole(bytes) => Some(bytes.len() as u64),
-            Source::Origin(arriving) => arriving.incoming.size_hint().exact(),
+            Source::Origin(arriving) => arriving.decoder.remaining(),
         }
     }
 
@@ -100,30 +103,43 @@ impl ResponseBody {
     }
 
     fn release_if_ended(&mut self) {
-        if matches!(&self.0, Source::Origin(arriving) if arriving.incoming.is_end_stream()) {
+        if matches!(&self.0, Source::Origin(arriving) if arriving.decoder.is_done()) {
             self.release();
         }
     }
 
-    /// Gives the connection back. One that is not ready still sends its request, which nobody reads: it is
-    /// closed.
+    /// Gives the connection back. One whose request is not written, or on which more came than the answer, is closed.
     fn release(&mut self) {
         if let Source::Origin(arriving) = std::mem::replace(&mut self.0, Source::Ended) {
             let Lease { connection, place, home, .. } = arriving.lease;
-            home.borrow_mut().put(&place, connection, runtime::now());
+            if connection.has_surplus() {
+                tracing::debug!(place = place.name(), "more came than the answer; the connection is closed");
+            } else if arriving.is_reusable {
+                home.borrow_mut().put(&place, connection, runtime::now());
+            }
         }
     }
 }
 
 impl Arriving {
-    async fn frame(&mut self) -> Result<Option<http_body::Frame<Bytes>>, OriginError> {
-        let Lease { connection, place, idle, .. } = &self.lease;
-        match connection.activity.unless_idle(*idle, self.incoming.frame()).await {
-            Ok(frame) => {
-                frame.transpose().map_err(|source| OriginError::Broken { target: place.name(), source })
-            }
-            Err(_too_long) => Err(OriginError::idle(place.name(), *idle)),
+    async fn piece(&mut self) -> Result<Option<Bytes>, OriginError> {
+        let (activity, idle) = (self.lease.connection.activity.clone(), self.lease.idle);
+        match activity.unless_idle(idle, poll_fn(|cx| self.poll_piece(cx))).await {
+            Ok(piece) => piece,
+            Err(_too_long) => Err(OriginError::idle(self.lease.place.name(), idle)),
         }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, OriginError>> {
+        let Lease { connection, place, .. } = &mut self.lease;
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(written) = connection.poll_upload(upload, cx)
+        {
+            self.upload = None;
+            written.map_err(|source| OriginError::RequestBody { target: place.name(), source })?;
+        }
+        let piece = connection.poll_piece(&mut self.decoder, cx);
+        piece.map_err(|source| OriginError::Broken { target: place.name(), source })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A new connection to one place: name, TCP, TLS, and hyper on top, all within `connect_timeout_ms`. The pool
+//! A new connection to one place: name, TCP and TLS, all within `connect_timeout_ms`. The pool
 //! calls this when no kept connection will do. Whatever fails here failed before a byte of the request was
 //! sent, so another target may be tried.
 
@@ -92,13 +92,11 @@ pub enum ConnectError {
         /// The port.
         port: u16,
     },
-    /// No address took the connection; this is what the last one said.
-    #[error("connecting to {address}: {source}; check that the application listens there")]
+    /// No address took the connection.
+    #[error("{}; check that the application listens there", list(.refused))]
     Tcp {
-        /// The address tried last.
-        address: SocketAddr,
-        /// What it said.
-        source: io::Error,
+        /// The addresses in the order of trying, and what each said.
+        refused: Vec<(SocketAddr, io::Error)>,
     },
     /// The TLS handshake failed.
     #[error(
@@ -111,14 +109,22 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Name, TCP and TLS together took too long.
-    #[error("no connection within {timeout_ms} ms (connect_timeout_ms)")]
+    #[error("{}no connection within {timeout_ms} ms (connect_timeout_ms)", those_before(.refused))]
     TimedOut {
         /// The setting.
         timeout_ms: u64,
+        /// The addresses that had failed by then, and what each said.
+        refused: Vec<(SocketAddr, io::Error)>,
     },
-    /// hyper did not begin.
-    #[error("beginning HTTP: {0}")]
-    Http(#[from] hyper::Error),
+}
+
+fn list(refused: &[(SocketAddr, io::Error)]) -> String {
+    let one = |(address, error): &(SocketAddr, io::Error)| format!("connecting to {address}: {error}");
+    refused.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn those_before(refused: &[(SocketAddr, io::Error)]) -> String {
+    if refused.is_empty() { String::new() } else { format!("{}; ", list(refused)) }
 }
 
 /// Makes a core's connections.
@@ -148,19 +154,26 @@ impl Connector {
         self.timeout_ms.set(timeout_ms);
     }
 
-    /// A connection to `place` that nobody has used, and whether it may switch protocols.
-    pub async fn connect(&self, place: &Place, may_switch: bool) -> Result<Connection, ConnectError> {
-        let timeout = Duration::from_millis(self.timeout_ms.get().max(1));
+    /// A connection to `place` that nobody has used.
+    pub async fn connect(&self, place: &Place) -> Result<Connection, ConnectError> {
+        let timeout_ms = self.timeout_ms.get();
+        let timeout = Duration::from_millis(timeout_ms.max(1));
         let deadline = runtime::now() + timeout;
-        let stream = within(timeout, self.stream(place, deadline))
-            .await
-            .unwrap_or_else(|| Err(ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() }))?;
+        let refused = RefCell::default();
+        let stream = within(timeout, self.stream(place, deadline, &refused)).await;
+        let (stream, address) =
+            stream.unwrap_or_else(|| Err(ConnectError::TimedOut { timeout_ms, refused: refused.take() }))?;
         let activity = Activity::new();
         let transport = Transport::new(stream, self.scratch.clone(), activity.clone());
-        Ok(Connection::begin(transport, activity, may_switch).await?)
+        Ok(Connection::begin(transport, activity, address))
     }
 
-    async fn stream(&self, place: &Place, deadline: Instant) -> Result<Stream, ConnectError> {
+    async fn stream(
+        &self,
+        place: &Place,
+        deadline: Instant,
+        refused: &RefCell<Vec<(SocketAddr, io::Error)>>,
+    ) -> Result<(Stream, IpAddr), ConnectError> {
         let addresses = self
             .resolver
             .resolve(&place.host)
@@ -168,14 +181,22 @@ impl Connector {
             .map_err(|source| ConnectError::Resolve { host: place.host.clone(), source })?;
         // What is connected to below is what was checked here: the name is not looked up again.
         let allowed = self.allowed(place, &addresses)?;
-        let tcp = self.tcp(&allowed, place.port, deadline).await?;
-        match &place.tls {
-            None => Ok(Stream::Plain(tcp)),
+        let Some((tcp, address)) = tcp(&allowed, place.port, deadline, refused).await else {
+            let (timeout_ms, refused) = (self.timeout_ms.get(), refused.take());
+            let ran_out = refused.len() < allowed.len();
+            return Err(match ran_out {
+                true => ConnectError::TimedOut { timeout_ms, refused },
+                false => ConnectError::Tcp { refused },
+            });
+        };
+        let stream = match &place.tls {
+            None => Stream::Plain(tcp),
             Some(identity) => self
                 .handshake(tcp, identity)
                 .await
-                .map_err(|source| ConnectError::Tls { name: identity.name.clone(), source }),
-        }
+                .map_err(|source| ConnectError::Tls { name: identity.name.clone(), source })?,
+        };
+        Ok((stream, address))
     }
 
     /// Those of `addresses`, each by itself, that `place` may have.
@@ -198,34 +219,33 @@ impl Connector {
         Ok(allowed)
     }
 
-    /// Tries the addresses in turn. One that does not answer gets its share of the time, not all of it.
-    async fn tcp(
-        &self,
-        addresses: &[IpAddr],
-        port: u16,
-        deadline: Instant,
-    ) -> Result<TcpStream, ConnectError> {
-        let mut last = ConnectError::TimedOut { timeout_ms: self.timeout_ms.get() };
-        for (tried, &address) in addresses.iter().enumerate() {
-            let address = SocketAddr::new(address, port);
-            let remaining = deadline.saturating_duration_since(runtime::now());
-            let share = remaining / (addresses.len() - tried) as u32;
-            if share.is_zero() {
-                break;
-            }
-            match open(address, share).await {
-                Ok(tcp) => return Ok(tcp),
-                Err(source) => last = ConnectError::Tcp { address, source },
-            }
-        }
-        Err(last)
-    }
-
     async fn handshake(&self, tcp: TcpStream, identity: &Identity) -> io::Result<Stream> {
         let connector = self.tls.connector(identity).await?;
         let name = ServerName::try_from(identity.name.clone()).map_err(io::Error::other)?;
         Ok(Stream::Tls(Box::new(connector.connect(name, tcp).await?)))
     }
+}
+
+/// Tries the addresses in turn. One that does not answer gets its share of the time, not all of it.
+async fn tcp(
+    addresses: &[IpAddr],
+    port: u16,
+    deadline: Instant,
+    refused: &RefCell<Vec<(SocketAddr, io::Error)>>,
+) -> Option<(TcpStream, IpAddr)> {
+    for (tried, &ip) in addresses.iter().enumerate() {
+        let address = SocketAddr::new(ip, port);
+        let remaining = deadline.saturating_duration_since(runtime::now());
+        let share = remaining / (addresses.len() - tried) as u32;
+        if share.is_zero() {
+            break;
+        }
+        match open(address, share).await {
+            Ok(tcp) => return Some((tcp, ip)),
+            Err(source) => refused.borrow_mut().push((address, source)),
+        }
+    }
+    None
 }
 
 async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {

@@ -1,91 +1,248 @@
-//! One connection to an origin and one exchange on it. Its task lives exactly as long as this value: dropping
-//! a [`Connection`], wherever it is, closes the socket. The pool and response bodies own them.
+//! One connection to an origin: an exchange on it, and the body that follows. A connection has no task of its own: whoever
+//! waits for its answer reads and writes, and one that nobody uses is looked at when it is wanted again. Dropping a
+//! [`Connection`] closes the socket. The pool and response bodies own them.
 
 use super::activity::Activity;
+use super::error::BadAnswer;
 use super::idle::Reusable;
-use super::message::{Outbound, Outgoing};
 use super::transport::Transport;
-use crate::runtime::{self, Glance};
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Parts, SendRequest};
-use std::time::Duration;
+use super::upload::{Upload, UploadError};
+use crate::proto::http1::{AnswerHead, AnswerParser, AnswerStep, BodyDecoder};
+use crate::runtime;
+use bytes::{Buf, Bytes, BytesMut};
+use futures_lite::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 /// A connection that can carry one request at a time.
 pub(super) struct Connection {
-    sender: SendRequest<Outgoing>,
+    transport: Transport,
     pub activity: Activity,
-    /// Of the socket, which is open as long as its driver is.
-    glance: Glance,
-    /// Drives the socket; cancelled when dropped. Gives it back once the origin has switched protocols.
-    driver: runtime::Task<Option<Parts<Transport>>>,
+    /// Where it leads.
+    pub address: IpAddr,
+    begun: Instant,
+    /// Another request was sent on it before.
+    is_used: bool,
+    /// Received and not yet taken.
+    inbox: BytesMut,
+}
+
+/// An answer whose body follows.
+pub(super) struct Answered {
+    pub head: Box<AnswerHead>,
+    /// What of the request is not written: the application answered before it had all of it.
+    pub upload: Option<Box<Upload>>,
+    /// The request was written to its end before the answer began, and the answer lets the connection go on.
+    pub is_reusable: bool,
 }
 
 /// Why an exchange gave no answer.
 pub(super) enum Lost {
     /// The request was never written and is given back.
-    Unsent(Box<Outbound>, hyper::Error),
+    Unsent(Upload, io::Error),
     /// It may have been written; nothing came back.
-    Unanswered(hyper::Error),
-    /// What came back was no answer.
-    Garbled(hyper::Error),
+    Unanswered(BadAnswer),
+    /// What came back was no answer, or not all of one.
+    Garbled(BadAnswer),
+    /// The client broke off.
+    Body(io::Error),
     /// Nothing moved for this long.
     Idle(Duration),
 }
 
 impl Connection {
-    /// Puts hyper on a connected transport, which is given back if `may_switch` and the origin does.
-    pub async fn begin(transport: Transport, activity: Activity, may_switch: bool) -> hyper::Result<Self> {
-        let glance = transport.glance();
-        let (sender, connection) = Builder::new().title_case_headers(true).handshake(transport).await?;
-        let driver = runtime::spawn(async move {
-            if may_switch {
-                return connection.without_shutdown().await.ok();
-            }
-            if let Err(error) = connection.await {
-                tracing::debug!("origin connection ended: {error}");
-            }
-            None
-        });
-        Ok(Connection { sender, activity, glance, driver })
+    /// On a connected transport.
+    pub fn begin(transport: Transport, activity: Activity, address: IpAddr) -> Self {
+        let (begun, inbox) = (runtime::now(), BytesMut::new());
+        Connection { transport, activity, address, begun, is_used: false, inbox }
     }
 
     /// The socket after a 101, and what came with that.
-    pub async fn switched(self) -> Option<(Transport, Bytes)> {
-        let parts = self.driver.await?;
-        Some((parts.io, parts.read_buf))
+    pub fn switched(self) -> (Transport, Bytes) {
+        (self.transport, self.inbox.freeze())
     }
 
-    /// Sends `request` and waits for the head of its answer, as long as bytes move within `idle`.
+    /// Sends a request and waits for the head of its answer, as long as bytes move within `idle`.
     pub async fn exchange(
         &mut self,
-        request: Outbound,
+        upload: Upload,
+        to_head: bool,
         idle: Duration,
-    ) -> Result<http::Response<Incoming>, Lost> {
-        let read_before = self.activity.bytes_read();
-        let answer = self.sender.try_send_request(request);
-        match self.activity.unless_idle(idle, answer).await {
-            Ok(Ok(response)) => Ok(response),
-            Err(_too_long) => Err(Lost::Idle(idle)),
-            Ok(Err(mut failure)) => match failure.take_message() {
-                Some(request) => Err(Lost::Unsent(Box::new(request), failure.into_error())),
-                None if self.activity.bytes_read() == read_before => {
-                    Err(Lost::Unanswered(failure.into_error()))
+    ) -> Result<Answered, Lost> {
+        debug_assert!(self.inbox.is_empty(), "what came before the request answers nothing");
+        let (mut asking, activity) = (Asking::new(upload, to_head), self.activity.clone());
+        let answer = poll_fn(|cx| asking.poll(self, cx));
+        let head = match activity.unless_idle(idle, answer).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(Failure::Body(error))) => return Err(Lost::Body(error)),
+            Ok(Err(Failure::Answer(reason))) => return Err(asking.lost(reason)),
+            Err(_too_long) => return Err(Lost::Idle(idle)),
+        };
+        self.is_used = true;
+        let is_reusable = head.keep_alive && matches!(asking.writing, Writing::Done);
+        let upload = match asking.writing {
+            Writing::Upload(upload) => Some(Box::new(upload)),
+            Writing::Done | Writing::Failed(_) => None,
+        };
+        Ok(Answered { head, upload, is_reusable })
+    }
+
+    /// The next piece of an answer's body, never empty; `None` at its end. Writes what is left of the request meanwhile.
+    pub fn poll_piece(
+        &mut self,
+        decoder: &mut BodyDecoder,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BadAnswer>> {
+        loop {
+            let step = decoder.decode(&self.inbox)?;
+            if step.used > 0 {
+                let used = self.inbox.split_to(step.used).freeze();
+                if self.inbox.is_empty() {
+                    self.inbox = BytesMut::new();
                 }
-                None => Err(Lost::Garbled(failure.into_error())),
-            },
+                if !step.data.is_empty() {
+                    return Poll::Ready(Ok(Some(used.slice(step.data))));
+                }
+            }
+            if decoder.is_done() {
+                return Poll::Ready(Ok(None));
+            }
+            if ready!(self.poll_receive(cx))? == 0 {
+                let is_end = decoder.ends_with_connection();
+                return Poll::Ready(if is_end { Ok(None) } else { Err(BadAnswer::Ended) });
+            }
         }
+    }
+
+    /// Goes on writing a request whose answer has begun; whether it needs no more of that. An application that takes no
+    /// more may still have said all that it will.
+    pub fn poll_upload(&mut self, upload: &mut Upload, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(upload.poll(&mut self.transport, cx)) {
+            Ok(()) | Err(UploadError::Write(_)) => Poll::Ready(Ok(())),
+            Err(UploadError::Body(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Whether something came that belongs to no answer.
+    pub fn has_surplus(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let inbox = &mut self.inbox;
+        self.transport.poll_read(cx, |bytes| {
+            inbox.extend_from_slice(bytes);
+            bytes.len()
+        })
     }
 }
 
 impl Reusable for Connection {
-    fn is_ready(&self) -> bool {
-        self.sender.is_ready() && !self.sender.is_closed()
+    fn begun(&self) -> Instant {
+        self.begun
     }
 
-    /// Asks the kernel: hyper hears of it a little later, when a request that cannot be made twice would be lost already.
-    fn has_ended(&self) -> bool {
-        self.glance.has_ended()
+    fn is_alive(&mut self) -> bool {
+        self.inbox.is_empty() && self.transport.is_quiet()
+    }
+}
+
+/// A request whose answer has not come.
+struct Asking {
+    writing: Writing,
+    parser: AnswerParser,
+    /// Some of an answer has come.
+    has_begun: bool,
+}
+
+enum Writing {
+    Upload(Upload),
+    Done,
+    Failed(io::Error),
+}
+
+enum Failure {
+    Body(io::Error),
+    Answer(BadAnswer),
+}
+
+impl Asking {
+    fn new(upload: Upload, to_head: bool) -> Asking {
+        Asking { writing: Writing::Upload(upload), parser: AnswerParser::new(to_head), has_begun: false }
+    }
+
+    fn poll(
+        &mut self,
+        connection: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Box<AnswerHead>, Failure>> {
+        self.write(connection, cx)?;
+        loop {
+            if !connection.inbox.is_empty() {
+                self.check_beginning(connection)?;
+                match self.parser.parse(&connection.inbox).map_err(|error| Failure::Answer(error.into()))? {
+                    AnswerStep::Final(head, used) => {
+                        connection.inbox.advance(used);
+                        return Poll::Ready(Ok(head));
+                    }
+                    AnswerStep::Interim(used) => {
+                        connection.inbox.advance(used);
+                        continue;
+                    }
+                    AnswerStep::Partial => {}
+                }
+            }
+            match ready!(connection.poll_receive(cx)) {
+                Ok(0) => return Poll::Ready(Err(Failure::Answer(BadAnswer::Ended))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Failure::Answer(error.into()))),
+            }
+        }
+    }
+
+    /// Writes what can be written. When the application takes no more, it may have answered already.
+    fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let Writing::Upload(upload) = &mut self.writing else { return Ok(()) };
+        match upload.poll(&mut connection.transport, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.writing = Writing::Done,
+            Poll::Ready(Err(UploadError::Body(error))) => return Err(Failure::Body(error)),
+            Poll::Ready(Err(UploadError::Write(error))) if upload.has_begun() => {
+                self.writing = Writing::Failed(error);
+            }
+            Poll::Ready(Err(UploadError::Write(error))) => return Err(Failure::Answer(error.into())),
+        }
+        Ok(())
+    }
+
+    /// What comes on a used connection before the application can know which request is made is no answer to that.
+    fn check_beginning(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+        if let Writing::Upload(upload) = &self.writing
+            && upload.is_in_head()
+            && connection.is_used
+        {
+            connection.inbox.clear();
+            return Err(Failure::Answer(BadAnswer::Unasked));
+        }
+        self.has_begun = true;
+        Ok(())
+    }
+
+    fn lost(self, reason: BadAnswer) -> Lost {
+        if self.has_begun {
+            return Lost::Garbled(reason);
+        }
+        match (self.writing, reason) {
+            (Writing::Upload(mut upload), BadAnswer::Connection(error)) if !upload.has_begun() => {
+                upload.rewind();
+                Lost::Unsent(upload, error)
+            }
+            // That it took no more says more than that it then closed.
+            (Writing::Failed(error), _) => Lost::Unanswered(error.into()),
+            (_, reason) => Lost::Unanswered(reason),
+        }
     }
 }
 
@@ -93,23 +250,30 @@ impl Reusable for Connection {
 mod tests {
     use super::*;
     use crate::origin::transport::{Scratch, Stream};
+    use crate::runtime::TcpStream;
     use glommio::LocalExecutor;
-    use runtime::TcpStream;
-    use std::net::TcpListener;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
 
     #[test]
-    fn a_connection_that_its_origin_has_closed_is_known_at_once() {
+    fn whatever_can_be_read_on_an_unused_connection_ends_it() {
         LocalExecutor::default().run(async {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-            let tcp = TcpStream::connect_timeout(listener.local_addr().unwrap(), Duration::from_secs(5))
-                .await
-                .unwrap();
-            let (origin, _) = listener.accept().unwrap();
-            let transport = Transport::new(Stream::Plain(tcp), Scratch::new(), Activity::new());
-            let connection = Connection::begin(transport, Activity::new(), false).await.unwrap();
-            assert!(!connection.has_ended());
-            drop(origin);
-            assert!(connection.has_ended());
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            for bytes in [&b""[..], b"x", b"HTTP/1.1 200 OK\r\n\r\n"] {
+                let tcp = TcpStream::connect_timeout(listener.local_addr().unwrap(), Duration::from_secs(9))
+                    .await
+                    .unwrap();
+                let (mut origin, _) = listener.accept().unwrap();
+                let activity = Activity::new();
+                let transport = Transport::new(Stream::Plain(tcp), Scratch::new(), activity.clone());
+                let mut connection = Connection::begin(transport, activity, Ipv4Addr::LOCALHOST.into());
+                assert!(connection.is_alive());
+                match bytes {
+                    b"" => drop(origin),
+                    _ => origin.write_all(bytes).unwrap(),
+                }
+                assert!(!connection.is_alive(), "{bytes:?}");
+            }
         });
     }
 }

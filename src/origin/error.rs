@@ -4,7 +4,9 @@
 //! and instructs.
 
 use super::connect::ConnectError;
+use crate::proto::http1::{AnswerError, BodyError};
 use std::borrow::Cow;
+use std::io;
 use std::time::Duration;
 
 /// Why a request got no answer from an origin.
@@ -33,12 +35,12 @@ pub enum OriginError {
         attempt: Attempt,
     },
     /// The origin broke off, or sent what is no HTTP answer.
-    #[error("{target} broke off or sent a bad response: {}", causes(source))]
+    #[error("{target} broke off or sent a bad response: {source}")]
     Broken {
         /// `host:port`.
         target: String,
-        /// What hyper made of it.
-        source: hyper::Error,
+        /// What is wrong with it.
+        source: BadAnswer,
     },
     /// The origin neither sent nor took a byte for too long.
     #[error("{target} was silent for {idle_ms} ms (origin_idle_timeout_ms)")]
@@ -67,12 +69,12 @@ pub enum OriginError {
         route: String,
     },
     /// The request's own body broke off or was malformed.
-    #[error("the client's request body failed on its way to {target}: {}", causes(source))]
+    #[error("the client's request body failed on its way to {target}: {source}")]
     RequestBody {
         /// `host:port`.
         target: String,
-        /// What hyper made of it.
-        source: hyper::Error,
+        /// What the client did.
+        source: io::Error,
     },
     /// The request cannot be made.
     #[error("the request target {target:?} cannot be sent to an origin")]
@@ -100,6 +102,26 @@ pub enum OriginError {
     /// This server cannot take more.
     #[error("the server is stopping or has no room")]
     Unavailable,
+}
+
+/// What is wrong with an answer, or with the connection that it was to come on.
+#[derive(Debug, thiserror::Error)]
+pub enum BadAnswer {
+    /// The connection ended too early.
+    #[error("the connection was closed before the answer was whole")]
+    Ended,
+    /// Something came on a used connection before the request was sent.
+    #[error("it sent something that no request asked for")]
+    Unasked,
+    /// The connection failed.
+    #[error(transparent)]
+    Connection(#[from] io::Error),
+    /// The head cannot be read.
+    #[error(transparent)]
+    Head(#[from] AnswerError),
+    /// The body breaks the rules of its framing.
+    #[error(transparent)]
+    Body(#[from] BodyError),
 }
 
 /// One target that was tried.
@@ -166,23 +188,16 @@ fn list(tried: &[Attempt], one: impl Fn(&Attempt) -> String) -> String {
     tried.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// An error with all that caused it; hyper's own words name only the outermost.
-fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 const NO_TARGET: &str = "Unable to connect to any targets. Tried: ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, SocketAddr};
 
     #[test]
     fn the_words_of_each_failure() {
-        let timed_out = || ConnectError::TimedOut { timeout_ms: 5 };
+        let timed_out = || ConnectError::TimedOut { timeout_ms: 5, refused: Vec::new() };
         let attempt = |target: &str| Attempt { target: target.into(), error: timed_out() };
         let target = || "a:1".to_string();
         let generic = "Error while proxying to origin.\n";
@@ -227,13 +242,32 @@ mod tests {
         }
     }
 
+    fn refused(addresses: &[&str]) -> Vec<(SocketAddr, io::Error)> {
+        let one = |address: &&str| {
+            let ip: IpAddr = address.parse().unwrap();
+            (SocketAddr::new(ip, 2), io::ErrorKind::ConnectionRefused.into())
+        };
+        addresses.iter().map(one).collect()
+    }
+
     #[test]
     fn the_operator_reads_what_was_tried() {
         let error = OriginError::Unreachable {
             route: "r".into(),
-            tried: vec![Attempt { target: "a:1".into(), error: ConnectError::TimedOut { timeout_ms: 5 } }],
+            tried: vec![
+                Attempt {
+                    target: "a:1".into(),
+                    error: ConnectError::TimedOut { timeout_ms: 5, refused: vec![] },
+                },
+                Attempt {
+                    target: "b:2".into(),
+                    error: ConnectError::Tcp { refused: refused(&["127.0.0.1", "::1"]) },
+                },
+            ],
         };
-        let said = "no target of route r can be reached: a:1: no connection within 5 ms (connect_timeout_ms)";
+        let said = "no target of route r can be reached: a:1: no connection within 5 ms (connect_timeout_ms), b:2: \
+                    connecting to 127.0.0.1:2: connection refused; connecting to [::1]:2: connection refused; check that \
+                    the application listens there";
         assert_eq!(error.to_string(), said);
     }
 }

@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What can be kept for another exchange.
+/// What can be kept for another exchange. Its last one is over on both sides.
 pub(super) trait Reusable {
-    /// The last exchange is over on both sides, and as far as is known the other side has not closed.
-    fn is_ready(&self) -> bool;
+    /// Since when it has been connected.
+    fn begun(&self) -> Instant;
 
-    /// The other side has closed, which the connection may not have noticed yet.
-    fn has_ended(&self) -> bool;
+    /// Nothing has come on it, not even its end, since its last exchange.
+    fn is_alive(&mut self) -> bool;
 }
 
 /// A core's unused connections.
@@ -29,7 +29,16 @@ pub(super) struct Idle<C> {
 pub(super) struct Bounds {
     pub in_one_place: usize,
     pub in_all: usize,
+    /// Unused.
     pub keep: Duration,
+    /// Since it was made.
+    pub age: Duration,
+}
+
+impl Bounds {
+    fn is_too_old(&self, connection: &impl Reusable, now: Instant) -> bool {
+        now.saturating_duration_since(connection.begun()) >= self.age
+    }
 }
 
 struct Kept<C> {
@@ -43,9 +52,9 @@ impl<C: Reusable> Idle<C> {
         Idle { places: FxHashMap::default(), count: 0, bounds }
     }
 
-    /// Keeps unused connections for so long from now on.
-    pub fn set_keep(&mut self, keep: Duration) {
-        self.bounds.keep = keep;
+    /// From now on, keeps unused connections for so long, and none that is older than `age`.
+    pub fn set_times(&mut self, keep: Duration, age: Duration) {
+        (self.bounds.keep, self.bounds.age) = (keep, age);
     }
 
     /// How many are kept.
@@ -53,22 +62,31 @@ impl<C: Reusable> Idle<C> {
         self.count
     }
 
-    /// The latest returned connection to `place` that still works.
-    pub fn take(&mut self, place: &Place, now: Instant) -> Option<C> {
+    /// Whether a connection to `place` is kept.
+    pub fn has(&self, place: &Place) -> bool {
+        self.places.get(place).is_some_and(|kept| !kept.is_empty())
+    }
+
+    /// The latest returned connection to `place` that still works and `is_wanted`.
+    pub fn take(&mut self, place: &Place, now: Instant, is_wanted: impl Fn(&C) -> bool) -> Option<C> {
         let kept = self.places.get_mut(place)?;
-        while let Some(Kept { since, connection }) = kept.pop_back() {
+        while let Some(Kept { since, mut connection }) = kept.pop_back() {
             self.count -= 1;
             let is_fresh = now.saturating_duration_since(since) < self.bounds.keep;
-            if is_fresh && connection.is_ready() && !connection.has_ended() {
+            if is_fresh
+                && !self.bounds.is_too_old(&connection, now)
+                && is_wanted(&connection)
+                && connection.is_alive()
+            {
                 return Some(connection);
             }
         }
         None
     }
 
-    /// Keeps `connection`, unless it is no longer of use or there are enough.
+    /// Keeps `connection`, unless it is too old or there are enough.
     pub fn put(&mut self, place: &Place, connection: C, now: Instant) {
-        if !connection.is_ready() || self.count >= self.bounds.in_all {
+        if self.bounds.is_too_old(&connection, now) || self.count >= self.bounds.in_all {
             return;
         }
         if !self.places.contains_key(place) {
@@ -83,10 +101,12 @@ impl<C: Reusable> Idle<C> {
 
     /// Drops what is too old or was closed by the other side.
     pub fn purge(&mut self, now: Instant) {
-        let keep = self.bounds.keep;
+        let bounds = self.bounds;
         self.places.retain(|_, kept| {
-            kept.retain(|entry| {
-                now.saturating_duration_since(entry.since) < keep && entry.connection.is_ready()
+            kept.retain_mut(|Kept { since, connection }| {
+                now.saturating_duration_since(*since) < bounds.keep
+                    && !bounds.is_too_old(connection, now)
+                    && connection.is_alive()
             });
             !kept.is_empty()
         });
@@ -101,34 +121,39 @@ mod tests {
     use std::rc::Rc;
 
     #[derive(Clone, Debug)]
-    struct Fake(u32, Rc<Cell<bool>>);
+    struct Fake {
+        number: u32,
+        is_alive: Rc<Cell<bool>>,
+        begun: Instant,
+    }
 
     impl Reusable for Fake {
-        fn is_ready(&self) -> bool {
-            self.1.get()
+        fn begun(&self) -> Instant {
+            self.begun
         }
 
-        fn has_ended(&self) -> bool {
-            false
+        fn is_alive(&mut self) -> bool {
+            self.is_alive.get()
         }
     }
 
     const KEEP: Duration = Duration::from_secs(55);
+    const AGE: Duration = Duration::from_secs(300);
 
     fn place(port: u16) -> Place {
         Place { host: "a".into(), port, tls: None, untrusted: false, named_by_application: false }
     }
 
     fn idle() -> Idle<Fake> {
-        Idle::new(Bounds { in_one_place: 2, in_all: 3, keep: KEEP })
+        Idle::new(Bounds { in_one_place: 2, in_all: 3, keep: KEEP, age: AGE })
     }
 
     fn fake(number: u32) -> Fake {
-        Fake(number, Rc::new(Cell::new(true)))
+        Fake { number, is_alive: Rc::new(Cell::new(true)), begun: Instant::now() }
     }
 
     fn taken(idle: &mut Idle<Fake>, port: u16, now: Instant) -> Option<u32> {
-        idle.take(&place(port), now).map(|fake| fake.0)
+        idle.take(&place(port), now, |_| true).map(|fake| fake.number)
     }
 
     #[test]
@@ -163,12 +188,31 @@ mod tests {
         let dead = fake(2);
         idle.put(&place(1), fake(1), now);
         idle.put(&place(1), dead.clone(), now);
-        dead.1.set(false);
+        dead.is_alive.set(false);
         assert_eq!(taken(&mut idle, 1, now), Some(1));
         idle.put(&place(1), fake(3), now);
         assert_eq!(taken(&mut idle, 1, now + KEEP), None);
         idle.put(&place(1), dead, now);
+        assert_eq!(taken(&mut idle, 1, now), None);
+    }
+
+    #[test]
+    fn none_is_used_beyond_its_age_nor_kept_then() {
+        let (mut idle, now) = (idle(), Instant::now());
+        let old = now + AGE;
+        idle.put(&place(1), fake(1), old - KEEP / 2);
+        assert_eq!(taken(&mut idle, 1, old + KEEP / 4), None);
+        idle.put(&place(1), fake(2), old + KEEP);
         assert_eq!(idle.count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_dropped() {
+        let (mut idle, now) = (idle(), Instant::now());
+        idle.put(&place(1), fake(1), now);
+        idle.put(&place(1), fake(2), now);
+        let first = idle.take(&place(1), now, |fake| fake.number == 1);
+        assert_eq!((first.map(|fake| fake.number), idle.count()), (Some(1), 0));
     }
 
     #[test]
@@ -178,7 +222,7 @@ mod tests {
         idle.put(&place(1), fake(1), now);
         idle.put(&place(1), fake(2), now + KEEP / 2);
         idle.put(&place(2), dead.clone(), now + KEEP / 2);
-        dead.1.set(false);
+        dead.is_alive.set(false);
         idle.purge(now + KEEP);
         assert_eq!((idle.count(), idle.places.len()), (1, 1));
         assert_eq!(taken(&mut idle, 1, now + KEEP), Some(2));

@@ -3,14 +3,14 @@
 //! what makes them good for trying a server out. Nothing here keeps state.
 
 use super::body::ResponseBody;
-use super::message::{Outgoing, Response};
+use super::message::{RequestBody, Response};
 use super::route::Destination;
 use super::{demo, test_target};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
 use bytes::{Bytes, BytesMut};
+use futures_lite::StreamExt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use std::borrow::Cow;
@@ -33,13 +33,12 @@ pub(super) async fn answer(
     destination: &Destination,
     method: &Method,
     path: &str,
-    body: Outgoing,
+    body: RequestBody,
 ) -> Response {
     let body_bytes = if *destination == Destination::Demo { DEMO_BODY_BYTES } else { TEST_BODY_BYTES };
-    let Ok(body) = Limited::new(body, body_bytes).collect().await else {
+    let Some(body) = collect(body, body_bytes).await else {
         return Page::text(StatusCode::BAD_REQUEST, "request too large\n").into_response(method);
     };
-    let body = body.to_bytes();
     match destination {
         Destination::Demo => {
             let (page, publish) = demo::answer(method, path, &body);
@@ -47,6 +46,25 @@ pub(super) async fn answer(
         }
         _ => test_target::answer(path, &body).into_response(method),
     }
+}
+
+/// The whole body; `None` if it breaks off or has more than `limit` bytes.
+async fn collect(body: RequestBody, limit: usize) -> Option<Bytes> {
+    let whole = match body {
+        RequestBody::Empty => Bytes::new(),
+        RequestBody::Whole(bytes) => bytes,
+        RequestBody::Stream { mut body, .. } => {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = body.next().await {
+                whole.extend_from_slice(&piece.ok()?);
+                if whole.len() > limit {
+                    return None;
+                }
+            }
+            whole.freeze()
+        }
+    };
+    (whole.len() <= limit).then_some(whole)
 }
 
 impl Page {
@@ -89,7 +107,7 @@ impl Page {
         Response {
             status,
             reason: None,
-            headers,
+            headers: headers.into(),
             body: ResponseBody::whole(body),
             target: 0,
             publish: Vec::new(),

@@ -5,10 +5,10 @@
 //! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
 //! as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
 //! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that no
-//! application may send this server to, `tls` for trust), `transport` puts hyper on a
-//! socket, `upgrade` takes it back once the protocol was switched, `connection` does one exchange on it and `body` hands
-//! its answer over piece by piece, both within the patience of `activity`. `error` says what a client is told when it
-//! fails. `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
+//! application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload` writes
+//! the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the patience of
+//! `activity`. `upgrade` has the transport once the protocol was switched. `error` says what a client is told when it fails.
+//! `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
 
 #![forbid(unsafe_code)]
 
@@ -37,13 +37,14 @@ mod test_target;
 mod tls;
 mod transport;
 mod upgrade;
+mod upload;
 
 #[cfg(test)]
 mod fake_origin;
 
 pub use body::ResponseBody;
 pub use connect::ConnectError;
-pub use error::{Attempt, OriginError, Refusal};
+pub use error::{Attempt, BadAnswer, OriginError, Refusal};
 pub use message::{Request, RequestBody, Response};
 pub use own_ports::OwnPorts;
 pub use pool::{Pool, PoolCounts};

@@ -3,26 +3,24 @@
 //! out dead costs one more attempt on a fresh one, if the request may be made twice or was not written at
 //! all. One pool for each core, on its thread; the core calls [`Pool::purge`] every second or so.
 
-use super::body::{Lease, ResponseBody};
+use super::body::{Arriving, Lease, ResponseBody};
 use super::connect::{ConnectError, Connector, Place};
-use super::connection::{Connection, Lost};
+use super::connection::{Answered, Connection, Lost};
 use super::error::{Attempt, OriginError};
 use super::idle::{Bounds, Idle};
 use super::local;
-use super::message::{Outbound, Request, Response, spare};
+use super::message::{Outbound, Request, Response};
 use super::openings::{Opening, Openings};
 use super::own_ports::OwnPorts;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
 use super::upgrade::{Answer, Upgraded};
+use super::upload::Upload;
 use crate::config::Proxy;
+use crate::proto::http1::AnswerHead;
 use crate::runtime;
-use bytes::Bytes;
-use http::StatusCode;
-use http::header::{self, HeaderValue};
-use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
+use http::Method;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -62,7 +60,7 @@ struct Counters {
 /// Why a target gave no answer.
 enum Trouble {
     /// Nothing was sent; another target may be tried.
-    Connect(ConnectError, Box<Outbound>),
+    Connect(ConnectError),
     Failed(OriginError),
 }
 
@@ -78,6 +76,7 @@ impl Pool {
             in_one_place: KEPT_FOR_ONE_PLACE,
             in_all: proxy.open_requests_per_core,
             keep: Duration::from_millis(proxy.origin_keep_alive_ms),
+            age: Duration::from_millis(proxy.origin_connection_age_ms),
         };
         Pool {
             connector: Connector::new(tls, proxy.connect_timeout_ms),
@@ -97,7 +96,8 @@ impl Pool {
     pub fn renew(&self, proxy: &Proxy) {
         self.connector.set_timeout(proxy.connect_timeout_ms);
         self.connector.tls.forget_certificates();
-        self.idle.borrow_mut().set_keep(Duration::from_millis(proxy.origin_keep_alive_ms));
+        let keep = Duration::from_millis(proxy.origin_keep_alive_ms);
+        self.idle.borrow_mut().set_times(keep, Duration::from_millis(proxy.origin_connection_age_ms));
         self.idle_timeout.set(Duration::from_millis(proxy.origin_idle_timeout_ms));
     }
 
@@ -126,26 +126,22 @@ impl Pool {
         let mut tried = Vec::new();
         for (index, target) in route.targets.iter().enumerate() {
             let Destination::Address { host, port } = &target.destination else {
-                let response = self.answer_locally(route, target, *outbound).await;
+                let response = answer_locally(route, target, *outbound).await;
                 return Ok(Answer::Response(response).of_target(index));
             };
             let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
-            set_host(&mut outbound, uri_host)?;
+            outbound.set_host(uri_host)?;
             let place = Place::of(host, *port, target, uri_host);
-            match self.ask(&place, outbound, may_switch).await {
+            match self.ask(&place, &mut outbound, may_switch).await {
                 Ok(answer) => return Ok(answer.of_target(index)),
                 Err(Trouble::Failed(error)) => return Err(error),
                 Err(Trouble::Connect(
                     error @ (ConnectError::Private { .. } | ConnectError::OwnPort { .. }),
-                    _,
                 )) => {
                     let attempt = Attempt { target: place.name(), error };
                     return Err(OriginError::Blocked { attempt });
                 }
-                Err(Trouble::Connect(error, unsent)) => {
-                    tried.push(Attempt { target: place.name(), error });
-                    outbound = unsent;
-                }
+                Err(Trouble::Connect(error)) => tried.push(Attempt { target: place.name(), error }),
             }
         }
         Err(OriginError::Unreachable { route: route.id.clone(), tried })
@@ -168,43 +164,52 @@ impl Pool {
         }
     }
 
-    async fn answer_locally(&self, route: &Route, target: &Target, outbound: Outbound) -> Response {
-        let (parts, body) = outbound.into_parts();
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        local::answer(&target.destination, &parts.method, route.local_path(path), body).await
-    }
-
-    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead.
-    async fn ask(
-        &self,
-        place: &Place,
-        mut outbound: Box<Outbound>,
-        may_switch: bool,
-    ) -> Result<Answer, Trouble> {
+    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes back
+    /// to `outbound` if nothing was sent.
+    async fn ask(&self, place: &Place, outbound: &mut Outbound, may_switch: bool) -> Result<Answer, Trouble> {
         let opening = self.openings.admit().await;
-        let kept = if may_switch { None } else { self.idle.borrow_mut().take(place, runtime::now()) };
+        let mut upload = outbound.upload();
+        let to_head = outbound.method == Method::HEAD;
+        let kept = if may_switch { None } else { self.kept(place).await };
         if let Some(mut connection) = kept {
             count(&self.counters.reuses);
-            let again = spare(&outbound).map(Box::new);
-            match connection.exchange(*outbound, self.idle_timeout.get()).await {
-                Ok(head) => return accept(head, self.lease(connection, place, opening)),
-                Err(lost) => outbound = retry(lost, again, place)?,
-            }
+            let spare = outbound.method.is_idempotent().then(|| upload.spare()).flatten();
+            let exchanged = connection.exchange(upload, to_head, self.idle_timeout.get()).await;
+            upload = match (exchanged, spare) {
+                (Ok(answered), Some(spare)) if gave_up_waiting(&answered) => spare,
+                (Ok(answered), _) => return accept(answered, self.lease(connection, place, opening)),
+                (Err(lost), spare) => retry(lost, spare, place)?,
+            };
             count(&self.counters.retries);
         }
         // Boxed, or every request that waits would have room for what few of them do.
-        let mut connection = match Box::pin(self.connector.connect(place, may_switch)).await {
+        let mut connection = match Box::pin(self.connector.connect(place)).await {
             Ok(connection) => connection,
-            Err(error) => return Err(Trouble::Connect(error, outbound)),
+            Err(error) => {
+                outbound.body = upload.into_body();
+                return Err(Trouble::Connect(error));
+            }
         };
         count(&self.counters.connects);
-        match connection.exchange(*outbound, self.idle_timeout.get()).await {
-            Ok(head) if may_switch && head.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                switched(head, connection, place).await
+        match connection.exchange(upload, to_head, self.idle_timeout.get()).await {
+            Ok(answered) if may_switch && answered.head.status == SWITCHING_PROTOCOLS => {
+                Ok(switched(answered, connection))
             }
-            Ok(head) => accept(head, self.lease(connection, place, opening)),
+            Ok(answered) => accept(answered, self.lease(connection, place, opening)),
             Err(lost) => Err(failed(lost, place)),
         }
+    }
+
+    /// A kept connection to where `place` is now.
+    async fn kept(&self, place: &Place) -> Option<Connection> {
+        if !self.idle.borrow().has(place) {
+            return None;
+        }
+        let resolver = &self.connector.resolver;
+        // Boxed as connecting is.
+        Box::pin(resolver.keep_current(&place.host)).await;
+        let leads_there = |connection: &Connection| resolver.leads_to(&place.host, connection.address);
+        self.idle.borrow_mut().take(place, runtime::now(), leads_there)
     }
 
     fn lease(&self, connection: Connection, place: &Place, opening: Opening) -> Lease {
@@ -213,40 +218,42 @@ impl Pool {
     }
 }
 
-/// Takes the socket back after a 101.
-async fn switched(
-    head: http::Response<Incoming>,
-    connection: Connection,
-    place: &Place,
-) -> Result<Answer, Trouble> {
-    let mut headers = head.into_parts().0.headers;
-    response_headers(&mut headers);
-    match connection.switched().await {
-        Some((transport, early)) => Ok(Answer::Switched(Upgraded::new(headers, transport, early))),
-        None => Err(Trouble::Failed(OriginError::Switched { target: place.name() })),
-    }
+async fn answer_locally(route: &Route, target: &Target, outbound: Outbound) -> Response {
+    let path = route.local_path(outbound.target.as_str());
+    local::answer(&target.destination, &outbound.method, path, outbound.body).await
 }
 
-/// Makes hyper's head ours. The body keeps the lease.
-fn accept(head: http::Response<Incoming>, lease: Lease) -> Result<Answer, Trouble> {
-    let (parts, incoming) = head.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+/// Takes the socket back after a 101.
+fn switched(answered: Answered, connection: Connection) -> Answer {
+    let mut headers = answered.head.headers;
+    response_headers(&mut headers);
+    let (transport, early) = connection.switched();
+    Answer::Switched(Upgraded::new(headers, transport, early))
+}
+
+/// Makes a head an answer. Its body keeps the lease.
+fn accept(answered: Answered, lease: Lease) -> Result<Answer, Trouble> {
+    let Answered { head, upload, is_reusable } = answered;
+    if head.status == SWITCHING_PROTOCOLS {
         return Err(Trouble::Failed(OriginError::Switched { target: lease.place.name() }));
     }
-    let mut headers = parts.headers;
+    let AnswerHead { status, reason, mut headers, body: decoder, .. } = *head;
     response_headers(&mut headers);
-    let reason = parts.extensions.get::<ReasonPhrase>();
-    let reason = reason.map(|phrase| Bytes::copy_from_slice(phrase.as_bytes()));
-    let body = ResponseBody::arriving(incoming, lease);
-    let (status, publish) = (parts.status.as_u16(), Vec::new());
-    Ok(Answer::Response(Response { status, reason, headers, body, target: 0, publish }))
+    let body = ResponseBody::arriving(Arriving { decoder, upload, is_reusable, lease });
+    Ok(Answer::Response(Response { status, reason, headers, body, target: 0, publish: Vec::new() }))
+}
+
+/// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the request
+/// (RFC 9110 section 15.5.9).
+fn gave_up_waiting(answered: &Answered) -> bool {
+    answered.head.status == REQUEST_TIMEOUT && !answered.head.keep_alive
 }
 
 /// What to send again after a kept connection failed: the request itself if it was not written, its spare if
 /// no answer began. Otherwise the origin may have acted on it, and the failure stands.
-fn retry(lost: Lost, spare: Option<Box<Outbound>>, place: &Place) -> Result<Box<Outbound>, Trouble> {
+fn retry(lost: Lost, spare: Option<Upload>, place: &Place) -> Result<Upload, Trouble> {
     match (lost, spare) {
-        (Lost::Unsent(request, _), _) => Ok(request),
+        (Lost::Unsent(upload, _), _) => Ok(upload),
         (Lost::Unanswered(_), Some(spare)) => Ok(spare),
         (lost, _) => Err(failed(lost, place)),
     }
@@ -256,26 +263,18 @@ fn failed(lost: Lost, place: &Place) -> Trouble {
     let target = place.name();
     Trouble::Failed(match lost {
         Lost::Idle(limit) => OriginError::idle(target, limit),
-        Lost::Unsent(_, source) | Lost::Unanswered(source) | Lost::Garbled(source) => {
-            match source.is_user() {
-                true => OriginError::RequestBody { target, source },
-                false => OriginError::Broken { target, source },
-            }
-        }
+        Lost::Body(source) => OriginError::RequestBody { target, source },
+        Lost::Unsent(_, source) => OriginError::Broken { target, source: source.into() },
+        Lost::Unanswered(source) | Lost::Garbled(source) => OriginError::Broken { target, source },
     })
-}
-
-fn set_host(outbound: &mut Outbound, host: &str) -> Result<(), OriginError> {
-    let value = HeaderValue::from_str(host);
-    let value = value.map_err(|_| OriginError::RequestTarget { target: host.to_owned() })?;
-    outbound.headers_mut().insert(header::HOST, value);
-    Ok(())
 }
 
 fn count(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 
+const SWITCHING_PROTOCOLS: u16 = 101;
+const REQUEST_TIMEOUT: u16 = 408;
 /// More than this many at once to one place are rare; those beyond are made anew.
 const KEPT_FOR_ONE_PLACE: usize = 256;
 

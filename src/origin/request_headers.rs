@@ -7,6 +7,7 @@ use super::forwarding::set_forwarding;
 use super::reserved::{ORIGINAL_MARK, Reserved, is_marked};
 use super::route::Route;
 use crate::config::Proxy;
+use crate::proto::http1::Headers;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -42,10 +43,11 @@ impl<'a> Rules<'a> {
 /// The headers to send to the origin, `Host` first.
 ///
 /// `Accept-Encoding` goes no further on GRIP routes: what is published later could not be appended to a
-/// compressed answer. Names are sent in title case: hyper does not keep the client's spelling.
-pub fn request_headers(client: &HeaderMap, rules: Rules<'_>) -> HeaderMap {
+/// compressed answer.
+pub fn request_headers(client: &Headers, rules: Rules<'_>) -> Headers {
     let grip = !rules.route.no_grip && !rules.is_trusted;
-    let mut headers = forwarded(client, &rules);
+    let mut headers = Headers::from(forwarded(client, &rules));
+    headers.spell_as(client);
     for (name, value) in &rules.route.headers {
         headers.remove(name);
         if !value.is_empty() {
@@ -123,8 +125,8 @@ mod tests {
 
     type Lines = &'static [(&'static str, &'static str)];
 
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn map(lines: &[(&'static str, &'static str)]) -> Headers {
+        let mut headers = Headers::new();
         for (name, value) in lines {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

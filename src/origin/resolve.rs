@@ -1,6 +1,8 @@
 //! Names to addresses, for the connector. Addresses and `localhost` need no lookup; other names are looked up
 //! by the system's resolver on a blocking thread and remembered for a few seconds, on each core by
-//! itself. One name is looked up once at a time, however many requests wait for it.
+//! itself. One name is looked up once at a time, however many requests wait for it. While a name is in use it is looked
+//! up again in the background, so that kept connections follow it when it changes; while the resolver fails, the last
+//! answer stays in force.
 
 use crate::runtime;
 use glommio::sync::Semaphore;
@@ -17,6 +19,7 @@ pub(super) struct Resolver {
 }
 
 struct Name {
+    host: String,
     /// Held by whoever is asking the system.
     asking: Semaphore,
     answer: RefCell<Option<(Instant, Rc<[IpAddr]>)>>,
@@ -33,35 +36,85 @@ impl Resolver {
         if let Some(known) = literal(host) {
             return Ok(known);
         }
-        let name = self.names.borrow_mut().entry(host.to_owned()).or_default().clone();
-        // Closed never: the semaphore lives in `name`.
-        let _turn =
-            name.asking.acquire_permit(1).await.map_err(|closed| io::Error::other(closed.to_string()))?;
-        if let Some(fresh) = name.fresh(runtime::now()) {
-            return Ok(fresh);
-        }
-        let answer = lookup(host.to_owned()).await?;
-        *name.answer.borrow_mut() = Some((runtime::now(), answer.clone()));
-        Ok(answer)
+        self.name(host).current().await
     }
 
-    /// Forgets what is too old to be used and not being asked for.
+    /// Sees to it that what is known of `host` is not older than [`FOLLOWED`]: waits for a lookup only if it is.
+    pub async fn keep_current(&self, host: &str) {
+        if literal(host).is_some() {
+            return;
+        }
+        let name = self.name(host);
+        match name.age(runtime::now()) {
+            Some(age) if age < TTL => {}
+            Some(age) if age < FOLLOWED => {
+                if name.asking.available() > 0 {
+                    runtime::spawn(async move { drop(name.current().await) }).detach();
+                }
+            }
+            _ => drop(name.current().await),
+        }
+    }
+
+    /// Whether `address` is one of `host`, as far as is known.
+    pub fn leads_to(&self, host: &str, address: IpAddr) -> bool {
+        let names = self.names.borrow();
+        let answer = names.get(host).map(|name| name.answer.borrow());
+        answer.is_none_or(|answer| answer.as_ref().is_none_or(|(_, known)| known.contains(&address)))
+    }
+
+    /// Has looked `host` up just now.
+    #[cfg(test)]
+    pub fn remember(&self, host: &str, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
+        *self.name(host).answer.borrow_mut() = Some((runtime::now(), addresses));
+    }
+
+    /// Forgets what is too old and not being asked for.
     pub fn purge(&self, now: Instant) {
-        self.names.borrow_mut().retain(|_, name| Rc::strong_count(name) > 1 || name.fresh(now).is_some());
+        let is_wanted =
+            |name: &Rc<Name>| Rc::strong_count(name) > 1 || name.age(now).is_some_and(|age| age < REMEMBERED);
+        self.names.borrow_mut().retain(|_, name| is_wanted(name));
+    }
+
+    fn name(&self, host: &str) -> Rc<Name> {
+        if let Some(name) = self.names.borrow().get(host) {
+            return name.clone();
+        }
+        let name =
+            Rc::new(Name { host: host.to_owned(), asking: Semaphore::new(1), answer: RefCell::new(None) });
+        self.names.borrow_mut().insert(host.to_owned(), name.clone());
+        name
     }
 }
 
 impl Name {
-    fn fresh(&self, now: Instant) -> Option<Rc<[IpAddr]>> {
-        let answer = self.answer.borrow();
-        let (at, addresses) = answer.as_ref()?;
-        (now.saturating_duration_since(*at) < TTL).then(|| addresses.clone())
+    async fn current(&self) -> io::Result<Rc<[IpAddr]>> {
+        // Closed never: the semaphore lives as long as this.
+        let _turn =
+            self.asking.acquire_permit(1).await.map_err(|closed| io::Error::other(closed.to_string()))?;
+        let before = self.answer.borrow().clone();
+        if let Some((at, answer)) = &before
+            && runtime::now().saturating_duration_since(*at) < TTL
+        {
+            return Ok(answer.clone());
+        }
+        let answer = match (lookup(self.host.clone()).await, before) {
+            (Ok(answer), _) => answer,
+            (Err(error), Some((_, answer))) => {
+                let host = &self.host;
+                tracing::warn!(%error, host, "a name cannot be looked up; its last addresses are used");
+                answer
+            }
+            (Err(error), None) => return Err(error),
+        };
+        *self.answer.borrow_mut() = Some((runtime::now(), answer.clone()));
+        Ok(answer)
     }
-}
 
-impl Default for Name {
-    fn default() -> Self {
-        Name { asking: Semaphore::new(1), answer: RefCell::new(None) }
+    /// How old the answer is.
+    fn age(&self, now: Instant) -> Option<Duration> {
+        self.answer.borrow().as_ref().map(|(at, _)| now.saturating_duration_since(*at))
     }
 }
 
@@ -86,6 +139,10 @@ async fn lookup(host: String) -> io::Result<Rc<[IpAddr]>> {
 
 /// Short, because the system's resolver does not tell the record's own.
 const TTL: Duration = Duration::from_secs(5);
+/// A change is followed within so long, by requests on kept connections too.
+const FOLLOWED: Duration = Duration::from_secs(8);
+/// The last answer is remembered for so long, for the case that the resolver fails.
+const REMEMBERED: Duration = Duration::from_secs(60);
 /// Beyond this many addresses, trying one after the other helps nobody.
 const ADDRESSES: usize = 16;
 
@@ -108,19 +165,46 @@ mod tests {
         }
     }
 
+    /// A resolver that has looked up `app.invalid`, so long ago.
+    fn knowing(address: [u8; 4], age: Duration) -> Resolver {
+        let resolver = Resolver::new();
+        let at = Instant::now().checked_sub(age).unwrap();
+        *resolver.name("app.invalid").answer.borrow_mut() = Some((at, Rc::from([IpAddr::from(address)])));
+        resolver
+    }
+
     #[test]
-    fn an_answer_is_remembered_until_it_is_old() {
+    fn an_answer_is_used_while_it_is_fresh_and_while_there_is_no_other() {
         LocalExecutor::default().run(async {
-            let resolver = Resolver::new();
-            let name = Rc::new(Name::default());
-            let remembered: Rc<[IpAddr]> = Rc::from([IpAddr::from([192, 0, 2, 1])]);
-            *name.answer.borrow_mut() = Some((Instant::now(), remembered.clone()));
-            resolver.names.borrow_mut().insert("app.invalid".into(), name);
-            assert_eq!(resolver.resolve("app.invalid").await.unwrap(), remembered);
-            resolver.purge(Instant::now());
-            assert_eq!(resolver.names.borrow().len(), 1);
-            resolver.purge(Instant::now() + TTL);
-            assert_eq!(resolver.names.borrow().len(), 0);
+            for age in [Duration::ZERO, TTL] {
+                let resolver = knowing([192, 0, 2, 1], age);
+                let found = resolver.resolve("app.invalid").await.unwrap();
+                assert_eq!(found[..], [IpAddr::from([192, 0, 2, 1])]);
+                resolver.purge(Instant::now());
+                assert_eq!(resolver.names.borrow().len(), 1);
+                resolver.purge(Instant::now() + REMEMBERED);
+                assert_eq!(resolver.names.borrow().len(), 0);
+            }
+        });
+    }
+
+    #[test]
+    fn a_kept_connection_is_one_to_an_address_that_its_name_has() {
+        let resolver = knowing([192, 0, 2, 1], Duration::ZERO);
+        assert!(resolver.leads_to("app.invalid", [192, 0, 2, 1].into()));
+        assert!(!resolver.leads_to("app.invalid", [192, 0, 2, 2].into()));
+        assert!(resolver.leads_to("192.0.2.3", [192, 0, 2, 3].into()), "nothing is looked up for an address");
+    }
+
+    #[test]
+    fn what_is_known_is_waited_for_only_if_it_is_old() {
+        LocalExecutor::default().run(async {
+            for (age, is_renewed) in [(Duration::ZERO, false), (TTL, false), (FOLLOWED, true)] {
+                let resolver = knowing([192, 0, 2, 1], age);
+                resolver.keep_current("app.invalid").await;
+                let age = resolver.name("app.invalid").age(Instant::now()).unwrap();
+                assert_eq!(age < TTL, is_renewed || age < TTL, "{age:?}");
+            }
         });
     }
 

@@ -7,9 +7,6 @@ use http::header::{self, HeaderMap};
 /// Takes out what is hop-by-hop (RFC 9110 section 7.6.1), and nothing else: `Date`, `Server`,
 /// `Content-Encoding` and `Grip-*` stay as the origin sent them. A Content-Length beside a Transfer-Encoding
 /// goes too, because it describes nothing (RFC 9112 section 6.3).
-///
-/// Names reach the client in hyper's spelling: what the origin wrote as `X-ThisCase` is known as `x-thiscase`
-/// from here on, and is best written in title case.
 pub fn response_headers(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);

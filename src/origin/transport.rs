@@ -1,12 +1,12 @@
-//! hyper's idea of a byte stream, over a socket with or without TLS. Reads go through one scratch
-//! buffer for all connections of a core, so that an idle connection owns none; the copy into hyper's buffer
-//! is what a room without unsafe code pays. Every byte that moves is noted in the connection's [`Activity`].
+//! A byte stream to an application: a socket with or without TLS. Reads go through one scratch buffer for all
+//! connections of a core, so that an idle connection owns none. Every byte that moves is noted in the connection's
+//! [`Activity`].
 
 use super::activity::Activity;
-use crate::runtime::{Glance, TcpStream};
+use crate::runtime::TcpStream;
 use futures_lite::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use futures_rustls::rustls::ClientConnection;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What hyper reads from and writes to.
+/// What a connection reads from and writes to.
 pub(super) struct Transport {
     stream: Stream,
     scratch: Scratch,
@@ -40,74 +40,102 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Puts `stream` under hyper.
+    /// Notes in `activity` what moves on `stream`.
     pub fn new(stream: Stream, scratch: Scratch, activity: Activity) -> Self {
         Transport { stream, scratch, activity }
     }
 
-    /// For a look at the socket while hyper owns it.
-    pub fn glance(&self) -> Glance {
-        match &self.stream {
-            Stream::Plain(tcp) => tcp.glance(),
-            Stream::Tls(tls) => tls.get_ref().0.glance(),
-        }
-    }
-
-    /// Reads up to `limit` bytes and gives what `take` makes of them; it sees none at the end.
-    pub fn poll_scratch<T>(
+    /// Reads some bytes and gives what `take` makes of them; it sees none at the end.
+    pub fn poll_read<T>(
         &mut self,
         cx: &mut Context<'_>,
-        limit: usize,
         mut take: impl FnMut(&[u8]) -> T,
     ) -> Poll<io::Result<T>> {
         let mut scratch = self.scratch.0.borrow_mut();
-        let room = limit.min(scratch.len());
-        let into = &mut scratch[..room];
+        let into = &mut scratch[..];
         let count = match &mut self.stream {
             Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_read(cx, into)),
             Stream::Tls(tls) => ready!(Pin::new(tls).poll_read(cx, into)),
         }?;
         if count > 0 {
-            self.activity.read(count);
+            self.activity.moved();
         }
-        Poll::Ready(Ok(take(&into[..count])))
+        Poll::Ready(Ok(take(into.get(..count).unwrap_or_default())))
     }
-}
 
-impl Read for Transport {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.get_mut().poll_scratch(cx, buf.remaining(), |bytes| buf.put_slice(bytes))
-    }
-}
-
-impl Write for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let count = match &mut this.stream {
-            Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_write(cx, buf)),
-            Stream::Tls(tls) => ready!(Pin::new(tls).poll_write(cx, buf)),
+    /// Writes some of `bytes`, of which there are some; how many.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let count = match &mut self.stream {
+            Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_write(cx, bytes)),
+            Stream::Tls(tls) => ready!(Pin::new(tls).poll_write(cx, bytes)),
         }?;
-        this.activity.wrote();
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.activity.moved();
         Poll::Ready(Ok(count))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+    /// Brings what was written on its way: TLS keeps some of it until the kernel takes it.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_close(cx),
-            Stream::Tls(tls) => Pin::new(tls).poll_close(cx),
+    /// Whether nothing is to be read, not even the end: asks the kernel, because the executor hears of it a little later.
+    pub fn is_quiet(&mut self) -> bool {
+        match &mut self.stream {
+            Stream::Plain(tcp) => tcp.is_quiet(),
+            Stream::Tls(tls) => {
+                let (tcp, session) = tls.get_mut();
+                is_quiet(tcp, session, &mut self.scratch.0.borrow_mut())
+            }
         }
     }
+}
+
+/// The same for TLS, where what was received may be tickets for sessions to come (RFC 8446 section 4.6.1) rather than
+/// data or the end. A record that has not come whole is taken for data.
+fn is_quiet(tcp: &mut TcpStream, session: &mut ClientConnection, scratch: &mut [u8]) -> bool {
+    loop {
+        let received = match tcp.try_read(scratch) {
+            Some(Ok(0) | Err(_)) => return false,
+            Some(Ok(count)) => scratch.get(..count).unwrap_or_default(),
+            None => &[],
+        };
+        if !has_only_tickets(session, received) {
+            return false;
+        }
+        if received.is_empty() {
+            return true;
+        }
+    }
+}
+
+/// Whether `received`, and what the session had before, is neither data nor the end nor the beginning of either.
+fn has_only_tickets(session: &mut ClientConnection, received: &[u8]) -> bool {
+    let mut unread = received;
+    loop {
+        let is_read = unread.is_empty() || session.read_tls(&mut unread).is_ok_and(|count| count > 0);
+        let state = session.process_new_packets().ok().filter(|_| is_read);
+        if state.is_none_or(|state| state.plaintext_bytes_to_read() > 0 || state.peer_has_closed()) {
+            return false;
+        }
+        if unread.is_empty() {
+            return are_whole_records(received);
+        }
+    }
+}
+
+/// Whether `received` ends where a record of TLS does, if it begins where one does.
+fn are_whole_records(mut received: &[u8]) -> bool {
+    while let [_, _, _, high, low, rest @ ..] = received {
+        let Some(after) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+        received = after;
+    }
+    received.is_empty()
 }
 
 /// As much as one TLS record and one comfortable read; larger reads did not make large bodies faster.

@@ -3,13 +3,11 @@
 
 use super::message::Response;
 use super::transport::Transport;
+use crate::proto::http1::Headers;
 use bytes::{Buf, Bytes};
 use futures_lite::future::poll_fn;
-use http::HeaderMap;
-use hyper::rt::Write;
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 
 /// What an application answered to a request to switch protocols.
 pub enum Answer {
@@ -32,7 +30,7 @@ impl Answer {
 /// A connection after its 101.
 pub struct Upgraded {
     /// The headers of the 101, as those of any answer without what is hop-by-hop.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Which of the route's targets answered.
     pub target: usize,
     transport: RefCell<Transport>,
@@ -41,7 +39,7 @@ pub struct Upgraded {
 }
 
 impl Upgraded {
-    pub(super) fn new(headers: HeaderMap, transport: Transport, early: Bytes) -> Self {
+    pub(super) fn new(headers: Headers, transport: Transport, early: Bytes) -> Self {
         Upgraded { headers, target: 0, transport: RefCell::new(transport), early: RefCell::new(early) }
     }
 
@@ -51,19 +49,15 @@ impl Upgraded {
         if !early.is_empty() {
             return Ok(take(&early));
         }
-        poll_fn(|cx| self.transport.borrow_mut().poll_scratch(cx, usize::MAX, &mut take)).await
+        poll_fn(|cx| self.transport.borrow_mut().poll_read(cx, &mut take)).await
     }
 
     /// Writes all of `bytes`.
     pub async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         while bytes.has_remaining() {
-            let written =
-                poll_fn(|cx| Pin::new(&mut *self.transport.borrow_mut()).poll_write(cx, bytes)).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let written = poll_fn(|cx| self.transport.borrow_mut().poll_write(cx, bytes)).await?;
             bytes.advance(written);
         }
-        poll_fn(|cx| Pin::new(&mut *self.transport.borrow_mut()).poll_flush(cx)).await
+        poll_fn(|cx| self.transport.borrow_mut().poll_flush(cx)).await
     }
 }

@@ -1,6 +1,6 @@
 //! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
 //!
-//! `http1` is the server side of HTTP/1.1, `websocket` that of WebSockets; `grip` is the GRIP protocol (instructions,
+//! `http1` is HTTP/1.1, `websocket` the server side of WebSockets; `grip` is the GRIP protocol (instructions,
 //! publish items, signatures), parts of which are in the form of `tnetstring`; `cross_origin` answers browsers whose page
 //! is of another origin, `sockjs` those without WebSockets; `script` is what both put into scripts; `proxy_protocol` reads
 //! what load balancers say of a connection, and `trusted_proxies` whom this server believes such things; `byte_order_mark`

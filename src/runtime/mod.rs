@@ -11,7 +11,7 @@ mod task;
 mod tcp;
 
 pub use task::{Task, Timer, sleep, spawn, yield_now};
-pub use tcp::{Glance, TcpStream};
+pub use tcp::TcpStream;
 
 #[cfg(feature = "simulation")]
 use crate::simulation;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,15 +19,6 @@ enum Stream {
     Glommio(glommio::net::TcpStream),
     #[cfg(feature = "simulation")]
     Simulated(simulation::Stream),
-}
-
-/// A look at a connection that somebody else owns, who must not have dropped it.
-pub struct Glance(Socket);
-
-enum Socket {
-    Kernel(RawFd),
-    #[cfg(feature = "simulation")]
-    Simulated(simulation::Ear),
 }
 
 impl TcpStream {
@@ -49,26 +40,30 @@ impl TcpStream {
         }
     }
 
-    /// For a look at this connection while somebody else owns it.
-    pub fn glance(&self) -> Glance {
-        Glance(match &self.0 {
-            Stream::Glommio(tcp) => Socket::Kernel(tcp.as_raw_fd()),
-            #[cfg(feature = "simulation")]
-            Stream::Simulated(stream) => Socket::Simulated(stream.ear()),
-        })
-    }
-}
-
-impl Glance {
-    /// Whether the other side has closed the connection, or it broke. Asks the kernel, so it is known at once.
-    pub fn has_ended(&self) -> bool {
+    /// Whether nothing is to be read, not even the end. Asks the kernel: the executor hears of it a little later.
+    pub fn is_quiet(&self) -> bool {
         match &self.0 {
-            Socket::Kernel(descriptor) => {
+            Stream::Glommio(tcp) => {
                 let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-                !matches!(recv(*descriptor, &mut [0], flags), Ok(1) | Err(Errno::EAGAIN))
+                recv(tcp.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN)
             }
             #[cfg(feature = "simulation")]
-            Socket::Simulated(ear) => ear.has_ended(),
+            Stream::Simulated(stream) => !stream.is_readable(),
+        }
+    }
+
+    /// Reads what there is, none at the end; `None` if there is nothing.
+    pub fn try_read(&mut self, into: &mut [u8]) -> Option<io::Result<usize>> {
+        match &mut self.0 {
+            Stream::Glommio(tcp) => match recv(tcp.as_raw_fd(), into, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => None,
+                read => Some(read.map_err(Into::into)),
+            },
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(stream) => match stream.try_read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                read => Some(read),
+            },
         }
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 mod world;
 
 pub use executor::Task;
-pub use network::{Arrival, Ear, Listener, Observer, Stream, connect, connect_within, listen};
+pub use network::{Arrival, Listener, Observer, Stream, connect, connect_within, listen};
 pub use random::Random;
 pub use world::{Event, Host, Timer, World, current};
 

@@ -102,7 +102,7 @@ mod tests {
         }
         let (target, host) = (target.to_owned(), host.to_owned());
         let (body, peer, service) = (BodyLength::None, None, Service::Control);
-        Request { method, target, host, headers, body, peer, service, is_trusted: false }
+        Request { method, target, host, headers: headers.into(), body, peer, service, is_trusted: false }
     }
 
     fn control(listen: &str) -> Control {

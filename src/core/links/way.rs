@@ -11,8 +11,8 @@ use crate::core::proxy::{self, Scheme};
 use crate::core::row::{Port, Service};
 use crate::origin::{self, Destination, HostCondition, Lookup, RequestBody, Route, Target};
 use crate::proto::grip::LinkTarget;
-use crate::proto::http1::BodyLength;
-use http::{HeaderMap, Method};
+use crate::proto::http1::{BodyLength, Headers};
+use http::Method;
 use std::sync::Arc;
 
 impl Core {
@@ -43,7 +43,7 @@ impl Core {
             method,
             target: target.path_and_query.clone(),
             host: target.authority.clone(),
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
             body: BodyLength::None,
             peer: None,
             service: Service::Clients(port),

@@ -8,7 +8,7 @@ use crate::core::row::Phase;
 use crate::core::{Core, proxy, respond, sockjs};
 use crate::origin::{Destination, Route, Target};
 use crate::proto::grip::Answer;
-use crate::proto::http1;
+use crate::proto::http1::{self, Headers};
 use crate::proto::websocket::{Handshake, HandshakeError};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
@@ -76,7 +76,7 @@ pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
 }
 
 /// The 101 that answers the `handshake` of `exchange`, with what of the application's headers is for the client.
-pub(super) fn switch_head(exchange: &Exchange, mut headers: HeaderMap, handshake: &Handshake) -> Bytes {
+pub(super) fn switch_head(exchange: &Exchange, mut headers: Headers, handshake: &Handshake) -> Bytes {
     exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(101, None, &headers));
     if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);

@@ -10,10 +10,10 @@ use crate::core::sockjs::{Attached, Session, Told, next};
 use crate::ids::Slot;
 use crate::origin::Route;
 use crate::proto::grip::WebSocketEvent;
+use crate::proto::http1::Headers;
 use crate::proto::sockjs;
 use crate::proto::websocket::{Close, Handshake, Opcode, ProtocolError, close_frame, frame};
 use crate::runtime;
-use http::HeaderMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Core {
         let session = attached.session.clone();
         let socket = Rc::new(Socket::new(route, Application::SockJs(session.clone())));
         socket.busy().has_task = true;
-        if exchange.send(switch_head(exchange, HeaderMap::new(), handshake)).is_err() {
+        if exchange.send(switch_head(exchange, Headers::new(), handshake)).is_err() {
             return session.leave();
         }
         let Some(rest) = self.become_socket(exchange, socket.clone()) else { return session.leave() };

@@ -54,7 +54,7 @@ impl Message {
         publication.response = Some(ResponseFormat::Send(Box::new(ResponseMessage {
             code: 200,
             reason: None,
-            headers,
+            headers: headers.into(),
             body: ResponseBody::Whole(Bytes::from(json + "\n")),
         })));
         publication

@@ -7,15 +7,14 @@ use crate::config::Config;
 use crate::origin::fake_origin::Reply::{Close, Send, Stall};
 use crate::origin::fake_origin::{FakeOrigin, Reply, route_to, target, target_at};
 use crate::origin::message::RequestBody;
+use crate::proto::http1::Headers;
+use bytes::Bytes;
 use glommio::LocalExecutor;
-use http::{HeaderMap, Method};
-use http_body::{Body, Frame};
+use http::{HeaderValue, Method};
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -32,7 +31,7 @@ fn pool() -> Pool {
 }
 
 fn request(method: Method, body: RequestBody) -> Request {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert("x-some-name", HeaderValue::from_static("1"));
     Request { method, host: "app.test:8080".into(), path_and_query: "/a?b=c".into(), headers, body }
 }
@@ -49,26 +48,10 @@ async fn text(mut response: Response) -> String {
     String::from_utf8(text).expect("text")
 }
 
-/// A streamed request body.
-struct Pieces(Vec<Result<&'static str, io::ErrorKind>>);
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.0.is_empty() {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(Some(self.0.remove(0).map(|piece| Frame::data(piece.into())).map_err(io::Error::from)))
-    }
-}
-
 fn streamed(pieces: &[Result<&'static str, io::ErrorKind>], length: Option<u64>) -> RequestBody {
-    RequestBody::Stream { body: Box::pin(Pieces(pieces.to_vec())), length }
+    let piece = |piece: Result<&'static str, io::ErrorKind>| piece.map(Bytes::from).map_err(io::Error::from);
+    let pieces: Vec<_> = pieces.iter().map(|it| piece(*it)).collect();
+    RequestBody::Stream { body: Box::pin(futures_lite::stream::iter(pieces)), length }
 }
 
 fn unused_port() -> u16 {
@@ -90,7 +73,7 @@ fn a_request_reaches_the_origin_and_its_answer_comes_back() {
             response.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         assert_eq!(headers, [("date", "d"), ("x-a", "1"), ("x-a", "2"), ("content-length", "3")]);
         assert_eq!(text(response).await, "abc");
-        assert_eq!(origin.asked(), "GET /a?b=c HTTP/1.1\r\nX-Some-Name: 1\r\nHost: app.test:8080\r\n\r\n");
+        assert_eq!(origin.asked(), "GET /a?b=c HTTP/1.1\r\nHost: app.test:8080\r\nX-Some-Name: 1\r\n\r\n");
     });
 }
 
@@ -127,7 +110,7 @@ fn every_way_of_ending_a_body_is_understood_and_what_can_be_kept_is() {
                 Method::GET,
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n1\r\na\r\n0\r\n\r\n",
                 "a",
-                1,
+                0,
             ),
             (Method::GET, "HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", 0),
             (Method::GET, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", 0),
@@ -160,20 +143,20 @@ fn request_bodies_arrive_whole_in_each_framing() {
     run(async {
         let pieces = [Ok("ab"), Ok("cde")];
         let cases = [
-            (RequestBody::Whole("abcde".into()), "Content-Length: 5\r\nHost: app.test:8080\r\n\r\nabcde"),
-            (streamed(&pieces, Some(5)), "Content-Length: 5\r\nHost: app.test:8080\r\n\r\nabcde"),
-            (
-                streamed(&pieces, None),
-                "Transfer-Encoding: chunked\r\nHost: app.test:8080\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n",
-            ),
-            (RequestBody::Empty, "Content-Length: 0\r\nHost: app.test:8080\r\n\r\n"),
+            (RequestBody::Whole("abcde".into()), "Content-Length: 5\r\n\r\nabcde"),
+            (streamed(&pieces, Some(5)), "Content-Length: 5\r\n\r\nabcde"),
+            (streamed(&pieces, None), "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"),
+            (RequestBody::Empty, "Content-Length: 0\r\n\r\n"),
         ];
         for (body, sent) in cases {
             let origin = FakeOrigin::start(&[&[Send(OK)]]);
             let route = route_to(&[target_at("127.0.0.1", origin.port)]);
             let response = pool().request(&route, request(Method::POST, body)).await.unwrap();
             assert_eq!(text(response).await, "ok");
-            assert_eq!(origin.asked(), format!("POST /a?b=c HTTP/1.1\r\nX-Some-Name: 1\r\n{sent}"));
+            assert_eq!(
+                origin.asked(),
+                format!("POST /a?b=c HTTP/1.1\r\nHost: app.test:8080\r\nX-Some-Name: 1\r\n{sent}")
+            );
         }
     });
 }
@@ -288,7 +271,76 @@ fn all_that_was_tried_is_told() {
             format!("Unable to connect to any targets. Tried: 127.0.0.1:{first}, localhost:{second}\n");
         assert_eq!(error.answer(true).body, debug);
         assert_eq!(error.answer(false).body, "Error while proxying to origin.\n");
-        assert!(error.to_string().contains("refused"), "{error}");
+        let error = error.to_string();
+        for address in
+            [format!("127.0.0.1:{first}"), format!("127.0.0.1:{second}"), format!("[::1]:{second}")]
+        {
+            assert!(error.contains(&format!("connecting to {address}: ")), "{address} in {error}");
+        }
+    });
+}
+
+#[test]
+fn a_connection_carries_no_request_beyond_its_age() {
+    run(async {
+        let origin = FakeOrigin::start(&[&[Send(OK), Send(OK)], &[Send(OK)]]);
+        let (pool, route) = (pool(), route_to(&[target_at("127.0.0.1", origin.port)]));
+        text(pool.request(&route, get()).await.unwrap()).await;
+        pool.renew(&Proxy { origin_connection_age_ms: 0, ..settings() });
+        assert_eq!(text(pool.request(&route, get()).await.unwrap()).await, "ok");
+        let counts = pool.counts();
+        assert_eq!((counts.connects_total, counts.reuses_total, counts.idle), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_kept_connection_is_left_when_its_name_leads_elsewhere() {
+    run(async {
+        let origin = FakeOrigin::start(&[&[Send(OK), Send(OK), Send(OK)]]);
+        let (pool, route) = (pool(), route_to(&[target_at("app.invalid", origin.port)]));
+        let resolver = &pool.connector.resolver;
+        resolver.remember("app.invalid", &["127.0.0.1"]);
+        text(pool.request(&route, get()).await.unwrap()).await;
+        resolver.remember("app.invalid", &["127.0.0.2", "127.0.0.1"]);
+        text(pool.request(&route, get()).await.unwrap()).await;
+        assert_eq!(pool.counts().reuses_total, 1, "it is still one of its addresses");
+        resolver.remember("app.invalid", &["127.0.0.2"]);
+        let error = pool.request(&route, get()).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("connecting to 127.0.0.2:{}", origin.port)), "{error}");
+    });
+}
+
+#[test]
+fn what_follows_an_answer_is_never_the_answer_to_another_request() {
+    run(async {
+        let surplus = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray";
+        let cases = [
+            (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+            (Method::GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            (Method::GET, "HTTP/1.1 204 No Content\r\n\r\n"),
+            (Method::GET, "HTTP/1.1 304 Not Modified\r\n\r\n"),
+            (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        ];
+        for (method, answer) in cases {
+            let both: &'static str = Box::leak(format!("{answer}{surplus}").into_boxed_str());
+            let origin = FakeOrigin::start(&[&[Stall(both)], &[Send(OK)]]);
+            let (pool, route) = (pool(), route_to(&[target_at("127.0.0.1", origin.port)]));
+            text(pool.request(&route, request(method, RequestBody::Empty)).await.unwrap()).await;
+            let own = pool.request(&route, request(Method::POST, RequestBody::Whole("x".into()))).await;
+            assert_eq!(text(own.unwrap()).await, "ok", "after {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_was_given_up_waiting_for_a_request_is_not_its_answer() {
+    run(async {
+        let late = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let origin = FakeOrigin::start(&[&[Send(OK), Send(late)], &[Send(OK)]]);
+        let (pool, route) = (pool(), route_to(&[target_at("127.0.0.1", origin.port)]));
+        text(pool.request(&route, get()).await.unwrap()).await;
+        assert_eq!(text(pool.request(&route, get()).await.unwrap()).await, "ok");
+        assert_eq!(pool.counts().retries_total, 1);
     });
 }
 

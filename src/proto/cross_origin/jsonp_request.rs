@@ -4,10 +4,11 @@
 //! would let a link make this host serve any script.
 
 use super::jsonp_script::{Mode, Script};
+use crate::proto::http1::Headers;
 use crate::proto::script::is_name;
 use bytes::Bytes;
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -34,7 +35,7 @@ pub struct JsonpRequest {
     /// Its path and query, without what is for this server.
     pub target: String,
     /// Headers that replace the client's of the same name.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body, if it has one.
     pub body: Option<Bytes>,
     /// What becomes of the answer.
@@ -70,7 +71,7 @@ pub fn read(target: &str, settings: &JsonpSettings) -> Result<Option<JsonpReques
     }
     let mut headers = match query.take("_headers") {
         Some(named) => decode(named).and_then(|named| header_map(&named)).ok_or(JsonpError("_headers"))?,
-        None => HeaderMap::new(),
+        None => Headers::new(),
     };
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     let body = query.take(body_name).map(|body| Bytes::from(percent_decode_str(body).collect::<Vec<u8>>()));
@@ -122,14 +123,16 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// An object of texts. The host is the URI's, and a script is all that is accepted.
-fn header_map(json: &str) -> Option<HeaderMap> {
+fn header_map(json: &str) -> Option<Headers> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     for (name, value) in members {
-        let name: HeaderName = name.parse().ok()?;
+        let written = name;
+        let name: HeaderName = written.parse().ok()?;
         let value = HeaderValue::from_str(value.as_str()?).ok()?;
         if name != header::HOST && name != header::ACCEPT {
-            headers.try_insert(name, value).ok()?;
+            headers.try_insert(&name, value).ok()?;
+            headers.spell(&name, &written);
         }
     }
     Some(headers)

@@ -1,7 +1,8 @@
 //! An answer as a script that calls a function with it, written piece by piece, so that an answer of any length
 //! passes. The comment before the call keeps the script from being read as another format.
 
-use crate::proto::{http1, script};
+use crate::proto::http1::Headers;
+use crate::proto::script;
 use bytes::{BufMut, BytesMut};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -58,7 +59,7 @@ impl Script {
     }
 
     /// Writes what precedes the body.
-    pub fn begin(&self, out: &mut BytesMut, status: u16, reason: &str, headers: &HeaderMap) -> Writer {
+    pub fn begin(&self, out: &mut BytesMut, status: u16, reason: &str, headers: &Headers) -> Writer {
         let _ = write!(out, "/**/{}(", self.callback);
         if self.mode == Mode::Extended {
             let _ = write!(out, "{{\"code\": {status}, \"reason\": \"");
@@ -124,9 +125,9 @@ fn without_line_end(bytes: &[u8]) -> usize {
     line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
-fn put_header(out: &mut BytesMut, name: &HeaderName, headers: &HeaderMap) {
+fn put_header(out: &mut BytesMut, name: &HeaderName, headers: &Headers) {
     out.put_u8(b'"');
-    http1::put_name(out, name.as_str());
+    headers.put_name(out, name);
     out.put_slice(b"\":\"");
     for (index, value) in headers.get_all(name).iter().enumerate() {
         if index > 0 {
@@ -148,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn script(mode: Mode, parts: &[&[u8]]) -> String {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.append("x-a", HeaderValue::from_static("1"));
         headers.append("x-a", HeaderValue::from_static("\"2\""));
         let mut out = BytesMut::new();

@@ -13,9 +13,8 @@ pub use jsonp_request::{JsonpError, JsonpRequest, JsonpSettings, read};
 pub use jsonp_script::{Mode, Script};
 
 use crate::proto::grip::Answer;
-use crate::proto::http1::reason_phrase;
+use crate::proto::http1::{Headers, reason_phrase};
 use bytes::BytesMut;
-use http::HeaderMap;
 
 /// What the answer to a request has beside what the application says.
 #[derive(Debug)]
@@ -42,11 +41,11 @@ impl CrossOrigin {
         let mut writer = script.begin(&mut text, *status, reason, &headers);
         writer.push(&mut text, body);
         writer.end(&mut text);
-        Answer { status: 200, reason: None, headers: Script::headers(&headers), body: text.freeze() }
+        Answer { status: 200, reason: None, headers: Script::headers(&headers).into(), body: text.freeze() }
     }
 
     /// The headers of an answer that goes on as a stream. A script cannot.
-    pub fn open(&self, headers: &HeaderMap) -> HeaderMap {
+    pub fn open(&self, headers: &Headers) -> Headers {
         let mut headers = headers.clone();
         self.allowance.add_to(&mut headers);
         headers

@@ -5,8 +5,9 @@
 use super::body_patch;
 use super::sendable::{self, GRIP_EXPOSE_HEADERS};
 use crate::channel::{ResponseBody, ResponseMessage};
+use crate::proto::http1::Headers;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HeaderMap};
+use http::header::CONTENT_ENCODING;
 
 /// A response for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Answer {
     /// Reason phrase; the standard one if absent.
     pub reason: Option<String>,
     /// Headers, without `Grip-*`, Content-Length and what is hop-by-hop.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body.
     pub body: Bytes,
 }
@@ -57,7 +58,7 @@ impl ResponseMessage {
 }
 
 /// Puts all of `published` in place of what `headers` has under the same names.
-fn replace(headers: &mut HeaderMap, published: &HeaderMap) {
+fn replace(headers: &mut Headers, published: &Headers) {
     for name in published.keys() {
         headers.remove(name);
     }
@@ -65,6 +66,7 @@ fn replace(headers: &mut HeaderMap, published: &HeaderMap) {
         // A map takes 32,768 names; each side alone was within that, and what is beyond it is not worth a failure.
         let _ = headers.try_append(name.clone(), value.clone());
     }
+    headers.spell_as(published);
 }
 
 #[cfg(test)]
@@ -75,7 +77,7 @@ mod tests {
     use http::HeaderValue;
 
     fn timeout_answer() -> Answer {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("server", HeaderValue::from_static("origin"));
         headers.insert("content-type", HeaderValue::from_static("text/plain"));
         headers.append("x-m", HeaderValue::from_static("1"));

@@ -9,6 +9,7 @@ use super::instruct_body;
 use super::json::FieldError;
 use super::link::Link;
 use super::sendable::{self, STATUS_CODES, is_grip_name};
+use crate::proto::http1::Headers;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -73,12 +74,12 @@ impl Instruct {
     pub fn parse(
         status: u16,
         reason: Option<&str>,
-        headers: &HeaderMap,
+        headers: &Headers,
         body: Bytes,
     ) -> Result<Instruct, InstructError> {
         let mut hold = HoldDraft::from_headers(headers)?;
         let reason = reason.and_then(sendable::reason).flatten();
-        let mut response = Answer { status, reason, headers: HeaderMap::new(), body };
+        let mut response = Answer { status, reason, headers: Headers::new(), body };
         if let Some((status, reason)) = status_header(headers)? {
             (response.status, response.reason) = (status, reason);
         }
@@ -127,7 +128,7 @@ fn status_header(headers: &HeaderMap) -> Result<Option<(u16, Option<String>)>, I
     Ok(Some((code, reason)))
 }
 
-fn headers_for_client(headers: &HeaderMap) -> HeaderMap {
+fn headers_for_client(headers: &Headers) -> Headers {
     let mut headers = headers.clone();
     sendable::strip_hop_by_hop(&mut headers);
     sendable::keep_exposed(&mut headers);
@@ -143,8 +144,8 @@ mod tests {
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn headers(lines: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::new();
         for (name, value) in lines {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.append(name, HeaderValue::from_str(value).unwrap());
@@ -309,7 +310,7 @@ mod tests {
         fn any_headers_and_body_are_read_without_panic(
             lines in prop::collection::vec(grip_line(), 0..6), body in ".{0,40}", instruct: bool, stream: bool,
         ) {
-            let mut map = HeaderMap::new();
+            let mut map = Headers::new();
             for (name, value) in lines {
                 if let Ok(value) = HeaderValue::from_bytes(&value) {
                     map.append(name, value);

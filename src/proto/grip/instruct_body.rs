@@ -7,12 +7,12 @@ use super::hold::HoldDraft;
 use super::instruct::InstructError;
 use super::json::{self, Fields};
 use super::sendable::{self, STATUS_CODES};
-use http::HeaderMap;
+use crate::proto::http1::Headers;
 
 /// Reads the JSON in `response.body` into `hold` and replaces `response` by what it describes.
 pub(super) fn read(hold: &mut HoldDraft, response: &mut Answer) -> Result<(), InstructError> {
     let body = std::mem::take(&mut response.body);
-    response.headers = HeaderMap::new();
+    response.headers = Headers::new();
     let json = json::read(&body).map_err(|_| InstructError::NotJson)?;
     let instruct = Fields::of(&json, "instruct").map_err(|_| InstructError::NotObject)?;
     if let Some(fields) = instruct.object("hold", "hold")? {
@@ -53,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse_with(lines: &[(&'static str, &'static str)], body: &str) -> Result<Instruct, String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("content-type", HeaderValue::from_static("application/grip-instruct"));
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_carrying_response_must_be_200() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("content-type", HeaderValue::from_static("application/grip-instruct"));
         let error = Instruct::parse(201, None, &headers, Bytes::from_static(b"{}")).unwrap_err();
         assert_eq!(error.to_string(), "response code for application/grip-instruct content must be 200");

@@ -4,7 +4,7 @@
 //! encode as they are.
 
 use super::json::{FieldError, Fields, Json};
-use crate::proto::http1::HopByHop;
+use crate::proto::http1::{Headers, HopByHop};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Codes a final response can have: three digits, and not 1xx, which would announce another response
@@ -18,20 +18,20 @@ pub(super) fn reason(text: &str) -> Option<Option<String>> {
 }
 
 /// The `headers` member of `fields`, an object or a list of pairs, without what [`strip_hop_by_hop`] removes.
-pub(super) fn headers_member(fields: &Fields) -> Result<Option<HeaderMap>, FieldError> {
-    let mut headers = HeaderMap::new();
+pub(super) fn headers_member(fields: &Fields) -> Result<Option<Headers>, FieldError> {
+    let mut headers = Headers::new();
     match fields.get("headers") {
         None => return Ok(None),
         Some(Json::List(list)) => {
             for pair in list {
                 let (name, value) = header_pair(pair)?;
-                headers.try_append(name, value).map_err(|_| fields.invalid("headers"))?;
+                headers.append_as(name.as_bytes(), value).map_err(|_| fields.invalid("headers"))?;
             }
         }
         Some(Json::Object(members)) => {
             for (key, value) in members {
-                let (name, value) = header_member(key, value)?;
-                headers.try_append(name, value).map_err(|_| fields.invalid("headers"))?;
+                let value = header_member(key, value)?;
+                headers.append_as(key.as_bytes(), value).map_err(|_| fields.invalid("headers"))?;
             }
         }
         Some(_) => return Err(fields.wrong_type("headers")),
@@ -93,7 +93,7 @@ pub(super) fn keep_exposed(headers: &mut HeaderMap) {
 }
 
 /// A `[name, value]` pair.
-fn header_pair(pair: &Json) -> Result<(HeaderName, HeaderValue), FieldError> {
+fn header_pair<'p>(pair: &'p Json<'_>) -> Result<(&'p str, HeaderValue), FieldError> {
     let Json::List(pair) = pair else {
         return Err(FieldError::Shape("headers contains element with wrong type"));
     };
@@ -102,21 +102,20 @@ fn header_pair(pair: &Json) -> Result<(HeaderName, HeaderValue), FieldError> {
     };
     let name = name.text().ok_or(FieldError::Shape("header contains name element with wrong type"))?;
     let value = value.text().ok_or(FieldError::Shape("header contains value element with wrong type"))?;
-    let name = HeaderName::from_bytes(name.as_bytes())
+    HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| FieldError::Shape("header contains name element with invalid value"))?;
     let value = HeaderValue::from_bytes(value.trim_ascii().as_bytes())
         .map_err(|_| FieldError::Shape("header contains value element with invalid value"))?;
     Ok((name, value))
 }
 
-/// A `name: value` member.
-fn header_member(key: &str, value: &Json) -> Result<(HeaderName, HeaderValue), FieldError> {
+/// The value of a `name: value` member.
+fn header_member(key: &str, value: &Json) -> Result<HeaderValue, FieldError> {
     let wrong_type = || FieldError::WrongType { parent: "headers", name: key.to_string() };
     let invalid = || FieldError::InvalidValue { parent: "headers", name: key.to_string() };
     let value = value.text().ok_or_else(wrong_type)?;
-    let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| invalid())?;
-    let value = HeaderValue::from_bytes(value.trim_ascii().as_bytes()).map_err(|_| invalid())?;
-    Ok((name, value))
+    HeaderName::from_bytes(key.as_bytes()).map_err(|_| invalid())?;
+    HeaderValue::from_bytes(value.trim_ascii().as_bytes()).map_err(|_| invalid())
 }
 
 pub(super) const GRIP_EXPOSE_HEADERS: &str = "grip-expose-headers";
@@ -126,7 +125,7 @@ mod tests {
     use super::super::json::read;
     use super::*;
 
-    fn headers(json: &str) -> Result<HeaderMap, String> {
+    fn headers(json: &str) -> Result<Headers, String> {
         let json = read(json.as_bytes()).unwrap();
         let fields = Fields::of(&json, "response").unwrap();
         headers_member(&fields).map(Option::unwrap_or_default).map_err(|e| e.to_string())

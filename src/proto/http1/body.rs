@@ -1,7 +1,7 @@
-//! Request bodies (RFC 9112 sections 6 and 7.1), decoded where they lie. The core calls `decode` on what a connection
-//! has received, for as long as that uses any of it. Trailers are read and dropped. Sizes and line ends are held to the
-//! grammar: a chunk that two servers could measure differently is an error. Data and errors do not depend on how the
-//! body was cut on its way.
+//! Bodies of requests and of answers (RFC 9112 sections 6 and 7.1), decoded where they lie. The core, and connections to
+//! applications, call `decode` on what was received, for as long as that uses any of it. Trailers are read and dropped.
+//! Sizes and line ends are held to the grammar: a chunk that two servers could measure differently is an error. Data and
+//! errors do not depend on how the body was cut on its way.
 
 use super::chunk_line::{chunk_size, is_trailer_field};
 use memchr::memchr;
@@ -60,6 +60,7 @@ enum State {
     Data(u64),
     DataEnd,
     Trailer { seen: usize },
+    UntilClose,
 }
 
 impl BodyDecoder {
@@ -73,6 +74,16 @@ impl BodyDecoder {
         BodyDecoder { state }
     }
 
+    /// At the start of a body that ends with its connection, which only answers may have.
+    pub fn until_close() -> BodyDecoder {
+        BodyDecoder { state: State::UntilClose }
+    }
+
+    /// Whether the end of the connection is the end of the body, rather than its breaking off.
+    pub fn ends_with_connection(&self) -> bool {
+        matches!(self.state, State::UntilClose)
+    }
+
     /// Whether the body has ended; what follows belongs to the next request.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
@@ -83,7 +94,7 @@ impl BodyDecoder {
         match self.state {
             State::Done => Some(0),
             State::Length(left) => Some(left),
-            State::Size | State::Data(_) | State::DataEnd | State::Trailer { .. } => None,
+            State::Size | State::Data(_) | State::DataEnd | State::Trailer { .. } | State::UntilClose => None,
         }
     }
 
@@ -94,6 +105,7 @@ impl BodyDecoder {
             let rest = input.get(used..).unwrap_or_default();
             match self.state {
                 State::Done => return Ok(Decoded { used, data: 0..0 }),
+                State::UntilClose => return Ok(Decoded { used: input.len(), data: used..input.len() }),
                 State::Length(left) | State::Data(left) => {
                     let taken = left.min(rest.len() as u64);
                     if taken == 0 {

@@ -5,10 +5,11 @@
 
 use super::body::BodyLength;
 use super::fields::Deciding;
+use super::headers::Headers;
 use super::request_line::{names_other_version, request_line, split_request_line};
 use super::target::{Target, host_of, split_target};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use httparse::{Header, Status};
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
@@ -173,20 +174,19 @@ pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, 
 impl<'a> RequestHead<'a> {
     /// The method and the fields as owned values. `shared` is a copy of `input`, which this head was parsed from, so
     /// that the values are slices of one allocation. `None` for what the `http` crate does not take.
-    pub fn to_owned_parts(&self, input: &[u8], shared: &Bytes) -> Option<(Method, HeaderMap)> {
+    pub fn to_owned_parts(&self, input: &[u8], shared: &Bytes) -> Option<(Method, Headers)> {
         let method = Method::from_bytes(self.method.as_bytes()).ok()?;
-        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        let mut headers = Headers::with_capacity(self.headers.len());
         for field in &self.headers {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-            let value = shared_value(field.value, input, shared);
-            headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+            let value = HeaderValue::from_maybe_shared(shared_value(field.value, input, shared)).ok()?;
+            headers.append_as(field.name.as_bytes(), value).ok()?;
         }
         Some((method, headers))
     }
 }
 
 /// The slice of `shared` that corresponds to `value`, a slice of `input`; a copy if there is none.
-fn shared_value(value: &[u8], input: &[u8], shared: &Bytes) -> Bytes {
+pub(super) fn shared_value(value: &[u8], input: &[u8], shared: &Bytes) -> Bytes {
     let start = value.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
     let range = start..start.wrapping_add(value.len());
     match shared.get(range.clone()) {

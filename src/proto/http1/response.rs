@@ -3,8 +3,9 @@
 //! that would contradict it are left out, and so is a reason that would break the line.
 
 use super::head::Version;
+use super::headers::Headers;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use std::fmt::Write;
 
 /// The end of a chunked body without trailers (RFC 9112 section 7.1).
@@ -36,7 +37,7 @@ pub struct ResponseHead<'a> {
     /// Reason phrase; the standard one if absent.
     pub reason: Option<&'a str>,
     /// Fields of the answer.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// Where the body ends.
     pub framing: Framing,
     /// Whether the connection goes on, see `persistence`.
@@ -55,20 +56,13 @@ pub fn encode_head(out: &mut BytesMut, head: &ResponseHead<'_>) {
     let reason = head.reason.filter(|reason| is_reason(reason));
     out.put_slice(reason.unwrap_or_else(|| reason_phrase(status.as_u16())).as_bytes());
     out.put_slice(b"\r\n");
-    for (name, value) in head.headers {
-        if !is_framing(name) {
-            put_name(out, name.as_str());
-            out.put_slice(b": ");
-            out.put_slice(value.as_bytes());
-            out.put_slice(b"\r\n");
-        }
-    }
+    head.headers.put_fields(out, |name| !is_framing(name));
     put_framing(out, head, status);
     out.put_slice(b"\r\n");
 }
 
 /// A whole 101 head, after which the connection speaks `protocol` (RFC 9110 section 15.2.2).
-pub fn switch_head(protocol: &str, headers: &HeaderMap) -> Bytes {
+pub fn switch_head(protocol: &str, headers: &Headers) -> Bytes {
     let mut out = BytesMut::new();
     let framing = Framing::None { content_length: None };
     let version = Version::Http11;
@@ -117,7 +111,7 @@ pub fn chunk(data: &[u8]) -> Bytes {
 
 /// A whole plain text answer to a request that could not be read, after which the connection ends.
 pub fn error_answer(status: u16, message: &str) -> Bytes {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
     let framing = Framing::Length(message.len() as u64);
     let version = Version::Http11;
@@ -159,7 +153,15 @@ fn is_reason(reason: &str) -> bool {
 
 /// Appends a name. They come in lower case, and are written as people are used to.
 pub fn put_name(out: &mut BytesMut, name: &str) {
-    let usual = match name {
+    match usual_name(name) {
+        Some(usual) => out.put_slice(usual.as_bytes()),
+        None => out.extend(title_case(name)),
+    }
+}
+
+/// How a name that is not in title case is usually written.
+pub(super) fn usual_name(name: &str) -> Option<&'static str> {
+    Some(match name {
         "etag" => "ETag",
         "www-authenticate" => "WWW-Authenticate",
         "te" => "TE",
@@ -168,21 +170,24 @@ pub fn put_name(out: &mut BytesMut, name: &str) {
         "content-md5" => "Content-MD5",
         "sec-websocket-accept" => "Sec-WebSocket-Accept",
         "sec-websocket-extensions" => "Sec-WebSocket-Extensions",
+        "sec-websocket-key" => "Sec-WebSocket-Key",
         "sec-websocket-protocol" => "Sec-WebSocket-Protocol",
         "sec-websocket-version" => "Sec-WebSocket-Version",
         "x-dns-prefetch-control" => "X-DNS-Prefetch-Control",
         "x-ua-compatible" => "X-UA-Compatible",
         "x-xss-protection" => "X-XSS-Protection",
-        _ => "",
-    };
-    if !usual.is_empty() {
-        return out.put_slice(usual.as_bytes());
-    }
+        _ => return None,
+    })
+}
+
+/// `name`, which is in lower case, with each of its words capitalised.
+pub(super) fn title_case(name: &str) -> impl Iterator<Item = u8> + '_ {
     let mut starts = true;
-    for byte in name.bytes() {
-        out.put_u8(if starts { byte.to_ascii_uppercase() } else { byte });
+    name.bytes().map(move |byte| {
+        let written = if starts { byte.to_ascii_uppercase() } else { byte };
         starts = byte == b'-';
-    }
+        written
+    })
 }
 
 #[cfg(test)]
@@ -192,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn encoded(version: Version, framing: Framing, keep_alive: bool) -> String {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("etag", HeaderValue::from_static("\"x\""));
         headers.insert("x-a-b", HeaderValue::from_static("1"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("999"));
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn statuses_without_a_body_declare_none() {
-        let headers = HeaderMap::new();
+        let headers = Headers::new();
         let (version, reason, keep_alive) = (Version::Http11, None, true);
         let cases = [
             (204, "204 No Content\r\n"),
@@ -275,7 +280,7 @@ mod tests {
             length in prop::option::of(any::<u64>()),
             keep_alive in any::<bool>(),
         ) {
-            let mut headers = HeaderMap::new();
+            let mut headers = Headers::new();
             for (name, value) in &fields {
                 let name = HeaderName::from_bytes(name.as_bytes()).expect("a token");
                 headers.append(name, HeaderValue::from_str(value).expect("visible"));

@@ -59,9 +59,6 @@ pub struct Stream {
     outgoing: Rc<Pipe>,
 }
 
-/// A look at a connection whose end somebody else owns.
-pub struct Ear(Rc<Pipe>);
-
 /// Listens on `address`, beside others that do.
 pub fn listen(address: SocketAddr) -> Listener {
     let port = Rc::<Port>::default();
@@ -230,11 +227,6 @@ impl Stream {
         self.outgoing.fail(io::ErrorKind::TimedOut, SILENCE);
         self.outgoing.swallow();
     }
-
-    /// For a look at this connection while somebody else owns it.
-    pub fn ear(&self) -> Ear {
-        Ear(self.incoming.clone())
-    }
 }
 
 impl Drop for Stream {
@@ -243,13 +235,6 @@ impl Drop for Stream {
             true => self.outgoing.fail(io::ErrorKind::ConnectionReset, Duration::ZERO),
             false => self.outgoing.end(),
         }
-    }
-}
-
-impl Ear {
-    /// Whether everything was read and nothing more can come.
-    pub fn has_ended(&self) -> bool {
-        self.0.has_ended()
     }
 }
 

@@ -118,11 +118,6 @@ impl Pipe {
         self.state.borrow().arrived_at
     }
 
-    pub fn has_ended(&self) -> bool {
-        let state = self.state.borrow();
-        state.arrived.is_empty() && (state.has_ended || state.failure.is_some())
-    }
-
     pub fn failure(&self) -> Option<io::Error> {
         self.state.borrow().failure.map(io::Error::from)
     }

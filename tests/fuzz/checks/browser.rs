@@ -2,8 +2,9 @@
 
 use bytes::BytesMut;
 use gripwire::proto::cross_origin::{JsonpSettings, Mode, Script, read};
+use gripwire::proto::http1::Headers;
 use gripwire::proto::sockjs;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 /// The target of a request up to the first end of a line, and an answer's body: a script that calls one function with the
 /// answer, in whichever parts it comes.
@@ -44,7 +45,7 @@ fn check_script(script: &Script, body: &[u8]) {
 
 /// The script of an answer whose body comes in such parts.
 fn written(script: &Script, body: &[u8], part_bytes: usize) -> String {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert("x-name", HeaderValue::from_static("\"value\""));
     let mut out = BytesMut::new();
     let mut writer = script.begin(&mut out, 200, "OK", &headers);

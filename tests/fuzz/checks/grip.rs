@@ -5,8 +5,9 @@ use gripwire::origin::Routes;
 use gripwire::proto::grip::{
     Chain, Context, Filter, FilterError, IdRenderer, Instruct, Step, command, compact, message, publish,
 };
+use gripwire::proto::http1::Headers;
 use gripwire::proto::tnetstring;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 
 /// A publish call: items or an error that says something, and each item with something to send.
 pub fn check_publish(input: &[u8]) {
@@ -62,12 +63,12 @@ pub fn check_message(input: &[u8]) {
 pub fn check_instruct(input: &[u8]) {
     let end = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
     let (head, body) = input.split_at(end);
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     for line in head.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            headers.append(name, value);
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            let _ = headers.append_as(name, value);
         }
     }
     let body = Bytes::copy_from_slice(body.get(2..).unwrap_or_default());

@@ -1,9 +1,10 @@
-//! What must hold for any bytes that a client sends. The fuzz targets call this with what they invent,
+//! What must hold for any bytes that a client or an application sends. The fuzz targets call this with what they invent,
 //! `tests/fuzz_corpus.rs` with what was kept. Each check panics when the promise is broken.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gripwire::proto::http1::{
-    BodyDecoder, BodyError, BodyLength, Head, HeadError, HeadLimits, RequestHead, Version, parse_head,
+    ANSWER_FIELDS, ANSWER_HEAD_BYTES, AnswerHead, AnswerParser, AnswerStep, BodyDecoder, BodyError,
+    BodyLength, Head, HeadError, HeadLimits, RequestHead, Version, parse_head,
 };
 
 /// Small, so that the fuzzer reaches it.
@@ -51,6 +52,48 @@ pub fn check_body(input: &[u8]) {
     if done && length == BodyLength::Chunked {
         assert!(input[..used].ends_with(b"\r\n"));
     }
+}
+
+/// An answer has the same head, or the same error, whole and byte by byte, and is written as it was read.
+///
+/// The first byte of `input` says whether it answers a HEAD.
+pub fn check_answer(input: &[u8]) {
+    let Some((first, input)) = input.split_first() else { return };
+    let to_head = first & 1 == 1;
+    let whole = answer(input, to_head, input.len().max(1));
+    for step in [1, 2, 3, 7] {
+        let parts = answer(input, to_head, step);
+        assert_eq!(format!("{parts:?}"), format!("{whole:?}"), "in parts of {step}");
+    }
+    let Ok(Some((head, used))) = whole else { return };
+    assert!(used <= ANSWER_HEAD_BYTES && head.headers.len() <= ANSWER_FIELDS);
+    assert!(head.status == 101 || (200..=999).contains(&head.status));
+    let has_no_body = to_head || matches!(head.status, 101 | 204 | 304);
+    assert!(!has_no_body || head.body.is_done());
+    assert!(!(head.keep_alive && head.body.ends_with_connection()), "nothing follows the end");
+    let mut lines = BytesMut::new();
+    head.headers.put_fields(&mut lines, |_| true);
+    let again = [b"HTTP/1.1 200 OK\r\n", &lines[..], b"\r\n"].concat();
+    if let Ok(Some((read, used))) = answer(&again, to_head, again.len()) {
+        assert_eq!((read.headers, used), (head.headers, again.len()));
+    } else {
+        panic!("what was read cannot be written");
+    }
+}
+
+fn answer(input: &[u8], to_head: bool, step: usize) -> Result<Option<(AnswerHead, usize)>, String> {
+    let (mut parser, mut used, mut come) = (AnswerParser::new(to_head), 0, 0);
+    while come < input.len() {
+        come = input.len().min(come + step);
+        loop {
+            match parser.parse(&input[used..come]).map_err(|error| error.to_string())? {
+                AnswerStep::Partial => break,
+                AnswerStep::Interim(length) => used += length,
+                AnswerStep::Final(head, length) => return Ok(Some((*head, length))),
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn decided(input: &[u8]) -> Option<Result<(usize, String), HeadError>> {

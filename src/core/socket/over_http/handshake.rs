@@ -3,8 +3,9 @@
 
 use crate::core::connection::Request;
 use crate::core::{Port, Service};
-use crate::proto::http1::BodyLength;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use crate::proto::http1::{BodyLength, Headers};
+use bytes::BytesMut;
+use http::{HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
@@ -34,10 +35,13 @@ impl Handshake {
             text.push(b'\n');
         }
         for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
-            match COMMON.iter().position(|common| common == name) {
+            let spelled = request.headers.spelled(name);
+            match COMMON.iter().position(|common| common == name).filter(|_| spelled.is_none()) {
                 Some(place) => text.push(FIRST_COMMON + place as u8),
                 None => {
-                    text.extend_from_slice(name.as_str().as_bytes());
+                    let mut written = BytesMut::new();
+                    request.headers.put_name(&mut written, name);
+                    text.extend_from_slice(&written);
                     text.push(b':');
                 }
             }
@@ -60,12 +64,9 @@ impl Handshake {
         let mut text = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (peer, target, host) = (text(), text(), text());
         let peer = peer.parse().ok().map(|address: IpAddr| SocketAddr::new(address, 0));
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for line in lines {
-            let Some((name, value)) = named(line) else { continue };
-            if let Ok(value) = HeaderValue::from_bytes(value) {
-                headers.append(name, value);
-            }
+            add_line(&mut headers, line);
         }
         let (method, body, service) = (Method::POST, BodyLength::None, Service::Clients(port));
         Request { method, target, host, headers, body, peer, service, is_trusted }
@@ -79,14 +80,16 @@ fn take_mark(text: &mut &[u8], mark: u8) -> bool {
     rest.is_some()
 }
 
-/// A header's line, taken apart.
-fn named(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+/// Adds the header that a line has; the empty line at the end has none.
+fn add_line(headers: &mut Headers, line: &[u8]) -> Option<()> {
     let (first, value) = line.split_first()?;
     if let Some(place) = first.checked_sub(FIRST_COMMON) {
-        return Some((COMMON.get(usize::from(place))?.clone(), value));
+        headers.append(COMMON.get(usize::from(place))?, HeaderValue::from_bytes(value).ok()?);
+        return Some(());
     }
     let colon = line.iter().position(|byte| *byte == b':')?;
-    Some((HeaderName::from_bytes(line.get(..colon)?).ok()?, line.get(colon + 1..)?))
+    let value = HeaderValue::from_bytes(line.get(colon + 1..)?).ok()?;
+    headers.append_as(line.get(..colon)?, value).ok()
 }
 
 fn is_ours(name: &HeaderName) -> bool {
@@ -138,13 +141,16 @@ mod tests {
             ("upgrade", "websocket"),
             ("meta-user", ""),
         ];
-        let mut headers: HeaderMap = lines
+        let headers: http::HeaderMap = lines
             .map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
             })
             .into_iter()
             .collect();
-        headers.append("cookie", HeaderValue::from_static("second"));
+        let mut headers = Headers::from(headers);
+        headers.append_as(b"cookie", HeaderValue::from_static("second")).unwrap();
+        headers.append_as(b"ORIGIN", HeaderValue::from_static("a")).unwrap();
+        headers.append_as(b"x-LOUD", HeaderValue::from_static("b")).unwrap();
         let peer = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let (target, host) = ("/a?b".to_owned(), "a:1".to_owned());
         let (method, body, service) = (Method::GET, BodyLength::None, Service::Clients(Port::Tls));
@@ -169,6 +175,9 @@ mod tests {
             };
             assert_eq!(of(&kept), of(&request));
         }
-        assert_eq!((kept.headers.len(), kept.headers["x-own"].as_bytes()), (4, "é: 1".as_bytes()));
+        assert_eq!((kept.headers.len(), kept.headers["x-own"].as_bytes()), (6, "é: 1".as_bytes()));
+        let spelled = ["origin", "x-loud", "cookie", "x-own"]
+            .map(|name| kept.headers.spelled(&HeaderName::from_static(name)).unwrap_or_default());
+        assert_eq!(spelled, ["ORIGIN", "x-LOUD", "", ""]);
     }
 }

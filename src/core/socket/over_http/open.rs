@@ -13,8 +13,9 @@ use crate::core::{proxy, respond};
 use crate::ids::ConnectionId;
 use crate::origin::{OriginError, Response, Route};
 use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
+use crate::proto::http1::Headers;
 use crate::proto::websocket::{Compression, Handshake};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -121,7 +122,7 @@ fn is_events(response: &Response) -> bool {
 }
 
 /// The headers of the answer that are for the client.
-fn without_own(mut headers: HeaderMap) -> HeaderMap {
+fn without_own(mut headers: Headers) -> Headers {
     let is_own = |name: &&HeaderName| OWN.contains(&name.as_str()) || name.as_str().starts_with("set-meta-");
     let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
     own.iter().for_each(|name| drop(headers.remove(name)));

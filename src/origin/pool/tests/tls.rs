@@ -75,3 +75,28 @@ fn a_failed_handshake_moves_on_to_the_next_target() {
         assert_eq!(untrusted.asked_more(), 0);
     });
 }
+
+#[test]
+fn tickets_do_not_end_a_kept_connection_but_data_and_the_end_do() {
+    run(async {
+        let identity = identity();
+        let surplus = "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray";
+        let cases: [(&[Reply], u64); 3] = [
+            (&[Send("HTTP/1.1 204 No Content\r\n\r\n"), Send(OK)], 1),
+            (&[Stall(surplus)], 0),
+            (&[Send("HTTP/1.1 204 No Content\r\n\r\n")], 0),
+        ];
+        for (script, reused) in cases {
+            let origin = FakeOrigin::start_tls(&identity, &[script, &[Send(OK)]]);
+            let mut route = route_to(&[target_at("127.0.0.1", origin.port)]);
+            (route.targets[0].ssl, route.targets[0].insecure) = (true, true);
+            let pool = pool();
+            text(pool.request(&route, get()).await.unwrap()).await;
+            while reused == 0 && pool.counts().idle > 0 {
+                pool.purge(Instant::now());
+            }
+            assert_eq!(text(pool.request(&route, get()).await.unwrap()).await, "ok");
+            assert_eq!(pool.counts().reuses_total, reused);
+        }
+    });
+}

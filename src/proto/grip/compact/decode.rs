@@ -9,7 +9,7 @@ use crate::channel::{
 };
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use std::collections::BTreeMap;
 
 /// Why a datagram is refused.
@@ -214,10 +214,10 @@ impl<'d> Fields<'d> {
         let reason = sendable::reason(self.text("reason")?).ok_or(CompactProblem::Invalid("reason"))?;
         let mut message = ResponseMessage { reason, ..ResponseMessage::with_code(code) };
         for _ in 0..self.number()? {
-            let name = HeaderName::from_bytes(self.bytes()?);
+            let name = self.bytes()?;
             let value = HeaderValue::from_bytes(self.bytes()?.trim_ascii());
-            let (Ok(name), Ok(value)) = (name, value) else { return Err(CompactProblem::Invalid("header")) };
-            message.headers.try_append(name, value).map_err(|_| CompactProblem::Invalid("header"))?;
+            let value = value.map_err(|_| CompactProblem::Invalid("header"))?;
+            message.headers.append_as(name, value).map_err(|_| CompactProblem::Invalid("header"))?;
         }
         sendable::strip_from_published(&mut message.headers);
         Ok(message)

@@ -5,6 +5,7 @@ use crate::channel::{
     ContentFilters, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
 use crate::proto::websocket::Opcode;
+use bytes::BytesMut;
 
 /// A datagram with `items`, each of which has a format.
 pub fn encode<'i>(items: impl IntoIterator<Item = &'i Publication>) -> Vec<u8> {
@@ -96,7 +97,9 @@ fn put_head(out: &mut Vec<u8>, message: &ResponseMessage) {
     put_bytes(out, message.reason.as_deref().unwrap_or_default().as_bytes());
     put_number(out, message.headers.len());
     for (name, value) in &message.headers {
-        put_bytes(out, name.as_str().as_bytes());
+        let mut written = BytesMut::new();
+        message.headers.put_name(&mut written, name);
+        put_bytes(out, &written);
         put_bytes(out, value.as_bytes());
     }
 }

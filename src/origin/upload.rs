@@ -1,0 +1,165 @@
+//! A request on its way to an application: its head and its body, piece by piece, as the socket takes them. The exchange
+//! writes before it reads, and goes on writing while the answer arrives: an application may answer first and read the
+//! rest later, or never. Until a byte is written the request can go to another connection; what is kept at hand can be
+//! sent again.
+
+use super::message::RequestBody;
+use super::transport::Transport;
+use crate::proto::http1::{LAST_CHUNK, chunk};
+use bytes::{Buf, Bytes};
+use std::io;
+use std::task::{Context, Poll, ready};
+
+/// What of a request is to be written.
+pub(super) struct Upload {
+    head: Bytes,
+    body: RequestBody,
+    stage: Stage,
+    /// What is being written.
+    piece: Bytes,
+    /// Bytes of the head that are not written.
+    head_left: usize,
+}
+
+/// What is written next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Body,
+    /// So many bytes of a stream were announced and have not come.
+    Length(u64),
+    Chunks,
+    Flush,
+}
+
+/// Why a request was not written.
+#[derive(Debug)]
+pub(super) enum UploadError {
+    /// The client broke off.
+    Body(io::Error),
+    /// The application's side takes no more.
+    Write(io::Error),
+}
+
+impl Upload {
+    /// Before anything is written. `head` says how `body` is framed.
+    pub fn new(head: Bytes, body: RequestBody) -> Upload {
+        let head_left = head.len();
+        Upload { head, body, stage: Stage::Head, piece: Bytes::new(), head_left }
+    }
+
+    /// The same request, if its body is at hand.
+    pub fn spare(&self) -> Option<Upload> {
+        let body = match &self.body {
+            RequestBody::Empty => RequestBody::Empty,
+            RequestBody::Whole(bytes) => RequestBody::Whole(bytes.clone()),
+            RequestBody::Stream { .. } => return None,
+        };
+        Some(Upload::new(self.head.clone(), body))
+    }
+
+    /// The body of a request of which nothing was written.
+    pub fn into_body(self) -> RequestBody {
+        debug_assert!(!self.has_begun(), "a stream may lack its beginning");
+        self.body
+    }
+
+    /// Whether any of it was written.
+    pub fn has_begun(&self) -> bool {
+        self.head_left < self.head.len()
+    }
+
+    /// Whether some of the head is not written.
+    pub fn is_in_head(&self) -> bool {
+        self.head_left > 0
+    }
+
+    /// Forgets what was prepared for a connection that took none of it.
+    pub fn rewind(&mut self) {
+        debug_assert!(!self.has_begun(), "some of it was written");
+        (self.stage, self.piece) = (Stage::Head, Bytes::new());
+    }
+
+    /// Writes what there is and `transport` takes; ready when all of the request is written.
+    pub fn poll(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+        loop {
+            while self.piece.has_remaining() {
+                let count = ready!(transport.poll_write(cx, &self.piece)).map_err(UploadError::Write)?;
+                self.piece.advance(count);
+                self.head_left = self.head_left.saturating_sub(count);
+            }
+            if self.stage == Stage::Flush {
+                return transport.poll_flush(cx).map_err(UploadError::Write);
+            }
+            match self.poll_piece(cx) {
+                Poll::Ready(piece) => self.piece = piece.map_err(UploadError::Body)?,
+                Poll::Pending => {
+                    // What was written of a slow body must not wait for the rest of it.
+                    let _ = transport.poll_flush(cx).map_err(UploadError::Write)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// The next piece; it may be empty.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        match self.stage {
+            Stage::Head => Poll::Ready(Ok(self.beginning())),
+            Stage::Body => {
+                let RequestBody::Whole(body) = &self.body else { return self.end() };
+                self.stage = Stage::Flush;
+                Poll::Ready(Ok(body.clone()))
+            }
+            Stage::Length(left) => {
+                let Some(piece) = ready!(self.poll_body(cx)).transpose()? else {
+                    return match left {
+                        0 => self.end(),
+                        _ => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                    };
+                };
+                let left = left.checked_sub(piece.len() as u64);
+                self.stage = Stage::Length(left.ok_or(io::ErrorKind::InvalidData)?);
+                Poll::Ready(Ok(piece))
+            }
+            Stage::Chunks => match ready!(self.poll_body(cx)).transpose()? {
+                Some(piece) => Poll::Ready(Ok(chunk(&piece))),
+                None => {
+                    self.stage = Stage::Flush;
+                    Poll::Ready(Ok(Bytes::from_static(LAST_CHUNK)))
+                }
+            },
+            Stage::Flush => self.end(),
+        }
+    }
+
+    fn end(&mut self) -> Poll<io::Result<Bytes>> {
+        self.stage = Stage::Flush;
+        Poll::Ready(Ok(Bytes::new()))
+    }
+
+    /// The head, in one piece with a body that is small.
+    fn beginning(&mut self) -> Bytes {
+        match &self.body {
+            RequestBody::Empty => self.stage = Stage::Flush,
+            RequestBody::Whole(body) if body.len() <= TOGETHER_BYTES => {
+                self.stage = Stage::Flush;
+                return [&self.head[..], body].concat().into();
+            }
+            RequestBody::Whole(_) => self.stage = Stage::Body,
+            RequestBody::Stream { length: Some(length), .. } => self.stage = Stage::Length(*length),
+            RequestBody::Stream { length: None, .. } => self.stage = Stage::Chunks,
+        }
+        self.head.clone()
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match &mut self.body {
+            RequestBody::Stream { body, .. } => body.as_mut().poll_next(cx),
+            RequestBody::Empty | RequestBody::Whole(_) => Poll::Ready(None),
+        }
+    }
+}
+
+/// A copy of so many bytes costs less than another call of the kernel.
+const TOGETHER_BYTES: usize = 16 * 1024;
