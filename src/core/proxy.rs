@@ -133,6 +133,10 @@ async fn follow_instruct(
     kept: &RefCell<Kept>,
     before: Before,
 ) {
+    let response = match response.decoded(|| route.target_names()).await {
+        Ok(response) => response,
+        Err(error) => return fail(exchange, &request, Some(route), &error),
+    };
     let Response { status, reason, headers, mut body, target, .. } = response;
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {

@@ -157,6 +157,13 @@ pub(super) async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Re
 
 /// The same for who asked for a script that says the answer.
 async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &Script) -> Result<u64, Gone> {
+    let response = match response.decoded(|| "the application".to_owned()).await {
+        Ok(response) => response,
+        Err(error) => {
+            send_whole(exchange, &text(502, format!("{error}\n")));
+            return Err(Gone);
+        }
+    };
     let Response { status, reason, headers, mut body, .. } = response;
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let framing = endless(exchange.asked);

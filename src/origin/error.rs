@@ -4,6 +4,7 @@
 //! and instructs.
 
 use super::connect::ConnectError;
+use crate::proto::content_coding::CodingError;
 use crate::proto::http1::{AnswerError, BodyError};
 use std::borrow::Cow;
 use std::io;
@@ -85,6 +86,14 @@ pub enum OriginError {
     /// The request's body is larger than what can be kept for a GRIP hold.
     #[error("the request's body is too large to hold the request")]
     RequestTooLarge,
+    /// An answer that is to be read has a content coding that cannot be undone.
+    #[error("{target} sent an answer that cannot be decoded: {reason}; it was asked for `identity`")]
+    ContentCoding {
+        /// `host:port`.
+        target: String,
+        /// Why not.
+        reason: CodingError,
+    },
     /// A GRIP instruct does not read.
     #[error("{target} sent a GRIP instruct that does not read: {reason}")]
     Instruct {
@@ -160,6 +169,9 @@ impl OriginError {
             OriginError::Blocked { .. } if debug => (502, "Error: Origin host/IP blocked.\n".into()),
             OriginError::Instruct { reason, .. } if debug => {
                 (502, format!("Failed to parse accept instructions: {reason}\n").into())
+            }
+            OriginError::ContentCoding { reason, .. } if debug => {
+                (502, format!("Failed to decode the application's answer: {reason}\n").into())
             }
             OriginError::InstructTooLarge { target } if debug => {
                 (502, format!("GRIP instruct response too large from {target}\n").into())

@@ -7,7 +7,8 @@
 //! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that no
 //! application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload` writes
 //! the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the patience of
-//! `activity`. `upgrade` has the transport once the protocol was switched. `error` says what a client is told when it fails.
+//! `activity`. `upgrade` has the transport once the protocol was switched. `decoding` takes the content coding off answers that
+//! this server reads. `error` says what a client is told when it fails.
 //! `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ mod activity;
 mod body;
 mod connect;
 mod connection;
+mod decoding;
 mod demo;
 mod error;
 mod forwarding;

@@ -42,12 +42,15 @@ impl<'a> Rules<'a> {
 
 /// The headers to send to the origin, `Host` first.
 ///
-/// `Accept-Encoding` goes no further on GRIP routes: what is published later could not be appended to a
-/// compressed answer.
+/// `Accept-Encoding` of clients goes no further on GRIP routes, and applications are told `identity`: what is published
+/// later could not be appended to a compressed answer.
 pub fn request_headers(client: &Headers, rules: Rules<'_>) -> Headers {
     let grip = !rules.route.no_grip && !rules.is_trusted;
     let mut headers = Headers::from(forwarded(client, &rules));
     headers.spell_as(client);
+    if grip {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     for (name, value) in &rules.route.headers {
         headers.remove(name);
         if !value.is_empty() {
@@ -179,6 +182,7 @@ mod tests {
             ("content-encoding", "gzip"),
             ("cookie", "a=1"),
             ("cookie", "b=2"),
+            ("accept-encoding", "identity"),
             ("grip-sig", "jwt"),
             ("grip-feature", "status"),
         ];

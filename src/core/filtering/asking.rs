@@ -82,7 +82,10 @@ impl Core {
             request.body = RequestBody::Whole(content);
         }
         self.gauges.filter_requests_total.add(1);
-        let asked = async { read(filter, self.pool.request(&route, request).await?).await };
+        let asked = async {
+            let response = self.pool.request(&route, request).await?.decoded(|| route.target_names()).await?;
+            read(filter, response).await
+        };
         within(PATIENCE, asked).await.unwrap_or(Err(AskError::Timeout)).map(Some)
     }
 }

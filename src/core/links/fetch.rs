@@ -167,8 +167,8 @@ impl Core {
     async fn ask_for(self: &Rc<Self>, request: &LinkRequest, route: &Route) -> Result<Fetched, LinkError> {
         let mut to_origin = self.request_to(&request.target, Method::GET, route);
         proxy::say_what_was_heard(&mut to_origin.headers, &request.heard, route);
-        let Response { status, reason, headers, mut body, publish, .. } =
-            self.pool.request(route, to_origin).await?;
+        let response = self.pool.request(route, to_origin).await?.decoded(|| route.target_names()).await?;
+        let Response { status, reason, headers, mut body, publish, .. } = response;
         self.publish(publish).await.map_err(|_| LinkError::Busy)?;
         if !(200..300).contains(&status) {
             return Err(LinkError::Status(status));

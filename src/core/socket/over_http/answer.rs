@@ -23,6 +23,7 @@ pub(super) struct Answered {
 
 /// Reads an answer; the error says what is wrong with it. Messages may have `message_bytes`.
 pub(super) async fn answered(response: Response, message_bytes: usize) -> Result<Answered, String> {
+    let response = response.decoded(|| "it".to_owned()).await.map_err(|error| error.to_string())?;
     let Response { headers, mut body, .. } = response;
     let limit = ANSWER_BYTES.max(message_bytes.saturating_add(64));
     let mut whole = BytesMut::new();

@@ -1,0 +1,154 @@
+//! Content codings (RFC 9110 section 8.4.1) of answers that this server has to read or to add to. Applications are told
+//! that it wants none; some compress all the same. A body is decoded whole, within bounds of its size and of its ratio, so
+//! that a few bytes cannot become many.
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
+use http::header::{self, HeaderMap};
+use std::io::{self, Read};
+
+/// Bytes of a body that is to be decoded.
+pub const CODED_BYTES: usize = 1024 * 1024;
+/// Bytes that it may become.
+pub const DECODED_BYTES: usize = 4 * 1024 * 1024;
+/// How many times as large it may become, beyond [`ANY_RATIO_BYTES`].
+const RATIO: usize = 250;
+const ANY_RATIO_BYTES: usize = 64 * 1024;
+/// More codings one upon another than anyone has use for.
+const CODINGS: usize = 3;
+
+/// Why a body cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum CodingError {
+    /// It has a coding that is not known here.
+    #[error("its Content-Encoding is {0:?}, which is not gzip, deflate, br or zstd")]
+    Unknown(String),
+    /// It has too many codings.
+    #[error("it has more than {CODINGS} content codings")]
+    TooMany,
+    /// It is not what its coding makes.
+    #[error("its body is not {coding}: {reason}")]
+    Malformed {
+        /// The coding.
+        coding: &'static str,
+        /// What is wrong.
+        reason: io::Error,
+    },
+    /// It becomes too much.
+    #[error("its body is larger than {limit} bytes when it is decoded")]
+    TooLarge {
+        /// What it may become.
+        limit: usize,
+    },
+}
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1950, or RFC 1951 by itself, which some programs take it for.
+    Deflate,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl Coding {
+    /// The codings that `headers` say, in the order of decoding; none if the body is as it is.
+    pub fn all(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
+        let values = headers.get_all(header::CONTENT_ENCODING).iter();
+        let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let mut codings = Vec::new();
+        for name in names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
+            codings.extend(Coding::named(name)?);
+        }
+        if codings.len() > CODINGS {
+            return Err(CodingError::TooMany);
+        }
+        codings.reverse();
+        Ok(codings)
+    }
+
+    fn named(name: &[u8]) -> Result<Option<Coding>, CodingError> {
+        Ok(Some(match name.to_ascii_lowercase().as_slice() {
+            b"gzip" | b"x-gzip" => Coding::Gzip,
+            b"deflate" => Coding::Deflate,
+            b"br" => Coding::Brotli,
+            b"zstd" => Coding::Zstd,
+            b"identity" => return Ok(None),
+            _ => return Err(CodingError::Unknown(String::from_utf8_lossy(name).into_owned())),
+        }))
+    }
+
+    /// What `body` stands for.
+    pub fn decode(self, body: &[u8]) -> Result<Bytes, CodingError> {
+        let limit = DECODED_BYTES.min(ANY_RATIO_BYTES + RATIO * body.len());
+        let decoded = match self {
+            Coding::Gzip => read(MultiGzDecoder::new(body), limit),
+            Coding::Deflate => inflate(body, limit),
+            Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, BUFFER_BYTES), limit),
+            Coding::Zstd => read_frames(body, limit),
+        };
+        match decoded {
+            Ok(decoded) if decoded.len() > limit => Err(CodingError::TooLarge { limit }),
+            Ok(decoded) => Ok(decoded.into()),
+            Err(reason) => Err(CodingError::Malformed { coding: self.name(), reason }),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+            Coding::Brotli => "br",
+            Coding::Zstd => "zstd",
+        }
+    }
+}
+
+/// All that `decoder` gives, or a little more than `limit` bytes of it.
+fn read(decoder: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    decoder.take(limit as u64 + 1).read_to_end(&mut decoded)?;
+    Ok(decoded)
+}
+
+fn inflate(body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+    let mut decompress = Decompress::new(has_zlib_header(body));
+    let mut decoded = Vec::new();
+    loop {
+        let rest = body.get(decompress.total_in() as usize..).unwrap_or_default();
+        decoded.reserve(BUFFER_BYTES);
+        let before = decoded.len();
+        let status = decompress.decompress_vec(rest, &mut decoded, FlushDecompress::None)?;
+        if status == Status::StreamEnd || decoded.len() > limit {
+            return Ok(decoded);
+        }
+        if decoded.len() == before && decompress.total_in() as usize == body.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// RFC 1950 section 2.2: the method is deflate, and a check makes the first two bytes divisible by 31.
+fn has_zlib_header(body: &[u8]) -> bool {
+    matches!(body, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+}
+
+/// One frame after another.
+fn read_frames(mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    while !body.is_empty() && decoded.len() <= limit {
+        let frame = ruzstd::decoding::StreamingDecoder::new(&mut body).map_err(io::Error::other)?;
+        frame.take((limit - decoded.len()) as u64 + 1).read_to_end(&mut decoded)?;
+    }
+    Ok(decoded)
+}
+
+const BUFFER_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;
