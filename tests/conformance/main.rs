@@ -28,6 +28,7 @@ mod keep_alive;
 mod log;
 mod long_poll;
 mod metrics;
+mod odd_origins;
 mod persistence;
 mod proxied;
 mod publish_api;

@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use gripwire_harness::origin::Origin;
 pub use gripwire_harness::origin::{Answer, Received, Then};
+use gripwire_harness::source::Source;
 
 use super::{against_pushpin, patience, unique};
 
@@ -88,6 +89,29 @@ pub fn requests_for_a_hold() -> usize {
 /// Where the origin listens.
 pub fn address() -> SocketAddr {
     origin().address()
+}
+
+/// Where it listens as well, for cases whose connections no other case may use.
+pub fn address_apart() -> SocketAddr {
+    static APART: OnceLock<Origin> = OnceLock::new();
+    APART.get_or_init(|| Origin::handling(handle)).address()
+}
+
+/// Where an application listens that answers 413 when it has read the head of a request, and then closes, or at the path
+/// `/ends` first says that it has ended.
+pub fn hasty_address() -> SocketAddr {
+    static HASTY: OnceLock<Origin> = OnceLock::new();
+    HASTY.get_or_init(|| Origin::raw(answer_hastily)).address()
+}
+
+fn answer_hastily(mut socket: TcpStream) {
+    let mut source = Source::new(socket.try_clone().expect("a second handle"));
+    let Ok(head) = source.until(b"\r\n\r\n") else { return };
+    let answer = Answer::new(413, "Payload Too Large").header("Connection", "close").body("too much\n");
+    let _ = socket.write_all(&answer.bytes_for("POST"));
+    if head.starts_with(b"POST /ends ") {
+        let _ = socket.shutdown(Shutdown::Write);
+    }
 }
 
 type Pages = Mutex<HashMap<String, Entry>>;

@@ -12,7 +12,13 @@ use super::origin;
 
 /// The text of the routes file of a server whose control port is `control`.
 pub fn text(control: SocketAddr) -> String {
-    let addresses = [("ORIGIN", origin::address()), ("DEAD", dead_address()), ("CONTROL", control)];
+    let addresses = [
+        ("ORIGIN", origin::address()),
+        ("APART", origin::address_apart()),
+        ("HASTY", origin::hasty_address()),
+        ("DEAD", dead_address()),
+        ("CONTROL", control),
+    ];
     addresses.iter().fold(ROUTES.to_owned(), |text, (name, at)| text.replace(name, &at.to_string()))
 }
 
@@ -78,6 +84,8 @@ sockjs.test,sockjs=/sockjs,sockjs_as_path=/sockjs-application ORIGIN,over_http
 sockjs-native.test,sockjs=/sockjs-native ORIGIN
 by-id.test,path_beg=/by-id,id=chosen,header=X-Route:chosen ORIGIN
 pass.test ORIGIN
+apart.test APART
+hasty.test HASTY
 counted-request.test,id=counted-request ORIGIN
 counted-stream.test,id=counted-stream ORIGIN
 counted-poll.test,id=counted-poll ORIGIN
