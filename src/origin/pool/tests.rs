@@ -438,6 +438,13 @@ fn a_client_that_breaks_off_its_body_is_not_blamed_on_the_origin() {
 }
 
 #[test]
+fn a_request_that_waits_for_its_answer_takes_little_memory() {
+    let (pool, route) = (pool(), route_to(&[target_at("127.0.0.1", 1)]));
+    let bytes = std::mem::size_of_val(&pool.request(&route, get()));
+    assert!(bytes <= 2048, "{bytes} bytes");
+}
+
+#[test]
 fn requests_beyond_the_bound_wait_for_an_answer_to_be_read() {
     run(async {
         let origin = FakeOrigin::start(&[&[Send(OK), Send(OK)]]);
