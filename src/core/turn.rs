@@ -193,8 +193,11 @@ impl Core {
     /// One turn; whether there was anything to do.
     fn turn(self: &Rc<Self>, events: &mut VecDeque<Event>, slice: &mut Slice) -> Result<bool, CoreError> {
         self.gauges.turns_total.add(1);
-        self.move_clock();
-        self.wire.borrow_mut().poll(events)?;
+        // Deadlines are judged by what had arrived before the clock moved, so then all of it is read.
+        match self.move_clock() {
+            true => self.wire.borrow_mut().poll_all(events)?,
+            false => self.wire.borrow_mut().poll(events)?,
+        }
         let mut busy = !events.is_empty();
         while let Some(event) = events.pop_front() {
             self.handle(event);
@@ -245,11 +248,12 @@ impl Core {
         busy
     }
 
-    fn move_clock(self: &Rc<Self>) {
+    /// Whether a tick is over.
+    fn move_clock(self: &Rc<Self>) -> bool {
         let tick = (runtime::now().duration_since(self.started).as_millis() / u128::from(TICK_MS)) as u32;
         let before = self.tick.replace(tick);
         if before == tick {
-            return;
+            return false;
         }
         self.take_renewals();
         if before / SECOND != tick / SECOND {
@@ -264,21 +268,19 @@ impl Core {
         let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;
         self.gauges.client_requests_ms_total.add(self.engaged.get() * passed_ms);
         self.publish_gauges();
+        true
     }
 
     /// Lets some of those whose time is up hear of it; whether there are more.
     fn let_time_out(self: &Rc<Self>) -> bool {
         let mut due = Vec::new();
         let has_more = self.timers.borrow_mut().advance(self.judged.get(), TIMEOUTS, &mut due);
-        if due.is_empty() {
-            return has_more;
-        }
-        let unread = self.wire.borrow().unread();
         for slot in due {
-            match &unread {
-                Some(unread) if !unread.contains(&slot) => self.timed_out(slot),
+            let is_read = self.wire.borrow().is_read(slot);
+            match is_read {
+                true => self.timed_out(slot),
                 // What its client has sent, or taken, is looked at first.
-                _ => self.set_timer(slot, TICK_MS),
+                false => self.set_timer(slot, TICK_MS),
             }
         }
         has_more

@@ -104,8 +104,10 @@ pub struct Wire {
     pub(super) completions: Vec<Completion>,
     /// Not all that had come was gathered by the last `poll`.
     is_behind: bool,
-    /// Clients that sent something for which the last `poll` had no buffer.
-    starved: Vec<Slot>,
+    /// Clients that sent something for which there was no buffer, since the last `poll_all` began.
+    starved: FxHashSet<Slot>,
+    /// Of whom the last `poll_all` did not report everything; `None` if nobody knows.
+    unread: Option<FxHashSet<Slot>>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
     listeners: Vec<(Listener, Preface)>,
@@ -139,7 +141,8 @@ impl Wire {
             late_closes: FxHashSet::default(),
             completions: Vec::new(),
             is_behind: false,
-            starved: Vec::new(),
+            starved: FxHashSet::default(),
+            unread: None,
             events: VecDeque::new(),
             buffers,
             listeners: listeners
@@ -157,11 +160,34 @@ impl Wire {
         Ok(wire)
     }
 
-    /// Submits what is queued, looks at what completed, and appends what happened to `events`.
+    /// Submits what is queued, looks at what completed, and appends what happened to `events`. The kernel posts some twenty
+    /// completions at a time, so there may be more.
     pub fn poll(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
-        self.gather()?;
+        self.gather(0)?;
+        self.report(events)
+    }
+
+    /// As [`Wire::poll`], but of everything that had come before this call, so that deadlines can be judged;
+    /// [`Wire::unread`] says of whom it could not. It takes more memory at a time, as clients are heard before any can be
+    /// paused.
+    pub fn poll_all(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
+        self.flush();
+        self.arm_accepts();
+        // Those that lacked a buffer receive again with this.
+        self.starved.clear();
+        self.gather(GATHERED)?;
+        self.report(events)?;
+        let held_back = self.completions.iter().filter_map(|it| Token::unpack(it.token));
+        let held_back = held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain));
+        let unread = held_back.map(|token| token.slot).chain(self.starved.drain()).collect();
+        self.unread = (!self.is_behind).then_some(unread);
+        Ok(())
+    }
+
+    /// Turns completions into `events`, as many as there is time for.
+    fn report(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
         let mut completions = std::mem::take(&mut self.completions);
         let mut done = 0;
         self.secure.begin_turn();
@@ -178,34 +204,26 @@ impl Wire {
         self.broken.take().map_or(Ok(()), Err)
     }
 
-    /// Takes all completions that the kernel has to post.
-    fn gather(&mut self) -> io::Result<()> {
-        // Those that lacked a buffer receive again with this.
-        self.starved.clear();
+    /// Takes completions that the kernel has to post: all of them, unless there are `enough`.
+    fn gather(&mut self, enough: usize) -> io::Result<()> {
         loop {
             self.ring.run_task_work()?;
             self.ring.reap(&mut self.completions);
             self.is_behind = self.ring.has_task_work();
-            if !self.is_behind || self.completions.len() >= GATHERED {
+            if !self.is_behind || self.completions.len() >= enough {
                 return Ok(());
             }
         }
     }
 
-    /// The clients that have sent something, or taken what was sent, of which no event has told yet; `None` if nobody knows
-    /// who they are. Everything else that had come before the last [`Wire::poll`] was in its events.
-    pub fn unread(&self) -> Option<FxHashSet<Slot>> {
-        if self.is_behind {
-            return None;
-        }
-        let held_back = self.completions.iter().filter_map(|it| Token::unpack(it.token));
-        let held_back = held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain));
-        Some(held_back.map(|token| token.slot).chain(self.starved.iter().copied()).collect())
+    /// Whether all that `slot` had sent, or taken, before the last [`Wire::poll_all`] was in events.
+    pub fn is_read(&self, slot: Slot) -> bool {
+        self.unread.as_ref().is_some_and(|unread| !unread.contains(&slot))
     }
 
     /// Whether completions or operations wait for the next [`Wire::poll`].
     pub fn has_work(&self) -> bool {
-        !self.completions.is_empty() || !self.events.is_empty() || !self.queued.is_empty()
+        self.is_behind || !self.completions.is_empty() || !self.events.is_empty() || !self.queued.is_empty()
     }
 
     /// Whether the doorbell stays silent: while the core is awake it polls anyway.
@@ -399,7 +417,7 @@ impl Wire {
         }
         if !armed && !self.slots.has(slot, flag::PAUSED) {
             if completion.result == -libc::ENOBUFS {
-                self.starved.push(slot);
+                self.starved.insert(slot);
             }
             self.arm_receive(slot);
         }
@@ -476,7 +494,7 @@ impl Wire {
     }
 }
 
-/// Completions gathered in one turn; as many as the ring holds.
+/// Completions gathered at a time at most; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;
 
 /// The system has no descriptor or memory for one more client.
