@@ -13,7 +13,7 @@ use std::rc::Rc;
 pub(super) struct Waits {
     /// The tick at which each reader of the mesh began to wait for room.
     readers: RefCell<Vec<Option<u32>>>,
-    looks: RefCell<FxHashMap<Queue, Look>>,
+    progress: RefCell<FxHashMap<Queue, Progress>>,
     /// The queue that stood still for longest at the last look.
     stuck: Cell<Option<Stuck>>,
     /// Messages that homes on this core took from [`Core::to_own_home`].
@@ -36,7 +36,7 @@ enum Queue {
 }
 
 /// How far a queue was when it last moved, and when that was.
-struct Look {
+struct Progress {
     moved: u64,
     since: u32,
 }
@@ -87,16 +87,16 @@ impl Waits {
     /// Looks at a queue in which so much waits, and of which so much has gone on since start; for how many ticks it has
     /// had work and has not moved.
     fn look(&self, now: u32, queue: Queue, waiting: usize, moved: u64) -> u32 {
-        let mut looks = self.looks.borrow_mut();
+        let mut all = self.progress.borrow_mut();
         if waiting == 0 {
-            looks.remove(&queue);
+            all.remove(&queue);
             return 0;
         }
-        let look = looks.entry(queue).or_insert(Look { moved, since: now });
-        if look.moved != moved {
-            *look = Look { moved, since: now };
+        let progress = all.entry(queue).or_insert(Progress { moved, since: now });
+        if progress.moved != moved {
+            *progress = Progress { moved, since: now };
         }
-        let ticks = now.wrapping_sub(look.since);
+        let ticks = now.wrapping_sub(progress.since);
         if self.stuck.get().is_none_or(|stuck| stuck.ticks < ticks) {
             self.stuck.set(Some(Stuck { queue, waiting, ticks }));
         }
@@ -116,13 +116,13 @@ impl Core {
     pub(super) fn look_at_waits(&self) {
         let (now, waits) = (self.now(), &self.waits);
         waits.stuck.set(None);
-        let homes = self.mesh.to_home.backlogs().map(|backlog| (Queue::Homes(backlog.to), backlog));
-        let deliveries = self.mesh.to_core.backlogs().map(|backlog| (Queue::Deliveries(backlog.to), backlog));
-        let queries = self.errands.backlogs().map(|backlog| (Queue::Queries(backlog.to), backlog));
+        let homes = self.mesh.to_home.loads().map(|load| (Queue::Homes(load.to), load));
+        let deliveries = self.mesh.to_core.loads().map(|load| (Queue::Deliveries(load.to), load));
+        let queries = self.errands.loads().map(|load| (Queue::Queries(load.to), load));
         let (mut messages, mut longest) = (0, 0);
-        for (queue, backlog) in homes.chain(deliveries).chain(queries) {
-            messages += backlog.messages;
-            longest = longest.max(waits.look(now, queue, backlog.messages, backlog.moved));
+        for (queue, load) in homes.chain(deliveries).chain(queries) {
+            messages += load.messages;
+            longest = longest.max(waits.look(now, queue, load.messages, load.moved));
         }
         let own = self.to_own_home.borrow().len();
         longest = longest.max(waits.look(now, Queue::OwnHomes, own, waits.taken_at_home.get()));

@@ -37,7 +37,7 @@ struct Lane<T> {
 
 /// What waits in a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Backlog {
+pub struct LaneLoad {
     /// The core that the lane leads to.
     pub to: CoreId,
     /// Messages that wait in front of the ring.
@@ -101,12 +101,12 @@ impl<T: Send + 'static> Lanes<T> {
         self.lanes.iter().for_each(|lane| look.at(&mut *lane.waiting.borrow_mut()));
     }
 
-    /// The lanes in which something waits.
-    pub fn backlogs(&self) -> impl Iterator<Item = Backlog> {
+    /// What waits in each lane in which something does.
+    pub fn loads(&self) -> impl Iterator<Item = LaneLoad> {
         self.lanes.iter().enumerate().filter_map(|(to, lane)| {
             let messages = lane.waiting.borrow().len() + usize::from(lane.moving.get());
-            let backlog = Backlog { to: CoreId(to as u16), messages, moved: lane.moved.get() };
-            (messages > 0).then_some(backlog)
+            let load = LaneLoad { to: CoreId(to as u16), messages, moved: lane.moved.get() };
+            (messages > 0).then_some(load)
         })
     }
 }

@@ -12,7 +12,7 @@ mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub use lane::{Backlog, Lanes, RingEnds};
+pub use lane::{LaneLoad, Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
 use crate::slack::Look;
