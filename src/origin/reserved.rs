@@ -22,22 +22,25 @@ impl<'a> Reserved<'a> {
 
     /// Whether a field of this name goes no further.
     pub fn has(&self, name: &HeaderName) -> bool {
+        self.is_reserved(name, self.rules.is_trusted) || self.imitates(name)
+    }
+
+    /// The same under its own name alone; `is_trusted` if another GRIP proxy says it.
+    fn is_reserved(&self, name: &HeaderName, is_trusted: bool) -> bool {
         self.hop_by_hop.stays(name)
             || OURS.contains(name)
-            || self.is_of_grip(name)
-            || self.is_mark(name)
-            || self.imitates(name)
+            || (!is_trusted && (self.is_of_grip(name) || self.is_mark(name)))
     }
 
     /// What a GRIP proxy says: a forgery from anybody else. On routes without GRIP only its own prefix is reserved.
     fn is_of_grip(&self, name: &HeaderName) -> bool {
         let of_proxies = || !self.rules.route.no_grip && is_of_grip_proxies(name);
-        !self.rules.is_trusted && (name.as_str().starts_with(GRIP) || of_proxies())
+        name.as_str().starts_with(GRIP) || of_proxies()
     }
 
     /// Where a route marks headers itself, what comes marked is taken for the original, as by Pushpin.
     fn is_mark(&self, name: &HeaderName) -> bool {
-        is_marked(name) && !self.rules.route.orig_headers && !self.rules.is_trusted
+        is_marked(name) && !self.rules.route.orig_headers
     }
 
     /// Whether a CGI-like server takes this name for one that is reserved, that describes the body, that tells of the way
@@ -50,9 +53,7 @@ impl<'a> Reserved<'a> {
         let letters =
             name.as_str().bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte } else { b'-' });
         let Ok(meant) = HeaderName::from_bytes(&letters.collect::<Vec<u8>>()) else { return true };
-        let rules = Rules { is_trusted: false, grip_sig: None, ..*self.rules };
-        let untrusted = Reserved { rules: &rules, hop_by_hop: self.hop_by_hop.clone() };
-        untrusted.has(&meant)
+        self.is_reserved(&meant, false)
             || IMITATED.contains(&meant)
             || is_forwarding(&meant)
             || self.rules.route.headers.iter().any(|(of_route, _)| *of_route == meant)

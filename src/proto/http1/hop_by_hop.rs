@@ -5,7 +5,6 @@ use http::header::{self, HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 /// The headers of a message that belong to its connection: some always, and those whose names are listed in `Connection`.
-#[derive(Clone)]
 pub struct HopByHop(SmallVec<[HeaderName; 4]>);
 
 impl HopByHop {
