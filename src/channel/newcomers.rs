@@ -38,7 +38,7 @@ struct OfHome {
 
 impl Newcomers {
     /// From now on `dispatched` says what is under way to core `own`.
-    pub fn look_at(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
+    pub fn set_dispatched(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
         self.homes = Some((dispatched, own));
     }
 
@@ -107,7 +107,7 @@ mod tests {
 
     fn newcomers() -> (Newcomers, Arc<Dispatched>) {
         let (mut newcomers, dispatched) = (Newcomers::default(), Arc::new(Dispatched::new(2)));
-        newcomers.look_at(dispatched.clone(), CoreId(0));
+        newcomers.set_dispatched(dispatched.clone(), CoreId(0));
         (newcomers, dispatched)
     }
 

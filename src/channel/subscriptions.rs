@@ -13,7 +13,7 @@ mod filtered;
 mod following;
 mod lingering;
 mod newcomers;
-mod room;
+mod slack;
 mod sockets;
 mod tallied;
 

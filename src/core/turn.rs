@@ -105,7 +105,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         home.watch();
     }
     let mut subscriptions = Subscriptions::new(plan.cores, ticks(settings.channels.linger_ms));
-    subscriptions.look_at(plan.dispatched.clone(), plan.id);
+    subscriptions.set_dispatched(plan.dispatched.clone(), plan.id);
     let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
     let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
     if watch.is_some() {

@@ -63,7 +63,7 @@ impl World {
         let dispatched = Arc::new(Dispatched::new(cores));
         let core = |core| {
             let mut subscriptions = Subscriptions::new(cores, linger);
-            subscriptions.look_at(dispatched.clone(), CoreId(core as u16));
+            subscriptions.set_dispatched(dispatched.clone(), CoreId(core as u16));
             subscriptions.set_now(now);
             let (arrivals, rows) = (Arrivals::new(CHANNELS.len()), BTreeMap::new());
             Core {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 impl Subscriptions {
     /// From now on `dispatched` says how many messages homes have sent to this core, which is `own`, and
     /// [`Subscriptions::took`] how many of them were taken. Nothing was sent yet.
-    pub fn look_at(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
-        self.newcomers.look_at(dispatched, own);
+    pub fn set_dispatched(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
+        self.newcomers.set_dispatched(dispatched, own);
     }
 
     /// One more message of `home` was taken, whatever it was, and handled.
@@ -43,7 +43,7 @@ mod tests {
     /// A table of one core that hears of its home by a ring, with a subscriber in slot 0.
     fn table() -> (Subscriptions, Arc<Dispatched>) {
         let (mut table, dispatched) = (Subscriptions::new(1, 1), Arc::new(Dispatched::new(1)));
-        table.look_at(dispatched.clone(), HOME);
+        table.set_dispatched(dispatched.clone(), HOME);
         let mut epoch = 0;
         table.subscribe(Slot(0), Transport::StreamRaw, &["c"], &mut |_, message| {
             if let ToHome::Subscribe { epoch: asked, .. } = message {

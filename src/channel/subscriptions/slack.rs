@@ -1,4 +1,4 @@
-//! The room of a core's tables, which shrink when they have been nearly empty for a while.
+//! The tables of a core's subscriptions, which shrink when they have been nearly empty for a while (`crate::slack`).
 
 use super::{ChannelId, LocalChannel, Subscriptions};
 use crate::slack::{Look, Places, Table};
