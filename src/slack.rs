@@ -113,76 +113,34 @@ impl<T, F: Fn(&T) -> bool> Table for Places<'_, T, F> {
     }
 }
 
-impl<T> Table for Vec<T> {
-    fn used(&self) -> usize {
-        self.len()
-    }
+/// Tables of the standard library, whose capacity is their room: the parameters, the table, and one place of it.
+macro_rules! tables {
+    ($([$($parameters:tt)*] $table:ty, $place:ty;)+) => {$(
+        impl<$($parameters)*> Table for $table {
+            fn used(&self) -> usize {
+                self.len()
+            }
 
-    fn room(&self) -> usize {
-        self.capacity()
-    }
+            fn room(&self) -> usize {
+                self.capacity()
+            }
 
-    fn place_bytes(&self) -> usize {
-        size_of::<T>()
-    }
+            fn place_bytes(&self) -> usize {
+                size_of::<$place>()
+            }
 
-    fn shrink(&mut self) {
-        self.shrink_to(2 * self.len());
-    }
+            fn shrink(&mut self) {
+                self.shrink_to(2 * self.len());
+            }
+        }
+    )+};
 }
 
-impl<T> Table for VecDeque<T> {
-    fn used(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-
-    fn place_bytes(&self) -> usize {
-        size_of::<T>()
-    }
-
-    fn shrink(&mut self) {
-        self.shrink_to(2 * self.len());
-    }
-}
-
-impl<K: Eq + Hash, V, S: BuildHasher> Table for HashMap<K, V, S> {
-    fn used(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-
-    fn place_bytes(&self) -> usize {
-        size_of::<(K, V)>()
-    }
-
-    fn shrink(&mut self) {
-        self.shrink_to(2 * self.len());
-    }
-}
-
-impl<K: Eq + Hash, S: BuildHasher> Table for HashSet<K, S> {
-    fn used(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-
-    fn place_bytes(&self) -> usize {
-        size_of::<K>()
-    }
-
-    fn shrink(&mut self) {
-        self.shrink_to(2 * self.len());
-    }
+tables! {
+    [T] Vec<T>, T;
+    [T] VecDeque<T>, T;
+    [K: Eq + Hash, V, S: BuildHasher] HashMap<K, V, S>, (K, V);
+    [K: Eq + Hash, S: BuildHasher] HashSet<K, S>, K;
 }
 
 #[cfg(test)]
