@@ -6,7 +6,8 @@
 //! (client sockets on io_uring), `mesh`, `origin`, `ingest`, `bridge`, `core` (one core's world), `monitor`, `zeromq`
 //! (a thread beside the cores), `server` (starts them). A room knows only the rooms below it. Beside them, [`doctor`]
 //! looks at the machine with the bounds of `config` and `wire`, and `simulation`, with the feature of that name, is
-//! the world in which tests run whole cores.
+//! the world in which tests run whole cores. Three files belong to no room: `bell` wakes tasks of one core, `patience`
+//! waits as long as a limit allows, and `slack` finds room that tables no longer need.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -142,7 +142,7 @@ mod tests {
     }
 
     impl World {
-        /// What each core is given, by channel and content.
+        /// The channels of the items that each core is given, in order.
         fn given(&self) -> Vec<Vec<String>> {
             let of_core = |inlet: &Arc<Inlet>| {
                 let mut taken = VecDeque::new();

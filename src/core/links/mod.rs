@@ -1,10 +1,10 @@
 //! Streams that go on with a link (`Grip-Link`, `rel=next`): when something was missed, when a publisher says so, when
 //! nothing came for a while, or at once, what the link has is appended, and what it instructs holds from then on.
 //!
-//! Here is what such a stream is between two requests; `fetch` asks for links, one request for all streams that would
-//! make the same one, `way` says which way they may take, and `answer` is what an answer does to a stream. `gone` tells an application that a client is
-//! gone (`rel=gone`). While its link is asked for, a stream is out of the channels whose ids it follows; on the others
-//! it goes on.
+//! Here is what such a stream is between two requests. `fetch` asks for links, one request for all streams that would
+//! make the same one; `way` says which way requests may take whose URI an application has named; `answer` is what an answer
+//! does to a stream; `gone` tells an application that a client is gone (`rel=gone`). While its link is asked for, a stream
+//! is out of the channels whose ids it follows; on the others it goes on.
 
 mod answer;
 mod fetch;

@@ -148,6 +148,7 @@ fn put(out: &mut BytesMut, kind: &str, content: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_list_of_events_is_recognised_wherever_a_content_type_names_it() {
@@ -173,7 +174,6 @@ mod tests {
         let others: [&[&[u8]]; 4] = [&[], &[b""], &[b"application/websocket"], &[b"text/plain", b"\xff"]];
         assert!(!others.into_iter().any(claims));
     }
-    use proptest::prelude::*;
 
     #[test]
     fn events_are_written_as_applications_know_them() {
