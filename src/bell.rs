@@ -46,7 +46,8 @@ impl Bell {
         self.rung_since(self.rings())
     }
 
-    /// Waits for the first ring after the `seen`th; returns at once when that has been. With 0: until the first ring of all.
+    /// Waits for the first ring after the `seen`th; returns at once when that has been. With 0: until the first ring of
+    /// all.
     pub fn rung_since(&self, seen: u64) -> Rung<'_> {
         Rung { bell: self, seen, id: None }
     }

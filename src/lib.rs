@@ -1,5 +1,5 @@
-//! Gripwire: a realtime edge server. It stands in front of ordinary web applications, holds their clients'
-//! long polls, HTTP streams, Server-Sent Events and WebSockets open, and writes each published message to every subscriber.
+//! Gripwire: a realtime edge server. It stands in front of ordinary web applications, holds their clients' long polls,
+//! HTTP streams, Server-Sent Events and WebSockets open, and writes each published message to every subscriber.
 //!
 //! Rooms, from the bottom up: [`ids`] and [`proto`] (sans-IO codecs), [`channel`] (subscriptions, homes,
 //! publications), [`tls`] (sessions of clients and their certificates), `runtime` (tasks, timers, time), `wire`

@@ -1,6 +1,6 @@
-//! Waiting for something as long as a limit allows, for the tasks of a core. When the limit has passed there is a last look:
-//! what has come by then may not have been read yet, because the process was stopped or the machine is busy, and a timer that
-//! fires is heard before the sockets are.
+//! Waiting for something as long as a limit allows, for the tasks of a core. When the limit has passed there is a last
+//! look: what has come by then may not have been read yet, because the process was stopped or the machine is busy, and
+//! a timer that fires is heard before the sockets are.
 
 #![forbid(unsafe_code)]
 

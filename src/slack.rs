@@ -1,8 +1,8 @@
 //! Room that tables have and no longer need. A table grows with what it holds and keeps its room when that goes: for a
-//! million channels or clients, that is hundreds of megabytes. Whoever owns tables has them looked at now and then, always
-//! in the same order; one that was nearly empty for a while gives back most of its room. A look costs nothing but a few
-//! comparisons, and at most one large table shrinks in it, which takes as long as to walk over its empty places once
-//! (a million: about a millisecond).
+//! million channels or clients, that is hundreds of megabytes. Whoever owns tables has them looked at now and then,
+//! always in the same order; one that was nearly empty for a while gives back most of its room. A look costs nothing
+//! but a few comparisons, and at most one large table shrinks in it, which takes as long as to walk over its empty
+//! places once (a million: about a millisecond).
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! No guard of a RefCell is alive while a method of the core is called: the method may need the same cell, now or after the
-//! next change, and then the core panics. This test reads the source of the core's room and finds the ways in which that has
-//! happened: a guard with a name that lives to the end of its block, and a guard that is a temporary of the head of an
-//! `if let`, `match`, `while let` or `for`, or of the same line, and lives as long as what follows.
+//! No guard of a RefCell is alive while a method of the core is called: the method may need the same cell, now or after
+//! the next change, and then the core panics. This test reads the source of the core's room and finds the ways in which
+//! that has happened: a guard with a name that lives to the end of its block, and a guard that is a temporary of the
+//! head of an `if let`, `match`, `while let` or `for`, or of the same line, and lives as long as what follows.
 //!
 //! It reads lines, as rustfmt writes them, and no more than that: a guard that is handed to a function is not seen.
 

@@ -138,8 +138,8 @@ const TARGET_OPTIONS: &[&str] = &[
     "ipc_file_mode=777",
 ];
 
-/// Every key that Pushpin documents, as it is shipped where it is, but for ports. Those for clients and for publishers are
-/// words of the harness.
+/// Every key that Pushpin documents, as it is shipped where it is, but for ports. Those for clients and for publishers
+/// are words of the harness.
 fn configuration(ports: &[Port]) -> String {
     let mut free = ports.iter();
     let mut fill = |line: &str| match line.contains("FREE") {

@@ -1,6 +1,6 @@
 //! What it costs to understand publishers and applications: a publish call, datagrams, an instruction by headers and by
-//! JSON, and the events of WebSockets. For whoever changes `proto/grip`; a core reads publish calls as fast as `publish`
-//! says.
+//! JSON, and the events of WebSockets. For whoever changes `proto/grip`; a core reads publish calls as fast as
+//! `publish` says.
 
 mod brief;
 

@@ -1,5 +1,5 @@
-//! What it costs to read a request head and a chunked body, and to write the head of an answer: the part of HTTP/1.1 that
-//! every request pays. For whoever changes `proto/http1`.
+//! What it costs to read a request head and a chunked body, and to write the head of an answer: the part of HTTP/1.1
+//! that every request pays. For whoever changes `proto/http1`.
 
 mod brief;
 

@@ -1,6 +1,6 @@
-//! What it costs to tell another core something: two cores with the server's own mesh between them, each an executor on a
-//! thread of its own. For whoever changes `mesh`. With one CPU, or a second one that is busy, what is measured is mostly
-//! the scheduler.
+//! What it costs to tell another core something: two cores with the server's own mesh between them, each an executor on
+//! a thread of its own. For whoever changes `mesh`. With one CPU, or a second one that is busy, what is measured is
+//! mostly the scheduler.
 
 mod brief;
 

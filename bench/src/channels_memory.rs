@@ -1,5 +1,6 @@
-//! What is left of the memory of channels that nobody uses any more: streams with many channels each are opened and closed
-//! again, and the server's memory is read before, while they are open, and when their channels have been given up.
+//! What is left of the memory of channels that nobody uses any more: streams with many channels each are opened and
+//! closed again, and the server's memory is read before, while they are open, and when their channels have been given
+//! up.
 
 use crate::innocent::{Innocent, slowest_ms};
 use crate::process::{CLIENT_CPU, Process, beside_this_program, pin};

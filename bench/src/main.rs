@@ -1,11 +1,11 @@
-//! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints one
-//! table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS, `silent` about clients that time
-//! out together, `channels-memory` about memory that is given back. The parts that have no server around them are measured by
-//! `cargo bench -p gripwire-bench`.
+//! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints
+//! one table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS, `silent` about clients
+//! that time out together, `channels-memory` about memory that is given back. The parts that have no server around them
+//! are measured by `cargo bench -p gripwire-bench`.
 //!
-//! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on another.
-//! What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a run slower
-//! but hardly changes its ratios.
+//! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on
+//! another. What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a
+//! run slower but hardly changes its ratios.
 
 mod channels_memory;
 mod compare;

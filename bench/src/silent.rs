@@ -1,7 +1,7 @@
 //! How long an innocent client waits while thousands of silent ones reach `head_timeout_ms` together. The server stands
-//! still while their time runs out, one after the other as they have come, and so finds all of them due at once when it goes
-//! on; from then until the last of them is closed an innocent client sends one request after the other. Clients are in
-//! processes of their own, 18,000 in each, on the clients' CPU.
+//! still while their time runs out, one after the other as they have come, and so finds all of them due at once when it
+//! goes on; from then until the last of them is closed an innocent client sends one request after the other. Clients
+//! are in processes of their own, 18,000 in each, on the clients' CPU.
 
 use crate::compare::median;
 use crate::innocent::{Innocent, ms, slowest_ms};
@@ -174,7 +174,8 @@ impl Silent {
     }
 }
 
-/// Connects `count` clients to `address` and says so; when it is told to, waits until all have been closed, and says that.
+/// Connects `count` clients to `address` and says so; when it is told to, waits until all have been closed, and says
+/// that.
 pub fn clients(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result<()> {
     gripwire_loadgen::raise_descriptor_limit()?;
     let mut sockets = Vec::new();

@@ -1,5 +1,5 @@
-//! What a held stream costs by TLS, in memory and for each delivery, beside one without: a fresh server for each round of
-//! each kind, on the servers' CPU, with the streams that are built into it. Clients are read one after the other, so
+//! What a held stream costs by TLS, in memory and for each delivery, beside one without: a fresh server for each round
+//! of each kind, on the servers' CPU, with the streams that are built into it. Clients are read one after the other, so
 //! latencies would mean nothing here.
 
 use crate::compare::median;

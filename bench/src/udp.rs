@@ -1,6 +1,6 @@
-//! What a small publish by UDP costs: one sender at full speed, on the clients' CPU, towards Gripwire and towards a bare
-//! loop of recvmmsg(2) on the servers' CPU, in turn. Loss is allowed, losing count is not: what was sent is what was
-//! handled and what is counted as dropped.
+//! What a small publish by UDP costs: one sender at full speed, on the clients' CPU, towards Gripwire and towards a
+//! bare loop of recvmmsg(2) on the servers' CPU, in turn. Loss is allowed, losing count is not: what was sent is what
+//! was handled and what is counted as dropped.
 
 use crate::compare::median;
 use crate::process::{CLIENT_CPU, Helper, SERVER_CPU, thread_cpu_ns};

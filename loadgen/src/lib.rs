@@ -1,10 +1,10 @@
-//! Load for realtime servers: holds many subscribers, publishes to them, and reports what arrived, when, and what it cost
-//! the server.
+//! Load for realtime servers: holds many subscribers, publishes to them, and reports what arrived, when, and what it
+//! cost the server.
 //!
-//! A [`Fleet`] holds subscribers in workers and collects what they received; a [`Publisher`] keeps a schedule; [`run()`] is
-//! both, from the first connection to the last late message. [`Target`] says how a server is spoken to, [`Layout`] who
-//! listens to what, and an [`Origin`] is the application behind a server that needs one. The program `gripwire-loadgen` is
-//! these put together; the bench of Gripwire uses them one by one.
+//! A [`Fleet`] holds subscribers in workers and collects what they received; a [`Publisher`] keeps a schedule;
+//! [`run()`] is both, from the first connection to the last late message. [`Target`] says how a server is spoken to,
+//! [`Layout`] who listens to what, and an [`Origin`] is the application behind a server that needs one. The program
+//! `gripwire-loadgen` is these put together; the bench of Gripwire uses them one by one.
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]

@@ -1,5 +1,5 @@
-//! What a server on this machine costs, read from /proc: the CPU time and the resident memory of its processes, and what
-//! the kernel keeps for everybody's sockets.
+//! What a server on this machine costs, read from /proc: the CPU time and the resident memory of its processes, and
+//! what the kernel keeps for everybody's sockets.
 
 use serde::Serialize;
 use std::fs;
@@ -17,8 +17,8 @@ pub struct ServerCost {
     pub cpu_ns: u64,
     /// Their resident memory.
     pub resident_bytes: u64,
-    /// That without pages of files: those of programs become resident whenever they are first used, however many clients
-    /// there are.
+    /// That without pages of files: those of programs become resident whenever they are first used, however many
+    /// clients there are.
     pub data_bytes: u64,
     /// Memory of the kernel, of the whole machine: slabs, page tables, stacks, and the buffers of TCP.
     pub kernel_bytes: u64,

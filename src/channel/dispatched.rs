@@ -1,6 +1,6 @@
 //! How many messages each home has sent to each core: the only counters that homes and other cores share. A core that
-//! compares such a counter with the number of messages it has taken knows whether anything is under way to it, and which
-//! message is the last that was sent before now.
+//! compares such a counter with the number of messages it has taken knows whether anything is under way to it, and
+//! which message is the last that was sent before now.
 
 use crate::ids::CoreId;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -127,8 +127,8 @@ impl Home {
         }
     }
 
-    /// Delivers one publication whose patience has ended at tick `until`, and what follows it; whether there was one. That
-    /// may lie before the time that was told: what has come since then is to be handled first.
+    /// Delivers one publication whose patience has ended at tick `until`, and what follows it; whether there was one.
+    /// That may lie before the time that was told: what has come since then is to be handled first.
     pub fn lose_patience(&mut self, until: u32, out: &mut impl FnMut(CoreId, ToCore)) -> bool {
         while let Some(deadline) = self.deadlines.front() {
             if (deadline.tick.wrapping_sub(until) as i32) > 0 {

@@ -1,5 +1,6 @@
 //! WebSockets that have asked for one more channel, which its home has not acknowledged. Unlike the rows that `waiting`
-//! keeps, which come into force with all their channels at one moment, each of these channels comes into force by itself.
+//! keeps, which come into force with all their channels at one moment, each of these channels comes into force by
+//! itself.
 
 use super::roster::Transport;
 use super::subscriptions::ChannelId;
@@ -8,8 +9,8 @@ use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Who waits for what; no list is empty. Each slot knows its place in the list of each of its channels: when thousands who
-/// wait for one channel go at once, going costs each of them the same.
+/// Who waits for what; no list is empty. Each slot knows its place in the list of each of its channels: when thousands
+/// who wait for one channel go at once, going costs each of them the same.
 #[derive(Default)]
 pub(super) struct Joining {
     by_channel: FxHashMap<ChannelId, Vec<(Slot, Transport)>>,

@@ -1,15 +1,15 @@
 //! Channels: what was published, who is subscribed on this core, and the one place where a channel has an order.
 //!
 //! - `publication` is a published item, and `message` what homes and cores tell each other.
-//! - `home` gives a channel its order and knows which cores are interested, with `sequence` for items that came too early
-//!   and `recent_ids` for those that came twice.
-//! - `subscriptions` is a core's table. `waiting` has its rows that are not acknowledged yet, `joining` its WebSockets that
-//!   wait for one more channel, and `followed` its channels whose subscribers follow ids. `newcomers` has its subscribers
-//!   that asked while messages were under way from the home; `dispatched` counts what homes have sent.
-//! - `roster` is the dense list of one channel's subscribers; `pass` is one walk over them with all that was pending at its
-//!   start, in `slice`s.
-//! - `receipt` is what a publisher learns of whom an item reached, `receipts` what a core knows of that while it is under
-//!   way, and `audience` counts subscribers.
+//! - `home` gives a channel its order and knows which cores are interested, with `sequence` for items that came too
+//!   early and `recent_ids` for those that came twice.
+//! - `subscriptions` is a core's table. `waiting` has its rows that are not acknowledged yet, `joining` its WebSockets
+//!   that wait for one more channel, and `followed` its channels whose subscribers follow ids. `newcomers` has its
+//!   subscribers that asked while messages were under way from the home; `dispatched` counts what homes have sent.
+//! - `roster` is the dense list of one channel's subscribers; `pass` is one walk over them with all that was pending at
+//!   its start, in `slice`s.
+//! - `receipt` is what a publisher learns of whom an item reached, `receipts` what a core knows of that while it is
+//!   under way, and `audience` counts subscribers.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,10 @@
-//! Subscribers that asked for a channel while messages of its home were under way to this core. Those messages had their
-//! place, and their publishers may have been told so, before the subscriber asked: they are not for it. How many they are
-//! on the channel is not known before the last of them is taken, so until then the subscriber's entry is parked: its next
-//! publication lies beyond all that can be under way.
+//! Subscribers that asked for a channel while messages of its home were under way to this core. Those messages had
+//! their place, and their publishers may have been told so, before the subscriber asked: they are not for it. How many
+//! they are on the channel is not known before the last of them is taken, so until then the subscriber's entry is
+//! parked: its next publication lies beyond all that can be under way.
 //!
-//! Messages of one home come in order, so a number of messages says which they are. A subscriber that asks while nothing is
-//! under way, which is almost always so, is never in here.
+//! Messages of one home come in order, so a number of messages says which they are. A subscriber that asks while
+//! nothing is under way, which is almost always so, is never in here.
 
 use super::dispatched::Dispatched;
 use super::subscriptions::ChannelId;
@@ -13,8 +13,8 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How far ahead of its channel a parked entry's next publication lies: further than any number of publications that can
-/// be under way, and less than half of what counts that wrap can tell apart.
+/// How far ahead of its channel a parked entry's next publication lies: further than any number of publications that
+/// can be under way, and less than half of what counts that wrap can tell apart.
 const PARKED: u32 = 1 << 30;
 
 /// The newcomers of one core.
@@ -58,8 +58,8 @@ impl Newcomers {
         !self.parked.is_empty() && self.parked.remove(&(slot, channel)).is_some()
     }
 
-    /// The first publication that is for `slot`, which is in the channel's list from now on, if the next that arrives has the
-    /// count `next`.
+    /// The first publication that is for `slot`, which is in the channel's list from now on, if the next that arrives
+    /// has the count `next`.
     pub fn first(&self, slot: Slot, channel: ChannelId, next: u32) -> u32 {
         let is_parked = !self.parked.is_empty() && self.parked.contains_key(&(slot, channel));
         if is_parked { next.wrapping_add(PARKED) } else { next }

@@ -48,8 +48,8 @@ pub enum Format {
     Socket,
 }
 
-/// For each format, the names of the content filters that a subscription must have, in order; `None` where the publisher
-/// does not say.
+/// For each format, the names of the content filters that a subscription must have, in order; `None` where the
+/// publisher does not say.
 #[derive(Clone, Debug, Default)]
 pub struct ContentFilters {
     /// For what long polls get.

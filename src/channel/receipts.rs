@@ -1,6 +1,6 @@
-//! Receipts of one core, at both ends: publish calls that wait to hear whom their items reached, and items whose fan-out
-//! here is being counted. An item is settled when its home has said how many cores it went to and each of them has
-//! reported; their words come in any order.
+//! Receipts of one core, at both ends: publish calls that wait to hear whom their items reached, and items whose
+//! fan-out here is being counted. An item is settled when its home has said how many cores it went to and each of them
+//! has reported; their words come in any order.
 
 use super::publication::Publication;
 use super::receipt::{Reach, Receipt};

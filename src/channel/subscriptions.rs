@@ -1,14 +1,14 @@
 //! A core's subscription table. A slot becomes subscribed to all its channels at one moment: when the homes of all of
 //! them have acknowledged this core's interest. From then on it gets exactly what those homes sequenced since, in their
-//! order, until it is unsubscribed. What a home has sequenced before the slot asked is not for it, though it may still be
-//! under way to this core (`newcomers`).
+//! order, until it is unsubscribed. What a home has sequenced before the slot asked is not for it, though it may still
+//! be under way to this core (`newcomers`).
 //!
-//! A channel whose last subscriber left lingers for a while with its interest kept (`lingering`), so that long polls, which
-//! leave and come back with every message, cost the mesh nothing.
+//! A channel whose last subscriber left lingers for a while with its interest kept (`lingering`), so that long polls,
+//! which leave and come back with every message, cost the mesh nothing.
 //!
-//! `fan_out` is the run queue of what is to be written. `sockets` joins and leaves one channel at a time, `filtered` keeps
-//! subscriptions with filters apart, `following` has those who follow ids. `census` and `counting` tell who is subscribed,
-//! `tallied` what is sent for each route, and `slack` gives back what tables no longer need.
+//! `fan_out` is the run queue of what is to be written. `sockets` joins and leaves one channel at a time, `filtered`
+//! keeps subscriptions with filters apart, `following` has those who follow ids. `census` and `counting` tell who is
+//! subscribed, `tallied` what is sent for each route, and `slack` gives back what tables no longer need.
 
 mod census;
 mod counting;

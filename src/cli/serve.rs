@@ -50,7 +50,8 @@ pub struct Serve {
     /// A name of this machine that publishers ask for, where the control port is bound to 127.0.0.1; repeatable
     #[arg(long = "control-host", value_name = "NAME", value_parser = parse_host_name)]
     control_hosts: Vec<String>,
-    /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default: 127.0.0.1:5565]
+    /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default:
+    /// 127.0.0.1:5565]
     #[arg(long, value_name = "ADDR", value_parser = udp_address)]
     udp: Option<Udp>,
     /// How long a connection to an application carries new requests, in milliseconds [default: 300000]

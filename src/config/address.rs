@@ -26,8 +26,8 @@ pub fn parse_listen(text: &str, any: Ipv4Addr) -> Result<SocketAddr, NotAnAddres
 )]
 pub struct NotAHostName(String);
 
-/// Reads the name or the address of a host, as requests have it in `Host`, without a port. Addresses of version 6 may have
-/// their brackets.
+/// Reads the name or the address of a host, as requests have it in `Host`, without a port. Addresses of version 6 may
+/// have their brackets.
 pub fn parse_host_name(text: &str) -> Result<String, NotAHostName> {
     let name = text.trim().trim_matches(['[', ']']);
     let is_address = name.parse::<IpAddr>().is_ok();

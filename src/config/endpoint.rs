@@ -1,5 +1,5 @@
-//! Addresses of ZeroMQ sockets, as libzmq writes them: `tcp://address:port` and `ipc://file`. Both config readers use it.
-//! Whether an address can be had is seen when it is bound; here it is seen that it is one, and who could reach it.
+//! Addresses of ZeroMQ sockets, as libzmq writes them: `tcp://address:port` and `ipc://file`. Both config readers use
+//! it. Whether an address can be had is seen when it is bound; here it is seen that it is one, and who could reach it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,7 +44,8 @@ impl Endpoint {
         host == "localhost" || host == "lo" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
-    /// Where it listens if it is bound, unless it is a file. Names and interfaces count as all addresses of this machine.
+    /// Where it listens if it is bound, unless it is a file. Names and interfaces count as all addresses of this
+    /// machine.
     pub fn bound(&self) -> Option<SocketAddr> {
         let (host, port) = self.0.strip_prefix("tcp://").and_then(tcp)?;
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();

@@ -119,8 +119,8 @@ impl Http {
         }
     }
 
-    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients. Ports may be options, so this can be
-    /// asked only when these are known.
+    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients. Ports may be options, so this
+    /// can be asked only when these are known.
     pub fn misnamed_proxy_protocol(&self) -> Option<String> {
         let ProxyProtocol::At(addresses) = &self.proxy_protocol else { return None };
         let is_port =
@@ -169,8 +169,8 @@ impl Control {
 }
 
 impl Config {
-    /// What datagrams by UDP may do; nothing where they are not received at all. They have no tokens, so where the control
-    /// port asks for secrets the settings must say it.
+    /// What datagrams by UDP may do; nothing where they are not received at all. They have no tokens, so where the
+    /// control port asks for secrets the settings must say it.
     pub fn udp_grants(&self) -> Grants {
         let is_open = self.ingest.udp_scopes.is_nothing() && !self.control.has_secret();
         match is_open {

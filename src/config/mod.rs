@@ -1,10 +1,10 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`].
 //!
-//! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to
-//! be asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`, `address`,
-//! `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share, `defaults` what holds
-//! where nothing is said. What is wrong is a [`Problem`]: file, line, what to change. `renewal` says what may change while
-//! the server runs.
+//! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to be
+//! asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`,
+//! `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share,
+//! `defaults` what holds where nothing is said. What is wrong is a [`Problem`]: file, line, what to change. `renewal`
+//! says what may change while the server runs.
 
 #![forbid(unsafe_code)]
 
@@ -77,8 +77,8 @@ pub struct Http {
     pub certificates: PathBuf,
     /// Files to listen on, for clients of this machine.
     pub unix_listen: Vec<UnixPort>,
-    /// Proxies whose word about their clients is believed. `None`, which only a pushpin.conf leaves it at: nobody's is, and
-    /// what clients say of the way their requests came goes on, as by Pushpin.
+    /// Proxies whose word about their clients is believed. `None`, which only a pushpin.conf leaves it at: nobody's is,
+    /// and what clients say of the way their requests came goes on, as by Pushpin.
     pub trusted_proxies: Option<TrustedProxies>,
     /// Which TCP ports expect the PROXY protocol, from those proxies.
     pub proxy_protocol: ProxyProtocol,
@@ -114,8 +114,8 @@ pub struct Control {
     pub tokens: Vec<Token>,
     /// A file of more of them.
     pub tokens_file: Option<PathBuf>,
-    /// Names of this machine that requests may be for, beside those of every machine, where the port is bound to a loopback
-    /// address.
+    /// Names of this machine that requests may be for, beside those of every machine, where the port is bound to a
+    /// loopback address.
     pub hosts: Vec<String>,
     /// Largest publish body, bytes; beyond it 400.
     pub body_bytes: usize,
@@ -128,8 +128,8 @@ pub struct Ingest {
     pub udp: Option<SocketAddr>,
     /// Let that be an address that other machines reach.
     pub udp_allow_remote: bool,
-    /// What datagrams by UDP may do: publish to some channels. Where it says nothing, they may publish to all channels, or,
-    /// where the control port asks for secrets, to none, and UDP is off.
+    /// What datagrams by UDP may do: publish to some channels. Where it says nothing, they may publish to all channels,
+    /// or, where the control port asks for secrets, to none, and UDP is off.
     pub udp_scopes: Grants,
     /// File of a socket that speaks as the control port does.
     pub unix_stream: Option<PathBuf>,
@@ -229,8 +229,8 @@ pub struct Channels {
     pub refetch_spread_ms: u64,
     /// How long a channel that nobody is subscribed to any more is still listened to, ms.
     pub linger_ms: u64,
-    /// Whether those who are held on a channel ask their applications again, a second after this core began to listen to
-    /// it (Pushpin's `update_on_first_subscription`).
+    /// Whether those who are held on a channel ask their applications again, a second after this core began to listen
+    /// to it (Pushpin's `update_on_first_subscription`).
     pub update_on_first_subscription: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Reads Pushpin's `pushpin.conf` as it stands, so that an operator can move over without writing a new file.
-//! Called by `load`, which passes the text and a way to read the included file. Keys with an equivalent are
-//! honoured with Pushpin's own meaning of an absent key; every other key present gives exactly one warning.
-//! Keys that only the included `internal.conf` has (wiring between Pushpin's processes) give none. `entries` reads single
-//! values, `ports` where clients connect, `sockets` those of ZeroMQ.
+//! Reads Pushpin's `pushpin.conf` as it stands, so that an operator can move over without writing a new file. Called by
+//! `load`, which passes the text and a way to read the included file. Keys with an equivalent are honoured with
+//! Pushpin's own meaning of an absent key; every other key present gives exactly one warning. Keys that only the
+//! included `internal.conf` has (wiring between Pushpin's processes) give none. `entries` reads single values, `ports`
+//! where clients connect, `sockets` those of ZeroMQ.
 
 mod entries;
 mod ports;

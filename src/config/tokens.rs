@@ -100,8 +100,8 @@ impl Grants {
     }
 }
 
-/// Reads the tokens in `text`, a file's; the error has the line it is on. Empty lines and those that begin with `#` have
-/// none.
+/// Reads the tokens in `text`, a file's; the error has the line it is on. Empty lines and those that begin with `#`
+/// have none.
 pub(super) fn read_file(text: &str) -> Result<Vec<Token>, (usize, String)> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

@@ -1,6 +1,6 @@
-//! The core's end of the bridge to the thread of ZeroMQ: publications from there go to the homes on this core as those of
-//! another core do, as fast as these take them; what operators ask is done; and the thread is told which channels have
-//! interest.
+//! The core's end of the bridge to the thread of ZeroMQ: publications from there go to the homes on this core as those
+//! of another core do, as fast as these take them; what operators ask is done; and the thread is told which channels
+//! have interest.
 
 use super::Core;
 use super::client::Refreshed;

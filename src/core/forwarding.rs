@@ -27,7 +27,8 @@ pub(super) fn believes_peer(core: &Core, request: &Request) -> Option<bool> {
     Some(is_known && trusted.trusts(request.peer.map(|peer| peer.ip())))
 }
 
-/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has none.
+/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has
+/// none.
 pub(super) fn client_address(core: &Core, request: &Request) -> Option<IpAddr> {
     let peer = request.peer.map(|peer| peer.ip());
     if believes_peer(core, request) != Some(true) {

@@ -308,8 +308,8 @@ impl Core {
         keep_alive.period_ms
     }
 
-    /// A publication reached the long poll in `slot`, with `content` if filters have made any of its body; whether it could
-    /// be answered.
+    /// A publication reached the long poll in `slot`, with `content` if filters have made any of its body; whether it
+    /// could be answered.
     pub(super) fn deliver_response(
         self: &Rc<Self>,
         slot: Slot,

@@ -1,6 +1,6 @@
-//! Memory that a core needs no more. Tables shrink when they have been nearly empty for a while, and the pages of what was
-//! freed go back to the system: in portions, each of which one core returns for all, so that none of them stands still for
-//! long.
+//! Memory that a core needs no more. Tables shrink when they have been nearly empty for a while, and the pages of what
+//! was freed go back to the system: in portions, each of which one core returns for all, so that none of them stands
+//! still for long.
 
 use super::Core;
 use crate::ids::CoreId;

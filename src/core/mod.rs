@@ -3,24 +3,24 @@
 //!
 //! - The loop is `turn`. `timer_wheel` keeps all deadlines, `waits` finds work that stands still, `memory` gives back
 //!   memory that is not needed, and `renewal` takes over new settings.
-//! - A client: `connection` is its life between requests, `row` its place in the table, `exchange` a request that is being
-//!   answered, `client_body` what it uploads. `serve` hands requests to `proxy` (clients) or to `control` (the control
-//!   port), and `respond` writes answers.
-//! - A request of a client: `forwarding` finds out whose it is and by which way it came, `cross_origin` what browsers of
-//!   other origins are to be told, and `signatures` makes the Grip-Sig of its route.
+//! - A client: `connection` is its life between requests, `row` its place in the table, `exchange` a request that is
+//!   being answered, `client_body` what it uploads. `serve` hands requests to `proxy` (clients) or to `control` (the
+//!   control port), and `respond` writes answers.
+//! - A request of a client: `forwarding` finds out whose it is and by which way it came, `cross_origin` what browsers
+//!   of other origins are to be told, and `signatures` makes the Grip-Sig of its route.
 //! - What is held: `hold` keeps long polls and streams, `links` streams that go on with links, `socket` WebSockets, and
 //!   `sockjs` those of browsers that have none. `subscription_limit` bounds the channels of a client.
 //! - Messages: `control`, `ingest` (datagrams) and `bridge` (ZeroMQ) take them in, `publish` takes them to their homes,
-//!   `deliver` writes them to subscribers, `filtering` puts them through filters, and `receipts` tell publishers whom they
-//!   reached.
-//! - Requests made again: `again` asks applications for clients that may have missed something, when `spread` lets it, or
-//!   that are the first on their channel (`first_subscription`).
-//! - What operators see: `gauges` is what other threads may read, `watch` what the stats socket is told, `count` counts for
-//!   each route into `tallies`, `sums` is what Pushpin would count, and `prometheus` the page of all that. `errands` are
-//!   what operators ask of all cores, about a `client` or a channel.
+//!   `deliver` writes them to subscribers, `filtering` puts them through filters, and `receipts` tell publishers whom
+//!   they reached.
+//! - Requests made again: `again` asks applications for clients that may have missed something, when `spread` lets it,
+//!   or that are the first on their channel (`first_subscription`).
+//! - What operators see: `gauges` is what other threads may read, `watch` what the stats socket is told, `count` counts
+//!   for each route into `tallies`, `sums` is what Pushpin would count, and `prometheus` the page of all that.
+//!   `errands` are what operators ask of all cores, about a `client` or a channel.
 //!
-//! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls
-//! nothing of the core but its clock and its settings, and starts no task, as a task runs at once. Never across an await.
+//! Borrowing: each part has a RefCell of its own, borrowed for the length of a statement or a block that calls nothing
+//! of the core but its clock and its settings, and starts no task, as a task runs at once. Never across an await.
 //! `tests/borrowing.rs` looks for what breaks that.
 
 #![forbid(unsafe_code)]

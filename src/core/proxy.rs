@@ -223,8 +223,8 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
     instruct.hold.as_ref()?.gone_link.as_ref()
 }
 
-/// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless the
-/// settings say so.
+/// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless
+/// the settings say so.
 pub(super) fn logged<'t>(core: &Core, target: &'t str) -> &'t str {
     match core.settings().log.queries {
         true => target,

@@ -1,5 +1,5 @@
-//! New settings and routes, taken over while clients are held. They come by a channel that the core looks into with each
-//! tick of its clock, so that nothing else has to. Whoever is held keeps the route it came by.
+//! New settings and routes, taken over while clients are held. They come by a channel that the core looks into with
+//! each tick of its clock, so that nothing else has to. Whoever is held keeps the route it came by.
 
 use super::Core;
 use super::signatures::Signers;

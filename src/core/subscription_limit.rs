@@ -1,6 +1,6 @@
-//! Channels that a client does not get because it has `subscriptions_per_connection` of them already. They are counted, an
-//! operator reads of them once a second, and the next request that this core makes of the application says so: by route,
-//! because most of what is held makes no further request of its own.
+//! Channels that a client does not get because it has `subscriptions_per_connection` of them already. They are counted,
+//! an operator reads of them once a second, and the next request that this core makes of the application says so: by
+//! route, because most of what is held makes no further request of its own.
 
 use super::Core;
 use crate::origin::Route;

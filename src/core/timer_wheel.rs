@@ -86,8 +86,8 @@ impl TimerWheel {
         self.entries -= 1;
     }
 
-    /// Takes out deadlines up to and including `now`, `limit` at most, and appends their slots to `due`. Whether there may
-    /// be more: then the next call goes on where this one stopped.
+    /// Takes out deadlines up to and including `now`, `limit` at most, and appends their slots to `due`. Whether there
+    /// may be more: then the next call goes on where this one stopped.
     pub fn advance(&mut self, now: u32, limit: usize, due: &mut Vec<Slot>) -> bool {
         let (mut reported, mut looked_at) = (0, 0);
         loop {

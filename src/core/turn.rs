@@ -1,8 +1,8 @@
-//! A core's loop. Each turn moves the clock, takes what happened on the wire, judges deadlines, lets the homes on this core
-//! work, and writes a slice or two of the fan-out; then the tasks have theirs. A deadline is judged when the clock has moved
-//! on to another tick: by then a whole turn has read what had come before it, and the tasks have seen it. So a pause of the
-//! process, however long, ends nothing whose bytes came meanwhile. With nothing left to do it sleeps until the
-//! doorbell, a task, the mesh or the clock wakes it.
+//! A core's loop. Each turn moves the clock, takes what happened on the wire, judges deadlines, lets the homes on this
+//! core work, and writes a slice or two of the fan-out; then the tasks have theirs. A deadline is judged when the clock
+//! has moved on to another tick: by then a whole turn has read what had come before it, and the tasks have seen it. So
+//! a pause of the process, however long, ends nothing whose bytes came meanwhile. With nothing left to do it sleeps
+//! until the doorbell, a task, the mesh or the clock wakes it.
 
 use super::bridge::{Bridge, BridgePlan};
 use super::errands::ErrandPlan;

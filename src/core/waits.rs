@@ -1,6 +1,7 @@
-//! What waits on this core and since when: messages in the lanes to other cores, messages to homes here, confirmations of
-//! publishers, and the readers of the mesh, which wait while there is no room for what they read. The core looks at them
-//! with each tick, so an operator sees in `/stats` where work stands still, and reads it in the log after a second.
+//! What waits on this core and since when: messages in the lanes to other cores, messages to homes here, confirmations
+//! of publishers, and the readers of the mesh, which wait while there is no room for what they read. The core looks at
+//! them with each tick, so an operator sees in `/stats` where work stands still, and reads it in the log after a
+//! second.
 
 use super::{Core, SECOND, TICK_MS};
 use crate::ids::CoreId;

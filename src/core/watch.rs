@@ -1,6 +1,6 @@
-//! What is told of the clients of this core: to the stats socket, if there is one, to the log, if it has a line for each
-//! request, and to counters. A connection that is watched has nothing but a mark in its row: its id is made out of where it
-//! is, and what must be repeated while it lasts is found by walking over the rows.
+//! What is told of the clients of this core: to the stats socket, if there is one, to the log, if it has a line for
+//! each request, and to counters. A connection that is watched has nothing but a mark in its row: its id is made out of
+//! where it is, and what must be repeated while it lasts is found by walking over the rows.
 
 use super::row::{Mark, Port, Row, Service};
 use super::tallies::Tallies;
@@ -62,8 +62,8 @@ impl Core {
         }
     }
 
-    /// The route of the request in `slot` is known, or there is none for it. Of one for a
-    /// WebSocket more is said when that is open. Whether that is counted from now on: one that is made again is already.
+    /// The route of the request in `slot` is known, or there is none for it. Of one for a WebSocket more is said when
+    /// that is open. Whether that is counted from now on: one that is made again is already.
     pub(super) fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) -> bool {
         let Some(watch) = &self.watch else { return false };
         let tally = {

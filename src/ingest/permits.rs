@@ -1,5 +1,6 @@
-//! Who may publish by datagrams, and by sockets of this machine: there root, who may do anything, the server's own user, and
-//! those that the settings name; by UDP, which does not say who sends, everyone, to the channels that the settings name.
+//! Who may publish by datagrams, and by sockets of this machine: there root, who may do anything, the server's own
+//! user, and those that the settings name; by UDP, which does not say who sends, everyone, to the channels that the
+//! settings name.
 
 use crate::channel::Publication;
 use crate::config::{Config, Grants};

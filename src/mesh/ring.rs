@@ -1,5 +1,5 @@
-//! The rings of a mesh: bounded queues of messages from each core to each other one, which are glommio's channel mesh, or
-//! simulated ones when the cores run in a simulation.
+//! The rings of a mesh: bounded queues of messages from each core to each other one, which are glommio's channel mesh,
+//! or simulated ones when the cores run in a simulation.
 
 #[cfg(feature = "simulation")]
 use super::simulated;
@@ -133,8 +133,8 @@ impl<T: Send + 'static> Receivers<T> {
     }
 }
 
-/// Joins glommio's mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can be
-/// lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
+/// Joins glommio's mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can
+/// be lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
 async fn join<T: Send + 'static>(
     mesh: channel_mesh::MeshBuilder<T, Full>,
 ) -> Option<(Senders<T>, Receivers<T>)> {

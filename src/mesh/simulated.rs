@@ -1,5 +1,5 @@
-//! Rings between the cores of a simulation. A message is there for its reader some time after it was sent, in order, as if
-//! the cores had caches and threads of their own.
+//! Rings between the cores of a simulation. A message is there for its reader some time after it was sent, in order, as
+//! if the cores had caches and threads of their own.
 
 use crate::simulation::{Random, current};
 use std::collections::VecDeque;

@@ -17,8 +17,8 @@ const PUBLISHERS: usize = 6;
 /// What each of them publishes.
 const MESSAGES: usize = 2_000;
 
-/// One core, as the server's are: what is published goes to a home, which passes it on to every other core. Homes wait for
-/// room towards cores, publishers for room towards homes.
+/// One core, as the server's are: what is published goes to a home, which passes it on to every other core. Homes wait
+/// for room towards cores, publishers for room towards homes.
 struct TestCore {
     id: CoreId,
     cores: usize,

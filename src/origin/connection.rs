@@ -1,6 +1,6 @@
-//! One connection to an origin: an exchange on it, and the body that follows. A connection has no task of its own: whoever
-//! waits for its answer reads and writes, and one that nobody uses is looked at when it is wanted again. Dropping a
-//! [`Connection`] closes the socket. The pool and response bodies own them.
+//! One connection to an origin: an exchange on it, and the body that follows. A connection has no task of its own:
+//! whoever waits for its answer reads and writes, and one that nobody uses is looked at when it is wanted again.
+//! Dropping a [`Connection`] closes the socket. The pool and response bodies own them.
 
 use super::activity::Activity;
 use super::error::BadAnswer;
@@ -89,7 +89,8 @@ impl Connection {
         Ok(Answered { head, upload, is_reusable })
     }
 
-    /// The next piece of an answer's body, never empty; `None` at its end. Writes what is left of the request meanwhile.
+    /// The next piece of an answer's body, never empty; `None` at its end. Writes what is left of the request
+    /// meanwhile.
     pub fn poll_piece(
         &mut self,
         decoder: &mut BodyDecoder,

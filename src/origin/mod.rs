@@ -1,15 +1,15 @@
 //! Towards the applications: routes, connections, requests and answers.
 //!
-//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy,
-//! `reserved` what clients may not say, `forwarding` what is told of the way that a request came. `message`
-//! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
-//! as many requests as are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
-//! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that no
-//! application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload` writes
-//! the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the patience of
-//! `activity`. `upgrade` has the transport once the protocol was switched. `decoding` takes the content coding off answers that
-//! this server reads. `error` says what a client is told when it fails.
-//! `local` answers for the built-in applications, `test_target` and `demo`, without a socket.
+//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, `reserved`
+//! what clients may not say, `forwarding` what is told of the way that a request came. `message` holds the values that
+//! go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits as many requests as
+//! are good at a time, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
+//! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that
+//! no application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload`
+//! writes the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the
+//! patience of `activity`. `upgrade` has the transport once the protocol was switched. `decoding` takes the content
+//! coding off answers that this server reads. `error` says what a client is told when it fails. `local` answers for the
+//! built-in applications, `test_target` and `demo`, without a socket.
 
 #![forbid(unsafe_code)]
 

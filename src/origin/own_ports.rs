@@ -1,7 +1,7 @@
-//! This server's own ports that are for operators and publishers: control, metrics, and the sockets of ZeroMQ. No request
-//! that an application has the server make (by a link, or by a filter) may reach them: whoever asks there from this machine
-//! is believed, and could read and publish for everyone. `connect` looks here before it opens a connection for such a
-//! request, so no spelling of an address and no name goes past it.
+//! This server's own ports that are for operators and publishers: control, metrics, and the sockets of ZeroMQ. No
+//! request that an application has the server make (by a link, or by a filter) may reach them: whoever asks there from
+//! this machine is believed, and could read and publish for everyone. `connect` looks here before it opens a connection
+//! for such a request, so no spelling of an address and no name goes past it.
 
 use super::private_network::embedded;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -47,8 +47,8 @@ fn leads_to(address: IpAddr, bound: IpAddr) -> bool {
     }
 }
 
-/// Whether `address` belongs to this machine. Only the kernel knows all of its addresses, and it lets nobody have a socket
-/// on another's; with the sysctl `ip_nonlocal_bind` it does, and then all addresses count as local.
+/// Whether `address` belongs to this machine. Only the kernel knows all of its addresses, and it lets nobody have a
+/// socket on another's; with the sysctl `ip_nonlocal_bind` it does, and then all addresses count as local.
 fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }

@@ -164,8 +164,8 @@ impl Pool {
         }
     }
 
-    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes back
-    /// to `outbound` if nothing was sent.
+    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes
+    /// back to `outbound` if nothing was sent.
     async fn ask(&self, place: &Place, outbound: &mut Outbound, may_switch: bool) -> Result<Answer, Trouble> {
         let opening = self.openings.admit().await;
         let mut upload = outbound.upload();
@@ -243,8 +243,8 @@ fn accept(answered: Answered, lease: Lease) -> Result<Answer, Trouble> {
     Ok(Answer::Response(Response { status, reason, headers, body, target: 0, publish: Vec::new() }))
 }
 
-/// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the request
-/// (RFC 9110 section 15.5.9).
+/// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the
+/// request (RFC 9110 section 15.5.9).
 fn gave_up_waiting(answered: &Answered) -> bool {
     answered.head.status == REQUEST_TIMEOUT && !answered.head.keep_alive
 }

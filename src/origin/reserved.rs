@@ -1,7 +1,7 @@
 //! Fields that a client may not say to an origin, because an origin takes them for the word of this server. The header
 //! rules ask here about each field of a request. Three kinds are reserved: what this server sets or answers itself,
-//! what only a GRIP proxy says, and fields under another spelling that CGI-like servers (CGI, WSGI, FastCGI, Rack) cannot
-//! tell from a reserved one: they turn every byte of a name that is no letter or digit into `_`.
+//! what only a GRIP proxy says, and fields under another spelling that CGI-like servers (CGI, WSGI, FastCGI, Rack)
+//! cannot tell from a reserved one: they turn every byte of a name that is no letter or digit into `_`.
 
 use super::forwarding::is_forwarding;
 use super::request_headers::Rules;
@@ -43,9 +43,9 @@ impl<'a> Reserved<'a> {
         is_marked(name) && !self.rules.route.orig_headers
     }
 
-    /// Whether a CGI-like server takes this name for one that is reserved, that describes the body, that tells of the way
-    /// a request came, or that the route sets. Another GRIP proxy may have let such a field of its client through, so
-    /// it goes no further from there either.
+    /// Whether a CGI-like server takes this name for one that is reserved, that describes the body, that tells of the
+    /// way a request came, or that the route sets. Another GRIP proxy may have let such a field of its client through,
+    /// so it goes no further from there either.
     fn imitates(&self, name: &HeaderName) -> bool {
         if name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return false;

@@ -47,9 +47,11 @@ pub struct Route {
     pub debug: bool,
     /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
     pub log_level: Option<u8>,
-    /// Nothing is signed, though GRIP is spoken: an application has named a URI beyond what the routes let it speak for.
+    /// Nothing is signed, though GRIP is spoken: an application has named a URI beyond what the routes let it speak
+    /// for.
     pub unsigned: bool,
-    /// Overrides of the signing settings. Shared with routes that are made out of this one, whose requests are signed alike.
+    /// Overrides of the signing settings. Shared with routes that are made out of this one, whose requests are signed
+    /// alike.
     pub signing: Arc<Signing>,
     /// Tried in order.
     pub targets: Vec<Target>,
@@ -122,8 +124,8 @@ pub struct Target {
     pub client_certificate: Option<Arc<ClientCertificate>>,
     /// It must be an address of the Internet (IANA's special-purpose address registries).
     pub untrusted: bool,
-    /// The requests that go there are this server's own, because an application has named a URI (a link, a filter): they
-    /// must not reach the ports where this server is operated.
+    /// The requests that go there are this server's own, because an application has named a URI (a link, a filter):
+    /// they must not reach the ports where this server is operated.
     pub named_by_application: bool,
     /// WebSockets become HTTP requests.
     pub over_http: bool,

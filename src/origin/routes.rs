@@ -1,5 +1,5 @@
-//! The routes file, in Pushpin's syntax (`routes/line` is its grammar, `routes/properties` what a line may say), and the
-//! choice of a route for a request. A line that cannot be read is reported and left out; the others stand.
+//! The routes file, in Pushpin's syntax (`routes/line` is its grammar, `routes/properties` what a line may say), and
+//! the choice of a route for a request. A line that cannot be read is reported and left out; the others stand.
 
 use super::route::{ClientCertificate, HostCondition, Route};
 use crate::config::{key_file, resolve_key};

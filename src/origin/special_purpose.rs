@@ -1,7 +1,8 @@
 //! Which addresses the whole Internet can reach: IANA's special-purpose address registries
-//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>)
-//! as a table, with multicast and what no registry gives out. `private_network` asks it about targets that are
-//! `untrusted`. The standard library's `is_global` would answer the same question, but it is unstable.
+//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>,
+//! <https://www.iana.org/assignments/iana-ipv6-special-registry>) as a table, with multicast and what no registry gives
+//! out. `private_network` asks it about targets that are `untrusted`. The standard library's `is_global` would answer
+//! the same question, but it is unstable.
 //!
 //! The row with the longest prefix decides, so an exception within a larger block needs no code. Where a registry says
 //! "N/A" for "Globally Reachable" (deprecated blocks, and tunnels that lead to another address), the table says no.

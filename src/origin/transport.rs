@@ -84,7 +84,8 @@ impl Transport {
         }
     }
 
-    /// Whether nothing is to be read, not even the end: asks the kernel, because the executor hears of it a little later.
+    /// Whether nothing is to be read, not even the end: asks the kernel, because the executor hears of it a little
+    /// later.
     pub fn is_quiet(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plain(tcp) => tcp.is_quiet(),

@@ -1,7 +1,7 @@
-//! A request on its way to an application: its head and its body, piece by piece, as the socket takes them. The exchange
-//! writes before it reads, and goes on writing while the answer arrives: an application may answer first and read the
-//! rest later, or never. Until a byte is written the request can go to another connection; what is kept at hand can be
-//! sent again.
+//! A request on its way to an application: its head and its body, piece by piece, as the socket takes them. The
+//! exchange writes before it reads, and goes on writing while the answer arrives: an application may answer first and
+//! read the rest later, or never. Until a byte is written the request can go to another connection; what is kept at
+//! hand can be sent again.
 
 use super::message::RequestBody;
 use super::transport::Transport;

@@ -1,6 +1,6 @@
 //! Content codings (RFC 9110 section 8.4.1) of answers that this server has to read or to add to. Applications are told
-//! that it wants none; some compress all the same. A body is decoded whole, within bounds of its size and of its ratio, so
-//! that a few bytes cannot become many.
+//! that it wants none; some compress all the same. A body is decoded whole, within bounds of its size and of its ratio,
+//! so that a few bytes cannot become many.
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;

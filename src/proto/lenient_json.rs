@@ -1,6 +1,6 @@
 //! What JSON readers of other programs let pass and serde_json does not: escapes of lone surrogates (`"\ud83d"`), which
-//! JavaScript writes for half of a character that was cut. Publishers, applications and browsers that send them have always
-//! been understood. Readers call it for a text that serde_json has refused, or that may have them.
+//! JavaScript writes for half of a character that was cut. Publishers, applications and browsers that send them have
+//! always been understood. Readers call it for a text that serde_json has refused, or that may have them.
 
 /// `json` with U+FFFD in place of each lone surrogate; `None` if there is none.
 pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {

@@ -1,10 +1,11 @@
 //! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
 //!
-//! `http1` is HTTP/1.1, `content_coding` undoes the compression of answers, `websocket` is the server side of WebSockets;
-//! `grip` is the GRIP protocol (instructions, publish items, signatures), parts of which are in the form of `tnetstring`;
-//! `cross_origin` answers browsers whose page is of another origin, `sockjs` those without WebSockets; `script` is what
-//! both put into scripts; `proxy_protocol` reads what load balancers say of a connection, and `trusted_proxies` whom this
-//! server believes such things; `byte_order_mark` and `lenient_json` are what is let pass in texts of others.
+//! `http1` is HTTP/1.1, `content_coding` undoes the compression of answers, `websocket` is the server side of
+//! WebSockets; `grip` is the GRIP protocol (instructions, publish items, signatures), parts of which are in the form of
+//! `tnetstring`; `cross_origin` answers browsers whose page is of another origin, `sockjs` those without WebSockets;
+//! `script` is what both put into scripts; `proxy_protocol` reads what load balancers say of a connection, and
+//! `trusted_proxies` whom this server believes such things; `byte_order_mark` and `lenient_json` are what is let pass
+//! in texts of others.
 
 #![forbid(unsafe_code)]
 

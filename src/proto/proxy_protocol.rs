@@ -1,9 +1,9 @@
-//! The PROXY protocol, versions 1 and 2: a header that a load balancer sends before the first byte of a connection, and that
-//! says who has connected to it. The wire calls `read_header` on what a connection has received, again with more while it
-//! is not whole, and goes on with what follows. Whose header is believed is decided elsewhere.
+//! The PROXY protocol, versions 1 and 2: a header that a load balancer sends before the first byte of a connection, and
+//! that says who has connected to it. The wire calls `read_header` on what a connection has received, again with more
+//! while it is not whole, and goes on with what follows. Whose header is believed is decided elsewhere.
 //!
-//! The specification is HAProxy's `doc/proxy-protocol.txt`. A header is held to it: what this server would read in another
-//! way than the sender meant is an error, and ends the connection.
+//! The specification is HAProxy's `doc/proxy-protocol.txt`. A header is held to it: what this server would read in
+//! another way than the sender meant is an error, and ends the connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -56,8 +56,8 @@ pub enum HeaderError {
     Checksum,
 }
 
-/// The longest header that is taken. Addresses take 232 bytes at most, and the fields that load balancers send (host, ALPN,
-/// identifiers, what they know of TLS) some hundreds.
+/// The longest header that is taken. Addresses take 232 bytes at most, and the fields that load balancers send (host,
+/// ALPN, identifiers, what they know of TLS) some hundreds.
 pub const HEADER_BYTES: usize = 4096;
 
 /// Reads the header at the start of `input`. What it decides does not depend on how the header was cut on its way.
@@ -166,7 +166,8 @@ fn first_address(addresses: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_be_bytes(*ports.first_chunk()?)))
 }
 
-/// Each field has a type, a length and so many bytes; one may be a checksum of the whole header, which then must be right.
+/// Each field has a type, a length and so many bytes; one may be a checksum of the whole header, which then must be
+/// right.
 fn check_fields(header: &[u8], mut fields: &[u8]) -> Result<(), HeaderError> {
     while let Some((kind, rest)) = fields.split_first() {
         let (length, rest) = rest.split_first_chunk::<2>().ok_or(HeaderError::TooShort)?;

@@ -1,9 +1,10 @@
-//! Which connections come from proxies whose word about their clients is believed, and whose request it is then. The header
-//! rules, the log and the PROXY protocol ask here, and whoever counts or bounds what single clients do.
+//! Which connections come from proxies whose word about their clients is believed, and whose request it is then. The
+//! header rules, the log and the PROXY protocol ask here, and whoever counts or bounds what single clients do.
 //!
-//! X-Forwarded-For is a list to which each proxy appends the address that it was connected from, so its end is written by
-//! the proxy next to this server and its beginning by anybody. It is read from the end, as far as proxies that are
-//! believed have written it: the first address that is no such proxy's is the client's. `Forwarded` (RFC 7239) is not read.
+//! X-Forwarded-For is a list to which each proxy appends the address that it was connected from, so its end is written
+//! by the proxy next to this server and its beginning by anybody. It is read from the end, as far as proxies that are
+//! believed have written it: the first address that is no such proxy's is the client's. `Forwarded` (RFC 7239) is not
+//! read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -51,9 +52,9 @@ impl TrustedProxies {
         }
     }
 
-    /// The address of the client that a request comes from: that of `peer`, or, if that is believed, the one that the values of
-    /// X-Forwarded-For say. `None` if neither has one. Where a believed proxy appended what is no address, the client is not
-    /// known, and that proxy stands for it.
+    /// The address of the client that a request comes from: that of `peer`, or, if that is believed, the one that the
+    /// values of X-Forwarded-For say. `None` if neither has one. Where a believed proxy appended what is no address,
+    /// the client is not known, and that proxy stands for it.
     pub fn client_address<'v>(
         &self,
         peer: Option<IpAddr>,
@@ -82,8 +83,8 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// A network of version 6, or one of version 4 as its part `::ffff:0:0/96`, so that a client of version 4 has one address
-/// by whichever kind of socket it comes.
+/// A network of version 6, or one of version 4 as its part `::ffff:0:0/96`, so that a client of version 4 has one
+/// address by whichever kind of socket it comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Network {
     base: u128,

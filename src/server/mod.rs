@@ -1,6 +1,6 @@
-//! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal
-//! or the first core that cannot go on. `sockets` binds what the settings ask for. Meanwhile `supervisor` has the cores take
-//! over what changes in files, which `watch` notices, and `watchdog` looks for cores that do not move.
+//! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal or
+//! the first core that cannot go on. `sockets` binds what the settings ask for. Meanwhile `supervisor` has the cores
+//! take over what changes in files, which `watch` notices, and `watchdog` looks for cores that do not move.
 
 mod sockets;
 mod supervisor;

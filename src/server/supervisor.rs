@@ -1,5 +1,6 @@
-//! What the main thread does while the cores run: it waits for signals, for a core or the thread of ZeroMQ that fails, and
-//! for files that change, and has the cores take over what is new in these. Settings that cannot be used change nothing.
+//! What the main thread does while the cores run: it waits for signals, for a core or the thread of ZeroMQ that fails,
+//! and for files that change, and has the cores take over what is new in these. Settings that cannot be used change
+//! nothing.
 
 use super::watch::Watch;
 use super::watchdog::{LOOK_EVERY, Watchdog};

@@ -1,5 +1,5 @@
-//! Looks whether the cores move. A core that lives takes a turn of its loop at least ten times a second, as its clock wakes
-//! it; one that does not is stuck in a turn, or gets no time on its CPU, and cannot say so itself.
+//! Looks whether the cores move. A core that lives takes a turn of its loop at least ten times a second, as its clock
+//! wakes it; one that does not is stuck in a turn, or gets no time on its CPU, and cannot say so itself.
 
 use crate::core::Gauges;
 use std::sync::Arc;

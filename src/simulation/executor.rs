@@ -1,5 +1,5 @@
-//! Runs the tasks of a simulation, in an order that the dice choose. As with the executor of a real core, a task runs until
-//! it first waits before the call that started it returns, and one that is dropped is cancelled.
+//! Runs the tasks of a simulation, in an order that the dice choose. As with the executor of a real core, a task runs
+//! until it first waits before the call that started it returns, and one that is dropped is cancelled.
 
 use super::random::Random;
 use super::world::{Host, World};

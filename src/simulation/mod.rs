@@ -1,10 +1,11 @@
 //! A world in one thread for tests: a clock, tasks, and a network, in which whole cores run with their clients and
-//! applications. Everything that a real machine leaves to chance comes from a seed: which task goes next, how long bytes
-//! travel, where they are cut. So a failure can be run again. Compiled with the feature `simulation` only.
+//! applications. Everything that a real machine leaves to chance comes from a seed: which task goes next, how long
+//! bytes travel, where they are cut. So a failure can be run again. Compiled with the feature `simulation` only.
 //!
-//! `world` has the clock and what is to happen when; `executor` runs the tasks; `network` carries bytes; `random` is the
-//! dice. `crate::runtime` comes here when a world exists on its thread, and `crate::wire` puts a simulated kernel under its
-//! ring. Time moves when a task has run, by some microseconds, and when nothing is left to run, to the next event.
+//! `world` has the clock and what is to happen when; `executor` runs the tasks; `network` carries bytes; `random` is
+//! the dice. `crate::runtime` comes here when a world exists on its thread, and `crate::wire` puts a simulated kernel
+//! under its ring. Time moves when a task has run, by some microseconds, and when nothing is left to run, to the next
+//! event.
 
 #![forbid(unsafe_code)]
 

@@ -24,7 +24,8 @@ pub fn current() -> Option<Rc<World>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Whose tasks these are: those of one core are paused together. Tasks belong to the host of the task that started them.
+/// Whose tasks these are: those of one core are paused together. Tasks belong to the host of the task that started
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Host(pub u16);
 

@@ -1,7 +1,7 @@
-//! Certificates by the names of hosts, in a directory that is laid out as Pushpin's: `HOST.crt` and `HOST.key` for a host,
-//! `_.PARENT.crt` for all hosts one level below one, `default_PORT.crt` for everyone else who comes by a port. They are
-//! read at start and when the main thread notices a change, so that no handshake waits for a disk. What cannot be used is
-//! named, and what was read before stays in its place.
+//! Certificates by the names of hosts, in a directory that is laid out as Pushpin's: `HOST.crt` and `HOST.key` for a
+//! host, `_.PARENT.crt` for all hosts one level below one, `default_PORT.crt` for everyone else who comes by a port.
+//! They are read at start and when the main thread notices a change, so that no handshake waits for a disk. What cannot
+//! be used is named, and what was read before stays in its place.
 
 use crate::proto::byte_order_mark::without_bom;
 use rustls::crypto::ring;

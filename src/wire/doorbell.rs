@@ -1,6 +1,6 @@
 //! Wakes the core's executor when the wire ring has completions: an eventfd that the ring signals and that a glommio
-//! task reads through a `BufferedFile` made from its descriptor. Other threads ring it by a [`Ringer`]; a thread without
-//! an executor has a [`ThreadBell`] of the same kind.
+//! task reads through a `BufferedFile` made from its descriptor. Other threads ring it by a [`Ringer`]; a thread
+//! without an executor has a [`ThreadBell`] of the same kind.
 
 #[cfg(feature = "simulation")]
 use super::simulated::Chime;

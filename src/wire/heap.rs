@@ -1,5 +1,5 @@
-//! Free memory goes back to the system. The allocator of the C library keeps the pages of what was freed, unless they lie
-//! at the end of one of its arenas.
+//! Free memory goes back to the system. The allocator of the C library keeps the pages of what was freed, unless they
+//! lie at the end of one of its arenas.
 
 /// Returns the free pages of all arenas to the system. While an arena is looked through, those who allocate in it wait:
 /// about 0.2 ms for each MiB that is returned.

@@ -14,13 +14,14 @@ use std::time::Duration;
 const ACCEPTS: usize = 16;
 /// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
 pub const ACCEPT_QUEUE: u16 = 65_535;
-/// A client from which nothing came for this long is asked for a sign of life, and each time this interval is over again
-/// (TCP_KEEPIDLE, TCP_KEEPINTVL). Clients that were all written to at one moment would otherwise be asked at one moment
-/// too, and the kernel drops most of tens of thousands of packets that are made in the same tick. So times differ.
+/// A client from which nothing came for this long is asked for a sign of life, and each time this interval is over
+/// again (TCP_KEEPIDLE, TCP_KEEPINTVL). Clients that were all written to at one moment would otherwise be asked at one
+/// moment too, and the kernel drops most of tens of thousands of packets that are made in the same tick. So times
+/// differ.
 const QUIET_S: std::ops::Range<u64> = 60..90;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the asking): it was asked
-/// at least four times, because questions and answers get lost.
+/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the asking): it was
+/// asked at least four times, because questions and answers get lost.
 const SILENCE: Duration = Duration::from_secs(125);
 /// So many clients have the same time.
 const ALIKE: u32 = 64;

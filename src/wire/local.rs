@@ -89,8 +89,8 @@ impl Wire {
         }
     }
 
-    /// A pair of sockets, one end of which becomes a client's connection: [`Event::Joined`] tells when, by the number that
-    /// is given with the other. Fails when there is no room for one more.
+    /// A pair of sockets, one end of which becomes a client's connection: [`Event::Joined`] tells when, by the number
+    /// that is given with the other. Fails when there is no room for one more.
     pub fn pair(&mut self) -> io::Result<(u32, glommio::net::UnixStream)> {
         if self.open as usize + self.local.moving() >= self.limits.connections as usize {
             return Err(io::Error::other("there are as many connections as there may be"));

@@ -1,6 +1,6 @@
 //! Connections by listeners that expect the PROXY protocol: what they send is kept until its header is whole, and what
-//! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is told
-//! of it before anything that the client says.
+//! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is
+//! told of it before anything that the client says.
 
 use super::buffers::Received;
 use super::events::{Event, Wire};

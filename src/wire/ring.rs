@@ -1,5 +1,5 @@
-//! What the wire asks of the kernel, and how the kernel answers. [`Operation`]s go into a [`Ring`], [`Completion`]s come
-//! out; the rest of the wire knows no more of io_uring than that. Below a ring is the kernel's own (`uring`), or a
+//! What the wire asks of the kernel, and how the kernel answers. [`Operation`]s go into a [`Ring`], [`Completion`]s
+//! come out; the rest of the wire knows no more of io_uring than that. Below a ring is the kernel's own (`uring`), or a
 //! simulated kernel (`simulated`) when the core runs in a simulation.
 
 #[cfg(feature = "simulation")]

@@ -1,10 +1,10 @@
-//! Clients that speak TLS. The core above sees what they say and sends what they are told, as with all others; in between
-//! stands a [`Session`], in a table beside the slots, so that who speaks no TLS costs nothing more.
+//! Clients that speak TLS. The core above sees what they say and sends what they are told, as with all others; in
+//! between stands a [`Session`], in a table beside the slots, so that who speaks no TLS costs nothing more.
 //!
-//! What is sent is sealed when it goes, never before: a session's bytes must all arrive, in the order of sealing, and what
-//! waits unsealed can still be refused, and is shared between clients. So a slow client has one piece sealed and in flight
-//! (its backlog, as the rest of the wire knows it), and what is behind that waits here as it came. Corks hold what is not
-//! sealed either.
+//! What is sent is sealed when it goes, never before: a session's bytes must all arrive, in the order of sealing, and
+//! what waits unsealed can still be refused, and is shared between clients. So a slow client has one piece sealed and
+//! in flight (its backlog, as the rest of the wire knows it), and what is behind that waits here as it came. Corks hold
+//! what is not sealed either.
 
 use super::backlog::Backlog;
 use super::buffers::Received;
@@ -23,7 +23,8 @@ const SEAL_BYTES: usize = 32;
 /// Steps of handshakes in a turn of the core. One may take as long as hundreds of sends (0.1 to 1 ms, by the kind of
 /// key), and clients come by thousands at once.
 const STEPS: u32 = 16;
-/// Sealed bytes that a client may leave unread; only one that makes the session itself speak, again and again, has more.
+/// Sealed bytes that a client may leave unread; only one that makes the session itself speak, again and again, has
+/// more.
 const SEALED_BYTES: usize = 256 * 1024;
 
 /// The sessions of a core.

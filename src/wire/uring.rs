@@ -1,5 +1,5 @@
-//! The kernel's queue pair: submission with room made when it is full, and completions copied out so that handling one may
-//! submit more. Created and used by one thread only (SINGLE_ISSUER, DEFER_TASKRUN).
+//! The kernel's queue pair: submission with room made when it is full, and completions copied out so that handling one
+//! may submit more. Created and used by one thread only (SINGLE_ISSUER, DEFER_TASKRUN).
 
 use super::ring::{Completion, Operation, REST_MS};
 use crate::ids::Slot;
@@ -129,8 +129,8 @@ impl From<cqueue::Entry> for Completion {
     }
 }
 
-/// `operation` as the kernel reads it. Inlined up to those who push, so that each one's operation is known and nothing is
-/// left of the match.
+/// `operation` as the kernel reads it. Inlined up to those who push, so that each one's operation is known and nothing
+/// is left of the match.
 #[inline(always)]
 fn entry(operation: Operation) -> squeue::Entry {
     match operation {

@@ -1,5 +1,5 @@
-//! What PULL and SUB sockets receive, on its way to the cores that are home to its channels. The thread reads messages in
-//! batches, and none while a core has no room: publishers that push wait then.
+//! What PULL and SUB sockets receive, on its way to the cores that are home to its channels. The thread reads messages
+//! in batches, and none while a core has no room: publishers that push wait then.
 
 use super::parts::Parts;
 use crate::bridge::Inlet;

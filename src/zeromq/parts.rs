@@ -1,5 +1,5 @@
-//! One message of a socket, in its parts. A message of ours has few; of one with more, those beyond are read and dropped,
-//! so that nobody can fill memory with empty parts.
+//! One message of a socket, in its parts. A message of ours has few; of one with more, those beyond are read and
+//! dropped, so that nobody can fill memory with empty parts.
 
 use zmq::{DONTWAIT, Message, Socket};
 

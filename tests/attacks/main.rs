@@ -9,6 +9,6 @@ mod tenants;
 
 use std::time::Duration;
 
-/// No innocent client waits longer for anything while an attack goes on. Under load of other tests a core may not run for
-/// some hundred milliseconds.
+/// No innocent client waits longer for anything while an attack goes on. Under load of other tests a core may not run
+/// for some hundred milliseconds.
 const DEADLINE: Duration = Duration::from_secs(3);

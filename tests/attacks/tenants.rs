@@ -1,5 +1,5 @@
-//! Applications of one tenant that have the server ask where they cannot ask themselves: they read and publish for nobody
-//! else, however they write an address.
+//! Applications of one tenant that have the server ask where they cannot ask themselves: they read and publish for
+//! nobody else, however they write an address.
 
 use crate::DEADLINE;
 use gripwire_harness::client::Client;
@@ -11,8 +11,8 @@ use gripwire_harness::server::{Launch, Server};
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-/// An application that does as it is told by the query of a request: a stream that goes on with a link, or one whose filter
-/// asks at a URL.
+/// An application that does as it is told by the query of a request: a stream that goes on with a link, or one whose
+/// filter asks at a URL.
 fn obedient() -> Origin {
     Origin::http(|request| {
         let (_, told) = request.target.split_once('?').unwrap_or_default();

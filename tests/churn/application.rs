@@ -1,5 +1,5 @@
-//! The application of the churn: it holds streams, events and polls on the channels that their paths name, and subscribes
-//! WebSockets as their clients ask.
+//! The application of the churn: it holds streams, events and polls on the channels that their paths name, and
+//! subscribes WebSockets as their clients ask.
 
 use gripwire_harness::origin::{Answer, Origin, Received, control_event, text_event};
 use serde_json::json;

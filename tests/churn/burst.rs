@@ -1,5 +1,5 @@
-//! Publishers that all come at once, with more than the lanes between cores take: afterwards nobody is left waiting, and
-//! whoever comes then is served.
+//! Publishers that all come at once, with more than the lanes between cores take: afterwards nobody is left waiting,
+//! and whoever comes then is served.
 
 use gripwire_harness::client::Client;
 use gripwire_harness::deadline::number;

@@ -1,8 +1,8 @@
 //! Who sent what, who was subscribed when, and what came: noted while it happens, judged at the end.
 //!
-//! All events have a place in one sequence, which a lock gives out. A message *began* before it was sent, and was *acked*
-//! when its publisher had an answer, or, where none is given, when the witness of its channel had it. A witness is
-//! subscribed all the time, so what it got is the order of its channel.
+//! All events have a place in one sequence, which a lock gives out. A message *began* before it was sent, and was
+//! *acked* when its publisher had an answer, or, where none is given, when the witness of its channel had it. A witness
+//! is subscribed all the time, so what it got is the order of its channel.
 
 use crate::Run;
 use gripwire_harness::deadline::patience;

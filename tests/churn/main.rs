@@ -1,6 +1,7 @@
 //! What everyone relies on while clients come and go and messages come by every way, on 1, 2, 4 and 8 cores: whoever is
-//! subscribed gets each message once, in the order of its channel, from the first that was published after its subscription
-//! was in force to the last that was acknowledged before it leaves, and none that was acknowledged before it asked.
+//! subscribed gets each message once, in the order of its channel, from the first that was published after its
+//! subscription was in force to the last that was acknowledged before it leaves, and none that was acknowledged before
+//! it asked.
 //!
 //! [`ledger`] notes when everything happened and judges, [`publishers`] send, [`subscribers`] come and go, and
 //! [`application`] says who holds what. [`burst`] is about publishers that all come at once.

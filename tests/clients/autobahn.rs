@@ -1,6 +1,6 @@
-//! Autobahn|Testsuite's fuzzing client against echoes: of the demo, which sees each WebSocket as HTTP requests, and of the
-//! suite's own server, to which WebSockets pass through. `GRIPWIRE_AUTOBAHN=all` adds the cases that take minutes: large
-//! messages (9) and compression (12, 13), `some` a sample of the latter for each of their settings.
+//! Autobahn|Testsuite's fuzzing client against echoes: of the demo, which sees each WebSocket as HTTP requests, and of
+//! the suite's own server, to which WebSockets pass through. `GRIPWIRE_AUTOBAHN=all` adds the cases that take minutes:
+//! large messages (9) and compression (12, 13), `some` a sample of the latter for each of their settings.
 
 use crate::{folder, run};
 use gripwire_harness::deadline::await_some;

@@ -1,5 +1,5 @@
-//! Applications as their frameworks' users write them: Django with django-eventstream before a browser's EventSource, and
-//! Express with serve-grip.
+//! Applications as their frameworks' users write them: Django with django-eventstream before a browser's EventSource,
+//! and Express with serve-grip.
 
 use crate::{folder, run};
 use gripwire_harness::program::{Program, find};

@@ -1,5 +1,5 @@
-//! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and what
-//! they publish arrives, by ZeroMQ too. And a WebSocket library that compresses.
+//! Applications written with GRIP's libraries: their instructions are followed, they find their requests signed, and
+//! what they publish arrives, by ZeroMQ too. And a WebSocket library that compresses.
 
 use crate::{folder, run};
 use gripwire_harness::program::find;

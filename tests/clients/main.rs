@@ -1,5 +1,5 @@
-//! Real clients: a browser, curl, and the libraries with which applications speak GRIP. `install` gets the libraries; what
-//! is missing is said in one line and skipped, unless `GRIPWIRE_TEST_CLIENTS=required`.
+//! Real clients: a browser, curl, and the libraries with which applications speak GRIP. `install` gets the libraries;
+//! what is missing is said in one line and skipped, unless `GRIPWIRE_TEST_CLIENTS=required`.
 
 mod autobahn;
 mod browser;

@@ -1,5 +1,5 @@
-//! Filters that ask an application about each item: http-check, which lets it pass or not, and http-modify, which may give
-//! it other content. Pushpin has them from version 2 on.
+//! Filters that ask an application about each item: http-check, which lets it pass or not, and http-modify, which may
+//! give it other content. Pushpin has them from version 2 on.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -1,5 +1,5 @@
-//! Streams whose client gets no content, because its request was HEAD or the answer's status has none: nothing is held, and
-//! nothing follows the head.
+//! Streams whose client gets no content, because its request was HEAD or the answer's status has none: nothing is held,
+//! and nothing follows the head.
 
 use std::io::Write;
 

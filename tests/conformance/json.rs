@@ -1,5 +1,5 @@
-//! JSON that strict readers refuse and that has always been understood: with a byte order mark before it, or with halves of
-//! characters in its texts.
+//! JSON that strict readers refuse and that has always been understood: with a byte order mark before it, or with
+//! halves of characters in its texts.
 
 use serde_json::json;
 

@@ -1,11 +1,11 @@
 //! The conformance suite: what a user of Gripwire relies on, checked from outside through real sockets.
 //!
 //! `cargo test --test conformance` checks Gripwire. `GRIP_PROXY=pushpin cargo test --test conformance` checks the
-//! expectations: the same cases run against Pushpin 1.36, which Gripwire is compatible with, and each must pass
-//! there as well, save for those marked `pushpin_differs!` with the reason: demands on Gripwire alone, which are skipped
+//! expectations: the same cases run against Pushpin 1.36, which Gripwire is compatible with, and each must pass there
+//! as well, save for those marked `pushpin_differs!` with the reason: demands on Gripwire alone, which are skipped
 //! there. With `GRIP_MARKED=run` they are run all the same, and each must fail, or its mark is wrong. With
-//! `GRIPWIRE_TEST_KEEP=1` the servers' directories with their logs are kept. Nothing of Gripwire's library is used.
-//! All cases may run in parallel on one server: each has paths and channels of its own.
+//! `GRIPWIRE_TEST_KEEP=1` the servers' directories with their logs are kept. Nothing of Gripwire's library is used. All
+//! cases may run in parallel on one server: each has paths and channels of its own.
 
 mod harness;
 

@@ -18,11 +18,12 @@ const STRAY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstray\n";
 const TAKEN_FOR_AN_ANSWER: &str =
     "what comes on a kept connection is the answer to the next request, whoever made that";
 
-/// Held by who has the connections of `apart.test` for itself: whatever comes on one after a request was sent on it is the
-/// answer to that, so others' requests must wait until it has come.
+/// Held by who has the connections of `apart.test` for itself: whatever comes on one after a request was sent on it is
+/// the answer to that, so others' requests must wait until it has come.
 static APART: Mutex<()> = Mutex::new(());
 
-/// Requests that are each answered by `answer`, after which the application says something more: each client gets its own.
+/// Requests that are each answered by `answer`, after which the application says something more: each client gets its
+/// own.
 fn each_client_gets_its_own(method: &str, answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) {
     let _apart = APART.lock();
     let (said, has_said) = channel();

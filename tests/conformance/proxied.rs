@@ -1,5 +1,5 @@
-//! Behind proxies that the operator has named: whom they relay is believed, by the PROXY protocol and by X-Forwarded-For, and
-//! nobody else.
+//! Behind proxies that the operator has named: whom they relay is believed, by the PROXY protocol and by
+//! X-Forwarded-For, and nobody else.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 

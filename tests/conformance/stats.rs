@@ -1,5 +1,5 @@
-//! The stats socket: what it says of clients, of their subscriptions and of messages. Each case listens for what is about
-//! itself, as all share one server.
+//! The stats socket: what it says of clients, of their subscriptions and of messages. Each case listens for what is
+//! about itself, as all share one server.
 
 use std::time::Instant;
 

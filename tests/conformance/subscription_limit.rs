@@ -1,4 +1,5 @@
-//! `subscriptions_per_connection`: an application that names more channels for a client learns of it with the next request.
+//! `subscriptions_per_connection`: an application that names more channels for a client learns of it with the next
+//! request.
 
 use std::io::Write;
 

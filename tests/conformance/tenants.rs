@@ -47,8 +47,8 @@ fn led_to(link: &str, host: &str) -> Client {
     client
 }
 
-/// A client of a stream on `channel`, which the application names with the tenant's prefix left out, whose filter asks at
-/// `url` about what is published.
+/// A client of a stream on `channel`, which the application names with the tenant's prefix left out, whose filter asks
+/// at `url` about what is published.
 fn filtered(channel: &str, url: &str) -> Client {
     let answer = Answer::text("[opened]\n")
         .header("Grip-Hold", "stream")

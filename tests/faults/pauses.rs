@@ -1,5 +1,5 @@
-//! A server that is stopped for longer than its timeouts (SIGSTOP, a machine that sleeps or is busy) while what it waits for
-//! arrives. When it goes on, it reads that before it judges anybody: nobody is cut.
+//! A server that is stopped for longer than its timeouts (SIGSTOP, a machine that sleeps or is busy) while what it
+//! waits for arrives. When it goes on, it reads that before it judges anybody: nobody is cut.
 
 use crate::bodies::discarding_origin;
 use gripwire_harness::deadline::patience;

@@ -1,5 +1,5 @@
-//! Sockets of ZeroMQ: nothing that a server has received is lost, however fast it comes, and two servers do not take each
-//! other's sockets.
+//! Sockets of ZeroMQ: nothing that a server has received is lost, however fast it comes, and two servers do not take
+//! each other's sockets.
 
 use gripwire_harness::deadline::patience;
 use gripwire_harness::directory::Directory;

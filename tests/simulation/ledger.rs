@@ -1,7 +1,7 @@
-//! What every subscriber is owed. `world` tells it what homes sequence, what arrives at cores, whose subscription
-//! comes into force and what a fan-out hands out; it keeps one list for each channel (the home's order) and one for
-//! each channel and core (the order of arrival), and holds two rules against them. A subscriber gets exactly what
-//! arrived at its core since it was ready and was sequenced since it asked, in that order. And what arrives has no gap, and
+//! What every subscriber is owed. `world` tells it what homes sequence, what arrives at cores, whose subscription comes
+//! into force and what a fan-out hands out; it keeps one list for each channel (the home's order) and one for each
+//! channel and core (the order of arrival), and holds two rules against them. A subscriber gets exactly what arrived at
+//! its core since it was ready and was sequenced since it asked, in that order. And what arrives has no gap, and
 //! nothing sequenced after the subscriber was ready is missing.
 
 use gripwire::channel::{Audience, Transport};
@@ -238,8 +238,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// The fan-out ends its stream, after the last publication it was handed in the same slice, if any; by the one that is
-    /// `counted`, if any is.
+    /// The fan-out ends its stream, after the last publication it was handed in the same slice, if any; by the one that
+    /// is `counted`, if any is.
     pub fn ends(
         &mut self,
         after: Option<usize>,

@@ -1,10 +1,11 @@
-//! A simulation of cores, homes and the rings between them, without sockets, clocks or threads: whoever subscribes, leaves
-//! and publishes, and however late every message and every slice of a fan-out comes, each subscriber gets exactly what it
-//! is owed, in order, once, each publisher that asks learns how many did, and nothing is left over in the end.
+//! A simulation of cores, homes and the rings between them, without sockets, clocks or threads: whoever subscribes,
+//! leaves and publishes, and however late every message and every slice of a fan-out comes, each subscriber gets
+//! exactly what it is owed, in order, once, each publisher that asks learns how many did, and nothing is left over in
+//! the end.
 //!
 //! `world` runs the channel room of several cores one step at a time; `ledger` keeps what every subscriber is owed, by
-//! rules that know nothing of how the room does it. `order` holds the order of items with ids against a model, `readers`
-//! those who follow ids. A failure prints the shortest series of steps that shows it, and its seed.
+//! rules that know nothing of how the room does it. `order` holds the order of items with ids against a model,
+//! `readers` those who follow ids. A failure prints the shortest series of steps that shows it, and its seed.
 
 mod cores;
 mod ledger;

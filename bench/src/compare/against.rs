@@ -1,7 +1,7 @@
-//! Two builds of Gripwire under the same load. A round is two sittings. In each sitting both builds are started anew, as
-//! part of the cost of a process is decided when it starts (where its memory lies, how its tables grow), and then have
-//! their turns at the scenario. One build is opened first in the first sitting, the other in the second, so that what
-//! the order does to a figure cancels. `verdict` reckons.
+//! Two builds of Gripwire under the same load. A round is two sittings. In each sitting both builds are started anew,
+//! as part of the cost of a process is decided when it starts (where its memory lies, how its tables grow), and then
+//! have their turns at the scenario. One build is opened first in the first sitting, the other in the second, so that
+//! what the order does to a figure cancels. `verdict` reckons.
 
 use super::bootstrap::FEWEST;
 use super::medians::{Row, rows};

@@ -1,6 +1,6 @@
-//! The figures that two builds are compared by. Those that decide are what the server spends, as the kernel accounts it to
-//! the server alone: CPU and memory. Rates and latencies hang on the clients and on whatever else the machine does, and
-//! are there to be read.
+//! The figures that two builds are compared by. Those that decide are what the server spends, as the kernel accounts it
+//! to the server alone: CPU and memory. Rates and latencies hang on the clients and on whatever else the machine does,
+//! and are there to be read.
 
 use super::sample::Sample;
 

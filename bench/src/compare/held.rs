@@ -50,8 +50,8 @@ impl Held {
         })
     }
 
-    /// Has rounds go by until nothing is missing from one: Pushpin's subscriptions come into force some time after their
-    /// clients were answered.
+    /// Has rounds go by until nothing is missing from one: Pushpin's subscriptions come into force some time after
+    /// their clients were answered.
     pub fn warm(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
         for _ in 0..WARMING_ROUNDS {
             let published = self.publish(scenario)?;

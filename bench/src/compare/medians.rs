@@ -1,4 +1,5 @@
-//! From samples to the rows of the table: the median of each figure over the rounds, and of the ratios taken within each.
+//! From samples to the rows of the table: the median of each figure over the rounds, and of the ratios taken within
+//! each.
 
 use super::Samples;
 use super::sample::Sample;

@@ -1,9 +1,10 @@
-//! The comparison: `scenario` says what is measured, `stand` is a server (`held`) or the floor with its clients and takes
-//! one `sample` a turn, `medians` reckons, `table` prints. Turns are interleaved: every server has its own before the first
-//! has another, so what the machine does meanwhile touches all of them alike, and ratios are taken within a turn.
+//! The comparison: `scenario` says what is measured, `stand` is a server (`held`) or the floor with its clients and
+//! takes one `sample` a turn, `medians` reckons, `table` prints. Turns are interleaved: every server has its own before
+//! the first has another, so what the machine does meanwhile touches all of them alike, and ratios are taken within a
+//! turn.
 //!
-//! With `--against` it is another build of Gripwire that is compared with this one (`against`), by `figures`, each with its
-//! interval (`bootstrap`) and its `verdict`.
+//! With `--against` it is another build of Gripwire that is compared with this one (`against`), by `figures`, each with
+//! its interval (`bootstrap`) and its `verdict`.
 
 mod against;
 mod bootstrap;

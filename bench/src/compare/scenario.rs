@@ -59,8 +59,8 @@ impl Scenario {
         }
     }
 
-    /// How often each of two builds has its turn before both are started anew: an even number, as they take turns at being
-    /// first. What is quick is done more often.
+    /// How often each of two builds has its turn before both are started anew: an even number, as they take turns at
+    /// being first. What is quick is done more often.
     pub fn turns(&self) -> u32 {
         match self.load {
             Load::Messages { .. } => 12,

@@ -1,5 +1,6 @@
-//! Whether one build is worse than another: of each figure, and of all together. A figure is worse when its whole interval is
-//! above the bound. One whose interval reaches over the bound is not settled, which is no approval: more rounds are needed.
+//! Whether one build is worse than another: of each figure, and of all together. A figure is worse when its whole
+//! interval is above the bound. One whose interval reaches over the bound is not settled, which is no approval: more
+//! rounds are needed.
 
 use super::against::{Round, Sitting};
 use super::bootstrap::Interval;
@@ -226,8 +227,8 @@ mod tests {
         Comparison::all("ws", rounds, 1.02)
     }
 
-    /// Eight rounds on a machine that becomes slower and slower, of a build that takes `factor` as much CPU, give or take
-    /// 1 %. The build that is opened first takes twice as much.
+    /// Eight rounds on a machine that becomes slower and slower, of a build that takes `factor` as much CPU, give or
+    /// take 1 %. The build that is opened first takes twice as much.
     fn rounds(factor: f64, failures: u64) -> Vec<Round> {
         let sample = |cpu_ns: f64, failures| Sample { cpu_ns: Some(cpu_ns), failures, ..Sample::default() };
         let round = |number: u32| {

@@ -1,5 +1,5 @@
-//! What is measured. Each server is started as its own users would for load: one worker on one CPU, its limits raised, its
-//! logs off. `floor` is no server but the least the kernel charges: a loop of send(2) over as many sockets.
+//! What is measured. Each server is started as its own users would for load: one worker on one CPU, its limits raised,
+//! its logs off. `floor` is no server but the least the kernel charges: a loop of send(2) over as many sockets.
 
 mod floor;
 mod gripwire;

@@ -1,5 +1,5 @@
-//! Pushpin with condure and zurl, its limits on connections and message rates raised out of the way, and the application
-//! of the load generator behind it.
+//! Pushpin with condure and zurl, its limits on connections and message rates raised out of the way, and the
+//! application of the load generator behind it.
 
 use super::{Directory, PATIENCE, Running, free_address};
 use crate::process::Process;

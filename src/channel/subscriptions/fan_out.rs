@@ -1,5 +1,5 @@
-//! The run queue: what homes deliver waits at its channel, channels with something to write stand in line, and the first
-//! of them gives a slice of its pass.
+//! The run queue: what homes deliver waits at its channel, channels with something to write stand in line, and the
+//! first of them gives a slice of its pass.
 
 use super::{ChannelId, Subscriptions};
 use crate::channel::audience::Audience;

@@ -32,7 +32,8 @@ impl Subscriptions {
         }
     }
 
-    /// What `slot`, whose subscriptions are in force, had missed when they came into force; nothing if it was asked before.
+    /// What `slot`, whose subscriptions are in force, had missed when they came into force; nothing if it was asked
+    /// before.
     pub fn take_missed(&mut self, slot: Slot) -> Missed {
         self.missed.remove(&slot).unwrap_or_default()
     }

@@ -1,5 +1,5 @@
-//! Channels that nobody uses any more. They stay for a while with their interest kept, so that long polls, which leave and
-//! come back with every message, cost the mesh nothing.
+//! Channels that nobody uses any more. They stay for a while with their interest kept, so that long polls, which leave
+//! and come back with every message, cost the mesh nothing.
 
 use super::{ChannelId, LocalChannel, Subscriptions};
 use crate::channel::home::home_of;

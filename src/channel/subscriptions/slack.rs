@@ -52,7 +52,8 @@ impl Table for ChannelPlaces<'_> {
         size_of::<Option<Box<LocalChannel>>>() + size_of::<ChannelId>()
     }
 
-    /// Cuts off the free places at the end. From then on the lowest are taken first, so that the end becomes free again.
+    /// Cuts off the free places at the end. From then on the lowest are taken first, so that the end becomes free
+    /// again.
     fn shrink(&mut self) {
         let used = |list: &mut Vec<Option<Box<LocalChannel>>>| {
             Places { list, used: 0, is_used: Option::is_some }.shrink();

@@ -1,5 +1,5 @@
-//! What is sent to the clients of each route, for whoever watches the server. Each channel knows how many subscribers it has
-//! of each route, so an item is counted once for each route when it arrives, and its fan-out counts nothing.
+//! What is sent to the clients of each route, for whoever watches the server. Each channel knows how many subscribers
+//! it has of each route, so an item is counted once for each route when it arrives, and its fan-out counts nothing.
 
 use super::{ChannelId, Subscriptions};
 use crate::channel::audience::Audience;
@@ -35,8 +35,8 @@ pub(super) struct Tallied {
 }
 
 impl Subscriptions {
-    /// From now on it is counted what is sent to the clients of each route, until [`Subscriptions::take_sent`]; in blocks of
-    /// so many bytes too, unless that is 0.
+    /// From now on it is counted what is sent to the clients of each route, until [`Subscriptions::take_sent`]; in
+    /// blocks of so many bytes too, unless that is 0.
     pub fn tally(&mut self, block_bytes: u32) {
         debug_assert_eq!(self.subscriptions, 0);
         self.tallied = Some(Box::new(Tallied {

@@ -2,8 +2,9 @@
 //! endpoint); unlike there, a connection goes on after a request, and requests may be pipelined. Beyond it there are
 //! receipts, and a view of channels and clients of all cores.
 //!
-//! Here requests are told apart; `pages` refuses those of pages in browsers, `access` says who may do what, `wrong_secrets`
-//! slows down who guesses, `query` reads targets, `publishing` publishes, `inspection` is about channels and clients.
+//! Here requests are told apart; `pages` refuses those of pages in browsers, `access` says who may do what,
+//! `wrong_secrets` slows down who guesses, `query` reads targets, `publishing` publishes, `inspection` is about
+//! channels and clients.
 
 mod access;
 mod inspection;

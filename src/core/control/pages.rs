@@ -1,5 +1,5 @@
-//! Keeps pages in browsers away from the control port. A browser lets every page send requests to every address that its
-//! machine reaches, this port among them, and to whatever address the page's own host resolves to now (DNS
+//! Keeps pages in browsers away from the control port. A browser lets every page send requests to every address that
+//! its machine reaches, this port among them, and to whatever address the page's own host resolves to now (DNS
 //! rebinding). Browsers say in Sec-Fetch-Site and Origin which page asks, and a rebound page gives itself away by the
 //! host that it asks for. Programs that publish send neither header.
 
@@ -61,7 +61,8 @@ fn check_host(control: &Control, request: &Request) -> Result<(), PageError> {
     }
 }
 
-/// Whether a person follows a link to the first page here: nothing is done, and the page that has the link sees nothing.
+/// Whether a person follows a link to the first page here: nothing is done, and the page that has the link sees
+/// nothing.
 fn is_visit(request: &Request) -> bool {
     let says = |name: &str, value: &[u8]| only(&request.headers, name) == Some(value);
     let is_first_page = request.target.split('?').next() == Some("/");

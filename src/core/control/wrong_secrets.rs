@@ -1,7 +1,7 @@
-//! Slows down who guesses secrets. The answer to a wrong one waits, so that a connection tries one in [`DELAY`]; a right
-//! one, and a request without any, is answered at once. Each answer that waits keeps a connection and a little memory, so
-//! a core lets only so many wait: further wrong ones get 429 at once, and their connection is closed, so that each further
-//! guess costs its client a new connection.
+//! Slows down who guesses secrets. The answer to a wrong one waits, so that a connection tries one in [`DELAY`]; a
+//! right one, and a request without any, is answered at once. Each answer that waits keeps a connection and a little
+//! memory, so a core lets only so many wait: further wrong ones get 429 at once, and their connection is closed, so
+//! that each further guess costs its client a new connection.
 
 use super::access;
 use crate::core::Core;

@@ -1,7 +1,7 @@
-//! Asking an application what is to become of an item (http-check, http-modify): a POST to the `url` that the subscriber's
-//! variables name, which says in headers who the subscriber is, what the publisher says of the item, and what the
-//! subscriber has. Such requests have permits like those for who missed something, so an application gets a bounded
-//! number of them at a time, and a URL at most so many in a second.
+//! Asking an application what is to become of an item (http-check, http-modify): a POST to the `url` that the
+//! subscriber's variables name, which says in headers who the subscriber is, what the publisher says of the item, and
+//! what the subscriber has. Such requests have permits like those for who missed something, so an application gets a
+//! bounded number of them at a time, and a URL at most so many in a second.
 
 use crate::channel::Publication;
 use crate::core::Core;

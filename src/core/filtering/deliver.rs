@@ -1,5 +1,5 @@
-//! Items on their way to a subscriber with filters: decided on, at once or by the task that works off its queue, and then
-//! written as its transport wants them. Content that no filter changed goes out in the form that all share.
+//! Items on their way to a subscriber with filters: decided on, at once or by the task that works off its queue, and
+//! then written as its transport wants them. Content that no filter changed goes out in the form that all share.
 
 use super::Admission;
 use super::asking::{Answered, AskError};
@@ -167,8 +167,8 @@ impl Core {
         chain.run(&Context { subscriber: &meta, item: &item.meta, channels: &channels })
     }
 
-    /// The subscriber's channels by the names its application gave them, each with the id that the subscriber has there,
-    /// once it has `item`.
+    /// The subscriber's channels by the names its application gave them, each with the id that the subscriber has
+    /// there, once it has `item`.
     fn channels_for_filters(
         &self,
         slot: Slot,

@@ -120,8 +120,8 @@ impl Filtering {
         taken.is_some()
     }
 
-    /// A stream leaves the channels in `heard` to ask its application what came after the ids there, and so does what waits
-    /// of them. The ids become those that its filters have let it have.
+    /// A stream leaves the channels in `heard` to ask its application what came after the ids there, and so does what
+    /// waits of them. The ids become those that its filters have let it have.
     pub fn withdraw(&mut self, slot: Slot, heard: &mut Vec<HeardUpTo>) {
         if let Some(subscriber) = self.subscribers.get_mut(&slot) {
             let left = subscriber.drop_waiting(|channel| heard.iter().any(|(name, _)| **name == *channel));
@@ -145,8 +145,8 @@ impl Filtering {
 }
 
 impl Core {
-    /// What is held in `slot` has the filters that these channels name. `names` are the channels as they are subscribed to.
-    /// Nothing is done for who has none.
+    /// What is held in `slot` has the filters that these channels name. `names` are the channels as they are subscribed
+    /// to. Nothing is done for who has none.
     pub(super) fn set_filters<'h>(
         &self,
         slot: Slot,

@@ -1,5 +1,5 @@
-//! Asks for links. Streams that would make the same request, the same URI and the same Grip-Last, wait for one together.
-//! A request waits for its permit, so that an application gets no more of them at a time than it may.
+//! Asks for links. Streams that would make the same request, the same URI and the same Grip-Last, wait for one
+//! together. A request waits for its permit, so that an application gets no more of them at a time than it may.
 
 use super::{Linked, Origin, State};
 use crate::channel::HeardUpTo;

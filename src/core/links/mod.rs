@@ -2,9 +2,9 @@
 //! nothing came for a while, or at once, what the link has is appended, and what it instructs holds from then on.
 //!
 //! Here is what such a stream is between two requests. `fetch` asks for links, one request for all streams that would
-//! make the same one; `way` says which way requests may take whose URI an application has named; `answer` is what an answer
-//! does to a stream; `gone` tells an application that a client is gone (`rel=gone`). While its link is asked for, a stream
-//! is out of the channels whose ids it follows; on the others it goes on.
+//! make the same one; `way` says which way requests may take whose URI an application has named; `answer` is what an
+//! answer does to a stream; `gone` tells an application that a client is gone (`rel=gone`). While its link is asked
+//! for, a stream is out of the channels whose ids it follows; on the others it goes on.
 
 mod answer;
 mod fetch;
@@ -218,7 +218,8 @@ impl Core {
         }
     }
 
-    /// In how many ticks all channels of `slot` will have been quiet for `timeout_s` if nothing comes; `None` if one has.
+    /// In how many ticks all channels of `slot` will have been quiet for `timeout_s` if nothing comes; `None` if one
+    /// has.
     fn quiet_for(&self, slot: Slot, timeout_s: u64) -> Option<u32> {
         let since = self.subscriptions.borrow().quiet_since(slot)?;
         let due = since.wrapping_add(ticks(timeout_s.saturating_mul(1000)));

@@ -1,8 +1,9 @@
-//! The way of a request that an application has this server make, by naming a URI: the link of a stream, that of a client
-//! who is gone, the question of a filter. The application may belong to one tenant of several, so such a request gets no
-//! further than a client of its route would: it is not believed more than one, leads to no address that is closed to the
-//! route (`untrusted`), and never to the ports where this server is operated. What proves that a request is this server's
-//! (Grip-Sig) and the headers of a route, which may hold secrets, go to the targets of the route alone.
+//! The way of a request that an application has this server make, by naming a URI: the link of a stream, that of a
+//! client who is gone, the question of a filter. The application may belong to one tenant of several, so such a request
+//! gets no further than a client of its route would: it is not believed more than one, leads to no address that is
+//! closed to the route (`untrusted`), and never to the ports where this server is operated. What proves that a request
+//! is this server's (Grip-Sig) and the headers of a route, which may hold secrets, go to the targets of the route
+//! alone.
 
 use super::Origin;
 use crate::core::Core;
@@ -16,8 +17,8 @@ use http::Method;
 use std::sync::Arc;
 
 impl Core {
-    /// The way to `target`, which the application of `origin` has named: by the routes if it leads to where the client's
-    /// request went, else straight to its host.
+    /// The way to `target`, which the application of `origin` has named: by the routes if it leads to where the
+    /// client's request went, else straight to its host.
     pub(in crate::core) fn way_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
         let own = &origin.route;
         if !target.is_beside(&origin.asked_for) {

@@ -63,8 +63,8 @@ impl Core {
     }
 }
 
-/// The prefix of messages for the client that the application agreed to, `m:` unless it names another; `None` if it does
-/// not speak GRIP.
+/// The prefix of messages for the client that the application agreed to, `m:` unless it names another; `None` if it
+/// does not speak GRIP.
 pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
     let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
     let mut extensions = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));

@@ -109,8 +109,8 @@ impl Place {
         self.sent(sent.is_ok());
     }
 
-    /// Lets the head of the WebSocket go by itself, where requests may name their route: Viceroy 0.22, by which Fastly's
-    /// customers try their programs out, names one and drops what it reads together with the head.
+    /// Lets the head of the WebSocket go by itself, where requests may name their route: Viceroy 0.22, by which
+    /// Fastly's customers try their programs out, names one and drops what it reads together with the head.
     pub async fn head_has_gone(&self) {
         if self.core.settings().proxy.accept_pushpin_route {
             runtime::sleep(AFTER_HEAD).await;

@@ -1,5 +1,5 @@
-//! The application's side of a conversation: a WebSocket that this server opens to itself, by a pair of sockets, one end
-//! of which is in the wire as a client's. What comes by it waits in the session, and what waits there goes out.
+//! The application's side of a conversation: a WebSocket that this server opens to itself, by a pair of sockets, one
+//! end of which is in the wire as a client's. What comes by it waits in the session, and what waits there goes out.
 
 use super::{Joining, Session};
 use crate::bell::Bell;

@@ -1,7 +1,8 @@
 //! SockJS: browsers without WebSockets, or with the library of that name, speak with an application that knows
-//! WebSockets. A conversation is a `session`; for the application it is a WebSocket like any other, whose client is this
-//! server itself, at the other end of a pair of sockets (`bridge`). So channels, filters, pings and all else are those of
-//! WebSockets, and here is only the form. `serve` answers the client's requests, `socket` speaks by a WebSocket.
+//! WebSockets. A conversation is a `session`; for the application it is a WebSocket like any other, whose client is
+//! this server itself, at the other end of a pair of sockets (`bridge`). So channels, filters, pings and all else are
+//! those of WebSockets, and here is only the form. `serve` answers the client's requests, `socket` speaks by a
+//! WebSocket.
 //!
 //! What it costs: two sockets and a task for each conversation, and with a WebSocket a third.
 

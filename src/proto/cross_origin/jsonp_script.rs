@@ -28,7 +28,8 @@ pub struct Script {
 /// A script that is being written.
 pub struct Writer {
     mode: Mode,
-    /// The end of what was pushed that cannot be written yet: part of a character, or a line's end that may be the last.
+    /// The end of what was pushed that cannot be written yet: part of a character, or a line's end that may be the
+    /// last.
     held: Vec<u8>,
 }
 

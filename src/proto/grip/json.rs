@@ -211,8 +211,8 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// Bytes given as `base64_name`, in base64 unless they stand there as they are, or, if that is absent, as the string
-    /// `text_name`.
+    /// Bytes given as `base64_name`, in base64 unless they stand there as they are, or, if that is absent, as the
+    /// string `text_name`.
     pub fn bytes(&self, text_name: &str, base64_name: &str) -> Result<Option<Bytes>, FieldError> {
         for name in [base64_name, text_name] {
             if let Some(Json::Bytes(bytes)) = self.get(name) {

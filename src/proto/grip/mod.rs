@@ -9,8 +9,8 @@
 //! - [`compact`]: the same in the binary form that datagrams may have.
 //! - [`message`]: one item as ZeroMQ's sockets carry it; [`command`]: the calls of the command socket.
 //! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
-//! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application tells
-//!   about one from within it (`control_message`).
+//! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application
+//!   tells about one from within it (`control_message`).
 //! - [`grip_subscriptions_refused`]: how an application learns of channels that its client did not get (`refused`).
 //! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key; `der`: the little of DER that
 //!   needs reading); [`upstream`]: which requests another proxy has signed.

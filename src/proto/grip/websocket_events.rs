@@ -9,8 +9,9 @@ use http::header::{self, HeaderMap, HeaderValue};
 /// The media type of such bodies.
 pub const WEBSOCKET_EVENTS: &str = "application/websocket-events";
 
-/// Whether a request says anywhere in its Content-Type that its body is a list of events. What several fields, a list or
-/// parameters mean there, and what bytes beyond ASCII do, is up to each application's parser, so all of it is looked through.
+/// Whether a request says anywhere in its Content-Type that its body is a list of events. What several fields, a list
+/// or parameters mean there, and what bytes beyond ASCII do, is up to each application's parser, so all of it is looked
+/// through.
 pub fn claims_events(headers: &HeaderMap) -> bool {
     let name = WEBSOCKET_EVENTS.as_bytes();
     let mut values = headers.get_all(header::CONTENT_TYPE).iter().map(HeaderValue::as_bytes);

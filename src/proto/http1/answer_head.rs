@@ -1,9 +1,9 @@
-//! Heads of applications' answers. [`AnswerParser::parse`] is called on what a connection has received since its request
-//! was sent, again with more when that was not all of the head. httparse reads the lines; here is decided where the body
-//! ends (RFC 9112 section 6.3) and whether the connection can be used again. Applications are trusted with their own
-//! connection only, so an oddity that leaves no doubt about where the answer ends is accepted (white space before a colon,
-//! lines that end in LF, a Content-Length beside chunks), and whatever leaves a doubt is an error or ends the connection
-//! after the answer.
+//! Heads of applications' answers. [`AnswerParser::parse`] is called on what a connection has received since its
+//! request was sent, again with more when that was not all of the head. httparse reads the lines; here is decided where
+//! the body ends (RFC 9112 section 6.3) and whether the connection can be used again. Applications are trusted with
+//! their own connection only, so an oddity that leaves no doubt about where the answer ends is accepted (white space
+//! before a colon, lines that end in LF, a Content-Length beside chunks), and whatever leaves a doubt is an error or
+//! ends the connection after the answer.
 
 use super::body::{BodyDecoder, BodyLength};
 use super::fields::{decimal, members};

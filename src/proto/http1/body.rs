@@ -1,7 +1,7 @@
-//! Bodies of requests and of answers (RFC 9112 sections 6 and 7.1), decoded where they lie. The core, and connections to
-//! applications, call `decode` on what was received, for as long as that uses any of it. Trailers are read and dropped.
-//! Sizes and line ends are held to the grammar: a chunk that two servers could measure differently is an error. Data and
-//! errors do not depend on how the body was cut on its way.
+//! Bodies of requests and of answers (RFC 9112 sections 6 and 7.1), decoded where they lie. The core, and connections
+//! to applications, call `decode` on what was received, for as long as that uses any of it. Trailers are read and
+//! dropped. Sizes and line ends are held to the grammar: a chunk that two servers could measure differently is an
+//! error. Data and errors do not depend on how the body was cut on its way.
 
 use super::chunk_line::{chunk_size, is_trailer_field};
 use memchr::memchr;

@@ -1,6 +1,7 @@
-//! The lines between the data of the chunked coding (RFC 9112 section 7.1): sizes with their extensions, and trailer fields.
-//! `body` calls this with whole lines. Extensions and trailers mean nothing here, but are held to their grammar all
-//! the same: where a line is looked over, two servers may find its end, and so the next request, in different places.
+//! The lines between the data of the chunked coding (RFC 9112 section 7.1): sizes with their extensions, and trailer
+//! fields. `body` calls this with whole lines. Extensions and trailers mean nothing here, but are held to their grammar
+//! all the same: where a line is looked over, two servers may find its end, and so the next request, in different
+//! places.
 
 use super::head::is_token_byte;
 

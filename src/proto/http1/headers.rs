@@ -109,8 +109,8 @@ fn put_spelled(out: &mut BytesMut, name: &HeaderName, spelled: Option<&str>) {
     }
 }
 
-/// Finds spellings. Fields come in the order in which their names were noted, so each search begins where the one before
-/// ended.
+/// Finds spellings. Fields come in the order in which their names were noted, so each search begins where the one
+/// before ended.
 struct Spellings<'a> {
     all: &'a str,
     rest: &'a str,

@@ -2,9 +2,10 @@
 //!
 //! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
 //! differently; `request_line` is for those that httparse does not take, `target` tells what they ask for, and of which
-//! host, `fields` how long the body is and whether the connection goes on. `body` decodes request bodies, `chunk_line` the
-//! lines between their chunks; `response` writes answers, and `hop_by_hop` says what never crosses a proxy. Towards applications, `request_head` writes requests and
-//! `answer_head` reads answers. `headers` keeps header fields, and how their names were written, in both directions.
+//! host, `fields` how long the body is and whether the connection goes on. `body` decodes request bodies, `chunk_line`
+//! the lines between their chunks; `response` writes answers, and `hop_by_hop` says what never crosses a proxy. Towards
+//! applications, `request_head` writes requests and `answer_head` reads answers. `headers` keeps header fields, and how
+//! their names were written, in both directions.
 
 mod answer_head;
 mod body;

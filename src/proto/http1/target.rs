@@ -11,8 +11,8 @@ use std::net::Ipv6Addr;
 /// What is asked for (RFC 9112 section 3.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target<'a> {
-    /// A path and query; of an absolute-form target what follows the authority. Bytes beyond ASCII, which many clients send
-    /// as they are, are percent-encoded here (RFC 3986 section 2.5), so that nothing behind has to know of them.
+    /// A path and query; of an absolute-form target what follows the authority. Bytes beyond ASCII, which many clients
+    /// send as they are, are percent-encoded here (RFC 3986 section 2.5), so that nothing behind has to know of them.
     Origin(Cow<'a, str>),
     /// `*`, the server as a whole.
     Asterisk,

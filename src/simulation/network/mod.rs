@@ -1,6 +1,6 @@
-//! The network of a simulation: ports that listen, and connections to them. Clients, applications and origin connections
-//! use [`Stream`] as they would a socket; the simulated kernel below the wire owns the server's end of clients'
-//! connections. `pipe` carries the bytes of one direction.
+//! The network of a simulation: ports that listen, and connections to them. Clients, applications and origin
+//! connections use [`Stream`] as they would a socket; the simulated kernel below the wire owns the server's end of
+//! clients' connections. `pipe` carries the bytes of one direction.
 
 mod pipe;
 

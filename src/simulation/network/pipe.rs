@@ -1,5 +1,5 @@
-//! One direction of a connection: bytes that travel for a while, arrive in their order, and wait to be read. There is room
-//! for so many that nobody has read, as in the buffers of two sockets.
+//! One direction of a connection: bytes that travel for a while, arrive in their order, and wait to be read. There is
+//! room for so many that nobody has read, as in the buffers of two sockets.
 
 use super::Observer;
 use crate::simulation::random::Random;

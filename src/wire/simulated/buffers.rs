@@ -25,8 +25,8 @@ impl ProvidedBuffers {
 
     /// How many were lent and not taken.
     pub fn available(&self) -> u16 {
-        // SAFETY: the descriptors are there as long as this is, and the tail, which is in the first, is only ever accessed
-        // as an atomic.
+        // SAFETY: the descriptors are there as long as this is, and the tail, which is in the first, is only ever
+        // accessed as an atomic.
         let tail = unsafe { &*(BufRingEntry::tail(self.descriptors) as *const AtomicU16) };
         tail.load(Ordering::Acquire).wrapping_sub(self.head)
     }
@@ -48,8 +48,8 @@ impl ProvidedBuffers {
         }
         let index = usize::from(self.head & (self.entries - 1));
         self.head = self.head.wrapping_add(1);
-        // SAFETY: the index is within the descriptors. This one was lent, so its memory is the kernel's until a completion
-        // hands it back, which whoever borrows this has not posted yet.
+        // SAFETY: the index is within the descriptors. This one was lent, so its memory is the kernel's until a
+        // completion hands it back, which whoever borrows this has not posted yet.
         unsafe {
             let descriptor = &*self.descriptors.add(index);
             let memory =

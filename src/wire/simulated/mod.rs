@@ -1,7 +1,7 @@
-//! A kernel for a wire in a simulation. It does what io_uring promises and no more: completions come late, short, in pieces
-//! or not in the order of their operations, by the dice of the simulation; operations in flight keep their socket when its
-//! slot is freed; a shutdown looks up its slot only when it runs. Memory that operations point to is read and written when
-//! they complete, so a sanitizer sees it if the wire has let go of it too early.
+//! A kernel for a wire in a simulation. It does what io_uring promises and no more: completions come late, short, in
+//! pieces or not in the order of their operations, by the dice of the simulation; operations in flight keep their
+//! socket when its slot is freed; a shutdown looks up its slot only when it runs. Memory that operations point to is
+//! read and written when they complete, so a sanitizer sees it if the wire has let go of it too early.
 //!
 //! `kernel` does the operations, `buffers` takes from the provided buffers, `chime` wakes the core.
 

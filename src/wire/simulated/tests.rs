@@ -1,5 +1,5 @@
-//! The wire on a simulated kernel, with clients that read slowly, leave in the middle, and speak TLS or not: whatever falls
-//! short, comes late or is cancelled, each client gets what was sent to it, in order, and is heard as it spoke.
+//! The wire on a simulated kernel, with clients that read slowly, leave in the middle, and speak TLS or not: whatever
+//! falls short, comes late or is cancelled, each client gets what was sent to it, in order, and is heard as it spoke.
 
 use crate::ids::Slot;
 use crate::runtime;

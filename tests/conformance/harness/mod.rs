@@ -1,10 +1,10 @@
-//! What the cases stand on beside `gripwire-harness`: the server under test, an application with a page for each case, and
-//! ways to publish that serve Pushpin too.
+//! What the cases stand on beside `gripwire-harness`: the server under test, an application with a page for each case,
+//! and ways to publish that serve Pushpin too.
 //!
-//! [`proxy`] starts one server for each configuration ([`pushpin`] knows how Pushpin is set up, [`routing`] holds the routes
-//! file), [`origin`] is the application behind it, [`publisher`] posts to the control port, [`signature`] verifies
-//! Grip-Sig, [`websocket`] is the application that sees WebSockets as requests, [`websocket_origin`] the one that speaks
-//! WebSocket itself, [`zeromq`] finds the sockets of publishers and operators.
+//! [`proxy`] starts one server for each configuration ([`pushpin`] knows how Pushpin is set up, [`routing`] holds the
+//! routes file), [`origin`] is the application behind it, [`publisher`] posts to the control port, [`signature`]
+//! verifies Grip-Sig, [`websocket`] is the application that sees WebSockets as requests, [`websocket_origin`] the one
+//! that speaks WebSocket itself, [`zeromq`] finds the sockets of publishers and operators.
 
 pub mod origin;
 pub mod proxy;

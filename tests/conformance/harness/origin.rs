@@ -97,8 +97,8 @@ pub fn address_apart() -> SocketAddr {
     APART.get_or_init(|| Origin::handling(handle)).address()
 }
 
-/// Where an application listens that answers 413 when it has read the head of a request, and then closes, or at the path
-/// `/ends` first says that it has ended.
+/// Where an application listens that answers 413 when it has read the head of a request, and then closes, or at the
+/// path `/ends` first says that it has ended.
 pub fn hasty_address() -> SocketAddr {
     static HASTY: OnceLock<Origin> = OnceLock::new();
     HASTY.get_or_init(|| Origin::raw(answer_hastily)).address()

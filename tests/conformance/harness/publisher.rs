@@ -27,7 +27,8 @@ impl Proxy {
         self.publish(stream_item(channel, content));
     }
 
-    /// Publishes an item, or a list of them, until `client`, whose request is held or about to be, has an answer coming.
+    /// Publishes an item, or a list of them, until `client`, whose request is held or about to be, has an answer
+    /// coming.
     pub fn publish_until_answered(&self, client: &mut Client, items: Value) {
         let deadline = Instant::now() + patience();
         while Instant::now() < deadline {

@@ -1,7 +1,7 @@
 //! Applications that speak WebSocket themselves: a case holds both ends.
 //!
-//! It opens the client's with [`Sockets::open`], which also gives it the application's, and from then on whatever one end
-//! sends, the other expects.
+//! It opens the client's with [`Sockets::open`], which also gives it the application's, and from then on whatever one
+//! end sends, the other expects.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};

@@ -6,8 +6,8 @@ use gripwire::proto::http1::Headers;
 use gripwire::proto::sockjs;
 use http::HeaderValue;
 
-/// The target of a request up to the first end of a line, and an answer's body: a script that calls one function with the
-/// answer, in whichever parts it comes.
+/// The target of a request up to the first end of a line, and an answer's body: a script that calls one function with
+/// the answer, in whichever parts it comes.
 pub fn check_jsonp(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (target, body) = input.split_at(end);
@@ -54,7 +54,8 @@ fn written(script: &Script, body: &[u8], part_bytes: usize) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A path below a SockJS service, or what a client of it says: a list of texts that reads the same when it is said to it.
+/// A path below a SockJS service, or what a client of it says: a list of texts that reads the same when it is said to
+/// it.
 pub fn check_sockjs(input: &[u8]) {
     let _ = sockjs::endpoint(&String::from_utf8_lossy(input));
     let of_form = sockjs::said_in_form(input);

@@ -79,8 +79,8 @@ pub fn check_instruct(input: &[u8]) {
     }
 }
 
-/// Lines of a subscriber's variables up to an empty one, then content: each filter renders it or says why not, and what it
-/// makes of it does not depend on the parts that it comes in.
+/// Lines of a subscriber's variables up to an empty one, then content: each filter renders it or says why not, and what
+/// it makes of it does not depend on the parts that it comes in.
 pub fn check_filters(input: &[u8]) {
     let end = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
     let (meta, content) = input.split_at(end);

@@ -1,5 +1,5 @@
-//! What must hold for any bytes that a client or an application sends. The fuzz targets call this with what they invent,
-//! `tests/fuzz_corpus.rs` with what was kept. Each check panics when the promise is broken.
+//! What must hold for any bytes that a client or an application sends. The fuzz targets call this with what they
+//! invent, `tests/fuzz_corpus.rs` with what was kept. Each check panics when the promise is broken.
 
 use bytes::{Bytes, BytesMut};
 use gripwire::proto::http1::{

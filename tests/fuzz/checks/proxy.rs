@@ -1,5 +1,5 @@
-//! What must hold for whatever comes where proxies say whom they relay. The fuzz targets call this with what they invent,
-//! `tests/fuzz_corpus.rs` with what was kept.
+//! What must hold for whatever comes where proxies say whom they relay. The fuzz targets call this with what they
+//! invent, `tests/fuzz_corpus.rs` with what was kept.
 
 use gripwire::proto::proxy_protocol::{HEADER_BYTES, Header, read_header};
 use gripwire::proto::trusted_proxies::TrustedProxies;

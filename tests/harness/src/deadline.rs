@@ -16,8 +16,8 @@ pub fn number(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}; it must be a number")))
 }
 
-/// Looks every few milliseconds whether `condition` gives something, and panics with `what` when patience is over. It is
-/// for conditions that nothing announces, such as a server that begins to listen.
+/// Looks every few milliseconds whether `condition` gives something, and panics with `what` when patience is over. It
+/// is for conditions that nothing announces, such as a server that begins to listen.
 pub fn await_some<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + patience();
     loop {

@@ -1,7 +1,7 @@
 //! Ends of a WebSocket seen closely, frame by frame: a client's or an application's.
 //!
-//! Whatever one end sends, the other expects. Nothing is answered by itself, neither pings nor closes, so that a test sees
-//! what the server under test does and nothing else. An end that is dropped vanishes without a close.
+//! Whatever one end sends, the other expects. Nothing is answered by itself, neither pings nor closes, so that a test
+//! sees what the server under test does and nothing else. An end that is dropped vanishes without a close.
 
 use crate::deadline::patience;
 use crate::socket::patient;

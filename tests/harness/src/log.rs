@@ -30,8 +30,8 @@ struct Lines {
 }
 
 impl Log {
-    /// Reads `output` on a thread of its own until it ends, and copies it to a file where tests are asked to keep what they
-    /// wrote. There is none otherwise, as the directory may be one that the program watches.
+    /// Reads `output` on a thread of its own until it ends, and copies it to a file where tests are asked to keep what
+    /// they wrote. There is none otherwise, as the directory may be one that the program watches.
     pub fn read(output: PipeReader, copy: &Path) -> Log {
         let create = || File::create(copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
         let mut file = parting::keeps_files().then(create);

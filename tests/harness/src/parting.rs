@@ -1,7 +1,7 @@
 //! What is to be cleared away when the test process ends: programs that still run, and directories.
 //!
-//! Statics of a test binary are never dropped, so their owners note here what a handler at the exit of the process is to
-//! end and remove. If the process is killed instead, the kernel ends the programs (see [`crate::process`]).
+//! Statics of a test binary are never dropped, so their owners note here what a handler at the exit of the process is
+//! to end and remove. If the process is killed instead, the kernel ends the programs (see [`crate::process`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once};

@@ -1,8 +1,8 @@
 //! Programs under test, none of which outlives the tests.
 //!
-//! A [`Process`] ends its program when it is dropped, and [`crate::parting`] ends those that are not dropped. If the test
-//! process itself is killed, the kernel sends the parting signals (PR_SET_PDEATHSIG). It does so when the *thread* that
-//! started a program ends, which is why one thread that never ends starts them all.
+//! A [`Process`] ends its program when it is dropped, and [`crate::parting`] ends those that are not dropped. If the
+//! test process itself is killed, the kernel sends the parting signals (PR_SET_PDEATHSIG). It does so when the *thread*
+//! that started a program ends, which is why one thread that never ends starts them all.
 
 use crate::deadline::await_some;
 use crate::log::Log;
@@ -73,7 +73,8 @@ impl Drop for Process {
     }
 }
 
-/// Starts a child with these for its input, output and errors, which gets its parting signal should the test process die.
+/// Starts a child with these for its input, output and errors, which gets its parting signal should the test process
+/// die.
 pub(crate) fn spawn(command: &Command, stdio: [Stdio; 3], parting: Parting) -> Result<Child, String> {
     static KEEPER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let program = command.get_program().to_string_lossy().into_owned();

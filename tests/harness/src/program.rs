@@ -47,8 +47,8 @@ impl Drop for Program {
     }
 }
 
-/// The program called `name`, as an absolute path or found in PATH; without it the test is skipped, or fails where clients
-/// are required. `remedy` says how to get it.
+/// The program called `name`, as an absolute path or found in PATH; without it the test is skipped, or fails where
+/// clients are required. `remedy` says how to get it.
 pub fn find(name: impl AsRef<Path>, remedy: &str) -> Option<PathBuf> {
     let name = name.as_ref();
     let folders = std::env::var_os("PATH").unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Clients that speak TLS, by rustls, and the certificates they are shown.
 //!
-//! [`Secure`] is for tests that look at TLS itself. Others speak plain text to a [`tunnel`](crate::tunnel), and so have the
-//! same [`Client`](crate::client::Client) and the same WebSockets as those without TLS.
+//! [`Secure`] is for tests that look at TLS itself. Others speak plain text to a [`tunnel`](crate::tunnel), and so have
+//! the same [`Client`](crate::client::Client) and the same WebSockets as those without TLS.
 
 use crate::directory::write;
 use crate::socket;

@@ -1,9 +1,9 @@
-//! What was published and what each subscriber got, and the rules for that. For each channel a witness is subscribed from
-//! the beginning to the end; the order in which it got the messages is the order of the channel.
+//! What was published and what each subscriber got, and the rules for that. For each channel a witness is subscribed
+//! from the beginning to the end; the order in which it got the messages is the order of the channel.
 //!
 //! - A stream and a WebSocket get a part of that order without a gap: nothing lost, doubled or swapped.
-//! - The part begins with what was published after the subscriber saw its opening, or earlier; it holds nothing that its
-//!   publisher knew published before the subscriber asked.
+//! - The part begins with what was published after the subscriber saw its opening, or earlier; it holds nothing that
+//!   its publisher knew published before the subscriber asked.
 //! - It goes up to the end, for those who stay until then.
 //! - Answers to long polls are single messages of that order, each after the one before.
 

@@ -1,5 +1,5 @@
-//! HTTP as clients, publishers and applications of a simulation speak it: bytes that are cut anywhere on their way out, and
-//! heads and bodies on their way in.
+//! HTTP as clients, publishers and applications of a simulation speak it: bytes that are cut anywhere on their way out,
+//! and heads and bodies on their way in.
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use gripwire::proto::websocket::FrameHeader;

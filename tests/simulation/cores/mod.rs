@@ -1,10 +1,10 @@
-//! Whole cores in a simulation: the real loop, rows, wire, mesh and pool, on a simulated kernel, network and clock. Clients
-//! connect, subscribe, stall and vanish, applications answer, fail and take their time, publishers publish, and cores are
-//! stopped for a while. `deliveries` holds what each subscriber got against what was published.
+//! Whole cores in a simulation: the real loop, rows, wire, mesh and pool, on a simulated kernel, network and clock.
+//! Clients connect, subscribe, stall and vanish, applications answer, fail and take their time, publishers publish, and
+//! cores are stopped for a while. `deliveries` holds what each subscriber got against what was published.
 //!
 //! `cluster` starts the cores; `application`, `client` and `publisher` are those around them, who speak by `http`;
-//! `scenario` decides by the seed who does what. A failure prints its seed: `GRIPWIRE_SIMULATION_SEED=SEED` runs that one
-//! alone. `GRIPWIRE_SIMULATION_SECONDS` says how long seeds are tried (15).
+//! `scenario` decides by the seed who does what. A failure prints its seed: `GRIPWIRE_SIMULATION_SEED=SEED` runs that
+//! one alone. `GRIPWIRE_SIMULATION_SECONDS` says how long seeds are tried (15).
 
 mod application;
 mod client;

@@ -1,5 +1,5 @@
-//! What a WebSocket keeps of its handshake, in one piece of memory: with a map of headers for each, headers would be most of
-//! what an idle WebSocket costs.
+//! What a WebSocket keeps of its handshake, in one piece of memory: with a map of headers for each, headers would be
+//! most of what an idle WebSocket costs.
 
 use crate::core::connection::Request;
 use crate::core::{Port, Service};
@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A handshake, for the requests that repeat it.
 pub(super) struct Handshake {
-    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` or `UNIX` if it came so), the target,
-    /// the host, and a line for each header, which hold no line feed. A header's line begins with its name and a colon, or
-    /// with one byte that is none of a name and stands for both.
+    /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` or `UNIX` if it came so),
+    /// the target, the host, and a line for each header, which hold no line feed. A header's line begins with its name
+    /// and a colon, or with one byte that is none of a name and stands for both.
     text: Box<[u8]>,
 }
 

@@ -1,5 +1,5 @@
-//! The upgrade over HTTP: the application is asked with OPEN, and the client gets 101 when it answers so. Anything else it
-//! answers goes to the client as it is.
+//! The upgrade over HTTP: the application is asked with OPEN, and the client gets 101 when it answers so. Anything else
+//! it answers goes to the client as it is.
 
 use super::OverHttp;
 use super::answer::{Answered, answered};

@@ -79,7 +79,8 @@ async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut
             }
         }
     }
-    // The client was sent a close: nothing that the application says has a place after it, and the client's answer ends it.
+    // The client was sent a close: nothing that the application says has a place after it, and the client's answer ends
+    // it.
     while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
     pending::<()>().await;
 }

@@ -1,8 +1,8 @@
 //! Applications behind a server under test.
 //!
 //! An [`Origin`] listens as long as it exists. Its connections are handled by threads of their own, all at once: by one
-//! answer for everybody, by a closure that makes answers, by one that has the socket, or by one that sees nothing but the
-//! connection. [`Origin::refusing`] and [`Origin::deaf`] are applications that are down.
+//! answer for everybody, by a closure that makes answers, by one that has the socket, or by one that sees nothing but
+//! the connection. [`Origin::refusing`] and [`Origin::deaf`] are applications that are down.
 
 mod answer;
 mod receive;

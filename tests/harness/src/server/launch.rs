@@ -95,15 +95,15 @@ impl Launch {
         self
     }
 
-    /// With a port for TLS, and certificates that [`tls::handshake`] trusts: of [`tls::EXACT`], below `secure.test`, and
-    /// for all other names.
+    /// With a port for TLS, and certificates that [`tls::handshake`] trusts: of [`tls::EXACT`], below `secure.test`,
+    /// and for all other names.
     pub fn tls(mut self) -> Launch {
         self.has_tls = true;
         self
     }
 
-    /// The token with which the harness asks the control port, which must be one of `admin`. It is `secret` otherwise, so
-    /// a test that sets `bearer_token = "secret"` need not say so.
+    /// The token with which the harness asks the control port, which must be one of `admin`. It is `secret` otherwise,
+    /// so a test that sets `bearer_token = "secret"` need not say so.
     pub fn token(mut self, token: &str) -> Launch {
         token.clone_into(&mut self.token);
         self

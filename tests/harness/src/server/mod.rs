@@ -55,7 +55,8 @@ impl Server {
         self.directory.file(name)
     }
 
-    /// Writes a file beside the configuration, or the configuration itself, with words for ports as in [`Launch::file`].
+    /// Writes a file beside the configuration, or the configuration itself, with words for ports as in
+    /// [`Launch::file`].
     pub fn rewrite(&self, name: &str, text: &str) {
         self.directory.write(name, &launch::filled_in(text, &self.words));
     }

@@ -9,8 +9,8 @@ impl Server {
         self.kibibytes("status", name) * 1024
     }
 
-    /// A line of /proc/PID/smaps_rollup, such as `Pss` or `Pss_Anon`, in bytes: pages that processes share are counted in
-    /// part.
+    /// A line of /proc/PID/smaps_rollup, such as `Pss` or `Pss_Anon`, in bytes: pages that processes share are counted
+    /// in part.
     pub fn proportional_bytes(&self, name: &str) -> u64 {
         self.kibibytes("smaps_rollup", name) * 1024
     }
