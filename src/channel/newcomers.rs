@@ -9,6 +9,7 @@
 use super::dispatched::Dispatched;
 use super::subscriptions::ChannelId;
 use crate::ids::{CoreId, Slot};
+use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,6 +84,12 @@ impl Newcomers {
             }
         }
         None
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.parked);
+        self.of_home.iter_mut().for_each(|of_home| look.at(&mut of_home.waiting));
     }
 
     /// Whether there are none.

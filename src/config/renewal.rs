@@ -7,6 +7,10 @@ impl Config {
     /// These settings with what of `new` can be changed now, and the names of what differs and cannot.
     pub fn renewed(&self, mut new: Config) -> (Config, Vec<&'static str>) {
         let mut differ = Vec::new();
+        // Its socket was not opened at start.
+        if self.udp_is_off().is_some() && new.udp_is_off().is_none() {
+            differ.push("ingest.udp_scopes");
+        }
         macro_rules! keep {
             ($($name:literal: $($field:ident).+;)*) => {$(
                 if new.$($field).+ != self.$($field).+ {

@@ -14,8 +14,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a publisher waits for room.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a publisher waits for room, and for a confirmation: with the last look less than five seconds.
+const PATIENCE: Duration = Duration::from_millis(4_850);
 /// Messages to homes on this core that may wait.
 const OWN_HOME_WAITING: usize = 1024;
 /// Publications, and their bytes, that may wait for fan-out before the mesh is no longer read.

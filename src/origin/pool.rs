@@ -18,6 +18,7 @@ use super::tls::Tls;
 use super::upgrade::{Answer, Upgraded};
 use super::upload::Upload;
 use crate::config::Proxy;
+use crate::patience::within;
 use crate::proto::http1::AnswerHead;
 use crate::runtime;
 use http::Method;
@@ -206,8 +207,8 @@ impl Pool {
             return None;
         }
         let resolver = &self.connector.resolver;
-        // Boxed as connecting is.
-        Box::pin(resolver.keep_current(&place.host)).await;
+        // Boxed as connecting is. If the resolver hangs, what is known goes on to hold.
+        within(LOOKUP, Box::pin(resolver.keep_current(&place.host))).await;
         let leads_there = |connection: &Connection| resolver.leads_to(&place.host, connection.address);
         self.idle.borrow_mut().take(place, runtime::now(), leads_there)
     }
@@ -275,6 +276,8 @@ fn count(counter: &Cell<u64>) {
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 const REQUEST_TIMEOUT: u16 = 408;
+/// How long a request with a kept connection waits for the resolver.
+const LOOKUP: Duration = Duration::from_secs(1);
 /// More than this many at once to one place are rare; those beyond are made anew.
 const KEPT_FOR_ONE_PLACE: usize = 256;
 

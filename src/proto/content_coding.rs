@@ -89,7 +89,7 @@ impl Coding {
         let decoded = match self {
             Coding::Gzip => read(MultiGzDecoder::new(body), limit),
             Coding::Deflate => inflate(body, limit),
-            Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, BUFFER_BYTES), limit),
+            Coding::Brotli => unbrotli(body, limit),
             Coding::Zstd => read_frames(body, limit),
         };
         match decoded {
@@ -114,6 +114,14 @@ fn read(decoder: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     decoder.take(limit as u64 + 1).read_to_end(&mut decoded)?;
     Ok(decoded)
+}
+
+/// Windows of up to 1 GiB, which RFC 7932 section 9.1 does not know, are refused: a few bytes would allocate one.
+fn unbrotli(body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+    if body.first().is_some_and(|first| first & 0x7f == BROTLI_LARGE_WINDOW) {
+        return Err(io::Error::other("its window is too large"));
+    }
+    read(brotli_decompressor::Decompressor::new(body, BUFFER_BYTES), limit)
 }
 
 fn inflate(body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
@@ -142,13 +150,36 @@ fn has_zlib_header(body: &[u8]) -> bool {
 fn read_frames(mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     while !body.is_empty() && decoded.len() <= limit {
+        if zstd_window(body).is_some_and(|bytes| bytes > ZSTD_WINDOW_BYTES) {
+            return Err(io::Error::other("its window is too large"));
+        }
         let frame = ruzstd::decoding::StreamingDecoder::new(&mut body).map_err(io::Error::other)?;
         frame.take((limit - decoded.len()) as u64 + 1).read_to_end(&mut decoded)?;
     }
     Ok(decoded)
 }
 
+/// The window of the frame at the start of `body` (RFC 8878 section 3.1.1.1), which its decoder fills before it gives
+/// anything; `None` if there is no whole header.
+fn zstd_window(body: &[u8]) -> Option<u64> {
+    let (&descriptor, rest) = body.get(4..)?.split_first()?;
+    if descriptor & 0x20 == 0 {
+        let window = u32::from(*rest.first()?);
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    let size = rest.get([0, 1, 2, 4][usize::from(descriptor & 3)]..)?;
+    let mut number = [0; 8];
+    let length = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+    number[..length].copy_from_slice(size.get(..length)?);
+    Some(u64::from_le_bytes(number))
+}
+
 const BUFFER_BYTES: usize = 16 * 1024;
+/// The first bits of a stream with a large window.
+const BROTLI_LARGE_WINDOW: u8 = 0x11;
+/// What every decoder of HTTP's zstd has to take (RFC 9659).
+const ZSTD_WINDOW_BYTES: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

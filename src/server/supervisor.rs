@@ -70,7 +70,9 @@ impl Supervisor<'_> {
     /// Runs until a signal ends the server, or a thread of it fails.
     pub fn run(mut self) -> Result<(), ServerError> {
         loop {
-            match self.next_event() {
+            let event = self.next_event();
+            self.watchdog.look(Instant::now());
+            match event {
                 Ok(Event::Signal(signal)) => {
                     tracing::info!(signal, "stopping");
                     return Ok(());
@@ -95,9 +97,7 @@ impl Supervisor<'_> {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
-        self.watchdog.look(now);
-        if self.due.is_some_and(|due| due <= now) {
+        if self.due.is_some_and(|due| due <= Instant::now()) {
             self.reload();
         }
     }

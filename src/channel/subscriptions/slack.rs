@@ -27,6 +27,7 @@ impl Subscriptions {
         if let Some(tallied) = &mut self.tallied {
             tallied.look_at_tables(used, look);
         }
+        self.newcomers.look_at_tables(look);
     }
 }
 
