@@ -4,8 +4,7 @@
 
 use super::tally::Tally;
 use crate::channel::{Audience, Publication, Transport};
-use crate::ids::{ConnectionId, CoreId};
-use rustc_hash::FxHashMap;
+use crate::ids::{ConnectionId, CoreId, NameMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -52,9 +51,9 @@ pub struct Events {
     /// In the order of each core.
     pub events: Vec<Event>,
     /// How many subscribers a channel has on a core now.
-    pub subscribers: FxHashMap<(CoreId, Arc<str>), Audience>,
+    pub subscribers: NameMap<(CoreId, Arc<str>), Audience>,
     /// What a core has counted of a route; routes without ids of their own are one.
-    pub tallies: FxHashMap<(CoreId, Option<Arc<str>>), Tally>,
+    pub tallies: NameMap<(CoreId, Option<Arc<str>>), Tally>,
     /// Events that were lost.
     pub lost: u64,
 }

@@ -3,8 +3,8 @@
 //! here than there are channels; what is only told may be lost, and is bounded.
 
 use super::events::Events;
+use crate::ids::NameMap;
 use crate::wire::Ringer;
-use rustc_hash::FxHashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Told {
     /// Whether somebody listens to a channel.
-    pub interest: FxHashMap<Arc<str>, bool>,
+    pub interest: NameMap<Arc<str>, bool>,
     /// What became of orders, by ticket.
     pub outcomes: Vec<(u64, Outcome)>,
     /// What happened.

@@ -7,12 +7,10 @@ use super::message::{LastId, ToCore, ToHome};
 use super::publication::Publication;
 use super::recent_ids::RecentIds;
 use super::sequence::Sequence;
-use crate::ids::CoreId;
+use crate::ids::{CoreId, NameMap, spread};
 use crate::slack::Look;
-use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 /// Publications of one channel that wait for their predecessors, and bytes of all that wait at one home. Beyond them
@@ -20,12 +18,10 @@ use std::sync::Arc;
 const CHANNEL_WAITING: usize = 100;
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
 
-/// The core that is home to `channel`. Not keyed against crafted names: whoever can name channels, the application,
-/// could as well publish everything on one.
+/// The core that is home to `channel`. Applications name channels after what clients call their rooms, so the choice is
+/// keyed: else a client could make all its rooms the work of one core.
 pub fn home_of(channel: &str, cores: usize) -> CoreId {
-    let mut hasher = FxHasher::default();
-    hasher.write(channel.as_bytes());
-    CoreId((hasher.finish() % cores.max(1) as u64) as u16)
+    CoreId(spread(channel.as_bytes(), cores) as u16)
 }
 
 /// How long a home waits and remembers, in ticks.
@@ -43,7 +39,7 @@ pub struct Home {
     times: HomeTimes,
     now_tick: u32,
     /// Boxed, so that the table can grow and shrink without carrying them about.
-    channels: FxHashMap<Arc<str>, Box<HomeChannel>>,
+    channels: NameMap<Arc<str>, Box<HomeChannel>>,
     recent_ids: RecentIds,
     /// When the patience of what waits ends, in that order. Some of it may be gone.
     deadlines: VecDeque<Deadline>,
@@ -77,7 +73,7 @@ impl Home {
             id,
             times,
             now_tick: 0,
-            channels: FxHashMap::default(),
+            channels: NameMap::default(),
             recent_ids: RecentIds::new(times.duplicate_ids),
             deadlines: VecDeque::new(),
             numbers: 0,

@@ -32,7 +32,7 @@ use super::publication::Publication;
 use super::receipt::Receipt;
 use super::roster::{Entry, Link, Links, Roster, Transport};
 use super::waiting::{Channels, WaitingRows};
-use crate::ids::{CoreId, Slot};
+use crate::ids::{CoreId, NameMap, Slot};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub struct Subscriptions {
     cores: usize,
     linger_ticks: u32,
     now_tick: u32,
-    names: FxHashMap<Arc<str>, ChannelId>,
+    names: NameMap<Arc<str>, ChannelId>,
     /// Boxed: places outlast their channels.
     channels: Vec<Option<Box<LocalChannel>>>,
     free: Vec<ChannelId>,
@@ -125,7 +125,7 @@ impl Subscriptions {
             cores,
             linger_ticks: linger_ticks.max(1),
             now_tick: 0,
-            names: FxHashMap::default(),
+            names: NameMap::default(),
             channels: Vec::new(),
             free: Vec::new(),
             links: Links::new(),

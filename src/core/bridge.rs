@@ -7,10 +7,9 @@ use super::client::Refreshed;
 use super::errands::{Answer, Question};
 use crate::bridge::{Inlet, Order, Outcome, Outlet};
 use crate::channel::{Publication, ToHome};
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, NameSet};
 use crate::runtime;
 use crate::wire::Ringer;
-use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -109,7 +108,7 @@ impl Core {
     /// Which of the connections with these names are there.
     async fn present_among(self: &Rc<Self>, mut names: Vec<Box<str>>) -> Outcome {
         let ids: Arc<[ConnectionId]> = names.iter().filter_map(|name| self.known_id(name)).collect();
-        let mut present = FxHashSet::default();
+        let mut present = NameSet::default();
         for answer in self.ask_all(&Question::Present(ids)).await {
             let Some(Answer::Present(ids)) = answer else { return Outcome::Busy };
             present.extend(ids);

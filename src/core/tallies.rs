@@ -3,14 +3,13 @@
 //! often routes change, there are no more places than clients. A row knows its place by number.
 
 use crate::bridge::Tally;
-use crate::ids::TallyId;
-use rustc_hash::FxHashMap;
+use crate::ids::{NameMap, TallyId};
 use std::sync::Arc;
 
 /// The figures of all routes that have clients.
 pub(super) struct Tallies {
     places: Vec<Place>,
-    by_route: FxHashMap<Arc<str>, TallyId>,
+    by_route: NameMap<Arc<str>, TallyId>,
     free: Vec<TallyId>,
     /// Those with something to hand over.
     changed: Vec<TallyId>,
@@ -28,7 +27,7 @@ impl Tallies {
     pub fn new() -> Tallies {
         Tallies {
             places: vec![Place::default()],
-            by_route: FxHashMap::default(),
+            by_route: NameMap::default(),
             free: Vec::new(),
             changed: Vec::new(),
         }

@@ -1,9 +1,11 @@
 //! The newtypes that index Gripwire's tables. They are plain numbers with a name, so that a slot is never
-//! taken for a core or a length.
+//! taken for a core or a length. Beside them `names`: how names that others choose are hashed.
 
 mod connection_id;
+mod names;
 
 pub use connection_id::ConnectionId;
+pub use names::{NameHash, NameMap, NameSet, seed_names, spread};
 
 /// A client connection's place in the tables of its core; also the index of its direct descriptor in the
 /// core's wire ring. Reused after the connection ends, so pair it with a generation where lateness matters.

@@ -5,9 +5,8 @@
 
 use super::packet::Packet;
 use crate::channel::Audience;
-use crate::ids::CoreId;
+use crate::ids::{CoreId, NameMap};
 use crate::slack::Slack;
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::mem;
@@ -30,7 +29,7 @@ enum Mode {
 pub struct Subscribers {
     ttl_ms: u64,
     linger_ms: u64,
-    known: FxHashMap<Key, Known>,
+    known: NameMap<Key, Known>,
     /// When each that is known is said again, in order.
     refreshes: VecDeque<(u64, Key, u64)>,
     /// When the end of long polls is said unless they come back, in order; each channel at most once.
@@ -61,7 +60,7 @@ impl Subscribers {
         Subscribers {
             ttl_ms: u64::from(ttl_s) * 1000,
             linger_ms,
-            known: FxHashMap::default(),
+            known: NameMap::default(),
             refreshes: VecDeque::new(),
             endings: VecDeque::new(),
             changed: Vec::new(),

@@ -3,7 +3,7 @@
 //! ever looks at the front. The pool owns the one of its core; it holds no timers.
 
 use super::connect::Place;
-use rustc_hash::FxHashMap;
+use crate::ids::NameMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(super) trait Reusable {
 
 /// A core's unused connections.
 pub(super) struct Idle<C> {
-    places: FxHashMap<Place, VecDeque<Kept<C>>>,
+    places: NameMap<Place, VecDeque<Kept<C>>>,
     /// Over all places.
     count: usize,
     bounds: Bounds,
@@ -49,7 +49,7 @@ struct Kept<C> {
 impl<C: Reusable> Idle<C> {
     /// Keeps nothing yet.
     pub fn new(bounds: Bounds) -> Self {
-        Idle { places: FxHashMap::default(), count: 0, bounds }
+        Idle { places: NameMap::default(), count: 0, bounds }
     }
 
     /// From now on, keeps unused connections for so long, and none that is older than `age`.

@@ -4,9 +4,9 @@
 //! up again in the background, so that kept connections follow it when it changes; while the resolver fails, the last
 //! answer stays in force.
 
+use crate::ids::NameMap;
 use crate::runtime;
 use glommio::sync::Semaphore;
-use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// A core's names.
 pub(super) struct Resolver {
-    names: RefCell<FxHashMap<String, Rc<Name>>>,
+    names: RefCell<NameMap<String, Rc<Name>>>,
 }
 
 struct Name {

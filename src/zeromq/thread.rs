@@ -7,9 +7,9 @@ use super::sockets::Sockets;
 use super::{Ties, ZeroMqError};
 use crate::bridge::{Events, Outlet, Told};
 use crate::core::{Gauges, Sums};
+use crate::ids::NameMap;
 use crate::monitor::{Packet, Stats};
 use crate::wire::{Ringer, SocketFile, ThreadBell};
-use rustc_hash::FxHashMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,7 +139,7 @@ impl Loop {
     }
 
     /// Lets publishers know which channels to send.
-    fn listen(&self, interest: FxHashMap<Arc<str>, bool>) {
+    fn listen(&self, interest: NameMap<Arc<str>, bool>) {
         let Some(sub) = &self.sub else { return };
         for (channel, wanted) in interest {
             let done = match wanted {

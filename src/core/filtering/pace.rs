@@ -1,8 +1,8 @@
 //! How often one URL is asked by filters: at most so often in a second, over all cores, the first few at once. A value
 //! without a clock: it is told the time, and says how long to wait.
 
+use crate::ids::NameMap;
 use crate::proto::grip::LinkTarget;
-use rustc_hash::FxHashMap;
 
 /// Requests of filters to one URL in a second.
 const PER_SECOND: u64 = 100;
@@ -15,14 +15,14 @@ const URLS: usize = 1024;
 pub(super) struct Pace {
     interval_us: u64,
     /// When each would have been asked as often as it may, in microseconds.
-    even: FxHashMap<LinkTarget, u64>,
+    even: NameMap<LinkTarget, u64>,
 }
 
 impl Pace {
     /// The share of one of `cores` cores.
     pub fn new(cores: usize) -> Pace {
         let interval_us = 1_000_000 * cores.max(1) as u64 / PER_SECOND;
-        Pace { interval_us, even: FxHashMap::default() }
+        Pace { interval_us, even: NameMap::default() }
     }
 
     /// How long the next request to `url` has to wait, ms. It is counted as made.

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::core::again::Reason;
 use crate::core::proxy;
 use crate::core::row::Phase;
-use crate::ids::Slot;
+use crate::ids::{NameMap, Slot};
 use crate::origin::{OriginError, Response, Route};
 use crate::patience::within;
 use crate::proto::grip::{self, Instruct, InstructError, LinkTarget};
@@ -15,7 +15,6 @@ use crate::runtime;
 use crate::slack::Look;
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The links that will be asked for, and the streams that wait for each.
 #[derive(Default)]
 pub(in crate::core) struct Fetches {
-    waiting: FxHashMap<Rc<LinkRequest>, Vec<(Slot, u64)>>,
+    waiting: NameMap<Rc<LinkRequest>, Vec<(Slot, u64)>>,
     numbers: u64,
 }
 

@@ -16,15 +16,14 @@ pub use session::Session;
 pub(super) use serve::{answer, next};
 pub(super) use session::{Attached, Told};
 
-use crate::ids::Slot;
+use crate::ids::{NameMap, Slot};
 use crate::slack::Look;
-use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The conversations of all cores, by route and name.
 #[derive(Default)]
 pub struct Sessions {
-    by_name: Mutex<FxHashMap<Box<str>, Arc<Session>>>,
+    by_name: Mutex<NameMap<Box<str>, Arc<Session>>>,
 }
 
 impl Sessions {

@@ -5,7 +5,7 @@
 use super::json::{self, FieldError, Fields, Json};
 use super::publish_format;
 use crate::channel::{ContentFilters, Publication};
-use rustc_hash::FxHashSet;
+use crate::ids::NameSet;
 
 /// Publications of a call that has items with several channels: a name takes a few bytes of the call, a publication
 /// hundreds.
@@ -73,7 +73,7 @@ fn channels<'i>(item: &Fields<'i>, list: &'i [Json<'i>]) -> Result<Vec<&'i str>,
     if item.get("channel").is_some() {
         return Err(FieldError::Shape("publish item object contains both 'channel' and 'channels'"));
     }
-    let mut known = FxHashSet::default();
+    let mut known = NameSet::default();
     let mut channels = Vec::with_capacity(list.len());
     for name in list {
         let name = name.text().ok_or_else(|| item.wrong_type("channels"))?;

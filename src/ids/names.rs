@@ -1,0 +1,108 @@
+//! Tables whose keys others may choose: channels, URLs, addresses, names of connections. They are hashed with a key that
+//! is made when the process starts, so that nobody outside can find names that collide, or that all have one core as their
+//! home. Tables whose keys are this server's own numbers need no key.
+
+use ahash::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+
+/// A table by names that others may choose.
+pub type NameMap<K, V> = HashMap<K, V, NameHash>;
+/// A set of names that others may choose.
+pub type NameSet<K> = HashSet<K, NameHash>;
+
+/// Hashes names with the key of this process.
+#[derive(Clone)]
+pub struct NameHash(RandomState);
+
+/// The keys of this process: of tables, and of what [`spread`] gives. They differ, or the names of one core would share
+/// the low bits of their hashes in its tables.
+struct Keys {
+    tables: RandomState,
+    spread: RandomState,
+}
+
+static KEYS: OnceLock<Keys> = OnceLock::new();
+
+impl Default for NameHash {
+    fn default() -> NameHash {
+        NameHash(keys().tables.clone())
+    }
+}
+
+impl BuildHasher for NameHash {
+    type Hasher = ahash::AHasher;
+
+    fn build_hasher(&self) -> ahash::AHasher {
+        self.0.build_hasher()
+    }
+}
+
+/// A number below `places` for `name`, the same in the whole process; 0 if there are no places.
+pub fn spread(name: &[u8], places: usize) -> usize {
+    let mut hasher = keys().spread.build_hasher();
+    hasher.write(name);
+    (hasher.finish() % places.max(1) as u64) as usize
+}
+
+/// Has names hashed in the same way in every run with this seed, for simulations. It must come before any name is hashed:
+/// whether it did.
+pub fn seed_names(seed: u64) -> bool {
+    let key = |number: u64| RandomState::with_seeds(seed, number, !seed, !number);
+    KEYS.set(Keys { tables: key(1), spread: key(2) }).is_ok()
+}
+
+fn keys() -> &'static Keys {
+    KEYS.get_or_init(|| {
+        // The standard library's keys come from the system's source of randomness.
+        let random = || std::hash::RandomState::new().hash_one(0);
+        let key = || RandomState::with_seeds(random(), random(), random(), random());
+        Keys { tables: key(), spread: key() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_spread_evenly_and_always_alike() {
+        let mut counts = [0; 8];
+        for number in 0..8_000 {
+            let name = format!("room-{number}");
+            let place = spread(name.as_bytes(), 8);
+            assert_eq!(place, spread(name.as_bytes(), 8));
+            counts[place] += 1;
+        }
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+        assert_eq!(spread(b"any", 0), 0);
+    }
+
+    #[test]
+    fn names_of_one_place_differ_in_the_low_bits_that_choose_buckets() {
+        let (hash, mut buckets) = (NameHash::default(), HashSet::new());
+        let names = (0..8_000).map(|number| format!("room-{number}"));
+        for name in names.filter(|name| spread(name.as_bytes(), 8) == 3) {
+            buckets.insert(hash.hash_one(name.as_str()) % 64);
+        }
+        assert_eq!(buckets.len(), 64);
+    }
+
+    #[test]
+    fn names_made_to_collide_in_a_hash_without_a_key_do_not_collide() {
+        // FxHash of two words: whatever the first is, the second makes up for it.
+        use rustc_hash::FxHasher;
+        let fx = |name: &[u64; 2]| {
+            let mut hasher = FxHasher::default();
+            name.iter().for_each(|word| hasher.write_u64(*word));
+            hasher.finish()
+        };
+        const FACTOR: u64 = 0xf135_7aea_2e62_a9c5;
+        let crafted = (1..500u64).map(|first| [first, 0u64.wrapping_sub(first.wrapping_mul(FACTOR))]);
+        let (names, hash) = (crafted.collect::<Vec<_>>(), NameHash::default());
+        let distinct = |hashes: &mut dyn Iterator<Item = u64>| hashes.collect::<HashSet<_>>().len();
+        assert_eq!(distinct(&mut names.iter().map(fx)), 1, "they collide without a key");
+        assert_eq!(distinct(&mut names.iter().map(|name| hash.hash_one(name))), names.len());
+    }
+}
