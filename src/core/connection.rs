@@ -2,7 +2,7 @@
 //! answers finished, closed. Every way a connection can end goes through [`Core::close`], which leaves nothing of it
 //! in any table.
 
-use super::exchange::{Asked, Exchange};
+use super::exchange::{Asked, Exchange, INBOX_BYTES, RESUME_BYTES};
 use super::row::{Phase, Port, Row, Service};
 use super::socket::Socket;
 use super::{Core, control, ticks};
@@ -10,13 +10,11 @@ use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, Headers, RequestHead, Target};
 use crate::proto::proxy_protocol::Source;
 use crate::wire::{Credentials, Event};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-/// Bytes a connection may send ahead while it is held or answered.
-const AHEAD_BYTES: usize = 64 * 1024;
 /// How long a closed connection's unread input is drained, ms.
 const LINGER_MS: u64 = 2_000;
 
@@ -38,6 +36,23 @@ pub struct Request {
     pub service: Service,
     /// Another GRIP proxy has sent it.
     pub is_trusted: bool,
+}
+
+/// What became of a request head.
+enum Parsed {
+    /// It is whole, and has so many bytes.
+    Whole(Box<Begun>, usize),
+    /// More of it must arrive.
+    Partial,
+    /// The client was told that it is none.
+    Rejected,
+}
+
+/// A request whose answer may begin.
+struct Begun {
+    asked: Asked,
+    expect_continue: bool,
+    request: Request,
 }
 
 impl Core {
@@ -135,7 +150,7 @@ impl Core {
                 self.continue_head(slot, carry);
             }
             Taker::Exchange(exchange) => exchange.received(bytes),
-            Taker::Hold(ahead) if ahead > AHEAD_BYTES => self.wire.borrow_mut().pause(slot),
+            Taker::Hold(ahead) if ahead > INBOX_BYTES => self.wire.borrow_mut().pause(slot),
             Taker::Hold(_) => {}
             Taker::Socket(socket) => self.socket_received(slot, &socket, bytes),
         }
@@ -143,39 +158,64 @@ impl Core {
 
     /// Parses a request head at the start of `input`, in place, and starts answering it if it is whole.
     fn read_head(self: &Rc<Self>, slot: Slot, input: &[u8]) {
-        if !self.parse(slot, input) {
-            {
-                let mut rows = self.rows.borrow_mut();
-                let Some(row) = rows.get(slot) else { return };
-                row.keep(input);
+        match self.parse(slot, input) {
+            Parsed::Whole(begun, used) => {
+                self.start(slot, *begun, BytesMut::from(input.get(used..).unwrap_or_default()));
             }
-            // Set once: a client that sends a byte now and then does not gain time.
-            self.set_timer(slot, self.settings().http.head_timeout_ms);
+            Parsed::Partial => {
+                {
+                    let mut rows = self.rows.borrow_mut();
+                    let Some(row) = rows.get(slot) else { return };
+                    row.keep(input);
+                }
+                // Set once: a client that sends a byte now and then does not gain time.
+                self.set_timer(slot, self.settings().http.head_timeout_ms);
+            }
+            Parsed::Rejected => {}
         }
     }
 
-    /// The same for a head that came in pieces; `carry` goes back to the row if it is still not whole.
-    fn continue_head(self: &Rc<Self>, slot: Slot, carry: Box<BytesMut>) {
-        if !self.parse(slot, &carry)
-            && let Some(row) = self.rows.borrow_mut().get(slot)
-        {
-            row.carry = Some(carry);
+    /// The same for a head that came in pieces, or behind another request; `carry` goes back to the row if it is still not
+    /// whole. What follows the head is not copied: there may be many short requests in it.
+    fn continue_head(self: &Rc<Self>, slot: Slot, mut carry: Box<BytesMut>) {
+        match self.parse(slot, &carry) {
+            Parsed::Whole(begun, used) => {
+                carry.advance(used);
+                self.start(slot, *begun, queue_of(*carry));
+            }
+            Parsed::Partial => {
+                if let Some(row) = self.rows.borrow_mut().get(slot) {
+                    row.carry = Some(carry);
+                }
+                // `http.head_bytes` bounds a head, and the rest of it must come.
+                self.wire.borrow_mut().resume(slot);
+            }
+            Parsed::Rejected => {}
         }
     }
 
-    /// Whether the head was whole, or rejected; otherwise more must arrive.
-    fn parse(self: &Rc<Self>, slot: Slot, input: &[u8]) -> bool {
+    /// Reads a client again of which `queued` bytes wait, unless they are many.
+    pub(super) fn read_on(&self, slot: Slot, queued: usize) {
+        if queued < RESUME_BYTES {
+            self.wire.borrow_mut().resume(slot);
+        }
+    }
+
+    fn parse(self: &Rc<Self>, slot: Slot, input: &[u8]) -> Parsed {
         let limits = HeadLimits { head_bytes: self.settings().http.head_bytes };
         match http1::parse_head(input, &limits) {
-            Ok(Head::Partial) => return false,
-            Ok(Head::Complete { request, used }) => self.start(slot, &request, input, used),
+            Ok(Head::Partial) => Parsed::Partial,
+            Ok(Head::Complete { request, used }) => match self.understand(slot, &request, input, used) {
+                Some(begun) => Parsed::Whole(Box::new(begun), used),
+                None => Parsed::Rejected,
+            },
             Err(error) => {
                 self.gauges.bad_requests_total.add(1);
                 let (status, message) = self.refusal(slot, &error);
                 self.reject(slot, status, &message);
+                Parsed::Rejected
             }
         }
-        true
     }
 
     /// What a client whose head cannot be read is told.
@@ -186,24 +226,38 @@ impl Core {
         }
     }
 
-    /// Hands a whole request to its service, in a task of its own.
-    fn start(self: &Rc<Self>, slot: Slot, head: &RequestHead<'_>, input: &[u8], used: usize) {
+    /// What a whole head asks for; `None` if it is rejected, or there is no client any more.
+    fn understand(
+        self: &Rc<Self>,
+        slot: Slot,
+        head: &RequestHead<'_>,
+        input: &[u8],
+        used: usize,
+    ) -> Option<Begun> {
         let shared = Bytes::copy_from_slice(input.get(..used).unwrap_or(input));
         let Some((method, headers)) = head.to_owned_parts(input, &shared) else {
-            return self.reject(slot, 400, "The request's method or header fields are malformed.\n");
+            self.reject(slot, 400, "The request's method or header fields are malformed.\n");
+            return None;
         };
-        let inbox = BytesMut::from(input.get(used..).unwrap_or_default());
         let asked =
             Asked { version: head.version, keep_alive: head.keep_alive, head: method == Method::HEAD };
-        let (exchange, request) = {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get(slot)?;
+        let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
+        let request = Request { is_trusted, ..Request::new(head, method, headers, row) };
+        Some(Begun { asked, expect_continue: head.expect_continue, request })
+    }
+
+    /// Hands a whole request to its service, in a task of its own; `inbox` has arrived behind its head.
+    fn start(self: &Rc<Self>, slot: Slot, begun: Begun, inbox: BytesMut) {
+        let Begun { asked, expect_continue, request } = begun;
+        let exchange = Exchange::new(self.clone(), slot, asked, request.body, expect_continue, inbox);
+        {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.carry = None;
-            let exchange = Exchange::new(self.clone(), slot, asked, head.body, head.expect_continue, inbox);
             row.phase = Phase::Exchange(exchange.clone());
-            let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
-            (exchange, Request { is_trusted, ..Request::new(head, method, headers, row) })
-        };
+        }
         if request.service.is_for_clients() {
             self.request_begins(slot);
         }
@@ -397,6 +451,15 @@ impl Core {
             Some(since) if self.now().wrapping_sub(since) >= ticks(patience_ms) => self.close(exchange.slot),
             _ => self.set_timer(exchange.slot, patience_ms),
         }
+    }
+}
+
+/// What waits behind a head, in no more memory than it is worth: a buffer that once took much is not kept for little.
+fn queue_of(rest: BytesMut) -> BytesMut {
+    match rest.capacity() > 2 * INBOX_BYTES && rest.capacity() / 4 > rest.len() {
+        true => BytesMut::from(&rest[..]),
+        false if rest.is_empty() => BytesMut::new(),
+        false => rest,
     }
 }
 

@@ -18,6 +18,8 @@ use std::task::{Context, Poll, Waker};
 
 /// Received bytes an exchange keeps before the receive is paused.
 pub(super) const INBOX_BYTES: usize = 64 * 1024;
+/// A paused receive is resumed when fewer bytes than this wait.
+pub(super) const RESUME_BYTES: usize = INBOX_BYTES / 2;
 
 /// A request being answered.
 pub struct Exchange {
@@ -77,13 +79,14 @@ impl Exchange {
         inbox: BytesMut,
     ) -> Rc<Exchange> {
         let progress_tick = Cell::new(core.now());
-        Rc::new(Exchange {
+        let paused = Cell::new(core.wire.borrow().is_paused(slot));
+        let exchange = Exchange {
             core,
             slot,
             asked,
             inbox: RefCell::new(inbox),
             decoder: RefCell::new(BodyDecoder::new(body)),
-            paused: Cell::new(false),
+            paused,
             continue_due: Cell::new(expect_continue && asked.version == Version::Http11),
             malformed: Cell::new(false),
             gone: Cell::new(false),
@@ -92,7 +95,9 @@ impl Exchange {
             reader: RefCell::default(),
             progress_tick,
             cross_origin: RefCell::default(),
-        })
+        };
+        exchange.pace_reading();
+        Rc::new(exchange)
     }
 
     /// The core that holds the client.
@@ -112,11 +117,8 @@ impl Exchange {
     /// Bytes arrived from the client.
     pub(super) fn received(&self, bytes: &[u8]) {
         self.progress_tick.set(self.core.now());
-        let mut inbox = self.inbox.borrow_mut();
-        inbox.extend_from_slice(bytes);
-        if inbox.len() >= INBOX_BYTES && !self.paused.replace(true) {
-            self.core.wire.borrow_mut().pause(self.slot);
-        }
+        self.inbox.borrow_mut().extend_from_slice(bytes);
+        self.pace_reading();
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
@@ -169,10 +171,7 @@ impl Exchange {
                 return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
             }
         }
-        if self.inbox.borrow().len() < INBOX_BYTES / 2 && self.paused.replace(false) {
-            self.core.wire.borrow_mut().resume(self.slot);
-            self.core.wake();
-        }
+        self.pace_reading();
         outcome
     }
 
@@ -222,12 +221,21 @@ impl Exchange {
         Ok(())
     }
 
-    /// Takes what was received and not used: the start of the next request.
+    /// Takes what was received and not used: the start of the next request. While that is long, the client is not read on.
     pub(super) fn take_rest(&self) -> BytesMut {
-        if self.paused.replace(false) {
-            self.core.wire.borrow_mut().resume(self.slot);
-        }
+        self.pace_reading();
         std::mem::take(&mut *self.inbox.borrow_mut())
+    }
+
+    /// Pauses the receive when the inbox is full, and resumes it when half of that is used.
+    fn pace_reading(&self) {
+        let bytes = self.inbox.borrow().len();
+        if bytes >= INBOX_BYTES && !self.paused.replace(true) {
+            self.core.wire.borrow_mut().pause(self.slot);
+        } else if bytes < RESUME_BYTES && self.paused.replace(false) {
+            self.core.wire.borrow_mut().resume(self.slot);
+            self.core.wake();
+        }
     }
 
     /// The answer is queued; the connection goes on to the next request if `keep` allows and nothing is left unread.

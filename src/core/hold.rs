@@ -362,7 +362,7 @@ impl Core {
             (poll, row.carry.take().map(|carry| *carry).unwrap_or_default())
         };
         self.unsubscribe(slot);
-        self.wire.borrow_mut().resume(slot);
+        self.read_on(slot, carry.len());
         Some((poll, carry))
     }
 
@@ -388,7 +388,7 @@ impl Core {
         self.release_stream(slot);
         match asked.keep_alive && asked.version == Version::Http11 {
             true => {
-                self.wire.borrow_mut().resume(slot);
+                self.read_on(slot, carry.len());
                 self.next_request(slot, carry);
             }
             false => self.leave(slot, !carry.is_empty()),

@@ -99,6 +99,8 @@ pub struct Wire {
     pub(super) queued: Vec<(Slot, Bytes)>,
     /// What waiting sends of closed connections still point to, by token.
     pub(super) orphans: FxHashMap<u64, Bytes>,
+    /// Clients that were paused, whose receives take one buffer at a time.
+    pub(super) metered: FxHashSet<Slot>,
     /// Shutdowns in flight of connections that are closed meanwhile, by token.
     late_closes: FxHashSet<u64>,
     pub(super) completions: Vec<Completion>,
@@ -138,6 +140,7 @@ impl Wire {
             slots: Slots::new(limits.connections),
             queued: Vec::new(),
             orphans: FxHashMap::default(),
+            metered: FxHashSet::default(),
             late_closes: FxHashSet::default(),
             completions: Vec::new(),
             is_behind: false,
@@ -236,25 +239,6 @@ impl Wire {
         self.watch(Kind::Readable, number, socket.descriptor());
     }
 
-    /// Takes no more bytes from `slot` than are on their way already.
-    pub fn pause(&mut self, slot: Slot) {
-        if self.slots.has(slot, flag::PAUSED) {
-            return;
-        }
-        self.slots.set(slot, flag::PAUSED);
-        if self.slots.has(slot, flag::RECEIVING) {
-            self.cancel(Kind::Receive, slot);
-        }
-    }
-
-    /// Takes bytes from `slot` again.
-    pub fn resume(&mut self, slot: Slot) {
-        self.slots.clear(slot, flag::PAUSED);
-        if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
-            self.arm_receive(slot);
-        }
-    }
-
     /// Ends the sending side once all queued bytes are with the kernel; receiving goes on.
     pub fn shutdown(&mut self, slot: Slot) {
         self.say_goodbye(slot);
@@ -284,6 +268,7 @@ impl Wire {
         self.abandon_backlog(slot);
         self.end_session(slot);
         self.proxied.forget(slot);
+        self.metered.remove(&slot);
         if self.slots.has(slot, flag::SHUTTING) {
             // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
             // could hold another client by that time.
@@ -298,7 +283,7 @@ impl Wire {
     ///
     /// By its token, which the kernel looks up in a hash table. To cancel by descriptor, it looks at every operation that
     /// waits in the ring: among 18,000 idle connections that took 180 us for each cancellation, against 6 us.
-    fn cancel(&mut self, kind: Kind, slot: Slot) {
+    pub(super) fn cancel(&mut self, kind: Kind, slot: Slot) {
         let cancel = Operation::Cancel { token: self.slots.token(kind, slot) };
         // SAFETY: a cancellation points to nothing.
         unsafe { self.push(cancel, self.slots.token(Kind::Cancel, slot)) };
@@ -344,6 +329,7 @@ impl Wire {
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.queued);
         look.at(&mut self.orphans);
+        look.at(&mut self.metered);
         look.at(&mut self.late_closes);
         look.at(&mut self.completions);
         look.at(&mut self.slots.backlogs);
@@ -429,12 +415,6 @@ impl Wire {
             true => self.unseal(slot, bytes),
             false => self.events.push_back(Event::Received { slot, bytes }),
         }
-    }
-
-    pub(super) fn arm_receive(&mut self, slot: Slot) {
-        self.slots.set(slot, flag::RECEIVING);
-        // SAFETY: the receive takes its memory from the provided buffers, which outlive the ring.
-        unsafe { self.push(Operation::Receive { slot }, self.slots.token(Kind::Receive, slot)) };
     }
 
     /// Starts the accepts that are not in flight, as far as there are free slots: beyond that clients wait in the

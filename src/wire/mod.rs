@@ -23,6 +23,7 @@ mod listener;
 mod local;
 mod probe;
 mod proxied;
+mod receiving;
 mod ring;
 mod secure;
 #[cfg(feature = "simulation")]

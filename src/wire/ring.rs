@@ -26,6 +26,8 @@ pub(super) enum Operation {
     Accept { listener: RawFd, address: *mut SockAddrStorage, length: *mut libc::socklen_t },
     /// Receive into provided buffers, again and again, until told otherwise.
     Receive { slot: Slot },
+    /// Receive into one provided buffer, once.
+    ReceiveOnce { slot: Slot },
     /// Send what the socket has room for, inside the call. Nothing is posted if that is all.
     Send { slot: Slot, data: *const u8, length: u32 },
     /// Send all of it, however long that takes.

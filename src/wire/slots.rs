@@ -14,7 +14,7 @@ pub struct Overflow;
 pub(super) mod flag {
     /// Accepted and not yet closed.
     pub const OPEN: u32 = 1;
-    /// A multishot receive is armed.
+    /// A receive is armed.
     pub const RECEIVING: u32 = 1 << 1;
     /// The core wants no more bytes for now.
     pub const PAUSED: u32 = 1 << 2;

@@ -138,6 +138,13 @@ fn entry(operation: Operation) -> squeue::Entry {
             let accept = opcode::Accept::new(Fd(listener), address.cast(), length);
             accept.file_index(Some(DestinationSlot::auto_target())).build()
         }
+        Operation::ReceiveOnce { slot } => {
+            // The length is that of the buffer.
+            opcode::Recv::new(fixed(slot), std::ptr::null_mut(), 0)
+                .buf_group(GROUP)
+                .build()
+                .flags(Flags::BUFFER_SELECT)
+        }
         Operation::Receive { slot } => opcode::RecvMulti::new(fixed(slot), GROUP).build(),
         Operation::Send { slot, data, length } => {
             opcode::Send::new(fixed(slot), data, length).flags(NOW).build().flags(Flags::SKIP_SUCCESS)

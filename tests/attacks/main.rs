@@ -4,6 +4,7 @@
 mod events;
 mod guesses;
 mod pages;
+mod pipelining;
 mod proxied;
 mod tenants;
 

@@ -56,6 +56,8 @@ impl Core {
             let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
             row.phase = Phase::Socket(socket);
         }
+        // What was sent ahead goes to the WebSocket at once, which has bounds of its own.
+        self.wire.borrow_mut().resume(exchange.slot);
         self.timers.borrow_mut().cancel(exchange.slot);
         self.socket_begins(exchange.slot);
         self.gauges.holds_total.add(1);

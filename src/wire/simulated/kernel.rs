@@ -59,6 +59,8 @@ struct Accept {
 struct Receive {
     token: u64,
     socket: Rc<Stream>,
+    /// One buffer ends it.
+    is_once: bool,
 }
 
 struct Send {
@@ -107,10 +109,8 @@ impl Kernel {
                 }
                 None => self.finish(token, -libc::EBADF),
             },
-            Operation::Receive { slot } => match self.socket(slot) {
-                Some(socket) => self.receives.push(Receive { token, socket }),
-                None => self.finish(token, -libc::EBADF),
-            },
+            Operation::Receive { slot } => self.begin_receive(slot, token, false),
+            Operation::ReceiveOnce { slot } => self.begin_receive(slot, token, true),
             // SAFETY: the caller keeps the data until the submission returns.
             Operation::Send { slot, data, length } => unsafe {
                 let data = std::slice::from_raw_parts(data, length as usize);
@@ -232,6 +232,13 @@ impl Kernel {
         }
     }
 
+    fn begin_receive(&mut self, slot: Slot, token: u64, is_once: bool) {
+        match self.socket(slot) {
+            Some(socket) => self.receives.push(Receive { token, socket, is_once }),
+            None => self.finish(token, -libc::EBADF),
+        }
+    }
+
     fn receive(&mut self, most: usize) {
         let receives = std::mem::take(&mut self.receives);
         for receive in receives {
@@ -258,7 +265,7 @@ impl Kernel {
             let flags = BUFFER | (u32::from(buffer.id) << BUFFER_SHIFT);
             match outcome {
                 Ok(0) => self.post(receive.token, 0, flags),
-                Ok(count) if stops => self.post(receive.token, count as i32, flags),
+                Ok(count) if stops || receive.is_once => self.post(receive.token, count as i32, flags),
                 Ok(count) => {
                     self.post(receive.token, count as i32, flags | MORE);
                     match receive.socket.is_readable() {
