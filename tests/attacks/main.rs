@@ -7,6 +7,7 @@ mod pages;
 mod pipelining;
 mod proxied;
 mod tenants;
+mod websockets;
 
 use std::time::Duration;
 

@@ -29,6 +29,10 @@ use uuid::Uuid;
 /// Bytes of events that may wait for the application; beyond them the client is not read. Also the largest request, if
 /// it has more than one event.
 const WAITING_BYTES: usize = 200_000;
+/// A client that is not read is read again when fewer bytes wait.
+const RESUME_BYTES: usize = WAITING_BYTES / 2;
+/// What an event takes beside its content: its place in a queue that may be half empty, and the allocation of its content.
+const EVENT_BYTES: usize = 128;
 
 /// What a WebSocket over HTTP has always.
 pub(super) struct OverHttp {
@@ -89,6 +93,11 @@ impl Socket {
         self.over_http()?.compression
     }
 
+    /// Whether no more events may wait for the application.
+    fn is_full(&self) -> bool {
+        self.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.bytes() > WAITING_BYTES)
+    }
+
     /// Queues an event for the application.
     pub(super) fn tell(&self, event: WebSocketEvent) {
         if !self.detached.get() {
@@ -109,14 +118,16 @@ impl Core {
         if matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
             return Ok(());
         }
-        socket
-            .decode(bytes, self.settings().websocket.message_bytes, |event| self.take(slot, socket, event))?;
+        // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
+        socket.decode(bytes, self.settings().websocket.message_bytes, |event| {
+            self.take(slot, socket, event) && !socket.is_full()
+        })?;
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
             self.part(slot, socket, false);
             return Ok(());
         }
-        if let Some(busy) = &mut *socket.busy.borrow_mut()
-            && busy.waiting.bytes() > WAITING_BYTES
+        if socket.is_full()
+            && let Some(busy) = &mut *socket.busy.borrow_mut()
             && !mem::replace(&mut busy.paused, true)
         {
             self.wire.borrow_mut().pause(slot);

@@ -1,7 +1,7 @@
 //! Events on their way to the application: what waits, what one request brings, and what comes back because the
 //! application did not accept it (Content-Bytes-Accepted, Content-Bytes-Replayed).
 
-use super::WAITING_BYTES;
+use super::{EVENT_BYTES, WAITING_BYTES};
 use crate::proto::grip::WebSocketEvent;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -36,12 +36,12 @@ pub(super) struct Left {
 impl Waiting {
     /// Adds an event.
     pub fn push(&mut self, event: WebSocketEvent) {
-        self.bytes += event.content_bytes();
+        self.bytes += weight(&event);
         self.events.push_back(event);
         self.wants_out = true;
     }
 
-    /// Bytes of their content.
+    /// Bytes that they take, with what each takes beside its content.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -64,11 +64,11 @@ impl Waiting {
         while let Some(event) = self.events.front()
             && offer.events.len() < events
         {
-            if bytes > 0 && bytes + event.content_bytes() > WAITING_BYTES {
+            if bytes > 0 && bytes + weight(event) > WAITING_BYTES {
                 offer.is_full = true;
                 break;
             }
-            bytes += event.content_bytes();
+            bytes += weight(event);
             offer.events.extend(self.events.pop_front());
         }
         self.bytes -= bytes;
@@ -79,7 +79,7 @@ impl Waiting {
     /// Puts back what was not accepted, before everything else.
     pub(super) fn take_back(&mut self, left: Left) {
         self.replayed_bytes = left.events.iter().map(WebSocketEvent::content_bytes).sum();
-        self.bytes += self.replayed_bytes;
+        self.bytes += left.events.iter().map(weight).sum::<usize>();
         self.wants_out |= left.made_progress && !left.events.is_empty();
         left.events.into_iter().rev().for_each(|event| self.events.push_front(event));
     }
@@ -105,10 +105,7 @@ impl Offer {
         if accepted > offered {
             return Err(format!("it accepted {accepted} of {offered} bytes"));
         }
-        if accepted == 0 && self.is_full {
-            return Err("it accepted nothing, and there is no room for more".to_owned());
-        }
-        let mut left = accepted;
+        let (mut left, before) = (accepted, self.events.len());
         while let Some(event) = self.events.front_mut() {
             let bytes = event.content_bytes();
             if bytes > left {
@@ -118,13 +115,37 @@ impl Offer {
             left -= bytes;
             self.events.pop_front();
         }
-        Ok(Left { events: self.events, made_progress: accepted > 0 })
+        let made_progress = accepted > 0 || self.events.len() < before;
+        match self.is_full && !made_progress {
+            true => Err("it accepted nothing, and there is no room for more".to_owned()),
+            false => Ok(Left { events: self.events, made_progress }),
+        }
     }
+}
+
+/// Bytes that an event takes while it waits.
+fn weight(event: &WebSocketEvent) -> usize {
+    event.content_bytes() + EVENT_BYTES
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_without_content_count_and_fill_a_request() {
+        let mut waiting = Waiting::default();
+        let events = 2 * WAITING_BYTES / EVENT_BYTES;
+        (0..events).for_each(|_| waiting.push(WebSocketEvent::Text(Bytes::new())));
+        assert_eq!(waiting.bytes(), events * EVENT_BYTES);
+        let offer = waiting.offer(usize::MAX);
+        assert_eq!((offer.events.len(), offer.is_full), (WAITING_BYTES / EVENT_BYTES, true));
+        assert_eq!(waiting.bytes(), (events - offer.events.len()) * EVENT_BYTES);
+        waiting.take_back(
+            offer.accept(Some(0)).unwrap_or_else(|_| panic!("events without content are accepted")),
+        );
+        assert!(waiting.wants_out());
+    }
 
     fn waiting(texts: &[&'static str]) -> Waiting {
         let mut waiting = Waiting::default();
@@ -166,7 +187,7 @@ mod tests {
         let offer = waiting.offer(usize::MAX);
         assert_eq!(
             (offer.events.len(), offer.is_full, waiting.wants_out(), waiting.bytes()),
-            (1, true, true, 3)
+            (1, true, true, 3 + 2 * EVENT_BYTES)
         );
         assert!(offer.accept(Some(0)).is_err());
         assert_eq!((waiting.offer(usize::MAX).events.len(), waiting.wants_out()), (2, false));

@@ -1,9 +1,9 @@
 //! Talking to the application: events go out in one request after the other, and what it answers is done in order.
 
-use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
 use super::open::STANDARD_PREFIX;
+use super::{OverHttp, RESUME_BYTES};
 use crate::core::Core;
 use crate::core::proxy::{self, Scheme};
 use crate::core::socket::place::Place;
@@ -130,21 +130,34 @@ struct Talk {
 impl Talk {
     /// What is to be sent next, if anything.
     fn next_offer(&self) -> Option<Offer> {
-        let Place { core, slot, socket } = &self.place;
-        let is_over = self.place.is_over();
-        let (offer, resumes) = {
+        let socket = &self.place.socket;
+        let offer = {
             let mut busy = socket.busy();
-            let asks_again = mem::take(&mut busy.ask_again) && !is_over;
-            if !busy.waiting.wants_out() && !asks_again {
-                return None;
-            }
-            (busy.waiting.offer(socket.events_at_a_time()), mem::take(&mut busy.paused) && !is_over)
+            let asks_again = mem::take(&mut busy.ask_again) && !self.place.is_over();
+            let is_due = busy.waiting.wants_out() || asks_again;
+            is_due.then(|| busy.waiting.offer(socket.events_at_a_time()))
         };
-        if resumes {
+        self.read_on();
+        offer
+    }
+
+    /// Goes on with a client that is not read if there is room: first with what has come of it already.
+    fn read_on(&self) {
+        let Place { core, slot, socket } = &self.place;
+        let resumes = {
+            let mut busy = socket.busy();
+            let has_room = busy.waiting.bytes() < RESUME_BYTES && !self.place.is_over();
+            has_room && mem::take(&mut busy.paused)
+        };
+        if !resumes {
+            return;
+        }
+        core.socket_received(*slot, socket, &[]);
+        let is_paused = socket.busy.borrow().as_ref().is_some_and(|busy| busy.paused);
+        if !is_paused && !self.place.is_over() {
             core.wire.borrow_mut().resume(*slot);
             core.wake();
         }
-        Some(offer)
     }
 
     /// Sends `offer` and does what the answer says.
