@@ -10,6 +10,10 @@ use std::cell::RefCell;
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// Bytes that the output grows by.
 const STEP: usize = 16 * 1024;
+/// What comes out of any message, however short it is.
+const LEAST: usize = 1024 * 1024;
+/// Beyond that, no more than so many times its length: text of applications seldom gains more than 20, DEFLATE at most 1,032.
+const RATIO: usize = 100;
 /// Messages shorter than this are not worth the work.
 const WORTHWHILE: usize = 64;
 /// The fastest level is already most of what small messages gain.
@@ -26,9 +30,10 @@ pub enum InflateError {
     TooLarge(usize),
 }
 
-/// What a whole compressed message holds, if that has at most `limit` bytes: no more than a little beyond them ever come
-/// out.
+/// What a whole compressed message holds, if that has at most `limit` bytes, and at most 1 MiB or 100 times those of the
+/// message: no more than a little beyond them ever come out.
 pub fn inflate(message: &[u8], limit: usize) -> Result<Bytes, InflateError> {
+    let limit = limit.min(message.len().saturating_mul(RATIO).max(LEAST));
     INFLATER.with_borrow_mut(|inflater| inflater.inflate(message, limit))
 }
 
@@ -150,7 +155,9 @@ mod tests {
         let bomb = deflate(&vec![0; 10_000_000], compression("permessage-deflate")).unwrap();
         assert!(bomb.len() < 100_000);
         assert_eq!(inflate(&bomb, 1_000_000), Err(InflateError::TooLarge(1_000_000)));
-        assert_eq!(inflate(&bomb, 10_000_000).map(|message| message.len()), Ok(10_000_000));
+        assert_eq!(inflate(&bomb, 10_000_000), Err(InflateError::TooLarge(LEAST.max(bomb.len() * RATIO))));
+        let large = deflate(&vec![0; 1_000_000], compression("permessage-deflate")).unwrap();
+        assert_eq!(inflate(&large, 10_000_000).map(|message| message.len()), Ok(1_000_000));
         assert_eq!(inflate(b"\xff\xff\xff", 100), Err(InflateError::Garbage));
         assert_eq!(inflate(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 5).as_deref(), Ok(&b"Hello"[..]));
     }
