@@ -95,6 +95,8 @@ impl Default for WebSocket {
     fn default() -> Self {
         WebSocket {
             message_bytes: 16 * 1024 * 1024,
+            message_timeout_ms: 120_000,
+            incoming_bytes_per_core: 64 * 1024 * 1024,
             compression: false,
             answer_pings: true,
             ping_interval_ms: 30_000,

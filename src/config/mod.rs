@@ -239,6 +239,11 @@ pub struct Channels {
 pub struct WebSocket {
     /// Largest message of a client, and of an application, bytes; beyond it the WebSocket ends.
     pub message_bytes: usize,
+    /// Time from the first byte of a client's message to its last, ms; beyond it the WebSocket is closed with 1008.
+    pub message_timeout_ms: u64,
+    /// Bytes that a core keeps of what all clients send: messages that are not whole, and those that wait for applications.
+    /// Beyond it a WebSocket that keeps more than 16 KiB is closed with 1013.
+    pub incoming_bytes_per_core: usize,
     /// Accept permessage-deflate when clients offer it.
     pub compression: bool,
     /// Answer clients' pings here; else applications are asked to.

@@ -134,6 +134,8 @@ fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {
 fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
     let mut section = document.section("websocket");
     section.read("message_bytes", &mut websocket.message_bytes, count);
+    section.read("message_timeout_ms", &mut websocket.message_timeout_ms, milliseconds);
+    section.read("incoming_bytes_per_core", &mut websocket.incoming_bytes_per_core, count);
     section.read("compression", &mut websocket.compression, boolean);
     section.read("answer_pings", &mut websocket.answer_pings, boolean);
     section.read("ping_interval_ms", &mut websocket.ping_interval_ms, milliseconds_or_never);
@@ -277,6 +279,7 @@ mod tests {
         assert_eq!((channels.linger_ms, channels.update_on_first_subscription), (19, true));
         let websocket = &config.websocket;
         assert_eq!((websocket.message_bytes, websocket.answer_pings), (13, false));
+        assert_eq!((websocket.message_timeout_ms, websocket.incoming_bytes_per_core), (23, 24));
         assert!(websocket.compression);
         assert_eq!((websocket.ping_interval_ms, websocket.pong_timeout_ms), (0, 14));
         let limits = &config.limits;
@@ -467,6 +470,8 @@ linger_ms = 19
 update_on_first_subscription = true
 [websocket]
 message_bytes = 13
+message_timeout_ms = 23
+incoming_bytes_per_core = 24
 compression = true
 answer_pings = false
 ping_interval_ms = 0

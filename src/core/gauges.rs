@@ -116,6 +116,8 @@ gauges! {
     client_requests_ms_total,
     /// Requests refused because they were malformed.
     bad_requests_total,
+    /// WebSockets that were closed because a message was late, or there was no room for it.
+    refused_messages_total,
     /// Requests to the control port that a page in a browser may have made, or that were for another host: refused.
     refused_pages_total,
     /// Requests to the control port with a wrong secret.

@@ -154,6 +154,8 @@ pub struct Core {
     watch: Option<watch::Watch>,
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
+    /// What WebSockets keep of what their clients send.
+    kept: socket::Kept,
     permits: RefCell<Permits>,
     wrong_secrets: control::WrongSecrets,
     tick: Cell<u32>,

@@ -152,6 +152,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         watch,
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
         engaged: cell::Cell::default(),
+        kept: Default::default(),
         permits: Permits::new(&settings).into(),
         wrong_secrets: control::WrongSecrets::default(),
         tick: cell::Cell::new(0),

@@ -1,13 +1,16 @@
 //! Clients of WebSockets that send more than an application takes, or what never becomes a message.
 
 use crate::DEADLINE;
+use flate2::{Compress, Compression, FlushCompress};
 use gripwire_harness::deadline::await_some;
-use gripwire_harness::frames::Peer;
+use gripwire_harness::frames::{Peer, TEXT};
 use gripwire_harness::innocent::Innocent;
 use gripwire_harness::origin::{Answer, Origin};
+use gripwire_harness::random::Random;
 use gripwire_harness::server::{Launch, Server};
-use std::sync::Arc;
+use gripwire_harness::websocket::Socket;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -77,4 +80,111 @@ fn flood(mut client: Peer) -> thread::JoinHandle<()> {
         let part = EMPTY.repeat(1000);
         (0..FLOOD / 1000).for_each(|_| client.raw(&part));
     })
+}
+
+/// What opens once, for everybody who waits.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.lock().expect("the gate") = true;
+        self.1.notify_all();
+    }
+
+    fn await_open(&self) {
+        let is_open = self.0.lock().expect("the gate");
+        drop(self.1.wait_while(is_open, |is_open| !*is_open).expect("the gate"));
+    }
+}
+
+/// Accepts every WebSocket, and answers nothing else until `gate` is open.
+fn hanging_application(gate: Arc<Gate>) -> Origin {
+    Origin::http(move |request| {
+        if request.body == b"OPEN\r\n" {
+            return Answer::events("OPEN\r\n");
+        }
+        gate.await_open();
+        Answer::events("")
+    })
+}
+
+#[test]
+fn messages_that_grow_when_they_are_inflated_have_a_bound_for_each_and_for_all() {
+    let gate = Arc::new(Gate::default());
+    let application = hanging_application(gate.clone());
+    let server = launch(&application).settings("[websocket]\ncompression = true").start();
+    let innocent = Innocent::beside(&server);
+    let before = server.memory_bytes("VmHWM");
+    // DEFLATE of zeros: 16 MB in 16 kB, and 1.5 MB in 16 kB, which is within the ratio.
+    let (bomb, large) = (deflated(16_000_000, 0), deflated(1_400_000, 14_000));
+    let mut bombers: Vec<_> = (0..60).map(|_| compressing(&server)).collect();
+    for bomber in &mut bombers {
+        bomber.raw(&bomb);
+        bomber.expect_close(1009, "");
+    }
+    let mut keepers: Vec<_> = (0..200).map(|_| compressing(&server)).collect();
+    keepers.iter_mut().for_each(|keeper| keeper.raw(&large));
+    // What the core has no room for is refused in one of two ways: by its own size, or by that of all.
+    server.await_stats(|stats| stats["bad_requests_total"] + stats["refused_messages_total"] > 60 + 100);
+    let grown = growth(&server, before);
+    assert!(grown < 300_000_000, "{grown} bytes for inflated messages");
+    innocent.expect_unharmed(DEADLINE);
+    gate.open();
+    drop((bombers, keepers));
+    server.await_empty();
+}
+
+#[test]
+fn messages_that_never_end_have_a_time_and_a_bound_for_all() {
+    let application = slow_application(Arc::default());
+    let server = launch(&application).settings("[websocket]\nmessage_timeout_ms = 8000").start();
+    let innocent = Innocent::beside(&server);
+    let before = server.memory_bytes("VmHWM");
+    let mut small = Peer::client(&server.websocket("any.test", "/"));
+    small.part(TEXT, "kept");
+    let senders: Vec<_> = (0..40).map(|_| Peer::client(&server.websocket("any.test", "/"))).collect();
+    let senders: Vec<_> =
+        senders.into_iter().map(|client| thread::spawn(|| send_without_end(client))).collect();
+    senders.into_iter().for_each(|sender| sender.join().expect("the sender is closed"));
+    small.expect_close(1008, "");
+    let grown = growth(&server, before);
+    assert!(grown < 350_000_000, "{grown} bytes for messages that are not whole");
+    assert!(server.stats()["refused_messages_total"] >= 41);
+    innocent.expect_unharmed(DEADLINE);
+    server.await_empty();
+}
+
+/// Sends 15 MB of a message and waits; all clients together send 600 MB.
+fn send_without_end(mut client: Peer) {
+    // A frame of 15,999,999 bytes, its mask, and a part of its content.
+    let head = [&[0x02, 0xff][..], &15_999_999_u64.to_be_bytes(), &[0; 4]].concat();
+    client.raw(&head);
+    let part = vec![0; 100_000];
+    // It may be closed at any time.
+    for _ in 0..150 {
+        if client.try_raw(&part).is_err() {
+            return;
+        }
+    }
+    client.expect_closing();
+}
+
+/// A WebSocket that may compress.
+fn compressing(server: &Server) -> Peer {
+    let extensions = [("Sec-WebSocket-Extensions", "permessage-deflate; client_no_context_takeover")];
+    Peer::client(&Socket::over(server.connect(), "any.test", "/", &extensions))
+}
+
+/// A frame, masked with zeros, with a compressed message of `zeros` and of `noise` bytes that do not compress.
+fn deflated(zeros: usize, noise: usize) -> Vec<u8> {
+    let mut random = Random::new(7);
+    let message = [random.bytes(noise), vec![0; zeros]].concat();
+    let mut compressed = Vec::with_capacity(64 * 1024);
+    let mut compress = Compress::new(Compression::best(), false);
+    compress.compress_vec(&message, &mut compressed, FlushCompress::Sync).expect("it is compressed");
+    assert_eq!(compress.total_in(), message.len() as u64);
+    let content = compressed.strip_suffix(&[0, 0, 0xff, 0xff]).expect("a flush");
+    let length = u16::try_from(content.len()).expect("a short frame");
+    [&[0xc2, 0xfe][..], &length.to_be_bytes(), &[0; 4], content].concat()
 }

@@ -2,6 +2,7 @@
 //! the end of its message.
 
 use super::Socket;
+use crate::core::Core;
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::{Decoder, Event, Kind, ProtocolError, inflate};
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct Incoming {
     decoder: Decoder,
     message_bytes: usize,
+    /// Tick of the first byte of what is not whole.
+    pub begun: u32,
     /// Received, and not yet a whole frame or part of one.
     carry: BytesMut,
     /// The message whose frames are arriving.
@@ -21,17 +24,25 @@ impl Socket {
     /// until that says it wants no more. Messages may have up to `message_bytes`.
     pub(super) fn decode(
         &self,
+        core: &Core,
         bytes: &[u8],
         message_bytes: usize,
         mut take: impl FnMut(WebSocketEvent) -> bool,
     ) -> Result<(), ProtocolError> {
         let incoming = self.busy().incoming.take();
-        let mut incoming =
-            incoming.unwrap_or_else(|| Incoming::new(message_bytes, self.compression().is_some()));
+        let mut incoming = incoming
+            .unwrap_or_else(|| Incoming::new(message_bytes, self.compression().is_some(), core.now()));
+        if bytes.is_empty() {
+            // The client was not read, which is not its fault.
+            incoming.begun = core.now();
+        }
         incoming.carry.extend_from_slice(bytes);
         let mut wants_more = true;
-        while wants_more && let Some((event, used)) = incoming.next()? {
+        while wants_more && let Some((event, used)) = incoming.next(|| core.room_to_inflate())? {
             let _ = incoming.carry.split_to(used);
+            if matches!(event, Some(WebSocketEvent::Text(_) | WebSocketEvent::Binary(_))) {
+                incoming.begun = core.now();
+            }
             wants_more = event.is_none_or(&mut take);
         }
         if !incoming.is_idle() {
@@ -43,9 +54,14 @@ impl Socket {
 }
 
 impl Incoming {
-    fn new(message_bytes: usize, compression: bool) -> Incoming {
+    fn new(message_bytes: usize, compression: bool, now: u32) -> Incoming {
         let decoder = Decoder::new(message_bytes as u64, compression);
-        Incoming { decoder, message_bytes, carry: BytesMut::new(), message: BytesMut::new() }
+        Incoming { decoder, message_bytes, begun: now, carry: BytesMut::new(), message: BytesMut::new() }
+    }
+
+    /// Bytes that it keeps.
+    pub fn bytes(&self) -> usize {
+        self.carry.capacity() + self.message.capacity()
     }
 
     /// Whether nothing is lost without it.
@@ -54,7 +70,10 @@ impl Incoming {
     }
 
     /// What comes next, if it is whole, and the bytes that are done with; `None` when more must arrive.
-    fn next(&mut self) -> Result<Option<(Option<WebSocketEvent>, usize)>, ProtocolError> {
+    fn next(
+        &mut self,
+        room: impl Fn() -> usize,
+    ) -> Result<Option<(Option<WebSocketEvent>, usize)>, ProtocolError> {
         let decoded = self.decoder.decode(&mut self.carry)?;
         let used = decoded.used;
         let event = match decoded.event {
@@ -63,7 +82,7 @@ impl Incoming {
             Some(Event::Data { kind, bytes, ends, is_compressed }) => {
                 self.message.extend_from_slice(bytes);
                 match ends {
-                    true => Some(self.message(kind, is_compressed)?),
+                    true => Some(self.message(kind, is_compressed, room)?),
                     false => None,
                 }
             }
@@ -75,10 +94,15 @@ impl Incoming {
     }
 
     /// The message that has arrived.
-    fn message(&mut self, kind: Kind, is_compressed: bool) -> Result<WebSocketEvent, ProtocolError> {
+    fn message(
+        &mut self,
+        kind: Kind,
+        is_compressed: bool,
+        room: impl Fn() -> usize,
+    ) -> Result<WebSocketEvent, ProtocolError> {
         let mut content = self.message.split().freeze();
         if is_compressed {
-            content = inflate(&content, self.message_bytes)?;
+            content = inflate(&content, self.message_bytes.min(room()))?;
             if kind == Kind::Text && std::str::from_utf8(&content).is_err() {
                 return Err(ProtocolError::NotUtf8);
             }

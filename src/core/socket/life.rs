@@ -39,7 +39,13 @@ impl Core {
             }
         };
         if let Err(error) = outcome {
-            self.fail_socket(slot, socket, &error);
+            return self.fail_socket(slot, socket, &error);
+        }
+        if !self.may_keep(socket) {
+            return self.refuse_message(slot, socket, Close::TRY_AGAIN_LATER);
+        }
+        if self.message_due(socket).is_some() {
+            self.wind(slot, socket);
         }
     }
 
@@ -55,7 +61,7 @@ impl Core {
         if bytes.is_empty() {
             return Ok(());
         }
-        socket.decode(bytes, self.settings().websocket.message_bytes, |event| {
+        socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
             match event {
                 WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
                 WebSocketEvent::Close(close) => has_closed = Some(close),
@@ -103,6 +109,7 @@ impl Core {
     pub(in crate::core) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let is_new = !socket.gone.get();
         socket.end();
+        self.forget_incoming(socket);
         if is_new && matches!(socket.application, Application::OverHttp(_)) {
             self.tell_of_end(slot, socket);
         }
@@ -160,6 +167,9 @@ impl Core {
                 Due::Send(frame) => self.send_if_taken(slot, frame),
             }
         }
+        if self.message_is_late(socket) {
+            return self.refuse_message(slot, socket, Close::POLICY);
+        }
         if self.is_silent(slot, socket) {
             tracing::debug!(route = socket.route.id, "a WebSocket is cut: its client does not answer pings");
             return self.close(slot);
@@ -184,7 +194,7 @@ impl Core {
             return;
         }
         let by_clock = socket.rare.borrow().as_ref().and_then(|rare| rare.clock.next());
-        let next = by_clock.into_iter().chain(self.ping_due(socket));
+        let next = by_clock.into_iter().chain(self.ping_due(socket)).chain(self.message_due(socket));
         let next = next.min_by_key(|due| due.wrapping_sub(self.now()) as i32);
         let mut timers = self.timers.borrow_mut();
         match next {

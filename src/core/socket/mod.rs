@@ -1,6 +1,6 @@
 //! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
 //! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
-//! `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
+//! `kept` bounds what is kept of what clients send; `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
 //! from outside, up to its end; `filtered` is what it gets by way of filters; `sockjs` is a client's that speaks SockJS by
 //! it; `incoming` decodes what a client sends, `clock` tells what is to be done when, and `activity` what counts as such.
 //!
@@ -10,6 +10,7 @@ mod activity;
 mod clock;
 mod filtered;
 mod incoming;
+mod kept;
 mod life;
 mod open;
 mod over_http;
@@ -17,6 +18,7 @@ mod place;
 mod sockjs;
 mod through;
 
+pub(super) use kept::Kept;
 pub(super) use open::{answer, answer_on, refusal};
 
 use super::sockjs::Session;
@@ -27,6 +29,7 @@ use crate::proto::websocket::Compression;
 use activity::Activity;
 use clock::Clock;
 use incoming::Incoming;
+use kept::Share;
 use over_http::{OverHttp, Waiting};
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -63,6 +66,8 @@ struct Busy {
     incoming: Option<Incoming>,
     /// Events on their way to an application over HTTP.
     waiting: Waiting,
+    /// What it keeps of these, among all WebSockets of the core.
+    share: Share,
     /// The client is not read until they are gone.
     paused: bool,
     /// A task is at work for this WebSocket.

@@ -50,7 +50,7 @@ impl Core {
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
         let mut leaves = false;
-        socket.decode(bytes, SAID_BYTES, |event| {
+        socket.decode(self, bytes, SAID_BYTES, |event| {
             match event {
                 WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
                 WebSocketEvent::Text(content) if content.is_empty() => {}

@@ -30,12 +30,16 @@ impl Close {
     pub const NORMAL: u16 = 1000;
     /// The other side broke the protocol.
     pub const PROTOCOL_ERROR: u16 = 1002;
+    /// What the other side does is not allowed, without breaking the protocol.
+    pub const POLICY: u16 = 1008;
     /// A text was no UTF-8.
     pub const NOT_UTF8: u16 = 1007;
     /// A message was too large.
     pub const TOO_LARGE: u16 = 1009;
     /// This side failed.
     pub const INTERNAL_ERROR: u16 = 1011;
+    /// There is no room at present.
+    pub const TRY_AGAIN_LATER: u16 = 1013;
 
     /// Whether `code` may stand in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
     pub fn may_be_sent(code: u16) -> bool {

@@ -89,7 +89,12 @@ impl Peer {
 
     /// Sends bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.frames.get_mut().write_all(bytes).expect("bytes are sent");
+        self.try_raw(bytes).expect("bytes are sent");
+    }
+
+    /// Sends bytes as they are to a server that may have closed.
+    pub fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.frames.get_mut().write_all(bytes)
     }
 
     fn frame(&mut self, kind: OpCode, last: bool, payload: &[u8]) {

@@ -119,7 +119,7 @@ impl Core {
             return Ok(());
         }
         // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
-        socket.decode(bytes, self.settings().websocket.message_bytes, |event| {
+        socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
             self.take(slot, socket, event) && !socket.is_full()
         })?;
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {

@@ -12,6 +12,8 @@ use std::mem;
 pub(in crate::core::socket) struct Waiting {
     events: VecDeque<WebSocketEvent>,
     bytes: usize,
+    /// What the request that is under way takes: its events and their form in its body.
+    offered: usize,
     /// Bytes at the front that the application was offered before.
     replayed_bytes: usize,
     /// There is something that it was not, or it has made room since.
@@ -46,6 +48,11 @@ impl Waiting {
         self.bytes
     }
 
+    /// Bytes that it takes, with those of the request that is under way.
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes + self.offered
+    }
+
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -72,12 +79,14 @@ impl Waiting {
             offer.events.extend(self.events.pop_front());
         }
         self.bytes -= bytes;
+        self.offered = 2 * bytes;
         self.wants_out = !self.events.is_empty();
         offer
     }
 
     /// Puts back what was not accepted, before everything else.
     pub(super) fn take_back(&mut self, left: Left) {
+        self.offered = 0;
         self.replayed_bytes = left.events.iter().map(WebSocketEvent::content_bytes).sum();
         self.bytes += left.events.iter().map(weight).sum::<usize>();
         self.wants_out |= left.made_progress && !left.events.is_empty();

@@ -137,6 +137,7 @@ impl Talk {
             let is_due = busy.waiting.wants_out() || asks_again;
             is_due.then(|| busy.waiting.offer(socket.events_at_a_time()))
         };
+        self.place.core.count_kept(socket);
         self.read_on();
         offer
     }

@@ -1,0 +1,121 @@
+//! What the WebSockets of a core keep of what their clients send: messages that are not whole, and events that wait for
+//! applications. It is counted for each, given back when that lets go of it, and bounded for all together. A few kilobytes
+//! of each are free, so that whoever sends short messages goes on when others have used up the bound.
+
+use super::{Busy, Socket};
+use crate::core::{Core, ticks};
+use crate::ids::Slot;
+use crate::proto::websocket::{Close, close_frame};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// What a WebSocket may keep whatever others keep.
+const FREE_BYTES: usize = 16 * 1024;
+
+/// The bytes of all WebSockets of a core.
+#[derive(Clone, Default)]
+pub(in crate::core) struct Kept(Rc<Cell<usize>>);
+
+/// Those of one.
+#[derive(Default)]
+pub(super) struct Share {
+    of: Kept,
+    bytes: usize,
+}
+
+impl Share {
+    /// The WebSocket keeps so many bytes now, of all that are counted in `of`.
+    fn set(&mut self, of: &Kept, bytes: usize) {
+        if self.bytes == 0 {
+            self.of = of.clone();
+        }
+        self.of.0.set(self.of.0.get() - self.bytes + bytes);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.0.set(self.of.0.get() - self.bytes);
+    }
+}
+
+impl Busy {
+    fn kept_bytes(&self) -> usize {
+        self.incoming.as_ref().map_or(0, |incoming| incoming.bytes()) + self.waiting.kept_bytes()
+    }
+}
+
+impl Core {
+    /// How large a message may become when it is inflated.
+    pub(super) fn room_to_inflate(&self) -> usize {
+        let most = self.settings().websocket.incoming_bytes_per_core;
+        most.saturating_sub(self.kept.0.get()).max(FREE_BYTES)
+    }
+
+    /// Counts what a WebSocket keeps; how much it is.
+    pub(super) fn count_kept(&self, socket: &Socket) -> usize {
+        let mut busy = socket.busy.borrow_mut();
+        let Some(busy) = &mut *busy else { return 0 };
+        let bytes = busy.kept_bytes();
+        busy.share.set(&self.kept, bytes);
+        bytes
+    }
+
+    /// The same; whether it may keep that.
+    pub(super) fn may_keep(&self, socket: &Socket) -> bool {
+        self.count_kept(socket) <= FREE_BYTES
+            || self.kept.0.get() <= self.settings().websocket.incoming_bytes_per_core
+    }
+
+    /// The client is gone: what it has begun will never be whole, however long its application takes for the rest.
+    pub(super) fn forget_incoming(&self, socket: &Socket) {
+        if let Some(busy) = &mut *socket.busy.borrow_mut() {
+            busy.incoming = None;
+        }
+        self.count_kept(socket);
+    }
+
+    /// When the message that a client is sending must be whole, if it is read.
+    pub(super) fn message_due(&self, socket: &Socket) -> Option<u32> {
+        let busy = socket.busy.borrow();
+        let incoming = busy.as_ref().filter(|busy| !busy.paused)?.incoming.as_ref()?;
+        Some(incoming.begun.wrapping_add(ticks(self.settings().websocket.message_timeout_ms)))
+    }
+
+    /// Whether that time is over.
+    pub(super) fn message_is_late(&self, socket: &Socket) -> bool {
+        self.message_due(socket).is_some_and(|due| due.wrapping_sub(self.now()) as i32 <= 0)
+    }
+
+    /// Closes a WebSocket whose client takes more than its share, with `code`.
+    pub(super) fn refuse_message(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, code: u16) {
+        tracing::debug!(
+            route = socket.route.id,
+            code,
+            "a WebSocket is closed: its message is too large or late"
+        );
+        self.gauges.refused_messages_total.add(1);
+        let _ = self.wire.borrow_mut().send(slot, close_frame(Some(&Close::with(code))));
+        self.part(slot, socket, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_given_back_however_it_ends() {
+        let all = Kept::default();
+        let (mut one, mut other) = (Share::default(), Share::default());
+        one.set(&all, 10);
+        other.set(&all, 5);
+        one.set(&all, 3);
+        assert_eq!(all.0.get(), 8);
+        one.set(&all, 0);
+        one.set(&all, 1);
+        drop((one, other));
+        assert_eq!(all.0.get(), 0);
+    }
+}
