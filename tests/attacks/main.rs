@@ -2,6 +2,7 @@
 //! reach, what it takes is given back, and whoever does nothing wrong is served within [`DEADLINE`] all the while.
 
 mod events;
+mod filters;
 mod guesses;
 mod pages;
 mod pipelining;

@@ -6,6 +6,9 @@ use std::borrow::Cow;
 
 /// Bytes of a directive that has not come whole, beyond which it is an error.
 const DIRECTIVE_BYTES: usize = 16 * 1024;
+/// Bytes by which what is filled in may exceed its template, whole or a part: a variable of 64 KiB fits into each of its few
+/// bytes.
+const GROWTH_BYTES: usize = 1024 * 1024;
 
 /// Why a template cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +26,8 @@ pub enum TemplateError {
     NoDirectiveAfterField(usize),
     #[error("Unknown directive '{0}' at position {1}")]
     Unknown(char, usize),
+    #[error("Result too large at position {0}")]
+    TooLarge(usize),
     #[error("{0} at position {1}")]
     Directive(DirectiveError, usize),
 }
@@ -102,6 +107,7 @@ impl Partial {
                 &joined
             }
         };
+        let most = out.len() + input.len() + GROWTH_BYTES;
         let mut rest = input;
         while let Some(percent) = memchr::memchr(b'%', rest) {
             let (text, directive) = rest.split_at(percent);
@@ -119,7 +125,11 @@ impl Partial {
                         return Err(TemplateError::Unknown(char::from(letter), at));
                     }
                     let value = directives.fill_in(letter, argument.as_deref());
-                    out.extend_from_slice(&value.map_err(|error| TemplateError::Directive(error, at))?);
+                    let value = value.map_err(|error| TemplateError::Directive(error, at))?;
+                    if out.len() + value.len() > most {
+                        return Err(TemplateError::TooLarge(at));
+                    }
+                    out.extend_from_slice(&value);
                     rest = self.go_on(directive, length);
                 }
                 Read::Lacks(error) if directive.len() > DIRECTIVE_BYTES => return Err(error),
@@ -254,6 +264,17 @@ mod tests {
         let part = [b"%(".as_slice(), &[b'x'; DIRECTIVE_BYTES]].concat();
         let variables = Variables(&|_| None);
         assert_eq!(partial.push(&part, &variables, &mut Vec::new()), Err(TemplateError::Unterminated(1)));
+    }
+
+    #[test]
+    fn a_large_variable_does_not_make_a_small_template_huge() {
+        let value = "x".repeat(64 * 1024);
+        let variables = Variables(&|_| Some(&value));
+        let fits = GROWTH_BYTES / value.len();
+        let filled = fill_in("%(v)s".repeat(fits).as_bytes(), &variables);
+        assert_eq!(filled.map(|filled| filled.len()), Ok(fits * value.len()));
+        let refused = fill_in("%(v)s".repeat(fits + 1).as_bytes(), &variables);
+        assert_eq!(refused, Err(TemplateError::TooLarge(5 * fits + 4)));
     }
 
     fn template() -> impl Strategy<Value = String> {
