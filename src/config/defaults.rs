@@ -114,6 +114,7 @@ impl Default for Limits {
             slow_consumer: SlowConsumer::Close,
             subscriptions_per_connection: 100,
             mesh_messages: 1024,
+            sockjs_conversations: 10_000,
         }
     }
 }

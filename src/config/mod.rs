@@ -269,6 +269,8 @@ pub struct Limits {
     pub subscriptions_per_connection: usize,
     /// Messages each mesh ring between two cores holds.
     pub mesh_messages: usize,
+    /// Conversations of SockJS that there may be on all cores together; further ones get 503.
+    pub sockjs_conversations: usize,
 }
 
 /// What happens to a connection whose backlog is full.

@@ -3,6 +3,7 @@
 //! reported together, each with its line, and a configuration with any mistake is not used. `values` says what single
 //! values may be.
 
+mod limits;
 mod values;
 
 use std::path::Path;
@@ -24,7 +25,7 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_proxy(&mut document, &mut config.proxy, directory(path));
     read_channels(&mut document, &mut config.channels);
     read_websocket(&mut document, &mut config.websocket);
-    read_limits(&mut document, &mut config.limits);
+    limits::read(&mut document, &mut config.limits);
     read_stats(&mut document, &mut config, directory(path));
     read_log(&mut document, &mut config.log);
     let problems = document.finish();
@@ -140,16 +141,6 @@ fn read_websocket(document: &mut Document<'_>, websocket: &mut WebSocket) {
     section.read("answer_pings", &mut websocket.answer_pings, boolean);
     section.read("ping_interval_ms", &mut websocket.ping_interval_ms, milliseconds_or_never);
     section.read("pong_timeout_ms", &mut websocket.pong_timeout_ms, milliseconds);
-}
-
-fn read_limits(document: &mut Document<'_>, limits: &mut Limits) {
-    let mut section = document.section("limits");
-    section.read("connections_per_core", &mut limits.connections_per_core, count);
-    section.read("backlog_bytes", &mut limits.backlog_bytes, count);
-    section.read("backlog_bytes_per_core", &mut limits.backlog_bytes_per_core, count);
-    section.read("slow_consumer", &mut limits.slow_consumer, slow_consumer);
-    section.read("subscriptions_per_connection", &mut limits.subscriptions_per_connection, count);
-    section.read("mesh_messages", &mut limits.mesh_messages, count);
 }
 
 fn read_stats(document: &mut Document<'_>, config: &mut Config, directory: &Path) {
@@ -286,6 +277,7 @@ mod tests {
         assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
         assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
         assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
+        assert_eq!(limits.sockjs_conversations, 25);
         let stats = &config.stats;
         assert_eq!(stats.socket.as_ref().map(address).as_deref(), Some("ipc:///etc/gripwire/stats"));
         assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
@@ -483,6 +475,7 @@ backlog_bytes_per_core = 10
 slow_consumer = "drop"
 subscriptions_per_connection = 11
 mesh_messages = 12
+sockjs_conversations = 25
 [stats]
 socket = "ipc://stats"
 format = "json"

@@ -7,6 +7,7 @@ mod guesses;
 mod pages;
 mod pipelining;
 mod proxied;
+mod sockjs;
 mod tenants;
 mod websockets;
 

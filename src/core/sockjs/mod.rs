@@ -2,11 +2,12 @@
 //! WebSockets. A conversation is a `session`; for the application it is a WebSocket like any other, whose client is
 //! this server itself, at the other end of a pair of sockets (`bridge`). So channels, filters, pings and all else are
 //! those of WebSockets, and here is only the form. `serve` answers the client's requests, `socket` speaks by a
-//! WebSocket.
+//! WebSocket, `places` bounds how many conversations there are.
 //!
 //! What it costs: two sockets and a task for each conversation, and with a WebSocket a third.
 
 mod bridge;
+mod places;
 mod serve;
 mod session;
 mod socket;
@@ -18,12 +19,15 @@ pub(super) use session::{Attached, Told};
 
 use crate::ids::{NameMap, Slot};
 use crate::slack::Look;
+use places::{Place, Places};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The conversations of all cores, by route and name.
 #[derive(Default)]
 pub struct Sessions {
     by_name: Mutex<NameMap<Box<str>, Arc<Session>>>,
+    places: Places,
 }
 
 impl Sessions {
@@ -32,15 +36,24 @@ impl Sessions {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// The same, and whether it is new.
-    fn find_or_begin(&self, name: &str) -> (Arc<Session>, bool) {
+    /// A place for one more of a client at `peer`, if there is any of `limit`.
+    fn place(&self, peer: Option<SocketAddr>, limit: usize) -> Option<Place> {
+        self.places.take(peer.map(|peer| peer.ip()), limit)
+    }
+
+    /// The same, and whether it is new; `None` if there is no place for it.
+    fn find_or_begin(
+        &self,
+        name: &str,
+        place: impl FnOnce() -> Option<Place>,
+    ) -> Option<(Arc<Session>, bool)> {
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         match by_name.get(name) {
-            Some(known) => (known.clone(), false),
+            Some(known) => Some((known.clone(), false)),
             None => {
-                let session = Session::new();
+                let session = Session::new(Some(place()?));
                 by_name.insert(name.into(), session.clone());
-                (session, true)
+                Some((session, true))
             }
         }
     }

@@ -76,7 +76,9 @@ async fn poll(
 ) -> Answer {
     let core = exchange.core();
     let _ = exchange.collect_body(SAID_BYTES).await;
-    let (session, is_new) = core.sockjs.find_or_begin(name);
+    let limit = core.settings().limits.sockjs_conversations;
+    let begun = core.sockjs.find_or_begin(name, || core.sockjs.place(request.peer, limit));
+    let Some((session, is_new)) = begun else { return no_place() };
     let Some(attached) = session.attach() else { return frame(sockjs::ANOTHER_CONNECTION, callback) };
     if is_new {
         let (sessions, name) = (core.sockjs.clone(), name.to_owned());
@@ -173,6 +175,13 @@ fn preflight() -> Answer {
 fn page(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = respond::text(200, body);
     answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// There are too many conversations.
+pub(super) fn no_place() -> Answer {
+    let mut answer = respond::text(503, "Too many conversations.\n");
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     answer
 }
 

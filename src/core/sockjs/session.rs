@@ -5,6 +5,7 @@
 //!
 //! `bridge` is the application's side of it, `serve` and `socket` the client's.
 
+use super::places::Place;
 use crate::proto::sockjs;
 use crate::runtime;
 use std::collections::VecDeque;
@@ -17,10 +18,13 @@ use std::time::{Duration, Instant};
 const TO_CLIENT_BYTES: usize = 200_000;
 /// Bytes that may wait for the application; beyond them the client is refused.
 const TO_APPLICATION_BYTES: usize = 1_000_000;
+/// What a message takes beside its text: its place in a queue that may be half empty, and an allocation.
+const MESSAGE_BYTES: usize = 64;
 
 /// A conversation.
 pub struct Session {
     state: Mutex<State>,
+    _place: Option<Place>,
 }
 
 struct State {
@@ -83,7 +87,8 @@ impl Drop for Attached {
 
 /// What the client's side does.
 impl Session {
-    pub fn new() -> Arc<Session> {
+    /// A conversation that has `place` among all, as long as anybody knows of it.
+    pub fn new(place: Option<Place>) -> Arc<Session> {
         let state = State {
             opening: Opening::Asked,
             to_client: VecDeque::new(),
@@ -97,7 +102,7 @@ impl Session {
             client: None,
             bridge: None,
         };
-        Arc::new(Session { state: Mutex::new(state) })
+        Arc::new(Session { state: Mutex::new(state), _place: place })
     }
 
     /// Lets a client wait for what comes, unless one does.
@@ -109,7 +114,7 @@ impl Session {
     /// Takes what the client says.
     pub fn say(&self, messages: Vec<String>) -> Result<(), NotTaken> {
         let mut state = self.lock();
-        let bytes: usize = messages.iter().map(String::len).sum();
+        let bytes: usize = messages.iter().map(|message| message.len() + MESSAGE_BYTES).sum();
         let is_full = state.to_application_bytes + bytes > TO_APPLICATION_BYTES;
         if is_full || state.close.is_some() || !matches!(state.opening, Opening::Accepted | Opening::Said) {
             return Err(NotTaken);
@@ -178,7 +183,7 @@ impl Session {
         .await;
         let mut state = self.lock();
         let quoted = sockjs::quoted(message);
-        state.to_client_bytes += quoted.len();
+        state.to_client_bytes += quoted.len() + MESSAGE_BYTES;
         state.to_client.push_back(quoted);
         wake(&mut state.client);
     }
@@ -206,7 +211,7 @@ impl Session {
         poll_fn(|context| {
             let mut state = self.lock();
             if let Some(message) = state.to_application.pop_front() {
-                state.to_application_bytes -= message.len();
+                state.to_application_bytes -= message.len() + MESSAGE_BYTES;
                 return Poll::Ready(Some(message));
             }
             if state.client_left {
@@ -285,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_client_is_told_in_order_and_the_end_again_and_again() {
-        let session = Session::new();
+        let session = Session::new(None);
         let attached = session.attach().unwrap();
         assert!(session.attach().is_none(), "one at a time");
         assert_eq!(told(&attached), None);
@@ -306,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_a_client_says_is_heard_before_it_has_left() {
-        let session = Session::new();
+        let session = Session::new(None);
         assert!(session.say(vec!["early".into()]).is_err());
         session.accept();
         session.say(vec!["a".into(), "b".into()]).unwrap();
@@ -317,18 +322,18 @@ mod tests {
 
     #[test]
     fn what_waits_has_bounds() {
-        let session = Session::new();
+        let session = Session::new(None);
         session.accept();
-        let long = "x".repeat(TO_APPLICATION_BYTES);
+        let long = "x".repeat(TO_APPLICATION_BYTES - MESSAGE_BYTES);
         session.say(vec![long]).unwrap();
-        assert!(session.say(vec!["x".into()]).is_err());
+        assert!(session.say(vec!["".into()]).is_err(), "a message counts, not its text alone");
         block_on(session.tell(&"x".repeat(TO_CLIENT_BYTES)));
         assert!(block_on(poll_once(session.tell("x"))).is_none());
     }
 
     #[test]
     fn who_does_not_accept_says_so_with_a_status() {
-        let session = Session::new();
+        let session = Session::new(None);
         session.reject(403);
         let attached = session.attach().unwrap();
         assert_eq!(told(&attached), Some(Told::Rejected(403)));

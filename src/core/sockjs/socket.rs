@@ -2,6 +2,7 @@
 //! WebSockets.
 
 use super::Session;
+use super::serve::no_place;
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
 use crate::core::{respond, socket};
@@ -17,7 +18,10 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request, route: Arc
         Ok(handshake) => handshake,
         Err(error) => return respond::send_whole(exchange, &socket::refusal(error)),
     };
-    let session = Session::new();
+    let core = exchange.core();
+    let place = core.sockjs.place(request.peer, core.settings().limits.sockjs_conversations);
+    let Some(place) = place else { return respond::send_whole(exchange, &no_place()) };
+    let session = Session::new(Some(place));
     let Some(attached) = session.attach() else { return };
     let mut leaves = Leaves(Some(session.clone()));
     let target = route.sockjs_target(&request.target, "");

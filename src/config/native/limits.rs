@@ -1,0 +1,15 @@
+//! The section `[limits]`.
+
+use super::values::*;
+use super::{Document, Limits};
+
+pub(super) fn read(document: &mut Document<'_>, limits: &mut Limits) {
+    let mut section = document.section("limits");
+    section.read("connections_per_core", &mut limits.connections_per_core, count);
+    section.read("backlog_bytes", &mut limits.backlog_bytes, count);
+    section.read("backlog_bytes_per_core", &mut limits.backlog_bytes_per_core, count);
+    section.read("slow_consumer", &mut limits.slow_consumer, slow_consumer);
+    section.read("subscriptions_per_connection", &mut limits.subscriptions_per_connection, count);
+    section.read("mesh_messages", &mut limits.mesh_messages, count);
+    section.read("sockjs_conversations", &mut limits.sockjs_conversations, count);
+}

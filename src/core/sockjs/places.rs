@@ -1,0 +1,95 @@
+//! How many conversations of SockJS there may be. Each takes two descriptors and a task, and a client needs no connection for
+//! it once it has begun one. One address may have nearly all of them, as a proxy does that nobody has named; but the last
+//! eighth is only for addresses that have few, so that whoever begins thousands leaves room for others.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The last of these parts of all places is for addresses that have few.
+const RESERVED_PART: usize = 8;
+/// Few are this part of all places.
+const FEW_PART: usize = 64;
+
+/// The places of all cores.
+#[derive(Clone, Default)]
+pub(super) struct Places(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    /// Clients choose their addresses: the map is one whose hashes nobody can foresee.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A place of one conversation, which is free again when this is dropped.
+pub struct Place {
+    of: Places,
+    address: IpAddr,
+}
+
+impl Places {
+    /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are one.
+    pub fn take(&self, address: Option<IpAddr>, limit: usize) -> Option<Place> {
+        let address = address.map_or(Ipv6Addr::UNSPECIFIED.into(), network);
+        let mut taken = self.lock();
+        let own = taken.by_address.get(&address).copied().unwrap_or_default();
+        let has_few = own < (limit / FEW_PART).max(1);
+        let limit = if has_few { limit } else { limit - limit / RESERVED_PART };
+        if taken.all >= limit {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_address.insert(address, own + 1);
+        Some(Place { of: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.of.lock();
+        taken.all -= 1;
+        if let Some(own) = taken.by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What belongs to one client: of IPv6 a whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_room_for_others_and_places_come_back() {
+        let places = Places::default();
+        let greedy: IpAddr = "2001:db8::1".parse().unwrap();
+        let same: IpAddr = "2001:db8::2".parse().unwrap();
+        let take = |address: IpAddr| places.take(Some(address), 64);
+        let held: Vec<_> = (0..70).filter_map(|_| take(greedy)).collect();
+        assert_eq!(held.len(), 56);
+        assert!(take(same).is_none(), "of one network");
+        let others: Vec<_> = (0..10).filter_map(|host| take(IpAddr::from([10, 0, 0, host]))).collect();
+        assert_eq!(others.len(), 8);
+        drop(others);
+        assert!(take(greedy).is_none());
+        drop(held);
+        assert!(take(greedy).is_some());
+        let taken = places.lock();
+        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+    }
+}
