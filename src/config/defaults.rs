@@ -114,6 +114,7 @@ impl Default for Limits {
             slow_consumer: SlowConsumer::Close,
             subscriptions_per_connection: 100,
             mesh_messages: 1024,
+            held_bytes_per_core: 256 * 1024 * 1024,
             sockjs_conversations: 10_000,
         }
     }

@@ -269,6 +269,9 @@ pub struct Limits {
     pub subscriptions_per_connection: usize,
     /// Messages each mesh ring between two cores holds.
     pub mesh_messages: usize,
+    /// Bytes that a core keeps for long polls: requests, to ask again, and answers for when their time is up. Beyond it those
+    /// that need more than 8 KiB get 503.
+    pub held_bytes_per_core: usize,
     /// Conversations of SockJS that there may be on all cores together; further ones get 503.
     pub sockjs_conversations: usize,
 }

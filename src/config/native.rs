@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
         assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
         assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
-        assert_eq!(limits.sockjs_conversations, 25);
+        assert_eq!((limits.sockjs_conversations, limits.held_bytes_per_core), (25, 26));
         let stats = &config.stats;
         assert_eq!(stats.socket.as_ref().map(address).as_deref(), Some("ipc:///etc/gripwire/stats"));
         assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
@@ -476,6 +476,7 @@ slow_consumer = "drop"
 subscriptions_per_connection = 11
 mesh_messages = 12
 sockjs_conversations = 25
+held_bytes_per_core = 26
 [stats]
 socket = "ipc://stats"
 format = "json"

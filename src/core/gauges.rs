@@ -118,6 +118,8 @@ gauges! {
     bad_requests_total,
     /// WebSockets that were closed because a message was late, or there was no room for it.
     refused_messages_total,
+    /// Long polls that were not held because too much is kept for others.
+    refused_holds_total,
     /// Requests to the control port that a page in a browser may have made, or that were for another host: refused.
     refused_pages_total,
     /// Requests to the control port with a wrong secret.

@@ -5,9 +5,11 @@
 use super::Core;
 use super::again::Reason;
 use super::connection::Request;
+use super::count::{answer_bytes, request_bytes};
 use super::exchange::{Asked, Exchange};
 use super::links::{GoneLink, Linked, Links, Origin};
 use super::row::Phase;
+use super::share::Share;
 use super::{proxy, respond};
 use crate::channel::{Format, HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
@@ -15,7 +17,11 @@ use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
 use crate::proto::http1::{self, Version};
 use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
 use std::rc::Rc;
+
+/// What may be kept for a long poll whatever others keep: the usual ones go on when some have used up the bound.
+const FREE_BYTES: usize = 8 * 1024;
 
 /// A held stream.
 pub struct Stream {
@@ -37,6 +43,8 @@ pub struct Poll {
     pub again: Again,
     /// Its client is told why something fails.
     pub debug: bool,
+    /// What is kept for it, among all long polls of the core.
+    _share: Share,
 }
 
 /// The request of a long poll as it was received, for asking the origin again.
@@ -92,6 +100,11 @@ impl Core {
         held_for: HeldFor,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
+        let mut share = Share::default();
+        if hold.mode == Mode::Response && !self.may_keep_poll(&mut share, &again, &answer) {
+            self.gauges.refused_holds_total.add(1);
+            return respond::send_whole(exchange, &no_room());
+        }
         self.log_subscriptions(&hold, &again.request);
         let HeldFor { origin, links, goes_on } = held_for;
         let debug = origin.route().debug;
@@ -107,7 +120,7 @@ impl Core {
         let unopened = match hold.mode {
             Mode::Response => {
                 let again = Again { gone, ..again };
-                let poll = Poll { timeout_answer: answer, asked, again, debug };
+                let poll = Poll { timeout_answer: answer, asked, again, debug, _share: share };
                 let timeout_ms = hold.timeout_s.saturating_mul(1000);
                 Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
             }
@@ -142,6 +155,16 @@ impl Core {
         if self.subscribe_hold(slot, transport, &hold, &asked_at) == Readiness::Ready {
             self.open_hold(slot);
         }
+    }
+
+    /// Counts what is kept for a long poll; whether it may be.
+    fn may_keep_poll(&self, share: &mut Share, again: &Again, answer: &Answer) -> bool {
+        let Request { method, target, headers, .. } = &again.request;
+        let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
+            + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
+        let bytes = heads as usize + again.body.len() + answer.body.len();
+        share.set(&self.polls, bytes);
+        bytes <= FREE_BYTES || self.polls.bytes() <= self.settings().limits.held_bytes_per_core
     }
 
     /// Subscribes the client in `slot` to the channels of its hold, with their filters.
@@ -408,6 +431,13 @@ impl Core {
             None => last.insert(Rc::new(keep_alive)).clone(),
         }
     }
+}
+
+/// There is no room for a long poll.
+fn no_room() -> Answer {
+    let mut answer = respond::text(503, "Too much is held.\n");
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
 }
 
 /// How what is held is written to.

@@ -52,6 +52,7 @@ mod renewal;
 mod respond;
 mod row;
 mod serve;
+mod share;
 mod signatures;
 mod socket;
 mod sockjs;
@@ -155,7 +156,9 @@ pub struct Core {
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
     /// What WebSockets keep of what their clients send.
-    kept: socket::Kept,
+    incoming: share::Kept,
+    /// What is kept of held long polls.
+    polls: share::Kept,
     permits: RefCell<Permits>,
     wrong_secrets: control::WrongSecrets,
     tick: Cell<u32>,

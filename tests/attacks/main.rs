@@ -4,6 +4,7 @@
 mod events;
 mod filters;
 mod guesses;
+mod holds;
 mod pages;
 mod pipelining;
 mod proxied;

@@ -11,5 +11,6 @@ pub(super) fn read(document: &mut Document<'_>, limits: &mut Limits) {
     section.read("slow_consumer", &mut limits.slow_consumer, slow_consumer);
     section.read("subscriptions_per_connection", &mut limits.subscriptions_per_connection, count);
     section.read("mesh_messages", &mut limits.mesh_messages, count);
+    section.read("held_bytes_per_core", &mut limits.held_bytes_per_core, count);
     section.read("sockjs_conversations", &mut limits.sockjs_conversations, count);
 }

@@ -6,39 +6,10 @@ use super::{Busy, Socket};
 use crate::core::{Core, ticks};
 use crate::ids::Slot;
 use crate::proto::websocket::{Close, close_frame};
-use std::cell::Cell;
 use std::rc::Rc;
 
 /// What a WebSocket may keep whatever others keep.
 const FREE_BYTES: usize = 16 * 1024;
-
-/// The bytes of all WebSockets of a core.
-#[derive(Clone, Default)]
-pub(in crate::core) struct Kept(Rc<Cell<usize>>);
-
-/// Those of one.
-#[derive(Default)]
-pub(super) struct Share {
-    of: Kept,
-    bytes: usize,
-}
-
-impl Share {
-    /// The WebSocket keeps so many bytes now, of all that are counted in `of`.
-    fn set(&mut self, of: &Kept, bytes: usize) {
-        if self.bytes == 0 {
-            self.of = of.clone();
-        }
-        self.of.0.set(self.of.0.get() - self.bytes + bytes);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.of.0.set(self.of.0.get() - self.bytes);
-    }
-}
 
 impl Busy {
     fn kept_bytes(&self) -> usize {
@@ -50,7 +21,7 @@ impl Core {
     /// How large a message may become when it is inflated.
     pub(super) fn room_to_inflate(&self) -> usize {
         let most = self.settings().websocket.incoming_bytes_per_core;
-        most.saturating_sub(self.kept.0.get()).max(FREE_BYTES)
+        most.saturating_sub(self.incoming.bytes()).max(FREE_BYTES)
     }
 
     /// Counts what a WebSocket keeps; how much it is.
@@ -58,14 +29,14 @@ impl Core {
         let mut busy = socket.busy.borrow_mut();
         let Some(busy) = &mut *busy else { return 0 };
         let bytes = busy.kept_bytes();
-        busy.share.set(&self.kept, bytes);
+        busy.share.set(&self.incoming, bytes);
         bytes
     }
 
     /// The same; whether it may keep that.
     pub(super) fn may_keep(&self, socket: &Socket) -> bool {
         self.count_kept(socket) <= FREE_BYTES
-            || self.kept.0.get() <= self.settings().websocket.incoming_bytes_per_core
+            || self.incoming.bytes() <= self.settings().websocket.incoming_bytes_per_core
     }
 
     /// The client is gone: what it has begun will never be whole, however long its application takes for the rest.
@@ -98,24 +69,5 @@ impl Core {
         self.gauges.refused_messages_total.add(1);
         let _ = self.wire.borrow_mut().send(slot, close_frame(Some(&Close::with(code))));
         self.part(slot, socket, true);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_given_back_however_it_ends() {
-        let all = Kept::default();
-        let (mut one, mut other) = (Share::default(), Share::default());
-        one.set(&all, 10);
-        other.set(&all, 5);
-        one.set(&all, 3);
-        assert_eq!(all.0.get(), 8);
-        one.set(&all, 0);
-        one.set(&all, 1);
-        drop((one, other));
-        assert_eq!(all.0.get(), 0);
     }
 }

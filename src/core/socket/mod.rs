@@ -18,9 +18,9 @@ mod place;
 mod sockjs;
 mod through;
 
-pub(super) use kept::Kept;
 pub(super) use open::{answer, answer_on, refusal};
 
+use super::share::Share;
 use super::sockjs::Session;
 use crate::bell::Bell;
 use crate::channel::Transport;
@@ -29,7 +29,6 @@ use crate::proto::websocket::Compression;
 use activity::Activity;
 use clock::Clock;
 use incoming::Incoming;
-use kept::Share;
 use over_http::{OverHttp, Waiting};
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
