@@ -241,8 +241,8 @@ pub struct WebSocket {
     pub message_bytes: usize,
     /// Time from the first byte of a client's message to its last, ms; beyond it the WebSocket is closed with 1008.
     pub message_timeout_ms: u64,
-    /// Bytes that a core keeps of what all clients send: messages that are not whole, and those that wait for applications.
-    /// Beyond it a WebSocket that keeps more than 16 KiB is closed with 1013.
+    /// Bytes that a core keeps of what all clients send: messages that are not whole, and those that wait for
+    /// applications. Beyond it a WebSocket that keeps more than 16 KiB is closed with 1013.
     pub incoming_bytes_per_core: usize,
     /// Accept permessage-deflate when clients offer it.
     pub compression: bool,
@@ -269,8 +269,8 @@ pub struct Limits {
     pub subscriptions_per_connection: usize,
     /// Messages each mesh ring between two cores holds.
     pub mesh_messages: usize,
-    /// Bytes that a core keeps for long polls: requests, to ask again, and answers for when their time is up. Beyond it those
-    /// that need more than 8 KiB get 503.
+    /// Bytes that a core keeps for long polls: requests, to ask again, and answers for when their time is up. Beyond it
+    /// those that need more than 8 KiB get 503.
     pub held_bytes_per_core: usize,
     /// Conversations of SockJS that there may be on all cores together; further ones get 503.
     pub sockjs_conversations: usize,

@@ -175,8 +175,8 @@ impl Core {
         }
     }
 
-    /// The same for a head that came in pieces, or behind another request; `carry` goes back to the row if it is still not
-    /// whole. What follows the head is not copied: there may be many short requests in it.
+    /// The same for a head that came in pieces, or behind another request; `carry` goes back to the row if it is still
+    /// not whole. What follows the head is not copied: there may be many short requests in it.
     fn continue_head(self: &Rc<Self>, slot: Slot, mut carry: Box<BytesMut>) {
         match self.parse(slot, &carry) {
             Parsed::Whole(begun, used) => {

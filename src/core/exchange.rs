@@ -221,7 +221,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Takes what was received and not used: the start of the next request. While that is long, the client is not read on.
+    /// Takes what was received and not used: the start of the next request. While that is long, the client is not read
+    /// on.
     pub(super) fn take_rest(&self) -> BytesMut {
         self.pace_reading();
         std::mem::take(&mut *self.inbox.borrow_mut())

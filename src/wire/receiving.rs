@@ -1,7 +1,7 @@
-//! When bytes are taken from a client. A receive of the kernel goes on by itself, as fast as the client sends, so that a busy
-//! connection costs no submissions; but before a pause reaches the kernel, it may have filled every buffer of the core for
-//! one client. A client that had to be paused once sends faster than it is served: from then on each receive takes one
-//! buffer, and what exceeds the core's bound by the time it pauses is one buffer, not megabytes.
+//! When bytes are taken from a client. A receive of the kernel goes on by itself, as fast as the client sends, so that
+//! a busy connection costs no submissions; but before a pause reaches the kernel, it may have filled every buffer of
+//! the core for one client. A client that had to be paused once sends faster than it is served: from then on each
+//! receive takes one buffer, and what exceeds the core's bound by the time it pauses is one buffer, not megabytes.
 
 use super::Wire;
 use super::ring::Operation;

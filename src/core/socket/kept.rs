@@ -1,6 +1,6 @@
 //! What the WebSockets of a core keep of what their clients send: messages that are not whole, and events that wait for
-//! applications. It is counted for each, given back when that lets go of it, and bounded for all together. A few kilobytes
-//! of each are free, so that whoever sends short messages goes on when others have used up the bound.
+//! applications. It is counted for each, given back when that lets go of it, and bounded for all together. A few
+//! kilobytes of each are free, so that whoever sends short messages goes on when others have used up the bound.
 
 use super::{Busy, Socket};
 use crate::core::{Core, ticks};

@@ -1,8 +1,9 @@
 //! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
 //! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
-//! `kept` bounds what is kept of what clients send; `place` does what the application says from within (joining them, for one), `life` is what happens to a WebSocket
-//! from outside, up to its end; `filtered` is what it gets by way of filters; `sockjs` is a client's that speaks SockJS by
-//! it; `incoming` decodes what a client sends, `clock` tells what is to be done when, and `activity` what counts as such.
+//! `kept` bounds what is kept of what clients send; `place` does what the application says from within (joining them,
+//! for one), `life` is what happens to a WebSocket from outside, up to its end; `filtered` is what it gets by way of
+//! filters; `sockjs` is a client's that speaks SockJS by it; `incoming` decodes what a client sends, `clock` tells what
+//! is to be done when, and `activity` what counts as such.
 //!
 //! An idle WebSocket is its row and a [`Socket`], in which what is not always there is boxed.
 

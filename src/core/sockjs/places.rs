@@ -1,6 +1,7 @@
-//! How many conversations of SockJS there may be. Each takes two descriptors and a task, and a client needs no connection for
-//! it once it has begun one. One address may have nearly all of them, as a proxy does that nobody has named; but the last
-//! eighth is only for addresses that have few, so that whoever begins thousands leaves room for others.
+//! How many conversations of SockJS there may be. Each takes two descriptors and a task, and a client needs no
+//! connection for it once it has begun one. One address may have nearly all of them, as a proxy does that nobody has
+//! named; but the last eighth is only for addresses that have few, so that whoever begins thousands leaves room for
+//! others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -29,7 +30,8 @@ pub struct Place {
 }
 
 impl Places {
-    /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are one.
+    /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are
+    /// one.
     pub fn take(&self, address: Option<IpAddr>, limit: usize) -> Option<Place> {
         let address = address.map_or(Ipv6Addr::UNSPECIFIED.into(), network);
         let mut taken = self.lock();

@@ -31,7 +31,8 @@ use uuid::Uuid;
 const WAITING_BYTES: usize = 200_000;
 /// A client that is not read is read again when fewer bytes wait.
 const RESUME_BYTES: usize = WAITING_BYTES / 2;
-/// What an event takes beside its content: its place in a queue that may be half empty, and the allocation of its content.
+/// What an event takes beside its content: its place in a queue that may be half empty, and the allocation of its
+/// content.
 const EVENT_BYTES: usize = 128;
 
 /// What a WebSocket over HTTP has always.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 /// Bytes of a directive that has not come whole, beyond which it is an error.
 const DIRECTIVE_BYTES: usize = 16 * 1024;
-/// Bytes by which what is filled in may exceed its template, whole or a part: a variable of 64 KiB fits into each of its few
-/// bytes.
+/// Bytes by which what is filled in may exceed its template, whole or a part: a variable of 64 KiB fits into each of
+/// its few bytes.
 const GROWTH_BYTES: usize = 1024 * 1024;
 
 /// Why a template cannot be filled in.

@@ -12,7 +12,8 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const STEP: usize = 16 * 1024;
 /// What comes out of any message, however short it is.
 const LEAST: usize = 1024 * 1024;
-/// Beyond that, no more than so many times its length: text of applications seldom gains more than 20, DEFLATE at most 1,032.
+/// Beyond that, no more than so many times its length: text of applications seldom gains more than 20, DEFLATE at most
+/// 1,032.
 const RATIO: usize = 100;
 /// Messages shorter than this are not worth the work.
 const WORTHWHILE: usize = 64;
@@ -30,8 +31,8 @@ pub enum InflateError {
     TooLarge(usize),
 }
 
-/// What a whole compressed message holds, if that has at most `limit` bytes, and at most 1 MiB or 100 times those of the
-/// message: no more than a little beyond them ever come out.
+/// What a whole compressed message holds, if that has at most `limit` bytes, and at most 1 MiB or 100 times those of
+/// the message: no more than a little beyond them ever come out.
 pub fn inflate(message: &[u8], limit: usize) -> Result<Bytes, InflateError> {
     let limit = limit.min(message.len().saturating_mul(RATIO).max(LEAST));
     INFLATER.with_borrow_mut(|inflater| inflater.inflate(message, limit))
