@@ -5,7 +5,7 @@ mod connection_id;
 mod names;
 
 pub use connection_id::ConnectionId;
-pub use names::{NameHash, NameMap, NameSet, seed_names, spread};
+pub use names::{NameHash, NameMap, NameSet, spread};
 
 /// A client connection's place in the tables of its core; also the index of its direct descriptor in the
 /// core's wire ring. Reused after the connection ends, so pair it with a generation where lateness matters.

@@ -46,20 +46,23 @@ pub fn spread(name: &[u8], places: usize) -> usize {
     (hasher.finish() % places.max(1) as u64) as usize
 }
 
-/// Has names hashed in the same way in every run with this seed, for simulations. It must come before any name is hashed:
-/// whether it did.
-pub fn seed_names(seed: u64) -> bool {
-    let key = |number: u64| RandomState::with_seeds(seed, number, !seed, !number);
-    KEYS.set(Keys { tables: key(1), spread: key(2) }).is_ok()
-}
-
 fn keys() -> &'static Keys {
     KEYS.get_or_init(|| {
-        // The standard library's keys come from the system's source of randomness.
-        let random = || std::hash::RandomState::new().hash_one(0);
         let key = || RandomState::with_seeds(random(), random(), random(), random());
         Keys { tables: key(), spread: key() }
     })
+}
+
+/// The standard library's keys come from the system's source of randomness. In simulations everything follows from a seed,
+/// so there each process has the same.
+fn random() -> u64 {
+    #[cfg(feature = "simulation")]
+    {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        COUNT.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed)
+    }
+    #[cfg(not(feature = "simulation"))]
+    std::hash::RandomState::new().hash_one(0)
 }
 
 #[cfg(test)]
