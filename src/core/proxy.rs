@@ -137,7 +137,12 @@ async fn follow_instruct(
         Ok(response) => response,
         Err(error) => return fail(exchange, &request, Some(route), &error),
     };
-    let Response { status, reason, headers, mut body, target, .. } = response;
+    let Response { status, reason, mut headers, mut body, target, .. } = response;
+    // The answer to HEAD has no content (RFC 9110 section 9.3.2), so what the instruct says of the answer is not known.
+    let is_untold = exchange.asked.head && grip::has_instruct_body(&headers);
+    if is_untold {
+        headers.remove(header::CONTENT_TYPE);
+    }
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {
         Ok(start) => {
@@ -171,7 +176,7 @@ async fn follow_instruct(
             &OriginError::InstructTooLarge { target: route.target_names() },
         );
     }
-    if streams && respond::has_no_content(exchange.asked, &instruct.response) {
+    if is_untold || streams && respond::has_no_content(exchange.asked, &instruct.response) {
         log(exchange, &request, route, instruct.response.status, Some(0));
         return respond::send_head(exchange, &instruct.response);
     }

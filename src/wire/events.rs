@@ -208,11 +208,15 @@ impl Wire {
     }
 
     /// Takes completions that the kernel has to post: all of them, unless there are `enough`.
+    ///
+    /// The kernel sets IORING_SQ_TASKRUN after it has queued work, so another CPU may set it when that work is done
+    /// already. It stays then until more comes: it counts only where something was posted.
     fn gather(&mut self, enough: usize) -> io::Result<()> {
         loop {
+            let before = self.completions.len();
             self.ring.run_task_work()?;
             self.ring.reap(&mut self.completions);
-            self.is_behind = self.ring.has_task_work();
+            self.is_behind = self.completions.len() > before && self.ring.has_task_work();
             if !self.is_behind || self.completions.len() >= enough {
                 return Ok(());
             }

@@ -7,14 +7,15 @@ use gripwire_harness::server::Launch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Ways to spell the type of a list of events.
-const TYPES: [&[u8]; 6] = [
+/// Ways to say that a request is about a list of events.
+const TYPES: [&[u8]; 7] = [
     b"Content-Type: application/websocket-events",
     b"Content-Type: application/websocket-events; a=\xe9",
     b"Content-Type: text/plain\r\nContent-Type: application/websocket-events",
     b"Content-Type: application/websocket-events\r\nContent-Type: text/plain",
     b"Content-Type: text/plain, application/websocket-events",
     b"CONTENT-TYPE:\tAPPLICATION/WEBSOCKET-EVENTS;",
+    b"Accept: application/websocket-events",
 ];
 const FORGERIES: usize = 300;
 

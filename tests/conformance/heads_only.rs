@@ -80,3 +80,17 @@ fn head_of_what_goes_on_with_a_link_is_answered_with_its_head() {
     goes_on(&mut client);
     assert!(page.request_so_far().is_none(), "the link was asked for");
 }
+
+#[test]
+fn head_of_an_instruction_in_json_is_answered_with_its_head() {
+    pushpin_differs!("1.36 answers 502, as the answer to HEAD has no content");
+    let instruct = r#"{"response":{"code":200,"body":"x"}}"#;
+    let answer =
+        Answer::new(200, "OK").header("Content-Type", "application/grip-instruct").header("X-A", "1");
+    let page = Page::answering(answer.body(instruct));
+    let mut client = standard().connect();
+    let response = client.send(request("HEAD", &page.path).bytes()).response();
+    assert_eq!((response.code, response.headers.get("X-A")), (200, Some("1")));
+    assert!(!response.headers.has("Content-Type") && !response.headers.has("Content-Length"));
+    goes_on(&mut client);
+}

@@ -29,7 +29,14 @@ impl Core {
         let lookup = Lookup { host: &host, path, tls: target.https, websocket: false };
         let routes = self.routes.borrow();
         let route = routes.find(&lookup).unwrap_or(own);
-        guarded(Route { unsigned: !is_same_tenant(route, own), ..(**route).clone() })
+        let mut way = Route { unsigned: !is_same_tenant(route, own), ..(**route).clone() };
+        if is_untrusted(own) {
+            let is_known =
+                |target: &Target| own.targets.iter().any(|own| own.destination == target.destination);
+            let others = way.targets.iter_mut().filter(|target| !is_known(target));
+            others.for_each(|target| target.untrusted = true);
+        }
+        guarded(way)
     }
 
     /// A request on `route` that no client made: without headers but those that this server adds.
@@ -59,6 +66,11 @@ fn is_same_tenant(route: &Route, own: &Route) -> bool {
     route.prefix == own.prefix && route.signing == own.signing
 }
 
+/// Whether what an application of `route` names may lead to the Internet alone.
+fn is_untrusted(route: &Route) -> bool {
+    route.targets.iter().any(|target| target.untrusted)
+}
+
 /// The way to the host that `target` names: as a target of `own` if it is one, else as a stranger.
 fn straight_to(target: &LinkTarget, own: &Route) -> Arc<Route> {
     let (host, port) = target.host_and_port();
@@ -69,7 +81,7 @@ fn straight_to(target: &LinkTarget, own: &Route) -> Arc<Route> {
     });
     let stranger = || Target {
         ssl: target.https,
-        untrusted: own.targets.iter().any(|target| target.untrusted),
+        untrusted: is_untrusted(own),
         ..Target::to(Destination::Address { host, port })
     };
     let headers = known.map(|_| own.headers.clone());

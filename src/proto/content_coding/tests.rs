@@ -109,7 +109,7 @@ fn windows_larger_than_the_standards_have_are_refused_before_they_are_allocated(
     assert_eq!(zstd_window(b"\x28\xb5\x2f\xfd\x00\x68"), Some(8 << 20));
     assert_eq!(zstd_window(b"\x28\xb5\x2f\xfd\x00\x69"), Some(9 << 20));
     assert_eq!(zstd_window(b"\x28\xb5\x2f\xfd\xa0\0\0\0\x01"), Some(16 << 20));
-    assert_eq!(zstd_window(&bytes(ZSTD)), Some(2048));
+    assert_eq!(zstd_window(&bytes(ZSTD)), Some(2 << 20));
     assert_eq!(zstd_window(b"\x28\xb5\x2f\xfd"), None);
     for body in [&b"\x28\xb5\x2f\xfd\x00\x69\0\0\0"[..], b"\x28\xb5\x2f\xfd\xa0\0\0\0\x01\0\0\0"] {
         let outcome = Coding::Zstd.decode(body).unwrap_err().to_string();

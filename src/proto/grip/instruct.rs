@@ -111,7 +111,8 @@ pub(super) fn seconds(
     u64::try_from(number).map_err(|_| InstructError::OutOfRange(name))
 }
 
-fn has_instruct_body(headers: &HeaderMap) -> bool {
+/// Whether a response says that its content is an instruct.
+pub fn has_instruct_body(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
     let media_type = content_type.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
     media_type.trim_ascii().eq_ignore_ascii_case(b"application/grip-instruct")

@@ -52,7 +52,7 @@ pub use filter::{
 };
 pub use heard::{GRIP_LAST, grip_last};
 pub use hold::{Channel, Hold, Mode};
-pub use instruct::{Instruct, InstructError, is_grip};
+pub use instruct::{Instruct, InstructError, has_instruct_body, is_grip};
 pub use json::FieldError;
 pub use keep_alive::{KeepAlive, KeepAliveMode};
 pub use link::Link;

@@ -9,12 +9,13 @@ use http::header::{self, HeaderMap, HeaderValue};
 /// The media type of such bodies.
 pub const WEBSOCKET_EVENTS: &str = "application/websocket-events";
 
-/// Whether a request says anywhere in its Content-Type that its body is a list of events. What several fields, a list
-/// or parameters mean there, and what bytes beyond ASCII do, is up to each application's parser, so all of it is looked
-/// through.
+/// Whether a request says anywhere in its Content-Type that its body is a list of events, or in its Accept that it wants
+/// one, by which some applications tell such requests. What several fields, a list or parameters mean there, and what
+/// bytes beyond ASCII do, is up to each application's parser, so all of it is looked through.
 pub fn claims_events(headers: &HeaderMap) -> bool {
     let name = WEBSOCKET_EVENTS.as_bytes();
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let fields = [header::CONTENT_TYPE, header::ACCEPT].into_iter();
+    let mut values = fields.flat_map(|field| headers.get_all(field)).map(HeaderValue::as_bytes);
     values.any(|value| value.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name)))
 }
 
@@ -172,6 +173,9 @@ mod tests {
         for values in forged {
             assert!(claims(values), "{values:?}");
         }
+        let mut accepts = HeaderMap::new();
+        accepts.append(header::ACCEPT, HeaderValue::from_static("application/websocket-events"));
+        assert!(claims_events(&accepts));
         let others: [&[&[u8]]; 4] = [&[], &[b""], &[b"application/websocket"], &[b"text/plain", b"\xff"]];
         assert!(!others.into_iter().any(claims));
     }

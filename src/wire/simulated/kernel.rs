@@ -45,6 +45,8 @@ pub(super) struct Kernel {
     pub is_silent: bool,
     /// There was more to post than is posted at once.
     pub has_more: bool,
+    /// It says that there is more, though there is nothing, until it has posted something.
+    pub has_stale_flag: bool,
     /// Has the kernel look at what waits.
     observer: Observer,
 }
@@ -91,6 +93,7 @@ impl Kernel {
                 chime: None,
                 is_silent: false,
                 has_more: false,
+                has_stale_flag: false,
                 observer,
             })
         })
@@ -201,6 +204,11 @@ impl Kernel {
         self.send(most);
         if !posts_first {
             self.posted.extend(finished);
+        }
+        if self.dice(|dice| dice.chance(10)) {
+            self.has_stale_flag = true;
+        } else if !self.posted.is_empty() {
+            self.has_stale_flag = false;
         }
     }
 

@@ -64,9 +64,11 @@ impl SimulatedRing {
         Ok(())
     }
 
-    /// Whether there was more to post than the kernel posts when it is asked once.
+    /// Whether there was more to post than the kernel posts when it is asked once. As the kernel does, it may say so
+    /// in vain.
     pub fn has_task_work(&self) -> bool {
-        self.kernel.borrow().has_more
+        let kernel = self.kernel.borrow();
+        kernel.has_more || kernel.has_stale_flag
     }
 
     pub fn reap(&mut self, out: &mut Vec<Completion>) {
