@@ -194,13 +194,14 @@ impl Core {
 
     /// Sends what the homes on this core have for other cores, and takes what they have for this one.
     fn dispatch(self: &Rc<Self>, messages: FromHome) {
+        // Counted for all cores before any has it: who asks one core after a message was seen on another does not get it.
+        let others = messages.iter().map(|(core, _)| *core).filter(|core| *core != self.id);
+        others.for_each(|core| self.dispatched.count(self.id, core));
         let mut to_own = SmallVec::<[ToCore; 2]>::new();
         for (core, message) in messages {
-            if core == self.id {
-                to_own.push(message);
-            } else {
-                self.dispatched.count(self.id, core);
-                self.mesh.to_core.send(core, message);
+            match core == self.id {
+                true => to_own.push(message),
+                false => self.mesh.to_core.send(core, message),
             }
         }
         to_own.into_iter().for_each(|message| self.take_from_home(message));
