@@ -147,7 +147,7 @@ impl Server {
     /// Clients that it holds, of its control port too.
     fn connections(&self) -> anyhow::Result<u64> {
         let mut asker = TcpStream::connect(self.control)?;
-        asker.write_all(b"GET /stats HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        asker.write_all(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         asker.read_to_string(&mut answer)?;
         let body = answer.split_once("\r\n\r\n").context("no body")?.1;
