@@ -74,6 +74,7 @@ fn response_message(fields: &Fields) -> Result<ResponseMessage, FieldError> {
     let reason = reason.ok_or_else(|| fields.invalid("reason"))?;
     let mut headers = sendable::headers_member(fields)?.unwrap_or_default();
     sendable::strip_from_published(&mut headers);
+    headers.forget_absent();
     content_filters(fields)?;
     Ok(ResponseMessage { code, reason, headers, body: response_body(fields)? })
 }

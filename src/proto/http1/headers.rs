@@ -67,6 +67,13 @@ impl Headers {
         }
     }
 
+    /// Forgets how names of fields were written that are not there any more.
+    pub fn forget_absent(&mut self) {
+        let (map, unusual) = (&self.map, std::mem::take(&mut self.unusual));
+        let present = unusual.split_terminator(':').filter(|written| map.contains_key(*written));
+        self.unusual = present.flat_map(|written| [written, ":"]).collect();
+    }
+
     /// Appends each field that `is_wanted` as one line.
     pub fn put_fields(&self, out: &mut BytesMut, is_wanted: impl Fn(&HeaderName) -> bool) {
         let mut spellings = Spellings { all: &self.unusual, rest: &self.unusual };

@@ -9,15 +9,10 @@ use gripwire::proto::http1::Headers;
 use gripwire::proto::tnetstring;
 use http::HeaderValue;
 
-/// A publish call: items or an error that says something, and each item with something to send.
+/// A publish call: items, or an error that says something.
 pub fn check_publish(input: &[u8]) {
-    match publish::parse(input) {
-        Ok(publications) => {
-            for publication in publications {
-                assert!(!publication.channel.is_empty(), "a channel without a name");
-            }
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
+    if let Err(error) = publish::parse(input) {
+        assert!(!error.to_string().is_empty());
     }
 }
 

@@ -220,6 +220,7 @@ impl<'d> Fields<'d> {
             message.headers.append_as(name, value).map_err(|_| CompactProblem::Invalid("header"))?;
         }
         sendable::strip_from_published(&mut message.headers);
+        message.headers.forget_absent();
         Ok(message)
     }
 
