@@ -133,9 +133,13 @@ async fn follow_instruct(
     kept: &RefCell<Kept>,
     before: Before,
 ) {
+    let refuse = |error: &OriginError| fail(exchange, &request, Some(route), error);
+    let invalid = |error: InstructError| {
+        refuse(&OriginError::Instruct { target: route.target_names(), reason: error.to_string() });
+    };
     let response = match response.decoded(|| route.target_names()).await {
         Ok(response) => response,
-        Err(error) => return fail(exchange, &request, Some(route), &error),
+        Err(error) => return refuse(&error),
     };
     let Response { status, reason, mut headers, mut body, target, .. } = response;
     // The answer to HEAD has no content (RFC 9110 section 9.3.2), so what the instruct says of the answer is not known.
@@ -145,36 +149,24 @@ async fn follow_instruct(
     }
     let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let start = match collect(&mut body).await {
-        Ok(start) => {
-            exchange.count_answered(start.len());
-            start
-        }
-        Err(error) => return fail(exchange, &request, Some(route), &error),
+        Ok(start) => start,
+        Err(error) => return refuse(&error),
     };
+    exchange.count_answered(start.len());
     let too_large = start.len() > KEPT_BYTES;
     let given = if too_large { Bytes::new() } else { start.clone() };
     let mut instruct = match Instruct::parse(status, reason, &headers, given) {
         Ok(instruct) => instruct,
-        Err(error) => {
-            let error = OriginError::Instruct { target: route.target_names(), reason: error.to_string() };
-            return fail(exchange, &request, Some(route), &error);
-        }
+        Err(error) => return invalid(error),
     };
     let origin = exchange.core().origin_of(&request, route);
     let Some(links) = origin.links(next_link(&instruct), gone_link(&instruct)) else {
-        let reason = InstructError::Link.to_string();
-        let error = OriginError::Instruct { target: route.target_names(), reason };
-        return fail(exchange, &request, Some(route), &error);
+        return invalid(InstructError::Link);
     };
     let goes_on = instruct.hold.is_none() && links.next.is_some();
     let streams = goes_on || instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
     if too_large && !streams {
-        return fail(
-            exchange,
-            &request,
-            Some(route),
-            &OriginError::InstructTooLarge { target: route.target_names() },
-        );
+        return refuse(&OriginError::InstructTooLarge { target: route.target_names() });
     }
     if is_untold || streams && respond::has_no_content(exchange.asked, &instruct.response) {
         log(exchange, &request, route, instruct.response.status, Some(0));
