@@ -20,7 +20,7 @@ fn an_empty_file_is_the_defaults() {
 
 #[test]
 fn the_readme_shows_every_setting_with_its_default() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let shown = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(format!("{:?}", config(shown)), format!("{:?}", Config::default()));
     let keys = |text: &str| -> Vec<String> {
