@@ -115,6 +115,7 @@ impl Default for Limits {
             subscriptions_per_connection: 100,
             mesh_messages: 1024,
             held_bytes_per_core: 256 * 1024 * 1024,
+            memory_bytes: None,
             sockjs_conversations: 10_000,
         }
     }

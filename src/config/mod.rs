@@ -254,7 +254,7 @@ pub struct WebSocket {
     pub pong_timeout_ms: u64,
 }
 
-/// Bounds for each core.
+/// Bounds, most of them for each core.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Client connections a core holds (also bounded by RLIMIT_NOFILE, for each core's ring).
@@ -272,6 +272,9 @@ pub struct Limits {
     /// Bytes that a core keeps for long polls: requests, to ask again, and answers for when their time is up. Beyond it
     /// those that need more than 8 KiB get 503.
     pub held_bytes_per_core: usize,
+    /// Memory that the process may take for clients, applications and channels, in the kernel too, bytes; 0 is no ceiling,
+    /// `None` three quarters of what the machine, or the control group of the process, has.
+    pub memory_bytes: Option<u64>,
     /// Conversations of SockJS that there may be on all cores together; further ones get 503.
     pub sockjs_conversations: usize,
 }

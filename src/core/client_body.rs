@@ -34,11 +34,13 @@ pub(super) async fn request_body(
             Some(part) => start.extend_from_slice(&part?),
             None => {
                 kept.borrow_mut().add(&start);
+                exchange.keep_body(2 * start.len());
                 return Ok(RequestBody::Whole(start.freeze()));
             }
         }
     }
     kept.borrow_mut().add(&start);
+    exchange.keep_body(2 * start.len());
     let body = ClientBody { exchange: exchange.clone(), kept: kept.clone(), start: Some(start.freeze()) };
     Ok(RequestBody::Stream { body: Box::pin(body), length: declared })
 }
@@ -92,6 +94,7 @@ impl Stream for ClientBody {
         let part = std::task::ready!(self.exchange.poll_body(context));
         if let Some(Ok(part)) = &part {
             self.kept.borrow_mut().add(part);
+            self.exchange.keep_body(self.kept.borrow().bytes.capacity() + part.len());
             self.count(part);
         }
         Poll::Ready(part)

@@ -3,7 +3,7 @@
 //! in any table.
 
 use super::exchange::{Asked, Exchange, INBOX_BYTES, RESUME_BYTES};
-use super::row::{Phase, Port, Row, Service};
+use super::row::{Carry, Phase, Port, Row, Service};
 use super::socket::Socket;
 use super::{Core, control, ticks};
 use crate::ids::Slot;
@@ -52,6 +52,8 @@ enum Parsed {
 struct Begun {
     asked: Asked,
     expect_continue: bool,
+    /// Bytes of the head.
+    head_bytes: usize,
     request: Request,
 }
 
@@ -75,8 +77,11 @@ impl Core {
     }
 
     fn accepted(self: &Rc<Self>, slot: Slot, listener: usize, peer: SocketAddr) {
-        let service = self.services.get(listener).copied();
-        self.opened(slot, service.unwrap_or(Service::Clients(Port::Plain)), Some(peer));
+        let service = self.services.get(listener).copied().unwrap_or(Service::Clients(Port::Plain));
+        if service.is_for_clients() && self.is_full() {
+            return self.refuse_for_memory(slot);
+        }
+        self.opened(slot, service, Some(peer));
     }
 
     /// Whether the proxy at `peer` may say whose connections it relays.
@@ -89,6 +94,13 @@ impl Core {
     fn refuse_proxy(&self, slot: Slot, peer: SocketAddr) {
         tracing::debug!(%peer, "a connection is closed: its proxy is not one of http.trusted_proxies");
         self.gauges.untrusted_proxies_total.add(1);
+        self.wire.borrow_mut().close(slot);
+        self.wake();
+    }
+
+    /// There is no memory for one more client.
+    fn refuse_for_memory(&self, slot: Slot) {
+        self.gauges.memory_refused_total.add(1);
         self.wire.borrow_mut().close(slot);
         self.wake();
     }
@@ -124,7 +136,7 @@ impl Core {
 
     fn received(self: &Rc<Self>, slot: Slot, bytes: &[u8]) {
         enum Taker {
-            Head(Option<Box<BytesMut>>),
+            Head(Option<Box<Carry>>),
             Exchange(Rc<Exchange>),
             /// Bytes that were sent ahead.
             Hold(usize),
@@ -137,7 +149,7 @@ impl Core {
                 Phase::Head => Taker::Head(row.carry.take()),
                 Phase::Exchange(exchange) => Taker::Exchange(exchange.clone()),
                 Phase::Unopened(_) | Phase::Stream(_) | Phase::Linked(_) | Phase::Poll(_) => {
-                    Taker::Hold(row.keep(bytes))
+                    Taker::Hold(row.keep(bytes, &self.accounts.heads))
                 }
                 Phase::Socket(socket) => Taker::Socket(socket.clone()),
                 Phase::Leaving { .. } | Phase::Lingering | Phase::Free => return,
@@ -145,10 +157,11 @@ impl Core {
         };
         match taker {
             Taker::Head(None) => self.read_head(slot, bytes),
-            Taker::Head(Some(mut carry)) => {
-                carry.extend_from_slice(bytes);
-                self.continue_head(slot, carry);
-            }
+            // Not read again and again while it comes byte by byte.
+            Taker::Head(Some(mut carry)) => match carry.append(bytes) || self.is_too_long(&carry) {
+                true => self.continue_head(slot, carry),
+                false => self.keep_head(slot, carry),
+            },
             Taker::Exchange(exchange) => exchange.received(bytes),
             Taker::Hold(ahead) if ahead > INBOX_BYTES => self.wire.borrow_mut().pause(slot),
             Taker::Hold(_) => {}
@@ -166,7 +179,7 @@ impl Core {
                 {
                     let mut rows = self.rows.borrow_mut();
                     let Some(row) = rows.get(slot) else { return };
-                    row.keep(input);
+                    row.keep(input, &self.accounts.heads);
                 }
                 // Set once: a client that sends a byte now and then does not gain time.
                 self.set_timer(slot, self.settings().http.head_timeout_ms);
@@ -177,20 +190,29 @@ impl Core {
 
     /// The same for a head that came in pieces, or behind another request; `carry` goes back to the row if it is still
     /// not whole. What follows the head is not copied: there may be many short requests in it.
-    fn continue_head(self: &Rc<Self>, slot: Slot, mut carry: Box<BytesMut>) {
-        match self.parse(slot, &carry) {
+    fn continue_head(self: &Rc<Self>, slot: Slot, carry: Box<Carry>) {
+        match self.parse(slot, carry.bytes()) {
             Parsed::Whole(begun, used) => {
-                carry.advance(used);
-                self.start(slot, *begun, queue_of(*carry));
+                let mut bytes = carry.into_bytes();
+                bytes.advance(used);
+                self.start(slot, *begun, queue_of(bytes));
             }
             Parsed::Partial => {
-                if let Some(row) = self.rows.borrow_mut().get(slot) {
-                    row.carry = Some(carry);
-                }
+                self.keep_head(slot, carry);
                 // `http.head_bytes` bounds a head, and the rest of it must come.
                 self.wire.borrow_mut().resume(slot);
             }
             Parsed::Rejected => {}
+        }
+    }
+
+    fn is_too_long(&self, head: &Carry) -> bool {
+        head.bytes().len() >= self.settings().http.head_bytes
+    }
+
+    fn keep_head(&self, slot: Slot, head: Box<Carry>) {
+        if let Some(row) = self.rows.borrow_mut().get(slot) {
+            row.carry = Some(head);
         }
     }
 
@@ -245,13 +267,14 @@ impl Core {
         let row = rows.get(slot)?;
         let is_trusted = row.service.is_for_clients() && self.signatures.borrow().are_trusted(&headers);
         let request = Request { is_trusted, ..Request::new(head, method, headers, row) };
-        Some(Begun { asked, expect_continue: head.expect_continue, request })
+        Some(Begun { asked, expect_continue: head.expect_continue, head_bytes: used, request })
     }
 
     /// Hands a whole request to its service, in a task of its own; `inbox` has arrived behind its head.
     fn start(self: &Rc<Self>, slot: Slot, begun: Begun, inbox: BytesMut) {
-        let Begun { asked, expect_continue, request } = begun;
+        let Begun { asked, expect_continue, head_bytes, request } = begun;
         let exchange = Exchange::new(self.clone(), slot, asked, request.body, expect_continue, inbox);
+        exchange.keep_head(head_bytes);
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
@@ -289,7 +312,7 @@ impl Core {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.phase = Phase::Head;
-            row.carry = is_pipelined.then(|| Box::new(input));
+            row.carry = is_pipelined.then(|| Carry::new(input, &self.accounts.heads));
         }
         self.set_timer(slot, self.settings().http.idle_timeout_ms);
         if is_pipelined {

@@ -4,6 +4,7 @@
 //! [`Exchange::send_paced`] waits until the client has taken what was sent before.
 
 use super::Core;
+use super::accounts::Booking;
 use super::row::Phase;
 use crate::bell::Bell;
 use crate::ids::Slot;
@@ -20,6 +21,8 @@ use std::task::{Context, Poll, Waker};
 pub(super) const INBOX_BYTES: usize = 64 * 1024;
 /// A paused receive is resumed when fewer bytes than this wait.
 pub(super) const RESUME_BYTES: usize = INBOX_BYTES / 2;
+/// What a request takes beside what is kept of its bytes: its task, its header fields, its answer's head.
+const REQUEST_BYTES: usize = 8 * 1024;
 
 /// A request being answered.
 pub struct Exchange {
@@ -38,6 +41,11 @@ pub struct Exchange {
     drained: Bell,
     reader: RefCell<Option<Waker>>,
     progress_tick: Cell<u32>,
+    /// Bytes of its head.
+    head_bytes: Cell<usize>,
+    /// Bytes of its body that are kept elsewhere.
+    body_bytes: Cell<usize>,
+    booking: RefCell<Booking>,
     /// What the answer has for a browser of another origin.
     cross_origin: RefCell<Option<Rc<CrossOrigin>>>,
 }
@@ -80,6 +88,7 @@ impl Exchange {
     ) -> Rc<Exchange> {
         let progress_tick = Cell::new(core.now());
         let paused = Cell::new(core.wire.borrow().is_paused(slot));
+        let booking = core.accounts.requests.book(REQUEST_BYTES + inbox.capacity()).into();
         let exchange = Exchange {
             core,
             slot,
@@ -94,6 +103,9 @@ impl Exchange {
             drained: Bell::default(),
             reader: RefCell::default(),
             progress_tick,
+            head_bytes: Cell::default(),
+            body_bytes: Cell::default(),
+            booking,
             cross_origin: RefCell::default(),
         };
         exchange.pace_reading();
@@ -119,9 +131,32 @@ impl Exchange {
         self.progress_tick.set(self.core.now());
         self.inbox.borrow_mut().extend_from_slice(bytes);
         self.pace_reading();
+        self.book();
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
+    }
+
+    /// Its head has `bytes`, which are kept as long as it is answered.
+    pub(super) fn keep_head(&self, bytes: usize) {
+        self.head_bytes.set(bytes);
+        self.book();
+    }
+
+    /// So many bytes of its body are kept, beside those that nobody has read yet.
+    pub(super) fn keep_body(&self, bytes: usize) {
+        self.body_bytes.set(bytes);
+        self.book();
+    }
+
+    /// Bytes that are kept for it.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.booking.borrow().bytes()
+    }
+
+    fn book(&self) {
+        let kept = self.head_bytes.get() + self.body_bytes.get() + self.inbox.borrow().capacity();
+        self.booking.borrow_mut().set(REQUEST_BYTES + kept);
     }
 
     /// The client has taken what was sent.
@@ -172,18 +207,20 @@ impl Exchange {
             }
         }
         self.pace_reading();
+        self.book();
         outcome
     }
 
     /// The whole body, if it has at most `limit` bytes.
     pub async fn collect_body(&self, limit: usize) -> Result<Bytes, CollectError> {
-        let mut whole = BytesMut::new();
+        let (mut whole, before) = (BytesMut::new(), self.body_bytes.get());
         while let Some(part) = poll_fn(|context| self.poll_body(context)).await {
             let part = part?;
             if whole.len() + part.len() > limit {
                 return Err(CollectError::TooLarge(limit));
             }
             whole.extend_from_slice(&part);
+            self.keep_body(before + whole.capacity());
         }
         Ok(whole.freeze())
     }
@@ -225,7 +262,9 @@ impl Exchange {
     /// on.
     pub(super) fn take_rest(&self) -> BytesMut {
         self.pace_reading();
-        std::mem::take(&mut *self.inbox.borrow_mut())
+        let rest = std::mem::take(&mut *self.inbox.borrow_mut());
+        self.book();
+        rest
     }
 
     /// Pauses the receive when the inbox is full, and resumes it when half of that is used.

@@ -84,6 +84,8 @@ gauges! {
     homes,
     /// Unsent bytes of all connections.
     backlog_bytes,
+    /// Memory that is kept for clients, applications and channels, in the kernel too, bytes: what `memory_bytes` bounds.
+    kept_bytes,
     /// Publications not yet written to all subscribers.
     pending_publications,
     /// Requests to applications that wait for their turn: for clients that may have missed something, and of filters.
@@ -170,4 +172,8 @@ gauges! {
     lost_stats_total,
     /// Connections whose backlog was full.
     overflows_total,
+    /// Clients that were closed because memory was short and they took most.
+    memory_closed_total,
+    /// Clients and requests that were refused because memory was short.
+    memory_refused_total,
 }

@@ -3,13 +3,13 @@
 //! so that what is published once the client has seen the opening reaches it.
 
 use super::Core;
+use super::accounts::Booking;
 use super::again::Reason;
 use super::connection::Request;
 use super::count::{answer_bytes, request_bytes};
 use super::exchange::{Asked, Exchange};
 use super::links::{GoneLink, Linked, Links, Origin};
-use super::row::Phase;
-use super::share::Share;
+use super::row::{Carry, Phase};
 use super::{proxy, respond};
 use crate::channel::{Format, HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
@@ -43,8 +43,15 @@ pub struct Poll {
     pub again: Again,
     /// Its client is told why something fails.
     pub debug: bool,
-    /// What is kept for it, among all long polls of the core.
-    _share: Share,
+    /// The bytes of all this.
+    booking: Booking,
+}
+
+impl Poll {
+    /// Bytes that are kept for it.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.booking.bytes()
+    }
 }
 
 /// The request of a long poll as it was received, for asking the origin again.
@@ -100,8 +107,8 @@ impl Core {
         held_for: HeldFor,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
-        let mut share = Share::default();
-        if hold.mode == Mode::Response && !self.may_keep_poll(&mut share, &again, &answer) {
+        let mut booking = Booking::default();
+        if hold.mode == Mode::Response && !self.may_keep_poll(&mut booking, &again, &answer) {
             self.gauges.refused_holds_total.add(1);
             return respond::send_whole(exchange, &no_room());
         }
@@ -120,7 +127,7 @@ impl Core {
         let unopened = match hold.mode {
             Mode::Response => {
                 let again = Again { gone, ..again };
-                let poll = Poll { timeout_answer: answer, asked, again, debug, _share: share };
+                let poll = Poll { timeout_answer: answer, asked, again, debug, booking };
                 let timeout_ms = hold.timeout_s.saturating_mul(1000);
                 Unopened { opening: Bytes::new(), hold: Phase::Poll(Box::new(poll)), timeout_ms }
             }
@@ -147,7 +154,7 @@ impl Core {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot).filter(|row| exchange.owns(&row.phase)) else { return };
             if !rest.is_empty() {
-                row.carry = Some(Box::new(rest));
+                row.carry = Some(Carry::new(rest, &self.accounts.heads));
             }
             row.phase = Phase::Unopened(Box::new(unopened));
         }
@@ -158,13 +165,13 @@ impl Core {
     }
 
     /// Counts what is kept for a long poll; whether it may be.
-    fn may_keep_poll(&self, share: &mut Share, again: &Again, answer: &Answer) -> bool {
+    fn may_keep_poll(&self, booking: &mut Booking, again: &Again, answer: &Answer) -> bool {
         let Request { method, target, headers, .. } = &again.request;
         let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
             + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
         let bytes = heads as usize + again.body.len() + answer.body.len();
-        share.set(&self.polls, bytes);
-        bytes <= FREE_BYTES || self.polls.bytes() <= self.settings().limits.held_bytes_per_core
+        *booking = self.accounts.polls.book(bytes);
+        bytes <= FREE_BYTES || self.accounts.polls.bytes() <= self.settings().limits.held_bytes_per_core
     }
 
     /// Subscribes the client in `slot` to the channels of its hold, with their filters.
@@ -382,7 +389,7 @@ impl Core {
                 return None;
             }
             let Phase::Poll(poll) = std::mem::replace(&mut row.phase, Phase::Head) else { return None };
-            (poll, row.carry.take().map(|carry| *carry).unwrap_or_default())
+            (poll, row.carry.take().map(|carry| carry.into_bytes()).unwrap_or_default())
         };
         self.unsubscribe(slot);
         self.read_on(slot, carry.len());
@@ -401,7 +408,7 @@ impl Core {
                 _ => return,
             };
             let carry = ended.is_ok().then(|| row.carry.take()).flatten();
-            (ended, carry.map(|carry| *carry).unwrap_or_default())
+            (ended, carry.map(|carry| carry.into_bytes()).unwrap_or_default())
         };
         let asked = match ended {
             Ok(asked) => asked,

@@ -2,7 +2,7 @@
 //! and its mesh ends. Nothing here is shared with other threads.
 //!
 //! - The loop is `turn`. `timer_wheel` keeps all deadlines, `waits` finds work that stands still, `memory` gives back
-//!   memory that is not needed, and `renewal` takes over new settings.
+//!   memory that is not needed, `accounts` count what is kept for clients and `ceiling` bounds it, and `renewal` takes over new settings.
 //! - A client: `connection` is its life between requests, `row` its place in the table, `exchange` a request that is
 //!   being answered, `client_body` what it uploads. `serve` hands requests to `proxy` (clients) or to `control` (the
 //!   control port), and `respond` writes answers.
@@ -25,8 +25,10 @@
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod again;
 mod bridge;
+mod ceiling;
 mod client;
 mod client_body;
 mod connection;
@@ -52,7 +54,6 @@ mod renewal;
 mod respond;
 mod row;
 mod serve;
-mod share;
 mod signatures;
 mod socket;
 mod sockjs;
@@ -155,10 +156,8 @@ pub struct Core {
     watch: Option<watch::Watch>,
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
-    /// What WebSockets keep of what their clients send.
-    incoming: share::Kept,
-    /// What is kept of held long polls.
-    polls: share::Kept,
+    accounts: accounts::Accounts,
+    ceiling: ceiling::Ceiling,
     permits: RefCell<Permits>,
     wrong_secrets: control::WrongSecrets,
     tick: Cell<u32>,
@@ -175,6 +174,8 @@ pub struct Core {
 #[derive(Default)]
 struct Told {
     overflows: Growth,
+    memory_closed: Growth,
+    memory_refused: Growth,
     filter_failures: Growth,
     waits: Growth,
     bad_datagrams: Growth,

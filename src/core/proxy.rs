@@ -55,6 +55,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, mut request: Request) {
         None => own_body,
         Some(body) => {
             *kept.borrow_mut() = Kept::of(&body);
+            exchange.keep_body(2 * body.len());
             RequestBody::Whole(body)
         }
     };
@@ -74,6 +75,7 @@ pub(super) async fn answer_again(exchange: &Rc<Exchange>, again: Again, delay_ms
         return fail(exchange, &request, None, &no_route(&request));
     };
     let kept = Rc::new(RefCell::new(Kept::of(&body)));
+    exchange.keep_body(2 * body.len());
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
     let permit = exchange.core().permit(route.target_names().into(), delay_ms).await;
     let before = Before { heard, behind, gone, permit: Some(permit) };
@@ -153,6 +155,7 @@ async fn follow_instruct(
         Err(error) => return refuse(&error),
     };
     exchange.count_answered(start.len());
+    exchange.keep_body(kept.borrow().bytes.capacity() + start.len());
     let too_large = start.len() > KEPT_BYTES;
     let given = if too_large { Bytes::new() } else { start.clone() };
     let mut instruct = match Instruct::parse(status, reason, &headers, given) {

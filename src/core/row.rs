@@ -1,6 +1,7 @@
 //! One row for each client connection: what it is doing now. A held stream is nothing but its row (and its entry in
 //! the subscription table), so the row is small, and what only some phases need is boxed or shared.
 
+use super::accounts::{Account, Booking};
 use super::exchange::Exchange;
 use super::hold::{Poll, Stream, Unopened};
 use super::links::Linked;
@@ -21,7 +22,7 @@ pub(super) struct Row {
     /// Where what it does is counted.
     pub tally: TallyId,
     /// Received, not parsed yet.
-    pub carry: Option<Box<BytesMut>>,
+    pub carry: Option<Box<Carry>>,
     pub phase: Phase,
 }
 
@@ -93,6 +94,39 @@ pub(super) enum Phase {
     },
     /// Shut down; what still arrives is discarded until the client closes.
     Lingering,
+}
+
+/// Received bytes that are not parsed yet.
+pub(super) struct Carry {
+    bytes: BytesMut,
+    booking: Booking,
+}
+
+impl Carry {
+    /// `bytes`, booked on `account`.
+    pub fn new(bytes: BytesMut, account: &Account) -> Box<Carry> {
+        let booking = account.book(bytes.capacity());
+        Box::new(Carry { bytes, booking })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Adds `bytes`; whether a request head may end in them.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.booking.set(self.bytes.capacity());
+        // A head ends with an empty line, which may begin in what was there before.
+        let fresh = self.bytes.get(before.saturating_sub(2)..).unwrap_or_default();
+        memchr::memchr_iter(b'\n', fresh)
+            .any(|end| matches!(fresh.get(end + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
+    }
+
+    pub fn into_bytes(self) -> BytesMut {
+        self.bytes
+    }
 }
 
 /// All rows of a core, by slot.
@@ -191,11 +225,11 @@ impl Row {
         matches!(self.phase, Phase::Socket(_))
     }
 
-    /// Keeps `bytes` for later; the length of all that is kept.
-    pub fn keep(&mut self, bytes: &[u8]) -> usize {
-        let carry = self.carry.get_or_insert_default();
-        carry.extend_from_slice(bytes);
-        carry.len()
+    /// Keeps `bytes` for later, booked on `account`; the length of everything that is kept.
+    pub fn keep(&mut self, bytes: &[u8], account: &Account) -> usize {
+        let carry = self.carry.get_or_insert_with(|| Carry::new(BytesMut::new(), account));
+        carry.append(bytes);
+        carry.bytes.len()
     }
 }
 
@@ -207,6 +241,21 @@ mod tests {
     fn a_row_stays_within_what_a_held_stream_may_cost() {
         assert!(size_of::<Row>() <= 64, "{}", size_of::<Row>());
         assert_eq!(size_of::<Service>(), 1);
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_noticed_however_its_bytes_come() {
+        let account = Account::default();
+        for text in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n"] {
+            for cut in 0..text.len() {
+                let (first, rest) = text.split_at(cut);
+                let mut carry = Carry::new(BytesMut::from(first), &account);
+                assert!(carry.append(rest.as_bytes()), "{first:?} and {rest:?}");
+            }
+            let mut carry = Carry::new(BytesMut::new(), &account);
+            let ends: Vec<bool> = text.bytes().map(|byte| carry.append(&[byte])).collect();
+            assert_eq!(ends.iter().position(|end| *end), Some(text.len() - 1), "{text:?}");
+        }
     }
 
     #[test]

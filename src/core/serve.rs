@@ -9,7 +9,7 @@ use super::{control, prometheus, proxy, respond, socket};
 use crate::proto::websocket;
 use crate::runtime;
 use futures_lite::FutureExt;
-use http::Method;
+use http::{HeaderValue, Method, header};
 use std::rc::Rc;
 
 impl Core {
@@ -21,6 +21,7 @@ impl Core {
                     _ if request.method == Method::TRACE => {
                         respond::send_whole(&exchange, &respond::no_trace());
                     }
+                    Service::Clients(_) if exchange.core().is_full() => refuse_for_memory(&exchange),
                     Service::Clients(_) if websocket::is_upgrade(&request.headers) => {
                         socket::answer(&exchange, request).await;
                     }
@@ -42,3 +43,14 @@ impl Core {
         .detach();
     }
 }
+
+/// Memory is short, and closing the largest consumers was not enough.
+fn refuse_for_memory(exchange: &Rc<Exchange>) {
+    exchange.core().gauges.memory_refused_total.add(1);
+    let mut answer = respond::text(503, "The server has no memory left. Try again later.\n");
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    respond::send_last(exchange, &answer);
+}
+
+/// When a client that was refused may try again, s.
+const RETRY_AFTER_S: &str = "5";

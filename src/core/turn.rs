@@ -5,6 +5,7 @@
 //! until the doorbell, a task, the mesh or the clock wakes it.
 
 use super::bridge::{Bridge, BridgePlan};
+use super::ceiling::Ceiling;
 use super::errands::ErrandPlan;
 use super::filtering::Filtering;
 use super::gauges::Gauges;
@@ -75,6 +76,9 @@ pub struct CorePlan {
     pub errands: ErrandPlan,
     /// Sizes of its wire.
     pub wire: WireLimits,
+    /// Memory of the machine, or what the control group of the process may have of it, bytes; `None` if that is not
+    /// known.
+    pub memory: Option<u64>,
     /// The conversations of SockJS, which all cores know.
     pub sockjs: Arc<Sessions>,
 }
@@ -152,8 +156,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         watch,
         bridge: plan.bridge.map(|bridge| Bridge::new(bridge, doorbell.ringer())),
         engaged: cell::Cell::default(),
-        incoming: Default::default(),
-        polls: Default::default(),
+        accounts: Default::default(),
+        ceiling: Ceiling::of(plan.memory),
         permits: Permits::new(&settings).into(),
         wrong_secrets: control::WrongSecrets::default(),
         tick: cell::Cell::new(0),
@@ -217,6 +221,7 @@ impl Core {
         busy |= self.work_at_home();
         busy |= self.tell_of_the_gone();
         busy |= self.grant_permits();
+        self.look_at_growth();
         let mut rows = 0;
         while rows < TURN_ROWS
             && let Some(written) = self.fan_out(slice)
@@ -270,6 +275,7 @@ impl Core {
         let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;
         self.gauges.client_requests_ms_total.add(self.engaged.get() * passed_ms);
         self.publish_gauges();
+        self.keep_below_ceiling();
         true
     }
 
@@ -308,6 +314,16 @@ impl Core {
         let connections = self.told.overflows.of(&self.gauges.overflows_total);
         if connections > 0 {
             tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
+        }
+        let clients = self.told.memory_closed.of(&self.gauges.memory_closed_total);
+        let refused = self.told.memory_refused.of(&self.gauges.memory_refused_total);
+        if clients + refused > 0 {
+            tracing::warn!(
+                core,
+                clients,
+                refused,
+                "memory is short (limits.memory_bytes): the clients that took most were closed, new ones refused"
+            );
         }
         if let Some(error) = self.wire.borrow_mut().take_refusal() {
             tracing::warn!(core, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");

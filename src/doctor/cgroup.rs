@@ -26,10 +26,19 @@ fn groups(machine: &Machine) -> Vec<String> {
     groups
 }
 
-fn memory(machine: &Machine, groups: &[String], plan: &Plan) -> Option<Finding> {
+/// Memory that the groups of the process may have, bytes; `None` if no group has a limit.
+pub(super) fn memory_bytes(machine: &Machine) -> Option<u64> {
+    least_memory(machine, &groups(machine))
+}
+
+fn least_memory(machine: &Machine, groups: &[String]) -> Option<u64> {
     let limits = ["memory.max", "memory.high"];
     let files = groups.iter().flat_map(|group| limits.map(|limit| format!("{group}{limit}")));
-    let least = files.filter_map(|file| machine.number(&file)).min()?;
+    files.filter_map(|file| machine.number(&file)).min()
+}
+
+fn memory(machine: &Machine, groups: &[String], plan: &Plan) -> Option<Finding> {
+    let least = least_memory(machine, groups)?;
     let mend = "raise MemoryMax and MemoryHigh of the unit or its slice, or the container's limit on memory";
     Some(memory::room(plan, "cgroup memory", least, mend))
 }

@@ -8,10 +8,15 @@ pub fn findings(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     [total(machine, plan), tcp(machine, plan), huge_pages(machine)].into_iter().flatten().collect()
 }
 
-fn total(machine: &Machine, plan: &Plan) -> Option<Finding> {
+/// Memory of the machine, bytes.
+pub(super) fn total_bytes(machine: &Machine) -> Option<u64> {
     let meminfo = machine.text("proc/meminfo")?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let bytes = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.saturating_mul(1024);
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+fn total(machine: &Machine, plan: &Plan) -> Option<Finding> {
+    let bytes = total_bytes(machine)?;
     // The kernel and whatever else runs keep a part.
     Some(room(plan, "memory", bytes - bytes / 8, "add memory, or spread the clients over more machines"))
 }

@@ -51,5 +51,10 @@ pub fn allowed_cpus(machine: &Machine) -> usize {
     topology::allowed(machine).len().max(1)
 }
 
+/// Memory that the process may have, bytes: what its control group (v2) allows, or else all of the machine's.
+pub fn memory_bytes(machine: &Machine) -> Option<u64> {
+    [memory::total_bytes(machine), cgroup::memory_bytes(machine)].into_iter().flatten().min()
+}
+
 #[cfg(test)]
 mod tests;

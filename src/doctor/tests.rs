@@ -122,6 +122,8 @@ fn the_unit_has_the_limits_that_findings_name() {
     let unit = include_str!("../../tuning/gripwire.service");
     assert!(unit.contains(&format!("LimitNOFILE={}\n", limits::UNIT_FILES)));
     assert!(unit.contains("LimitMEMLOCK=infinity\n"));
+    // The ceiling follows the limit of the group, and the server does not outlive others that it took memory from.
+    assert!(unit.contains("MemoryMax=90%\n") && unit.contains("LimitCORE=0\n") && !unit.contains("OOMScore"));
     assert!(limits::UNIT_FILES >= Plan::new(100_000, 1).files());
 }
 

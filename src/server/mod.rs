@@ -13,6 +13,7 @@ use crate::bridge::{Inlet, Outlet};
 use crate::channel::Dispatched;
 use crate::config::Config;
 use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Sessions, Signers};
+use crate::doctor::{self, Machine};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Stats;
@@ -223,6 +224,8 @@ fn plan(
     let errands = ErrandPlan::new(cores);
     let dispatched = Arc::new(Dispatched::new(cores));
     let sockjs = Arc::<Sessions>::default();
+    let machine = Machine::open(Path::new("/"), None).ok();
+    let memory = machine.as_ref().and_then(doctor::memory_bytes);
     let mut plans = (Vec::new(), Vec::new());
     for (index, sockets) in sockets.into_iter().enumerate() {
         let signers = signers(settings, routes)?;
@@ -243,6 +246,7 @@ fn plan(
             dispatched: dispatched.clone(),
             errands: errands.clone(),
             wire,
+            memory,
         });
     }
     Ok(plans)

@@ -106,6 +106,11 @@ impl Session {
         self.is_torn = true;
     }
 
+    /// Bytes that are kept of a record or a message that is not whole.
+    pub fn partial_bytes(&self) -> usize {
+        self.partial.capacity()
+    }
+
     /// Whether the handshake is not done.
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()

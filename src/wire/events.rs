@@ -3,6 +3,7 @@
 //! event for it is made any more, but one already queued may still be seen by the core.
 
 use super::WireLimits;
+use super::backlog::Backlog;
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
@@ -117,6 +118,8 @@ pub struct Wire {
     pub(super) secure: Secure,
     pub(super) local: LocalClients,
     pub(super) open: u32,
+    /// Connections of which no bytes are taken for now.
+    pub(super) paused: usize,
     broken: Option<io::Error>,
     /// The last time that the system could not accept a client.
     refusal: Option<io::Error>,
@@ -156,6 +159,7 @@ impl Wire {
             secure: Secure::default(),
             local: LocalClients::new(local),
             open: 0,
+            paused: 0,
             broken: None,
             refusal: None,
         };
@@ -273,6 +277,7 @@ impl Wire {
         self.end_session(slot);
         self.proxied.forget(slot);
         self.metered.remove(&slot);
+        self.paused -= usize::from(self.slots.has(slot, flag::PAUSED));
         if self.slots.has(slot, flag::SHUTTING) {
             // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
             // could hold another client by that time.
@@ -327,6 +332,25 @@ impl Wire {
     /// Unsent bytes of all connections.
     pub fn backlog_bytes(&self) -> usize {
         self.slots.backlog_bytes
+    }
+
+    /// Bytes of memory that its connections take: each one's socket and state, what waits to be sent, what sessions of
+    /// TLS keep, and what waits in the kernel for clients that are slow, or not read.
+    pub fn kept_bytes(&self) -> usize {
+        let congested = self.slots.backlogs.len() + self.paused;
+        self.open as usize * CONNECTION_BYTES
+            + congested * CONGESTED_BYTES
+            + self.slots.backlog_bytes
+            + self.secure.kept_bytes()
+    }
+
+    /// The part of that for the connection in `slot`, beyond what an idle one takes.
+    pub fn kept_for(&self, slot: Slot) -> usize {
+        let backlogs = [&self.slots.backlogs, &self.slots.corked, &self.secure.unsealed];
+        let unsent: usize =
+            backlogs.iter().filter_map(|backlogs| backlogs.get(&slot)).map(Backlog::bytes).sum();
+        let congested = self.slots.has(slot, flag::BACKLOGGED) || self.slots.has(slot, flag::PAUSED);
+        unsent + if congested { CONGESTED_BYTES } else { 0 } + self.secure.kept_for(slot)
     }
 
     /// Has a look at its tables. Those with a word for each slot are as large as they are at start.
@@ -477,6 +501,12 @@ impl Wire {
         }
     }
 }
+
+/// What an idle connection takes, most of it in the kernel (tuning/README.md).
+const CONNECTION_BYTES: usize = 4_800;
+/// What waits in the kernel for a client that is slow (TCP_NOTSENT_LOWAT and what is under way), or from one that is not
+/// read.
+const CONGESTED_BYTES: usize = 192 * 1024;
 
 /// Completions gathered at a time at most; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;

@@ -16,6 +16,7 @@ impl Wire {
             return;
         }
         self.slots.set(slot, flag::PAUSED);
+        self.paused += 1;
         self.metered.insert(slot);
         if self.slots.has(slot, flag::RECEIVING) {
             self.cancel(Kind::Receive, slot);
@@ -24,7 +25,10 @@ impl Wire {
 
     /// Takes bytes from `slot` again.
     pub fn resume(&mut self, slot: Slot) {
-        self.slots.clear(slot, flag::PAUSED);
+        if self.slots.has(slot, flag::PAUSED) {
+            self.slots.clear(slot, flag::PAUSED);
+            self.paused -= 1;
+        }
         if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
             self.arm_receive(slot);
         }

@@ -18,6 +18,8 @@ use rustc_hash::FxHashMap;
 
 /// So much is sealed at a time for a client that is slow, or of what is long.
 const PIECE_BYTES: usize = 64 * 1024;
+/// What an idle session takes: its state and keys (`gripwire-bench tls`).
+const SESSION_BYTES: usize = 3_600;
 /// What sealing adds to most messages, at most (TLS 1.2; a record has 16 KiB).
 const SEAL_BYTES: usize = 32;
 /// Steps of handshakes in a turn of the core. One may take as long as hundreds of sends (0.1 to 1 ms, by the kind of
@@ -33,6 +35,8 @@ pub(super) struct Secure {
     sessions: FxHashMap<Slot, Box<Session>>,
     /// What waits behind what is in flight.
     pub unsealed: FxHashMap<Slot, Backlog>,
+    /// Bytes of records that are not whole.
+    partial_bytes: usize,
     /// Sessions that ended before they were agreed on, or broke.
     failures: u64,
     /// Steps of handshakes taken in this turn of the core.
@@ -44,6 +48,16 @@ impl Secure {
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.sessions);
         look.at(&mut self.unsealed);
+    }
+
+    /// Bytes that sessions take, beside what waits for their clients.
+    pub fn kept_bytes(&self) -> usize {
+        self.sessions.len() * SESSION_BYTES + self.partial_bytes
+    }
+
+    /// The part of that for one client which grows with what the client sends.
+    pub fn kept_for(&self, slot: Slot) -> usize {
+        self.sessions.get(&slot).map_or(0, |session| session.partial_bytes())
     }
 
     /// A turn of the core begins.
@@ -86,8 +100,9 @@ impl Wire {
         if let Some(unsealed) = self.secure.unsealed.remove(&slot) {
             self.slots.backlog_bytes -= unsealed.bytes();
         }
-        if self.secure.sessions.remove(&slot).is_some_and(|session| session.has_failed()) {
-            self.secure.failures += 1;
+        if let Some(session) = self.secure.sessions.remove(&slot) {
+            self.secure.partial_bytes -= session.partial_bytes();
+            self.secure.failures += u64::from(session.has_failed());
         }
     }
 
@@ -107,7 +122,9 @@ impl Wire {
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return };
         self.secure.steps += u32::from(session.is_handshaking());
         let mut heard = Heard::default();
+        self.secure.partial_bytes -= session.partial_bytes();
         let outcome = session.receive(&mut bytes, &mut heard);
+        self.secure.partial_bytes += session.partial_bytes();
         drop(bytes);
         self.send_sealed(slot, heard.reply.into());
         if !heard.plain.is_empty() {

@@ -5,6 +5,7 @@ mod events;
 mod filters;
 mod guesses;
 mod holds;
+mod memory;
 mod pages;
 mod pipelining;
 mod proxied;

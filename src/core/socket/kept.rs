@@ -17,11 +17,18 @@ impl Busy {
     }
 }
 
+impl Socket {
+    /// Bytes that are kept of what its client sends.
+    pub(in crate::core) fn kept_bytes(&self) -> usize {
+        self.busy.borrow().as_ref().map_or(0, |busy| busy.booking.bytes())
+    }
+}
+
 impl Core {
     /// How large a message may become when it is inflated.
     pub(super) fn room_to_inflate(&self) -> usize {
         let most = self.settings().websocket.incoming_bytes_per_core;
-        most.saturating_sub(self.incoming.bytes()).max(FREE_BYTES)
+        most.saturating_sub(self.accounts.incoming.bytes()).max(FREE_BYTES)
     }
 
     /// Counts what a WebSocket keeps; how much it is.
@@ -29,14 +36,14 @@ impl Core {
         let mut busy = socket.busy.borrow_mut();
         let Some(busy) = &mut *busy else { return 0 };
         let bytes = busy.kept_bytes();
-        busy.share.set(&self.incoming, bytes);
+        busy.booking = self.accounts.incoming.book(bytes);
         bytes
     }
 
     /// The same; whether it may keep that.
     pub(super) fn may_keep(&self, socket: &Socket) -> bool {
         self.count_kept(socket) <= FREE_BYTES
-            || self.incoming.bytes() <= self.settings().websocket.incoming_bytes_per_core
+            || self.accounts.incoming.bytes() <= self.settings().websocket.incoming_bytes_per_core
     }
 
     /// The client is gone: what it has begun will never be whole, however long its application takes for the rest.

@@ -21,7 +21,7 @@ mod through;
 
 pub(super) use open::{answer, answer_on, refusal};
 
-use super::share::Share;
+use super::accounts::Booking;
 use super::sockjs::Session;
 use crate::bell::Bell;
 use crate::channel::Transport;
@@ -66,8 +66,8 @@ struct Busy {
     incoming: Option<Incoming>,
     /// Events on their way to an application over HTTP.
     waiting: Waiting,
-    /// What it keeps of these, among all WebSockets of the core.
-    share: Share,
+    /// The bytes of these.
+    booking: Booking,
     /// The client is not read until they are gone.
     paused: bool,
     /// A task is at work for this WebSocket.

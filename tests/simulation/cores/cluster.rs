@@ -79,6 +79,7 @@ impl Cluster {
                     backlog_bytes: settings.limits.backlog_bytes,
                     backlog_bytes_total: settings.limits.backlog_bytes_per_core,
                 },
+                memory: None,
                 sockjs: Arc::clone(&sockjs),
             };
             let running = async move {

@@ -1,0 +1,77 @@
+//! Clients that have the server keep as much as it will.
+
+use crate::DEADLINE;
+use gripwire_harness::innocent::Innocent;
+use gripwire_harness::origin::{Origin, Then};
+use gripwire_harness::server::{Launch, Server};
+use std::io::Write;
+use std::net::TcpStream;
+
+const CEILING_BYTES: u64 = 144_000_000;
+/// Resident memory may exceed the ceiling by this: what comes within a tick, and what the allocator has not given back.
+const ALLOWANCE_BYTES: u64 = 64_000_000;
+
+fn limited(route: &str) -> Server {
+    let settings = format!("[limits]\nmemory_bytes = {CEILING_BYTES}\n");
+    Launch::route(route).and_route(Innocent::ROUTE).settings(&settings).start()
+}
+
+/// Has clients send `bytes` each until the server has closed some, beside an innocent client that is served all the while.
+fn flood(server: &Server, clients: usize, bytes: &[u8]) {
+    let innocent = Innocent::beside(server);
+    let mut open: Vec<TcpStream> = Vec::new();
+    for _ in 0..clients {
+        let mut client = server.connect();
+        client.set_nonblocking(true).expect("a socket");
+        // What does not fit is not sent: a client that is not read waits, and one that was closed has lost.
+        let _ = client.write(bytes);
+        open.push(client);
+    }
+    server.await_stats(|stats| stats["memory_closed_total"] > 0);
+    let resident = server.memory_bytes("VmHWM");
+    assert!(resident < CEILING_BYTES + ALLOWANCE_BYTES, "{resident} bytes");
+    innocent.expect_unharmed(DEADLINE);
+    drop(open);
+    let stats = server.await_empty();
+    assert_eq!(stats["memory_refused_total"], 0, "closing the largest was enough");
+}
+
+#[test]
+fn heads_that_never_end_are_closed_before_memory_is_short() {
+    let server = limited("unused.test test");
+    let head = format!("GET / HTTP/1.1\r\nHost: unused.test\r\nX-Long: {}", "x".repeat(60_000));
+    flood(&server, 2_000, head.as_bytes());
+}
+
+#[test]
+fn bodies_that_wait_for_a_hung_application_are_closed_before_memory_is_short() {
+    let application = Origin::handling(|_, _| {
+        std::thread::park();
+        Then::Close
+    });
+    let server = limited(&application.route());
+    let head = "POST / HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10000000\r\n\r\n";
+    flood(&server, 700, &[head.as_bytes(), &[b'x'; 200_000]].concat());
+}
+
+/// Two cores take 32 MiB of it before anybody comes.
+const SMALL_CEILING_BYTES: u64 = 42_000_000;
+
+#[test]
+fn idle_clients_are_never_closed_and_new_ones_are_refused_when_memory_is_full() {
+    let settings = format!("[limits]\nmemory_bytes = {SMALL_CEILING_BYTES}\n");
+    let server = Launch::route("any.test demo").settings(&settings).start();
+    let mut held: Vec<TcpStream> = Vec::new();
+    while server.stats()["memory_refused_total"] == 0 {
+        assert!(held.len() < 3_000, "{} bytes are kept", server.stats()["kept_bytes"]);
+        held.extend((0..100).map(|_| server.connect()));
+    }
+    let stats = server.stats();
+    assert!(stats["connections"] > 0 && stats["memory_closed_total"] == 0, "{stats:?}");
+    drop(held);
+    server.await_empty();
+    server.await_stats(|stats| stats["kept_bytes"] < SMALL_CEILING_BYTES / 16 * 14);
+    let mut client = server.client();
+    client.send("GET /text HTTP/1.1\r\nHost: any.test\r\n\r\n");
+    assert_ne!(client.response().code, 503);
+}
