@@ -1,7 +1,7 @@
 //! The settings of a server that is told nothing. The README shows each of them.
 
 use super::{
-    Channels, Control, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
+    Channels, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
     SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket,
 };
 use std::net::SocketAddr;
@@ -109,6 +109,10 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections_per_core: 1_000_000,
+            connections_per_address: None,
+            new_connections_per_address_per_s: 0,
+            handshakes_per_address_per_s: 0,
+            exempt: Exempt::usual(),
             backlog_bytes: 1024 * 1024,
             backlog_bytes_per_core: 256 * 1024 * 1024,
             slow_consumer: SlowConsumer::Close,

@@ -25,6 +25,7 @@ mod section;
 mod tokens;
 mod unix_port;
 
+pub use crate::proto::exempt::{Exempt, NotExempt};
 pub use crate::proto::trusted_proxies::{NotAProxy, TrustedProxies};
 pub use address::{NotAHostName, NotAnAddress, parse_host_name, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
@@ -257,8 +258,18 @@ pub struct WebSocket {
 /// Bounds, most of them for each core.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Client connections a core holds (also bounded by RLIMIT_NOFILE, for each core's ring).
+    /// Client connections a core holds (also bounded by RLIMIT_NOFILE, for each core's ring). A few more are for
+    /// operators and publishers alone.
     pub connections_per_core: usize,
+    /// Connections that one address (IPv4, or a /64 of IPv6) may have on all cores together; further ones are reset. 0 is
+    /// no limit, `None` half of what all cores hold.
+    pub connections_per_address: Option<usize>,
+    /// Connections that one address may begin within a second; further ones are reset. 0 is no limit.
+    pub new_connections_per_address_per_s: u16,
+    /// Handshakes of TLS that one address may begin within a second; further connections by TLS are reset. 0 is no limit.
+    pub handshakes_per_address_per_s: u16,
+    /// For whom there are no limits by address.
+    pub exempt: Exempt,
     /// Unsent bytes one connection may have waiting.
     pub backlog_bytes: usize,
     /// Unsent bytes all connections of a core may have waiting.

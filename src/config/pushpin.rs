@@ -115,6 +115,8 @@ impl PushpinConf {
         // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
         // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
         self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
+        // Pushpin has no limit by address.
+        config.limits.connections_per_address = Some(0);
         // Pushpin's own default.
         config.limits.subscriptions_per_connection = 20;
         self.set(&mut config.limits.subscriptions_per_connection, "handler/connection_subscription_max");
@@ -266,6 +268,7 @@ mod tests {
         assert_eq!(config.control.listen, Some("127.0.0.1:5561".parse().unwrap()));
         assert_eq!(config.ingest.udp, None);
         assert_eq!(config.limits.connections_per_core, 50_000);
+        assert_eq!(config.limits.connections_per_address, Some(0));
         let websocket = &config.websocket;
         assert_eq!((websocket.answer_pings, websocket.ping_interval_ms), (false, 0));
         assert_eq!(config.proxy.routes_file.as_deref(), Some(Path::new("/etc/pushpin/routes")));

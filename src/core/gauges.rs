@@ -110,6 +110,12 @@ gauges! {
     tls_failures_total,
     /// Connections closed because they came to a port with the PROXY protocol from no proxy of `trusted_proxies`.
     untrusted_proxies_total,
+    /// Connections reset because their address had as many as it may (`connections_per_address`).
+    refused_connections_total,
+    /// Connections reset because their address began too many within a second (`new_connections_per_address_per_s`).
+    refused_new_connections_total,
+    /// Connections reset because their address began too many handshakes of TLS within a second.
+    refused_handshakes_total,
     /// Requests read.
     requests_total,
     /// Requests of clients read.

@@ -2,7 +2,8 @@
 //! and its mesh ends. Nothing here is shared with other threads.
 //!
 //! - The loop is `turn`. `timer_wheel` keeps all deadlines, `waits` finds work that stands still, `memory` gives back
-//!   memory that is not needed, `accounts` count what is kept for clients and `ceiling` bounds it, and `renewal` takes over new settings.
+//!   memory that is not needed, `accounts` count what is kept for clients and `ceiling` bounds it, `renewal` takes over
+//!   new settings, and `address_limits` those by address.
 //! - A client: `connection` is its life between requests, `row` its place in the table, `exchange` a request that is
 //!   being answered, `client_body` what it uploads. `serve` hands requests to `proxy` (clients) or to `control` (the
 //!   control port), and `respond` writes answers.
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod address_limits;
 mod again;
 mod bridge;
 mod ceiling;
@@ -184,6 +186,9 @@ struct Told {
     kernel_drops: Growth,
     wrong_secrets: Growth,
     refused_pages: Growth,
+    refused_connections: Growth,
+    refused_new_connections: Growth,
+    refused_handshakes: Growth,
 }
 
 impl Core {

@@ -31,6 +31,7 @@ impl Core {
     fn renew(&self, Renewal { settings, routes, signers }: Renewal) {
         let Config { proxy, channels, limits, .. } = &*settings;
         self.wire.borrow_mut().set_backlog_limits(limits.backlog_bytes, limits.backlog_bytes_per_core);
+        self.limit_addresses(&settings);
         self.pool.renew(proxy);
         self.spread.borrow_mut().set_limit(channels.refetches_per_core);
         self.home.borrow_mut().set_times(home_times(channels));

@@ -8,6 +8,7 @@ use super::links::Linked;
 use super::socket::Socket;
 use crate::ids::{Slot, TallyId};
 use crate::slack::{Look, Places};
+use crate::wire::Audience;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -54,6 +55,11 @@ impl Service {
     /// Whether it is that of the applications' clients.
     pub fn is_for_clients(self) -> bool {
         matches!(self, Service::Clients(_))
+    }
+
+    /// Whose connections its listener accepts.
+    pub fn audience(self) -> Audience {
+        if self.is_for_clients() { Audience::Clients } else { Audience::Operators }
     }
 }
 

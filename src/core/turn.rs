@@ -26,7 +26,7 @@ use crate::ingest::Permits;
 use crate::mesh::{MeshPlan, RingEnds};
 use crate::origin::{OwnPorts, Pool};
 use crate::runtime;
-use crate::wire::{DatagramSocket, Doorbell, Event, Preface, Wire, WireLimits};
+use crate::wire::{DatagramSocket, Doorbell, Event, Ledger, Preface, Wire, WireLimits};
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -79,6 +79,8 @@ pub struct CorePlan {
     /// Memory of the machine, or what the control group of the process may have of it, bytes; `None` if that is not
     /// known.
     pub memory: Option<u64>,
+    /// How many connections each address has, which all cores know.
+    pub ledger: Arc<Ledger>,
     /// The conversations of SockJS, which all cores know.
     pub sockjs: Arc<Sessions>,
 }
@@ -102,8 +104,11 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let doorbell = Doorbell::new()?;
     let own_ports = own_ports(&plan.listeners, &settings);
     let (listeners, services) = plan.listeners.into_iter().unzip();
-    let (local_listeners, local_services) = plan.local_listeners.into_iter().unzip();
-    let wire = Wire::new(listeners, local_listeners, plan.wire, &doorbell)?;
+    let local_listeners = plan.local_listeners.into_iter();
+    let local_listeners =
+        local_listeners.map(|(listener, service)| ((listener, service.audience()), service));
+    let (local_listeners, local_services) = local_listeners.unzip();
+    let wire = Wire::new(listeners, local_listeners, plan.wire, plan.ledger, &doorbell)?;
     let mut home = Home::new(plan.id, home_times(&settings.channels));
     if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
         home.watch();
@@ -168,6 +173,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         settings: cell::RefCell::new(Rc::new((*settings).clone())),
     });
     core.pool.protect(own_ports);
+    core.limit_addresses(&settings);
     core.clone().start_readers(home_ends, core_ends);
     core.start_errands(errand_ends);
     core.watch_datagrams();
@@ -257,11 +263,13 @@ impl Core {
 
     /// Whether a tick is over.
     fn move_clock(self: &Rc<Self>) -> bool {
-        let tick = (runtime::now().duration_since(self.started).as_millis() / u128::from(TICK_MS)) as u32;
+        let now = runtime::now();
+        let tick = (now.duration_since(self.started).as_millis() / u128::from(TICK_MS)) as u32;
         let before = self.tick.replace(tick);
         if before == tick {
             return false;
         }
+        self.wire.borrow_mut().set_now(now);
         self.take_renewals();
         if before / SECOND != tick / SECOND {
             self.each_second();
@@ -344,6 +352,7 @@ impl Core {
         self.tell_of_datagrams();
         self.tell_of_waits();
         self.tell_of_refusals();
+        self.tell_of_refused_connections();
     }
 
     fn publish_gauges(&self) {
@@ -355,6 +364,10 @@ impl Core {
             gauges.connections.set(u64::from(wire.open_connections()));
             gauges.backlog_bytes.set(wire.backlog_bytes() as u64);
             gauges.tls_failures_total.set(wire.tls_failures());
+            let refused = wire.refused_connections();
+            gauges.refused_connections_total.set(refused.connections);
+            gauges.refused_new_connections_total.set(refused.new_connections);
+            gauges.refused_handshakes_total.set(refused.handshakes);
         }
         let subscriptions = self.subscriptions.borrow();
         gauges.client_requests.set(self.engaged.get());

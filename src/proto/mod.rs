@@ -3,8 +3,8 @@
 //! `http1` is HTTP/1.1, `content_coding` undoes the compression of answers, `websocket` is the server side of
 //! WebSockets; `grip` is the GRIP protocol (instructions, publish items, signatures), parts of which are in the form of
 //! `tnetstring`; `cross_origin` answers browsers whose page is of another origin, `sockjs` those without WebSockets;
-//! `script` is what both put into scripts; `proxy_protocol` reads what load balancers say of a connection, and
-//! `trusted_proxies` whom this server believes such things; `byte_order_mark` and `lenient_json` are what is let pass
+//! `script` is what both put into scripts; `proxy_protocol` reads what load balancers say of a connection,
+//! `trusted_proxies` whom this server believes such things, and `exempt` for whom there are no limits by address; `byte_order_mark` and `lenient_json` are what is let pass
 //! in texts of others.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@
 pub mod byte_order_mark;
 pub mod content_coding;
 pub mod cross_origin;
+pub mod exempt;
 pub mod grip;
 pub mod http1;
 pub mod lenient_json;

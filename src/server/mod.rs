@@ -21,7 +21,7 @@ use crate::origin::{Route, Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
 use crate::tls::{self, CertificateProblem, Certificates, NoTls};
-use crate::wire::{self, BindError, MissingFeature, ThreadBell, WireLimits};
+use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, ThreadBell, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -158,9 +158,13 @@ fn watch_files(tell: Sender<Event>, paths: Vec<PathBuf>) -> Option<Watch> {
 }
 
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {
-    let connections = settings.limits.connections_per_core.min(usize::try_from(files).unwrap_or(usize::MAX));
+    let clients = u32::try_from(settings.limits.connections_per_core).unwrap_or(u32::MAX);
+    let files = u32::try_from(files).unwrap_or(u32::MAX);
+    // What is reserved comes on top, where the system allows that.
+    let connections = clients.saturating_add(RESERVED_SLOTS).min(SLOTS.max(clients)).min(files).max(1);
     WireLimits {
-        connections: u32::try_from(connections).unwrap_or(u32::MAX).max(1),
+        connections,
+        reserved: RESERVED_SLOTS.min(connections.saturating_sub(clients).max(connections / 8)),
         backlog_bytes: settings.limits.backlog_bytes,
         backlog_bytes_total: settings.limits.backlog_bytes_per_core,
     }
@@ -226,6 +230,7 @@ fn plan(
     let sockjs = Arc::<Sessions>::default();
     let machine = Machine::open(Path::new("/"), None).ok();
     let memory = machine.as_ref().and_then(doctor::memory_bytes);
+    let ledger = Arc::new(Ledger::new(Instant::now()));
     let mut plans = (Vec::new(), Vec::new());
     for (index, sockets) in sockets.into_iter().enumerate() {
         let signers = signers(settings, routes)?;
@@ -247,6 +252,7 @@ fn plan(
             errands: errands.clone(),
             wire,
             memory,
+            ledger: ledger.clone(),
         });
     }
     Ok(plans)

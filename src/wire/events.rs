@@ -3,11 +3,13 @@
 //! event for it is made any more, but one already queued may still be seen by the core.
 
 use super::WireLimits;
+use super::accepting::Accepting;
+use super::admission::{Admission, Audience};
 use super::backlog::Backlog;
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
-use super::listener::Listener;
+use super::ledger::Ledger;
 use super::local::LocalClients;
 use super::proxied::{Preface, Proxied};
 use super::ring::{Completion, Operation, Ring};
@@ -25,6 +27,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What happened to a client connection, or to a datagram socket.
 pub enum Event {
@@ -113,7 +116,8 @@ pub struct Wire {
     unread: Option<FxHashSet<Slot>>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
-    listeners: Vec<(Listener, Preface)>,
+    pub(super) accepting: Accepting,
+    pub(super) admission: Admission,
     pub(super) proxied: Proxied,
     pub(super) secure: Secure,
     pub(super) local: LocalClients,
@@ -121,17 +125,16 @@ pub struct Wire {
     /// Connections of which no bytes are taken for now.
     pub(super) paused: usize,
     broken: Option<io::Error>,
-    /// The last time that the system could not accept a client.
-    refusal: Option<io::Error>,
 }
 
 impl Wire {
     /// Sets up the ring and starts accepting on `listeners`, by TLS where there is something to offer, and on `local` those
-    /// of this machine. Must run on the core's own thread.
+    /// of this machine. Connections are counted in `ledger`, which all cores share. Must run on the core's own thread.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
-        local: Vec<UnixListener>,
+        local: Vec<(UnixListener, Audience)>,
         limits: WireLimits,
+        ledger: Arc<Ledger>,
         doorbell: &Doorbell,
     ) -> io::Result<Wire> {
         let mut ring = Ring::new(limits.connections)?;
@@ -151,17 +154,14 @@ impl Wire {
             unread: None,
             events: VecDeque::new(),
             buffers,
-            listeners: listeners
-                .into_iter()
-                .map(|(socket, preface)| (Listener::new(socket), preface))
-                .collect(),
+            accepting: Accepting::new(listeners, &local, &limits),
+            admission: Admission::new(limits.connections, ledger),
             proxied: Proxied::default(),
             secure: Secure::default(),
             local: LocalClients::new(local),
             open: 0,
             paused: 0,
             broken: None,
-            refusal: None,
         };
         wire.arm_accepts();
         Ok(wire)
@@ -303,6 +303,7 @@ impl Wire {
         // SAFETY: a close points to nothing.
         unsafe { self.push(Operation::Close { slot }, self.slots.token(Kind::Close, slot)) };
         self.open -= 1;
+        self.admission.release(slot);
     }
 
     fn was_shut_down(&mut self, token: Token) {
@@ -380,31 +381,6 @@ impl Wire {
         }
     }
 
-    fn accepted(&mut self, accept: u32, result: i32) {
-        let error = io::Error::from_raw_os_error(-result.min(0));
-        if is_exhausted(&error) {
-            return self.rest(Token { kind: Kind::Accept, generation: 0, slot: Slot(accept) }, error);
-        }
-        let Some((listener, peer)) = self.finish_accept(accept) else { return };
-        if result < 0 {
-            return;
-        }
-        let slot = Slot(result as u32);
-        debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
-        self.open += 1;
-        self.slots.set(slot, flag::OPEN);
-        let preface = self.listeners.get(listener).map(|(_, preface)| preface.clone()).unwrap_or_default();
-        if preface.tls.is_some_and(|offer| !self.begin_session(slot, &offer)) {
-            return self.close(slot);
-        }
-        let is_proxied = preface.proxy_protocol;
-        if is_proxied {
-            self.proxied.expect(slot);
-        }
-        self.arm_receive(slot);
-        self.events.push_back(Event::Accepted { slot, listener, peer, is_proxied });
-    }
-
     fn received(&mut self, token: Token, completion: Completion) {
         let length = completion.result.max(0) as usize;
         let bytes = completion.buffer().map(|id| self.buffers.received(id, length));
@@ -445,44 +421,6 @@ impl Wire {
         }
     }
 
-    /// Starts the accepts that are not in flight, as far as there are free slots: beyond that clients wait in the
-    /// kernel's queue instead of being refused.
-    fn arm_accepts(&mut self) {
-        let mut free = self.limits.connections.saturating_sub(self.open) as usize;
-        free = free.saturating_sub(self.listeners.iter().map(|(listener, _)| listener.in_flight()).sum());
-        free = free.saturating_sub(self.local.moving());
-        if free > 0 {
-            self.watch_local_listeners();
-        }
-        for index in 0..self.listeners.len() {
-            while free > 0 {
-                let Some((operation, accept)) = self.listeners[index].0.next_accept() else { break };
-                let token = Token { kind: Kind::Accept, generation: 0, slot: Slot(accept_id(index, accept)) };
-                // SAFETY: the address slot belongs to the listener and is not used again until the accept finished.
-                unsafe { self.push(operation, token.pack()) };
-                free -= 1;
-            }
-        }
-    }
-
-    /// The system could not accept a client: `accept` is over, and another begins, after a rest. At once it would fail
-    /// again, in circles.
-    pub(super) fn rest(&mut self, accept: Token, error: io::Error) {
-        self.refusal = Some(error);
-        // SAFETY: a rest points to nothing.
-        unsafe { self.push(Operation::Rest, accept.pack()) };
-    }
-
-    /// Why clients could not be accepted since this was last asked.
-    pub fn take_refusal(&mut self) -> Option<io::Error> {
-        self.refusal.take()
-    }
-
-    fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr)> {
-        let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
-        self.listeners.get_mut(index).map(|(listener, _)| (index, listener.finish(accept)))
-    }
-
     /// Queues an operation; a ring that cannot take it is reported by the next `poll`.
     ///
     /// # Safety
@@ -511,19 +449,9 @@ const CONGESTED_BYTES: usize = 192 * 1024;
 /// Completions gathered at a time at most; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;
 
-/// The system has no descriptor or memory for one more client.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
-}
-
 /// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
 fn is_transient(error: i32) -> bool {
     [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
-}
-
-fn accept_id(listener: usize, accept: usize) -> u32 {
-    ((listener as u32) << 8) | accept as u32
 }
 
 #[cfg(test)]

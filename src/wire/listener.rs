@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// Accepts in flight for each listener.
-const ACCEPTS: usize = 16;
+/// Accepts in flight for each listener, at most.
+pub(super) const ACCEPTS: usize = 16;
 /// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
 pub const ACCEPT_QUEUE: u16 = 65_535;
 /// A client from which nothing came for this long is asked for a sign of life, and each time this interval is over
@@ -109,6 +109,7 @@ pub(super) struct Listener {
     socket: TcpListener,
     // Boxed: the kernel holds pointers into it while accepts are in flight.
     accepts: Box<[Accept]>,
+    in_flight: usize,
     /// Accepts that finished.
     accepted: u32,
 }
@@ -122,11 +123,11 @@ struct Accept {
 impl Listener {
     pub fn new(socket: TcpListener) -> Listener {
         let idle = || Accept { in_flight: false, address: SockAddrStorage::zeroed(), length: 0 };
-        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect(), accepted: 0 }
+        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect(), in_flight: 0, accepted: 0 }
     }
 
     pub fn in_flight(&self) -> usize {
-        self.accepts.iter().filter(|accept| accept.in_flight).count()
+        self.in_flight
     }
 
     /// An accept to be submitted, and its index; `None` while all are in flight.
@@ -134,6 +135,7 @@ impl Listener {
         let listener = self.socket.as_raw_fd();
         let (index, accept) = self.accepts.iter_mut().enumerate().find(|(_, accept)| !accept.in_flight)?;
         accept.in_flight = true;
+        self.in_flight += 1;
         accept.length = accept.address.size_of();
         let (address, length) = (&raw mut accept.address, &raw mut accept.length);
         Some((Operation::Accept { listener, address, length }, index))
@@ -149,7 +151,7 @@ impl Listener {
         }
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let Some(accept) = self.accepts.get_mut(index) else { return unknown };
-        accept.in_flight = false;
+        self.in_flight -= usize::from(std::mem::take(&mut accept.in_flight));
         let storage = std::mem::replace(&mut accept.address, SockAddrStorage::zeroed());
         // SAFETY: zeroed at first, then written by the kernel, which set `length` to what it wrote.
         let peer = unsafe { SockAddr::new(storage, accept.length) };

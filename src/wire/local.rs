@@ -2,7 +2,10 @@
 //! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
 //! descriptors, where they are connections like all others. So is one end of a pair whose other end this server keeps.
 
-use super::events::{Event, Wire, is_exhausted};
+use super::accepting::is_exhausted;
+use super::admission::{Audience, Refused};
+use super::events::{Event, Wire};
+use super::ledger::Account;
 use super::ring::Operation;
 use super::slots::flag;
 use super::socket_file::Credentials;
@@ -26,6 +29,7 @@ pub(super) struct LocalClients {
 
 struct LocalListener {
     socket: UnixListener,
+    audience: Audience,
     /// A poll is in flight.
     is_watched: bool,
 }
@@ -38,40 +42,54 @@ struct Moving {
     place: Vec<RawFd>,
     /// By which listener it came, and whose process it is; `None` for an end of a pair.
     peer: Option<(usize, Credentials)>,
+    /// Where it is counted.
+    account: Option<Account>,
+    audience: Audience,
 }
 
 impl LocalClients {
     /// Listens on `sockets`, which do not block.
-    pub fn new(sockets: Vec<UnixListener>) -> LocalClients {
-        let listeners = sockets.into_iter().map(|socket| LocalListener { socket, is_watched: false });
-        LocalClients { listeners: listeners.collect(), ..LocalClients::default() }
+    pub fn new(sockets: Vec<(UnixListener, Audience)>) -> LocalClients {
+        let listener = |(socket, audience)| LocalListener { socket, audience, is_watched: false };
+        let listeners = sockets.into_iter().map(listener).collect();
+        LocalClients { listeners, ..LocalClients::default() }
     }
 
-    /// Slots that clients on their way will take.
+    /// Slots that connections on their way will take.
     pub fn moving(&self) -> usize {
         self.moving.len()
+    }
+
+    /// Those of operators among them.
+    pub fn moving_operators(&self) -> usize {
+        self.moving.values().filter(|moving| moving.audience == Audience::Operators).count()
     }
 }
 
 impl Wire {
-    /// Watches the listeners that are not watched. Called while there are free slots: beyond that clients wait in the
-    /// kernel's queue.
-    pub(super) fn watch_local_listeners(&mut self) {
+    /// Watches the listeners for `audience` that are not watched. Called while there are free slots for it: beyond that
+    /// clients wait in the kernel's queue.
+    pub(super) fn watch_local_listeners(&mut self, audience: Audience) {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
-            if !std::mem::replace(&mut listener.is_watched, true) {
+            if listener.audience == audience && !std::mem::replace(&mut listener.is_watched, true) {
                 let descriptor = listener.socket.as_raw_fd();
                 self.watch(Kind::Knock, index as u32, descriptor);
             }
         }
     }
 
-    /// Someone has come to listener `index`.
+    /// Someone has come to listener `index`. It is watched again when there is room.
     pub(super) fn knocked(&mut self, index: u32) {
+        let Some(audience) = self.local.listeners.get(index as usize).map(|listener| listener.audience)
+        else {
+            return;
+        };
+        let most = self.room(audience).min(ACCEPTS);
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
         let (mut come, mut refusal) = (Vec::new(), None);
-        while come.len() < ACCEPTS && refusal.is_none() {
+        while come.len() < most && refusal.is_none() {
             match listener.socket.accept() {
                 Ok((stream, _)) => come.push(stream),
                 Err(error) => refusal = Some(error),
@@ -82,30 +100,38 @@ impl Wire {
             self.rest(Token { kind: Kind::Knock, generation: 0, slot: Slot(index) }, error);
         }
         for stream in come {
-            // One whose credentials cannot be had is closed.
-            if let Ok(peer) = Credentials::of_peer(&stream) {
-                self.move_in(stream, Some((index as usize, peer)));
-            }
+            // One whose credentials cannot be had is closed, and so is one beyond a limit.
+            let Ok(peer) = Credentials::of_peer(&stream) else { continue };
+            match self.admission.admit(None, false) {
+                Ok(account) => self.move_in(stream, Some((index as usize, peer)), account, audience),
+                Err(Refused) => continue,
+            };
         }
     }
 
     /// A pair of sockets, one end of which becomes a client's connection: [`Event::Joined`] tells when, by the number
     /// that is given with the other. Fails when there is no room for one more.
     pub fn pair(&mut self) -> io::Result<(u32, glommio::net::UnixStream)> {
-        if self.open as usize + self.local.moving() >= self.limits.connections as usize {
+        if self.room(Audience::Clients) == 0 {
             return Err(io::Error::other("there are as many connections as there may be"));
         }
         let (client, other) = UnixStream::pair()?;
-        let id = self.move_in(client, None);
+        let id = self.move_in(client, None, None, Audience::Clients);
         // SAFETY: the descriptor is open and owned by nobody else.
         let other = unsafe { glommio::net::UnixStream::from_raw_fd(other.into_raw_fd()) };
         Ok((id, other))
     }
 
-    fn move_in(&mut self, stream: UnixStream, peer: Option<(usize, Credentials)>) -> u32 {
+    fn move_in(
+        &mut self,
+        stream: UnixStream,
+        peer: Option<(usize, Credentials)>,
+        account: Option<Account>,
+        audience: Audience,
+    ) -> u32 {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
-        let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer };
+        let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer, account, audience };
         let operation = Operation::MoveIn { place: moving.place.as_mut_ptr() };
         let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
         self.local.moving.insert(id, moving);
@@ -117,15 +143,12 @@ impl Wire {
     /// The kernel has copied the descriptor of client `id`, or could not.
     pub(super) fn moved_in(&mut self, id: u32, result: i32) {
         let Some(moving) = self.local.moving.remove(&id) else { return };
-        let Some(slot) = moving.place.first().and_then(|slot| u32::try_from(*slot).ok()).map(Slot) else {
-            return;
-        };
-        if result != 1 {
-            return;
-        }
+        let slot = moving.place.first().and_then(|slot| u32::try_from(*slot).ok()).map(Slot);
+        let Some(slot) = slot.filter(|_| result == 1) else { return self.admission.forget(moving.account) };
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
+        self.admission.hold(slot, moving.account, moving.audience);
         self.arm_receive(slot);
         self.events.push_back(match moving.peer {
             Some((listener, peer)) => Event::AcceptedLocal { slot, listener, peer },

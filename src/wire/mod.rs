@@ -1,7 +1,9 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
 //! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs
-//! what a completion is about; `listener` accepts; `buffers` lends receive buffers; `egress` sends, alone or to a
+//! what a completion is about; `listener` has the sockets that clients connect to, and `accepting` shares the free slots
+//! between them; `admission` refuses connections of addresses that have too many, which the `ledger` knows for all
+//! cores; `buffers` lends receive buffers; `egress` sends, alone or to a
 //! whole batch of slots; `backlog` holds what a slow client has not taken; `secure` stands between them and clients
 //! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
 //! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
@@ -12,6 +14,8 @@
 //! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until
 //! that call returned.
 
+mod accepting;
+mod admission;
 mod backlog;
 mod buffers;
 mod datagrams;
@@ -19,6 +23,7 @@ mod doorbell;
 mod egress;
 mod events;
 mod heap;
+mod ledger;
 mod listener;
 mod local;
 mod probe;
@@ -33,6 +38,7 @@ mod socket_file;
 mod token;
 mod uring;
 
+pub use admission::{AddressLimits, Audience, RefusedConnections};
 pub use buffers::Received;
 pub use datagrams::{
     Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, RECEIVE_BYTES as DATAGRAM_RECEIVE_BYTES, bind_udp,
@@ -41,17 +47,25 @@ pub use datagrams::{
 pub use doorbell::{Doorbell, Ringer, ThreadBell};
 pub use events::{Event, Wire};
 pub use heap::return_free_pages;
+pub use ledger::Ledger;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use proxied::Preface;
 pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
 
+/// Slots of a core that are reserved for operators and publishers, if it has eight times as many.
+pub const RESERVED_SLOTS: u32 = 32;
+/// Most direct descriptors that a ring may have (IORING_MAX_FIXED_FILES).
+pub const SLOTS: u32 = 1 << 20;
+
 /// Sizes and bounds of one core's wire, fixed at start.
 #[derive(Clone, Copy, Debug)]
 pub struct WireLimits {
-    /// Most client connections; the size of the ring's direct descriptor table.
+    /// Most connections; the size of the ring's direct descriptor table.
     pub connections: u32,
+    /// The last of them, which are for operators and publishers, if there are listeners for these.
+    pub reserved: u32,
     /// Unsent bytes one connection may have waiting.
     pub backlog_bytes: usize,
     /// Unsent bytes all connections together may have waiting.

@@ -76,6 +76,7 @@ fn check_operations(ring: &IoUring) -> Result<(), MissingFeature> {
         (opcode::RecvMulti::CODE, "receive"),
         (opcode::Send::CODE, "send"),
         (opcode::Shutdown::CODE, "shutdown"),
+        (opcode::Connect::CODE, "connect"),
         (opcode::Close::CODE, "close"),
         (opcode::AsyncCancel2::CODE, "cancel"),
         (opcode::PollAdd::CODE, "poll"),

@@ -2,16 +2,20 @@
 //! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is
 //! told of it before anything that the client says.
 
+use super::admission::{Audience, Refused};
 use super::buffers::Received;
 use super::events::{Event, Wire};
+use super::slots::flag;
 use crate::ids::Slot;
-use crate::proto::proxy_protocol::{Header, read_header};
+use crate::proto::proxy_protocol::{Header, Source, read_header};
 use crate::tls::Offer;
 use rustc_hash::FxHashMap;
 
-/// What stands between a listener's connections and the first byte of a client.
+/// What stands between a listener's connections and the first byte of a client, and whose they are.
 #[derive(Clone, Default)]
 pub struct Preface {
+    /// Whose connections these are.
+    pub audience: Audience,
     /// A header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// A handshake of TLS, with what is offered in it.
@@ -24,16 +28,18 @@ pub(super) struct Proxied {
     headers: FxHashMap<Slot, Begun>,
 }
 
-/// A header that has not all come, or a connection that began otherwise and is about to be closed.
+/// A header that has not all come, or a connection that is about to be closed, of which nothing more is read.
 enum Begun {
     Header(Vec<u8>),
-    Malformed,
+    Ignored,
 }
 
 impl Proxied {
-    /// A connection begins with a header.
-    pub fn expect(&mut self, slot: Slot) {
-        self.headers.insert(slot, Begun::Header(Vec::new()));
+    /// A connection begins with a header. That of a proxy which is not believed is not read, as the core closes the
+    /// connection: what it says would be counted for whoever it names.
+    pub fn expect(&mut self, slot: Slot, is_believed: bool) {
+        let begun = if is_believed { Begun::Header(Vec::new()) } else { Begun::Ignored };
+        self.headers.insert(slot, begun);
     }
 
     /// Whether bytes of `slot` are still of its header. Listeners without the protocol have no overhead but this.
@@ -57,6 +63,10 @@ impl Wire {
             Ok(Header::Partial) => {}
             Ok(Header::Complete { source, used }) => {
                 let rest = begun.split_off(used);
+                if self.count_for(slot, source).is_err() {
+                    self.reset(slot);
+                    return self.ignore(slot);
+                }
                 self.proxied.forget(slot);
                 self.events.push_back(Event::Proxied { slot, source });
                 if !rest.is_empty() {
@@ -65,9 +75,25 @@ impl Wire {
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection is closed");
-                self.proxied.headers.insert(slot, Begun::Malformed);
-                self.events.push_back(Event::Failed { slot });
+                self.ignore(slot);
             }
         }
+    }
+
+    /// Counts a connection for its client instead of its proxy. A proxy stands for clients that it does not name.
+    fn count_for(&mut self, slot: Slot, source: Source) -> Result<(), Refused> {
+        match source {
+            Source::Client(client) => {
+                let is_handshake = self.slots.has(slot, flag::SECURE);
+                self.admission.rename(slot, client.ip(), is_handshake)
+            }
+            Source::Unknown | Source::Sender => Ok(()),
+        }
+    }
+
+    /// Has the core close a connection; nothing more of it is read.
+    fn ignore(&mut self, slot: Slot) {
+        self.proxied.headers.insert(slot, Begun::Ignored);
+        self.events.push_back(Event::Failed { slot });
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Operation {
     Cancel { token: u64 },
     /// Shut down the sending side.
     Shutdown { slot: Slot },
+    /// Reset the connection. Nothing is posted if that succeeds.
+    Reset { slot: Slot },
     /// Free a slot. Nothing is posted if that succeeds.
     Close { slot: Slot },
     /// Post once a descriptor has something to read.

@@ -23,6 +23,9 @@ const PATIENT: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
 const ANY_SLOT: i32 = -1;
 /// IORING_ENTER_GETEVENTS.
 const ENTER_GETEVENTS: u32 = 1;
+/// To connect a socket of TCP to an address of this kind resets its connection (connect(2)).
+static NOBODY: libc::sockaddr =
+    libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
 static REST: Timespec = Timespec::new().nsec(REST_MS * 1_000_000);
 
 pub(super) struct KernelRing {
@@ -156,6 +159,10 @@ fn entry(operation: Operation) -> squeue::Entry {
             opcode::AsyncCancel2::new(CancelBuilder::user_data(token)).build().flags(Flags::SKIP_SUCCESS)
         }
         Operation::Shutdown { slot } => opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build(),
+        Operation::Reset { slot } => {
+            let length = size_of_val(&NOBODY) as libc::socklen_t;
+            opcode::Connect::new(fixed(slot), &raw const NOBODY, length).build().flags(Flags::SKIP_SUCCESS)
+        }
         Operation::Close { slot } => opcode::Close::new(fixed(slot)).build().flags(Flags::SKIP_SUCCESS),
         Operation::Watch { descriptor } => opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build(),
         Operation::Rest => opcode::Timeout::new(&REST).build(),

@@ -1,6 +1,7 @@
 //! Hostile clients, pages and proxies, with innocent clients beside them: what an attack must not reach stays out of
 //! reach, what it takes is given back, and whoever does nothing wrong is served within [`DEADLINE`] all the while.
 
+mod addresses;
 mod events;
 mod filters;
 mod guesses;

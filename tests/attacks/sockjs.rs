@@ -32,7 +32,7 @@ fn one_client_does_not_begin_all_conversations_that_there_may_be() {
     let application = Origin::events(|events| events.replace("DISCONNECT\r\n", ""));
     let server = Launch::route(&format!("*,sockjs=/sockjs {},over_http", application.address()))
         .and_route(Innocent::ROUTE)
-        .settings(&format!("[limits]\nsockjs_conversations = {CONVERSATIONS}"))
+        .settings(&format!("[limits]\nsockjs_conversations = {CONVERSATIONS}\nexempt = []"))
         .start();
     let innocent = Innocent::beside(&server);
     let files = server.files();

@@ -96,6 +96,11 @@ fn every_setting_can_be_set() {
     assert_eq!((websocket.ping_interval_ms, websocket.pong_timeout_ms), (0, 14));
     let limits = &config.limits;
     assert_eq!((limits.connections_per_core, limits.backlog_bytes), (8, 9));
+    assert_eq!(limits.connections_per_address, Some(27));
+    let rates = (limits.new_connections_per_address_per_s, limits.handshakes_per_address_per_s);
+    assert_eq!(rates, (28, 0));
+    let is_exempt = |address: [u8; 4]| limits.exempt.has(Some(address.into()), None);
+    assert!(is_exempt([10, 0, 0, 1]) && !is_exempt([127, 0, 0, 1]));
     assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
     assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
     assert_eq!((limits.sockjs_conversations, limits.held_bytes_per_core), (25, 26));
@@ -190,6 +195,15 @@ fn bad_values_say_what_is_wanted_at_their_line() {
             "proxy.set_x_forwarded_protocol = \"no\"",
             "`proxy.set_x_forwarded_protocol` must be true, false or \"proto-only\"",
         ),
+        (
+            "limits.new_connections_per_address_per_s = 65536",
+            "`limits.new_connections_per_address_per_s` must be a whole number from 0, which is no limit, to 65535",
+        ),
+        (
+            "limits.exempt = [\"proxies\"]",
+            "`limits.exempt` has a part that cannot be used: `proxies` exempts nobody: write an address, a network such \
+             as `10.0.0.0/8`, `loopback`, `unix` or `trusted_proxies`",
+        ),
         ("log.level = \"a=b=c\"", "`log.level` must be a filter such as \"info\" or \"gripwire=debug\""),
     ];
     for (text, message) in table {
@@ -279,6 +293,10 @@ ping_interval_ms = 0
 pong_timeout_ms = 14
 [limits]
 connections_per_core = 8
+connections_per_address = 27
+new_connections_per_address_per_s = 28
+handshakes_per_address_per_s = 0
+exempt = ["unix", "10.0.0.0/8"]
 backlog_bytes = 9
 backlog_bytes_per_core = 10
 slow_consumer = "drop"

@@ -13,8 +13,8 @@ use crate::config::accounts::{group_id, user_id};
 use crate::config::forwarded_for::ForwardedFor;
 use crate::config::section::Unusable;
 use crate::config::{
-    Endpoint, ForwardedProtocol, Grants, MetricsPort, ProxyProtocol, SlowConsumer, StatsFormat, Token,
-    TrustedProxies, UnixPort, parse_host_name, parse_listen,
+    Endpoint, Exempt, ForwardedProtocol, Grants, MetricsPort, ProxyProtocol, SlowConsumer, StatsFormat,
+    Token, TrustedProxies, UnixPort, parse_host_name, parse_listen,
 };
 
 type Value<'v> = Spanned<DeValue<'v>>;
@@ -51,6 +51,17 @@ pub fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
         Some(number) if number.as_str() == "0" => Ok(0),
         _ => milliseconds(value),
     }
+}
+
+/// 0 is no limit.
+pub fn count_or_none(value: &Value<'_>) -> Result<usize, Unusable> {
+    milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a number of connections"))
+}
+
+/// A number of events in a second; 0 is no limit.
+pub fn rate_or_none(value: &Value<'_>) -> Result<u16, Unusable> {
+    let rate = milliseconds_or_never(value).ok().and_then(|rate| rate.try_into().ok());
+    rate.ok_or_else(|| Unusable::value("a whole number from 0, which is no limit, to 65535"))
 }
 
 pub fn seconds_or_never(value: &Value<'_>) -> Result<u32, Unusable> {
@@ -138,6 +149,17 @@ pub fn trusted_proxies(value: &Value<'_>) -> Result<TrustedProxies, Unusable> {
         proxies.add(word).map_err(|error| Unusable::part(item.span(), error))?;
     }
     Ok(proxies)
+}
+
+pub fn exempt(value: &Value<'_>) -> Result<Exempt, Unusable> {
+    let wanted =
+        || Unusable::value("a list such as [\"loopback\", \"unix\", \"trusted_proxies\", \"10.0.0.0/8\"]");
+    let mut exempt = Exempt::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let word = item.get_ref().as_str().ok_or_else(wanted)?;
+        exempt.add(word).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(exempt)
 }
 
 /// True, false, or the ports that expect it.

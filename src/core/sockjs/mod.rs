@@ -17,6 +17,7 @@ pub use session::Session;
 pub(super) use serve::{answer, next};
 pub(super) use session::{Attached, Told};
 
+use crate::config::Config;
 use crate::ids::{NameMap, Slot};
 use crate::slack::Look;
 use places::{Place, Places};
@@ -36,9 +37,11 @@ impl Sessions {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// A place for one more of a client at `peer`, if there is any of `limit`.
-    fn place(&self, peer: Option<SocketAddr>, limit: usize) -> Option<Place> {
-        self.places.take(peer.map(|peer| peer.ip()), limit)
+    /// A place for one more of a client at `peer`, if there is any.
+    fn place(&self, peer: Option<SocketAddr>, settings: &Config) -> Option<Place> {
+        let (address, limits) = (peer.map(|peer| peer.ip()), &settings.limits);
+        let is_exempt = limits.exempt.has(address, settings.http.trusted_proxies.as_ref());
+        self.places.take(address, limits.sockjs_conversations, is_exempt)
     }
 
     /// The same, and whether it is new; `None` if there is no place for it.

@@ -31,13 +31,13 @@ pub struct Place {
 
 impl Places {
     /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are
-    /// one.
-    pub fn take(&self, address: Option<IpAddr>, limit: usize) -> Option<Place> {
+    /// one. The share of one address is not for those that are exempt from limits by address.
+    pub fn take(&self, address: Option<IpAddr>, limit: usize, is_exempt: bool) -> Option<Place> {
         let address = address.map_or(Ipv6Addr::UNSPECIFIED.into(), network);
         let mut taken = self.lock();
         let own = taken.by_address.get(&address).copied().unwrap_or_default();
         let has_few = own < (limit / FEW_PART).max(1);
-        let limit = if has_few { limit } else { limit - limit / RESERVED_PART };
+        let limit = if has_few || is_exempt { limit } else { limit - limit / RESERVED_PART };
         if taken.all >= limit {
             return None;
         }
@@ -81,13 +81,16 @@ mod tests {
         let places = Places::default();
         let greedy: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::2".parse().unwrap();
-        let take = |address: IpAddr| places.take(Some(address), 64);
+        let take = |address: IpAddr| places.take(Some(address), 64, false);
         let held: Vec<_> = (0..70).filter_map(|_| take(greedy)).collect();
         assert_eq!(held.len(), 56);
         assert!(take(same).is_none(), "of one network");
         let others: Vec<_> = (0..10).filter_map(|host| take(IpAddr::from([10, 0, 0, host]))).collect();
         assert_eq!(others.len(), 8);
         drop(others);
+        let exempt: Vec<_> = (0..10).filter_map(|_| places.take(Some(greedy), 64, true)).collect();
+        assert_eq!(exempt.len(), 8, "an exempt address may have the last places too");
+        drop(exempt);
         assert!(take(greedy).is_none());
         drop(held);
         assert!(take(greedy).is_some());

@@ -19,7 +19,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request, route: Arc
         Err(error) => return respond::send_whole(exchange, &socket::refusal(error)),
     };
     let core = exchange.core();
-    let place = core.sockjs.place(request.peer, core.settings().limits.sockjs_conversations);
+    let place = core.sockjs.place(request.peer, &core.settings());
     let Some(place) = place else { return respond::send_whole(exchange, &no_place()) };
     let session = Session::new(Some(place));
     let Some(attached) = session.attach() else { return };

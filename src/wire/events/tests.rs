@@ -33,10 +33,13 @@ impl World {
         let address = listener.local_addr().unwrap();
         let limits = WireLimits {
             connections: connections as u32,
+            reserved: 0,
             backlog_bytes: 2 * MUCH,
             backlog_bytes_total: 2 * CLIENTS * MUCH,
         };
-        let wire = Wire::new(vec![(listener, Preface::default())], Vec::new(), limits, &doorbell).unwrap();
+        let ledger = Arc::new(Ledger::new(Instant::now()));
+        let listeners = vec![(listener, Preface::default())];
+        let wire = Wire::new(listeners, Vec::new(), limits, ledger, &doorbell).unwrap();
         World { wire, address, events: VecDeque::new(), _doorbell: doorbell }
     }
 

@@ -131,6 +131,8 @@ impl Kernel {
                 }
             }
             Operation::Shutdown { slot } => self.shut_down_in_a_thread(slot, token),
+            // Its close follows, which clients cannot tell from it.
+            Operation::Reset { .. } => {}
             Operation::Close { slot } => {
                 let socket = self.slots.get_mut(slot.index()).and_then(Option::take);
                 if socket.is_none() {

@@ -5,7 +5,7 @@ use crate::ids::Slot;
 use crate::runtime;
 use crate::simulation::{Random, Simulation, connect, current, listen};
 use crate::tls::stand::{Stand, stand};
-use crate::wire::{Doorbell, Event, Preface, Wire, WireLimits};
+use crate::wire::{Doorbell, Event, Ledger, Preface, Wire, WireLimits};
 use bytes::Bytes;
 use futures_lite::future::{or, zip};
 use futures_lite::io::split;
@@ -215,13 +215,16 @@ impl TestCore {
         let doorbell = Doorbell::new().expect("a doorbell");
         let limits = WireLimits {
             connections: SLOTS,
+            reserved: 0,
             backlog_bytes: if dice(|dice| dice.chance(50)) { 30_000 } else { 10_000_000 },
             backlog_bytes_total: 20_000_000,
         };
+        let ledger = Arc::new(Ledger::new(runtime::now()));
         let tls = is_secure.then(|| stand().offer.clone());
-        let preface = Preface { tls, proxy_protocol: false };
+        let preface = Preface { tls, ..Preface::default() };
         let listener = listen(ADDRESS).socket().expect("a descriptor");
-        let wire = Wire::new(vec![(listener, preface)], Vec::new(), limits, &doorbell).expect("a wire");
+        let wire =
+            Wire::new(vec![(listener, preface)], Vec::new(), limits, ledger, &doorbell).expect("a wire");
         TestCore { wire, events: VecDeque::new(), slots: BTreeMap::new(), book, _doorbell: doorbell }
     }
 

@@ -8,7 +8,7 @@ use gripwire::mesh::MeshPlan;
 use gripwire::origin::Routes;
 use gripwire::runtime;
 use gripwire::simulation::{self, Host, Simulation};
-use gripwire::wire::{Preface, WireLimits};
+use gripwire::wire::{Ledger, Preface, WireLimits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -51,6 +51,7 @@ impl Cluster {
         let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
         let (errands, sockjs) = (ErrandPlan::new(cores), Arc::default());
         let dispatched = Arc::new(Dispatched::new(cores));
+        let ledger = Arc::new(Ledger::new(runtime::now()));
         let mut renewals = Vec::new();
         for core in 0..cores {
             let (renew, renewed) = channel();
@@ -65,7 +66,8 @@ impl Cluster {
                 listeners: [(CLIENTS, Service::Clients(Port::Plain)), (CONTROL, Service::Control)]
                     .map(|(address, service)| {
                         let listener = simulation::listen(address).socket().expect("a descriptor");
-                        ((listener, Preface::default()), service)
+                        let preface = Preface { audience: service.audience(), ..Preface::default() };
+                        ((listener, preface), service)
                     })
                     .into(),
                 local_listeners: Vec::new(),
@@ -76,11 +78,13 @@ impl Cluster {
                 errands: errands.clone(),
                 wire: WireLimits {
                     connections: CONNECTIONS,
+                    reserved: CONNECTIONS / 8,
                     backlog_bytes: settings.limits.backlog_bytes,
                     backlog_bytes_total: settings.limits.backlog_bytes_per_core,
                 },
                 memory: None,
                 sockjs: Arc::clone(&sockjs),
+                ledger: ledger.clone(),
             };
             let running = async move {
                 let outcome = core::run(plan).await;

@@ -1,0 +1,189 @@
+//! Accepts: how many are in flight for each listener, and what becomes of those that finish. No more are in flight than
+//! there are free slots: beyond that clients wait in the kernel's queue instead of being refused. The last slots are
+//! reserved for operators and publishers, so that no flood of clients shuts them out, and these may not have more than
+//! half of all slots, so that they do not shut out clients. A connection that its address has too many of is reset, before
+//! anything else is done for it.
+
+use super::WireLimits;
+use super::admission::{Audience, Refused};
+use super::events::{Event, Wire};
+use super::listener::{ACCEPTS, Listener};
+use super::proxied::Preface;
+use super::ring::Operation;
+use super::slots::flag;
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+
+/// The listeners of a core by TCP, and the share of the slots that is for operators.
+pub(super) struct Accepting {
+    listeners: Vec<(Listener, Preface)>,
+    /// Slots that clients leave free.
+    reserved: usize,
+    /// Slots that operators may have.
+    for_operators: usize,
+    /// Accepts in flight for each listener of operators, so that idle ones do not take all that is reserved.
+    operator_accepts: usize,
+    /// The last time that the system could not accept a client.
+    refusal: Option<io::Error>,
+}
+
+impl Accepting {
+    /// Accepts on `listeners`; those of `local` are accepted elsewhere, but have their share of the slots.
+    pub fn new(
+        listeners: Vec<(TcpListener, Preface)>,
+        local: &[(UnixListener, Audience)],
+        limits: &WireLimits,
+    ) -> Accepting {
+        let of_tcp = listeners.iter().map(|(_, preface)| preface.audience);
+        let audiences = of_tcp.chain(local.iter().map(|(_, audience)| *audience));
+        let operators = audiences.filter(|audience| *audience == Audience::Operators).count();
+        let slots = limits.connections as usize;
+        // Each listener can have an accept in flight, and one more connection.
+        let needed = (2 * operators).min(slots / 2);
+        let reserved = if operators == 0 { 0 } else { (limits.reserved as usize).max(needed) };
+        Accepting {
+            listeners: listeners
+                .into_iter()
+                .map(|(socket, preface)| (Listener::new(socket), preface))
+                .collect(),
+            reserved,
+            for_operators: (slots / 2).max(reserved),
+            operator_accepts: (reserved / (2 * operators.max(1))).clamp(1, ACCEPTS),
+            refusal: None,
+        }
+    }
+
+    fn in_flight(&self, audience: Audience) -> usize {
+        let of_audience = self.listeners.iter().filter(|(_, preface)| preface.audience == audience);
+        of_audience.map(|(listener, _)| listener.in_flight()).sum()
+    }
+}
+
+impl Wire {
+    /// Slots that connections of `audience` may take beyond the accepts that are in flight.
+    pub(super) fn room(&self, audience: Audience) -> usize {
+        let (of_clients, of_operators) =
+            (self.accepting.in_flight(Audience::Clients), self.accepting.in_flight(Audience::Operators));
+        let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
+        let free = (self.limits.connections as usize).saturating_sub(taken);
+        match audience {
+            Audience::Clients => (free + of_operators).saturating_sub(self.accepting.reserved).min(free),
+            Audience::Operators => {
+                let own = self.admission.operators() + self.local.moving_operators() + of_operators;
+                free.min(self.accepting.for_operators.saturating_sub(own))
+            }
+        }
+    }
+
+    /// Starts the accepts that are not in flight, as far as there is room.
+    pub(super) fn arm_accepts(&mut self) {
+        for audience in [Audience::Operators, Audience::Clients] {
+            let mut room = self.room(audience);
+            if room > 0 {
+                self.watch_local_listeners(audience);
+            }
+            let most = match audience {
+                Audience::Operators => self.accepting.operator_accepts,
+                Audience::Clients => ACCEPTS,
+            };
+            for index in 0..self.accepting.listeners.len() {
+                let Some((listener, preface)) = self.accepting.listeners.get_mut(index) else { return };
+                let lacking = most.saturating_sub(listener.in_flight());
+                let lacking = if preface.audience == audience { lacking.min(room) } else { 0 };
+                room -= lacking;
+                (0..lacking).for_each(|_| self.arm_accept(index));
+            }
+        }
+    }
+
+    fn arm_accept(&mut self, index: usize) {
+        let listener = self.accepting.listeners.get_mut(index);
+        let Some((operation, accept)) = listener.and_then(|(listener, _)| listener.next_accept()) else {
+            return;
+        };
+        let token = Token { kind: Kind::Accept, generation: 0, slot: Slot(accept_id(index, accept)) };
+        // SAFETY: the address slot belongs to the listener and is not used again until the accept finished.
+        unsafe { self.push(operation, token.pack()) };
+    }
+
+    /// An accept has finished.
+    pub(super) fn accepted(&mut self, accept: u32, result: i32) {
+        let error = io::Error::from_raw_os_error(-result.min(0));
+        if is_exhausted(&error) {
+            return self.rest(Token { kind: Kind::Accept, generation: 0, slot: Slot(accept) }, error);
+        }
+        let Some((listener, peer, preface)) = self.finish_accept(accept) else { return };
+        if result < 0 {
+            return;
+        }
+        let slot = Slot(result as u32);
+        debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
+        self.open += 1;
+        self.slots.set(slot, flag::OPEN);
+        let Preface { audience, proxy_protocol: is_proxied, tls } = preface;
+        // A proxy's handshake is its client's, who is not known yet.
+        let is_handshake = tls.is_some() && !is_proxied;
+        match self.admission.admit(Some(peer.ip()), is_handshake) {
+            Ok(account) => self.admission.hold(slot, account, audience),
+            Err(Refused) => {
+                self.reset(slot);
+                return self.close(slot);
+            }
+        }
+        if tls.is_some_and(|offer| !self.begin_session(slot, &offer)) {
+            return self.close(slot);
+        }
+        if is_proxied {
+            let is_believed = self.admission.believes(peer.ip());
+            self.proxied.expect(slot, is_believed);
+        }
+        self.arm_receive(slot);
+        self.events.push_back(Event::Accepted { slot, listener, peer, is_proxied });
+    }
+
+    /// The client learns that its connection is over, and the kernel keeps nothing of it. Its close follows.
+    pub(super) fn reset(&mut self, slot: Slot) {
+        // SAFETY: what a reset points to is static.
+        unsafe { self.push(Operation::Reset { slot }, self.slots.token(Kind::Close, slot)) };
+    }
+
+    /// The system could not accept a client: `accept` is over, and another begins, after a rest. At once it would fail
+    /// again, in circles.
+    pub(super) fn rest(&mut self, accept: Token, error: io::Error) {
+        self.accepting.refusal = Some(error);
+        // SAFETY: a rest points to nothing.
+        unsafe { self.push(Operation::Rest, accept.pack()) };
+    }
+
+    /// Why clients could not be accepted since this was last asked.
+    pub fn take_refusal(&mut self) -> Option<io::Error> {
+        self.accepting.refusal.take()
+    }
+
+    /// Slots that clients may have.
+    pub fn client_slots(&self) -> usize {
+        (self.limits.connections as usize).saturating_sub(self.accepting.reserved)
+    }
+
+    fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr, Preface)> {
+        let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
+        let (listener, preface) = self.accepting.listeners.get_mut(index)?;
+        Some((index, listener.finish(accept), preface.clone()))
+    }
+}
+
+/// The system has no descriptor or memory for one more client.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
+}
+
+fn accept_id(listener: usize, accept: usize) -> u32 {
+    ((listener as u32) << 8) | accept as u32
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! How clients and operators share the slots, with real sockets.
+
+use super::*;
+use crate::wire::{Doorbell, Ledger, bind};
+use glommio::LocalExecutor;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SLOTS: u32 = 40;
+const RESERVED: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A wire with a listener for each audience.
+struct World {
+    wire: Wire,
+    clients: SocketAddr,
+    operators: SocketAddr,
+    /// Open connections of both, by the listener.
+    open: [Vec<Slot>; 2],
+    _doorbell: Doorbell,
+}
+
+impl World {
+    fn new() -> World {
+        let doorbell = Doorbell::new().unwrap();
+        let listen = || bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap().pop().unwrap();
+        let listeners: Vec<_> = [Audience::Clients, Audience::Operators]
+            .map(|audience| (listen(), Preface { audience, ..Preface::default() }))
+            .into();
+        let address = |index: usize| listeners[index].0.local_addr().unwrap();
+        let (clients, operators) = (address(0), address(1));
+        let limits = WireLimits {
+            connections: SLOTS,
+            reserved: RESERVED,
+            backlog_bytes: 1000,
+            backlog_bytes_total: 1000,
+        };
+        let ledger = Arc::new(Ledger::new(Instant::now()));
+        let wire = Wire::new(listeners, Vec::new(), limits, ledger, &doorbell).unwrap();
+        World { wire, clients, operators, open: [Vec::new(), Vec::new()], _doorbell: doorbell }
+    }
+
+    fn turn(&mut self) {
+        let mut events = VecDeque::new();
+        self.wire.poll(&mut events).unwrap();
+        for event in events {
+            if let Event::Accepted { slot, listener, .. } = event {
+                self.open[listener].push(slot);
+            }
+        }
+    }
+
+    /// Turns until so many of clients and of operators are open, and then some more, in which nothing may change.
+    fn turn_until(&mut self, clients: usize, operators: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let open = |world: &World| world.open.each_ref().map(Vec::len);
+        while open(self) != [clients, operators] {
+            assert!(Instant::now() < deadline, "{:?} are open", open(self));
+            self.turn();
+            std::thread::yield_now();
+        }
+        (0..100).for_each(|_| self.turn());
+        assert_eq!(open(self), [clients, operators], "no further one is accepted");
+    }
+
+    fn close_all(&mut self, index: usize) {
+        let open = std::mem::take(&mut self.open[index]);
+        open.into_iter().for_each(|slot| self.wire.close(slot));
+    }
+}
+
+fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| TcpStream::connect(address).unwrap()).collect()
+}
+
+#[test]
+fn clients_leave_the_reserved_slots_to_operators_who_leave_half_to_clients() {
+    LocalExecutor::default().run(async {
+        let (most_clients, most_operators) = ((SLOTS - RESERVED) as usize, SLOTS as usize / 2);
+        let mut world = World::new();
+        assert_eq!(world.wire.client_slots(), most_clients);
+        let flood = connect(world.clients, 100);
+        world.turn_until(most_clients, 0);
+        assert!(world.wire.pair().is_err(), "conversations of SockJS are clients");
+        let operators = connect(world.operators, 100);
+        world.turn_until(most_clients, RESERVED as usize);
+        // Clients that leave make room for operators first, until these have half.
+        drop(flood);
+        world.close_all(0);
+        let clients = connect(world.clients, 100);
+        let deadline = Instant::now() + PATIENCE;
+        while world.open[1].len() < most_operators {
+            assert!(Instant::now() < deadline, "{} operators", world.open[1].len());
+            world.turn();
+            // Those of the first flood are still in the kernel's queue.
+            world.close_all(0);
+        }
+        (0..100).for_each(|_| world.turn());
+        assert_eq!(world.open[1].len(), most_operators);
+        drop(operators);
+        world.close_all(1);
+        world.close_all(0);
+        drop(clients);
+        assert_eq!(world.wire.open_connections(), 0);
+        assert_eq!(world.wire.admission.operators(), 0);
+    });
+}
+
+#[test]
+fn a_core_without_listeners_for_operators_has_all_its_slots_for_clients() {
+    let limits =
+        WireLimits { connections: SLOTS, reserved: RESERVED, backlog_bytes: 0, backlog_bytes_total: 0 };
+    let accepting = |listeners| Accepting::new(listeners, &[], &limits);
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(accepting(vec![(listener(), Preface::default())]).reserved, 0);
+    let operators = || Preface { audience: Audience::Operators, ..Preface::default() };
+    assert_eq!(accepting(vec![(listener(), operators())]).reserved, RESERVED as usize);
+    // Each of many listeners has its share.
+    let many = accepting((0..9).map(|_| (listener(), operators())).collect());
+    assert_eq!((many.reserved, many.operator_accepts), (18, 1));
+}

@@ -1,0 +1,259 @@
+//! How many connections each address has, and how many it began within this second: for the whole process, because an
+//! attacker's connections are spread over all cores. [`Admission`](super::admission) asks here for each connection that
+//! is not exempt.
+//!
+//! The cores share the ledger without a lock. It is a hash table in segments, each four times as large as the one
+//! before, which are made when they are needed and never moved or freed. A key has one bucket of [`BUCKET`] entries (two
+//! or three cache lines) in each segment. An entry is two words of 8 bytes: the fingerprint and the count of open connections,
+//! and two windows of a second. The fingerprint and the count share a word, so an entry is claimed, counted up, counted
+//! down and claimed again for another address by single compare-and-swaps. An entry is free when its count is 0 and its
+//! windows are over.
+//!
+//! Races, and why they are harmless:
+//! - Two cores that see the first connections of one address at once may claim two entries for it. Each connection is
+//!   counted down where it was counted up, so no count is lost: the second entry is found by nobody as long as the first
+//!   has the fingerprint, and is free when its few connections are over. Until then the address may have so many more.
+//! - An entry that is claimed for another address just when its own address comes back loses the window of this second.
+//! - Two addresses whose fingerprints (40 bits) and buckets are equal share an account. The hash has a key that is made
+//!   when the process starts, so nobody can look for such addresses, or for many that need one bucket.
+//! - A second has 16 bits: a window that was last used 65,536 s ago, to the second, is taken for this one.
+
+use crate::ids::NameHash;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// The connections of all addresses.
+pub struct Ledger {
+    segments: [OnceLock<Box<[Entry]>>; SEGMENTS],
+    hash: NameHash,
+    started: Instant,
+}
+
+/// Where a connection is counted, until [`Ledger::end`]. The two highest bits are 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Account(pub NonZeroU32);
+
+/// What one address may have; a bound of 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Bounds {
+    /// Connections at a time.
+    pub connections: u32,
+    /// Connections that begin within a second.
+    pub new_per_s: u16,
+    /// Handshakes of TLS that begin within a second.
+    pub handshakes_per_s: u16,
+}
+
+/// Which bound an address has reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Excess {
+    Connections,
+    NewConnections,
+    Handshakes,
+}
+
+/// The connections of one address.
+#[derive(Default)]
+struct Entry {
+    /// Fingerprint (high 40 bits) and open connections (low 24).
+    word: AtomicU64,
+    /// New connections (high 32 bits) and handshakes (low 32): each the second that it counts in, and the count (16).
+    windows: AtomicU64,
+}
+
+/// What a look at the entries of a key has found.
+enum Found {
+    /// Its account, where the connection is counted.
+    Account(Account),
+    /// Its account, which has as many as it may have.
+    Full,
+    /// Other cores changed the entries meanwhile.
+    Changed,
+    /// All its buckets are full.
+    NoRoom,
+}
+
+impl Ledger {
+    /// Without connections. Seconds are counted from `now`.
+    pub fn new(now: Instant) -> Ledger {
+        Ledger { segments: Default::default(), hash: NameHash::default(), started: now }
+    }
+
+    /// The second that `now` is in, the same for all cores.
+    pub(super) fn second(&self, now: Instant) -> u16 {
+        now.saturating_duration_since(self.started).as_secs() as u16
+    }
+
+    /// Counts one more connection of `address`, or says which bound that would break. Clients without an address are
+    /// one. `None` if there is no account for it, because 2^24 connections have one address, or all buckets are full.
+    pub(super) fn begin(
+        &self,
+        address: Option<IpAddr>,
+        bounds: &Bounds,
+        is_handshake: bool,
+        second: u16,
+    ) -> Result<Option<Account>, Excess> {
+        let most =
+            if bounds.connections == 0 { COUNT_MASK } else { COUNT_MASK.min(bounds.connections.into()) };
+        let hash = self.hash.hash_one(key(address));
+        let account = loop {
+            match self.count_up(hash, most, second) {
+                Found::Account(account) => break account,
+                Found::Full if bounds.connections == 0 => return Ok(None),
+                Found::Full => return Err(Excess::Connections),
+                Found::NoRoom => return Ok(None),
+                Found::Changed => {}
+            }
+        };
+        let handshakes_per_s = if is_handshake { bounds.handshakes_per_s } else { 0 };
+        let entry = self.entry(account);
+        let is_in_window = |shift, most| most == 0 || entry.is_none_or(|it| it.take(shift, most, second));
+        let excess = if !is_in_window(NEW, bounds.new_per_s) {
+            Excess::NewConnections
+        } else if !is_in_window(HANDSHAKES, handshakes_per_s) {
+            Excess::Handshakes
+        } else {
+            return Ok(Some(account));
+        };
+        self.end(account);
+        Err(excess)
+    }
+
+    /// A connection that was counted in `account` is over.
+    pub(super) fn end(&self, account: Account) {
+        let before = self.entry(account).map(|entry| entry.word.fetch_sub(1, Relaxed));
+        debug_assert!(before.is_some_and(|word| word & COUNT_MASK > 0), "a connection ends twice");
+    }
+
+    /// Memory of all segments.
+    pub fn bytes(&self) -> usize {
+        self.segments.iter().filter_map(OnceLock::get).map(|segment| size_of_val(&**segment)).sum()
+    }
+
+    /// Looks for the entry of `hash` in its buckets, or for a free one, and counts one connection up there, if there are
+    /// fewer than `most`.
+    fn count_up(&self, hash: u64, most: u64, second: u16) -> Found {
+        let fingerprint = hash & !COUNT_MASK;
+        let mut free = None;
+        for index in 0..SEGMENTS {
+            let segment = match self.segments.get(index) {
+                Some(segment) if free.is_none() => {
+                    segment.get_or_init(|| zeroed(SEGMENT << (GROWTH * index)))
+                }
+                Some(segment) => match segment.get() {
+                    Some(segment) => segment,
+                    None => break,
+                },
+                None => break,
+            };
+            let bucket = (hash as usize % (segment.len() / BUCKET)) * BUCKET;
+            for (place, entry) in segment.iter().enumerate().skip(bucket).take(BUCKET) {
+                let word = entry.word.load(Relaxed);
+                if word & !COUNT_MASK == fingerprint {
+                    return entry
+                        .count_up(fingerprint, most)
+                        .map_or_else(|other| other, |()| found(index, place));
+                }
+                if free.is_none() && entry.is_free(word, second) {
+                    free = Some((index, place, entry, word));
+                }
+            }
+        }
+        let Some((index, place, entry, word)) = free else { return Found::NoRoom };
+        match entry.word.compare_exchange(word, fingerprint | 1, Relaxed, Relaxed) {
+            Ok(_) => found(index, place),
+            Err(_) => Found::Changed,
+        }
+    }
+
+    fn entry(&self, account: Account) -> Option<&Entry> {
+        let place = account.0.get() - 1;
+        self.segments.get((place >> PLACE_BITS) as usize)?.get()?.get((place & PLACE_MASK) as usize)
+    }
+}
+
+fn found(segment: usize, place: usize) -> Found {
+    let account = ((segment as u32) << PLACE_BITS) + place as u32 + 1;
+    NonZeroU32::new(account).map_or(Found::NoRoom, |account| Found::Account(Account(account)))
+}
+
+/// What belongs to one client: of IPv6 a whole /64. The first part tells the kinds apart.
+fn key(address: Option<IpAddr>) -> (u8, u64) {
+    match address.map(|address| address.to_canonical()) {
+        None => (0, 0),
+        Some(IpAddr::V4(address)) => (4, address.to_bits().into()),
+        Some(IpAddr::V6(address)) => (6, (address.to_bits() >> 64) as u64),
+    }
+}
+
+impl Entry {
+    /// Counts up, unless the entry is another address's meanwhile, or has `most`.
+    fn count_up(&self, fingerprint: u64, most: u64) -> Result<(), Found> {
+        let counted = self.word.try_update(Relaxed, Relaxed, |word| {
+            (word & !COUNT_MASK == fingerprint && word & COUNT_MASK < most).then_some(word + 1)
+        });
+        match counted {
+            Ok(_) => Ok(()),
+            Err(word) if word & !COUNT_MASK == fingerprint => Err(Found::Full),
+            Err(_) => Err(Found::Changed),
+        }
+    }
+
+    /// Whether another address may have it: no connection is open, and none began within this second.
+    fn is_free(&self, word: u64, second: u16) -> bool {
+        if word & COUNT_MASK > 0 {
+            return false;
+        }
+        let windows = self.windows.load(Relaxed);
+        [NEW, HANDSHAKES].iter().all(|shift| counted((windows >> shift) as u32, second) == 0)
+    }
+
+    /// Counts one more in the window at `shift`, unless it has `most`.
+    fn take(&self, shift: u32, most: u16, second: u16) -> bool {
+        let taken = self.windows.try_update(Relaxed, Relaxed, |windows| {
+            let window = (windows >> shift) as u32;
+            let count = counted(window, second);
+            // A core whose clock is behind goes on with the window of the others.
+            let began = if count > 0 { window >> 16 } else { second.into() };
+            let others = windows & !(WINDOW_MASK << shift);
+            (count < most).then_some(others | u64::from(began << 16 | u32::from(count + 1)) << shift)
+        });
+        taken.is_ok()
+    }
+}
+
+/// What a window has counted within `second`. The clock of another core may be in the next one already.
+fn counted(window: u32, second: u16) -> u16 {
+    let is_current = ((window >> 16) as u16).wrapping_sub(second) <= 1;
+    if is_current { window as u16 } else { 0 }
+}
+
+/// So many free entries. Pages of them that nobody touches take no memory.
+fn zeroed(entries: usize) -> Box<[Entry]> {
+    let zeroed = Box::<[Entry]>::new_zeroed_slice(entries);
+    // SAFETY: an entry is two atomic numbers, and all bits 0 are a value of these.
+    unsafe { zeroed.assume_init() }
+}
+
+/// Entries of a bucket, which are 128 bytes.
+const BUCKET: usize = 8;
+/// Entries of the first segment; each of the others has 2^[`GROWTH`] times as many as the one before.
+const SEGMENT: usize = 1024;
+const GROWTH: usize = 2;
+/// 89 million entries together, 1.4 GB: more than the direct descriptors of any machine.
+const SEGMENTS: usize = 9;
+/// Bits of a place within a segment.
+const PLACE_BITS: u32 = 26;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
+const COUNT_MASK: u64 = (1 << 24) - 1;
+/// Where the windows are.
+const NEW: u32 = 32;
+const HANDSHAKES: u32 = 0;
+const WINDOW_MASK: u64 = 0xffff_ffff;
+
+#[cfg(test)]
+mod tests;
