@@ -17,6 +17,13 @@ use std::time::Instant;
 /// More than there are slots.
 const FLOOD: usize = 600;
 
+/// What all these servers have: channels of innocents are soon forgotten.
+const SETTINGS: &str = "[channels]\nlinger_ms = 100\n[http]\nhead_timeout_ms = 60000";
+
+fn launch(settings: &str) -> Launch {
+    Launch::route(Innocent::ROUTE).settings(SETTINGS).settings(settings)
+}
+
 /// A request that an innocent's route answers at once.
 fn question() -> Request {
     get("/").host("innocent.test")
@@ -55,9 +62,8 @@ fn await_answer(host: u8, server: &Server) -> Client {
 
 #[test]
 fn idle_connections_of_one_address_leave_half_of_the_slots_to_others() {
-    let server = Launch::route(Innocent::ROUTE)
+    let server = launch("[limits]\nconnections_per_core = 500\nexempt = []")
         .cores(1)
-        .settings("[http]\nhead_timeout_ms = 60000\n[limits]\nconnections_per_core = 500\nexempt = []")
         .options(&["--log", "warn"])
         .start();
     let innocent = Innocent::beside(&server);
@@ -80,8 +86,7 @@ fn idle_connections_of_one_address_leave_half_of_the_slots_to_others() {
 
 #[test]
 fn clients_that_have_all_their_slots_leave_some_to_operators_and_the_other_way_round() {
-    let settings = "[http]\nhead_timeout_ms = 60000\n[limits]\nconnections_per_core = 100";
-    let server = Launch::route(Innocent::ROUTE).cores(1).settings(settings).start();
+    let server = launch("[limits]\nconnections_per_core = 100").cores(1).start();
     let flood: Vec<TcpStream> = (0..FLOOD).map(|_| connect_from(2, server.clients)).collect();
     let taken = server.await_stats(|stats| stats["connections"] > 100);
     assert!(taken["connections"] <= 100 + 32, "{taken:?}");
@@ -103,7 +108,7 @@ fn clients_that_have_all_their_slots_leave_some_to_operators_and_the_other_way_r
 #[test]
 fn a_burst_of_connections_beyond_the_rate_of_an_address_is_reset_and_the_next_second_is_new() {
     let settings = "[limits]\nnew_connections_per_address_per_s = 20\nexempt = [\"127.0.0.1\"]";
-    let server = Launch::route(Innocent::ROUTE).settings(settings).start();
+    let server = launch(settings).start();
     let innocent = Innocent::beside(&server);
     let began = Instant::now();
     let burst: Vec<TcpStream> = (0..400).map(|_| connect_from(2, server.clients)).collect();
@@ -120,7 +125,7 @@ fn a_burst_of_connections_beyond_the_rate_of_an_address_is_reset_and_the_next_se
 #[test]
 fn handshakes_of_one_address_beyond_its_rate_are_not_begun() {
     let settings = "[limits]\nhandshakes_per_address_per_s = 5\nexempt = [\"127.0.0.1\"]";
-    let server = Launch::route(Innocent::ROUTE).settings(settings).tls().start();
+    let server = launch(settings).tls().start();
     let innocent = Innocent::beside(&server);
     let shake = || tls::handshake_over(connect_from(2, server.tls.unwrap()), EXACT, tls::config());
     let began = Instant::now();
@@ -149,9 +154,9 @@ fn relayed(proxy: u8, client: &str, server: &Server) -> TcpStream {
 
 #[test]
 fn clients_by_a_proxy_are_counted_by_their_own_addresses() {
-    let settings = "[http]\nproxy_protocol = [\"TLS\"]\ntrusted_proxies = [\"127.0.0.9\"]\n\
+    let settings = "proxy_protocol = [\"TLS\"]\ntrusted_proxies = [\"127.0.0.9\"]\n\
                     [limits]\nconnections_per_address = 10\nexempt = [\"127.0.0.1\", \"trusted_proxies\"]";
-    let server = Launch::route(Innocent::ROUTE).settings(settings).tls().start();
+    let server = launch(settings).tls().start();
     let innocent = Innocent::beside(&server);
     let shake =
         |proxy, client: &str| tls::handshake_over(relayed(proxy, client, &server), EXACT, tls::config());
