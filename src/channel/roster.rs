@@ -8,7 +8,7 @@
 
 use super::publication::Format;
 use super::subscriptions::ChannelId;
-use crate::ids::Slot;
+use crate::ids::{BySlot, Slot};
 use smallvec::SmallVec;
 
 /// How a subscriber is written to.
@@ -126,7 +126,10 @@ pub(super) fn place_of(number: u32) -> (Transport, u32) {
 const INDEX_BITS: u32 = 29;
 
 /// The links of every slot. One link, the common case, stands in place.
-pub(super) type Links = Vec<SmallVec<[Link; 1]>>;
+pub(super) type Links = BySlot<SlotLinks>;
+
+/// Those of one.
+pub(super) type SlotLinks = SmallVec<[Link; 1]>;
 
 /// The subscribers of one channel. No list is empty; most channels have one.
 #[derive(Default)]

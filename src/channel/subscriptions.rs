@@ -128,7 +128,7 @@ impl Subscriptions {
             names: NameMap::default(),
             channels: Vec::new(),
             free: Vec::new(),
-            links: Links::new(),
+            links: Links::default(),
             waiting: WaitingRows::default(),
             joining: Joining::default(),
             newcomers: Newcomers::default(),
@@ -194,7 +194,7 @@ impl Subscriptions {
             self.forget(slot, id);
             self.maybe_linger(id);
         }
-        let Some(links) = self.links.get_mut(slot.index()).map(std::mem::take) else { return };
+        let Some(links) = self.links.take(slot) else { return };
         for link in links {
             self.remove_entry(slot, link);
             self.maybe_linger(link.channel);
@@ -304,9 +304,6 @@ impl Subscriptions {
     }
 
     fn admit(&mut self, slot: Slot, transport: Transport, channels: &[ChannelId]) {
-        if self.links.len() <= slot.index() {
-            self.links.resize_with(slot.index() + 1, Default::default);
-        }
         for &id in channels {
             let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
                 continue;
@@ -324,7 +321,7 @@ impl Subscriptions {
             let next = self.newcomers.first(slot, id, channel.next);
             let place = channel.roster.add(transport, Entry { slot, next });
             let is_followed = channel.followed.is_some();
-            if let Some(links) = self.links.get_mut(slot.index()) {
+            if let Some(links) = self.links.entry(slot) {
                 links.push(Link::new(id, transport, place));
             }
             if is_followed {
@@ -354,7 +351,7 @@ impl Subscriptions {
         let (transport, index) = link.place();
         debug_assert!(channel.roster.entry(transport, index).is_some_and(|entry| entry.slot == slot));
         let Some(moved) = channel.roster.remove(transport, index) else { return };
-        let links = self.links.get_mut(moved.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
+        let links = self.links.get_mut(moved).map(|links| links.as_mut_slice()).unwrap_or_default();
         if let Some(of_moved) = links.iter_mut().find(|of_moved| of_moved.channel == link.channel) {
             *of_moved = Link::new(link.channel, transport, index);
         }
@@ -374,7 +371,7 @@ impl Subscriptions {
     }
 
     fn links_of(&self, slot: Slot) -> &[Link] {
-        self.links.get(slot.index()).map(|links| links.as_slice()).unwrap_or_default()
+        self.links.get(slot).map(|links| links.as_slice()).unwrap_or_default()
     }
 
     fn channel(&self, id: ChannelId) -> Option<&LocalChannel> {

@@ -67,7 +67,6 @@ impl Core {
             Event::Accepted { slot, listener, peer, .. } => self.accepted(slot, listener, peer),
             Event::Proxied { slot, source } => self.proxied(slot, source),
             Event::AcceptedLocal { slot, listener, peer } => self.accepted_local(slot, listener, peer),
-            Event::Joined { slot, id } => self.joined(slot, id),
             Event::Readable { socket } => self.datagrams_arrived(socket),
             Event::Received { slot, bytes } => self.received(slot, &bytes),
             Event::Ended { slot } => self.client_ended(slot),

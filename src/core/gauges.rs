@@ -74,6 +74,8 @@ macro_rules! gauges {
 gauges! {
     /// Client connections open now.
     connections,
+    /// Conversations of SockJS that an application has, or is asked for, now. They are no connections.
+    sockjs_conversations,
     /// Requests of clients that are being answered or held, and WebSockets, now.
     client_requests,
     /// Channels this core has subscribers of, or had until a moment ago.

@@ -79,7 +79,6 @@ impl Core {
         }
         look.at(&mut *self.to_own_home.borrow_mut());
         look.at(&mut *self.first_subscriptions.borrow_mut());
-        look.at(&mut *self.joining.borrow_mut());
         look.at(&mut *self.pipelined.borrow_mut());
     }
 }

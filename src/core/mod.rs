@@ -89,7 +89,6 @@ use crate::runtime;
 use crate::wire::Wire;
 use gauges::Growth;
 use row::Rows;
-use rustc_hash::FxHashMap;
 use signatures::Signatures;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -144,8 +143,6 @@ pub struct Core {
     /// Requests that applications are asked again.
     spread: RefCell<spread::Spread<Rc<again::Ticket>>>,
     signatures: RefCell<Signatures>,
-    /// WebSockets that this server will ask itself for, by the number of their pair.
-    joining: RefCell<FxHashMap<u32, sockjs::Joining>>,
     sockjs: Arc<sockjs::Sessions>,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,

@@ -6,8 +6,8 @@ use super::exchange::Exchange;
 use super::hold::{Poll, Stream, Unopened};
 use super::links::Linked;
 use super::socket::Socket;
-use crate::ids::{Slot, TallyId};
-use crate::slack::{Look, Places};
+use crate::ids::{BySlot, Slot, TallyId};
+use crate::slack::Look;
 use crate::wire::Audience;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -138,7 +138,7 @@ impl Carry {
 /// All rows of a core, by slot.
 #[derive(Default)]
 pub(super) struct Rows {
-    rows: Vec<Row>,
+    rows: BySlot<Row>,
     /// Those that are not free.
     used: usize,
 }
@@ -146,49 +146,45 @@ pub(super) struct Rows {
 impl Rows {
     /// A new connection in `slot`.
     pub fn open(&mut self, slot: Slot, service: Service, peer: Option<SocketAddr>) {
-        while self.rows.len() <= slot.index() {
-            self.rows.push(Row::free());
-        }
-        if let Some(row) = self.rows.get_mut(slot.index()) {
+        if let Some(row) = self.rows.entry(slot) {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
             self.used += 1;
-            *row = Row { service, phase: Phase::Head, ..Row::free() };
+            *row = Row { service, phase: Phase::Head, ..Row::default() };
             row.set_peer(peer);
         }
     }
 
     /// The row of an open connection.
     pub fn get(&mut self, slot: Slot) -> Option<&mut Row> {
-        self.rows.get_mut(slot.index()).filter(|row| !matches!(row.phase, Phase::Free))
+        self.rows.get_mut(slot).filter(|row| !matches!(row.phase, Phase::Free))
     }
 
-    /// How many there are, those that are free included.
-    pub fn len(&self) -> usize {
-        self.rows.len()
+    /// Places of a walk over all rows.
+    pub fn places(&self) -> usize {
+        self.rows.places()
     }
 
-    /// The connections among up to `count` rows from the one at `from` on.
+    /// The connections in up to `count` places, from the one at `from` on.
     pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &Row)> {
-        let rows = self.rows.iter().enumerate().skip(from).take(count);
-        rows.map(|(slot, row)| (Slot(slot as u32), row)).filter(|(_, row)| !matches!(row.phase, Phase::Free))
+        self.rows.some(from, count).filter(|(_, row)| !matches!(row.phase, Phase::Free))
     }
 
     /// The connection is over; gives back what it was doing.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
-        let row = std::mem::replace(self.get(slot)?, Row::free());
+        self.get(slot)?;
         self.used -= 1;
-        Some(row)
+        self.rows.take(slot)
     }
 
     /// Has a look at the table.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         let is_used = |row: &Row| !matches!(row.phase, Phase::Free);
-        look.at(&mut Places { list: &mut self.rows, used: self.used, is_used });
+        self.rows.look_at(self.used, is_used, look);
     }
 }
 
-impl Row {
-    fn free() -> Row {
+impl Default for Row {
+    fn default() -> Row {
         Row {
             service: Service::Clients(Port::Plain),
             mark: Mark::None,
@@ -199,7 +195,9 @@ impl Row {
             phase: Phase::Free,
         }
     }
+}
 
+impl Row {
     /// The client's address, if it has one; IPv4 is given as such.
     pub fn peer(&self) -> Option<SocketAddr> {
         let address = Ipv6Addr::from(self.peer_address);

@@ -3,8 +3,8 @@
 //! away than one turn of the wheel is looked at once a turn. Deadlines that pass together are reported in portions, so
 //! that thousands of clients that time out at once do not keep a core from its other clients.
 
-use crate::ids::Slot;
-use crate::slack::{Look, Places};
+use crate::ids::{BySlot, Slot};
+use crate::slack::Look;
 
 /// Lists of the wheel; a power of two.
 const BUCKETS: usize = 1024;
@@ -17,7 +17,7 @@ const UNSET: u32 = u32::MAX - 1;
 
 /// Deadlines by slot, in ticks that may wrap.
 pub(super) struct TimerWheel {
-    links: Vec<Link>,
+    links: BySlot<Link>,
     heads: Box<[u32; BUCKETS]>,
     /// All deadlines up to this tick have been reported, but for those in the rest of its list.
     swept: u32,
@@ -34,11 +34,17 @@ struct Link {
     deadline: u32,
 }
 
+impl Default for Link {
+    fn default() -> Link {
+        Link { previous: UNSET, next: NONE, deadline: 0 }
+    }
+}
+
 impl TimerWheel {
     /// An empty wheel at tick `now`.
     pub fn new(now: u32) -> TimerWheel {
         TimerWheel {
-            links: Vec::new(),
+            links: BySlot::default(),
             heads: Box::new([NONE; BUCKETS]),
             swept: now,
             cursor: NONE,
@@ -50,16 +56,13 @@ impl TimerWheel {
     pub fn set(&mut self, slot: Slot, deadline: u32) {
         debug_assert!(slot.0 < UNSET);
         self.cancel(slot);
-        if self.links.len() <= slot.index() {
-            self.links.resize(slot.index() + 1, Link { previous: UNSET, next: NONE, deadline: 0 });
-        }
         let passed = (deadline.wrapping_sub(self.swept) as i32) <= 0;
         let deadline = if passed { self.swept.wrapping_add(1) } else { deadline };
         let head = self.heads[deadline as usize % BUCKETS];
-        if let Some(link) = self.links.get_mut(slot.index()) {
+        if let Some(link) = self.links.entry(slot) {
             *link = Link { previous: NONE, next: head, deadline };
         }
-        if let Some(next) = self.links.get_mut(head as usize) {
+        if let Some(next) = self.links.get_mut(Slot(head)) {
             next.previous = slot.0;
         }
         self.heads[deadline as usize % BUCKETS] = slot.0;
@@ -68,19 +71,16 @@ impl TimerWheel {
 
     /// Takes the slot's deadline back, if it has one.
     pub fn cancel(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.previous != UNSET) else {
-            return;
-        };
-        let Link { previous, next, deadline } = *link;
-        link.previous = UNSET;
+        let Some(link) = self.links.take(slot).filter(|link| link.previous != UNSET) else { return };
+        let Link { previous, next, deadline } = link;
         if self.cursor == slot.0 {
             self.cursor = next;
         }
-        match self.links.get_mut(previous as usize) {
+        match self.links.get_mut(Slot(previous)) {
             Some(before) => before.next = next,
             None => self.heads[deadline as usize % BUCKETS] = next,
         }
-        if let Some(after) = self.links.get_mut(next as usize) {
+        if let Some(after) = self.links.get_mut(Slot(next)) {
             after.previous = previous;
         }
         self.entries -= 1;
@@ -91,7 +91,7 @@ impl TimerWheel {
     pub fn advance(&mut self, now: u32, limit: usize, due: &mut Vec<Slot>) -> bool {
         let (mut reported, mut looked_at) = (0, 0);
         loop {
-            while let Some(link) = self.links.get(self.cursor as usize).copied() {
+            while let Some(link) = self.links.get(Slot(self.cursor)).copied() {
                 if reported == limit || looked_at == LOOKED_AT {
                     return true;
                 }
@@ -117,7 +117,7 @@ impl TimerWheel {
     /// Has a look at the places of slots.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         let is_used = |link: &Link| link.previous != UNSET;
-        look.at(&mut Places { list: &mut self.links, used: self.entries, is_used });
+        self.links.look_at(self.entries, is_used, look);
     }
 
     /// A tick after all that were reported, and not after the next deadline; `None` if no deadline is set. One that

@@ -151,7 +151,6 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         filtering: Filtering::new(plan.cores).into(),
         spread: Spread::new(settings.channels.refetches_per_core, runtime::seed()).into(),
         signatures: Signatures::new(signers).into(),
-        joining: cell::RefCell::default(),
         sockjs: plan.sockjs,
         last_keep_alive: cell::RefCell::default(),
         started: runtime::now(),
@@ -362,6 +361,7 @@ impl Core {
         {
             let wire = self.wire.borrow();
             gauges.connections.set(u64::from(wire.open_connections()));
+            gauges.sockjs_conversations.set(wire.virtual_slots() as u64);
             gauges.backlog_bytes.set(wire.backlog_bytes() as u64);
             gauges.tls_failures_total.set(wire.tls_failures());
             let refused = wire.refused_connections();

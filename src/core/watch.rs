@@ -176,8 +176,8 @@ impl Core {
         let Some(ticks) = watch.connection_ticks else { return };
         let known: Vec<(Slot, Known)> = {
             let rows = self.rows.borrow();
-            let step = rows.len().div_ceil(ticks as usize);
-            let from = if watch.walked.get() < rows.len() { watch.walked.get() } else { 0 };
+            let step = rows.places().div_ceil(ticks as usize);
+            let from = if watch.walked.get() < rows.places() { watch.walked.get() } else { 0 };
             watch.walked.set(from + step);
             let told = rows.some(from, step).filter(|(_, row)| row.mark == Mark::Told);
             told.map(|(slot, row)| (slot, Known::of(row))).collect()

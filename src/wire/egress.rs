@@ -31,7 +31,7 @@ impl Wire {
         if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
             return Ok(());
         }
-        if self.slots.has_any(slot, flag::QUEUED | flag::BACKLOGGED | flag::SECURE) {
+        if self.slots.has_any(slot, flag::QUEUED | flag::BACKLOGGED | flag::INDIRECT) {
             return self.send_carefully(slot, data);
         }
         self.queue(slot, data);
@@ -42,8 +42,11 @@ impl Wire {
         if self.slots.has(slot, flag::QUEUED) {
             self.flush();
         }
-        if self.slots.has(slot, flag::SECURE) {
-            return self.send_secure(slot, data);
+        if self.slots.has(slot, flag::INDIRECT) {
+            return match slot.is_virtual() {
+                true => self.send_virtual(slot, data),
+                false => self.send_secure(slot, data),
+            };
         }
         if self.slots.has(slot, flag::BACKLOGGED) {
             return self.defer(slot, data, false);
@@ -72,14 +75,14 @@ impl Wire {
         }
         self.flush();
         for batch in slots.chunks(BATCH) {
-            let mut has_secure = false;
+            let mut has_indirect = false;
             for &slot in batch {
                 if !self.slots.has(slot, flag::OPEN) {
                     continue;
                 }
-                if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED | flag::SECURE) {
-                    if self.slots.has(slot, flag::SECURE) {
-                        has_secure = true;
+                if self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED | flag::INDIRECT) {
+                    if self.slots.has(slot, flag::INDIRECT) {
+                        has_indirect = true;
                         continue;
                     }
                     let is_corked = self.slots.has(slot, flag::CORKED);
@@ -93,16 +96,16 @@ impl Wire {
             }
             self.submit();
             self.settle(|_| Some(frame.clone()));
-            if has_secure {
-                self.send_to_secure(batch, frame, overflowed);
+            if has_indirect {
+                self.send_to_indirect(batch, frame, overflowed);
             }
         }
     }
 
-    /// Sends `frame` to those of `slots` who speak TLS, to each in bytes of its own.
-    fn send_to_secure(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
+    /// Sends `frame` to those of `slots` who speak TLS, to each in bytes of its own, and to virtual slots.
+    fn send_to_indirect(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
         for &slot in slots {
-            if self.slots.has(slot, flag::SECURE) && self.send(slot, frame.clone()).is_err() {
+            if self.slots.has(slot, flag::INDIRECT) && self.send(slot, frame.clone()).is_err() {
                 overflowed.push(slot);
             }
         }
@@ -136,6 +139,17 @@ impl Wire {
         let Some(corked) = self.slots.corked.remove(&slot) else { return Ok(()) };
         self.slots.backlog_bytes -= corked.bytes();
         corked.into_slices().into_iter().try_for_each(|data| self.send_now(slot, data))
+    }
+
+    /// Bounds the unsent bytes of one client, and of all, from now on.
+    pub fn set_backlog_limits(&mut self, of_one: usize, of_all: usize) {
+        self.limits.backlog_bytes = of_one;
+        self.limits.backlog_bytes_total = of_all;
+    }
+
+    /// Unsent bytes of all connections.
+    pub fn backlog_bytes(&self) -> usize {
+        self.slots.backlog_bytes
     }
 
     /// Whether `slot` has unsent bytes that its client must take first.
@@ -184,7 +198,7 @@ impl Wire {
     pub(super) fn defer(&mut self, slot: Slot, data: Bytes, is_corked: bool) -> Result<(), Overflow> {
         let backlogs = match is_corked {
             true => &mut self.slots.corked,
-            false if self.slots.has(slot, flag::SECURE) => &mut self.secure.unsealed,
+            false if self.slots.has(slot, flag::INDIRECT) && !slot.is_virtual() => &mut self.secure.unsealed,
             false => &mut self.slots.backlogs,
         };
         let backlog = backlogs.entry(slot).or_default();
@@ -235,13 +249,18 @@ impl Wire {
 
     /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.
     pub(super) fn abandon_backlog(&mut self, slot: Slot) {
-        if let Some(corked) = self.slots.corked.remove(&slot) {
-            self.slots.backlog_bytes -= corked.bytes();
-        }
+        self.abandon_corked(slot);
         let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
         self.slots.backlog_bytes -= backlog.bytes();
         if let Some(front) = backlog.front().filter(|_| backlog.is_in_flight) {
             self.orphans.insert(self.slots.token(Kind::Drain, slot), front.clone());
+        }
+    }
+
+    /// Forgets what a cork holds back.
+    pub(super) fn abandon_corked(&mut self, slot: Slot) {
+        if let Some(corked) = self.slots.corked.remove(&slot) {
+            self.slots.backlog_bytes -= corked.bytes();
         }
     }
 

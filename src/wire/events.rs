@@ -5,7 +5,6 @@
 use super::WireLimits;
 use super::accepting::Accepting;
 use super::admission::{Admission, Audience};
-use super::backlog::Backlog;
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
@@ -17,6 +16,7 @@ use super::secure::Secure;
 use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
+use super::virtual_slots::VirtualSlots;
 use crate::ids::Slot;
 use crate::proto::proxy_protocol::Source;
 use crate::slack::Look;
@@ -57,13 +57,6 @@ pub enum Event {
         listener: usize,
         /// Whose process it is.
         peer: Credentials,
-    },
-    /// One end of a pair is a client's connection from now on.
-    Joined {
-        /// Its slot, from now until `close`.
-        slot: Slot,
-        /// The number that `pair` gave.
-        id: u32,
     },
     /// Datagrams have arrived at a socket that was watched.
     Readable {
@@ -121,6 +114,7 @@ pub struct Wire {
     pub(super) proxied: Proxied,
     pub(super) secure: Secure,
     pub(super) local: LocalClients,
+    pub(super) virtual_slots: VirtualSlots,
     pub(super) open: u32,
     /// Connections of which no bytes are taken for now.
     pub(super) paused: usize,
@@ -159,6 +153,7 @@ impl Wire {
             proxied: Proxied::default(),
             secure: Secure::default(),
             local: LocalClients::new(local),
+            virtual_slots: VirtualSlots::default(),
             open: 0,
             paused: 0,
             broken: None,
@@ -188,7 +183,8 @@ impl Wire {
         self.report(events)?;
         let held_back = self.completions.iter().filter_map(|it| Token::unpack(it.token));
         let held_back = held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain));
-        let unread = held_back.map(|token| token.slot).chain(self.starved.drain()).collect();
+        let unheard = self.virtual_slots.noted().iter().copied();
+        let unread = held_back.map(|token| token.slot).chain(self.starved.drain()).chain(unheard).collect();
         self.unread = (!self.is_behind).then_some(unread);
         Ok(())
     }
@@ -207,6 +203,7 @@ impl Wire {
         completions.drain(..done);
         completions.append(&mut self.completions);
         self.completions = completions;
+        self.look_at_virtual_slots();
         events.append(&mut self.events);
         self.broken.take().map_or(Ok(()), Err)
     }
@@ -234,7 +231,8 @@ impl Wire {
 
     /// Whether completions or operations wait for the next [`Wire::poll`].
     pub fn has_work(&self) -> bool {
-        self.is_behind || !self.completions.is_empty() || !self.events.is_empty() || !self.queued.is_empty()
+        let has_queues = !self.completions.is_empty() || !self.events.is_empty() || !self.queued.is_empty();
+        self.is_behind || has_queues || self.virtual_slots.have_work()
     }
 
     /// Whether the doorbell stays silent: while the core is awake it polls anyway.
@@ -254,6 +252,9 @@ impl Wire {
         if !self.slots.has(slot, flag::OPEN) || self.slots.has(slot, flag::SHUTTING) {
             return;
         }
+        if slot.is_virtual() {
+            return self.shutdown_virtual(slot);
+        }
         self.slots.set(slot, flag::SHUTTING);
         // SAFETY: a shutdown points to nothing.
         unsafe { self.push(Operation::Shutdown { slot }, self.slots.token(Kind::Shutdown, slot)) };
@@ -263,6 +264,9 @@ impl Wire {
     pub fn close(&mut self, slot: Slot) {
         if !self.slots.has(slot, flag::OPEN) {
             return;
+        }
+        if slot.is_virtual() {
+            return self.close_virtual(slot);
         }
         self.say_goodbye(slot);
         self.flush();
@@ -319,39 +323,9 @@ impl Wire {
         self.slots.generation(slot)
     }
 
-    /// Bounds the unsent bytes of one client, and of all, from now on.
-    pub fn set_backlog_limits(&mut self, of_one: usize, of_all: usize) {
-        self.limits.backlog_bytes = of_one;
-        self.limits.backlog_bytes_total = of_all;
-    }
-
     /// Client connections open now.
     pub fn open_connections(&self) -> u32 {
         self.open
-    }
-
-    /// Unsent bytes of all connections.
-    pub fn backlog_bytes(&self) -> usize {
-        self.slots.backlog_bytes
-    }
-
-    /// Bytes of memory that its connections take: each one's socket and state, what waits to be sent, what sessions of
-    /// TLS keep, and what waits in the kernel for clients that are slow, or not read.
-    pub fn kept_bytes(&self) -> usize {
-        let congested = self.slots.backlogs.len() + self.paused;
-        self.open as usize * CONNECTION_BYTES
-            + congested * CONGESTED_BYTES
-            + self.slots.backlog_bytes
-            + self.secure.kept_bytes()
-    }
-
-    /// The part of that for the connection in `slot`, beyond what an idle one takes.
-    pub fn kept_for(&self, slot: Slot) -> usize {
-        let backlogs = [&self.slots.backlogs, &self.slots.corked, &self.secure.unsealed];
-        let unsent: usize =
-            backlogs.iter().filter_map(|backlogs| backlogs.get(&slot)).map(Backlog::bytes).sum();
-        let congested = self.slots.has(slot, flag::BACKLOGGED) || self.slots.has(slot, flag::PAUSED);
-        unsent + if congested { CONGESTED_BYTES } else { 0 } + self.secure.kept_for(slot)
     }
 
     /// Has a look at its tables. Those with a word for each slot are as large as they are at start.
@@ -364,6 +338,7 @@ impl Wire {
         look.at(&mut self.slots.backlogs);
         look.at(&mut self.slots.corked);
         self.secure.look_at_tables(look);
+        self.virtual_slots.look_at_tables(look);
     }
 
     fn complete(&mut self, completion: Completion) {
@@ -415,7 +390,7 @@ impl Wire {
 
     /// The client of `slot` sent `bytes`, sealed or not.
     pub(super) fn heard(&mut self, slot: Slot, bytes: Received) {
-        match self.slots.has(slot, flag::SECURE) {
+        match self.slots.has(slot, flag::INDIRECT) {
             true => self.unseal(slot, bytes),
             false => self.events.push_back(Event::Received { slot, bytes }),
         }
@@ -439,12 +414,6 @@ impl Wire {
         }
     }
 }
-
-/// What an idle connection takes, most of it in the kernel (tuning/README.md).
-const CONNECTION_BYTES: usize = 4_800;
-/// What waits in the kernel for a client that is slow (TCP_NOTSENT_LOWAT and what is under way), or from one that is not
-/// read.
-const CONGESTED_BYTES: usize = 192 * 1024;
 
 /// Completions gathered at a time at most; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;

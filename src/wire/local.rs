@@ -1,6 +1,6 @@
 //! Clients of this machine, by listening sockets with a file. Who they are can be asked of an ordinary descriptor only,
 //! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
-//! descriptors, where they are connections like all others. So is one end of a pair whose other end this server keeps.
+//! descriptors, where they are connections like all others.
 
 use super::accepting::is_exhausted;
 use super::admission::{Audience, Refused};
@@ -12,8 +12,7 @@ use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
 use rustc_hash::FxHashMap;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Clients accepted when a listener becomes readable.
@@ -40,8 +39,10 @@ struct Moving {
     _stream: UnixStream,
     /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
     place: Vec<RawFd>,
-    /// By which listener it came, and whose process it is; `None` for an end of a pair.
-    peer: Option<(usize, Credentials)>,
+    /// By which listener it came.
+    listener: usize,
+    /// Whose process it is.
+    peer: Credentials,
     /// Where it is counted.
     account: Option<Account>,
     audience: Audience,
@@ -102,42 +103,26 @@ impl Wire {
         for stream in come {
             // One whose credentials cannot be had is closed, and so is one beyond a limit.
             let Ok(peer) = Credentials::of_peer(&stream) else { continue };
-            match self.admission.admit(None, false) {
-                Ok(account) => self.move_in(stream, Some((index as usize, peer)), account, audience),
-                Err(Refused) => continue,
-            };
+            let Ok(account) = self.admission.admit(None, false) else { continue };
+            self.move_in(Moving {
+                place: vec![stream.as_raw_fd()],
+                _stream: stream,
+                listener: index as usize,
+                peer,
+                account,
+                audience,
+            });
         }
     }
 
-    /// A pair of sockets, one end of which becomes a client's connection: [`Event::Joined`] tells when, by the number
-    /// that is given with the other. Fails when there is no room for one more.
-    pub fn pair(&mut self) -> io::Result<(u32, glommio::net::UnixStream)> {
-        if self.room(Audience::Clients) == 0 {
-            return Err(io::Error::other("there are as many connections as there may be"));
-        }
-        let (client, other) = UnixStream::pair()?;
-        let id = self.move_in(client, None, None, Audience::Clients);
-        // SAFETY: the descriptor is open and owned by nobody else.
-        let other = unsafe { glommio::net::UnixStream::from_raw_fd(other.into_raw_fd()) };
-        Ok((id, other))
-    }
-
-    fn move_in(
-        &mut self,
-        stream: UnixStream,
-        peer: Option<(usize, Credentials)>,
-        account: Option<Account>,
-        audience: Audience,
-    ) -> u32 {
+    fn move_in(&mut self, mut moving: Moving) {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
-        let mut moving = Moving { place: vec![stream.as_raw_fd()], _stream: stream, peer, account, audience };
         let operation = Operation::MoveIn { place: moving.place.as_mut_ptr() };
         let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
         self.local.moving.insert(id, moving);
         // SAFETY: the place stays in the map until the completion was seen.
         unsafe { self.push(operation, token.pack()) };
-        id
     }
 
     /// The kernel has copied the descriptor of client `id`, or could not.
@@ -150,10 +135,8 @@ impl Wire {
         self.slots.set(slot, flag::OPEN);
         self.admission.hold(slot, moving.account, moving.audience);
         self.arm_receive(slot);
-        self.events.push_back(match moving.peer {
-            Some((listener, peer)) => Event::AcceptedLocal { slot, listener, peer },
-            None => Event::Joined { slot, id },
-        });
+        let Moving { listener, peer, .. } = moving;
+        self.events.push_back(Event::AcceptedLocal { slot, listener, peer });
     }
 
     /// Reports once, as a completion of `kind`, that `descriptor` has something to read.

@@ -6,8 +6,9 @@
 //! cores; `buffers` lends receive buffers; `egress` sends, alone or to a
 //! whole batch of slots; `backlog` holds what a slow client has not taken; `secure` stands between them and clients
 //! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
+//! `virtual_slots` has connections whose client is this server itself,
 //! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
-//! core's executor; `heap` returns free pages to the system; `probe` says at start what the kernel lacks. [`Wire`]
+//! core's executor; `heap` returns free pages to the system; `kept` counts the memory of connections; `probe` says at start what the kernel lacks. [`Wire`]
 //! ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
@@ -23,6 +24,7 @@ mod doorbell;
 mod egress;
 mod events;
 mod heap;
+mod kept;
 mod ledger;
 mod listener;
 mod local;
@@ -37,6 +39,7 @@ mod slots;
 mod socket_file;
 mod token;
 mod uring;
+mod virtual_slots;
 
 pub use admission::{AddressLimits, Audience, RefusedConnections};
 pub use buffers::Received;
@@ -53,6 +56,7 @@ pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, rai
 pub use proxied::Preface;
 pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
+pub use virtual_slots::VirtualClient;
 
 /// Slots of a core that are reserved for operators and publishers, if it has eight times as many.
 pub const RESERVED_SLOTS: u32 = 32;

@@ -40,6 +40,9 @@ impl Wire {
     }
 
     pub(super) fn arm_receive(&mut self, slot: Slot) {
+        if slot.is_virtual() {
+            return self.resume_virtual(slot);
+        }
         self.slots.set(slot, flag::RECEIVING);
         let operation = match self.metered.contains(&slot) {
             true => Operation::ReceiveOnce { slot },

@@ -88,13 +88,13 @@ impl Wire {
     pub(super) fn begin_session(&mut self, slot: Slot, offer: &Offer) -> bool {
         let session = Session::new(offer.clone());
         let session = session.inspect_err(|error| tracing::warn!(%error, "a client's TLS cannot begin"));
-        self.slots.set(slot, flag::SECURE);
+        self.slots.set(slot, flag::INDIRECT);
         session.is_ok_and(|session| self.secure.sessions.insert(slot, Box::new(session)).is_none())
     }
 
     /// The connection is over, or about to be: what waits for it is forgotten, and its keys.
     pub(super) fn end_session(&mut self, slot: Slot) {
-        if !self.slots.has(slot, flag::SECURE) {
+        if !self.slots.has(slot, flag::INDIRECT) {
             return;
         }
         if let Some(unsealed) = self.secure.unsealed.remove(&slot) {
@@ -108,7 +108,8 @@ impl Wire {
 
     /// Tells the client of `slot` that nothing follows, if it speaks TLS and has been sent everything.
     pub(super) fn say_goodbye(&mut self, slot: Slot) {
-        if !self.slots.has(slot, flag::SECURE) || self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED) {
+        if !self.slots.has(slot, flag::INDIRECT) || self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED)
+        {
             return;
         }
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return };

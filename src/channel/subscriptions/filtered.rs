@@ -36,7 +36,7 @@ impl Subscriptions {
         self.take_entry(slot, link);
         let Some(channel) = self.channel_mut(id) else { return };
         let place = channel.roster.add(transport.filtered(), entry);
-        let links = self.links.get_mut(slot.index()).map(|links| links.as_mut_slice()).unwrap_or_default();
+        let links = self.links.get_mut(slot).map(|links| links.as_mut_slice()).unwrap_or_default();
         if let Some(link) = links.iter_mut().find(|link| link.channel == id) {
             *link = Link::new(id, transport.filtered(), place);
         }

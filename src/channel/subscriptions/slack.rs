@@ -1,6 +1,7 @@
 //! The tables of a core's subscriptions, which shrink when they have been nearly empty for a while (`crate::slack`).
 
 use super::{ChannelId, LocalChannel, Subscriptions};
+use crate::channel::roster::SlotLinks;
 use crate::slack::{Look, Places, Table};
 
 impl Subscriptions {
@@ -14,7 +15,7 @@ impl Subscriptions {
         });
         // There are no more slots with links than there are links.
         let used = self.subscriptions;
-        look.at(&mut Places { list: &mut self.links, used, is_used: |links: &SlotLinks| !links.is_empty() });
+        self.links.look_at(used, |links: &SlotLinks| !links.is_empty(), look);
         self.waiting.look_at_tables(look);
         self.joining.look_at_tables(look);
         look.at(&mut self.queue);
@@ -30,8 +31,6 @@ impl Subscriptions {
         self.newcomers.look_at_tables(look);
     }
 }
-
-type SlotLinks = <crate::channel::roster::Links as IntoIterator>::Item;
 
 /// The places of channels, and those that are free.
 struct ChannelPlaces<'a> {
@@ -99,7 +98,7 @@ mod tests {
             })
             .sum();
         assert!(given_back > 50 * MANY as usize, "{given_back} bytes");
-        assert_eq!((table.channels.len(), table.links.len(), table.free.len()), (8, 8, 7));
+        assert_eq!((table.channels.len(), table.links.places(), table.free.len()), (8, 8 + 1, 7));
         // Who stayed is delivered to, and others come to the places that are free.
         (0..7).for_each(|slot| subscribe(&mut table, slot, &format!("d{slot}")));
         assert_eq!((table.channels.len(), table.channels_of(Slot(7))), (8, vec!["c7".into()]));

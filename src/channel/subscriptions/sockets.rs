@@ -52,7 +52,7 @@ impl Subscriptions {
             self.maybe_linger(id);
             return true;
         }
-        let links = self.links.get_mut(slot.index());
+        let links = self.links.get_mut(slot);
         let place = |links: &SmallVec<_>| links.iter().position(|link: &Link| link.channel == id);
         let Some((links, place)) = links.and_then(|links| place(links).map(|place| (links, place))) else {
             return false;

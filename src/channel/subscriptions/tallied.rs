@@ -5,7 +5,7 @@ use super::{ChannelId, Subscriptions};
 use crate::channel::audience::Audience;
 use crate::channel::publication::{Format, Publication};
 use crate::channel::roster::Transport;
-use crate::ids::{Slot, TallyId};
+use crate::ids::{BySlot, Slot, TallyId};
 use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -29,7 +29,7 @@ type ChannelRoutes = SmallVec<[(TallyId, Audience); 1]>;
 /// Subscribers by route.
 pub(super) struct Tallied {
     block_bytes: u32,
-    of_slot: Vec<TallyId>,
+    of_slot: BySlot<TallyId>,
     by_channel: Vec<ChannelRoutes>,
     sent: FxHashMap<TallyId, Delivered>,
 }
@@ -41,7 +41,7 @@ impl Subscriptions {
         debug_assert_eq!(self.subscriptions, 0);
         self.tallied = Some(Box::new(Tallied {
             block_bytes,
-            of_slot: Vec::new(),
+            of_slot: BySlot::default(),
             by_channel: Vec::new(),
             sent: FxHashMap::default(),
         }));
@@ -50,10 +50,7 @@ impl Subscriptions {
     /// What is sent to `slot`, which has no subscription, is counted at `tally`.
     pub fn tally_at(&mut self, slot: Slot, tally: TallyId) {
         let Some(tallied) = &mut self.tallied else { return };
-        if tallied.of_slot.len() <= slot.index() {
-            tallied.of_slot.resize(slot.index() + 1, TallyId::NONE);
-        }
-        if let Some(of_slot) = tallied.of_slot.get_mut(slot.index()) {
+        if let Some(of_slot) = tallied.of_slot.entry(slot) {
             *of_slot = tally;
         }
     }
@@ -125,7 +122,7 @@ impl Tallied {
     }
 
     fn of(&self, slot: Slot) -> TallyId {
-        self.of_slot.get(slot.index()).copied().unwrap_or(TallyId::NONE)
+        self.of_slot.get(slot).copied().unwrap_or(TallyId::NONE)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the table promises beyond what `tests/simulation` finds out by itself.
 
+use super::super::roster::SlotLinks;
 use super::*;
 
 fn table() -> Subscriptions {
@@ -61,7 +62,7 @@ fn a_channel_lingers_for_those_who_come_back() {
 
 #[test]
 fn a_subscription_stays_within_what_it_may_cost() {
-    let row = size_of::<Entry>() + size_of::<<Links as IntoIterator>::Item>();
+    let row = size_of::<Entry>() + size_of::<SlotLinks>();
     assert!(row <= 32, "{row}");
     assert!(size_of::<LocalChannel>() <= 152, "{}", size_of::<LocalChannel>());
 }

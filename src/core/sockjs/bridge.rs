@@ -1,7 +1,8 @@
-//! The application's side of a conversation: a WebSocket that this server opens to itself, by a pair of sockets, one
-//! end of which is in the wire as a client's. What comes by it waits in the session, and what waits there goes out.
+//! The application's side of a conversation: a WebSocket that this server opens to itself, by a virtual slot of the
+//! wire. What comes by it waits in the session, and what waits there goes out.
 
-use super::{Joining, Session};
+use super::Session;
+use super::line::Line;
 use crate::bell::Bell;
 use crate::core::connection::Request;
 use crate::core::exchange::{Asked, Exchange};
@@ -14,8 +15,6 @@ use crate::proto::websocket::{Close, FrameHeader, Opcode, mask_frame};
 use crate::runtime;
 use bytes::{Buf, BytesMut};
 use futures_lite::FutureExt;
-use futures_lite::io::{AsyncReadExt, AsyncWriteExt, split};
-use glommio::net::UnixStream;
 use http::{HeaderValue, Method, header};
 use std::cell::RefCell;
 use std::io;
@@ -41,26 +40,14 @@ impl Core {
         ended: impl FnOnce() + 'static,
     ) {
         let session = session.clone();
-        let pair = self.wire.borrow_mut().pair();
-        self.wake();
-        let (id, stream) = match pair {
-            Ok(pair) => pair,
-            Err(error) => {
-                tracing::warn!(%error, "a conversation of SockJS has no sockets");
-                session.reject(503);
-                return ended();
-            }
-        };
-        self.joining.borrow_mut().insert(id, Joining { request: upgrade(request), route });
-        let core = self.clone();
+        let line = Line::open(self);
+        self.join(line.slot(), upgrade(request), route);
         runtime::spawn(async move {
-            if let Err(error) = carry(stream, &session).await {
+            if let Err(error) = carry(&line, &session).await {
                 tracing::debug!(%error, "a conversation of SockJS is over");
             }
+            drop(line);
             session.end();
-            // Still there if the kernel could not take its end of the pair.
-            core.joining.borrow_mut().remove(&id);
-            drop(core);
             runtime::sleep(PATIENCE).await;
             ended();
         })
@@ -68,7 +55,7 @@ impl Core {
     }
 
     /// The client of a new WebSocket is this server itself.
-    pub(super) fn join(self: &Rc<Self>, slot: Slot, request: Request, route: Arc<Route>) {
+    fn join(self: &Rc<Self>, slot: Slot, request: Request, route: Arc<Route>) {
         let asked = Asked { version: Version::Http11, keep_alive: true, head: false };
         let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, BytesMut::new());
         {
@@ -102,18 +89,17 @@ fn upgrade(mut request: Request) -> Request {
 }
 
 /// Carries messages until one side is gone.
-async fn carry(stream: UnixStream, session: &Session) -> io::Result<()> {
-    let (mut reader, mut writer) = split(stream);
+async fn carry(line: &Line, session: &Session) -> io::Result<()> {
     let mut input = BytesMut::new();
-    let status = read_status(&mut reader, &mut input).await?;
+    let status = read_status(line, &mut input).await?;
     if status != 101 {
         session.reject(status);
         return Ok(());
     }
     session.accept();
     let pongs = Pongs::default();
-    let from_application = from_application(&mut reader, input, session, &pongs);
-    let to_application = to_application(&mut writer, session, &pongs);
+    let from_application = from_application(line, input, session, &pongs);
+    let to_application = to_application(line, session, &pongs);
     from_application.or(to_application).or(abandoned(session)).await
 }
 
@@ -127,7 +113,7 @@ struct Pongs {
 
 /// Takes what the application says into the session, until it closes.
 async fn from_application(
-    reader: &mut (impl AsyncReadExt + Unpin),
+    line: &Line,
     mut input: BytesMut,
     session: &Session,
     pongs: &Pongs,
@@ -135,7 +121,11 @@ async fn from_application(
     let mut message = BytesMut::new();
     loop {
         let Some((opcode, Payload { bytes, ends })) = take_frame(&mut input)? else {
-            read_more(reader, &mut input).await?;
+            if input.is_empty() {
+                // An idle conversation has no buffer.
+                input = BytesMut::new();
+            }
+            input.extend_from_slice(&line.read().await?);
             continue;
         };
         match opcode {
@@ -145,8 +135,8 @@ async fn from_application(
                     return Err(io::Error::other("a message of the application is too large"));
                 }
                 if ends {
+                    let message = std::mem::take(&mut message);
                     session.tell(&String::from_utf8_lossy(&message)).await;
-                    message.clear();
                 }
             }
             Some(Opcode::Ping) => {
@@ -165,11 +155,7 @@ async fn from_application(
 }
 
 /// Brings what the client says to the application, until it leaves.
-async fn to_application(
-    writer: &mut (impl AsyncWriteExt + Unpin),
-    session: &Session,
-    pongs: &Pongs,
-) -> io::Result<()> {
+async fn to_application(line: &Line, session: &Session, pongs: &Pongs) -> io::Result<()> {
     loop {
         let pong_is_due = async {
             while pongs.waiting.borrow().is_none() {
@@ -183,11 +169,11 @@ async fn to_application(
             Some(Some(message)) => mask_frame(&mut out, Opcode::Text, message.as_bytes()),
             Some(None) => {
                 mask_frame(&mut out, Opcode::Close, &Close::with(Close::NORMAL).payload());
-                return writer.write_all(&out).await;
+                return line.write(&out).await;
             }
             None => pongs.waiting.take().iter().for_each(|pong| mask_frame(&mut out, Opcode::Pong, pong)),
         }
-        writer.write_all(&out).await?;
+        line.write(&out).await?;
     }
 }
 
@@ -203,7 +189,7 @@ async fn abandoned(session: &Session) -> io::Result<()> {
 }
 
 /// The status of the answer to the upgrade; what follows its head stays in `input`.
-async fn read_status(reader: &mut (impl AsyncReadExt + Unpin), input: &mut BytesMut) -> io::Result<u16> {
+async fn read_status(line: &Line, input: &mut BytesMut) -> io::Result<u16> {
     let head = loop {
         if let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") {
             break input.split_to(end + 4);
@@ -211,21 +197,10 @@ async fn read_status(reader: &mut (impl AsyncReadExt + Unpin), input: &mut Bytes
         if input.len() > HEAD_BYTES {
             return Err(io::Error::other("the head of the application's answer is too large"));
         }
-        read_more(reader, input).await?;
+        input.extend_from_slice(&line.read().await?);
     };
     let digits = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| io::Error::other("no status"))
-}
-
-async fn read_more(reader: &mut (impl AsyncReadExt + Unpin), input: &mut BytesMut) -> io::Result<()> {
-    let mut part = [0; 4096];
-    match reader.read(&mut part).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        count => {
-            input.extend_from_slice(part.get(..count).unwrap_or_default());
-            Ok(())
-        }
-    }
 }
 
 /// What a frame held.

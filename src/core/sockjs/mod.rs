@@ -1,12 +1,14 @@
 //! SockJS: browsers without WebSockets, or with the library of that name, speak with an application that knows
 //! WebSockets. A conversation is a `session`; for the application it is a WebSocket like any other, whose client is
-//! this server itself, at the other end of a pair of sockets (`bridge`). So channels, filters, pings and all else are
-//! those of WebSockets, and here is only the form. `serve` answers the client's requests, `socket` speaks by a
-//! WebSocket, `places` bounds how many conversations there are.
+//! this server itself: a task (`bridge`) at the other end of a virtual slot of the wire (`line`). So channels, filters,
+//! pings and all else are those of WebSockets, and here is only the form. `serve` answers the client's requests,
+//! `socket` speaks by a WebSocket, `places` bounds how many conversations there are.
 //!
-//! What it costs: two sockets and a task for each conversation, and with a WebSocket a third.
+//! What it costs: a row, a task and some memory for each conversation. It has no descriptor but that of the client's own
+//! connection, and is none of `limits.connections_per_core`.
 
 mod bridge;
+mod line;
 mod places;
 mod serve;
 mod session;
@@ -17,11 +19,12 @@ pub use session::Session;
 pub(super) use serve::{answer, next};
 pub(super) use session::{Attached, Told};
 
-use crate::config::Config;
-use crate::ids::{NameMap, Slot};
+use super::Core;
+use super::connection::Request;
+use super::forwarding::client_address;
+use crate::ids::NameMap;
 use crate::slack::Look;
 use places::{Place, Places};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The conversations of all cores, by route and name.
@@ -37,11 +40,11 @@ impl Sessions {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// A place for one more of a client at `peer`, if there is any.
-    fn place(&self, peer: Option<SocketAddr>, settings: &Config) -> Option<Place> {
-        let (address, limits) = (peer.map(|peer| peer.ip()), &settings.limits);
-        let is_exempt = limits.exempt.has(address, settings.http.trusted_proxies.as_ref());
-        self.places.take(address, limits.sockjs_conversations, is_exempt)
+    /// A place for one more of the client that `request` comes from, if there is any.
+    fn place(&self, core: &Core, request: &Request) -> Option<Place> {
+        let (address, settings) = (client_address(core, request), core.settings());
+        let is_exempt = settings.limits.exempt.has(address, settings.http.trusted_proxies.as_ref());
+        self.places.take(address, settings.limits.sockjs_conversations, is_exempt)
     }
 
     /// The same, and whether it is new; `None` if there is no place for it.
@@ -71,21 +74,9 @@ impl Sessions {
     }
 }
 
-/// A WebSocket that this server asks itself for, until its end of the pair is in the wire.
-pub(super) struct Joining {
-    pub request: super::connection::Request,
-    pub route: Arc<crate::origin::Route>,
-}
-
-impl super::Core {
+impl Core {
     /// A number that nobody can know before.
     fn entropy(&self) -> u32 {
         self.spread.borrow_mut().random_below(u64::from(u32::MAX)) as u32
-    }
-
-    /// The end of a pair that was asked for with number `id` is in the wire: it asks for its WebSocket.
-    pub(super) fn joined(self: &std::rc::Rc<Self>, slot: Slot, id: u32) {
-        let Some(Joining { request, route }) = self.joining.borrow_mut().remove(&id) else { return };
-        self.join(slot, request, route);
     }
 }

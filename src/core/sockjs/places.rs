@@ -1,7 +1,8 @@
-//! How many conversations of SockJS there may be. Each takes two descriptors and a task, and a client needs no
-//! connection for it once it has begun one. One address may have nearly all of them, as a proxy does that nobody has
-//! named; but the last eighth is only for addresses that have few, so that whoever begins thousands leaves room for
-//! others.
+//! How many conversations of SockJS there may be. Each takes memory, and a client needs no connection for it once it
+//! has begun one; so a connection has no share of its own, as its client would come by another. An address has one: that
+//! of the client, as believed proxies say it. One address may have nearly all conversations, as a proxy does that nobody
+//! has named; but the last eighth is only for addresses that have few, so that a client that begins thousands leaves room
+//! for others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

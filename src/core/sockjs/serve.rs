@@ -76,8 +76,7 @@ async fn poll(
 ) -> Answer {
     let core = exchange.core();
     let _ = exchange.collect_body(SAID_BYTES).await;
-    let settings = core.settings();
-    let begun = core.sockjs.find_or_begin(name, || core.sockjs.place(request.peer, &settings));
+    let begun = core.sockjs.find_or_begin(name, || core.sockjs.place(core, &request));
     let Some((session, is_new)) = begun else { return no_place() };
     let Some(attached) = session.attach() else { return frame(sockjs::ANOTHER_CONNECTION, callback) };
     if is_new {

@@ -19,8 +19,9 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request, route: Arc
         Err(error) => return respond::send_whole(exchange, &socket::refusal(error)),
     };
     let core = exchange.core();
-    let place = core.sockjs.place(request.peer, &core.settings());
-    let Some(place) = place else { return respond::send_whole(exchange, &no_place()) };
+    let Some(place) = core.sockjs.place(core, &request) else {
+        return respond::send_whole(exchange, &no_place());
+    };
     let session = Session::new(Some(place));
     let Some(attached) = session.attach() else { return };
     let mut leaves = Leaves(Some(session.clone()));

@@ -37,7 +37,14 @@ impl Server {
 
     /// Waits until nothing of any client is left. Whoever asks may be counted.
     pub fn await_empty(&self) -> Stats {
-        let levels = ["subscriptions", "channels", "homes", "backlog_bytes", "pending_publications"];
+        let levels = [
+            "subscriptions",
+            "channels",
+            "homes",
+            "backlog_bytes",
+            "pending_publications",
+            "sockjs_conversations",
+        ];
         self.await_stats(|stats| stats["connections"] <= 1 && levels.iter().all(|level| stats[*level] == 0))
     }
 
