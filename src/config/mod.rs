@@ -286,7 +286,8 @@ pub struct Limits {
     /// Memory that the process may take for clients, applications and channels, in the kernel too, bytes; 0 is no ceiling,
     /// `None` three quarters of what the machine, or the control group of the process, has.
     pub memory_bytes: Option<u64>,
-    /// Conversations of SockJS that there may be on all cores together; further ones get 503.
+    /// Conversations of SockJS that there may be on all cores together; further ones get 503. They are none of
+    /// `connections_per_core`.
     pub sockjs_conversations: usize,
 }
 

@@ -156,6 +156,11 @@ mod tests {
         ]
     }
 
+    /// Every second slot is a virtual one.
+    fn place(number: u32) -> Slot {
+        if number.is_multiple_of(2) { Slot(number) } else { Slot::of_virtual(number) }
+    }
+
     #[test]
     fn a_slot_costs_three_numbers() {
         assert_eq!(size_of::<Link>(), 12);
@@ -169,12 +174,12 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Set(slot, delay) => {
-                        wheel.set(Slot(slot), now.wrapping_add(delay));
-                        model.insert(slot, now.wrapping_add(delay.max(1)));
+                        wheel.set(place(slot), now.wrapping_add(delay));
+                        model.insert(place(slot), now.wrapping_add(delay.max(1)));
                     }
                     Step::Cancel(slot) => {
-                        wheel.cancel(Slot(slot));
-                        model.remove(&slot);
+                        wheel.cancel(place(slot));
+                        model.remove(&place(slot));
                     }
                     Step::Advance(by, limit) => {
                         now = now.wrapping_add(by);
@@ -182,7 +187,7 @@ mod tests {
                         has_more = wheel.advance(now, limit, &mut due);
                         prop_assert!(due.len() <= limit && (has_more || due.len() <= model.len()));
                         for slot in due {
-                            let deadline = model.remove(&slot.0);
+                            let deadline = model.remove(&slot);
                             // One set to the present while others were still to be reported goes with these.
                             let early = deadline.map(|deadline| deadline.wrapping_sub(now) as i32);
                             prop_assert!(early.is_some_and(|early| early <= i32::from(by == 0)), "{early:?}");

@@ -100,7 +100,8 @@ mod tests {
         for (slot, value) in [(connection, 3), (conversation, 4)] {
             assert_eq!(table.get(slot), None);
             *table.entry(slot).unwrap() = value;
-            assert_eq!((table.get(slot), table.get_mut(slot).copied()), (Some(&value), Some(value)));
+            assert_eq!(table.get(slot), Some(&value));
+            assert_eq!(table.get_mut(slot), Some(&mut { value }));
         }
         assert_eq!((table.list.len(), table.places()), (3, 4));
         assert_eq!((table.take(connection), table.get(connection)), (Some(3), Some(&0)));

@@ -285,3 +285,6 @@ impl Wire {
         self.virtual_slots.count()
     }
 }
+
+#[cfg(test)]
+mod tests;
