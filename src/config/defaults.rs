@@ -74,6 +74,7 @@ impl Default for Proxy {
             origin_keep_alive_ms: 55_000,
             origin_connection_age_ms: 300_000,
             open_requests_per_core: 1_000,
+            queue_timeout_ms: 10_000,
         }
     }
 }

@@ -202,8 +202,11 @@ pub struct Proxy {
     pub origin_keep_alive_ms: u64,
     /// A connection that has been there for so long carries no further request, ms.
     pub origin_connection_age_ms: u64,
-    /// Requests in flight to origins, for each core; more wait.
+    /// Requests in flight to origins, for each core; more wait. The last eighth is for clients and origins that have
+    /// less than their share.
     pub open_requests_per_core: usize,
+    /// Time a request may wait because too many are open, ms; beyond it 503. 0 is without end.
+    pub queue_timeout_ms: u64,
 }
 
 /// `set_x_forwarded_protocol`.

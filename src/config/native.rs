@@ -120,6 +120,7 @@ fn read_proxy(document: &mut Document<'_>, proxy: &mut Proxy, directory: &Path) 
     section.read("origin_keep_alive_ms", &mut proxy.origin_keep_alive_ms, milliseconds);
     section.read("origin_connection_age_ms", &mut proxy.origin_connection_age_ms, milliseconds);
     section.read("open_requests_per_core", &mut proxy.open_requests_per_core, count);
+    section.read("queue_timeout_ms", &mut proxy.queue_timeout_ms, milliseconds_or_never);
 }
 
 fn read_channels(document: &mut Document<'_>, channels: &mut Channels) {

@@ -145,6 +145,8 @@ impl PushpinConf {
 
     fn proxy(&mut self, config: &mut Config, directory: &Path) {
         let proxy = &mut config.proxy;
+        // There requests wait for as long as it takes.
+        proxy.queue_timeout_ms = 0;
         proxy.routes_file =
             self.text("proxy/routesfile").filter(|file| !file.is_empty()).map(|file| directory.join(file));
         proxy.debug = self.flag("proxy/debug");
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(config.control.listen, None);
         assert_eq!(config.proxy.sig_key, "");
         assert_eq!(config.proxy.set_x_forwarded_protocol, ForwardedProtocol::Off);
-        assert_eq!(config.proxy.routes_file, None);
+        assert_eq!((config.proxy.routes_file, config.proxy.queue_timeout_ms), (None, 0));
         assert_eq!((config.channels.message_wait_ms, config.channels.duplicate_ids_ms), (5_000, 0));
         let config = self::config("[handler]\nmessage_wait=7\nid_cache_ttl=60\n").channels;
         assert_eq!((config.message_wait_ms, config.duplicate_ids_ms), (7, 60_000));

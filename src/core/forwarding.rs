@@ -3,6 +3,7 @@
 use super::Core;
 use super::connection::Request;
 use super::row::{Port, Service};
+use crate::proto::client_network::ClientNetwork;
 use http::HeaderValue;
 use std::net::IpAddr;
 
@@ -37,6 +38,11 @@ pub(super) fn client_address(core: &Core, request: &Request) -> Option<IpAddr> {
     let forwarded_for = request.headers.get_all("x-forwarded-for").into_iter();
     let settings = core.settings();
     settings.http.trusted_proxies.as_ref()?.client_address(peer, forwarded_for.map(HeaderValue::as_bytes))
+}
+
+/// The client among whose requests `request` counts.
+pub(super) fn client_network(core: &Core, request: &Request) -> ClientNetwork {
+    ClientNetwork::of(client_address(core, request))
 }
 
 fn forwarded_as_tls(request: &Request) -> bool {

@@ -92,6 +92,10 @@ gauges! {
     pending_publications,
     /// Requests to applications that wait for their turn: for clients that may have missed something, and of filters.
     refetches_waiting,
+    /// Requests to applications whose answer is not read to its end.
+    open_requests,
+    /// Requests to applications that wait because too many are open.
+    queued_requests,
     /// Messages between cores, and to homes on the same core, that wait in front of a full ring.
     lane_messages,
     /// How long the queue of such messages that has stood still for longest has not moved, ms.
@@ -126,6 +130,8 @@ gauges! {
     client_requests_ms_total,
     /// Requests refused because they were malformed.
     bad_requests_total,
+    /// Requests that were not made because they had waited for too long while too many others were open.
+    queue_timeouts_total,
     /// WebSockets that were closed because a message was late, or there was no room for it.
     refused_messages_total,
     /// Long polls that were not held because too much is kept for others.

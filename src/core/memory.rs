@@ -71,6 +71,7 @@ impl Core {
         self.asked.borrow_mut().look_at_tables(look);
         self.filtering.borrow_mut().look_at_tables(look);
         self.fetches.borrow_mut().look_at_tables(look);
+        self.pool.look_at_tables(look);
         self.mesh.look_at_tables(look);
         self.errands.look_at_tables(look);
         if self.id == CoreId(0) {

@@ -175,6 +175,7 @@ struct Told {
     overflows: Growth,
     memory_closed: Growth,
     memory_refused: Growth,
+    queue_timeouts: Growth,
     filter_failures: Growth,
     waits: Growth,
     bad_datagrams: Growth,

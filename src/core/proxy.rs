@@ -8,13 +8,13 @@ use super::connection::Request;
 use super::count::{count_request, count_response, request_bytes};
 use super::cross_origin;
 use super::exchange::{Exchange, Gone};
-use super::forwarding::{believes_peer, client_address, is_https};
+use super::forwarding::{believes_peer, client_address, client_network, is_https};
 use super::hold::{Again, HeldFor};
 use super::links::GoneLink;
 use super::respond;
 use super::sockjs;
 use crate::channel::HeardUpTo;
-use crate::origin::{self, Lookup, OriginError, RequestBody, Response, Route, Target};
+use crate::origin::{self, Lookup, OriginError, Refusal, RequestBody, Response, Route, Target};
 use crate::proto::grip::{
     self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
 };
@@ -372,7 +372,8 @@ pub(super) fn origin_request(
         core.tell_of_refused_subscriptions(&mut headers, route);
     }
     let path_and_query = Bytes::from(path_and_query);
-    origin::Request { method: request.method.clone(), host, path_and_query, headers, body }
+    let client = client_network(core, request);
+    origin::Request { method: request.method.clone(), host, path_and_query, headers, body, client }
 }
 
 /// Tells an application what its client has got; channels have the names it gave them.
@@ -389,12 +390,18 @@ pub(super) fn say_what_was_heard(headers: &mut HeaderMap, heard: &[HeardUpTo], r
 /// Tells the client that its request failed, and the operator why.
 pub(super) fn fail(exchange: &Rc<Exchange>, request: &Request, route: Option<&Route>, error: &OriginError) {
     let debug = exchange.core().settings().proxy.debug || route.is_some_and(|route| route.debug);
-    let refusal = error.answer(debug);
-    if route.is_none_or(|route| route.logs(1)) {
+    let Refusal { status, body, retry_after_s } = error.answer(debug);
+    // Of requests that have waited for too long there are many at a time: the operator hears of them once a second.
+    let is_told_later = matches!(error, OriginError::QueueTimeout { .. });
+    if !is_told_later && route.is_none_or(|route| route.logs(1)) {
         let target = logged(exchange.core(), &request.target);
         tracing::warn!(method = %request.method, host = request.host, target, %error, "request failed");
     }
-    respond::send_whole(exchange, &respond::text(refusal.status, refusal.body.into_owned()));
+    let mut answer = respond::text(status, body.into_owned());
+    if let Some(seconds) = retry_after_s {
+        answer.headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    respond::send_whole(exchange, &answer);
 }
 
 /// No route is for this request.

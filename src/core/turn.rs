@@ -347,11 +347,27 @@ impl Core {
         if publications > 0 {
             tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
         }
+        self.tell_of_queue_timeouts();
         self.log_refused_subscriptions();
         self.tell_of_datagrams();
         self.tell_of_waits();
         self.tell_of_refusals();
         self.tell_of_refused_connections();
+    }
+
+    fn tell_of_queue_timeouts(&self) {
+        let requests = self.told.queue_timeouts.of(&self.gauges.queue_timeouts_total);
+        if requests == 0 {
+            return;
+        }
+        let last = self.pool.take_overdue();
+        tracing::warn!(
+            core = self.id.0,
+            requests,
+            last,
+            "requests were refused because they had waited for too long to be made (queue_timeout_ms): see whether an \
+             application hangs or is overloaded, else raise open_requests_per_core"
+        );
     }
 
     fn publish_gauges(&self) {
@@ -380,6 +396,10 @@ impl Core {
         gauges.pending_publications.set(subscriptions.pending().0 as u64);
         gauges.refetches_waiting.set(self.spread.borrow().waiting() as u64);
         gauges.homes.set(self.home.borrow().channels() as u64);
+        let requests = self.pool.counts();
+        gauges.open_requests.set(requests.open);
+        gauges.queued_requests.set(requests.waiting);
+        gauges.queue_timeouts_total.set(requests.queue_timeouts_total);
     }
 
     /// One task for each ring that ends here.

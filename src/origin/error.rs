@@ -51,6 +51,17 @@ pub enum OriginError {
         /// The setting.
         idle_ms: u64,
     },
+    /// The request waited for its turn for too long; nothing was sent.
+    #[error(
+        "{target} could not be asked within {timeout_ms} ms (queue_timeout_ms): too many requests are open, or take too \
+         long; see whether it hangs or is overloaded, else raise open_requests_per_core"
+    )]
+    QueueTimeout {
+        /// `host:port`.
+        target: String,
+        /// The setting.
+        timeout_ms: u64,
+    },
     /// The origin switched protocols without being asked to.
     #[error("{target} answered 101 though no upgrade was asked for")]
     Switched {
@@ -149,6 +160,8 @@ pub struct Refusal {
     pub status: u16,
     /// Ends with a line feed.
     pub body: Cow<'static, str>,
+    /// When the client may try again (`Retry-After`), s.
+    pub retry_after_s: Option<u32>,
 }
 
 impl OriginError {
@@ -162,6 +175,7 @@ impl OriginError {
             OriginError::RequestTooLarge => (400, "Request too large to accept GRIP instruct.\n".into()),
             OriginError::RequestTarget { .. } => (400, "Invalid request target.\n".into()),
             OriginError::RequestBody { .. } => (400, "Failed to read request body.\n".into()),
+            OriginError::QueueTimeout { .. } => (503, "Too many requests wait for the application.\n".into()),
             OriginError::Unavailable => (500, "Accept service unavailable.\n".into()),
             OriginError::Unreachable { tried, .. } if debug => {
                 (502, format!("{NO_TARGET}{}\n", names(tried)).into())
@@ -178,7 +192,8 @@ impl OriginError {
             }
             _ => (502, "Error while proxying to origin.\n".into()),
         };
-        Refusal { status, body }
+        let retry_after_s = matches!(self, OriginError::QueueTimeout { .. }).then_some(RETRY_AFTER_S);
+        Refusal { status, body, retry_after_s }
     }
 
     pub(super) fn idle(target: String, idle: Duration) -> Self {
@@ -200,6 +215,8 @@ fn list(tried: &[Attempt], one: impl Fn(&Attempt) -> String) -> String {
     tried.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
+/// Long enough that clients who try again are no load, and short enough for people who wait.
+const RETRY_AFTER_S: u32 = 5;
 const NO_TARGET: &str = "Unable to connect to any targets. Tried: ";
 
 #[cfg(test)]
@@ -227,6 +244,12 @@ mod tests {
                 "Unable to connect to any targets. Tried: a:1, b:2\n",
             ),
             (OriginError::Idle { target: target(), idle_ms: 5 }, 502, generic, generic),
+            (
+                OriginError::QueueTimeout { target: target(), timeout_ms: 5 },
+                503,
+                "Too many requests wait for the application.\n",
+                "Too many requests wait for the application.\n",
+            ),
             (OriginError::Switched { target: target() }, 502, generic, generic),
             (
                 OriginError::Instruct { target: target(), reason: "why".into() },
@@ -249,8 +272,10 @@ mod tests {
             (OriginError::Unavailable, 500, "Accept service unavailable.\n", "Accept service unavailable.\n"),
         ];
         for (error, status, quiet, debug) in cases {
-            assert_eq!(error.answer(false), Refusal { status, body: quiet.into() }, "{error}");
-            assert_eq!(error.answer(true), Refusal { status, body: debug.into() }, "{error}");
+            let retry_after_s = (status == 503).then_some(5);
+            let refusal = |body: &'static str| Refusal { status, body: body.into(), retry_after_s };
+            assert_eq!(error.answer(false), refusal(quiet), "{error}");
+            assert_eq!(error.answer(true), refusal(debug), "{error}");
         }
     }
 

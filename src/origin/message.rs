@@ -6,6 +6,7 @@ use super::body::ResponseBody;
 use super::error::OriginError;
 use super::upload::Upload;
 use crate::channel::Publication;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::http1::{Headers, encode_request};
 use bytes::Bytes;
 use futures_lite::Stream;
@@ -28,6 +29,8 @@ pub struct Request {
     pub headers: Headers,
     /// What is sent after them.
     pub body: RequestBody,
+    /// The client for whom it is made, among whose requests it counts.
+    pub client: ClientNetwork,
 }
 
 /// A request's body.
@@ -79,6 +82,7 @@ pub(super) struct Outbound {
     pub target: PathAndQuery,
     pub headers: Headers,
     pub body: RequestBody,
+    pub client: ClientNetwork,
 }
 
 impl Request {
@@ -97,7 +101,7 @@ impl Request {
         })?;
         let mut headers = self.headers;
         frame(&mut headers, &self.method, &self.body);
-        Ok(Outbound { method: self.method, target, headers, body: self.body })
+        Ok(Outbound { method: self.method, target, headers, body: self.body, client: self.client })
     }
 }
 
@@ -171,7 +175,8 @@ mod tests {
         let mut headers = Headers::new();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("77"));
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("gzip"));
-        Request { method, host: "a".into(), path_and_query: target.into(), headers, body }
+        let client = ClientNetwork::NOBODY;
+        Request { method, host: "a".into(), path_and_query: target.into(), headers, body, client }
     }
 
     #[test]

@@ -2,173 +2,359 @@
 //! many where an application answers at once: 15,000 requests that come together take half the CPU with 32 open that
 //! they take with 1,000, whose buffers fit no cache. So more than [`FEW`] are opened only where answers take long:
 //! while requests wait, their number doubles each [`LOOK`] in which those that are open turn out to take longer than
-//! [`SLOW`]; it shrinks again when nobody waits. One for each pool.
+//! [`SLOW`], and those that have been open for so long do not count among the few; it shrinks again when nobody waits.
+//! `shares` says whose turn is next, so that no client and no application
+//! keeps all others waiting; a request that has waited for too long is refused. One for each pool.
 
+mod shares;
+
+use super::connect::Place;
+use crate::ids::NameHash;
+use crate::proto::client_network::ClientNetwork;
 use crate::runtime;
-use glommio::sync::Semaphore;
-use std::cell::Cell;
+use crate::slack::Look;
+use shares::{Account, Shares};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::hash::BuildHasher;
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// Open at a time, however quick the answers are.
 const FEW: u64 = 32;
-/// How often it is looked whether more are needed, while some wait.
+/// How often it is looked whether more are needed, and who has waited for too long, while some wait.
 const LOOK: Duration = Duration::from_millis(10);
 /// What takes longer is taken to wait for something, and more of it can wait at a time.
 const SLOW: Duration = Duration::from_millis(25);
+/// Whoever began so many looks ago has been open for [`SLOW`].
+const RECENT: usize = 3;
+/// A look that comes later than this after the one before was kept by a pause of the process: answers may have come
+/// meanwhile that are not read yet, so the time beyond it is not counted as waiting.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Admits requests.
-pub(super) struct Openings {
-    state: Rc<State>,
-    most: u64,
-}
+pub(super) struct Openings(Rc<State>);
 
 struct State {
-    free: Semaphore,
-    /// Free or not; `few` to `most`.
-    all: Cell<u64>,
+    shares: RefCell<Shares<Rc<Ticket>>>,
+    most: u64,
     few: u64,
-    open: Cell<u64>,
-    waiting: Cell<u64>,
+    /// How many may be open now; `few` to `most`.
+    limit: Cell<u64>,
     /// Since it was last looked.
     admitted: Cell<u64>,
+    recent: Recent,
     is_watched: Cell<bool>,
+    /// A request is refused when it has waited for so long; never if this is zero.
+    timeout: Cell<Duration>,
+    /// Goes on while requests wait.
+    clock: Cell<Duration>,
+    timeouts: Cell<u64>,
 }
 
 /// A request is open as long as this lives.
-pub(super) struct Opening(Rc<State>);
+pub(super) struct Opening {
+    state: Rc<State>,
+    account: Account,
+    /// The look after which it began.
+    look: u64,
+}
+
+/// A request has waited for too long.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    /// The setting.
+    pub timeout_ms: u64,
+}
+
+/// What a request that waits is told by.
+struct Ticket {
+    since: Duration,
+    fate: Cell<Fate>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Waits,
+    /// Its request is counted as open, and nobody knows yet.
+    Opened,
+    /// Somebody has taken that over.
+    Taken,
+    Refused,
+}
 
 impl Openings {
-    /// At most `most` at a time, and at least one.
-    pub fn new(most: usize) -> Openings {
+    /// At most `most` at a time, and at least one. A request waits for up to `timeout_ms`, or without end if that is 0.
+    pub fn new(most: usize, timeout_ms: u64) -> Openings {
         let most = most.max(1) as u64;
         let few = FEW.min(most);
-        let state = State {
-            free: Semaphore::new(few),
-            all: Cell::new(few),
+        Openings(Rc::new(State {
+            shares: Shares::new(most).into(),
+            most,
             few,
-            open: Cell::new(0),
-            waiting: Cell::new(0),
-            admitted: Cell::new(0),
-            is_watched: Cell::new(false),
-        };
-        Openings { state: Rc::new(state), most }
+            limit: few.into(),
+            admitted: Cell::default(),
+            recent: Recent::default(),
+            is_watched: Cell::default(),
+            timeout: Duration::from_millis(timeout_ms).into(),
+            clock: Cell::default(),
+            timeouts: Cell::default(),
+        }))
     }
 
-    /// Waits for its turn; first come, first served.
-    pub async fn admit(&self) -> Opening {
-        let state = &self.state;
-        if !state.free.try_acquire(1).unwrap_or(false) {
-            let _waiting = Waiting::among(state);
-            if !state.is_watched.replace(true) {
-                runtime::spawn(look_after(state.clone(), self.most)).detach();
-            }
-            // It fails only once closed, which it never is.
-            let _ = state.free.acquire(1).await;
+    /// Requests wait for up to `timeout_ms` from now on, those that wait already included.
+    pub fn set_timeout(&self, timeout_ms: u64) {
+        self.0.timeout.set(Duration::from_millis(timeout_ms));
+    }
+
+    /// Waits until a request of `client` to `place` may be made.
+    pub async fn admit(&self, place: &Place, client: ClientNetwork) -> Result<Opening, Overdue> {
+        let application = NameHash::default().hash_one((place.host.as_str(), place.port));
+        let (state, account) = (&self.0, Account { application, client });
+        let is_open = state.shares.borrow_mut().open_at_once(account, state.limit.get());
+        match is_open {
+            true => Ok(Opening::begin(state, account)),
+            // Boxed, or every request that is open would have room for it.
+            false => Box::pin(Waiting::begin(state, account).turn()).await,
         }
-        state.open.set(state.open.get() + 1);
-        state.admitted.set(state.admitted.get() + 1);
-        Opening(state.clone())
     }
 
     /// Requests that are open.
     pub fn open(&self) -> u64 {
-        self.state.open.get()
+        self.0.shares.borrow().open()
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> u64 {
+        self.0.shares.borrow().waiting() as u64
+    }
+
+    /// Requests that have waited for too long, since start.
+    pub fn timeouts(&self) -> u64 {
+        self.0.timeouts.get()
+    }
+
+    /// Has a look at the tables.
+    pub fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.0.shares.borrow_mut().look_at_tables(look);
+    }
+}
+
+impl Opening {
+    /// Of a request that is counted as open.
+    fn begin(state: &Rc<State>, account: Account) -> Opening {
+        state.admitted.set(state.admitted.get() + 1);
+        let look = state.recent.begin();
+        Opening { state: state.clone(), account, look }
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let state = &self.0;
-        state.open.set(state.open.get() - 1);
-        if state.waiting.get() == 0 && state.all.get() > state.few {
-            state.all.set(state.all.get() - 1);
-        } else {
-            state.free.signal(1);
-        }
+        self.state.recent.end(self.look);
+        self.state.close(self.account);
     }
 }
 
-/// One that waits, until it is dropped.
-struct Waiting<'s>(&'s State);
+impl State {
+    /// A request that was open ends.
+    fn close(&self, account: Account) {
+        let (waiting, open) = {
+            let mut shares = self.shares.borrow_mut();
+            shares.close(account);
+            (shares.waiting(), shares.open())
+        };
+        if waiting > 0 {
+            self.open_more();
+        } else if self.limit.get() > open + self.few {
+            self.limit.set(self.limit.get() - 1);
+        }
+    }
+
+    /// Requests that have been open for longer than [`SLOW`]. They wait for something and take no time of the core, so
+    /// they must not have the places of the few.
+    fn open_for_long(&self) -> u64 {
+        self.shares.borrow().open().saturating_sub(self.recent.count())
+    }
+
+    fn raise_limit(&self, limit: u64) {
+        self.limit.set(self.limit.get().max(limit.min(self.most)));
+    }
+
+    /// Opens requests that wait, as many as may be open.
+    fn open_more(&self) {
+        loop {
+            let next = self.shares.borrow_mut().open_next(self.limit.get());
+            let Some(ticket) = next else { return };
+            ticket.tell(Fate::Opened);
+        }
+    }
+
+    /// Refuses requests that have waited for too long.
+    fn refuse_overdue(&self) {
+        let timeout = self.timeout.get();
+        if timeout.is_zero() {
+            return;
+        }
+        loop {
+            let refused = {
+                let mut shares = self.shares.borrow_mut();
+                let oldest = shares.oldest().map(|(number, ticket)| (number, ticket.since));
+                let overdue = oldest.filter(|(_, since)| self.clock.get().saturating_sub(*since) >= timeout);
+                overdue.and_then(|(number, _)| shares.withdraw(number))
+            };
+            let Some(ticket) = refused else { break };
+            self.timeouts.set(self.timeouts.get() + 1);
+            ticket.tell(Fate::Refused);
+        }
+        // Whoever is left may have a larger share.
+        self.open_more();
+    }
+}
+
+/// Those of the open requests that have begun after one of the last [`RECENT`] looks, by look.
+#[derive(Default)]
+struct Recent {
+    looks: Cell<u64>,
+    begun: [Cell<u64>; RECENT],
+}
+
+impl Recent {
+    fn look(&self) {
+        self.looks.set(self.looks.get() + 1);
+        // Those who began so many looks ago are not recent any more.
+        self.begun_after(self.looks.get()).set(0);
+    }
+
+    /// A request begins; the look after which it does.
+    fn begin(&self) -> u64 {
+        let (look, begun) = (self.looks.get(), self.begun_after(self.looks.get()));
+        begun.set(begun.get() + 1);
+        look
+    }
+
+    /// A request that began after `look` ends.
+    fn end(&self, look: u64) {
+        if self.looks.get() - look < RECENT as u64 {
+            let begun = self.begun_after(look);
+            begun.set(begun.get() - 1);
+        }
+    }
+
+    fn begun_after(&self, look: u64) -> &Cell<u64> {
+        &self.begun[look as usize % RECENT]
+    }
+
+    /// How many they are.
+    fn count(&self) -> u64 {
+        self.begun.iter().map(Cell::get).sum()
+    }
+}
+
+/// A request that waits, until this is dropped.
+struct Waiting<'s> {
+    state: &'s Rc<State>,
+    account: Account,
+    number: u64,
+    ticket: Rc<Ticket>,
+}
 
 impl Waiting<'_> {
-    fn among(state: &State) -> Waiting<'_> {
-        state.waiting.set(state.waiting.get() + 1);
-        Waiting(state)
+    fn begin(state: &Rc<State>, account: Account) -> Waiting<'_> {
+        if !state.is_watched.replace(true) {
+            runtime::spawn(look_after(state.clone())).detach();
+        }
+        let ticket = Rc::new(Ticket::since(state.clock.get()));
+        let number = state.shares.borrow_mut().wait(account, ticket.clone());
+        // Those who have less than their share are not kept by those who wait.
+        state.open_more();
+        Waiting { state, account, number, ticket }
+    }
+
+    /// Returns when the request is open, or has waited for too long.
+    async fn turn(self) -> Result<Opening, Overdue> {
+        match poll_fn(|context| self.ticket.poll(context)).await {
+            Fate::Opened => {
+                self.ticket.fate.set(Fate::Taken);
+                Ok(Opening::begin(self.state, self.account))
+            }
+            _ => Err(Overdue { timeout_ms: self.state.timeout.get().as_millis() as u64 }),
+        }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
+        match self.ticket.fate.get() {
+            Fate::Taken | Fate::Refused => {}
+            Fate::Opened => self.state.close(self.account),
+            Fate::Waits => {
+                let withdrawn = self.state.shares.borrow_mut().withdraw(self.number);
+                debug_assert!(withdrawn.is_some(), "it waited");
+                self.state.open_more();
+            }
+        }
     }
 }
 
-/// Admits more while some wait and answers take long.
-async fn look_after(state: Rc<State>, most: u64) {
+impl Ticket {
+    fn since(since: Duration) -> Ticket {
+        Ticket { since, fate: Fate::Waits.into(), waker: RefCell::default() }
+    }
+
+    fn tell(&self, fate: Fate) {
+        self.fate.set(fate);
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<Fate> {
+        match self.fate.get() {
+            Fate::Waits => {
+                self.waker.replace(Some(context.waker().clone()));
+                Poll::Pending
+            }
+            fate => Poll::Ready(fate),
+        }
+    }
+}
+
+/// Admits more while some wait and answers take long, and refuses those that have waited for too long.
+async fn look_after(state: Rc<State>) {
     state.admitted.set(0);
+    let mut last = runtime::now();
     loop {
         runtime::sleep(LOOK).await;
-        if state.waiting.get() == 0 {
+        let passed = passed_since(&mut last);
+        if state.shares.borrow().waiting() == 0 {
             state.is_watched.set(false);
             return;
         }
-        let more = needed(state.all.get(), state.admitted.take(), most);
-        state.all.set(state.all.get() + more);
-        state.free.signal(more);
+        state.clock.set(state.clock.get() + passed);
+        state.recent.look();
+        let (limit, old) = (state.limit.get(), state.open_for_long());
+        state.raise_limit(limit + needed(limit, state.admitted.take(), state.most));
+        state.raise_limit(old + state.few);
+        state.open_more();
+        state.refuse_overdue();
     }
 }
 
-/// How many more, when `admitted` of `all` were admitted within [`LOOK`]: by Little's law they are open for
-/// `all / admitted` times that.
-fn needed(all: u64, admitted: u64, most: u64) -> u64 {
-    let is_slow = u128::from(admitted) * SLOW.as_micros() < u128::from(all) * LOOK.as_micros();
-    if is_slow { all.min(most.saturating_sub(all)) } else { 0 }
+/// The time since `last`, which becomes now, as far as it counts.
+fn passed_since(last: &mut Instant) -> Duration {
+    let now = runtime::now();
+    let passed = now.saturating_duration_since(*last);
+    *last = now;
+    passed.min(LATE)
+}
+
+/// How many more, when `admitted` of `limit` were admitted within [`LOOK`]: by Little's law they are open for
+/// `limit / admitted` times that.
+fn needed(limit: u64, admitted: u64, most: u64) -> u64 {
+    let is_slow = u128::from(admitted) * SLOW.as_micros() < u128::from(limit) * LOOK.as_micros();
+    if is_slow { limit.min(most.saturating_sub(limit)) } else { 0 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use glommio::{LocalExecutor, executor};
-
-    #[test]
-    fn more_are_needed_only_if_answers_take_long() {
-        assert_eq!(needed(32, 0, 1000), 32);
-        assert_eq!(needed(32, 12, 1000), 32);
-        assert_eq!(needed(32, 13, 1000), 0);
-        assert_eq!(needed(700, 0, 1000), 300);
-        assert_eq!(needed(1000, 0, 1000), 0);
-    }
-
-    #[test]
-    fn what_waits_is_admitted_while_nothing_ends_and_the_number_shrinks_afterwards() {
-        LocalExecutor::default().run(async {
-            let openings = Openings::new(100);
-            let mut open = Vec::new();
-            for _ in 0..100 {
-                open.push(openings.admit().await);
-            }
-            assert_eq!((openings.open(), openings.state.all.get()), (100, 100));
-            open.clear();
-            assert_eq!((openings.open(), openings.state.all.get()), (0, FEW));
-            assert_eq!(openings.state.free.available(), FEW);
-        });
-    }
-
-    #[test]
-    fn one_that_gives_up_waiting_takes_no_place() {
-        LocalExecutor::default().run(async {
-            let openings = Openings::new(1);
-            let first = openings.admit().await;
-            let given_up = futures_lite::future::or(async { Some(openings.admit().await) }, async {
-                executor().yield_now().await;
-                None
-            });
-            assert!(given_up.await.is_none());
-            drop(first);
-            let _second = openings.admit().await;
-            assert_eq!((openings.open(), openings.state.waiting.get()), (1, 0));
-        });
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::error::{Attempt, OriginError};
 use super::idle::{Bounds, Idle};
 use super::local;
 use super::message::{Outbound, Request, Response};
-use super::openings::{Opening, Openings};
+use super::openings::{Opening, Openings, Overdue};
 use super::own_ports::OwnPorts;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
@@ -21,6 +21,7 @@ use crate::config::Proxy;
 use crate::patience::within;
 use crate::proto::http1::AnswerHead;
 use crate::runtime;
+use crate::slack::Look;
 use http::Method;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -34,6 +35,7 @@ pub struct Pool {
     openings: Openings,
     idle_timeout: Cell<Duration>,
     counters: Counters,
+    overdue: RefCell<Option<String>>,
 }
 
 /// What a pool has done, and what it has now.
@@ -49,6 +51,10 @@ pub struct PoolCounts {
     pub idle: usize,
     /// Requests whose answer is not read to its end.
     pub open: u64,
+    /// Requests that wait for their turn.
+    pub waiting: u64,
+    /// Requests refused because they had waited for too long.
+    pub queue_timeouts_total: u64,
 }
 
 #[derive(Default)]
@@ -82,9 +88,10 @@ impl Pool {
         Pool {
             connector: Connector::new(tls, proxy.connect_timeout_ms),
             idle: Rc::new(RefCell::new(Idle::new(bounds))),
-            openings: Openings::new(proxy.open_requests_per_core),
+            openings: Openings::new(proxy.open_requests_per_core, proxy.queue_timeout_ms),
             idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms).into(),
             counters: Counters::default(),
+            overdue: RefCell::default(),
         }
     }
 
@@ -100,9 +107,10 @@ impl Pool {
         let keep = Duration::from_millis(proxy.origin_keep_alive_ms);
         self.idle.borrow_mut().set_times(keep, Duration::from_millis(proxy.origin_connection_age_ms));
         self.idle_timeout.set(Duration::from_millis(proxy.origin_idle_timeout_ms));
+        self.openings.set_timeout(proxy.queue_timeout_ms);
     }
 
-    /// Makes `request` of the first target of `route` that can be reached. Waits while the core has as many
+    /// Makes `request` of the first target of `route` that can be reached. Waits for its turn while the core has as many
     /// requests open as it may; dropping the future gives up the request and closes its connection.
     pub async fn request(&self, route: &Route, request: Request) -> Result<Response, OriginError> {
         match self.answer(route, request, false).await? {
@@ -154,6 +162,16 @@ impl Pool {
         self.connector.resolver.purge(now);
     }
 
+    /// Has a look at the tables that grow with clients.
+    pub fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.openings.look_at_tables(look);
+    }
+
+    /// The last application, `host:port`, that a request had waited for too long to ask since this was last called.
+    pub fn take_overdue(&self) -> Option<String> {
+        self.overdue.take()
+    }
+
     /// For metrics.
     pub fn counts(&self) -> PoolCounts {
         PoolCounts {
@@ -162,13 +180,16 @@ impl Pool {
             retries_total: self.counters.retries.get(),
             idle: self.idle.borrow().count(),
             open: self.openings.open(),
+            waiting: self.openings.waiting(),
+            queue_timeouts_total: self.openings.timeouts(),
         }
     }
 
     /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes
     /// back to `outbound` if nothing was sent.
     async fn ask(&self, place: &Place, outbound: &mut Outbound, may_switch: bool) -> Result<Answer, Trouble> {
-        let opening = self.openings.admit().await;
+        let admitted = self.openings.admit(place, outbound.client).await;
+        let opening = admitted.map_err(|overdue| self.queue_timeout(place, &overdue))?;
         let mut upload = outbound.upload();
         let to_head = outbound.method == Method::HEAD;
         let kept = if may_switch { None } else { self.kept(place).await };
@@ -211,6 +232,12 @@ impl Pool {
         within(LOOKUP, Box::pin(resolver.keep_current(&place.host))).await;
         let leads_there = |connection: &Connection| resolver.leads_to(&place.host, connection.address);
         self.idle.borrow_mut().take(place, runtime::now(), leads_there)
+    }
+
+    fn queue_timeout(&self, place: &Place, overdue: &Overdue) -> Trouble {
+        let target = place.name();
+        self.overdue.replace(Some(target.clone()));
+        Trouble::Failed(OriginError::QueueTimeout { target, timeout_ms: overdue.timeout_ms })
     }
 
     fn lease(&self, connection: Connection, place: &Place, opening: Opening) -> Lease {

@@ -10,6 +10,7 @@ mod memory;
 mod pages;
 mod pipelining;
 mod proxied;
+mod shares;
 mod sockjs;
 mod tenants;
 mod websockets;

@@ -84,7 +84,7 @@ fn every_setting_can_be_set() {
     assert_eq!(proxy.orig_headers_need_mark, ["cookie"]);
     assert_eq!((proxy.connect_timeout_ms, proxy.origin_idle_timeout_ms), (4, 5));
     assert_eq!((proxy.origin_keep_alive_ms, proxy.open_requests_per_core), (6, 7));
-    assert_eq!(proxy.origin_connection_age_ms, 600);
+    assert_eq!((proxy.origin_connection_age_ms, proxy.queue_timeout_ms), (600, 27));
     let channels = &config.channels;
     assert_eq!((channels.message_wait_ms, channels.duplicate_ids_ms), (15, 16));
     assert_eq!((channels.refetches_per_core, channels.refetch_spread_ms), (17, 18));
@@ -276,6 +276,7 @@ origin_idle_timeout_ms = 5
 origin_keep_alive_ms = 6
 origin_connection_age_ms = 600
 open_requests_per_core = 7
+queue_timeout_ms = 27
 [channels]
 message_wait_ms = 15
 duplicate_ids_ms = 16

@@ -72,7 +72,7 @@ impl Core {
         if self.filtering.borrow_mut().get(slot, number).is_none() {
             return Ok(None);
         }
-        let mut request = self.request_to(&target, Method::POST, &route);
+        let mut request = self.request_to(&target, Method::POST, &route, &origin);
         request.headers.insert(SUB_META, as_header(meta.iter().map(|(name, value)| (&**name, &**value)))?);
         request
             .headers

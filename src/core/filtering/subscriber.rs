@@ -152,6 +152,7 @@ impl Subscriber {
 mod tests {
     use super::*;
     use crate::origin::Routes;
+    use crate::proto::client_network::ClientNetwork;
     use proptest::prelude::*;
 
     fn item(channel: &str, id: usize) -> Arc<Publication> {
@@ -163,7 +164,7 @@ mod tests {
     fn subscriber() -> Subscriber {
         let (routes, _) = Routes::parse("* localhost:80", "routes");
         let at = LinkTarget { https: false, authority: "a".into(), path_and_query: "/".into() };
-        let origin = Origin::at(at, routes.iter().next().unwrap());
+        let origin = Origin::at(at, routes.iter().next().unwrap(), ClientNetwork::NOBODY);
         let mut subscriber = Subscriber::new(1, Rc::new(origin));
         let channel = |name: &str| Filtered {
             name: name.into(),

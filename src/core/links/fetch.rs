@@ -147,7 +147,7 @@ impl Core {
         }
         self.gauges.refetches_total.add(1);
         let fetched =
-            within(PATIENCE, self.ask_for(request, &route)).await.unwrap_or(Err(LinkError::Timeout));
+            within(PATIENCE, self.ask_for(request, &route, origin)).await.unwrap_or(Err(LinkError::Timeout));
         drop(permit);
         for (slot, number) in waiting {
             if self.waits_for(slot, number) {
@@ -163,8 +163,14 @@ impl Core {
         linked.is_some_and(|it| matches!(it.state, State::Fetching { number: own, .. } if own == number))
     }
 
-    async fn ask_for(self: &Rc<Self>, request: &LinkRequest, route: &Route) -> Result<Fetched, LinkError> {
-        let mut to_origin = self.request_to(&request.target, Method::GET, route);
+    /// Asks for a link, on behalf of the client of `origin`.
+    async fn ask_for(
+        self: &Rc<Self>,
+        request: &LinkRequest,
+        route: &Route,
+        origin: &Origin,
+    ) -> Result<Fetched, LinkError> {
+        let mut to_origin = self.request_to(&request.target, Method::GET, route, origin);
         proxy::say_what_was_heard(&mut to_origin.headers, &request.heard, route);
         let response = self.pool.request(route, to_origin).await?.decoded(|| route.target_names()).await?;
         let Response { status, reason, headers, mut body, publish, .. } = response;

@@ -48,7 +48,7 @@ impl Core {
             runtime::spawn(async move {
                 let route = core.way_to(&target, &origin);
                 let _permit = core.permit(route.target_names().into(), 0).await;
-                let request = core.request_to(&target, Method::POST, &route);
+                let request = core.request_to(&target, Method::POST, &route, &origin);
                 if let Err(error) = core.pool.request(&route, request).await {
                     tracing::debug!(%error, "an application was not told that a client is gone");
                 }

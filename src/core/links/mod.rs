@@ -16,13 +16,14 @@ pub(super) use gone::{GoneLink, GoneLinks};
 
 use super::again::Reason;
 use super::connection::Request;
-use super::forwarding::is_https;
+use super::forwarding::{client_network, is_https};
 use super::hold::{KeepAlive, Stream};
 use super::row::Phase;
 use super::{Core, TICK_MS, ticks};
 use crate::channel::{Format, HeardUpTo, Publication, Then};
 use crate::ids::Slot;
 use crate::origin::Route;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::{Link, LinkTarget};
 use crate::proto::http1::{LAST_CHUNK, Version};
 use bytes::Bytes;
@@ -30,10 +31,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a client asked for, and where that went: what its links are relative to at first, and whom they may lead to by
-/// the routes.
+/// the routes. Requests that are made for the client later count among its own.
 pub(super) struct Origin {
     asked_for: LinkTarget,
     route: Arc<Route>,
+    client: ClientNetwork,
 }
 
 /// Where a stream goes on, and whom to tell when its client is gone.
@@ -77,8 +79,13 @@ enum State {
 }
 
 impl Origin {
-    pub fn at(asked_for: LinkTarget, route: &Arc<Route>) -> Origin {
-        Origin { asked_for, route: route.clone() }
+    pub fn at(asked_for: LinkTarget, route: &Arc<Route>, client: ClientNetwork) -> Origin {
+        Origin { asked_for, route: route.clone(), client }
+    }
+
+    /// Who the client is, as far as its address tells.
+    pub fn client(&self) -> ClientNetwork {
+        self.client
     }
 
     /// What the client asked for.
@@ -153,7 +160,7 @@ impl Core {
     pub(super) fn origin_of(&self, request: &Request, route: &Arc<Route>) -> Origin {
         let https = is_https(self, request);
         let (authority, path_and_query) = (request.host.clone(), request.target.clone());
-        Origin::at(LinkTarget { https, authority, path_and_query }, route)
+        Origin::at(LinkTarget { https, authority, path_and_query }, route, client_network(self, request))
     }
 
     /// The stream in `slot` is open, or has what its link had.

@@ -39,12 +39,14 @@ impl Core {
         guarded(way)
     }
 
-    /// A request on `route` that no client made: without headers but those that this server adds.
+    /// A request on `route` that no client made: without headers but those that this server adds. It counts among those
+    /// of the client of `origin`.
     pub(in crate::core) fn request_to(
         &self,
         target: &LinkTarget,
         method: Method,
         route: &Route,
+        origin: &Origin,
     ) -> origin::Request {
         let port = if target.https { Port::Tls } else { Port::Plain };
         let request = Request {
@@ -57,7 +59,8 @@ impl Core {
             service: Service::Clients(port),
             is_trusted: false,
         };
-        proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http)
+        let to_origin = proxy::origin_request(self, &request, route, RequestBody::Empty, Scheme::Http);
+        origin::Request { client: origin.client, ..to_origin }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::core::links::Origin;
 use crate::core::row::Phase;
 use crate::ids::Slot;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
 use crate::proto::websocket::{Close, Opcode, close_frame, compressed_frame, deflate, frame};
 use bytes::Bytes;
@@ -87,9 +88,11 @@ impl Core {
     pub(in crate::core) fn origin_of_socket(&self, socket: &Socket) -> Origin {
         match &socket.application {
             Application::OverHttp(over_http) => self.origin_of(&over_http.handshake(), &socket.route),
-            Application::Through(through) => Origin::at(through.asked_for.clone(), &socket.route),
+            Application::Through(through) => {
+                Origin::at(through.asked_for.clone(), &socket.route, through.client)
+            }
             // The client's end of a conversation has no channels, so no filters.
-            Application::SockJs(_) => Origin::at(LinkTarget::default(), &socket.route),
+            Application::SockJs(_) => Origin::at(LinkTarget::default(), &socket.route, ClientNetwork::NOBODY),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::origin::fake_origin::Reply::{Close, Send, Stall};
 use crate::origin::fake_origin::{FakeOrigin, Reply, route_to, target, target_at};
 use crate::origin::message::RequestBody;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::http1::Headers;
 use bytes::Bytes;
 use glommio::LocalExecutor;
@@ -33,7 +34,8 @@ fn pool() -> Pool {
 fn request(method: Method, body: RequestBody) -> Request {
     let mut headers = Headers::new();
     headers.insert("x-some-name", HeaderValue::from_static("1"));
-    Request { method, host: "app.test:8080".into(), path_and_query: "/a?b=c".into(), headers, body }
+    let client = ClientNetwork::NOBODY;
+    Request { method, host: "app.test:8080".into(), path_and_query: "/a?b=c".into(), headers, body, client }
 }
 
 fn get() -> Request {

@@ -217,7 +217,8 @@ impl Talk {
         answered(response, core.settings().websocket.message_bytes).await
     }
 
-    /// Asks again when the application cannot be reached: nothing was sent then.
+    /// Asks again when the application cannot be reached, or the request waited for its turn for too long: nothing was
+    /// sent then.
     async fn request(&self, offer: &Offer) -> Result<Response, OriginError> {
         let Place { core, socket, .. } = &self.place;
         let Some(over_http) = socket.over_http() else { return Err(OriginError::Unavailable) };
@@ -228,7 +229,9 @@ impl Talk {
                 over_http.request(core, &socket.route, rare.as_ref().map(|rare| &rare.meta), offer)
             };
             match core.pool.request(&socket.route, request).await {
-                Err(OriginError::Unreachable { .. }) if tries < RETRIES => {
+                Err(OriginError::Unreachable { .. } | OriginError::QueueTimeout { .. })
+                    if tries < RETRIES =>
+                {
                     runtime::sleep(Duration::from_secs(1 << tries)).await;
                     tries += 1;
                 }

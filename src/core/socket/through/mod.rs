@@ -9,6 +9,7 @@ mod relay;
 pub(super) use open::open;
 
 use crate::bell::Bell;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
 use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
 use bytes::BytesMut;
@@ -24,6 +25,8 @@ const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
 pub(super) struct Through {
     /// What the client asked for.
     pub asked_for: LinkTarget,
+    /// Who the client is, as far as its address tells.
+    pub client: ClientNetwork,
     outgoing: RefCell<Outgoing>,
     /// Rung when there is something for the application, and when the client is gone.
     waiting: Bell,
@@ -46,10 +49,11 @@ struct Outgoing {
 }
 
 impl Through {
-    /// Of a client that asked for this. With `grip` this server takes part, and extensions are its own.
-    pub fn new(asked_for: LinkTarget, grip: bool) -> Through {
+    /// Of `client`, which asked for this. With `grip` this server takes part, and extensions are its own.
+    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool) -> Through {
         Through {
             asked_for,
+            client,
             outgoing: RefCell::default(),
             waiting: Bell::default(),
             left: Bell::default(),

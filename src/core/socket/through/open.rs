@@ -43,7 +43,8 @@ pub(in crate::core::socket) async fn open(
     };
     count::count_response(exchange, SWITCHED, &upgraded.headers);
     let grip = is_grip(&request, &route);
-    let through = Through::new(core.origin_of(&request, &route).asked_for().clone(), grip);
+    let origin = core.origin_of(&request, &route);
+    let through = Through::new(origin.asked_for().clone(), origin.client(), grip);
     begin(exchange, route, grip, through, upgraded, handshake);
 }
 

@@ -1,0 +1,41 @@
+//! Which clients are one where clients share something. An IPv4 address is one client. Of IPv6 a whole /64 is one
+//! client, because that is what one subscriber of a provider has. All clients without an address are one.
+
+use std::net::IpAddr;
+
+/// One client, as far as its address tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct ClientNetwork(u128);
+
+impl ClientNetwork {
+    /// The clients without an address.
+    pub const NOBODY: ClientNetwork = ClientNetwork(0);
+
+    /// The network of a client at `address`.
+    pub fn of(address: Option<IpAddr>) -> ClientNetwork {
+        match address.map(|address| address.to_canonical()) {
+            None => ClientNetwork::NOBODY,
+            Some(IpAddr::V4(address)) => ClientNetwork(address.to_ipv6_mapped().to_bits()),
+            // The last bit tells ::/64 from nobody. No mapped IPv4 address has the low half 1.
+            Some(IpAddr::V6(address)) => ClientNetwork(address.to_bits() >> 64 << 64 | 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_address_is_one_client_and_so_is_a_64_of_ipv6() {
+        let of = |address: &str| ClientNetwork::of(address.parse().ok());
+        assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
+        assert_eq!(of("none"), ClientNetwork::NOBODY);
+        let different =
+            ["none", "10.0.0.1", "10.0.0.2", "::1", "2001:db8::1", "2001:db8:0:1::1", "0.0.0.1"].map(of);
+        for (place, one) in different.iter().enumerate() {
+            assert!(different.iter().skip(place + 1).all(|other| other != one), "{place}");
+        }
+    }
+}
