@@ -96,7 +96,7 @@ impl Core {
     fn close_largest(self: &Rc<Self>, excess: usize) -> bool {
         let mut large: Vec<(usize, Slot)> = {
             let (rows, wire) = (self.rows.borrow(), self.wire.borrow());
-            let clients = rows.some(0, rows.len()).filter(|(_, row)| row.service.is_for_clients());
+            let clients = rows.some(0, rows.places()).filter(|(_, row)| row.service.is_for_clients());
             let kept = clients.map(|(slot, row)| (kept_for(row) + wire.kept_for(slot), slot));
             kept.filter(|(kept, _)| *kept >= SMALL_BYTES).collect()
         };

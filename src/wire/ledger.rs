@@ -19,6 +19,7 @@
 //! - A second has 16 bits: a window that was last used 65,536 s ago, to the second, is taken for this one.
 
 use crate::ids::NameHash;
+use crate::proto::client_network::ClientNetwork;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -99,7 +100,7 @@ impl Ledger {
     ) -> Result<Option<Account>, Excess> {
         let most =
             if bounds.connections == 0 { COUNT_MASK } else { COUNT_MASK.min(bounds.connections.into()) };
-        let hash = self.hash.hash_one(key(address));
+        let hash = self.hash.hash_one(ClientNetwork::of(address));
         let account = loop {
             match self.count_up(hash, most, second) {
                 Found::Account(account) => break account,
@@ -179,15 +180,6 @@ impl Ledger {
 fn found(segment: usize, place: usize) -> Found {
     let account = ((segment as u32) << PLACE_BITS) + place as u32 + 1;
     NonZeroU32::new(account).map_or(Found::NoRoom, |account| Found::Account(Account(account)))
-}
-
-/// What belongs to one client: of IPv6 a whole /64. The first part tells the kinds apart.
-fn key(address: Option<IpAddr>) -> (u8, u64) {
-    match address.map(|address| address.to_canonical()) {
-        None => (0, 0),
-        Some(IpAddr::V4(address)) => (4, address.to_bits().into()),
-        Some(IpAddr::V6(address)) => (6, (address.to_bits() >> 64) as u64),
-    }
 }
 
 impl Entry {

@@ -3,7 +3,7 @@
 //! descriptors, where they are connections like all others.
 
 use super::accepting::is_exhausted;
-use super::admission::{Audience, Refused};
+use super::admission::Audience;
 use super::events::{Event, Wire};
 use super::ledger::Account;
 use super::ring::Operation;

@@ -84,7 +84,7 @@ impl Wire {
     fn count_for(&mut self, slot: Slot, source: Source) -> Result<(), Refused> {
         match source {
             Source::Client(client) => {
-                let is_handshake = self.slots.has(slot, flag::SECURE);
+                let is_handshake = self.slots.has(slot, flag::INDIRECT);
                 self.admission.rename(slot, client.ip(), is_handshake)
             }
             Source::Unknown | Source::Sender => Ok(()),

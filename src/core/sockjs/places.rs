@@ -4,8 +4,9 @@
 //! has named; but the last eighth is only for addresses that have few, so that a client that begins thousands leaves room
 //! for others.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use crate::ids::NameMap;
+use crate::proto::client_network::ClientNetwork;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The last of these parts of all places is for addresses that have few.
@@ -20,31 +21,30 @@ pub(super) struct Places(Arc<Mutex<Taken>>);
 #[derive(Default)]
 struct Taken {
     all: usize,
-    /// Clients choose their addresses: the map is one whose hashes nobody can foresee.
-    by_address: HashMap<IpAddr, usize>,
+    by_client: NameMap<ClientNetwork, usize>,
 }
 
 /// A place of one conversation, which is free again when this is dropped.
 pub struct Place {
     of: Places,
-    address: IpAddr,
+    client: ClientNetwork,
 }
 
 impl Places {
     /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are
     /// one. The share of one address is not for those that are exempt from limits by address.
     pub fn take(&self, address: Option<IpAddr>, limit: usize, is_exempt: bool) -> Option<Place> {
-        let address = address.map_or(Ipv6Addr::UNSPECIFIED.into(), network);
+        let client = ClientNetwork::of(address);
         let mut taken = self.lock();
-        let own = taken.by_address.get(&address).copied().unwrap_or_default();
+        let own = taken.by_client.get(&client).copied().unwrap_or_default();
         let has_few = own < (limit / FEW_PART).max(1);
         let limit = if has_few || is_exempt { limit } else { limit - limit / RESERVED_PART };
         if taken.all >= limit {
             return None;
         }
         taken.all += 1;
-        taken.by_address.insert(address, own + 1);
-        Some(Place { of: self.clone(), address })
+        taken.by_client.insert(client, own + 1);
+        Some(Place { of: self.clone(), client })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -56,20 +56,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.of.lock();
         taken.all -= 1;
-        if let Some(own) = taken.by_address.get_mut(&self.address) {
+        if let Some(own) = taken.by_client.get_mut(&self.client) {
             *own -= 1;
             if *own == 0 {
-                taken.by_address.remove(&self.address);
+                taken.by_client.remove(&self.client);
             }
         }
-    }
-}
-
-/// What belongs to one client: of IPv6 a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -96,6 +88,6 @@ mod tests {
         drop(held);
         assert!(take(greedy).is_some());
         let taken = places.lock();
-        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+        assert_eq!((taken.all, taken.by_client.len()), (0, 0));
     }
 }

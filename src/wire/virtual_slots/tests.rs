@@ -29,10 +29,13 @@ impl World {
         let address = listener.local_addr().unwrap();
         let limits = WireLimits {
             connections: 4,
+            reserved: 0,
             backlog_bytes: BACKLOG_BYTES,
             backlog_bytes_total: BACKLOG_BYTES_TOTAL,
         };
-        let wire = Wire::new(vec![(listener, Preface::default())], Vec::new(), limits, &doorbell).unwrap();
+        let ledger = Arc::new(Ledger::new(Instant::now()));
+        let listeners = vec![(listener, Preface::default())];
+        let wire = Wire::new(listeners, Vec::new(), limits, ledger, &doorbell).unwrap();
         World { wire, address, _doorbell: doorbell }
     }
 
