@@ -130,6 +130,12 @@ impl Ledger {
         debug_assert!(before.is_some_and(|word| word & COUNT_MASK > 0), "a connection ends twice");
     }
 
+    /// Connections of all addresses that are counted now. Looks at all entries: for tests.
+    pub fn connections(&self) -> u64 {
+        let entries = self.segments.iter().filter_map(OnceLock::get).flatten();
+        entries.map(|entry| entry.word.load(Relaxed) & COUNT_MASK).sum()
+    }
+
     /// Memory of all segments.
     pub fn bytes(&self) -> usize {
         self.segments.iter().filter_map(OnceLock::get).map(|segment| size_of_val(&**segment)).sum()

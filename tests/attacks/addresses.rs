@@ -116,7 +116,7 @@ fn a_burst_of_connections_beyond_the_rate_of_an_address_is_reset_and_the_next_se
     // Both the first and the last second may have begun before.
     let seconds = began.elapsed().as_secs() as usize + 2;
     assert!((20..=20 * seconds).contains(&answers), "{answers} in {seconds} s");
-    assert!(server.stats()["refused_new_connections_total"] >= (400 - answers) as u64);
+    server.await_stats(|stats| stats["refused_new_connections_total"] >= (400 - answers) as u64);
     drop(await_answer(2, &server));
     innocent.expect_unharmed(DEADLINE);
     server.await_empty();
@@ -174,4 +174,28 @@ fn clients_by_a_proxy_are_counted_by_their_own_addresses() {
     server.await_empty();
     let again: Vec<_> = (0..10).map(|_| shake(9, "192.0.2.1")).collect();
     assert!(again.iter().all(Result::is_ok), "the address may connect again");
+}
+
+#[test]
+fn limits_that_change_while_the_server_runs_concern_whoever_connects_from_then_on() {
+    let text = |connections: usize| {
+        format!(
+            "cores = 2\nhttp.listen = \"CLIENTS\"\ncontrol.listen = \"CONTROL\"\nproxy.routes = [\"* demo\"]\n\
+             [limits]\nexempt = [\"127.0.0.1\"]\nconnections_per_address = {connections}\n"
+        )
+    };
+    let server = Launch::configured("--config", "gripwire.toml").file("gripwire.toml", &text(5)).start();
+    let connect = || connect_from(2, server.clients);
+    let mut held: Vec<Client> = (0..5).map(|_| answered(connect()).expect("within the limit")).collect();
+    assert!(answered(connect()).is_none());
+    server.rewrite("gripwire.toml", &text(8));
+    (0..3).for_each(|_| held.push(await_answer(2, &server)));
+    assert!(answered(connect()).is_none(), "those from before are still counted");
+    server.rewrite("gripwire.toml", &text(0));
+    (0..20).for_each(|_| held.push(await_answer(2, &server)));
+    for client in &mut held {
+        assert_eq!(client.send(question().bytes()).response().code, 200, "nobody was closed");
+    }
+    drop(held);
+    server.await_empty();
 }

@@ -30,11 +30,6 @@ impl Ledger {
         self.segments.iter().filter_map(OnceLock::get).flatten()
     }
 
-    /// Open connections of all addresses.
-    fn open(&self) -> u64 {
-        self.entries().map(|entry| entry.word.load(Relaxed) & COUNT_MASK).sum()
-    }
-
     /// Entries with open connections.
     fn used(&self) -> usize {
         self.entries().filter(|entry| entry.word.load(Relaxed) & COUNT_MASK > 0).count()
@@ -57,14 +52,14 @@ fn an_address_has_as_many_as_its_bound_and_others_are_not_concerned() {
     assert_eq!(begin(&ledger, v4(1), &bounds), Err(Excess::Connections));
     accounts.push(begin(&ledger, v4(2), &bounds).unwrap());
     accounts.push(begin(&ledger, None, &bounds).unwrap());
-    assert_eq!((ledger.open(), ledger.used()), (5, 3));
+    assert_eq!((ledger.connections(), ledger.used()), (5, 3));
     ledger.end(accounts.remove(0));
     accounts.push(begin(&ledger, v4(1), &bounds).unwrap());
     assert_eq!(begin(&ledger, v4(1), &bounds), Err(Excess::Connections));
     // A limit that is lowered meanwhile.
     assert_eq!(begin(&ledger, v4(1), &Bounds { connections: 1, ..UNBOUND }), Err(Excess::Connections));
     accounts.into_iter().for_each(|account| ledger.end(account));
-    assert_eq!(ledger.open(), 0);
+    assert_eq!(ledger.connections(), 0);
 }
 
 #[test]
@@ -95,7 +90,7 @@ fn rates_are_of_one_second_and_outlive_the_connections() {
         for _ in 0..3 {
             assert_eq!(try_at(second, false), Err(Excess::NewConnections));
         }
-        assert_eq!(ledger.open(), 0);
+        assert_eq!(ledger.connections(), 0);
         // Of another core, whose clock is behind.
         assert_eq!(try_at(second.wrapping_sub(1), false), Err(Excess::NewConnections));
         let other = ledger.begin(v4(2), &bounds, true, second).unwrap();
@@ -126,11 +121,11 @@ fn entries_are_used_again_so_that_addresses_that_come_and_go_take_no_more_memory
 fn many_addresses_have_an_account_each_and_all_of_them_are_counted_down() {
     let (ledger, bounds) = (ledger(), Bounds { connections: 1, ..UNBOUND });
     let accounts: Vec<_> = (0..50_000).map(|number| begin(&ledger, v4(number), &bounds).unwrap()).collect();
-    assert_eq!((ledger.open(), ledger.used()), (50_000, 50_000));
+    assert_eq!((ledger.connections(), ledger.used()), (50_000, 50_000));
     assert!((0..50_000).all(|number| begin(&ledger, v4(number), &bounds).is_err()), "all are found again");
     assert!(ledger.bytes() < 50_000 * 128, "{} bytes", ledger.bytes());
     accounts.into_iter().for_each(|account| ledger.end(account));
-    assert_eq!(ledger.open(), 0);
+    assert_eq!(ledger.connections(), 0);
 }
 
 /// Runs `work` on eight threads at once.
@@ -159,7 +154,7 @@ fn one_address_never_has_more_than_its_bound_from_all_threads_together() {
             }
         }
     });
-    assert_eq!((ledger.open(), ledger.bytes()), (0, SEGMENT * size_of::<Entry>()));
+    assert_eq!((ledger.connections(), ledger.bytes()), (0, SEGMENT * size_of::<Entry>()));
 }
 
 #[test]
@@ -187,7 +182,7 @@ fn counts_return_to_zero_however_threads_come_and_go() {
         }
         held.into_iter().for_each(|account| ledger.end(account));
     });
-    assert_eq!((ledger.open(), ledger.used()), (0, 0));
+    assert_eq!((ledger.connections(), ledger.used()), (0, 0));
 }
 
 /// Prints what 100,000 addresses take, and how long a connection is counted up and down. Run with
@@ -220,5 +215,5 @@ fn what_addresses_cost() {
     println!("{} bytes for each address", ledger.bytes() / ADDRESSES as usize);
     time("addresses that have connections", ADDRESSES);
     accounts.into_iter().for_each(|account| ledger.end(account));
-    assert_eq!(ledger.open(), 0);
+    assert_eq!(ledger.connections(), 0);
 }

@@ -37,6 +37,7 @@ const LEVELS: [&str; 8] = [
 #[derive(Clone)]
 pub struct Cluster {
     gauges: Arc<[Arc<Gauges>]>,
+    ledger: Arc<Ledger>,
     /// Cores take it for the end of the server if nobody could send them new settings.
     _renewals: Vec<Sender<Renewal>>,
 }
@@ -92,7 +93,7 @@ impl Cluster {
             };
             simulation.world().spawn_on(Host(core as u16), running).detach();
         }
-        Cluster { gauges, _renewals: renewals }
+        Cluster { gauges, ledger, _renewals: renewals }
     }
 
     /// A counter or level, over all cores.
@@ -106,7 +107,7 @@ impl Cluster {
         let levels = || LEVELS.map(|name| (name, self.sum(name)));
         for _ in 0..400 {
             if levels().iter().all(|(_, level)| *level == 0) {
-                return;
+                return assert_eq!(self.ledger.connections(), 0, "connections of addresses");
             }
             runtime::sleep(Duration::from_secs(1)).await;
         }
