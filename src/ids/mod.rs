@@ -36,11 +36,6 @@ impl Slot {
     }
 }
 
-/// The bit that virtual slots have. No list has so many places.
-const FIRST_VIRTUAL: u32 = 1 << 31;
-/// How many virtual slots there are.
-pub const VIRTUAL_SLOTS: u32 = 1 << 30;
-
 /// A place in a core's table of what is counted for each route. Used again when the route has no clients any more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TallyId(pub u32);
@@ -71,3 +66,8 @@ impl CoreId {
         self.0 as usize
     }
 }
+
+/// The bit that virtual slots have. No list has so many places.
+const FIRST_VIRTUAL: u32 = 1 << 31;
+/// How many numbers there are for virtual slots.
+pub const VIRTUAL_SLOTS: u32 = 1 << 30;

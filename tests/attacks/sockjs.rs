@@ -71,6 +71,28 @@ fn one_client_does_not_begin_all_conversations_that_there_may_be() {
 }
 
 #[test]
+fn clients_of_a_believed_proxy_have_places_of_their_own() {
+    let server = Launch::route("*,sockjs=/sockjs,sockjs_as_path=/ws test")
+        .and_route(Innocent::ROUTE)
+        .settings(&format!(
+            "[http]\ntrusted_proxies = [\"127.0.0.1\"]\n[limits]\nsockjs_conversations = 64\n{SOON_EMPTY}"
+        ))
+        .start();
+    let innocent = Innocent::beside(&server);
+    let mut proxy = server.client();
+    let mut begin = |number, client| {
+        let poll = poll(number).header("X-Forwarded-For", client);
+        proxy.send(poll.bytes()).response().code
+    };
+    let refused = (0..ATTEMPTS).find(|number| begin(*number, "192.0.2.1") == 503);
+    assert!(refused.is_some_and(|number| number >= 56), "{refused:?}");
+    assert_eq!(begin(ATTEMPTS, "192.0.2.2"), 200, "by the same connection");
+    innocent.expect_unharmed(DEADLINE);
+    drop(proxy);
+    server.await_empty();
+}
+
+#[test]
 fn conversations_take_no_descriptors_and_no_connections() {
     let server = Launch::route("*,sockjs=/sockjs,sockjs_as_path=/ws test")
         .and_route(Innocent::ROUTE)
