@@ -18,6 +18,9 @@ impl Default for Http {
             head_bytes: 64 * 1024,
             head_timeout_ms: 15_000,
             idle_timeout_ms: 120_000,
+            min_request_bytes_per_s: 240,
+            min_answer_bytes_per_s: 240,
+            rate_grace_ms: 10_000,
         }
     }
 }

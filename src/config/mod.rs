@@ -87,8 +87,15 @@ pub struct Http {
     pub head_bytes: usize,
     /// Time a client has to send a whole head, ms; beyond it 408.
     pub head_timeout_ms: u64,
-    /// Time a connection may stay idle between requests, ms.
+    /// Time a connection may stay idle between requests, and without progress during one, ms.
     pub idle_timeout_ms: u64,
+    /// Least rate of the content of a request's body, bytes per second, over the time in which the server waits for it;
+    /// below it 408. 0 is none.
+    pub min_request_bytes_per_s: u64,
+    /// Least rate at which a client takes what waits for it, bytes per second; below it the client is reset. 0 is none.
+    pub min_answer_bytes_per_s: u64,
+    /// The window over which both rates are measured, ms.
+    pub rate_grace_ms: u64,
 }
 
 /// `http.proxy_protocol`.

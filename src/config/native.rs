@@ -44,6 +44,9 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     section.read("head_bytes", &mut http.head_bytes, count);
     section.read("head_timeout_ms", &mut http.head_timeout_ms, milliseconds);
     section.read("idle_timeout_ms", &mut http.idle_timeout_ms, milliseconds);
+    section.read("min_request_bytes_per_s", &mut http.min_request_bytes_per_s, bytes_or_none);
+    section.read("min_answer_bytes_per_s", &mut http.min_answer_bytes_per_s, bytes_or_none);
+    section.read("rate_grace_ms", &mut http.rate_grace_ms, milliseconds);
     if http.is_unreachable() {
         document
             .report(listen_at.unwrap_or(0), "`http.listen` is empty, and there is no other port for clients");

@@ -107,6 +107,9 @@ impl PushpinConf {
         config.control.listen = self.control_listener();
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
         config.http.trusted_proxies = None;
+        // Pushpin lets clients be as slow as they like.
+        config.http.min_request_bytes_per_s = 0;
+        config.http.min_answer_bytes_per_s = 0;
         // Pushpin has no such port: moving over opens none.
         config.ingest.udp = None;
         self.zeromq(&mut config.zeromq);
@@ -293,6 +296,8 @@ mod tests {
     #[test]
     fn absent_keys_mean_what_they_mean_to_pushpin() {
         assert_eq!(config("").limits.subscriptions_per_connection, 20);
+        let http = config("").http;
+        assert_eq!((http.min_request_bytes_per_s, http.min_answer_bytes_per_s), (0, 0));
         let config = config("");
         assert_eq!(config.control.listen, None);
         assert_eq!(config.proxy.sig_key, "");

@@ -108,8 +108,7 @@ impl Core {
             }
             given_back += kept;
             self.gauges.memory_closed_total.add(1);
-            self.wire.borrow_mut().tear(slot);
-            self.close(slot);
+            self.reset(slot);
         }
         self.freed(given_back);
         given_back >= excess

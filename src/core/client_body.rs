@@ -83,6 +83,13 @@ impl ClientBody {
     }
 }
 
+impl Drop for ClientBody {
+    /// An application may answer before it has all of the body, and not want the rest.
+    fn drop(&mut self) {
+        self.exchange.leave_body();
+    }
+}
+
 impl Stream for ClientBody {
     type Item = io::Result<Bytes>;
 

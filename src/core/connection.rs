@@ -5,7 +5,7 @@
 use super::exchange::{Asked, Exchange, INBOX_BYTES, RESUME_BYTES};
 use super::row::{Carry, Phase, Port, Row, Service};
 use super::socket::Socket;
-use super::{Core, control, ticks};
+use super::{Core, control};
 use crate::ids::Slot;
 use crate::proto::http1::{self, BodyLength, Head, HeadError, HeadLimits, Headers, RequestHead, Target};
 use crate::proto::proxy_protocol::Source;
@@ -71,6 +71,7 @@ impl Core {
             Event::Received { slot, bytes } => self.received(slot, &bytes),
             Event::Ended { slot } => self.client_ended(slot),
             Event::Failed { slot } => self.close(slot),
+            Event::Took { slot, taken } => self.took(slot, taken),
             Event::Drained { slot } => self.drained(slot),
         }
     }
@@ -391,12 +392,15 @@ impl Core {
             Leaving,
             Socket(Rc<Socket>),
             Linked,
+            Nobody,
         }
+        self.takings.borrow_mut().forget(slot);
         let waiter = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
             Some(Phase::Exchange(exchange)) => Waiter::Exchange(exchange.clone()),
             Some(Phase::Leaving { .. }) => Waiter::Leaving,
             Some(Phase::Socket(socket)) => Waiter::Socket(socket.clone()),
             Some(Phase::Linked(_)) => Waiter::Linked,
+            Some(Phase::Head) => Waiter::Nobody,
             _ => return,
         };
         match waiter {
@@ -404,6 +408,15 @@ impl Core {
             Waiter::Leaving => self.depart(slot),
             Waiter::Socket(socket) => socket.wake(),
             Waiter::Linked => self.linked_drained(slot),
+            Waiter::Nobody => self.await_request(slot),
+        }
+    }
+
+    /// The client has taken its answer: from now on its next request is waited for, unless that has begun.
+    fn await_request(&self, slot: Slot) {
+        let has_begun = self.rows.borrow_mut().get(slot).is_some_and(|row| row.carry.is_some());
+        if !has_begun {
+            self.set_timer(slot, self.settings().http.idle_timeout_ms);
         }
     }
 
@@ -427,6 +440,7 @@ impl Core {
         let Some(row) = self.rows.borrow_mut().free(slot) else { return };
         self.unsubscribe(slot);
         self.timers.borrow_mut().cancel(slot);
+        self.takings.borrow_mut().forget(slot);
         self.wire.borrow_mut().close(slot);
         self.wake();
         match &row.phase {
@@ -443,7 +457,8 @@ impl Core {
             Hold,
             Exchange(Rc<Exchange>),
             Socket(Rc<Socket>),
-            Nothing,
+            Quiet,
+            Lingering,
         }
         let late = {
             let mut rows = self.rows.borrow_mut();
@@ -454,7 +469,8 @@ impl Core {
                 Phase::Exchange(exchange) => Late::Exchange(exchange.clone()),
                 Phase::Socket(socket) => Late::Socket(socket.clone()),
                 Phase::Free | Phase::Unopened(_) => return,
-                Phase::Head | Phase::Leaving { .. } | Phase::Lingering => Late::Nothing,
+                Phase::Head | Phase::Leaving { .. } => Late::Quiet,
+                Phase::Lingering => Late::Lingering,
             }
         };
         match late {
@@ -462,16 +478,8 @@ impl Core {
             Late::Hold => self.hold_is_due(slot),
             Late::Exchange(exchange) => self.check_progress(&exchange),
             Late::Socket(socket) => self.socket_is_due(slot, &socket),
-            Late::Nothing => self.close(slot),
-        }
-    }
-
-    /// An exchange may wait for its origin as long as the origin may take, but not as long for its client.
-    fn check_progress(self: &Rc<Self>, exchange: &Exchange) {
-        let patience_ms = self.settings().http.idle_timeout_ms;
-        match exchange.waits_for_client_since() {
-            Some(since) if self.now().wrapping_sub(since) >= ticks(patience_ms) => self.close(exchange.slot),
-            _ => self.set_timer(exchange.slot, patience_ms),
+            Late::Quiet => self.is_idle(slot),
+            Late::Lingering => self.close(slot),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::Core;
 use super::accounts::Booking;
+use super::pace::{BodyClock, LeastRate};
 use super::row::Phase;
 use crate::bell::Bell;
 use crate::ids::Slot;
@@ -40,7 +41,9 @@ pub struct Exchange {
     left: Bell,
     drained: Bell,
     reader: RefCell<Option<Waker>>,
-    progress_tick: Cell<u32>,
+    body_clock: RefCell<BodyClock>,
+    /// Something of the answer was sent.
+    has_answered: Cell<bool>,
     /// Bytes of its head.
     head_bytes: Cell<usize>,
     /// Bytes of its body that are kept elsewhere.
@@ -86,7 +89,6 @@ impl Exchange {
         expect_continue: bool,
         inbox: BytesMut,
     ) -> Rc<Exchange> {
-        let progress_tick = Cell::new(core.now());
         let paused = Cell::new(core.wire.borrow().is_paused(slot));
         let booking = core.accounts.requests.book(REQUEST_BYTES + inbox.capacity()).into();
         let exchange = Exchange {
@@ -102,7 +104,8 @@ impl Exchange {
             left: Bell::default(),
             drained: Bell::default(),
             reader: RefCell::default(),
-            progress_tick,
+            body_clock: RefCell::default(),
+            has_answered: Cell::new(false),
             head_bytes: Cell::default(),
             body_bytes: Cell::default(),
             booking,
@@ -128,7 +131,6 @@ impl Exchange {
 
     /// Bytes arrived from the client.
     pub(super) fn received(&self, bytes: &[u8]) {
-        self.progress_tick.set(self.core.now());
         self.inbox.borrow_mut().extend_from_slice(bytes);
         self.pace_reading();
         self.book();
@@ -161,7 +163,6 @@ impl Exchange {
 
     /// The client has taken what was sent.
     pub(super) fn taken(&self) {
-        self.progress_tick.set(self.core.now());
         self.drained.ring();
     }
 
@@ -187,10 +188,34 @@ impl Exchange {
         }
     }
 
-    /// Whether the task waits for the client, and since which tick.
+    /// Whether the task waits for the client, and since which tick the client has moved nothing that it waits for:
+    /// content of the request, or what was sent to it. What the client sends behind the request counts for nothing.
     pub(super) fn waits_for_client_since(&self) -> Option<u32> {
-        let waits = self.reader.borrow().is_some() || self.core.wire.borrow().is_backlogged(self.slot);
-        waits.then(|| self.progress_tick.get())
+        let body = self.body_clock.borrow().waits_since();
+        let answer = self.core.takes_nothing_since(self.slot);
+        let ago = |since: &u32| self.core.now().wrapping_sub(*since);
+        body.into_iter().chain(answer).min_by_key(ago)
+    }
+
+    /// Whether the content of the request came too slowly in a window that has ended.
+    pub(super) fn body_is_too_slow(&self, rate: LeastRate) -> bool {
+        self.body_clock.borrow_mut().is_too_slow(self.core.now(), rate)
+    }
+
+    /// When that is to be asked again, if the task waits for content; it may be overdue.
+    pub(super) fn body_due(&self, rate: LeastRate) -> Option<u32> {
+        self.body_clock.borrow().due(self.core.now(), rate)
+    }
+
+    /// Nobody waits for the request's body any more.
+    pub(super) fn leave_body(&self) {
+        self.reader.take();
+        self.body_clock.borrow_mut().go_on(self.core.now(), 0);
+    }
+
+    /// Whether the answer has begun.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.get()
     }
 
     /// The next bytes of the request's body; `None` at its end.
@@ -198,6 +223,11 @@ impl Exchange {
         let outcome = self.decode();
         if let Poll::Ready(Some(Ok(part))) = &outcome {
             self.count(|tally| tally.client.received.content_bytes += part.len() as u64);
+        }
+        match &outcome {
+            Poll::Ready(Some(Ok(part))) => self.body_clock.borrow_mut().go_on(self.core.now(), part.len()),
+            Poll::Ready(_) => self.leave_body(),
+            Poll::Pending => self.wait_for_body(),
         }
         if outcome.is_pending() {
             self.ask_to_continue();
@@ -237,6 +267,11 @@ impl Exchange {
 
     /// Queues `data` for the client.
     pub fn send(&self, data: Bytes) -> Result<(), Gone> {
+        self.has_answered.set(true);
+        self.send_ahead(data)
+    }
+
+    fn send_ahead(&self, data: Bytes) -> Result<(), Gone> {
         if self.gone.get() {
             return Err(Gone);
         }
@@ -326,10 +361,18 @@ impl Exchange {
         }
     }
 
+    /// The task waits for content, which must come in time from now on.
+    fn wait_for_body(&self) {
+        let is_new = self.body_clock.borrow_mut().wait(self.core.now());
+        if is_new && !self.gone.get() {
+            self.core.watch_body(self);
+        }
+    }
+
     /// Answers `Expect: 100-continue` when the body is first wanted and has not come (RFC 9110 section 10.1.1).
     fn ask_to_continue(&self) {
         if self.continue_due.replace(false) {
-            let _ = self.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+            let _ = self.send_ahead(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
         }
     }
 }

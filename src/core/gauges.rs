@@ -132,6 +132,10 @@ gauges! {
     bad_requests_total,
     /// Requests that were not made because they had waited for too long while too many others were open.
     queue_timeouts_total,
+    /// Requests refused because their bodies came more slowly than `min_request_bytes_per_s`.
+    slow_bodies_total,
+    /// Connections reset because their clients took what they were sent more slowly than `min_answer_bytes_per_s`.
+    slow_readers_total,
     /// WebSockets that were closed because a message was late, or there was no room for it.
     refused_messages_total,
     /// Long polls that were not held because too much is kept for others.

@@ -66,6 +66,7 @@ impl Core {
         self.wire.borrow_mut().look_at_tables(look);
         self.rows.borrow_mut().look_at_tables(look);
         self.timers.borrow_mut().look_at_tables(look);
+        self.takings.borrow_mut().look_at_tables(look);
         self.receipts.borrow_mut().look_at_tables(look);
         self.confirmations.borrow_mut().look_at_tables(look);
         self.asked.borrow_mut().look_at_tables(look);

@@ -48,6 +48,7 @@ mod hold;
 mod ingest;
 mod links;
 mod memory;
+mod pace;
 mod prometheus;
 mod proxy;
 mod publish;
@@ -62,6 +63,7 @@ mod sockjs;
 mod spread;
 mod subscription_limit;
 mod sums;
+mod taking;
 mod tallies;
 mod timer_wheel;
 mod turn;
@@ -122,6 +124,8 @@ pub struct Core {
     /// Connections whose next request has arrived with the one before it.
     pipelined: RefCell<Vec<Slot>>,
     timers: RefCell<TimerWheel>,
+    /// Clients that do not take what they are sent as quickly as it comes.
+    takings: RefCell<taking::Takings>,
     subscriptions: RefCell<Subscriptions>,
     home: RefCell<Home>,
     /// Messages of this core to channels at home here, in order.
@@ -187,6 +191,8 @@ struct Told {
     refused_connections: Growth,
     refused_new_connections: Growth,
     refused_handshakes: Growth,
+    slow_bodies: Growth,
+    slow_readers: Growth,
 }
 
 impl Core {

@@ -134,6 +134,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         rows: Rows::default().into(),
         pipelined: cell::RefCell::default(),
         timers: TimerWheel::new(0).into(),
+        takings: Default::default(),
         subscriptions: subscriptions.into(),
         home: home.into(),
         to_own_home: cell::RefCell::default(),
@@ -205,11 +206,13 @@ impl Core {
     fn turn(self: &Rc<Self>, events: &mut VecDeque<Event>, slice: &mut Slice) -> Result<bool, CoreError> {
         self.gauges.turns_total.add(1);
         // Deadlines are judged by what had arrived before the clock moved, so then all of it is read.
-        match self.move_clock() {
+        let has_moved = self.move_clock();
+        let mut busy = self.look_at_backlogs();
+        match has_moved {
             true => self.wire.borrow_mut().poll_all(events)?,
             false => self.wire.borrow_mut().poll(events)?,
         }
-        let mut busy = !events.is_empty();
+        busy |= !events.is_empty();
         while let Some(event) = events.pop_front() {
             self.handle(event);
         }
@@ -353,6 +356,7 @@ impl Core {
         self.tell_of_waits();
         self.tell_of_refusals();
         self.tell_of_refused_connections();
+        self.tell_of_slow_clients();
     }
 
     fn tell_of_queue_timeouts(&self) {

@@ -145,7 +145,10 @@ impl Wire {
     }
 
     /// The client learns that its connection is over, and the kernel keeps nothing of it. Its close follows.
-    pub(super) fn reset(&mut self, slot: Slot) {
+    pub fn reset(&mut self, slot: Slot) {
+        if slot.is_virtual() || !self.slots.has(slot, flag::OPEN) {
+            return;
+        }
         // SAFETY: what a reset points to is static.
         unsafe { self.push(Operation::Reset { slot }, self.slots.token(Kind::Close, slot)) };
     }

@@ -235,7 +235,9 @@ impl Wire {
         }
         let before = backlog.bytes();
         backlog.advance(result.max(0) as usize);
-        self.slots.backlog_bytes -= before - backlog.bytes();
+        let sent = before - backlog.bytes();
+        self.slots.backlog_bytes -= sent;
+        self.progress.gave(slot, sent);
         if backlog.front().is_some() {
             return self.drain(slot);
         }
@@ -244,12 +246,14 @@ impl Wire {
             return;
         }
         self.slots.clear(slot, flag::BACKLOGGED);
+        self.progress.forget(slot);
         self.events.push_back(Event::Drained { slot });
     }
 
     /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.
     pub(super) fn abandon_backlog(&mut self, slot: Slot) {
         self.abandon_corked(slot);
+        self.progress.forget(slot);
         let Some(backlog) = self.slots.backlogs.remove(&slot) else { return };
         self.slots.backlog_bytes -= backlog.bytes();
         if let Some(front) = backlog.front().filter(|_| backlog.is_in_flight) {

@@ -10,7 +10,9 @@ use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
 use super::ledger::Ledger;
 use super::local::LocalClients;
+use super::progress::{Progress, Taken};
 use super::proxied::{Preface, Proxied};
+use super::receiving::is_transient;
 use super::ring::{Completion, Operation, Ring};
 use super::secure::Secure;
 use super::slots::{Slots, flag};
@@ -80,6 +82,13 @@ pub enum Event {
         /// Which client.
         slot: Slot,
     },
+    /// A client that is behind was looked at.
+    Took {
+        /// Which client.
+        slot: Slot,
+        /// What it took since the last look.
+        taken: Taken,
+    },
     /// The client has taken all that was waiting for it.
     Drained {
         /// Which client.
@@ -111,6 +120,7 @@ pub struct Wire {
     buffers: Rc<Buffers>,
     pub(super) accepting: Accepting,
     pub(super) admission: Admission,
+    pub(super) progress: Progress,
     pub(super) proxied: Proxied,
     pub(super) secure: Secure,
     pub(super) local: LocalClients,
@@ -150,6 +160,7 @@ impl Wire {
             buffers,
             accepting: Accepting::new(listeners, &local, &limits),
             admission: Admission::new(limits.connections, ledger),
+            progress: Progress::default(),
             proxied: Proxied::default(),
             secure: Secure::default(),
             local: LocalClients::new(local),
@@ -337,6 +348,7 @@ impl Wire {
         look.at(&mut self.completions);
         look.at(&mut self.slots.backlogs);
         look.at(&mut self.slots.corked);
+        self.progress.look_at_tables(look);
         self.secure.look_at_tables(look);
         self.virtual_slots.look_at_tables(look);
     }
@@ -347,6 +359,7 @@ impl Wire {
             Kind::Accept => self.accepted(token.slot.0, completion.result),
             Kind::Receive => self.received(token, completion),
             Kind::Drain => self.drained(token, completion.result),
+            Kind::Measure => self.measured(token, completion.result),
             Kind::Shutdown => self.was_shut_down(token),
             Kind::Readable => self.events.push_back(Event::Readable { socket: token.slot.0 }),
             Kind::Knock => self.knocked(token.slot.0),
@@ -417,11 +430,6 @@ impl Wire {
 
 /// Completions gathered at a time at most; as many as the ring holds.
 const GATHERED: usize = 16 * 1024;
-
-/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
-fn is_transient(error: i32) -> bool {
-    [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
-}
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the asking): it was
 /// asked at least four times, because questions and answers get lost.
 const SILENCE: Duration = Duration::from_secs(125);
+/// The kernel takes no more than this of what it cannot send yet (TCP_NOTSENT_LOWAT), and has room again when half of it
+/// is sent. Without it a client that stops reading had megabytes of the kernel's memory, and one that reads slowly was
+/// seen to take something only when a third of that was free.
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// So many clients have the same time.
 const ALIKE: u32 = 64;
 
@@ -78,6 +82,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&asking(QUIET_S.start))?;
     socket.set_tcp_user_timeout(Some(SILENCE))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_QUEUE.into())?;
     Ok(socket.into())

@@ -3,8 +3,8 @@
 //! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs
 //! what a completion is about; `listener` has the sockets that clients connect to, and `accepting` shares the free slots
 //! between them; `admission` refuses connections of addresses that have too many, which the `ledger` knows for all
-//! cores; `buffers` lends receive buffers; `egress` sends, alone or to a
-//! whole batch of slots; `backlog` holds what a slow client has not taken; `secure` stands between them and clients
+//! cores; `buffers` lends receive buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a
+//! slow client has not taken, `progress` tells how far it comes with that; `secure` stands between them and clients
 //! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
 //! `virtual_slots` has connections whose client is this server itself,
 //! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
@@ -29,6 +29,7 @@ mod ledger;
 mod listener;
 mod local;
 mod probe;
+mod progress;
 mod proxied;
 mod receiving;
 mod ring;
@@ -53,6 +54,7 @@ pub use heap::return_free_pages;
 pub use ledger::Ledger;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
+pub use progress::Taken;
 pub use proxied::Preface;
 pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};

@@ -52,3 +52,8 @@ impl Wire {
         unsafe { self.push(operation, self.slots.token(Kind::Receive, slot)) };
     }
 }
+
+/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
+pub(super) fn is_transient(error: i32) -> bool {
+    [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
+}

@@ -30,12 +30,14 @@ pub(super) enum Operation {
     ReceiveOnce { slot: Slot },
     /// Send what the socket has room for, inside the call. Nothing is posted if that is all.
     Send { slot: Slot, data: *const u8, length: u32 },
-    /// Send all of it, however long that takes.
+    /// Wait until the socket has room, however long that takes, and send what there is room for.
     PatientSend { slot: Slot, data: *const u8, length: u32 },
     /// Cancel the operation with this token. Nothing is posted for the cancellation if it was found.
     Cancel { token: u64 },
     /// Shut down the sending side.
     Shutdown { slot: Slot },
+    /// Say how many bytes the client has not acknowledged; an error where that cannot be told.
+    Unacknowledged { slot: Slot },
     /// Reset the connection. Nothing is posted if that succeeds.
     Reset { slot: Slot },
     /// Free a slot. Nothing is posted if that succeeds.

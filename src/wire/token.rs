@@ -28,6 +28,10 @@ pub(super) enum Kind {
     Knock,
     /// A client's descriptor was copied into the table; the slot field is the client's number.
     MoveIn,
+    /// How many bytes a client has not acknowledged.
+    Measure,
+    /// An option of a socket; a completion means it could not be set.
+    Option,
 }
 
 /// A packed `user_data`.
@@ -59,6 +63,7 @@ impl Token {
             8 => Kind::Readable,
             9 => Kind::Knock,
             10 => Kind::MoveIn,
+            11 => Kind::Measure,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn a_token_survives_packing_at_its_extremes() {
         let clients = [Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close];
-        let others = [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn];
+        let others = [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn, Kind::Measure];
         for kind in clients.into_iter().chain(others) {
             for (generation, slot) in [(0, 0), (GENERATION_MASK, u32::MAX), (1, 7)] {
                 let token = Token { kind, generation, slot: Slot(slot) };

@@ -17,8 +17,10 @@ const COMPLETIONS: u32 = 16 * 1024;
 const GROUP: u16 = 0;
 /// Finish now or not at all.
 const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-/// Wait until the client takes all of it.
-const PATIENT: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// IORING_RECVSEND_POLL_FIRST: a socket that has just been full is not tried before it has room.
+const POLL_FIRST: u16 = 1;
+/// SOCKET_URING_OP_SIOCOUTQ (Linux 6.7).
+const UNACKNOWLEDGED: u32 = 1;
 /// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
 const ANY_SLOT: i32 = -1;
 /// IORING_ENTER_GETEVENTS.
@@ -153,11 +155,12 @@ fn entry(operation: Operation) -> squeue::Entry {
             opcode::Send::new(fixed(slot), data, length).flags(NOW).build().flags(Flags::SKIP_SUCCESS)
         }
         Operation::PatientSend { slot, data, length } => {
-            opcode::Send::new(fixed(slot), data, length).flags(PATIENT).build()
+            opcode::Send::new(fixed(slot), data, length).ioprio(POLL_FIRST).flags(libc::MSG_NOSIGNAL).build()
         }
         Operation::Cancel { token } => {
             opcode::AsyncCancel2::new(CancelBuilder::user_data(token)).build().flags(Flags::SKIP_SUCCESS)
         }
+        Operation::Unacknowledged { slot } => opcode::UringCmd16::new(fixed(slot), UNACKNOWLEDGED).build(),
         Operation::Shutdown { slot } => opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build(),
         Operation::Reset { slot } => {
             let length = size_of_val(&NOBODY) as libc::socklen_t;

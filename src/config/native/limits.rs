@@ -22,6 +22,6 @@ pub(super) fn read(document: &mut Document<'_>, limits: &mut Limits) {
     section.read("subscriptions_per_connection", &mut limits.subscriptions_per_connection, count);
     section.read("mesh_messages", &mut limits.mesh_messages, count);
     section.read("held_bytes_per_core", &mut limits.held_bytes_per_core, count);
-    section.read("memory_bytes", &mut limits.memory_bytes, |value| milliseconds_or_never(value).map(Some));
+    section.read("memory_bytes", &mut limits.memory_bytes, |value| bytes_or_none(value).map(Some));
     section.read("sockjs_conversations", &mut limits.sockjs_conversations, count);
 }

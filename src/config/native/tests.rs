@@ -49,6 +49,8 @@ fn every_setting_can_be_set() {
     assert!(config.http.is_proxied(tls) && !config.http.is_proxied(other));
     let http = &config.http;
     assert_eq!((http.head_bytes, http.head_timeout_ms, http.idle_timeout_ms), (16_384, 1, 2));
+    let rates = (http.min_request_bytes_per_s, http.min_answer_bytes_per_s, http.rate_grace_ms);
+    assert_eq!(rates, (0, 100, 3));
     assert_eq!(config.control.listen, Some("0.0.0.0:5561".parse().unwrap()));
     assert_eq!(config.control.bearer_token.as_deref(), Some("t"));
     assert_eq!(config.control.basic_password.as_deref(), Some("u:p"));
@@ -231,6 +233,9 @@ proxy_protocol = [80, 443]
 head_bytes = 16_384
 head_timeout_ms = 1
 idle_timeout_ms = 2
+min_request_bytes_per_s = 0
+min_answer_bytes_per_s = 100
+rate_grace_ms = 3
 [control]
 listen = "0.0.0.0:5561"
 bearer_token = "t"

@@ -64,6 +64,11 @@ pub fn rate_or_none(value: &Value<'_>) -> Result<u16, Unusable> {
     rate.ok_or_else(|| Unusable::value("a whole number from 0, which is no limit, to 65535"))
 }
 
+/// Bytes, or bytes per second; 0 is no bound.
+pub fn bytes_or_none(value: &Value<'_>) -> Result<u64, Unusable> {
+    milliseconds_or_never(value)
+}
+
 pub fn seconds_or_never(value: &Value<'_>) -> Result<u32, Unusable> {
     milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a number of seconds"))
 }

@@ -162,6 +162,10 @@ impl Core {
         }
         for due in due {
             match due {
+                // It cannot answer what it has not read yet.
+                Due::GiveUp if self.takes_within(slot, CLOSE_MS) => {
+                    socket.rare().clock.give_up_in(self.now(), CLOSE_MS);
+                }
                 Due::GiveUp => return self.close(slot),
                 Due::Ask => self.ask_socket(slot, socket),
                 Due::Send(frame) => self.send_if_taken(slot, frame),

@@ -211,6 +211,11 @@ impl Stream {
         self.incoming.failure().is_some() || self.outgoing.has_room()
     }
 
+    /// Bytes written that nobody has read.
+    pub fn unread(&self) -> usize {
+        self.outgoing.unread()
+    }
+
     /// Nothing more will be written.
     pub fn shut_down(&self) {
         self.outgoing.end();

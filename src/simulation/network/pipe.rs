@@ -127,6 +127,12 @@ impl Pipe {
         state.is_ending || state.arrived.len() + state.travelling < state.capacity
     }
 
+    /// Bytes on their way, or not read yet.
+    pub fn unread(&self) -> usize {
+        let state = self.state.borrow();
+        state.arrived.len() + state.travelling
+    }
+
     /// What arrived before the pipe broke can still be read.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.state.borrow_mut();

@@ -136,6 +136,62 @@ fn a_close_takes_back_what_waits_to_be_sent_and_gives_its_memory_free() {
 }
 
 #[test]
+fn what_a_client_takes_is_known_while_it_is_behind() {
+    on_a_core(|| {
+        let mut world = World::new();
+        let (mut client, slot) = world.connect();
+        world.wire.send(slot, vec![b'x'; MUCH].into()).unwrap();
+        world.wire.flush();
+        assert_eq!(look(&mut world), (slot, Taken::Unknown));
+        // Its kernel takes something yet, until the buffers are full.
+        world.turn_until(|world| look(world) == (slot, Taken::Bytes(0)));
+        client.set_nonblocking(true).unwrap();
+        let (mut part, mut read, mut taken) = (vec![0; MUCH / 2], 0, 0);
+        world.turn_until(|world| {
+            read += client.read(&mut part[read..]).unwrap_or(0);
+            let (_, Taken::Bytes(bytes)) = look(world) else { panic!("the kernel cannot tell") };
+            taken += bytes as usize;
+            read == MUCH / 2 && bytes == 0
+        });
+        // What it reads makes room for as much again, but for what its kernel keeps back.
+        assert!((MUCH / 4..MUCH).contains(&taken), "{taken} bytes of {read}");
+        world.turn_until(|world| {
+            let _ = client.read(&mut part);
+            !world.wire.is_backlogged(slot)
+        });
+        world.wire.begin_to_measure();
+        assert!(!world.wire.measure_some());
+        world.turn_until(|_| true);
+        assert!(!world.events.iter().any(|event| matches!(event, Event::Took { .. })));
+    });
+}
+
+#[test]
+fn a_reset_reaches_a_client_that_is_behind_at_once() {
+    on_a_core(|| {
+        let mut world = World::new();
+        let (mut client, slot) = world.connect();
+        world.wire.send(slot, vec![b'x'; MUCH].into()).unwrap();
+        world.wire.flush();
+        world.wire.reset_on_close(slot);
+        world.wire.close(slot);
+        world.turn_until(|world| world.wire.orphans.is_empty());
+        let ended = client.read_to_end(&mut Vec::new());
+        assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
+    });
+}
+
+/// What the only client that is behind has taken since the last look.
+fn look(world: &mut World) -> (Slot, Taken) {
+    world.wire.begin_to_measure();
+    assert!(!world.wire.measure_some());
+    world.await_event(|event| match event {
+        Event::Took { slot, taken } => Some((*slot, *taken)),
+        _ => None,
+    })
+}
+
+#[test]
 fn a_poll_reports_all_that_has_come_or_knows_from_whom_it_lacks_it() {
     const MANY: usize = 150;
     const PIECE: usize = 32 * 1024;

@@ -21,8 +21,8 @@ const FRESH: Duration = Duration::from_millis(1);
 const STOP: u64 = 3;
 /// Of 100 receives that could get something, so many find no buffer.
 const NO_BUFFER: u64 = 1;
-/// Of 100 parts of patient sends, so many are the last because of a signal.
-const INTERRUPTED: u64 = 3;
+/// Of 100 questions for what a client has not acknowledged, so many cannot be answered.
+const UNKNOWN: u64 = 5;
 /// Completions posted at once; since Linux 6.14 about so many.
 const AT_ONCE: usize = 20;
 /// IORING_CQE_F_BUFFER, IORING_CQE_F_MORE, IORING_CQE_BUFFER_SHIFT.
@@ -70,7 +70,6 @@ struct Send {
     socket: Rc<Stream>,
     data: *const u8,
     length: usize,
-    sent: usize,
 }
 
 impl Kernel {
@@ -121,7 +120,7 @@ impl Kernel {
             },
             Operation::PatientSend { slot, data, length } => match self.socket(slot) {
                 Some(socket) => {
-                    self.sends.push(Send { token, socket, data, length: length as usize, sent: 0 });
+                    self.sends.push(Send { token, socket, data, length: length as usize });
                 }
                 None => self.finish(token, -libc::EBADF),
             },
@@ -129,6 +128,11 @@ impl Kernel {
                 if !self.cancel(of) {
                     self.post(token, -libc::ENOENT, 0);
                 }
+            }
+            Operation::Unacknowledged { slot } => {
+                let is_unknown = self.dice(|dice| dice.chance(UNKNOWN));
+                let socket = self.socket(slot).filter(|_| !is_unknown);
+                self.post(token, socket.map_or(-libc::EOPNOTSUPP, |socket| socket.unread() as i32), 0);
             }
             Operation::Shutdown { slot } => self.shut_down_in_a_thread(slot, token),
             // Its close follows, which clients cannot tell from it.
@@ -175,7 +179,7 @@ impl Kernel {
         let receives = self.receives.extract_if(.., |receive| receive.token == of);
         let receives = receives.map(|_| -libc::ECANCELED);
         let sends = self.sends.extract_if(.., |send| send.token == of);
-        let sends = sends.map(|send| if send.sent > 0 { send.sent as i32 } else { -libc::ECANCELED });
+        let sends = sends.map(|_| -libc::ECANCELED);
         let ended: Vec<i32> = receives.chain(sends).collect();
         debug_assert!(ended.len() <= 1, "a token stands for two operations");
         ended.iter().for_each(|result| self.finish(of, *result));
@@ -294,29 +298,17 @@ impl Kernel {
 
     fn send(&mut self, most: usize) {
         let sends = std::mem::take(&mut self.sends);
-        for mut send in sends {
+        for send in sends {
             if !send.socket.is_writable() || self.is_enough(most) || self.is_late(self.world.elapsed()) {
                 self.sends.push(send);
                 continue;
             }
             // SAFETY: whoever pushed the send keeps its data until it has finished.
             let data = unsafe { std::slice::from_raw_parts(send.data, send.length) };
-            match send.socket.try_write(&data[send.sent..]) {
-                Ok(sent) => send.sent += sent,
-                Err(error) if send.sent == 0 => {
-                    self.post(send.token, -errno(&error), 0);
-                    continue;
-                }
-                Err(_) => {
-                    self.post(send.token, send.sent as i32, 0);
-                    continue;
-                }
+            match send.socket.try_write(data) {
+                Ok(sent) => self.post(send.token, sent as i32, 0),
+                Err(error) => self.post(send.token, -errno(&error), 0),
             }
-            if send.sent == send.length || self.dice(|dice| dice.chance(INTERRUPTED)) {
-                self.post(send.token, send.sent as i32, 0);
-                continue;
-            }
-            self.sends.push(send);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::ids::Slot;
 use crate::runtime;
 use crate::simulation::{Random, Simulation, connect, current, listen};
 use crate::tls::stand::{Stand, stand};
-use crate::wire::{Doorbell, Event, Ledger, Preface, Wire, WireLimits};
+use crate::wire::{Doorbell, Event, Ledger, Preface, Taken, Wire, WireLimits};
 use bytes::Bytes;
 use futures_lite::future::{or, zip};
 use futures_lite::io::split;
@@ -206,6 +206,9 @@ struct TestCore {
     events: VecDeque<Event>,
     /// Open slots, and whose they are once that was said.
     slots: BTreeMap<u32, Option<usize>>,
+    /// Bytes that clients were seen to take.
+    taken: BTreeMap<usize, usize>,
+    is_secure: bool,
     book: Book,
     _doorbell: Doorbell,
 }
@@ -225,7 +228,8 @@ impl TestCore {
         let listener = listen(ADDRESS).socket().expect("a descriptor");
         let wire =
             Wire::new(vec![(listener, preface)], Vec::new(), limits, ledger, &doorbell).expect("a wire");
-        TestCore { wire, events: VecDeque::new(), slots: BTreeMap::new(), book, _doorbell: doorbell }
+        let (slots, taken) = (BTreeMap::new(), BTreeMap::new());
+        TestCore { wire, events: VecDeque::new(), slots, taken, is_secure, book, _doorbell: doorbell }
     }
 
     /// Sends for a while, and then lets everyone go who is there, for ever.
@@ -258,6 +262,10 @@ impl TestCore {
     }
 
     fn turn(&mut self) {
+        if dice(|dice| dice.chance(20)) {
+            self.wire.begin_to_measure();
+        }
+        self.wire.measure_some();
         self.wire.poll(&mut self.events).expect("a ring that works");
         while let Some(event) = self.events.pop_front() {
             match event {
@@ -270,9 +278,22 @@ impl TestCore {
                 Event::Ended { slot } if self.is_open(slot) => self.close(slot),
                 Event::Failed { slot } if self.is_open(slot) => self.cut(slot),
                 Event::Ended { .. } | Event::Failed { .. } => {}
+                Event::Took { slot, taken } => self.took(slot, taken),
                 Event::Drained { slot } => assert!(!self.wire.is_backlogged(slot) || !self.is_open(slot)),
                 _ => panic!("something happened that cannot happen here"),
             }
+        }
+    }
+
+    /// Nobody who is still there has taken more than it got, as far as it is known who that is and what was sealed.
+    fn took(&mut self, slot: Slot, taken: Taken) {
+        let Some(Some(number)) = self.slots.get(&slot.0).filter(|_| !self.is_secure) else { return };
+        if let Taken::Bytes(bytes) = taken {
+            let sum = self.taken.entry(*number).or_default();
+            *sum += bytes as usize;
+            let account = &self.book.borrow()[*number];
+            let got = account.got.len();
+            assert!(account.is_cut || *sum <= got, "{sum} bytes taken of which {got} arrived");
         }
     }
 

@@ -1,13 +1,14 @@
 //! Virtual slots beside the kernel's ring: bounds, order, and ends from both sides.
 
 use super::*;
-use crate::wire::{Doorbell, Preface, bind};
+use crate::wire::{Doorbell, Ledger, Preface, bind};
 use futures_lite::future::poll_once;
 use glommio::LocalExecutor;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Unsent bytes that a slot may have, and all together.

@@ -33,8 +33,8 @@ impl Pings {
 }
 
 impl Core {
-    /// The client has sent something.
-    pub(super) fn heard(&self, socket: &Socket) {
+    /// The client has sent something, or taken some of what it was sent.
+    pub(in crate::core) fn heard(&self, socket: &Socket) {
         if let Some(over_http) = socket.over_http() {
             over_http.pings.heard.set(self.now());
             over_http.pings.asked.set(false);

@@ -1,0 +1,145 @@
+//! How far clients have come with what they were sent, where that is behind. The kernel is asked for what each has not
+//! acknowledged (SIOCOUTQ), and what it was given since the last look is known, so the difference is what the client has
+//! taken. A waiting send cannot tell: it goes on only when a good part of a socket's buffer is free.
+//!
+//! Only clients with a backlog are looked at, some in each turn, when the core wants to know.
+
+use super::Wire;
+use super::events::Event;
+use super::ring::Operation;
+use super::slots::flag;
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use crate::slack::Look;
+use rustc_hash::FxHashMap;
+
+/// Clients asked about in one turn: it takes about a microsecond for each.
+const AT_ONCE: usize = 256;
+
+/// What a client that is behind has taken since the last look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It was not behind, or not all the time since: this is the first look.
+    Unknown,
+    /// So many bytes.
+    Bytes(u64),
+    /// At least so many bytes: the kernel cannot tell (before Linux 6.7, and Unix sockets).
+    AtLeast(u64),
+}
+
+/// What is known of all clients that are behind.
+#[derive(Default)]
+pub(super) struct Progress {
+    clients: FxHashMap<Slot, Behind>,
+    /// Those to be looked at yet.
+    waiting: Vec<Slot>,
+}
+
+/// A client since the first look at it.
+struct Behind {
+    /// Bytes that were given to the kernel.
+    given: u64,
+    /// As many less what the kernel still had, at the last look.
+    taken: i64,
+}
+
+impl Progress {
+    /// The kernel took `bytes` of the backlog of `slot`.
+    pub fn gave(&mut self, slot: Slot, bytes: usize) {
+        if let Some(behind) = self.clients.get_mut(&slot) {
+            behind.given += bytes as u64;
+        }
+    }
+
+    /// `slot` is not behind any more.
+    pub fn forget(&mut self, slot: Slot) {
+        if !self.clients.is_empty() {
+            self.clients.remove(&slot);
+        }
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        look.at(&mut self.clients);
+        look.at(&mut self.waiting);
+    }
+
+    /// What the client of `slot` has taken, of which the kernel still has `unacknowledged` bytes, if it can tell.
+    fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
+        let kept = unacknowledged.map_or(0, |bytes| bytes as i64);
+        let Some(behind) = self.clients.get_mut(&slot) else {
+            self.clients.insert(slot, Behind { given: 0, taken: -kept });
+            return Taken::Unknown;
+        };
+        let taken = behind.given as i64 - kept;
+        let fresh = taken.saturating_sub(behind.taken).max(0) as u64;
+        behind.taken = taken;
+        match unacknowledged {
+            Some(_) => Taken::Bytes(fresh),
+            None => Taken::AtLeast(fresh),
+        }
+    }
+}
+
+impl Wire {
+    /// Begins to look at all clients that are behind, unless that goes on already. What each has taken comes as
+    /// [`Event::Took`].
+    pub fn begin_to_measure(&mut self) {
+        if self.progress.waiting.is_empty() {
+            let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
+            self.progress.waiting.extend(behind);
+        }
+    }
+
+    /// Asks about some of them; whether more are to be asked about.
+    pub fn measure_some(&mut self) -> bool {
+        for _ in 0..AT_ONCE {
+            let Some(slot) = self.progress.waiting.pop() else { return false };
+            if self.slots.has(slot, flag::OPEN | flag::BACKLOGGED) {
+                // SAFETY: the question points to nothing.
+                unsafe {
+                    self.push(Operation::Unacknowledged { slot }, self.slots.token(Kind::Measure, slot))
+                };
+            }
+        }
+        !self.progress.waiting.is_empty()
+    }
+
+    /// The answer to that: bytes, or an error.
+    pub(super) fn measured(&mut self, token: Token, result: i32) {
+        let slot = token.slot;
+        if !self.slots.is_current(token) || !self.slots.has(slot, flag::BACKLOGGED) {
+            return;
+        }
+        let taken = self.progress.measure(slot, u64::try_from(result).ok());
+        self.events.push_back(Event::Took { slot, taken });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_and_is_not_kept_was_taken() {
+        let (slot, mut progress) = (Slot(1), Progress::default());
+        assert_eq!(progress.measure(slot, Some(1_000)), Taken::Unknown);
+        assert_eq!(progress.measure(slot, Some(1_000)), Taken::Bytes(0));
+        assert_eq!(progress.measure(slot, Some(400)), Taken::Bytes(600));
+        progress.gave(slot, 5_000);
+        assert_eq!(progress.measure(slot, Some(5_399)), Taken::Bytes(1));
+        assert_eq!(progress.measure(slot, Some(0)), Taken::Bytes(5_399));
+        progress.forget(slot);
+        progress.gave(slot, 5_000);
+        assert_eq!(progress.measure(slot, Some(0)), Taken::Unknown);
+    }
+
+    #[test]
+    fn without_the_kernels_word_a_client_has_taken_what_the_kernel_took() {
+        let (slot, mut progress) = (Slot(1), Progress::default());
+        assert_eq!(progress.measure(slot, None), Taken::Unknown);
+        progress.gave(slot, 70_000);
+        assert_eq!(progress.measure(slot, None), Taken::AtLeast(70_000));
+        assert_eq!(progress.measure(slot, None), Taken::AtLeast(0));
+    }
+}
