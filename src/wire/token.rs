@@ -30,8 +30,6 @@ pub(super) enum Kind {
     MoveIn,
     /// How many bytes a client has not acknowledged.
     Measure,
-    /// An option of a socket; a completion means it could not be set.
-    Option,
 }
 
 /// A packed `user_data`.

@@ -11,6 +11,7 @@ mod pages;
 mod pipelining;
 mod proxied;
 mod shares;
+mod slow;
 mod sockjs;
 mod tenants;
 mod websockets;
