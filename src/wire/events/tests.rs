@@ -173,7 +173,7 @@ fn a_reset_reaches_a_client_that_is_behind_at_once() {
         let (mut client, slot) = world.connect();
         world.wire.send(slot, vec![b'x'; MUCH].into()).unwrap();
         world.wire.flush();
-        world.wire.reset_on_close(slot);
+        world.wire.reset(slot);
         world.wire.close(slot);
         world.turn_until(|world| world.wire.orphans.is_empty());
         let ended = client.read_to_end(&mut Vec::new());
