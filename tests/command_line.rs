@@ -181,6 +181,22 @@ fn a_limit_that_is_too_low_for_the_connections_is_a_problem() {
 }
 
 #[test]
+fn settings_that_contradict_each_other_are_named_by_check_and_by_doctor() {
+    let directory = Directory::new("command-line");
+    let settings =
+        "[proxy]\nroutes = [\"* test\"]\n[limits]\nbacklog_bytes = 5000\nbacklog_bytes_per_core = 1000\n";
+    std::fs::write(directory.file("gripwire.toml"), settings).unwrap();
+    let (code, out, err) = told(&gripwire(directory.path(), &["check"]));
+    assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
+    assert!(
+        err.contains("limits.backlog_bytes: 5,000 bytes: limits.backlog_bytes_per_core bounds all"),
+        "{err}"
+    );
+    let (_, out, _) = told(&gripwire(directory.path(), &["doctor", "--connections", "1"]));
+    assert!(out.contains("\nadvice   limits.backlog_bytes: 5,000 bytes\n"), "{out}");
+}
+
+#[test]
 fn a_machine_that_is_not_there_is_no_machine() {
     let directory = Directory::new("command-line");
     let (code, out, err) = told(&gripwire(directory.path(), &["doctor", "--root", "."]));

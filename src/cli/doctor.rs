@@ -5,13 +5,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use gripwire::config::LoadError;
 use gripwire::doctor::{self, Finding, Level, Machine, NotAMachine, Plan};
 use serde::Serialize;
+
+use super::startup::ConfigFile;
 
 /// The options of `doctor`.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub struct Doctor {
+    #[command(flatten)]
+    file: ConfigFile,
     /// Number of connections to be ready for
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
@@ -30,6 +35,17 @@ pub struct Doctor {
     json: bool,
 }
 
+/// Why there is nothing to say.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// The settings cannot be read.
+    #[error(transparent)]
+    Settings(#[from] LoadError),
+    /// There is no machine to look at.
+    #[error(transparent)]
+    Machine(#[from] NotAMachine),
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -40,11 +56,15 @@ struct Report<'a> {
 
 impl Doctor {
     /// Prints what was found.
-    pub fn run(self) -> Result<ExitCode, NotAMachine> {
+    pub fn run(self) -> Result<ExitCode, DoctorError> {
+        let config = self.file.settings()?;
         let machine = Machine::open(&self.root, self.pid)?;
-        let cores = self.cores.map_or_else(|| doctor::allowed_cpus(&machine) as u64, u64::from);
+        let cores = self.cores.map(usize::from).or(config.cores);
+        let cores = cores.unwrap_or_else(|| doctor::allowed_cpus(&machine)) as u64;
         let plan = Plan::new(self.connections, cores);
-        let findings = doctor::examine(&machine, &plan);
+        let mut findings = doctor::examine(&machine, &plan);
+        findings.extend(doctor::examine_settings(&machine, cores, &config));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         if self.json {
             let report = Report { connections: plan.connections, cores, findings: &findings };
             println!("{:#}", serde_json::json!(report));
@@ -87,7 +107,7 @@ const ABOUT: &str = "\
 Look at this machine and say what to change for a number of connections, and why.
 
 It reads kernel settings, limits, control groups, CPUs, network cards, connection tracking and what the kernel has \
-counted since boot, from files below /proc and /sys, and changes nothing. A problem means that so many connections \
+counted since boot, from files below /proc and /sys, and the server's settings, and changes nothing. A problem means that so many connections \
 cannot be served; advice, that they would be served worse. The exit code is 1 if there is a problem. The files that \
 it refers to are in the directory `tuning` of Gripwire's sources.";
 

@@ -47,9 +47,9 @@ pub enum Error {
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] publish::PublishError),
-    /// There is no machine to look at.
+    /// There is no machine to look at, or its settings cannot be read.
     #[error(transparent)]
-    Doctor(#[from] gripwire::doctor::NotAMachine),
+    Doctor(#[from] doctor::DoctorError),
 }
 
 /// Runs the command of this process.

@@ -9,6 +9,7 @@ use clap::Args;
 use gripwire::config::{
     Config, LoadError, Loaded, NotAnAddress, Source, key_file, load, parse_listen, read_text,
 };
+use gripwire::doctor::{self, Level, Machine};
 use gripwire::origin::{RouteProblem, Routes};
 
 /// Which configuration to read.
@@ -66,14 +67,22 @@ pub enum StartupError {
 }
 
 impl ConfigFile {
-    /// Reads the settings, lays what `adjust` does over them, and reads the routes.
-    pub fn start(&self, demo: bool, adjust: impl FnOnce(&mut Config)) -> Result<Startup, StartupError> {
-        let source = match (&self.config, &self.pushpin_conf) {
+    /// Reads the settings alone.
+    pub fn settings(&self) -> Result<Config, LoadError> {
+        Ok(load(&self.source())?.config)
+    }
+
+    fn source(&self) -> Source {
+        match (&self.config, &self.pushpin_conf) {
             (Some(path), _) => Source::Native(path.clone()),
             (None, Some(path)) => Source::Pushpin(path.clone()),
             (None, None) => Source::Search,
-        };
-        let Loaded { mut config, warnings, file, included } = load(&source)?;
+        }
+    }
+
+    /// Reads the settings, lays what `adjust` does over them, and reads the routes.
+    pub fn start(&self, demo: bool, adjust: impl FnOnce(&mut Config)) -> Result<Startup, StartupError> {
+        let Loaded { mut config, warnings, file, included } = load(&self.source())?;
         // A pushpin.conf may expose its control port, as it always could; an option may not.
         let exposed_by_file = config.control.exposure();
         let inline_routes = config.proxy.routes.clone();
@@ -112,9 +121,18 @@ impl ConfigFile {
                        there in `http.trusted_proxies` (--trusted-proxy)";
             warnings.push(why.to_owned());
         }
+        warnings.extend(contradictions(&config));
         let files = files([file, included], &config, &routes);
         Ok(Startup { config, routes, errors, warnings, files })
     }
+}
+
+/// Settings that contradict each other, or that this machine cannot keep.
+fn contradictions(config: &Config) -> Vec<String> {
+    let Ok(machine) = Machine::open(Path::new("/"), None) else { return Vec::new() };
+    let cores = config.cores.unwrap_or_else(|| doctor::allowed_cpus(&machine));
+    let findings = doctor::examine_settings(&machine, cores as u64, config).into_iter();
+    findings.filter(|finding| finding.level != Level::Ok).map(|finding| finding.to_string()).collect()
 }
 
 fn files(of_settings: [Option<PathBuf>; 2], config: &Config, routes: &Routes) -> Vec<PathBuf> {

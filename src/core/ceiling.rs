@@ -8,7 +8,7 @@
 use super::Core;
 use super::memory::CHANNEL_BYTES;
 use super::row::{Phase, Row};
-use crate::ids::Slot;
+use crate::ids::{CoreId, Slot};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::rc::Rc;
@@ -117,7 +117,10 @@ impl Core {
     fn kept_bytes(&self) -> usize {
         let (wire, origins) = (self.wire.borrow().kept_bytes(), self.pool.counts());
         let channels = self.subscriptions.borrow().channels() + self.home.borrow().channels();
+        // All cores share the conversations of SockJS.
+        let sockjs = if self.id == CoreId(0) { self.sockjs.kept_bytes() } else { 0 };
         CORE_BYTES
+            + sockjs
             + wire
             + self.accounts.bytes()
             + origins.open as usize * OPEN_REQUEST_BYTES

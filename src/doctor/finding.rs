@@ -2,6 +2,7 @@
 //! command that mends it. `gripwire doctor` prints findings as text or, as they are, as JSON.
 
 use serde::Serialize;
+use std::fmt;
 
 /// How much a finding matters; a problem is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,6 +66,16 @@ impl Finding {
     /// It must be otherwise.
     pub fn problem(subject: impl Into<String>, found: impl Into<String>, remedy: Remedy) -> Finding {
         Finding::new(Level::Problem, subject, found, remedy)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.found)?;
+        match &self.remedy {
+            Some(Remedy { why, mend, .. }) => write!(f, ": {why}; {mend}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! `machine` reads them, under any root, so that tests can make machines up; `plan` is what the machine shall carry.
 //! Each other file is a subject and holds its rules, which are functions of these two and know nothing else:
 //! `kernel`, `limits`, `sysctl`, `memory`, `cgroup`, `topology`, `nic`, `conntrack`, and `counters` for what the
-//! kernel has counted since boot. A rule about something that the machine does not tell is silent.
+//! kernel has counted since boot. `settings` has rules about the server's own settings. A rule about something that the machine does not tell is silent.
 //!
 //! `tuning/` holds the files that findings refer to; tests here keep the two in agreement.
 
@@ -21,12 +21,14 @@ mod machine;
 mod memory;
 mod nic;
 mod plan;
+mod settings;
 mod sysctl;
 mod topology;
 
 pub use finding::{Finding, Level, Remedy, grouped};
 pub use machine::{Machine, NotAMachine};
 pub use plan::Plan;
+pub use settings::examine_settings;
 
 /// Everything there is to say about `machine`, what is worst first.
 pub fn examine(machine: &Machine, plan: &Plan) -> Vec<Finding> {

@@ -64,6 +64,11 @@ impl Sessions {
         }
     }
 
+    /// Bytes that wait in all conversations.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.places.kept_bytes()
+    }
+
     /// Has a look at the table.
     pub(super) fn look_at_tables(&self, look: &mut Look<'_>) {
         look.at(&mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner));

@@ -7,6 +7,7 @@
 use crate::ids::NameMap;
 use crate::proto::client_network::ClientNetwork;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The last of these parts of all places is for addresses that have few.
@@ -14,9 +15,22 @@ const RESERVED_PART: usize = 8;
 /// Few are this part of all places.
 const FEW_PART: usize = 64;
 
-/// The places of all cores.
+/// Bytes that wait in all conversations together, for clients and applications. Beyond it each of them may keep only
+/// [`FREE_BYTES`] each way.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// What a conversation may keep each way whatever others keep.
+const FREE_BYTES: usize = 16 * 1024;
+
+/// The places of all cores, and what waits in their conversations.
 #[derive(Clone, Default)]
-pub(super) struct Places(Arc<Mutex<Taken>>);
+pub(super) struct Places(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    taken: Mutex<Taken>,
+    /// Bytes that wait in all conversations.
+    kept: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Taken {
@@ -28,6 +42,8 @@ struct Taken {
 pub struct Place {
     of: Places,
     client: ClientNetwork,
+    /// Bytes that wait in the conversation.
+    kept: AtomicUsize,
 }
 
 impl Places {
@@ -44,16 +60,39 @@ impl Places {
         }
         taken.all += 1;
         taken.by_client.insert(client, own + 1);
-        Some(Place { of: self.clone(), client })
+        Some(Place { of: self.clone(), client, kept: AtomicUsize::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that wait in all conversations.
+    pub fn kept_bytes(&self) -> usize {
+        self.0.kept.load(Relaxed)
+    }
+}
+
+impl Place {
+    /// `bytes` wait in its conversation now.
+    pub fn keep(&self, bytes: usize) {
+        let before = self.kept.swap(bytes, Relaxed);
+        let all = &self.of.0.kept;
+        match bytes >= before {
+            true => all.fetch_add(bytes - before, Relaxed),
+            false => all.fetch_sub(before - bytes, Relaxed),
+        };
+    }
+
+    /// How many bytes may wait one way where there is a bound of `most`.
+    pub fn bound(&self, most: usize) -> usize {
+        if self.of.kept_bytes() > MOST_BYTES { most.min(FREE_BYTES) } else { most }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.keep(0);
         let mut taken = self.of.lock();
         taken.all -= 1;
         if let Some(own) = taken.by_client.get_mut(&self.client) {
@@ -68,6 +107,19 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conversation_may_keep_little_while_all_together_keep_much() {
+        let places = Places::default();
+        let (greedy, other) = (places.take(None, 64, true).unwrap(), places.take(None, 64, true).unwrap());
+        greedy.keep(MOST_BYTES + 10);
+        assert_eq!((other.bound(1_000_000), other.bound(10)), (FREE_BYTES, 10));
+        greedy.keep(5);
+        other.keep(7);
+        assert_eq!((other.bound(1_000_000), places.kept_bytes()), (1_000_000, 12));
+        drop(greedy);
+        assert_eq!(places.kept_bytes(), 7);
+    }
 
     #[test]
     fn one_address_leaves_room_for_others_and_places_come_back() {

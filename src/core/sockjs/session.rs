@@ -24,7 +24,7 @@ const MESSAGE_BYTES: usize = 64;
 /// A conversation.
 pub struct Session {
     state: Mutex<State>,
-    _place: Option<Place>,
+    place: Option<Place>,
 }
 
 struct State {
@@ -102,7 +102,7 @@ impl Session {
             client: None,
             bridge: None,
         };
-        Arc::new(Session { state: Mutex::new(state), _place: place })
+        Arc::new(Session { state: Mutex::new(state), place })
     }
 
     /// Lets a client wait for what comes, unless one does.
@@ -115,12 +115,13 @@ impl Session {
     pub fn say(&self, messages: Vec<String>) -> Result<(), NotTaken> {
         let mut state = self.lock();
         let bytes: usize = messages.iter().map(|message| message.len() + MESSAGE_BYTES).sum();
-        let is_full = state.to_application_bytes + bytes > TO_APPLICATION_BYTES;
+        let is_full = state.to_application_bytes + bytes > self.bound(TO_APPLICATION_BYTES);
         if is_full || state.close.is_some() || !matches!(state.opening, Opening::Accepted | Opening::Said) {
             return Err(NotTaken);
         }
         state.to_application_bytes += bytes;
         state.to_application.extend(messages);
+        self.count(&state);
         wake(&mut state.bridge);
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Session {
     pub async fn tell(&self, message: &str) {
         poll_fn(|context| {
             let mut state = self.lock();
-            if state.to_client_bytes > TO_CLIENT_BYTES {
+            if state.to_client_bytes > self.bound(TO_CLIENT_BYTES) {
                 state.bridge = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -185,6 +186,7 @@ impl Session {
         let quoted = sockjs::quoted(message);
         state.to_client_bytes += quoted.len() + MESSAGE_BYTES;
         state.to_client.push_back(quoted);
+        self.count(&state);
         wake(&mut state.client);
     }
 
@@ -212,6 +214,7 @@ impl Session {
             let mut state = self.lock();
             if let Some(message) = state.to_application.pop_front() {
                 state.to_application_bytes -= message.len() + MESSAGE_BYTES;
+                self.count(&state);
                 return Poll::Ready(Some(message));
             }
             if state.client_left {
@@ -248,6 +251,7 @@ impl Session {
         if !state.to_client.is_empty() {
             let messages: Vec<Box<str>> = state.to_client.drain(..).collect();
             state.to_client_bytes = 0;
+            self.count(&state);
             wake(&mut state.bridge);
             return Poll::Ready(Some(Told::Frame(sockjs::messages(&messages))));
         }
@@ -256,6 +260,18 @@ impl Session {
             return Poll::Ready(Some(Told::Closed(frame, code, reason)));
         }
         state.wait_as_client(context)
+    }
+
+    /// How many bytes may wait one way, of `most` that one conversation may have.
+    fn bound(&self, most: usize) -> usize {
+        self.place.as_ref().map_or(most, |place| place.bound(most))
+    }
+
+    /// Counts what waits, among all conversations.
+    fn count(&self, state: &State) {
+        if let Some(place) = &self.place {
+            place.keep(state.to_client_bytes + state.to_application_bytes);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
