@@ -5,7 +5,7 @@ use gripwire_harness::client::Client;
 use gripwire_harness::deadline::await_some;
 use gripwire_harness::innocent::Innocent;
 use gripwire_harness::origin::{Answer, Origin, Then};
-use gripwire_harness::request::{Request, get};
+use gripwire_harness::request::{Request, get, request};
 use gripwire_harness::server::{Launch, Server};
 use gripwire_harness::socket::patient;
 use socket2::{Domain, Socket, Type};
@@ -20,8 +20,8 @@ const UNRESERVED: u64 = 56;
 const ATTACK: u64 = 80;
 /// How long a client that waits is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
-/// An upload that does not go on.
-const UPLOAD: &[u8] = b"POST / HTTP/1.1\r\nHost: any.test\r\nContent-Length: 2\r\n\r\n1";
+/// Larger than what a core reads before it asks the application.
+const UPLOAD_BYTES: usize = 20_000;
 
 /// A server with one core before the applications of `routes`.
 fn server(routes: &[String], settings: &str) -> Server {
@@ -45,6 +45,14 @@ fn attack(server: &Server, address: impl Fn(u8) -> [u8; 4], bytes: &[u8]) -> Vec
         attacker
     });
     attackers.collect()
+}
+
+/// An upload without its last byte.
+fn upload() -> Vec<u8> {
+    let mut upload =
+        request("POST", "/").header("X-Forwarded-For", "192.0.2.1").body([b'1'; UPLOAD_BYTES]).bytes();
+    upload.pop();
+    upload
 }
 
 fn serving() -> Origin {
@@ -99,7 +107,7 @@ fn one_client_that_never_ends_its_uploads_leaves_room_for_others_at_the_same_app
     let serves = serving();
     let server = server(&[serves.route()], "queue_timeout_ms = 0");
     let innocent = Innocent::beside(&server);
-    let mut attackers = attack(&server, |_| [127, 0, 0, 1], UPLOAD);
+    let mut attackers = attack(&server, |_| [127, 0, 0, 1], &upload());
     await_requests(&server, UNRESERVED, ATTACK - UNRESERVED);
     for host in [2, 3] {
         expect_served(client_at([127, 0, 0, host], &server), &get("/"));
@@ -109,7 +117,7 @@ fn one_client_that_never_ends_its_uploads_leaves_room_for_others_at_the_same_app
     another.send(get("/").bytes());
     await_requests(&server, UNRESERVED, ATTACK - UNRESERVED + 1);
     for attacker in &mut attackers {
-        attacker.send("2");
+        attacker.send("1");
     }
     assert_eq!(another.response().text(), "served");
     for mut attacker in attackers {
@@ -152,8 +160,7 @@ fn a_client_behind_a_trusted_proxy_is_the_one_that_the_proxy_names() {
     let serves = serving();
     let settings = "queue_timeout_ms = 200\n[http]\ntrusted_proxies = [\"127.0.0.1\"]";
     let server = server(&[serves.route()], settings);
-    let upload = String::from_utf8_lossy(UPLOAD).replace("Host", "X-Forwarded-For: 192.0.2.1\r\nHost");
-    let attackers = attack(&server, |_| [127, 0, 0, 1], upload.as_bytes());
+    let attackers = attack(&server, |_| [127, 0, 0, 1], &upload());
     await_requests(&server, UNRESERVED, 0);
     let of = |client: &str| get("/").header("X-Forwarded-For", client);
     expect_served(client_at([127, 0, 0, 1], &server), &of("192.0.2.2"));

@@ -5,8 +5,8 @@
 //! a client that never lets go leaves room for others at once, even if all ask one application, and so does an
 //! application that hangs, however many clients ask it.
 //!
-//! Plain values: no clock, no task. Whatever a call costs grows with the logarithm of the number of requests that wait,
-//! times the number of applications at which the one client waits.
+//! Plain values: no clock, no task. The cost of a call grows with the logarithm of the number of requests that wait; where
+//! it changes what a client has open, it grows with the number of applications at which that client waits, too.
 
 use crate::ids::NameMap;
 use crate::proto::client_network::ClientNetwork;
@@ -47,6 +47,9 @@ pub(super) struct Shares<T> {
     turns: BTreeSet<(u64, u64, u64, u64)>,
 }
 
+/// Applications at which a client waits, and the number of its first request there.
+type Waits = SmallVec<[(u64, u64); 4]>;
+
 /// The requests of an application, or of a client.
 #[derive(Default)]
 struct Count {
@@ -85,7 +88,8 @@ impl<T> Shares<T> {
     pub fn open_at_once(&mut self, account: Account, limit: u64) -> bool {
         let is_free = self.waiting.is_empty() && self.open < limit.min(self.unreserved());
         if is_free {
-            self.take(account);
+            self.open += 1;
+            self.count(account, |count| count.open += 1);
         }
         is_free
     }
@@ -94,47 +98,54 @@ impl<T> Shares<T> {
     pub fn wait(&mut self, account: Account, ticket: T) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
-        self.reorder(account, |shares| {
+        let add = |shares: &mut Self| {
             shares.count(account, |count| count.waiting += 1);
             shares.of_clients.insert((account.client, account.application, number));
             shares.waiting.insert(number, (account, ticket));
-        });
+        };
+        // Behind others of its own it changes no place.
+        match self.wait_of(account).is_empty() {
+            true => self.reorder(account, |shares| shares.wait_of(account), add),
+            false => add(self),
+        }
         number
     }
 
     /// The request with this number waits no more; its ticket, if it did.
     pub fn withdraw(&mut self, number: u64) -> Option<T> {
-        let account = self.waiting.get(&number)?.0;
-        let mut withdrawn = None;
-        self.reorder(account, |shares| {
-            withdrawn = shares.waiting.remove(&number);
+        let (account, ticket) = self.waiting.remove(&number)?;
+        let remove = |shares: &mut Self| {
             shares.of_clients.remove(&(account.client, account.application, number));
             shares.count(account, |count| count.waiting -= 1);
-        });
-        withdrawn.map(|(_, ticket)| ticket)
+        };
+        self.reorder(account, |shares| shares.wait_of(account), remove);
+        Some(ticket)
     }
 
     /// Opens the request whose turn it is, if any may be opened while at most `limit` are; its ticket.
     pub fn open_next(&mut self, limit: u64) -> Option<T> {
         let number = self.next(limit)?;
-        let account = self.waiting.get(&number)?.0;
-        let mut opened = None;
-        self.reorder(account, |shares| {
-            opened = shares.waiting.remove(&number);
+        let (account, ticket) = self.waiting.remove(&number)?;
+        let open = |shares: &mut Self| {
             shares.of_clients.remove(&(account.client, account.application, number));
-            shares.count(account, |count| count.waiting -= 1);
-            shares.take(account);
-        });
-        opened.map(|(_, ticket)| ticket)
+            shares.open += 1;
+            shares.count(account, |count| (count.open, count.waiting) = (count.open + 1, count.waiting - 1));
+        };
+        self.reorder(account, |shares| shares.waits_of(account.client), open);
+        Some(ticket)
     }
 
     /// A request that was open ends.
     pub fn close(&mut self, account: Account) {
         debug_assert!(self.open > 0, "it was open");
-        self.reorder(account, |shares| {
+        let close = |shares: &mut Self| {
             shares.open -= 1;
             shares.count(account, |count| count.open -= 1);
-        });
+        };
+        match self.waiting.is_empty() {
+            true => close(self),
+            false => self.reorder(account, |shares| shares.waits_of(account.client), close),
+        }
     }
 
     /// The request that has waited for longest.
@@ -146,11 +157,6 @@ impl<T> Shares<T> {
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.applications);
         look.at(&mut self.clients);
-    }
-
-    fn take(&mut self, account: Account) {
-        self.open += 1;
-        self.count(account, |count| count.open += 1);
     }
 
     /// The number of the request whose turn it is.
@@ -185,24 +191,31 @@ impl<T> Shares<T> {
         self.most - self.most / RESERVED_PART
     }
 
-    /// Makes a change to what `account` has open or waits for, and puts those that it concerns where they belong then.
-    fn reorder(&mut self, account: Account, change: impl FnOnce(&mut Self)) {
-        self.take_out(account);
-        change(self);
-        self.put_in(account);
-    }
-
-    fn take_out(&mut self, Account { application, client }: Account) {
-        if self.waiting.is_empty() {
-            return;
-        }
+    /// Makes a change to what `account` has open or waits for, and puts those that `waits` gives, which the change
+    /// concerns, where they belong then.
+    fn reorder(
+        &mut self,
+        Account { application, client }: Account,
+        waits: impl Fn(&Self) -> Waits,
+        change: impl FnOnce(&mut Self),
+    ) {
         let open = open_of(&self.clients, &client);
-        for (at, first) in self.waits_of(client) {
-            self.take_out_turn_at(at);
+        self.take_out_turn_at(application);
+        for (at, first) in waits(self) {
+            if at != application {
+                self.take_out_turn_at(at);
+            }
             self.at_applications.remove(&(at, open, first, client));
         }
-        // Unless it was taken out above: then its next turn is not in the order.
-        self.take_out_turn_at(application);
+        change(self);
+        let open = open_of(&self.clients, &client);
+        for (at, first) in waits(self) {
+            self.at_applications.insert((at, open, first, client));
+            if at != application {
+                self.turns.extend(self.turn_at(at));
+            }
+        }
+        self.turns.extend(self.turn_at(application));
     }
 
     fn take_out_turn_at(&mut self, application: u64) {
@@ -211,21 +224,15 @@ impl<T> Shares<T> {
         }
     }
 
-    fn put_in(&mut self, Account { application, client }: Account) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let open = open_of(&self.clients, &client);
-        for (at, first) in self.waits_of(client) {
-            self.at_applications.insert((at, open, first, client));
-            self.turns.extend(self.turn_at(at));
-        }
-        self.turns.extend(self.turn_at(application));
+    /// The first request of `account` that waits, in the form of [`Shares::waits_of`].
+    fn wait_of(&self, Account { application, client }: Account) -> Waits {
+        let of_pair = (client, application, 0)..=(client, application, u64::MAX);
+        self.of_clients.range(of_pair).next().map(|(_, at, first)| (*at, *first)).into_iter().collect()
     }
 
     /// Where `client` waits, and the number of its first request there.
-    fn waits_of(&self, client: ClientNetwork) -> SmallVec<[(u64, u64); 4]> {
-        let mut waits = SmallVec::new();
+    fn waits_of(&self, client: ClientNetwork) -> Waits {
+        let mut waits = Waits::new();
         let mut from = (client, 0, 0);
         while let Some(&(of, application, first)) = self.of_clients.range(from..).next()
             && of == client
@@ -446,7 +453,9 @@ mod tests {
                 prop_assert_eq!(shares.oldest().map(|(number, _)| number), model.waiting.iter().map(|it| it.0).min());
             }
             model.open.drain(..).for_each(|account| shares.close(account));
-            model.waiting.drain(..).for_each(|(number, _)| drop(shares.withdraw(number)));
+            for (number, _) in model.waiting {
+                prop_assert_eq!(shares.withdraw(number), Some(number));
+            }
             let left = (shares.applications.len(), shares.clients.len(), shares.turns.len());
             prop_assert_eq!(left, (0, 0, 0));
             prop_assert_eq!((shares.of_clients.len(), shares.at_applications.len()), (0, 0));
