@@ -9,6 +9,10 @@
 //! down and claimed again for another address by single compare-and-swaps. An entry is free when its count is 0 and its
 //! windows are over.
 //!
+//! Memory: an entry has 16 bytes, the first segment 16 KiB. 100,000 addresses at a time take 5.6 MB, 56 bytes for each; what
+//! was once made stays. There are never more entries in use than connections that are counted, and, where a rate is
+//! limited, those that began within this second.
+//!
 //! Races, and why they are harmless:
 //! - Two cores that see the first connections of one address at once may claim two entries for it. Each connection is
 //!   counted down where it was counted up, so no count is lost: the second entry is found by nobody as long as the first
