@@ -96,7 +96,10 @@ fn clients_of_a_believed_proxy_have_places_of_their_own() {
 fn conversations_take_no_descriptors_and_no_connections() {
     let server = Launch::route("*,sockjs=/sockjs,sockjs_as_path=/ws test")
         .and_route(Innocent::ROUTE)
-        .settings(&format!("[limits]\nsockjs_conversations = {}\n{SOON_EMPTY}", 2 * MANY))
+        .settings(&format!(
+            "[limits]\nconnections_per_core = {FILES}\nsockjs_conversations = {}\n{SOON_EMPTY}",
+            2 * MANY
+        ))
         .start();
     let innocent = Innocent::beside(&server);
     let (files, memory) = (server.files(), server.memory_bytes("VmHWM"));
