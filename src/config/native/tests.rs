@@ -106,6 +106,7 @@ fn every_setting_can_be_set() {
     assert_eq!((limits.backlog_bytes_per_core, limits.slow_consumer), (10, SlowConsumer::Drop));
     assert_eq!((limits.subscriptions_per_connection, limits.mesh_messages), (11, 12));
     assert_eq!((limits.sockjs_conversations, limits.held_bytes_per_core), (25, 26));
+    assert_eq!(limits.memory_bytes, Some(28));
     let stats = &config.stats;
     assert_eq!(stats.socket.as_ref().map(address).as_deref(), Some("ipc:///etc/gripwire/stats"));
     assert_eq!((stats.format, stats.connections, stats.connection_ttl_s), (StatsFormat::Json, false, 20));
@@ -310,6 +311,7 @@ subscriptions_per_connection = 11
 mesh_messages = 12
 sockjs_conversations = 25
 held_bytes_per_core = 26
+memory_bytes = 28
 [stats]
 socket = "ipc://stats"
 format = "json"
