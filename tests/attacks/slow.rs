@@ -6,6 +6,7 @@ use gripwire_harness::innocent::Innocent;
 use gripwire_harness::origin::{Answer, Origin};
 use gripwire_harness::server::{Launch, Server};
 use gripwire_harness::socket::{patient, read_head};
+use gripwire_harness::tls::{EXACT, config, handshake_over};
 use gripwire_harness::unique;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -23,8 +24,10 @@ const HIGH_RATES: &str =
 const WARNINGS: [&str; 2] = ["--log", "warn"];
 /// Bodies of so many attackers are passed on as they come.
 const STREAMED: usize = 50;
-/// Attackers that ask for a large answer of an application; the others hold streams.
+/// Attackers that ask for a large answer of an application; of the others one in ten has a WebSocket, and nine hold streams.
 const RELAYED: usize = 300;
+/// Attackers beside these that ask by TLS.
+const SECURE: usize = 10;
 /// Far more than the kernel keeps for a client that does not read.
 const LARGE_BYTES: usize = 2_000_000;
 /// The same for what is published, of which the server keeps less than its bound for each.
@@ -33,22 +36,40 @@ const PUBLISHED_BYTES: usize = 500_000;
 const STEP: Duration = Duration::from_millis(100);
 
 /// A connection from another address than the innocent's, whose kernel takes little of what it is sent.
-fn connect(server: &Server) -> TcpStream {
+fn connect(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).expect("another address");
-    socket.connect(&server.clients.into()).expect("a connection");
+    socket.connect(&address.into()).expect("a connection");
     patient(socket.into())
 }
 
 fn ask(server: &Server, request: &str) -> TcpStream {
-    let mut client = connect(server);
+    let mut client = connect(server.clients);
     client.write_all(request.as_bytes()).expect("a request is sent");
     client
 }
 
 fn large_application() -> Origin {
     Origin::answering(Answer::text(&"x".repeat(LARGE_BYTES)))
+}
+
+/// A request for a WebSocket on `channel`.
+fn upgrade(channel: &str, host: &str) -> String {
+    format!(
+        "GET /socket?channel={channel} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// Reads what the built-in application says when a subscription is in force.
+fn await_held(mut client: &TcpStream) {
+    let (mut came, mut part) = (Vec::new(), [0; 512]);
+    while !came.windows(4).any(|window| window == b"held") {
+        let count = client.read(&mut part).expect("it is held");
+        assert!(count > 0, "{:?}", String::from_utf8_lossy(&came));
+        came.extend_from_slice(&part[..count]);
+    }
 }
 
 /// Takes `bytes` at each step until the connection has given `most`, or ends; how many came.
@@ -118,21 +139,37 @@ fn bodies_that_come_by_drops_are_refused_and_applications_are_not_kept_waiting()
 fn readers_that_take_next_to_nothing_are_reset_whatever_they_are_sent() {
     let application = large_application();
     let server = Launch::route(&application.route())
-        .and_route("held.test demo")
+        .and_route("held.test demo,over_http")
         .and_route(Innocent::ROUTE)
+        .tls()
         .settings(HIGH_RATES)
         .options(&WARNINGS)
         .start();
     let innocent = Innocent::beside(&server);
     let stream = unique("slow");
     let hold = format!("GET /hold?channel={stream} HTTP/1.1\r\nHost: held.test\r\n\r\n");
+    let socket = upgrade(&stream, "held.test");
     let large = "GET /large HTTP/1.1\r\nHost: any.test\r\n\r\n";
-    let request = |number| if number < RELAYED { large } else { &hold };
+    let request = |number| match number {
+        _ if number < RELAYED => large,
+        _ if number % 10 == 9 => &socket,
+        _ => &hold,
+    };
     let mut attackers: Vec<TcpStream> = (0..ATTACKERS).map(|number| ask(&server, request(number))).collect();
     for client in &attackers[RELAYED..] {
-        assert!(read_head(&mut BufReader::new(client)).starts_with("HTTP/1.1 200 "), "it is held");
+        await_held(client);
     }
-    server.publish(&stream, &"x".repeat(PUBLISHED_BYTES));
+    let secure_port = server.tls.expect("a port for TLS");
+    let secure: Vec<_> = (0..SECURE)
+        .map(|_| {
+            let mut client = handshake_over(connect(secure_port), EXACT, config()).expect("a handshake");
+            client.write_all(large.as_bytes()).expect("a request is sent");
+            client
+        })
+        .collect();
+    let much = "x".repeat(PUBLISHED_BYTES);
+    server.publish(&stream, &much);
+    server.publish_format(&stream, "ws-message", json!({ "content": much }));
     for client in &attackers {
         client.set_nonblocking(true).expect("a socket that does not block");
     }
@@ -140,8 +177,9 @@ fn readers_that_take_next_to_nothing_are_reset_whatever_they_are_sent() {
         for client in attackers.iter_mut().step_by(2) {
             let _ = client.read(&mut [0]);
         }
-        (server.stats()["slow_readers_total"] == ATTACKERS as u64).then_some(())
+        (server.stats()["slow_readers_total"] == (ATTACKERS + SECURE) as u64).then_some(())
     });
+    attackers.extend(secure.into_iter().map(|client| client.sock));
     for client in &mut attackers {
         client.set_nonblocking(false).expect("a socket that blocks");
         let ended = copy(client, &mut sink()).map_err(|error| error.kind());
@@ -180,12 +218,8 @@ fn an_answer_that_is_taken_steadily_puts_off_every_timeout() {
     let server = Launch::demo().settings(settings).start();
     let name = unique("steady");
     let poll = |more| format!("GET /poll?channel={name} HTTP/1.1\r\nHost: any.test\r\n{more}\r\n");
-    let socket = format!(
-        "GET /socket?channel={name} HTTP/1.1\r\nHost: any.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
     // The end of the connection follows, another request may, and there is no end.
-    let requests = [poll("Connection: close\r\n"), poll(""), socket];
+    let requests = [poll("Connection: close\r\n"), poll(""), upgrade(&name, "any.test")];
     let clients = requests.map(|request| ask(&server, &request));
     server.await_stats(|stats| stats["holds_total"] == 3);
     let body = "x".repeat(LARGE_BYTES / 4);
