@@ -1,8 +1,12 @@
 //! What a slow client has not taken yet: shared slices in order, never copies. The front slice belongs to the waiting
-//! send in flight, so it is only ever trimmed by that send's completion.
+//! send in flight, so it is only ever trimmed by that send's completion. Each slice counts [`SLICE_BYTES`] beside its own,
+//! or a backlog of short messages would take many times what its bound says.
 
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
+
+/// What a slice takes beside its bytes.
+pub(super) const SLICE_BYTES: usize = size_of::<Bytes>();
 
 /// Unsent bytes of one connection.
 #[derive(Default)]
@@ -17,7 +21,7 @@ impl Backlog {
     /// Appends `data`, which must not be empty.
     pub fn push(&mut self, data: Bytes) {
         debug_assert!(!data.is_empty());
-        self.bytes += data.len();
+        self.bytes += Backlog::cost(&data);
         self.slices.push_back(data);
     }
 
@@ -26,9 +30,14 @@ impl Backlog {
         self.slices.front()
     }
 
-    /// Unsent bytes.
+    /// Unsent bytes, and what their slices take.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What `data` would add to that.
+    pub fn cost(data: &Bytes) -> usize {
+        data.len() + SLICE_BYTES
     }
 
     /// Everything, in order.
@@ -44,8 +53,9 @@ impl Backlog {
         self.bytes -= sent;
         if front.is_empty() {
             self.slices.pop_front();
+            self.bytes -= SLICE_BYTES;
         }
-        debug_assert_eq!(self.bytes, self.slices.iter().map(Bytes::len).sum::<usize>());
+        debug_assert_eq!(self.bytes, self.slices.iter().map(Backlog::cost).sum::<usize>());
     }
 }
 
@@ -59,7 +69,10 @@ mod tests {
         backlog.push(Bytes::from_static(b"abc"));
         backlog.push(Bytes::from_static(b"de"));
         backlog.advance(2);
-        assert_eq!((backlog.front().map(|b| &b[..]), backlog.bytes()), (Some(&b"c"[..]), 3));
+        assert_eq!(
+            (backlog.front().map(|b| &b[..]), backlog.bytes()),
+            (Some(&b"c"[..]), 3 + 2 * SLICE_BYTES)
+        );
         backlog.advance(1);
         assert_eq!(backlog.front().map(|b| &b[..]), Some(&b"de"[..]));
         backlog.advance(2);

@@ -4,6 +4,7 @@
 //! connection leaves the fast path until that is empty. Bytes of one connection keep their order always: a second
 //! send of the same slot is never queued behind one whose outcome is unknown.
 
+use super::backlog::Backlog;
 use super::events::{Event, Wire};
 use super::ring::{Completion, Operation};
 use super::slots::{Overflow, flag};
@@ -188,7 +189,7 @@ impl Wire {
     /// Begins a backlog with `data` and its waiting send.
     pub(super) fn fly(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::BACKLOGGED);
-        self.slots.backlog_bytes += data.len();
+        self.slots.backlog_bytes += Backlog::cost(&data);
         self.slots.backlogs.entry(slot).or_default().push(data);
         self.drain(slot);
     }
@@ -202,11 +203,12 @@ impl Wire {
             false => &mut self.slots.backlogs,
         };
         let backlog = backlogs.entry(slot).or_default();
-        let within_core = self.slots.backlog_bytes + data.len() <= self.limits.backlog_bytes_total;
-        if !within_core || backlog.bytes() + data.len() > self.limits.backlog_bytes {
+        let cost = Backlog::cost(&data);
+        let within_core = self.slots.backlog_bytes + cost <= self.limits.backlog_bytes_total;
+        if !within_core || backlog.bytes() + cost > self.limits.backlog_bytes {
             return Err(Overflow);
         }
-        self.slots.backlog_bytes += data.len();
+        self.slots.backlog_bytes += cost;
         backlog.push(data);
         Ok(())
     }
@@ -233,10 +235,9 @@ impl Wire {
         if result < 0 && result != -libc::EINTR && result != -libc::EAGAIN {
             return self.events.push_back(Event::Failed { slot });
         }
-        let before = backlog.bytes();
-        backlog.advance(result.max(0) as usize);
-        let sent = before - backlog.bytes();
-        self.slots.backlog_bytes -= sent;
+        let (before, sent) = (backlog.bytes(), result.max(0) as usize);
+        backlog.advance(sent);
+        self.slots.backlog_bytes -= before - backlog.bytes();
         self.progress.gave(slot, sent);
         if backlog.front().is_some() {
             return self.drain(slot);

@@ -149,7 +149,7 @@ impl Wire {
         if data.len() > PIECE_BYTES {
             // As for all clients: what nothing waits before is taken, whatever its length.
             self.slots.set(slot, flag::BACKLOGGED);
-            self.slots.backlog_bytes += data.len();
+            self.slots.backlog_bytes += Backlog::cost(&data);
             self.secure.unsealed.entry(slot).or_default().push(data);
             self.seal_waiting(slot);
             return Ok(());
@@ -206,10 +206,10 @@ impl Wire {
             return self.queue(slot, sealed);
         }
         let backlog = self.slots.backlogs.entry(slot).or_default();
-        if backlog.bytes() + sealed.len() > SEALED_BYTES {
+        if backlog.bytes() + Backlog::cost(&sealed) > SEALED_BYTES {
             return self.events.push_back(Event::Failed { slot });
         }
-        self.slots.backlog_bytes += sealed.len();
+        self.slots.backlog_bytes += Backlog::cost(&sealed);
         backlog.push(sealed);
     }
 }

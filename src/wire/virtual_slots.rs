@@ -10,6 +10,7 @@
 //! No number of a virtual slot comes again before [`VIRTUAL_SLOTS`] others, so nothing that is late can be about another
 //! connection, and tables forget a virtual slot when it is over.
 
+use super::backlog::Backlog;
 use super::events::{Event, Wire};
 use super::slots::{Overflow, flag};
 use super::{Received, WireLimits};
@@ -139,9 +140,9 @@ impl Wire {
             let goes_on = self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::SHUTTING);
             return if goes_on { Poll::Pending } else { Poll::Ready(None) };
         };
-        let bytes = backlog.front().cloned().unwrap_or_default();
+        let (bytes, before) = (backlog.front().cloned().unwrap_or_default(), backlog.bytes());
         backlog.advance(bytes.len());
-        self.slots.backlog_bytes -= bytes.len();
+        self.slots.backlog_bytes -= before - backlog.bytes();
         if backlog.front().is_none() {
             self.slots.backlogs.remove(&slot);
             if self.slots.has(slot, flag::BACKLOGGED) {
@@ -204,7 +205,7 @@ impl Wire {
         line.changed.ring();
         // As for all clients: what is not backlogged takes a message, whatever its length.
         let WireLimits { backlog_bytes_total, .. } = self.limits;
-        self.slots.backlog_bytes += data.len();
+        self.slots.backlog_bytes += Backlog::cost(&data);
         let backlog = self.slots.backlogs.entry(slot).or_default();
         backlog.push(data);
         if backlog.bytes() > WINDOW_BYTES || self.slots.backlog_bytes > backlog_bytes_total {

@@ -1,6 +1,7 @@
 //! Virtual slots beside the kernel's ring: bounds, order, and ends from both sides.
 
 use super::*;
+use crate::wire::backlog::SLICE_BYTES;
 use crate::wire::{Doorbell, Ledger, Preface, bind};
 use futures_lite::future::poll_once;
 use glommio::LocalExecutor;
@@ -92,7 +93,7 @@ fn a_client_that_takes_nothing_is_backlogged_and_then_too_slow_until_it_takes_al
         let mut world = World::new();
         let client = world.wire.open_virtual();
         let slot = client.slot();
-        let window = Bytes::from(vec![b'w'; WINDOW_BYTES]);
+        let window = Bytes::from(vec![b'w'; WINDOW_BYTES - SLICE_BYTES]);
         assert_eq!(world.wire.send(slot, window.clone()), Ok(()));
         assert!(!world.wire.is_backlogged(slot), "a window is no backlog");
         assert_eq!(world.wire.send(slot, Bytes::from_static(b"more")), Ok(()));
@@ -100,7 +101,7 @@ fn a_client_that_takes_nothing_is_backlogged_and_then_too_slow_until_it_takes_al
         assert_eq!(world.wire.send(slot, window.clone()), Err(Overflow));
         let mut overflowed = Vec::new();
         world.wire.broadcast(&[slot], &window, &mut overflowed);
-        assert_eq!((overflowed, world.wire.backlog_bytes()), (vec![slot], WINDOW_BYTES + 4));
+        assert_eq!((overflowed, world.wire.backlog_bytes()), (vec![slot], WINDOW_BYTES + 4 + SLICE_BYTES));
         assert_eq!(world.take(&client), Poll::Ready(Some(window.clone())));
         assert!(world.wire.is_backlogged(slot), "until all is taken");
         assert_eq!(world.take(&client), Poll::Ready(Some(Bytes::from_static(b"more"))));
@@ -120,7 +121,7 @@ fn a_core_that_is_full_makes_all_clients_slow_that_have_not_taken_everything() {
     on_a_core(async {
         let mut world = World::new();
         let clients: Vec<VirtualClient> = (0..4).map(|_| world.wire.open_virtual()).collect();
-        let window = Bytes::from(vec![b'w'; WINDOW_BYTES]);
+        let window = Bytes::from(vec![b'w'; WINDOW_BYTES - SLICE_BYTES]);
         for client in &clients {
             assert_eq!(world.wire.send(client.slot(), window.clone()), Ok(()));
         }
