@@ -115,7 +115,8 @@ impl Core {
             self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| exchange.owns(&row.phase));
         if let Some(due) = exchange.body_due(rate).filter(|_| is_current) {
             let idle_due = self.now().wrapping_add(ticks(settings.http.idle_timeout_ms));
-            self.timers.borrow_mut().set(exchange.slot, self.earlier(due, idle_due));
+            let first = self.earlier(due, idle_due);
+            self.timers.borrow_mut().set(exchange.slot, first);
         }
     }
 
@@ -137,7 +138,8 @@ impl Core {
         }
         let idle_due = self.now().wrapping_add(left);
         let due = rate.and_then(|rate| exchange.body_due(rate)).unwrap_or(idle_due);
-        self.timers.borrow_mut().set(exchange.slot, self.earlier(due, idle_due));
+        let first = self.earlier(due, idle_due);
+        self.timers.borrow_mut().set(exchange.slot, first);
     }
 
     /// The earlier of two ticks, which may have passed.
