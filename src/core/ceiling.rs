@@ -27,6 +27,8 @@ const SMALL_BYTES: usize = 16 * 1024;
 const CORE_BYTES: usize = 16 * 1024 * 1024;
 /// What a request takes that is open at an application: buffers of its connection and an answer on its way.
 const OPEN_REQUEST_BYTES: usize = 40 * 1024;
+/// What waits in the kernel of an answer whose client does not take it.
+const STALLED_ANSWER_BYTES: usize = 384 * 1024;
 /// What a connection to an application takes that nobody uses.
 const IDLE_REQUEST_BYTES: usize = 8 * 1024;
 
@@ -115,7 +117,12 @@ impl Core {
     }
 
     fn kept_bytes(&self) -> usize {
-        let (wire, origins) = (self.wire.borrow().kept_bytes(), self.pool.counts());
+        let origins = self.pool.counts();
+        let (wire, stalled) = {
+            let wire = self.wire.borrow();
+            (wire.kept_bytes(), wire.stalled())
+        };
+        let open = origins.open as usize;
         let channels = self.subscriptions.borrow().channels() + self.home.borrow().channels();
         // All cores share the conversations of SockJS.
         let sockjs = if self.id == CoreId(0) { self.sockjs.kept_bytes() } else { 0 };
@@ -123,7 +130,8 @@ impl Core {
             + sockjs
             + wire
             + self.accounts.bytes()
-            + origins.open as usize * OPEN_REQUEST_BYTES
+            + open * OPEN_REQUEST_BYTES
+            + open.min(stalled) * STALLED_ANSWER_BYTES
             + origins.idle * IDLE_REQUEST_BYTES
             + channels * CHANNEL_BYTES
     }

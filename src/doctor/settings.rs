@@ -128,10 +128,10 @@ mod tests {
 
     /// The subjects of advice for a machine of 8 GB and 4 cores.
     fn advice(change: impl FnOnce(&mut Config)) -> Vec<String> {
-        let machine = Tree::new().with("proc/meminfo", "MemTotal: 8000000 kB\n").open();
+        let tree = Tree::new().with("proc/meminfo", "MemTotal: 8000000 kB\n");
         let mut config = Config::default();
         change(&mut config);
-        let findings = examine_settings(&machine, 4, &config).into_iter();
+        let findings = examine_settings(&tree.open(), 4, &config).into_iter();
         findings.filter(|finding| finding.level == Level::Advice).map(|finding| finding.subject).collect()
     }
 

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -37,6 +37,15 @@ impl TcpStream {
             Stream::Glommio(tcp) => Ok(tcp.set_nodelay(value)?),
             #[cfg(feature = "simulation")]
             Stream::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// Its descriptor; a simulated connection has none.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        match &self.0 {
+            Stream::Glommio(tcp) => Some(tcp.as_raw_fd()),
+            #[cfg(feature = "simulation")]
+            Stream::Simulated(_) => None,
         }
     }
 

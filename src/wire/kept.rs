@@ -9,9 +9,9 @@ use crate::ids::Slot;
 impl Wire {
     /// Bytes that all connections take.
     pub fn kept_bytes(&self) -> usize {
-        let congested = self.slots.backlogs.len() + self.paused;
         self.open as usize * CONNECTION_BYTES
-            + congested * CONGESTED_BYTES
+            + self.paused * UNREAD_BYTES
+            + self.progress.in_kernel()
             + self.slots.backlog_bytes
             + self.secure.kept_bytes()
     }
@@ -21,13 +21,17 @@ impl Wire {
         let backlogs = [&self.slots.backlogs, &self.slots.corked, &self.secure.unsealed];
         let unsent: usize =
             backlogs.iter().filter_map(|backlogs| backlogs.get(&slot)).map(Backlog::bytes).sum();
-        let congested = self.slots.has_any(slot, flag::BACKLOGGED | flag::PAUSED);
-        unsent + if congested { CONGESTED_BYTES } else { 0 } + self.secure.kept_for(slot)
+        let unread = if self.slots.has(slot, flag::PAUSED) { UNREAD_BYTES } else { 0 };
+        unsent + unread + self.progress.in_kernel_for(slot) + self.secure.kept_for(slot)
+    }
+
+    /// How many clients have not taken what they were sent for a second or more.
+    pub fn stalled(&self) -> usize {
+        self.progress.clients()
     }
 }
 
 /// What an idle connection takes, most of it in the kernel (tuning/README.md).
 const CONNECTION_BYTES: usize = 4_800;
-/// What waits in the kernel for a client that is slow (TCP_NOTSENT_LOWAT and what is under way), or from one that is not
-/// read.
-const CONGESTED_BYTES: usize = 192 * 1024;
+/// What waits in the kernel of a client that is not read: about its first window.
+const UNREAD_BYTES: usize = 64 * 1024;

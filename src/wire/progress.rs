@@ -31,6 +31,8 @@ pub enum Taken {
 #[derive(Default)]
 pub(super) struct Progress {
     clients: FxHashMap<Slot, Behind>,
+    /// What the kernel had for all of them at the last look at each.
+    unacknowledged: usize,
     /// Those to be looked at yet.
     waiting: Vec<Slot>,
 }
@@ -41,6 +43,8 @@ struct Behind {
     given: u64,
     /// As many less what the kernel still had, at the last look.
     taken: i64,
+    /// What the kernel had then.
+    unacknowledged: usize,
 }
 
 impl Progress {
@@ -54,8 +58,24 @@ impl Progress {
     /// `slot` is not behind any more.
     pub fn forget(&mut self, slot: Slot) {
         if !self.clients.is_empty() {
-            self.clients.remove(&slot);
+            let behind = self.clients.remove(&slot);
+            self.unacknowledged -= behind.map_or(0, |behind| behind.unacknowledged);
         }
+    }
+
+    /// Bytes that the kernel had for clients that are behind, when it was last asked.
+    pub fn in_kernel(&self) -> usize {
+        self.unacknowledged
+    }
+
+    /// The part of that for the client of `slot`.
+    pub fn in_kernel_for(&self, slot: Slot) -> usize {
+        self.clients.get(&slot).map_or(0, |behind| behind.unacknowledged)
+    }
+
+    /// How many clients that are behind have been looked at.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
     }
 
     /// Has a look at its tables.
@@ -66,11 +86,14 @@ impl Progress {
 
     /// What the client of `slot` has taken, of which the kernel still has `unacknowledged` bytes, if it can tell.
     fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
-        let kept = unacknowledged.map_or(0, |bytes| bytes as i64);
+        let in_kernel = unacknowledged.unwrap_or_default() as usize;
+        let kept = in_kernel as i64;
+        self.unacknowledged += in_kernel;
         let Some(behind) = self.clients.get_mut(&slot) else {
-            self.clients.insert(slot, Behind { given: 0, taken: -kept });
+            self.clients.insert(slot, Behind { given: 0, taken: -kept, unacknowledged: in_kernel });
             return Taken::Unknown;
         };
+        self.unacknowledged -= std::mem::replace(&mut behind.unacknowledged, in_kernel);
         let taken = behind.given as i64 - kept;
         let fresh = taken.saturating_sub(behind.taken).max(0) as u64;
         behind.taken = taken;

@@ -114,7 +114,8 @@ fn entries_are_used_again_so_that_addresses_that_come_and_go_take_no_more_memory
             ledger.end(account.unwrap().unwrap());
         }
     }
-    assert!(ledger.bytes() <= 5 * SEGMENT * size_of::<Entry>(), "{} bytes", ledger.bytes());
+    // Two segments, unless chance fills a bucket in both.
+    assert!(ledger.bytes() <= 21 * SEGMENT * size_of::<Entry>(), "{} bytes", ledger.bytes());
 }
 
 #[test]
