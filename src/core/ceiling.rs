@@ -25,8 +25,8 @@ const STEP_BYTES: usize = 2 * 1024 * 1024;
 const SMALL_BYTES: usize = 16 * 1024;
 /// Memory of a core that has no client: receive buffers, rings, tables, its thread's stack.
 const CORE_BYTES: usize = 16 * 1024 * 1024;
-/// What a request takes that is open at an application: buffers of its connection and an answer on its way.
-const OPEN_REQUEST_BYTES: usize = 40 * 1024;
+/// What a request takes that is open at an application: the socket, its buffers, and what of the answer is on its way.
+const OPEN_REQUEST_BYTES: usize = 16 * 1024;
 /// What waits in the kernel of an answer whose client does not take it.
 const STALLED_ANSWER_BYTES: usize = 384 * 1024;
 /// What a connection to an application takes that nobody uses.

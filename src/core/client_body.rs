@@ -101,7 +101,8 @@ impl Stream for ClientBody {
         let part = std::task::ready!(self.exchange.poll_body(context));
         if let Some(Ok(part)) = &part {
             self.kept.borrow_mut().add(part);
-            self.exchange.keep_body(self.kept.borrow().bytes.capacity() + part.len());
+            // One copy is here, and one where it is written.
+            self.exchange.keep_body(self.kept.borrow().bytes.capacity() + 2 * part.len());
             self.count(part);
         }
         Poll::Ready(part)

@@ -23,7 +23,7 @@ pub(super) const INBOX_BYTES: usize = 64 * 1024;
 /// A paused receive is resumed when fewer bytes than this wait.
 pub(super) const RESUME_BYTES: usize = INBOX_BYTES / 2;
 /// What a request takes beside what is kept of its bytes: its task, its header fields, its answer's head.
-const REQUEST_BYTES: usize = 8 * 1024;
+const REQUEST_BYTES: usize = 6 * 1024;
 
 /// A request being answered.
 pub struct Exchange {
@@ -344,7 +344,9 @@ impl Exchange {
             if inbox.is_empty() {
                 return Poll::Pending;
             }
-            let decoded = match decoder.decode(&inbox) {
+            // What has come may be much more, which those who take it would copy.
+            let input = inbox.get(..inbox.len().min(INBOX_BYTES)).unwrap_or_default();
+            let decoded = match decoder.decode(input) {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     self.malformed.set(true);

@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::directory::Directory;
+use crate::innocent::Innocent;
 use crate::parting::Parting;
 use crate::port::Port;
 use crate::process::Process;
@@ -150,7 +151,13 @@ impl Launch {
         let word = |name: &str| words.iter().find(|(known, _)| *known == name).map(|(_, text)| text);
         match &self.source {
             Source::Settings { routes, text } => {
-                let head = format!("log.level = \"error\"\n[proxy]\nroutes = {routes:?}\n");
+                // The innocent's channels are given up soon, as tests wait until nothing is left.
+                let is_innocent = routes.iter().any(|route| route == Innocent::ROUTE);
+                let linger = match is_innocent && !text.contains("[channels]") {
+                    true => "channels.linger_ms = 500\n",
+                    false => "",
+                };
+                let head = format!("log.level = \"error\"\n{linger}[proxy]\nroutes = {routes:?}\n");
                 directory.write("gripwire.toml", &filled_in(&(head + text), words));
                 command.arg("--config").arg(directory.file("gripwire.toml"));
                 command.args(["--listen", word("CLIENTS").expect("a port")]);
