@@ -1,5 +1,4 @@
-//! The limits by address as the wire applies them, from the settings, and what the operator hears of connections that they
-//! refused.
+//! The limits by address as the wire applies them, from the settings.
 
 use super::Core;
 use crate::config::Config;
@@ -11,37 +10,6 @@ impl Core {
         let mut wire = self.wire.borrow_mut();
         let limits = address_limits(settings, self.cores.saturating_mul(wire.client_slots()));
         wire.set_address_limits(limits);
-    }
-
-    /// Whom the limits by address refused, at most once a second.
-    pub(super) fn tell_of_refused_connections(&self) {
-        let (core, gauges, told) = (self.id.0, &self.gauges, &self.told);
-        let connections = told.refused_connections.of(&gauges.refused_connections_total);
-        if connections > 0 {
-            tracing::warn!(
-                core,
-                connections,
-                "connections were reset: their addresses have as many as they may (limits.connections_per_address)"
-            );
-        }
-        let connections = told.refused_new_connections.of(&gauges.refused_new_connections_total);
-        if connections > 0 {
-            tracing::warn!(
-                core,
-                connections,
-                "connections were reset: their addresses began too many in a second \
-                 (limits.new_connections_per_address_per_s)"
-            );
-        }
-        let connections = told.refused_handshakes.of(&gauges.refused_handshakes_total);
-        if connections > 0 {
-            tracing::warn!(
-                core,
-                connections,
-                "connections by TLS were reset: their addresses began too many handshakes in a second \
-                 (limits.handshakes_per_address_per_s)"
-            );
-        }
     }
 }
 

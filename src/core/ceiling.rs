@@ -1,36 +1,40 @@
 //! The memory ceiling of the process (`limits.memory_bytes`). Each core adds up what it keeps, from its accounts and from
 //! counts of what has a known size, and publishes the sum: once a tick, and whenever it has grown by [`STEP_BYTES`]. All
-//! cores judge by the total. While it is above [`CROWDED`] of the ceiling, each core closes its largest consumers until
-//! it has given back its part of the excess. Who keeps less than [`SMALL_BYTES`], as idle clients do, is never closed.
-//! If the total is above [`FULL`] for [`PATIENCE`] ticks in which there were not enough of them to close, new clients and
-//! requests are refused until it is less.
+//! cores judge by the total. While it is above [`CROWDED`] of the ceiling, each core resets those of its clients that keep
+//! most until it has given back its part of the excess. A client that keeps less than [`SMALL_BYTES`], as idle ones do, is
+//! never reset. If the others do not keep enough, nobody is reset, as that would not help; instead new clients and
+//! requests are refused after [`PATIENCE`] ticks, until there is room again. Only if the total gets above [`FULL`] all the
+//! same, all clients are reset that keep as much.
 
-use super::Core;
 use super::memory::CHANNEL_BYTES;
 use super::row::{Phase, Row};
+use super::{Core, SECOND};
 use crate::ids::{CoreId, Slot};
+use crate::origin::RECEIVED_BYTES;
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::rc::Rc;
 
-/// From this part of the ceiling on, of 16, the largest consumers are closed.
+/// From this part of the ceiling on, of 16, the largest clients are reset.
 const CROWDED: u64 = 14;
-/// From this part of the ceiling on, of 16, new clients and requests are refused.
+/// From this part of the ceiling on, of 16, they are reset even if that does not help enough.
 const FULL: u64 = 15;
-/// Ticks in which there is not enough to close before that.
+/// Ticks for which the largest clients must have kept too little before new ones are refused.
 const PATIENCE: u32 = 3;
+/// A core whose largest clients keep too little does not look for others for so many ticks.
+const REST: u32 = SECOND;
 /// A core that keeps so much more than when it last looked looks again.
 const STEP_BYTES: usize = 2 * 1024 * 1024;
-/// Who keeps less than this is not closed.
+/// A client that keeps less than this is not reset.
 const SMALL_BYTES: usize = 16 * 1024;
 /// Memory of a core that has no client: receive buffers, rings, tables, its thread's stack.
 const CORE_BYTES: usize = 16 * 1024 * 1024;
 /// What a request takes that is open at an application: the socket, its buffers, and what of the answer is on its way.
 const OPEN_REQUEST_BYTES: usize = 16 * 1024;
 /// What waits in the kernel of an answer whose client does not take it.
-const STALLED_ANSWER_BYTES: usize = 384 * 1024;
+const STALLED_ANSWER_BYTES: usize = 2 * RECEIVED_BYTES;
 /// What a connection to an application takes that nobody uses.
-const IDLE_REQUEST_BYTES: usize = 8 * 1024;
+const IDLE_ORIGIN_BYTES: usize = 8 * 1024;
 
 /// What a core knows of the ceiling.
 #[derive(Default)]
@@ -39,8 +43,10 @@ pub(super) struct Ceiling {
     default: u64,
     /// What the core kept for clients when it last looked, bytes.
     seen: Cell<usize>,
-    /// The tick since which the total is above [`FULL`] and there is not enough to close.
+    /// The tick since which the total is above [`CROWDED`] and the largest clients keep too little.
     full_since: Cell<Option<u32>>,
+    /// The tick in which they were last looked for in vain.
+    in_vain: Cell<Option<u32>>,
     is_full: Cell<bool>,
 }
 
@@ -48,6 +54,11 @@ impl Ceiling {
     /// On a machine, or in a control group, that has `memory` bytes; `None` if that is not known.
     pub fn of(memory: Option<u64>) -> Ceiling {
         Ceiling { default: memory.map_or(0, |memory| memory / 4 * 3), ..Ceiling::default() }
+    }
+
+    fn is_above_full(&self, total: u64, bytes: Option<u64>) -> bool {
+        let bytes = bytes.unwrap_or(self.default);
+        bytes > 0 && total >= bytes / 16 * FULL
     }
 
     /// By how many bytes `total` is too much, by a ceiling of `bytes`, of which 0 is none.
@@ -58,12 +69,16 @@ impl Ceiling {
         }
     }
 
-    /// At tick `now` the core could close enough of its consumers, or not, while `total` was kept.
-    fn closed(&self, enough: bool, total: u64, bytes: Option<u64>, now: u32) {
-        let is_above = total >= bytes.unwrap_or(self.default) / 16 * FULL;
-        let since = (is_above && !enough).then(|| self.full_since.get().unwrap_or(now));
+    /// At tick `now` the largest clients of the core keep `enough`, or not, of what is too much.
+    fn looked(&self, enough: bool, now: u32) {
+        let since = (!enough).then(|| self.full_since.get().unwrap_or(now));
         self.full_since.set(since);
         self.is_full.set(since.is_some_and(|since| now.wrapping_sub(since) >= PATIENCE));
+    }
+
+    /// Whether the largest clients were looked for in vain a moment ago.
+    fn rests(&self, now: u32) -> bool {
+        self.in_vain.get().is_some_and(|then| now.wrapping_sub(then) < REST)
     }
 }
 
@@ -86,22 +101,36 @@ impl Core {
         let own = self.kept_bytes() as u64;
         self.gauges.kept_bytes.set(own);
         let total: u64 = self.all_gauges.iter().map(|gauges| gauges.kept_bytes.get()).sum();
-        let bytes = self.settings().limits.memory_bytes;
+        let (bytes, now) = (self.settings().limits.memory_bytes, self.now());
         let excess = self.ceiling.excess(total, bytes);
         let part = (u128::from(excess) * u128::from(own) / u128::from(total.max(1))) as usize;
-        let enough = excess == 0 || self.close_largest(part);
-        self.ceiling.closed(enough, total, bytes, self.now());
+        let whatever = self.ceiling.is_above_full(total, bytes);
+        let looks = excess > 0 && (whatever || !self.ceiling.rests(now));
+        let given_back = if looks { self.reset_largest(part, whatever) } else { 0 };
+        let enough = given_back >= part;
+        if looks || enough {
+            self.ceiling.in_vain.set((!enough).then_some(now));
+        }
+        self.ceiling.looked(enough, now);
+        self.gauges.kept_bytes.set(own.saturating_sub(given_back as u64));
         self.ceiling.seen.set(self.wire.borrow().kept_bytes() + self.accounts.bytes());
     }
 
-    /// Closes clients until they have given back `excess` bytes, who keeps most first; whether they were enough.
-    fn close_largest(self: &Rc<Self>, excess: usize) -> bool {
+    /// Resets clients until they have given back `excess` bytes, who keeps most first; how many they gave back. If all
+    /// of them keep less, nobody is reset, unless `whatever` helps.
+    fn reset_largest(self: &Rc<Self>, excess: usize, whatever: bool) -> usize {
         let mut large: Vec<(usize, Slot)> = {
             let (rows, wire) = (self.rows.borrow(), self.wire.borrow());
             let clients = rows.some(0, rows.places()).filter(|(_, row)| row.service.is_for_clients());
-            let kept = clients.map(|(slot, row)| (kept_for(row) + wire.kept_for(slot), slot));
+            let kept = clients.map(|(slot, row)| {
+                let stalled = if has_answer(row) && wire.is_behind(slot) { STALLED_ANSWER_BYTES } else { 0 };
+                (kept_for(row) + wire.kept_for(slot) + stalled, slot)
+            });
             kept.filter(|(kept, _)| *kept >= SMALL_BYTES).collect()
         };
+        if !whatever && large.iter().map(|(kept, _)| kept).sum::<usize>() < excess {
+            return 0;
+        }
         large.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
         let mut given_back = 0;
         for (kept, slot) in large {
@@ -113,16 +142,16 @@ impl Core {
             self.reset(slot);
         }
         self.freed(given_back);
-        given_back >= excess
+        given_back
     }
 
     fn kept_bytes(&self) -> usize {
         let origins = self.pool.counts();
         let (wire, stalled) = {
-            let wire = self.wire.borrow();
-            (wire.kept_bytes(), wire.stalled())
+            let (wire, mut rows) = (self.wire.borrow(), self.rows.borrow_mut());
+            let stalled = wire.behind().filter(|slot| rows.get(*slot).is_some_and(|row| has_answer(row)));
+            (wire.kept_bytes(), stalled.count())
         };
-        let open = origins.open as usize;
         let channels = self.subscriptions.borrow().channels() + self.home.borrow().channels();
         // All cores share the conversations of SockJS.
         let sockjs = if self.id == CoreId(0) { self.sockjs.kept_bytes() } else { 0 };
@@ -130,10 +159,19 @@ impl Core {
             + sockjs
             + wire
             + self.accounts.bytes()
-            + open * OPEN_REQUEST_BYTES
-            + open.min(stalled) * STALLED_ANSWER_BYTES
-            + origins.idle * IDLE_REQUEST_BYTES
+            + origins.open as usize * OPEN_REQUEST_BYTES
+            + stalled * STALLED_ANSWER_BYTES
+            + origins.idle * IDLE_ORIGIN_BYTES
             + channels * CHANNEL_BYTES
+    }
+}
+
+/// Whether an application may go on to send what the client of `row` does not take.
+fn has_answer(row: &Row) -> bool {
+    match &row.phase {
+        Phase::Exchange(_) => true,
+        Phase::Socket(socket) => socket.passes_through(),
+        _ => false,
     }
 }
 
@@ -154,15 +192,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_clients_are_refused_when_closing_did_not_help() {
+    fn new_clients_are_refused_while_the_largest_keep_too_little() {
         let ceiling = Ceiling::of(None);
-        let is_full = |enough, total, now| {
-            ceiling.closed(enough, total, Some(16_000), now);
+        let is_full = |enough, now| {
+            ceiling.looked(enough, now);
             ceiling.is_full.get()
         };
-        assert!(!is_full(false, 15_500, 0) && is_full(false, 15_500, PATIENCE));
-        assert!(!is_full(true, 15_500, 10) && !is_full(false, 15_500, 11));
-        assert!(is_full(false, 15_500, 11 + PATIENCE) && !is_full(false, 14_500, 20));
+        assert!(!is_full(false, 0) && is_full(false, PATIENCE));
+        assert!(!is_full(true, 10) && !is_full(false, 11) && is_full(false, 11 + PATIENCE));
+        assert!(ceiling.is_above_full(15_000, Some(16_000)) && !ceiling.is_above_full(14_999, Some(16_000)));
     }
 
     #[test]

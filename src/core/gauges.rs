@@ -138,6 +138,8 @@ gauges! {
     slow_readers_total,
     /// WebSockets that were closed because a message was late, or there was no room for it.
     refused_messages_total,
+    /// Conversations of SockJS that were refused because there were as many as there may be.
+    refused_conversations_total,
     /// Long polls that were not held because too much is kept for others.
     refused_holds_total,
     /// Requests to the control port that a page in a browser may have made, or that were for another host: refused.

@@ -13,11 +13,11 @@ use super::row::{Carry, Phase};
 use super::{proxy, respond};
 use crate::channel::{Format, HeardUpTo, Publication, Readiness, ResponseFormat, Transport};
 use crate::ids::Slot;
+use crate::origin::RETRY_AFTER_S;
 use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::grip::{Answer, Hold, KeepAliveMode, Mode};
 use crate::proto::http1::{self, Version};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
 use std::rc::Rc;
 
 /// What may be kept for a long poll whatever others keep: the usual ones go on when some have used up the bound.
@@ -442,9 +442,7 @@ impl Core {
 
 /// There is no room for a long poll.
 fn no_room() -> Answer {
-    let mut answer = respond::text(503, "Too much is held.\n");
-    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer
+    respond::unavailable("Too much is held.\n", RETRY_AFTER_S)
 }
 
 /// How what is held is written to.

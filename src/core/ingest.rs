@@ -186,25 +186,13 @@ impl Core {
         self.gauges.kernel_dropped_datagrams_total.add(drops);
     }
 
-    /// What an operator should hear of datagrams, at most once a second.
+    /// What an operator should hear of datagrams that cannot be published, at most once a second.
     pub(super) fn tell_of_datagrams(&self) {
         let core = self.id.0;
         let bad = self.told.bad_datagrams.of(&self.gauges.bad_datagrams_total);
         let complaint = self.ingest.borrow_mut().as_mut().and_then(|ingest| ingest.complaint.take());
         if let Some(first) = complaint {
             tracing::warn!(core, datagrams = bad, %first, "datagrams that cannot be published");
-        }
-        let dropped = self.told.dropped_datagrams.of(&self.gauges.dropped_datagrams_total);
-        if dropped > 0 {
-            tracing::warn!(core, datagrams = dropped, "datagrams dropped: cores have no room for more");
-        }
-        let by_kernel = self.told.kernel_drops.of(&self.gauges.kernel_dropped_datagrams_total);
-        if by_kernel > 0 {
-            tracing::warn!(
-                core,
-                datagrams = by_kernel,
-                "datagrams dropped by the kernel: they came faster than they were received (net.core.rmem_max)"
-            );
         }
     }
 

@@ -4,7 +4,7 @@
 //! - The loop is `turn`. `timer_wheel` keeps all deadlines, `waits` finds work that stands still, `memory` gives back
 //!   memory that is not needed, `accounts` count what is kept for clients and `ceiling` bounds it, `renewal` takes over
 //!   new settings, and `address_limits` those by address.
-//! - A client: `connection` is its life between requests, `row` its place in the table, `exchange` a request that is
+//! - A client: `connection` is its life between requests, `closing` its end, `row` its place in the table, `exchange` a request that is
 //!   being answered, `client_body` what it uploads. `serve` hands requests to `proxy` (clients) or to `control` (the
 //!   control port), and `respond` writes answers.
 //! - A request of a client: `forwarding` finds out whose it is and by which way it came, `cross_origin` what browsers
@@ -33,6 +33,7 @@ mod bridge;
 mod ceiling;
 mod client;
 mod client_body;
+mod closing;
 mod connection;
 mod control;
 mod count;
@@ -66,6 +67,7 @@ mod sums;
 mod taking;
 mod tallies;
 mod timer_wheel;
+mod told;
 mod turn;
 mod waits;
 mod watch;
@@ -89,7 +91,6 @@ use crate::mesh::{Lanes, Mesh};
 use crate::origin::{Pool, Routes};
 use crate::runtime;
 use crate::wire::Wire;
-use gauges::Growth;
 use row::Rows;
 use signatures::Signatures;
 use std::cell::{Cell, RefCell};
@@ -150,7 +151,7 @@ pub struct Core {
     sockjs: Arc<sockjs::Sessions>,
     last_keep_alive: RefCell<Option<Rc<hold::KeepAlive>>>,
     started: Instant,
-    told: Told,
+    told: told::Told,
     /// What is known of memory that is not needed.
     memory: RefCell<memory::Memory>,
     ingest: RefCell<Option<Box<ingest::Ingest>>>,
@@ -171,28 +172,6 @@ pub struct Core {
     waits: waits::Waits,
     /// Rung after every turn that took something off a bounded queue, and when a lane of the mesh has room again.
     room: Bell,
-}
-
-/// What the operator has heard of, by counter.
-#[derive(Default)]
-struct Told {
-    overflows: Growth,
-    memory_closed: Growth,
-    memory_refused: Growth,
-    queue_timeouts: Growth,
-    filter_failures: Growth,
-    waits: Growth,
-    bad_datagrams: Growth,
-    dropped_datagrams: Growth,
-    refused_subscriptions: Growth,
-    kernel_drops: Growth,
-    wrong_secrets: Growth,
-    refused_pages: Growth,
-    refused_connections: Growth,
-    refused_new_connections: Growth,
-    refused_handshakes: Growth,
-    slow_bodies: Growth,
-    slow_readers: Growth,
 }
 
 impl Core {

@@ -96,10 +96,10 @@ impl BodyClock {
 
     /// Whether a window has ended in which too little came.
     pub fn is_too_slow(&mut self, now: u32, rate: LeastRate) -> bool {
-        if let Some(since) = &mut self.since {
-            self.waited = self.waited.saturating_add(now.wrapping_sub(*since));
-            *since = now;
-        }
+        // A body that lacks nothing, or that nobody waits for, is not late.
+        let Some(since) = &mut self.since else { return false };
+        self.waited = self.waited.saturating_add(now.wrapping_sub(*since));
+        *since = now;
         let (waited, came) = (std::mem::take(&mut self.waited), std::mem::take(&mut self.came));
         self.pace.is_too_slow(rate, waited, came)
     }

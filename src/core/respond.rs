@@ -120,6 +120,13 @@ pub(super) fn no_trace() -> Answer {
 pub(super) const ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
+/// The answer to a client that may try again after `retry_after_s`, as there is no room for it now.
+pub(super) fn unavailable(body: impl Into<Bytes>, retry_after_s: u32) -> Answer {
+    let mut answer = text(503, body);
+    answer.headers.insert(header::RETRY_AFTER, retry_after_s.into());
+    answer
+}
+
 /// A plain text answer.
 pub(super) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
     let mut headers = Headers::new();

@@ -6,10 +6,11 @@ use super::exchange::Exchange;
 use super::hold::Again;
 use super::row::Service;
 use super::{control, prometheus, proxy, respond, socket};
+use crate::origin::RETRY_AFTER_S;
 use crate::proto::websocket;
 use crate::runtime;
 use futures_lite::FutureExt;
-use http::{HeaderValue, Method, header};
+use http::Method;
 use std::rc::Rc;
 
 impl Core {
@@ -47,10 +48,6 @@ impl Core {
 /// Memory is short, and closing the largest consumers was not enough.
 fn refuse_for_memory(exchange: &Rc<Exchange>) {
     exchange.core().gauges.memory_refused_total.add(1);
-    let mut answer = respond::text(503, "The server has no memory left. Try again later.\n");
-    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    let answer = respond::unavailable("The server has no memory left. Try again later.\n", RETRY_AFTER_S);
     respond::send_last(exchange, &answer);
 }
-
-/// When a client that was refused may try again, s.
-const RETRY_AFTER_S: &str = "5";

@@ -183,27 +183,6 @@ impl Core {
         self.reject(exchange.slot, 408, "The request body came too slowly.\n");
     }
 
-    /// What an operator should hear of, at most once a second.
-    pub(super) fn tell_of_slow_clients(&self) {
-        let core = self.id.0;
-        let requests = self.told.slow_bodies.of(&self.gauges.slow_bodies_total);
-        if requests > 0 {
-            tracing::warn!(
-                core,
-                requests,
-                "requests were refused: their bodies came too slowly (http.min_request_bytes_per_s)"
-            );
-        }
-        let connections = self.told.slow_readers.of(&self.gauges.slow_readers_total);
-        if connections > 0 {
-            tracing::warn!(
-                core,
-                connections,
-                "clients were reset: they took what they were sent too slowly (http.min_answer_bytes_per_s)"
-            );
-        }
-    }
-
     /// A WebSocket whose client takes a long message is not silent, though it cannot answer a ping behind that.
     fn socket_took(&self, slot: Slot) {
         let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {

@@ -18,7 +18,7 @@ use super::spread::Spread;
 use super::timer_wheel::TimerWheel;
 use super::waits::{Reader, Waits};
 use super::watch::Watch;
-use super::{Core, SECOND, Service, TICK_MS, Told, control, row::Rows, ticks};
+use super::{Core, SECOND, Service, TICK_MS, control, row::Rows, ticks};
 use crate::channel::{Dispatched, Home, HomeTimes, Slice, Subscriptions};
 use crate::config::{Config, Endpoint, ZeroMq};
 use crate::ids::CoreId;
@@ -155,7 +155,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         sockjs: plan.sockjs,
         last_keep_alive: cell::RefCell::default(),
         started: runtime::now(),
-        told: Told::default(),
+        told: Default::default(),
         memory: cell::RefCell::default(),
         ingest: Ingest::new(plan.datagrams).into(),
         watch,
@@ -320,43 +320,14 @@ impl Core {
     /// Housekeeping, and what an operator should hear of, each at most once a second.
     fn each_second(&self) {
         self.pool.purge(runtime::now());
-        let core = self.id.0;
-        let connections = self.told.overflows.of(&self.gauges.overflows_total);
-        if connections > 0 {
-            tracing::warn!(core, connections, "clients did not take what was sent to them (backlog_bytes)");
-        }
-        let clients = self.told.memory_closed.of(&self.gauges.memory_closed_total);
-        let refused = self.told.memory_refused.of(&self.gauges.memory_refused_total);
-        if clients + refused > 0 {
-            tracing::warn!(
-                core,
-                clients,
-                refused,
-                "memory is short (limits.memory_bytes): the clients that took most were closed, new ones refused"
-            );
-        }
+        self.tell_of_counters();
         if let Some(error) = self.wire.borrow_mut().take_refusal() {
-            tracing::warn!(core, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
-        }
-        let messages = self.told.filter_failures.of(&self.gauges.filter_failures_total);
-        if messages > 0 {
-            tracing::warn!(
-                core,
-                messages,
-                "messages were not delivered: filters failed (debug logs say why)"
-            );
-        }
-        let publications = self.told.waits.of(&self.gauges.publish_waits_total);
-        if publications > 0 {
-            tracing::warn!(core, publications, "publishers wait: the mesh between the cores is full");
+            tracing::warn!(core = self.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
         }
         self.tell_of_queue_timeouts();
         self.log_refused_subscriptions();
         self.tell_of_datagrams();
         self.tell_of_waits();
-        self.tell_of_refusals();
-        self.tell_of_refused_connections();
-        self.tell_of_slow_clients();
     }
 
     fn tell_of_queue_timeouts(&self) {

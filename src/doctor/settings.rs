@@ -60,7 +60,7 @@ fn kept(memory: Option<u64>, cores: u64, config: &Config) -> Option<Finding> {
     let most = cores.saturating_mul(of_core).saturating_add(Plan::new(0, cores).held_bytes());
     let found =
         format!("up to {} on {} cores, with a ceiling of {}", mebibytes(most), cores, mebibytes(ceiling));
-    if most <= ceiling {
+    if most <= ceiling || !is_changed(config) {
         return Some(Finding::ok(KEPT, found));
     }
     let remedy = Remedy {
@@ -69,6 +69,16 @@ fn kept(memory: Option<u64>, cores: u64, config: &Config) -> Option<Finding> {
         mend: format!("lower {BACKLOG}, {INCOMING} or limits.held_bytes_per_core, or raise {CEILING}"),
     };
     Some(Finding::advice(KEPT, found, remedy))
+}
+
+/// Whether the bounds of a core, or the ceiling, are not the defaults, with which a small machine is no contradiction.
+fn is_changed(config: &Config) -> bool {
+    let bounds = |config: &Config| {
+        let limits = &config.limits;
+        let of_core = (limits.backlog_bytes_per_core, limits.held_bytes_per_core);
+        (of_core, config.websocket.incoming_bytes_per_core, limits.memory_bytes)
+    };
+    bounds(config) != bounds(&Config::default())
 }
 
 /// A bound of one client that is above the bound of all clients of a core.

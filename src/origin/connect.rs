@@ -260,7 +260,7 @@ async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
 }
 
 /// What the kernel may receive ahead of an answer whose client takes it slowly. It allows 250 MB/s over a path of 1 ms.
-const RECEIVED_BYTES: usize = 256 * 1024;
+pub const RECEIVED_BYTES: usize = 256 * 1024;
 
 /// The host of `host[:port]`, without the brackets of an IPv6 address.
 pub(super) fn without_port(authority: &str) -> &str {

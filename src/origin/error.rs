@@ -216,7 +216,7 @@ fn list(tried: &[Attempt], one: impl Fn(&Attempt) -> String) -> String {
 }
 
 /// Long enough that clients who try again are no load, and short enough for people who wait.
-const RETRY_AFTER_S: u32 = 5;
+pub const RETRY_AFTER_S: u32 = 5;
 const NO_TARGET: &str = "Unable to connect to any targets. Tried: ";
 
 #[cfg(test)]

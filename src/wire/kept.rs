@@ -18,6 +18,10 @@ impl Wire {
 
     /// Bytes that the connection in `slot` takes beyond what an idle one takes.
     pub fn kept_for(&self, slot: Slot) -> usize {
+        // Most clients have nothing in any table.
+        if !self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED | flag::PAUSED | flag::INDIRECT) {
+            return 0;
+        }
         let backlogs = [&self.slots.backlogs, &self.slots.corked, &self.secure.unsealed];
         let unsent: usize =
             backlogs.iter().filter_map(|backlogs| backlogs.get(&slot)).map(Backlog::bytes).sum();
@@ -25,9 +29,14 @@ impl Wire {
         unsent + unread + self.progress.in_kernel_for(slot) + self.secure.kept_for(slot)
     }
 
-    /// How many clients have not taken what they were sent for a second or more.
-    pub fn stalled(&self) -> usize {
+    /// Clients that have been behind with what they were sent for long enough to be looked at.
+    pub fn behind(&self) -> impl Iterator<Item = Slot> {
         self.progress.clients()
+    }
+
+    /// Whether `slot` is one of these.
+    pub fn is_behind(&self, slot: Slot) -> bool {
+        self.slots.has(slot, flag::BACKLOGGED) && self.progress.has(slot)
     }
 }
 

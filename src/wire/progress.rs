@@ -73,9 +73,14 @@ impl Progress {
         self.clients.get(&slot).map_or(0, |behind| behind.unacknowledged)
     }
 
-    /// How many clients that are behind have been looked at.
-    pub fn clients(&self) -> usize {
-        self.clients.len()
+    /// The clients that are behind and have been looked at.
+    pub fn clients(&self) -> impl Iterator<Item = Slot> {
+        self.clients.keys().copied()
+    }
+
+    /// Whether `slot` is one of these.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.clients.contains_key(&slot)
     }
 
     /// Has a look at its tables.

@@ -3,6 +3,7 @@
 use crate::DEADLINE;
 use gripwire_harness::innocent::Innocent;
 use gripwire_harness::origin::{Origin, Then};
+use gripwire_harness::request::request;
 use gripwire_harness::server::{Launch, Server};
 use std::io::Write;
 use std::net::TcpStream;
@@ -54,6 +55,36 @@ fn bodies_that_wait_for_a_hung_application_are_closed_before_memory_is_short() {
     flood(&server, 700, &[head.as_bytes(), &[b'x'; 200_000]].concat());
 }
 
+/// An innocent client that keeps more than an idle one: it uploads 8 kB at a time.
+fn upload(server: &Server) {
+    let mut client = server.client();
+    client.send(request("POST", "/nothing").host("innocent.test").body("x".repeat(8_000)).bytes());
+    assert_eq!(client.response().code, 404, "the demo has no such page");
+}
+
+#[test]
+fn idle_clients_that_fill_most_of_it_do_not_have_others_reset() {
+    // Between 14/16 and 15/16 with so many idle clients, that new ones are refused.
+    let settings = format!("[limits]\nmemory_bytes = {SMALL_CEILING_BYTES}\n");
+    let server = Launch::route(Innocent::ROUTE).settings(&settings).start();
+    let mut kept = server.client();
+    let (mut held, crowded) = (Vec::new(), SMALL_CEILING_BYTES / 16 * 14);
+    while server.stats()["kept_bytes"] < crowded + CLIENT_BYTES * 50 {
+        held.extend((0..50).map(|_| server.connect()));
+    }
+    let stats = server.await_stats(|stats| stats["kept_bytes"] >= crowded);
+    assert_eq!(stats["memory_closed_total"], 0, "{stats:?}");
+    kept.send(request("POST", "/nothing").host("innocent.test").body("x".repeat(8_000)).bytes());
+    let code = kept.response().code;
+    assert!(code == 404 || code == 503, "it is answered, though not served: {code}");
+    drop(held);
+    server.await_stats(|stats| stats["kept_bytes"] < crowded);
+    upload(&server);
+    assert_eq!(server.stats()["memory_closed_total"], 0);
+}
+
+/// What an idle client counts.
+const CLIENT_BYTES: u64 = 4_800;
 /// Two cores take 32 MiB of it before anybody comes.
 const SMALL_CEILING_BYTES: u64 = 42_000_000;
 

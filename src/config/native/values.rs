@@ -49,13 +49,13 @@ pub fn milliseconds(value: &Value<'_>) -> Result<u64, Unusable> {
 pub fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
     match value.get_ref().as_integer() {
         Some(number) if number.as_str() == "0" => Ok(0),
-        _ => milliseconds(value),
+        _ => milliseconds(value).map_err(|_| Unusable::value("a whole number of at least 0")),
     }
 }
 
 /// 0 is no limit.
 pub fn count_or_none(value: &Value<'_>) -> Result<usize, Unusable> {
-    milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a number of connections"))
+    milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a whole number of at least 0"))
 }
 
 /// A number of events in a second; 0 is no limit.

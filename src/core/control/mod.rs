@@ -15,7 +15,6 @@ mod wrong_secrets;
 
 pub(super) use wrong_secrets::WrongSecrets;
 
-use super::Core;
 use super::connection::Request;
 use super::exchange::{CollectError, Exchange};
 use super::gauges::Gauges;
@@ -61,26 +60,6 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request) {
         },
     };
     respond::send_whole(exchange, &answer);
-}
-
-impl Core {
-    /// Whom the control port refused, at most once a second.
-    pub(super) fn tell_of_refusals(&self) {
-        let core = self.id.0;
-        let requests = self.told.wrong_secrets.of(&self.gauges.wrong_secrets_total);
-        if requests > 0 {
-            tracing::warn!(core, requests, "requests with wrong secrets came to the control port");
-        }
-        let requests = self.told.refused_pages.of(&self.gauges.refused_pages_total);
-        if requests > 0 {
-            tracing::warn!(
-                core,
-                requests,
-                "requests to the control port were refused: a page in a browser made them, or they were for another host \
-                 (control.hosts)"
-            );
-        }
-    }
 }
 
 /// The answer to bodies that are too large or of unknown length.
@@ -202,9 +181,7 @@ fn not_acceptable() -> Answer {
 
 /// The server cannot do it now.
 fn busy(why: impl std::fmt::Display) -> Answer {
-    let mut answer = respond::text(503, format!("{why}\n"));
-    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    respond::unavailable(format!("{why}\n"), 1)
 }
 
 fn only(allowed: &'static str, method: &Method) -> Answer {

@@ -4,11 +4,13 @@
 
 use super::Origin;
 use crate::core::Core;
+use crate::origin::OriginError;
 use crate::proto::grip::LinkTarget;
 use crate::runtime;
 use http::Method;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Links to ask for, by the loop.
 pub(in crate::core) type GoneLinks = Rc<RefCell<Vec<(LinkTarget, Rc<Origin>)>>>;
@@ -26,6 +28,9 @@ impl GoneLink {
         self.whom = None;
     }
 }
+
+/// Tries after one that had no turn in time.
+const RETRIES: u32 = 5;
 
 impl Drop for GoneLink {
     fn drop(&mut self) {
@@ -48,9 +53,18 @@ impl Core {
             runtime::spawn(async move {
                 let route = core.way_to(&target, &origin);
                 let _permit = core.permit(route.target_names().into(), 0).await;
-                let request = core.request_to(&target, Method::POST, &route, &origin);
-                if let Err(error) = core.pool.request(&route, request).await {
-                    tracing::debug!(%error, "an application was not told that a client is gone");
+                for tries in 0..=RETRIES {
+                    let request = core.request_to(&target, Method::POST, &route, &origin);
+                    match core.pool.request(&route, request).await {
+                        Err(OriginError::QueueTimeout { .. }) if tries < RETRIES => {
+                            runtime::sleep(Duration::from_secs(1 << tries)).await;
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, "an application was not told that a client is gone");
+                            return;
+                        }
+                        Ok(_) => return,
+                    }
                 }
             })
             .detach();

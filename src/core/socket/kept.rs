@@ -2,7 +2,7 @@
 //! applications. It is counted for each, given back when that lets go of it, and bounded for all together. A few
 //! kilobytes of each are free, so that whoever sends short messages goes on when others have used up the bound.
 
-use super::{Busy, Socket};
+use super::{Application, Busy, Socket};
 use crate::core::{Core, ticks};
 use crate::ids::Slot;
 use crate::proto::websocket::{Close, close_frame};
@@ -20,7 +20,16 @@ impl Busy {
 impl Socket {
     /// Bytes that are kept of what its client sends.
     pub(in crate::core) fn kept_bytes(&self) -> usize {
-        self.busy.borrow().as_ref().map_or(0, |busy| busy.booking.bytes())
+        let passing = match &self.application {
+            Application::Through(through) => through.kept_bytes(),
+            _ => 0,
+        };
+        self.busy.borrow().as_ref().map_or(0, |busy| busy.booking.bytes()) + passing
+    }
+
+    /// Whether its frames pass through to an application that speaks WebSocket.
+    pub(in crate::core) fn passes_through(&self) -> bool {
+        matches!(self.application, Application::Through(_))
     }
 }
 

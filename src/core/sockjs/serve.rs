@@ -4,7 +4,7 @@ use super::session::{Attached, Told};
 use crate::core::connection::Request;
 use crate::core::exchange::Exchange;
 use crate::core::{Core, respond, socket};
-use crate::origin::Route;
+use crate::origin::{RETRY_AFTER_S, Route};
 use crate::proto::grip::Answer;
 use crate::proto::http1::reason_phrase;
 use crate::proto::script::is_name;
@@ -77,7 +77,7 @@ async fn poll(
     let core = exchange.core();
     let _ = exchange.collect_body(SAID_BYTES).await;
     let begun = core.sockjs.find_or_begin(name, || core.sockjs.place(core, &request));
-    let Some((session, is_new)) = begun else { return no_place() };
+    let Some((session, is_new)) = begun else { return no_place(core) };
     let Some(attached) = session.attach() else { return frame(sockjs::ANOTHER_CONNECTION, callback) };
     if is_new {
         let (sessions, name) = (core.sockjs.clone(), name.to_owned());
@@ -178,10 +178,9 @@ fn page(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
 }
 
 /// There are too many conversations.
-pub(super) fn no_place() -> Answer {
-    let mut answer = respond::text(503, "Too many conversations.\n");
-    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer
+pub(super) fn no_place(core: &Core) -> Answer {
+    core.gauges.refused_conversations_total.add(1);
+    respond::unavailable("Too many conversations.\n", RETRY_AFTER_S)
 }
 
 fn not_found() -> Answer {

@@ -20,7 +20,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request, route: Arc
     };
     let core = exchange.core();
     let Some(place) = core.sockjs.place(core, &request) else {
-        return respond::send_whole(exchange, &no_place());
+        return respond::send_whole(exchange, &no_place(core));
     };
     let session = Session::new(Some(place));
     let Some(attached) = session.attach() else { return };

@@ -117,6 +117,21 @@ fn a_client_that_takes_nothing_is_backlogged_and_then_too_slow_until_it_takes_al
 }
 
 #[test]
+fn a_paused_slot_that_closes_keeps_nothing() {
+    on_a_core(async {
+        let mut world = World::new();
+        let before = world.wire.kept_bytes();
+        for _ in 0..3 {
+            let client = world.wire.open_virtual();
+            world.wire.pause(client.slot());
+            world.wire.close(client.slot());
+            world.wire.hang_up(&client);
+        }
+        assert_eq!(world.wire.kept_bytes(), before);
+    });
+}
+
+#[test]
 fn a_core_that_is_full_makes_all_clients_slow_that_have_not_taken_everything() {
     on_a_core(async {
         let mut world = World::new();

@@ -9,6 +9,7 @@ mod relay;
 pub(super) use open::open;
 
 use crate::bell::Bell;
+use crate::core::accounts::{Account, Booking};
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
 use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
@@ -17,6 +18,9 @@ use std::cell::{Cell, RefCell};
 
 /// Bytes on their way to the application, beyond which the client is not read.
 const WAITING_BYTES: usize = 64 * 1024;
+
+/// What the connection to the application takes, with its socket.
+const CONNECTION_BYTES: usize = 16 * 1024;
 
 /// A close without a code, with the mask of a client. It holds nothing that the mask could hide.
 const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
@@ -36,6 +40,8 @@ pub(super) struct Through {
     has_closed: Cell<bool>,
     /// The two sides may have agreed on extensions.
     extensions: bool,
+    /// The connection to the application, and what is on its way there.
+    booking: RefCell<Booking>,
 }
 
 /// What the client sent, for the application.
@@ -50,7 +56,7 @@ struct Outgoing {
 
 impl Through {
     /// Of `client`, which asked for this. With `grip` this server takes part, and extensions are its own.
-    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool) -> Through {
+    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool, account: &Account) -> Through {
         Through {
             asked_for,
             client,
@@ -59,6 +65,7 @@ impl Through {
             left: Bell::default(),
             has_closed: Cell::default(),
             extensions: !grip,
+            booking: account.book(CONNECTION_BYTES).into(),
         }
     }
 
@@ -78,10 +85,21 @@ impl Through {
             }
         }
         outgoing.bytes.extend_from_slice(bytes);
+        self.book(outgoing.bytes.capacity());
         self.waiting.ring();
         let full = outgoing.bytes.len() > WAITING_BYTES && !outgoing.paused;
         outgoing.paused |= full;
         Ok(full)
+    }
+
+    /// So many bytes of the client are kept for the application.
+    fn book(&self, bytes: usize) {
+        self.booking.borrow_mut().set(CONNECTION_BYTES + bytes);
+    }
+
+    /// Bytes of the client that are on their way to the application.
+    pub fn kept_bytes(&self) -> usize {
+        self.booking.borrow().bytes().saturating_sub(CONNECTION_BYTES)
     }
 
     /// Passes over bytes of the client that the application does not get, to the end of the message that it got in part.

@@ -44,7 +44,7 @@ pub(in crate::core::socket) async fn open(
     count::count_response(exchange, SWITCHED, &upgraded.headers);
     let grip = is_grip(&request, &route);
     let origin = core.origin_of(&request, &route);
-    let through = Through::new(origin.asked_for().clone(), origin.client(), grip);
+    let through = Through::new(origin.asked_for().clone(), origin.client(), grip, &core.accounts.requests);
     begin(exchange, route, grip, through, upgraded, handshake);
 }
 

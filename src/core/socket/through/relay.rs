@@ -172,6 +172,7 @@ impl Place {
             let mut outgoing = through.outgoing.borrow_mut();
             (std::mem::take(&mut outgoing.bytes), std::mem::take(&mut outgoing.paused))
         };
+        through.book(bytes.capacity());
         if was_paused && !self.is_over() {
             self.core.wire.borrow_mut().resume(self.slot);
             self.core.wake();
