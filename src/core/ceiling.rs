@@ -10,7 +10,7 @@ use super::memory::CHANNEL_BYTES;
 use super::row::{Phase, Row};
 use super::{Core, SECOND};
 use crate::ids::{CoreId, Slot};
-use crate::origin::RECEIVED_BYTES;
+use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::rc::Rc;
@@ -33,6 +33,8 @@ const CORE_BYTES: usize = 16 * 1024 * 1024;
 const OPEN_REQUEST_BYTES: usize = 16 * 1024;
 /// What waits in the kernel of an answer whose client does not take it.
 const STALLED_ANSWER_BYTES: usize = 2 * RECEIVED_BYTES;
+/// What waits in the kernel for an application that does not take what its client sends.
+const STALLED_UPLOAD_BYTES: usize = 3 * UNSENT_BYTES as usize / 2;
 /// What a connection to an application takes that nobody uses.
 const IDLE_ORIGIN_BYTES: usize = 8 * 1024;
 
@@ -123,8 +125,10 @@ impl Core {
             let (rows, wire) = (self.rows.borrow(), self.wire.borrow());
             let clients = rows.some(0, rows.places()).filter(|(_, row)| row.service.is_for_clients());
             let kept = clients.map(|(slot, row)| {
-                let stalled = if has_answer(row) && wire.is_behind(slot) { STALLED_ANSWER_BYTES } else { 0 };
-                (kept_for(row) + wire.kept_for(slot) + stalled, slot)
+                let has_application = has_application(row);
+                let answer = if has_application && wire.is_behind(slot) { STALLED_ANSWER_BYTES } else { 0 };
+                let upload = if has_application && wire.is_paused(slot) { STALLED_UPLOAD_BYTES } else { 0 };
+                (kept_for(row) + wire.kept_for(slot) + answer + upload, slot)
             });
             kept.filter(|(kept, _)| *kept >= SMALL_BYTES).collect()
         };
@@ -149,8 +153,10 @@ impl Core {
         let origins = self.pool.counts();
         let (wire, stalled) = {
             let (wire, mut rows) = (self.wire.borrow(), self.rows.borrow_mut());
-            let stalled = wire.behind().filter(|slot| rows.get(*slot).is_some_and(|row| has_answer(row)));
-            (wire.kept_bytes(), stalled.count())
+            let mut has_application = |slot: &Slot| rows.get(*slot).is_some_and(|row| has_application(row));
+            let answers = wire.behind().filter(&mut has_application).count();
+            let uploads = wire.unread_clients().filter(&mut has_application).count();
+            (wire.kept_bytes(), answers * STALLED_ANSWER_BYTES + uploads * STALLED_UPLOAD_BYTES)
         };
         let channels = self.subscriptions.borrow().channels() + self.home.borrow().channels();
         // All cores share the conversations of SockJS.
@@ -160,14 +166,14 @@ impl Core {
             + wire
             + self.accounts.bytes()
             + origins.open as usize * OPEN_REQUEST_BYTES
-            + stalled * STALLED_ANSWER_BYTES
+            + stalled
             + origins.idle * IDLE_ORIGIN_BYTES
             + channels * CHANNEL_BYTES
     }
 }
 
-/// Whether an application may go on to send what the client of `row` does not take.
-fn has_answer(row: &Row) -> bool {
+/// Whether bytes of the client of `row` go to an application, and those of the application to it.
+fn has_application(row: &Row) -> bool {
     match &row.phase {
         Phase::Exchange(_) => true,
         Phase::Socket(socket) => socket.passes_through(),

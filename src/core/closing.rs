@@ -114,6 +114,7 @@ impl Core {
         self.request_ends(slot);
         let Some(row) = self.rows.borrow_mut().free(slot) else { return };
         self.unsubscribe(slot);
+        self.subscriptions.borrow_mut().forget_tally(slot);
         self.timers.borrow_mut().cancel(slot);
         self.takings.borrow_mut().forget(slot);
         self.wire.borrow_mut().close(slot);

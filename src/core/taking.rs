@@ -1,5 +1,5 @@
 //! Clients that are slow, in both directions: those that do not take what they are sent, and those that do not send what
-//! they announced. Clients with a backlog, which are few, are looked at together, every second or so; who has none
+//! they announced. Clients with a backlog, which are few, are looked at together, every two seconds or so; who has none
 //! costs nothing. What they take puts off the timeouts of whatever waits for it (`connection`), and must come up to
 //! `http.min_answer_bytes_per_s`. A request's body has a clock of its own ([`BodyClock`](super::pace::BodyClock)), and
 //! the timer of its exchange.
@@ -84,7 +84,8 @@ impl Core {
 
     /// Since when the client in `slot` has taken nothing, if there is something for it to take.
     pub(super) fn takes_nothing_since(&self, slot: Slot) -> Option<u32> {
-        if !self.wire.borrow().is_backlogged(slot) {
+        // The client of a virtual slot is this server itself, whose conversation has a patience of its own.
+        if slot.is_virtual() || !self.wire.borrow().is_backlogged(slot) {
             return None;
         }
         // One that was not looked at yet is behind since a moment ago.

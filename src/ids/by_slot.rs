@@ -67,7 +67,7 @@ impl<T: Default> BySlot<T> {
     pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &T)> {
         let list = self.list.iter().enumerate().skip(from).take(count);
         let has_last = (from..from.saturating_add(count)).contains(&self.list.len());
-        let virtual_slots = self.virtual_slots.iter().filter(move |_| has_last);
+        let virtual_slots = has_last.then(|| self.virtual_slots.iter()).into_iter().flatten();
         list.map(|(slot, value)| (Slot(slot as u32), value))
             .chain(virtual_slots.map(|(slot, value)| (*slot, value)))
     }

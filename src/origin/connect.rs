@@ -12,7 +12,7 @@ use super::tls::Tls;
 use super::transport::{Scratch, Stream, Transport};
 use crate::patience::within;
 use crate::runtime::{self, TcpStream};
-use crate::wire::bound_receive_buffer;
+use crate::wire::bound_buffers;
 use futures_rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -254,13 +254,16 @@ async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     // A request is written in one piece and its answer awaited: Nagle's delay could only add to it.
     tcp.set_nodelay(true)?;
     if let Some(descriptor) = tcp.descriptor() {
-        bound_receive_buffer(descriptor, RECEIVED_BYTES)?;
+        bound_buffers(descriptor, RECEIVED_BYTES, UNSENT_BYTES)?;
     }
     Ok(tcp)
 }
 
 /// What the kernel may receive ahead of an answer whose client takes it slowly. It allows 250 MB/s over a path of 1 ms.
 pub const RECEIVED_BYTES: usize = 256 * 1024;
+
+/// What the kernel may keep of a request that its application does not read.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// The host of `host[:port]`, without the brackets of an IPv6 address.
 pub(super) fn without_port(authority: &str) -> &str {

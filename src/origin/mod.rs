@@ -45,7 +45,7 @@ mod upload;
 mod fake_origin;
 
 pub use body::ResponseBody;
-pub use connect::{ConnectError, RECEIVED_BYTES};
+pub use connect::{ConnectError, RECEIVED_BYTES, UNSENT_BYTES};
 pub use error::{Attempt, BadAnswer, OriginError, RETRY_AFTER_S, Refusal};
 pub use message::{Request, RequestBody, Response};
 pub use own_ports::OwnPorts;

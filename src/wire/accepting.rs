@@ -20,6 +20,8 @@ use std::os::unix::net::UnixListener;
 /// The listeners of a core by TCP, and the share of the slots that is for operators.
 pub(super) struct Accepting {
     listeners: Vec<(Listener, Preface)>,
+    /// The listener that has the first of the slots that become free.
+    first: usize,
     /// Slots that clients leave free.
     reserved: usize,
     /// Slots that operators may have.
@@ -49,6 +51,7 @@ impl Accepting {
                 .into_iter()
                 .map(|(socket, preface)| (Listener::new(socket), preface))
                 .collect(),
+            first: 0,
             reserved,
             for_operators: (slots / 2).max(reserved),
             operator_accepts: (reserved / (2 * operators.max(1))).clamp(1, ACCEPTS),
@@ -83,20 +86,38 @@ impl Wire {
         for audience in [Audience::Operators, Audience::Clients] {
             let mut room = self.room(audience);
             if room > 0 {
+                self.take_waiting_local(audience);
                 self.watch_local_listeners(audience);
+                room = self.room(audience);
             }
             let most = match audience {
                 Audience::Operators => self.accepting.operator_accepts,
                 Audience::Clients => ACCEPTS,
             };
-            for index in 0..self.accepting.listeners.len() {
-                let Some((listener, preface)) = self.accepting.listeners.get_mut(index) else { return };
-                let lacking = most.saturating_sub(listener.in_flight());
-                let lacking = if preface.audience == audience { lacking.min(room) } else { 0 };
-                room -= lacking;
-                (0..lacking).for_each(|_| self.arm_accept(index));
+            self.arm_in_turn(audience, most, room);
+        }
+    }
+
+    /// Starts up to `room` accepts for `audience`, so that no listener has more than `most`: one for each listener in turn,
+    /// or the first would have all slots that become free.
+    fn arm_in_turn(&mut self, audience: Audience, most: usize, room: usize) {
+        let (mut room, listeners) = (room, self.accepting.listeners.len());
+        let of_audience = self.accepting.listeners.iter().filter(|(_, preface)| preface.audience == audience);
+        let least = of_audience.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);
+        if room == 0 || least >= most {
+            return;
+        }
+        for in_flight in least..most {
+            for index in 0..listeners {
+                let index = (self.accepting.first + index) % listeners;
+                let Some((listener, preface)) = self.accepting.listeners.get(index) else { return };
+                if room > 0 && preface.audience == audience && listener.in_flight() <= in_flight {
+                    room -= 1;
+                    self.arm_accept(index);
+                }
             }
         }
+        self.accepting.first = self.accepting.first.wrapping_add(1);
     }
 
     fn arm_accept(&mut self, index: usize) {

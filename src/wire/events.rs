@@ -193,7 +193,8 @@ impl Wire {
         self.gather(GATHERED)?;
         self.report(events)?;
         let held_back = self.completions.iter().filter_map(|it| Token::unpack(it.token));
-        let held_back = held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain));
+        let held_back =
+            held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain | Kind::Measure));
         let unheard = self.virtual_slots.noted().iter().copied();
         let unread = held_back.map(|token| token.slot).chain(self.starved.drain()).chain(unheard).collect();
         self.unread = (!self.is_behind).then_some(unread);
@@ -292,7 +293,7 @@ impl Wire {
         self.end_session(slot);
         self.proxied.forget(slot);
         self.metered.remove(&slot);
-        self.paused -= usize::from(self.slots.has(slot, flag::PAUSED));
+        self.unpause(slot);
         if self.slots.has(slot, flag::SHUTTING) {
             // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
             // could hold another client by that time.
@@ -360,6 +361,7 @@ impl Wire {
             Kind::Receive => self.received(token, completion),
             Kind::Drain => self.drained(token, completion.result),
             Kind::Measure => self.measured(token, completion.result),
+            Kind::MeasureUnread => self.measured_unread(token, completion.result),
             Kind::Shutdown => self.was_shut_down(token),
             Kind::Readable => self.events.push_back(Event::Readable { socket: token.slot.0 }),
             Kind::Knock => self.knocked(token.slot.0),

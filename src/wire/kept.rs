@@ -3,6 +3,7 @@
 
 use super::backlog::Backlog;
 use super::events::Wire;
+use super::progress::UNREAD_BYTES;
 use super::slots::flag;
 use crate::ids::Slot;
 
@@ -11,6 +12,7 @@ impl Wire {
     pub fn kept_bytes(&self) -> usize {
         self.open as usize * CONNECTION_BYTES
             + self.paused * UNREAD_BYTES
+            + self.progress.unread()
             + self.progress.in_kernel()
             + self.slots.backlog_bytes
             + self.secure.kept_bytes()
@@ -25,16 +27,22 @@ impl Wire {
         let backlogs = [&self.slots.backlogs, &self.slots.corked, &self.secure.unsealed];
         let unsent: usize =
             backlogs.iter().filter_map(|backlogs| backlogs.get(&slot)).map(Backlog::bytes).sum();
-        let unread = if self.slots.has(slot, flag::PAUSED) { UNREAD_BYTES } else { 0 };
+        let unread =
+            if self.slots.has(slot, flag::PAUSED) { UNREAD_BYTES + self.progress.unread_of(slot) } else { 0 };
         unsent + unread + self.progress.in_kernel_for(slot) + self.secure.kept_for(slot)
     }
 
-    /// Clients that have been behind with what they were sent for long enough to be looked at.
+    /// Clients with a backlog that were looked at at least once.
     pub fn behind(&self) -> impl Iterator<Item = Slot> {
         self.progress.clients()
     }
 
-    /// Whether `slot` is one of these.
+    /// Clients that are not read.
+    pub fn unread_clients(&self) -> impl Iterator<Item = Slot> {
+        self.metered.iter().copied().filter(|slot| self.slots.has(*slot, flag::PAUSED))
+    }
+
+    /// Whether `slot` is behind, and was looked at.
     pub fn is_behind(&self, slot: Slot) -> bool {
         self.slots.has(slot, flag::BACKLOGGED) && self.progress.has(slot)
     }
@@ -42,5 +50,3 @@ impl Wire {
 
 /// What an idle connection takes, most of it in the kernel (tuning/README.md).
 const CONNECTION_BYTES: usize = 4_800;
-/// What waits in the kernel of a client that is not read: about its first window.
-const UNREAD_BYTES: usize = 64 * 1024;

@@ -130,8 +130,9 @@ impl Ledger {
 
     /// A connection that was counted in `account` is over.
     pub(super) fn end(&self, account: Account) {
-        let before = self.entry(account).map(|entry| entry.word.fetch_sub(1, Relaxed));
-        debug_assert!(before.is_some_and(|word| word & COUNT_MASK > 0), "a connection ends twice");
+        let counted_down = |word| (word & COUNT_MASK > 0).then(|| word - 1);
+        let ended = self.entry(account).map(|entry| entry.word.try_update(Relaxed, Relaxed, counted_down));
+        debug_assert!(ended.is_some_and(|ended| ended.is_ok()), "a connection ends twice");
     }
 
     /// Connections of all addresses that are counted now. Looks at all entries: for tests.

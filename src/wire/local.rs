@@ -31,6 +31,8 @@ struct LocalListener {
     audience: Audience,
     /// A poll is in flight.
     is_watched: bool,
+    /// Someone came when there was no room.
+    is_waiting: bool,
 }
 
 /// A client whose descriptor the kernel copies into the table.
@@ -51,7 +53,8 @@ struct Moving {
 impl LocalClients {
     /// Listens on `sockets`, which do not block.
     pub fn new(sockets: Vec<(UnixListener, Audience)>) -> LocalClients {
-        let listener = |(socket, audience)| LocalListener { socket, audience, is_watched: false };
+        let listener =
+            |(socket, audience)| LocalListener { socket, audience, is_watched: false, is_waiting: false };
         let listeners = sockets.into_iter().map(listener).collect();
         LocalClients { listeners, ..LocalClients::default() }
     }
@@ -80,6 +83,16 @@ impl Wire {
         }
     }
 
+    /// Takes those who came when there was no room, before others come.
+    pub(super) fn take_waiting_local(&mut self, audience: Audience) {
+        for index in 0..self.local.listeners.len() {
+            let listener = self.local.listeners.get(index);
+            if listener.is_some_and(|listener| listener.is_waiting && listener.audience == audience) {
+                self.knocked(index as u32);
+            }
+        }
+    }
+
     /// Someone has come to listener `index`. It is watched again when there is room.
     pub(super) fn knocked(&mut self, index: u32) {
         let Some(audience) = self.local.listeners.get(index as usize).map(|listener| listener.audience)
@@ -89,6 +102,7 @@ impl Wire {
         let most = self.room(audience).min(ACCEPTS);
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
+        listener.is_waiting = most == 0;
         let (mut come, mut refusal) = (Vec::new(), None);
         while come.len() < most && refusal.is_none() {
             match listener.socket.accept() {

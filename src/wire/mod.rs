@@ -8,8 +8,8 @@
 //! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
 //! `virtual_slots` has connections whose client is this server itself,
 //! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
-//! core's executor; `heap` returns free pages to the system; `kept` counts the memory of connections; `receive_buffer` bounds those
-//! of other sockets; `probe` says at start what the kernel lacks. [`Wire`]
+//! core's executor; `heap` returns free pages to the system; `kept` counts the memory of connections; `outer_buffers` bounds what the
+//! kernel keeps for sockets outside the ring; `probe` says at start what the kernel lacks. [`Wire`]
 //! ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
@@ -29,10 +29,10 @@ mod kept;
 mod ledger;
 mod listener;
 mod local;
+mod outer_buffers;
 mod probe;
 mod progress;
 mod proxied;
-mod receive_buffer;
 mod receiving;
 mod ring;
 mod secure;
@@ -55,10 +55,10 @@ pub use events::{Event, Wire};
 pub use heap::return_free_pages;
 pub use ledger::Ledger;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};
+pub use outer_buffers::bound_buffers;
 pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
 pub use progress::Taken;
 pub use proxied::Preface;
-pub use receive_buffer::bound_receive_buffer;
 pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
 pub use virtual_slots::VirtualClient;

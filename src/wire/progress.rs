@@ -1,4 +1,5 @@
-//! How far clients have come with what they were sent, where that is behind. The kernel is asked for what each has not
+//! How far clients have come with what they were sent, where that is behind, and how much the kernel has of clients
+//! that are not read. The kernel is asked for what each has not
 //! acknowledged (SIOCOUTQ), and what it was given since the last look is known, so the difference is what the client has
 //! taken. A waiting send cannot tell: it goes on only when a good part of a socket's buffer is free.
 //!
@@ -16,10 +17,13 @@ use rustc_hash::FxHashMap;
 /// Clients asked about in one turn: it takes about a microsecond for each.
 const AT_ONCE: usize = 256;
 
+/// What the kernel is taken to have of a client that is not read, before it was asked: about the first window.
+pub(super) const UNREAD_BYTES: usize = 64 * 1024;
+
 /// What a client that is behind has taken since the last look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Taken {
-    /// It was not behind, or not all the time since: this is the first look.
+    /// This is the first look since it got a backlog.
     Unknown,
     /// So many bytes.
     Bytes(u64),
@@ -33,6 +37,10 @@ pub(super) struct Progress {
     clients: FxHashMap<Slot, Behind>,
     /// What the kernel had for all of them at the last look at each.
     unacknowledged: usize,
+    /// What the kernel had of clients that are not read, beyond [`UNREAD_BYTES`], at the last look at each.
+    unread: FxHashMap<Slot, usize>,
+    /// All of it.
+    unread_bytes: usize,
     /// Those to be looked at yet.
     waiting: Vec<Slot>,
 }
@@ -73,6 +81,23 @@ impl Progress {
         self.clients.get(&slot).map_or(0, |behind| behind.unacknowledged)
     }
 
+    /// `slot` is read again, or over.
+    pub fn is_read(&mut self, slot: Slot) {
+        if !self.unread.is_empty() {
+            self.unread_bytes -= self.unread.remove(&slot).unwrap_or_default();
+        }
+    }
+
+    /// Bytes beyond [`UNREAD_BYTES`] that the kernel has of clients that are not read.
+    pub fn unread(&self) -> usize {
+        self.unread_bytes
+    }
+
+    /// The part of that of the client of `slot`.
+    pub fn unread_of(&self, slot: Slot) -> usize {
+        self.unread.get(&slot).copied().unwrap_or_default()
+    }
+
     /// The clients that are behind and have been looked at.
     pub fn clients(&self) -> impl Iterator<Item = Slot> {
         self.clients.keys().copied()
@@ -86,12 +111,15 @@ impl Progress {
     /// Has a look at its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.clients);
+        look.at(&mut self.unread);
         look.at(&mut self.waiting);
     }
 
     /// What the client of `slot` has taken, of which the kernel still has `unacknowledged` bytes, if it can tell.
     fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
-        let in_kernel = unacknowledged.unwrap_or_default() as usize;
+        let before = self.in_kernel_for(slot);
+        // Where the kernel cannot tell now, nothing of what it had is known to be taken.
+        let in_kernel = unacknowledged.map_or(before, |bytes| bytes as usize);
         let kept = in_kernel as i64;
         self.unacknowledged += in_kernel;
         let Some(behind) = self.clients.get_mut(&slot) else {
@@ -115,7 +143,9 @@ impl Wire {
     pub fn begin_to_measure(&mut self) {
         if self.progress.waiting.is_empty() {
             let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
-            self.progress.waiting.extend(behind);
+            let unread =
+                self.metered.iter().filter(|slot| self.slots.has(**slot, flag::PAUSED) && !slot.is_virtual());
+            self.progress.waiting.extend(behind.chain(unread));
         }
     }
 
@@ -129,8 +159,21 @@ impl Wire {
                     self.push(Operation::Unacknowledged { slot }, self.slots.token(Kind::Measure, slot))
                 };
             }
+            if self.slots.has(slot, flag::OPEN | flag::PAUSED) {
+                // SAFETY: the question points to nothing.
+                unsafe { self.push(Operation::Unread { slot }, self.slots.token(Kind::MeasureUnread, slot)) };
+            }
         }
         !self.progress.waiting.is_empty()
+    }
+
+    /// The answer to how much of a client nobody has read: bytes, or an error.
+    pub(super) fn measured_unread(&mut self, token: Token, result: i32) {
+        if self.slots.is_current(token) && self.slots.has(token.slot, flag::PAUSED) {
+            let bytes = usize::try_from(result).unwrap_or_default().saturating_sub(UNREAD_BYTES);
+            self.progress.unread_bytes += bytes;
+            self.progress.unread_bytes -= self.progress.unread.insert(token.slot, bytes).unwrap_or_default();
+        }
     }
 
     /// The answer to that: bytes, or an error.

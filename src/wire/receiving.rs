@@ -25,12 +25,18 @@ impl Wire {
 
     /// Takes bytes from `slot` again.
     pub fn resume(&mut self, slot: Slot) {
+        self.unpause(slot);
+        if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
+            self.arm_receive(slot);
+        }
+    }
+
+    /// `slot` is not paused any more.
+    pub(super) fn unpause(&mut self, slot: Slot) {
         if self.slots.has(slot, flag::PAUSED) {
             self.slots.clear(slot, flag::PAUSED);
             self.paused -= 1;
-        }
-        if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
-            self.arm_receive(slot);
+            self.progress.is_read(slot);
         }
     }
 

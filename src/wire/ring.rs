@@ -36,6 +36,8 @@ pub(super) enum Operation {
     Cancel { token: u64 },
     /// Shut down the sending side.
     Shutdown { slot: Slot },
+    /// Say how many bytes of the client nobody has read; an error where that cannot be told.
+    Unread { slot: Slot },
     /// Say how many bytes the client has not acknowledged; an error where that cannot be told.
     Unacknowledged { slot: Slot },
     /// Reset the connection. Nothing is posted if that succeeds.

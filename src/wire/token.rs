@@ -30,6 +30,8 @@ pub(super) enum Kind {
     MoveIn,
     /// How many bytes a client has not acknowledged.
     Measure,
+    /// How many bytes of a client nobody has read.
+    MeasureUnread,
 }
 
 /// A packed `user_data`.
@@ -62,6 +64,7 @@ impl Token {
             9 => Kind::Knock,
             10 => Kind::MoveIn,
             11 => Kind::Measure,
+            12 => Kind::MeasureUnread,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn a_token_survives_packing_at_its_extremes() {
         let clients = [Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close];
-        let others = [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn, Kind::Measure];
+        let others =
+            [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn, Kind::Measure, Kind::MeasureUnread];
         for kind in clients.into_iter().chain(others) {
             for (generation, slot) in [(0, 0), (GENERATION_MASK, u32::MAX), (1, 7)] {
                 let token = Token { kind, generation, slot: Slot(slot) };

@@ -19,6 +19,8 @@ const GROUP: u16 = 0;
 const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
 /// IORING_RECVSEND_POLL_FIRST: a socket that has just been full is not tried before it has room.
 const POLL_FIRST: u16 = 1;
+/// SOCKET_URING_OP_SIOCINQ (Linux 6.7).
+const UNREAD: u32 = 0;
 /// SOCKET_URING_OP_SIOCOUTQ (Linux 6.7).
 const UNACKNOWLEDGED: u32 = 1;
 /// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
@@ -160,6 +162,7 @@ fn entry(operation: Operation) -> squeue::Entry {
         Operation::Cancel { token } => {
             opcode::AsyncCancel2::new(CancelBuilder::user_data(token)).build().flags(Flags::SKIP_SUCCESS)
         }
+        Operation::Unread { slot } => opcode::UringCmd16::new(fixed(slot), UNREAD).build(),
         Operation::Unacknowledged { slot } => opcode::UringCmd16::new(fixed(slot), UNACKNOWLEDGED).build(),
         Operation::Shutdown { slot } => opcode::Shutdown::new(fixed(slot), libc::SHUT_WR).build(),
         Operation::Reset { slot } => {

@@ -272,7 +272,7 @@ impl Wire {
             false => self.abandon_corked(slot),
         }
         self.metered.remove(&slot);
-        self.paused -= usize::from(self.slots.has(slot, flag::PAUSED));
+        self.unpause(slot);
         self.slots.close_virtual(slot);
         let Some(line) = self.virtual_slots.lines.get_mut(&slot) else { return };
         line.input = BytesMut::new();

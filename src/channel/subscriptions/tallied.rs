@@ -55,6 +55,13 @@ impl Subscriptions {
         }
     }
 
+    /// `slot` is over.
+    pub fn forget_tally(&mut self, slot: Slot) {
+        if let Some(tallied) = &mut self.tallied {
+            tallied.of_slot.take(slot);
+        }
+    }
+
     /// What was sent since this was last asked.
     pub fn take_sent(&mut self) -> FxHashMap<TallyId, Delivered> {
         self.tallied.as_mut().map(|tallied| std::mem::take(&mut tallied.sent)).unwrap_or_default()

@@ -129,6 +129,7 @@ impl Kernel {
                     self.post(token, -libc::ENOENT, 0);
                 }
             }
+            Operation::Unread { .. } => self.post(token, -libc::EOPNOTSUPP, 0),
             Operation::Unacknowledged { slot } => {
                 let is_unknown = self.dice(|dice| dice.chance(UNKNOWN));
                 let socket = self.socket(slot).filter(|_| !is_unknown);
