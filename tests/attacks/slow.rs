@@ -18,8 +18,7 @@ use std::time::{Duration, Instant};
 
 const ATTACKERS: usize = 1_010;
 /// High enough that they are found out within seconds: who is innocent is not slow at all.
-const HIGH_RATES: &str =
-    "[http]\nmin_request_bytes_per_s = 20000\nmin_answer_bytes_per_s = 20000\nrate_grace_ms = 1000";
+const HIGH_RATES: &str = "[http]\nmin_request_bytes_per_s = 20000\nmin_answer_bytes_per_s = 20000\nrate_grace_ms = 1000\n[limits]\nmemory_bytes = 0";
 /// The log says so.
 const WARNINGS: [&str; 2] = ["--log", "warn"];
 /// Bodies of so many attackers are passed on as they come.
@@ -214,7 +213,7 @@ fn who_moves_20_kilobytes_a_second_is_never_cut_by_the_usual_rates() {
 #[test]
 fn an_answer_that_is_taken_steadily_puts_off_every_timeout() {
     let settings =
-        "[http]\nidle_timeout_ms = 1000\n[websocket]\nping_interval_ms = 2000\npong_timeout_ms = 1000";
+        "[http]\nidle_timeout_ms = 2500\n[websocket]\nping_interval_ms = 2000\npong_timeout_ms = 2500";
     let server = Launch::demo().settings(settings).start();
     let name = unique("steady");
     let poll = |more| format!("GET /poll?channel={name} HTTP/1.1\r\nHost: any.test\r\n{more}\r\n");

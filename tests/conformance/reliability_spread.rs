@@ -32,7 +32,6 @@ struct Load {
 #[test]
 fn two_thousand_streams_with_links_of_their_own_are_made_up_for() {
     pushpin_differs!("it asks for ten links a second");
-    allow_many_sockets();
     let (channel, load) = (unique("ch"), Arc::<Load>::default());
     let page = Page::handling({
         let (channel, load) = (channel.clone(), load.clone());
@@ -72,15 +71,4 @@ fn two_thousand_streams_with_links_of_their_own_are_made_up_for() {
     println!("{STREAMS} streams made up for within {:?}, at most {most} requests at a time", begun.elapsed());
     assert_eq!(all, STREAMS, "one request for each");
     assert!(most <= AT_A_TIME_PER_CORE * cores(), "{most} requests at a time");
-}
-
-/// Two descriptors for each client of this case.
-fn allow_many_sockets() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls are given a valid structure of this thread.
-    unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-    }
 }

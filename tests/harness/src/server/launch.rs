@@ -117,6 +117,7 @@ impl Launch {
 
     /// The same; says why if it does not.
     pub fn try_start(self) -> Result<Server, String> {
+        allow_many_sockets();
         let [clients, control] = [Port::claim(), Port::claim()];
         let [udp, tls] = [self.has_udp, self.has_tls].map(|wanted| wanted.then(Port::claim));
         let address = |port: &Option<Port>| port.as_ref().map(Port::address);
@@ -214,4 +215,15 @@ pub fn gripwire() -> Command {
     let mut command = Command::new(program);
     command.env_remove("GRIP_URL");
     command
+}
+
+/// Lets the test have as many sockets as the system allows: those of attacks have thousands.
+fn allow_many_sockets() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls are given a valid structure of this thread.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
 }

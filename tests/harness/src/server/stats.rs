@@ -44,8 +44,15 @@ impl Server {
             "backlog_bytes",
             "pending_publications",
             "sockjs_conversations",
+            "open_requests",
+            "queued_requests",
         ];
-        self.await_stats(|stats| stats["connections"] <= 1 && levels.iter().all(|level| stats[*level] == 0))
+        // What cores take without clients, and what they keep of connections to applications.
+        let kept = self.cores() as u64 * (16 << 20) + 4_000_000;
+        self.await_stats(|stats| {
+            let is_over = levels.iter().all(|level| stats[*level] == 0);
+            stats["connections"] <= 1 && is_over && stats["kept_bytes"] < kept
+        })
     }
 
     /// The control port's whole answer to a request without a body, such as `GET /channels/`.
