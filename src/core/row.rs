@@ -8,7 +8,7 @@ use super::links::Linked;
 use super::socket::Socket;
 use crate::ids::{BySlot, Slot, TallyId};
 use crate::slack::Look;
-use crate::wire::Audience;
+use crate::wire::PortUse;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -58,8 +58,8 @@ impl Service {
     }
 
     /// Whose connections its listener accepts.
-    pub fn audience(self) -> Audience {
-        if self.is_for_clients() { Audience::Clients } else { Audience::Operators }
+    pub fn audience(self) -> PortUse {
+        if self.is_for_clients() { PortUse::Clients } else { PortUse::Operators }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ids::NameHash;
 use crate::proto::client_network::ClientNetwork;
 use crate::runtime;
 use crate::slack::Look;
-use shares::{Account, Shares};
+use shares::{Asker, Shares};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::hash::BuildHasher;
@@ -56,7 +56,7 @@ struct State {
 /// A request is open as long as this lives.
 pub(super) struct Opening {
     state: Rc<State>,
-    account: Account,
+    account: Asker,
     /// The look after which it began.
     look: u64,
 }
@@ -112,7 +112,7 @@ impl Openings {
     /// Waits until a request of `client` to `place` may be made.
     pub async fn admit(&self, place: &Place, client: ClientNetwork) -> Result<Opening, Overdue> {
         let application = NameHash::default().hash_one((place.host.as_str(), place.port));
-        let (state, account) = (&self.0, Account { application, client });
+        let (state, account) = (&self.0, Asker { application, client });
         let is_open = state.shares.borrow_mut().open_at_once(account, state.limit.get());
         match is_open {
             true => Ok(Opening::begin(state, account)),
@@ -144,7 +144,7 @@ impl Openings {
 
 impl Opening {
     /// Of a request that is counted as open.
-    fn begin(state: &Rc<State>, account: Account) -> Opening {
+    fn begin(state: &Rc<State>, account: Asker) -> Opening {
         state.admitted.set(state.admitted.get() + 1);
         let look = state.recent.begin();
         Opening { state: state.clone(), account, look }
@@ -160,7 +160,7 @@ impl Drop for Opening {
 
 impl State {
     /// A request that was open ends.
-    fn close(&self, account: Account) {
+    fn close(&self, account: Asker) {
         let (waiting, open) = {
             let mut shares = self.shares.borrow_mut();
             shares.close(account);
@@ -256,13 +256,13 @@ impl Recent {
 /// A request that waits, until this is dropped.
 struct Waiting<'s> {
     state: &'s Rc<State>,
-    account: Account,
+    account: Asker,
     number: u64,
     ticket: Rc<Ticket>,
 }
 
 impl Waiting<'_> {
-    fn begin(state: &Rc<State>, account: Account) -> Waiting<'_> {
+    fn begin(state: &Rc<State>, account: Asker) -> Waiting<'_> {
         if !state.is_watched.replace(true) {
             runtime::spawn(look_after(state.clone())).detach();
         }

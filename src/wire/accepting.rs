@@ -5,7 +5,7 @@
 //! anything else is done for it.
 
 use super::WireLimits;
-use super::admission::{Audience, Refused};
+use super::admission::{PortUse, Refused};
 use super::events::{Event, Wire};
 use super::listener::{ACCEPTS, Listener};
 use super::proxied::Preface;
@@ -36,12 +36,12 @@ impl Accepting {
     /// Accepts on `listeners`; those of `local` are accepted elsewhere, but have their share of the slots.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
-        local: &[(UnixListener, Audience)],
+        local: &[(UnixListener, PortUse)],
         limits: &WireLimits,
     ) -> Accepting {
         let of_tcp = listeners.iter().map(|(_, preface)| preface.audience);
         let audiences = of_tcp.chain(local.iter().map(|(_, audience)| *audience));
-        let operators = audiences.filter(|audience| *audience == Audience::Operators).count();
+        let operators = audiences.filter(|audience| *audience == PortUse::Operators).count();
         let slots = limits.connections as usize;
         // Each listener can have an accept in flight, and one more connection.
         let needed = (2 * operators).min(slots / 2);
@@ -59,7 +59,7 @@ impl Accepting {
         }
     }
 
-    fn in_flight(&self, audience: Audience) -> usize {
+    fn in_flight(&self, audience: PortUse) -> usize {
         let of_audience = self.listeners.iter().filter(|(_, preface)| preface.audience == audience);
         of_audience.map(|(listener, _)| listener.in_flight()).sum()
     }
@@ -67,14 +67,14 @@ impl Accepting {
 
 impl Wire {
     /// Slots that connections of `audience` may take beyond the accepts that are in flight.
-    pub(super) fn room(&self, audience: Audience) -> usize {
+    pub(super) fn room(&self, audience: PortUse) -> usize {
         let (of_clients, of_operators) =
-            (self.accepting.in_flight(Audience::Clients), self.accepting.in_flight(Audience::Operators));
+            (self.accepting.in_flight(PortUse::Clients), self.accepting.in_flight(PortUse::Operators));
         let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
         let free = (self.limits.connections as usize).saturating_sub(taken);
         match audience {
-            Audience::Clients => (free + of_operators).saturating_sub(self.accepting.reserved).min(free),
-            Audience::Operators => {
+            PortUse::Clients => (free + of_operators).saturating_sub(self.accepting.reserved).min(free),
+            PortUse::Operators => {
                 let own = self.admission.operators() + self.local.moving_operators() + of_operators;
                 free.min(self.accepting.for_operators.saturating_sub(own))
             }
@@ -83,7 +83,7 @@ impl Wire {
 
     /// Starts the accepts that are not in flight, as far as there is room.
     pub(super) fn arm_accepts(&mut self) {
-        for audience in [Audience::Operators, Audience::Clients] {
+        for audience in [PortUse::Operators, PortUse::Clients] {
             let mut room = self.room(audience);
             if room > 0 {
                 self.take_waiting_local(audience);
@@ -91,8 +91,8 @@ impl Wire {
                 room = self.room(audience);
             }
             let most = match audience {
-                Audience::Operators => self.accepting.operator_accepts,
-                Audience::Clients => ACCEPTS,
+                PortUse::Operators => self.accepting.operator_accepts,
+                PortUse::Clients => ACCEPTS,
             };
             self.arm_in_turn(audience, most, room);
         }
@@ -100,7 +100,7 @@ impl Wire {
 
     /// Starts up to `room` accepts for `audience`, so that no listener has more than `most`: one for each listener in turn,
     /// or the first would have all slots that become free.
-    fn arm_in_turn(&mut self, audience: Audience, most: usize, room: usize) {
+    fn arm_in_turn(&mut self, audience: PortUse, most: usize, room: usize) {
         let (mut room, listeners) = (room, self.accepting.listeners.len());
         let of_audience = self.accepting.listeners.iter().filter(|(_, preface)| preface.audience == audience);
         let least = of_audience.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);

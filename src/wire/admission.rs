@@ -5,7 +5,7 @@
 //! there is no limit, so whoever is connected when a limit is set is not counted against it.
 
 use super::events::Wire;
-use super::ledger::{Account, Bounds, Excess, Ledger};
+use super::ledger::{Bounds, EntryId, Excess, Ledger};
 use crate::ids::Slot;
 use crate::proto::exempt::Exempt;
 use crate::proto::trusted_proxies::TrustedProxies;
@@ -42,7 +42,7 @@ pub struct RefusedConnections {
 
 /// Whose connections a listener accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Audience {
+pub enum PortUse {
     /// Clients, for whom the reserved slots are not.
     #[default]
     Clients,
@@ -84,7 +84,7 @@ impl Admission {
     }
 
     /// Lets in one more connection of `address`, if its limits allow that; `None` if it is not counted.
-    pub fn admit(&mut self, address: Option<IpAddr>, is_handshake: bool) -> Result<Option<Account>, Refused> {
+    pub fn admit(&mut self, address: Option<IpAddr>, is_handshake: bool) -> Result<Option<EntryId>, Refused> {
         let AddressLimits { connections, new_per_s, handshakes_per_s, exempt, trusted_proxies } =
             &self.limits;
         let bounds =
@@ -105,8 +105,8 @@ impl Admission {
     }
 
     /// A connection of `audience` that was admitted has `slot` now.
-    pub fn hold(&mut self, slot: Slot, account: Option<Account>, audience: Audience) {
-        let is_operator = audience == Audience::Operators;
+    pub fn hold(&mut self, slot: Slot, account: Option<EntryId>, audience: PortUse) {
+        let is_operator = audience == PortUse::Operators;
         let word = account.map_or(0, |account| account.0.get()) | if is_operator { OPERATOR } else { 0 };
         if let Some(holder) = self.holders.get_mut(slot.index()).filter(|_| word != 0) {
             debug_assert_eq!(*holder, 0, "a slot is held twice");
@@ -135,7 +135,7 @@ impl Admission {
     }
 
     /// A connection that was admitted came to nothing, or is over.
-    pub fn forget(&self, account: Option<Account>) {
+    pub fn forget(&self, account: Option<EntryId>) {
         account.into_iter().for_each(|account| self.ledger.end(account));
     }
 
@@ -162,9 +162,9 @@ impl Wire {
     }
 }
 
-fn account_of(holder: u32) -> Option<Account> {
-    NonZeroU32::new(holder & !OPERATOR).map(Account)
+fn account_of(holder: u32) -> Option<EntryId> {
+    NonZeroU32::new(holder & !OPERATOR).map(EntryId)
 }
 
-/// The bit of a slot's holder that an operator has. Accounts leave it free.
+/// The bit of a slot's holder that an operator has. Entries leave it free.
 const OPERATOR: u32 = 1 << 31;

@@ -4,7 +4,7 @@
 
 use super::WireLimits;
 use super::accepting::Accepting;
-use super::admission::{Admission, Audience};
+use super::admission::{Admission, PortUse};
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
@@ -136,7 +136,7 @@ impl Wire {
     /// of this machine. Connections are counted in `ledger`, which all cores share. Must run on the core's own thread.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
-        local: Vec<(UnixListener, Audience)>,
+        local: Vec<(UnixListener, PortUse)>,
         limits: WireLimits,
         ledger: Arc<Ledger>,
         doorbell: &Doorbell,

@@ -40,7 +40,7 @@ pub struct Ledger {
 
 /// Where a connection is counted, until [`Ledger::end`]. The two highest bits are 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Account(pub NonZeroU32);
+pub(super) struct EntryId(pub NonZeroU32);
 
 /// What one address may have; a bound of 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,7 +73,7 @@ struct Entry {
 /// What a look at the entries of a key has found.
 enum Found {
     /// Its account, where the connection is counted.
-    Account(Account),
+    EntryId(EntryId),
     /// Its account, which has as many as it may have.
     Full,
     /// Other cores changed the entries meanwhile.
@@ -101,13 +101,13 @@ impl Ledger {
         bounds: &Bounds,
         is_handshake: bool,
         second: u16,
-    ) -> Result<Option<Account>, Excess> {
+    ) -> Result<Option<EntryId>, Excess> {
         let most =
             if bounds.connections == 0 { COUNT_MASK } else { COUNT_MASK.min(bounds.connections.into()) };
         let hash = self.hash.hash_one(ClientNetwork::of(address));
         let account = loop {
             match self.count_up(hash, most, second) {
-                Found::Account(account) => break account,
+                Found::EntryId(account) => break account,
                 Found::Full if bounds.connections == 0 => return Ok(None),
                 Found::Full => return Err(Excess::Connections),
                 Found::NoRoom => return Ok(None),
@@ -129,7 +129,7 @@ impl Ledger {
     }
 
     /// A connection that was counted in `account` is over.
-    pub(super) fn end(&self, account: Account) {
+    pub(super) fn end(&self, account: EntryId) {
         let counted_down = |word| (word & COUNT_MASK > 0).then(|| word - 1);
         let ended = self.entry(account).map(|entry| entry.word.try_update(Relaxed, Relaxed, counted_down));
         debug_assert!(ended.is_some_and(|ended| ended.is_ok()), "a connection ends twice");
@@ -182,7 +182,7 @@ impl Ledger {
         }
     }
 
-    fn entry(&self, account: Account) -> Option<&Entry> {
+    fn entry(&self, account: EntryId) -> Option<&Entry> {
         let place = account.0.get() - 1;
         self.segments.get((place >> PLACE_BITS) as usize)?.get()?.get((place & PLACE_MASK) as usize)
     }
@@ -190,7 +190,7 @@ impl Ledger {
 
 fn found(segment: usize, place: usize) -> Found {
     let account = ((segment as u32) << PLACE_BITS) + place as u32 + 1;
-    NonZeroU32::new(account).map_or(Found::NoRoom, |account| Found::Account(Account(account)))
+    NonZeroU32::new(account).map_or(Found::NoRoom, |account| Found::EntryId(EntryId(account)))
 }
 
 impl Entry {

@@ -3,9 +3,9 @@
 //! descriptors, where they are connections like all others.
 
 use super::accepting::is_exhausted;
-use super::admission::Audience;
+use super::admission::PortUse;
 use super::events::{Event, Wire};
-use super::ledger::Account;
+use super::ledger::EntryId;
 use super::ring::Operation;
 use super::slots::flag;
 use super::socket_file::Credentials;
@@ -28,7 +28,7 @@ pub(super) struct LocalClients {
 
 struct LocalListener {
     socket: UnixListener,
-    audience: Audience,
+    audience: PortUse,
     /// A poll is in flight.
     is_watched: bool,
     /// Someone came when there was no room.
@@ -46,13 +46,13 @@ struct Moving {
     /// Whose process it is.
     peer: Credentials,
     /// Where it is counted.
-    account: Option<Account>,
-    audience: Audience,
+    account: Option<EntryId>,
+    audience: PortUse,
 }
 
 impl LocalClients {
     /// Listens on `sockets`, which do not block.
-    pub fn new(sockets: Vec<(UnixListener, Audience)>) -> LocalClients {
+    pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
         let listener =
             |(socket, audience)| LocalListener { socket, audience, is_watched: false, is_waiting: false };
         let listeners = sockets.into_iter().map(listener).collect();
@@ -66,14 +66,14 @@ impl LocalClients {
 
     /// Those of operators among them.
     pub fn moving_operators(&self) -> usize {
-        self.moving.values().filter(|moving| moving.audience == Audience::Operators).count()
+        self.moving.values().filter(|moving| moving.audience == PortUse::Operators).count()
     }
 }
 
 impl Wire {
     /// Watches the listeners for `audience` that are not watched. Called while there are free slots for it: beyond that
     /// clients wait in the kernel's queue.
-    pub(super) fn watch_local_listeners(&mut self, audience: Audience) {
+    pub(super) fn watch_local_listeners(&mut self, audience: PortUse) {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
             if listener.audience == audience && !std::mem::replace(&mut listener.is_watched, true) {
@@ -84,7 +84,7 @@ impl Wire {
     }
 
     /// Takes those who came when there was no room, before others come.
-    pub(super) fn take_waiting_local(&mut self, audience: Audience) {
+    pub(super) fn take_waiting_local(&mut self, audience: PortUse) {
         for index in 0..self.local.listeners.len() {
             let listener = self.local.listeners.get(index);
             if listener.is_some_and(|listener| listener.is_waiting && listener.audience == audience) {

@@ -44,7 +44,7 @@ mod token;
 mod uring;
 mod virtual_slots;
 
-pub use admission::{AddressLimits, Audience, RefusedConnections};
+pub use admission::{AddressLimits, PortUse, RefusedConnections};
 pub use buffers::Received;
 pub use datagrams::{
     Batch, DATAGRAM_BYTES, Datagram, DatagramSocket, RECEIVE_BYTES as DATAGRAM_RECEIVE_BYTES, bind_udp,

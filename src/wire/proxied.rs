@@ -2,7 +2,7 @@
 //! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is
 //! told of it before anything that the client says.
 
-use super::admission::{Audience, Refused};
+use super::admission::{PortUse, Refused};
 use super::buffers::Received;
 use super::events::{Event, Wire};
 use super::slots::flag;
@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Default)]
 pub struct Preface {
     /// Whose connections these are.
-    pub audience: Audience,
+    pub audience: PortUse,
     /// A header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// A handshake of TLS, with what is offered in it.

@@ -23,7 +23,7 @@ const STRICT_PART: u64 = 16;
 
 /// What a request is counted for: the hash of its application, and its client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::origin) struct Account {
+pub(in crate::origin) struct Asker {
     pub application: u64,
     pub client: ClientNetwork,
 }
@@ -35,7 +35,7 @@ pub(super) struct Shares<T> {
     applications: NameMap<u64, Count>,
     clients: NameMap<ClientNetwork, Count>,
     /// By number, which is the order of their coming.
-    waiting: BTreeMap<u64, (Account, T)>,
+    waiting: BTreeMap<u64, (Asker, T)>,
     numbers: u64,
     /// The same by client, application and number.
     of_clients: BTreeSet<(ClientNetwork, u64, u64)>,
@@ -85,7 +85,7 @@ impl<T> Shares<T> {
 
     /// Opens a request at once, if nobody waits and it takes nothing of the reserve; whether it did. At most `limit` may
     /// be open.
-    pub fn open_at_once(&mut self, account: Account, limit: u64) -> bool {
+    pub fn open_at_once(&mut self, account: Asker, limit: u64) -> bool {
         let is_free = self.waiting.is_empty() && self.open < limit.min(self.unreserved());
         if is_free {
             self.open += 1;
@@ -95,7 +95,7 @@ impl<T> Shares<T> {
     }
 
     /// A request waits from now on; its number.
-    pub fn wait(&mut self, account: Account, ticket: T) -> u64 {
+    pub fn wait(&mut self, account: Asker, ticket: T) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
         let add = |shares: &mut Self| {
@@ -136,7 +136,7 @@ impl<T> Shares<T> {
     }
 
     /// A request that was open ends.
-    pub fn close(&mut self, account: Account) {
+    pub fn close(&mut self, account: Asker) {
         debug_assert!(self.open > 0, "it was open");
         let close = |shares: &mut Self| {
             shares.open -= 1;
@@ -195,7 +195,7 @@ impl<T> Shares<T> {
     /// concerns, where they belong then.
     fn reorder(
         &mut self,
-        Account { application, client }: Account,
+        Asker { application, client }: Asker,
         waits: impl Fn(&Self) -> Waits,
         change: impl FnOnce(&mut Self),
     ) {
@@ -225,7 +225,7 @@ impl<T> Shares<T> {
     }
 
     /// The first request of `account` that waits, in the form of [`Shares::waits_of`].
-    fn wait_of(&self, Account { application, client }: Account) -> Waits {
+    fn wait_of(&self, Asker { application, client }: Asker) -> Waits {
         let of_pair = (client, application, 0)..=(client, application, u64::MAX);
         self.of_clients.range(of_pair).next().map(|(_, at, first)| (*at, *first)).into_iter().collect()
     }
@@ -253,7 +253,7 @@ impl<T> Shares<T> {
     }
 
     /// Counts for both sides of `account`, which are forgotten when nothing is left of them.
-    fn count(&mut self, Account { application, client }: Account, change: impl Fn(&mut Count)) {
+    fn count(&mut self, Asker { application, client }: Asker, change: impl Fn(&mut Count)) {
         count_in(&mut self.applications, application, &change);
         count_in(&mut self.clients, client, &change);
     }
@@ -287,12 +287,12 @@ mod tests {
     use std::net::IpAddr;
 
     /// Two applications, and clients by the last byte of their addresses.
-    fn account(application: u64, client: u8) -> Account {
-        Account { application, client: ClientNetwork::of(Some(IpAddr::from([10, 0, 0, client]))) }
+    fn account(application: u64, client: u8) -> Asker {
+        Asker { application, client: ClientNetwork::of(Some(IpAddr::from([10, 0, 0, client]))) }
     }
 
     /// Asks for a turn at once; whether there was one.
-    fn ask(shares: &mut Shares<u64>, account: Account, limit: u64) -> bool {
+    fn ask(shares: &mut Shares<u64>, account: Asker, limit: u64) -> bool {
         if shares.open_at_once(account, limit) {
             return true;
         }
@@ -304,7 +304,7 @@ mod tests {
         opened
     }
 
-    fn asked_until_refused(shares: &mut Shares<u64>, account: Account) -> usize {
+    fn asked_until_refused(shares: &mut Shares<u64>, account: Asker) -> usize {
         (0..100).filter(|_| ask(shares, account, 64)).count()
     }
 
@@ -379,18 +379,18 @@ mod tests {
     struct Model {
         most: u64,
         limit: u64,
-        open: Vec<Account>,
-        waiting: Vec<(u64, Account)>,
+        open: Vec<Asker>,
+        waiting: Vec<(u64, Asker)>,
     }
 
     impl Model {
-        fn share<K: Ord>(&self, of: impl Fn(&Account) -> K) -> u64 {
+        fn share<K: Ord>(&self, of: impl Fn(&Asker) -> K) -> u64 {
             let all = self.open.iter().chain(self.waiting.iter().map(|(_, account)| account));
             let some: BTreeSet<K> = all.map(of).collect();
             (self.most / (some.len() as u64 + 1)).max(1)
         }
 
-        fn open_of<K: Eq>(&self, account: &Account, of: impl Fn(&Account) -> K) -> u64 {
+        fn open_of<K: Eq>(&self, account: &Asker, of: impl Fn(&Asker) -> K) -> u64 {
             self.open.iter().filter(|open| of(open) == of(account)).count() as u64
         }
 
@@ -399,7 +399,7 @@ mod tests {
             let open = self.open.len() as u64;
             let is_among_last = |part| open >= self.most - self.most / part;
             let (is_reserve, is_strict) = (is_among_last(8), is_among_last(16));
-            let of = |account: &Account| {
+            let of = |account: &Asker| {
                 let of_application = self.open_of(account, |account| account.application);
                 (of_application, self.open_of(account, |account| account.client))
             };

@@ -21,7 +21,7 @@ fn v6(high: u64, low: u64) -> Option<IpAddr> {
 }
 
 /// Counts a connection of `address` in second 7.
-fn begin(ledger: &Ledger, address: Option<IpAddr>, bounds: &Bounds) -> Result<Account, Excess> {
+fn begin(ledger: &Ledger, address: Option<IpAddr>, bounds: &Bounds) -> Result<EntryId, Excess> {
     ledger.begin(address, bounds, true, 7).map(|account| account.expect("there is room"))
 }
 
@@ -40,7 +40,7 @@ impl Ledger {
 fn an_entry_has_16_bytes_and_an_account_leaves_two_bits_free() {
     assert_eq!(size_of::<Entry>(), 16);
     let last = found(SEGMENTS - 1, (SEGMENT << (GROWTH * (SEGMENTS - 1))) - 1);
-    let Found::Account(last) = last else { panic!("an account") };
+    let Found::EntryId(last) = last else { panic!("an account") };
     assert!(last.0.get() < 1 << 30);
     const { assert!(SEGMENT << (GROWTH * (SEGMENTS - 1)) <= 1 << PLACE_BITS) };
 }
@@ -211,7 +211,7 @@ fn what_addresses_cost() {
     let mut accounts = Vec::with_capacity(ADDRESSES as usize);
     let before = resident();
     accounts.extend((0..ADDRESSES).map(|number| one(&ledger, number)));
-    let grown = resident().saturating_sub(before + ADDRESSES as usize * size_of::<Account>());
+    let grown = resident().saturating_sub(before + ADDRESSES as usize * size_of::<EntryId>());
     println!("{ADDRESSES} addresses: {} bytes of entries, {grown} resident", ledger.bytes());
     println!("{} bytes for each address", ledger.bytes() / ADDRESSES as usize);
     time("addresses that have connections", ADDRESSES);
