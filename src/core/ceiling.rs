@@ -143,10 +143,20 @@ impl Core {
             }
             given_back += kept;
             self.gauges.memory_closed_total.add(1);
+            self.forget_events(slot);
             self.reset(slot);
         }
         self.freed(given_back);
         given_back
+    }
+
+    /// What a client has sent that its application did not get is forgotten, or it would stay.
+    fn forget_events(&self, slot: Slot) {
+        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Socket(socket)) => socket.clone(),
+            _ => return,
+        };
+        self.forget_waiting(&socket);
     }
 
     fn kept_bytes(&self) -> usize {

@@ -75,6 +75,59 @@ fn messages_without_content_wait_at_the_client_for_a_slow_application() {
     server.await_empty();
 }
 
+/// Clients that come one after the other, and what all of them may have the server keep.
+const COMERS: usize = 300;
+const COMERS_BYTES: u64 = 30_000_000;
+/// What two cores keep before anybody comes.
+const CORES_BYTES: u64 = 32 << 20;
+
+#[test]
+fn events_of_clients_that_were_closed_are_not_kept_for_an_application_that_hangs() {
+    let gate = Arc::new(Gate::default());
+    let application = hanging_application(gate.clone());
+    let server = launch(&application).settings("[websocket]\nincoming_bytes_per_core = 4000000").start();
+    let innocent = Innocent::beside(&server);
+    // Each sends what takes 170 kB as events, by a little at a time.
+    let part = EMPTY.repeat(1_300);
+    let comers: Vec<_> = (0..COMERS)
+        .map(|_| {
+            let socket = server.websocket("any.test", "/");
+            Peer::client(&socket).raw(&part);
+            socket
+        })
+        .collect();
+    let stats = server.await_stats(|stats| stats["refused_messages_total"] > COMERS as u64 / 2);
+    let kept = stats["kept_bytes"];
+    assert!(kept < CORES_BYTES + COMERS_BYTES, "{kept} bytes are kept, also for {COMERS} clients");
+    innocent.expect_unharmed(DEADLINE);
+    gate.open();
+    drop(comers);
+    server.await_empty();
+}
+
+#[test]
+fn thousands_of_pings_at_once_are_answered_without_keeping_others_waiting() {
+    let application = hanging_application(Arc::default());
+    let server = launch(&application).start();
+    let innocent = Innocent::beside(&server);
+    let sockets: Vec<_> = (0..PINGERS).map(|_| server.websocket("any.test", "/")).collect();
+    let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(1_000);
+    let pingers: Vec<_> =
+        sockets.iter().map(Peer::client).map(|client| ping(client, pings.clone())).collect();
+    pingers.into_iter().for_each(|pinger| pinger.join().expect("the server takes all in time"));
+    innocent.expect_unharmed(DEADLINE);
+    drop(sockets);
+    server.await_empty();
+}
+
+/// Clients that send pings, and how often each sends a thousand.
+const PINGERS: usize = 50;
+const PINGS: usize = 100;
+
+fn ping(mut client: Peer, pings: Vec<u8>) -> thread::JoinHandle<()> {
+    thread::spawn(move || (0..PINGS).for_each(|_| client.raw(&pings)))
+}
+
 fn flood(mut client: Peer) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let part = EMPTY.repeat(1000);

@@ -20,11 +20,15 @@ impl Busy {
 impl Socket {
     /// Bytes that are kept of what its client sends.
     pub(in crate::core) fn kept_bytes(&self) -> usize {
+        // The request that is under way goes on without its client.
         let passing = match &self.application {
             Application::Through(through) => through.kept_bytes(),
             _ => 0,
         };
-        self.busy.borrow().as_ref().map_or(0, |busy| busy.booking.bytes()) + passing
+        let busy = self.busy.borrow();
+        let kept =
+            busy.as_ref().map_or(0, |busy| busy.booking.bytes().saturating_sub(busy.waiting.offered_bytes()));
+        kept + passing
     }
 
     /// Whether its frames pass through to an application that speaks WebSocket.
@@ -63,6 +67,14 @@ impl Core {
         self.count_kept(socket);
     }
 
+    /// The client takes too much: its application does not get what it has not got yet.
+    pub(in crate::core) fn forget_waiting(&self, socket: &Socket) {
+        if let Some(busy) = &mut *socket.busy.borrow_mut() {
+            busy.waiting.forget();
+        }
+        self.count_kept(socket);
+    }
+
     /// When the message that a client is sending must be whole, if it is read.
     pub(super) fn message_due(&self, socket: &Socket) -> Option<u32> {
         let busy = socket.busy.borrow();
@@ -83,6 +95,7 @@ impl Core {
             "a WebSocket is closed: its message is too large or late"
         );
         self.gauges.refused_messages_total.add(1);
+        self.forget_waiting(socket);
         let _ = self.wire.borrow_mut().send(slot, close_frame(Some(&Close::with(code))));
         self.part(slot, socket, true);
     }

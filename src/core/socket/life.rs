@@ -57,18 +57,19 @@ impl Core {
         socket: &Rc<Socket>,
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
-        let mut has_closed = None;
+        let (mut has_closed, mut ping) = (None, None);
         if bytes.is_empty() {
             return Ok(());
         }
         socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
             match event {
-                WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
+                WebSocketEvent::Ping(content) => ping = Some(content),
                 WebSocketEvent::Close(close) => has_closed = Some(close),
                 _ => {}
             }
             has_closed.is_none()
         })?;
+        self.answer_ping(slot, ping);
         if let Some(close) = has_closed {
             if socket.closing.get() == Closing::No {
                 let _ = self.wire.borrow_mut().send(slot, close_frame(close.as_ref()));
@@ -179,6 +180,13 @@ impl Core {
             return self.close(slot);
         }
         self.wind(slot, socket);
+    }
+
+    /// Answers the last ping of those that came together (RFC 6455 section 5.5.3): a client can send thousands at once.
+    pub(super) fn answer_ping(&self, slot: Slot, ping: Option<Bytes>) {
+        if let Some(content) = ping {
+            self.send_if_taken(slot, frame(Opcode::Pong, &content));
+        }
     }
 
     /// Sends what only says that someone is there: a client that does not take what was sent before has no use for it.

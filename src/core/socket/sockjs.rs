@@ -49,10 +49,10 @@ impl Core {
         session: &Session,
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
-        let mut leaves = false;
+        let (mut leaves, mut ping) = (false, None);
         socket.decode(self, bytes, SAID_BYTES, |event| {
             match event {
-                WebSocketEvent::Ping(content) => self.send_if_taken(slot, frame(Opcode::Pong, &content)),
+                WebSocketEvent::Ping(content) => ping = Some(content),
                 WebSocketEvent::Text(content) if content.is_empty() => {}
                 WebSocketEvent::Text(content) => {
                     // What is no list of messages, or is too much at a time, ends the conversation.
@@ -63,6 +63,7 @@ impl Core {
             }
             !leaves
         })?;
+        self.answer_ping(slot, ping);
         if leaves {
             let frame = close_frame(Some(&Close::with(Close::NORMAL)));
             let _ = self.wire.borrow_mut().send(slot, frame);

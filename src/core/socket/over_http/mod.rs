@@ -18,7 +18,8 @@ use crate::core::Core;
 use crate::core::connection::Request;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Compression, Opcode, ProtocolError, Seen, frame};
+use crate::proto::websocket::{Compression, ProtocolError, Seen};
+use bytes::Bytes;
 use handshake::Handshake;
 use pings::Pings;
 use std::cell::Cell;
@@ -120,9 +121,15 @@ impl Core {
             return Ok(());
         }
         // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
+        let mut ping = None;
         socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
-            self.take(slot, socket, event) && !socket.is_full()
+            self.take(slot, socket, event, &mut ping) && !socket.is_full()
         })?;
+        self.answer_ping(slot, ping);
+        if !self.may_keep(socket) {
+            // Nothing of it is on its way to the application yet.
+            return Ok(());
+        }
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
             self.part(slot, socket, false);
             return Ok(());
@@ -137,11 +144,11 @@ impl Core {
         Ok(())
     }
 
-    /// One event of the client; whether another may follow.
-    fn take(self: &Rc<Self>, slot: Slot, socket: &Socket, event: WebSocketEvent) -> bool {
+    /// One event of the client, of which `ping` is to be answered; whether another may follow.
+    fn take(&self, slot: Slot, socket: &Socket, event: WebSocketEvent, ping: &mut Option<Bytes>) -> bool {
         match event {
             WebSocketEvent::Ping(content) if self.settings().websocket.answer_pings => {
-                self.send_if_taken(slot, frame(Opcode::Pong, &content));
+                *ping = Some(content);
             }
             WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}
             WebSocketEvent::Close(close) => {

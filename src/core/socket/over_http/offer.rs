@@ -53,6 +53,17 @@ impl Waiting {
         self.bytes + self.offered
     }
 
+    /// Bytes of the request that is under way.
+    pub fn offered_bytes(&self) -> usize {
+        self.offered
+    }
+
+    /// Forgets all events: their client took more than its share.
+    pub fn forget(&mut self) {
+        self.events.clear();
+        (self.bytes, self.replayed_bytes, self.wants_out) = (0, 0, false);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -140,6 +151,16 @@ fn weight(event: &WebSocketEvent) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_forgotten_is_not_offered_and_takes_nothing() {
+        let mut waiting = waiting(&["ab", "cd"]);
+        waiting.forget();
+        assert!(waiting.is_empty() && !waiting.wants_out());
+        assert_eq!(waiting.kept_bytes(), 0);
+        waiting.push(WebSocketEvent::Disconnect);
+        assert_eq!(waiting.offer(usize::MAX).body(), "DISCONNECT\r\n");
+    }
 
     #[test]
     fn events_without_content_count_and_fill_a_request() {

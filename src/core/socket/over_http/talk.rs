@@ -14,12 +14,15 @@ use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
 use crate::proto::websocket::{Opcode, Relayed, Seen, close_frame, frame};
 use crate::runtime;
 use bytes::Bytes;
+use futures_lite::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// How long an application may take for a request whose client is gone.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request is made again when the application cannot be reached; after 1 s, 2 s, 4 s and so on.
 const RETRIES: u32 = 5;
 
@@ -115,6 +118,8 @@ impl Core {
             first(&talk).await;
             while let Some(offer) = talk.next_offer() {
                 talk.exchange(offer).await;
+                // An application in this process answers without a wait, and others have their turn too.
+                runtime::yield_now().await;
             }
             talk.rest();
         })
@@ -228,7 +233,8 @@ impl Talk {
                 let rare = socket.rare.borrow();
                 over_http.request(core, &socket.route, rare.as_ref().map(|rare| &rare.meta), offer)
             };
-            match core.pool.request(&socket.route, request).await {
+            let asked = core.pool.request(&socket.route, request);
+            match asked.or(self.given_up()).await {
                 Err(OriginError::Unreachable { .. } | OriginError::QueueTimeout { .. })
                     if tries < RETRIES =>
                 {
@@ -238,6 +244,15 @@ impl Talk {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Gives up a request some time after its client is gone: an application that hangs must not keep what it brings.
+    async fn given_up(&self) -> Result<Response, OriginError> {
+        while !self.place.is_over() {
+            self.place.changed().await;
+        }
+        runtime::sleep(PATIENCE).await;
+        Err(OriginError::Unavailable)
     }
 
     /// Does what the events of an answer say, in order.
