@@ -24,6 +24,7 @@ use crate::tls::{self, CertificateProblem, Certificates, NoTls};
 use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, ThreadBell, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use glommio::{LocalExecutorBuilder, Placement};
+use nix::sys::pthread::pthread_self;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sockets::Sockets;
 use std::io;
@@ -34,7 +35,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 use supervisor::{Event, Supervisor, paths};
 use watch::Watch;
-use watchdog::Watchdog;
+use watchdog::{WAKING_SIGNAL, Watchdog};
 
 /// The server could not start, or a core failed.
 #[derive(Debug, thiserror::Error)]
@@ -311,6 +312,8 @@ fn signer(
 fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {
     let mut signals =
         signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
+    // The flag is for nobody: with a handler the signal is not ignored.
+    signal_hook::flag::register(WAKING_SIGNAL as i32, Arc::default()).map_err(ServerError::Signals)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
             let event = if signal == SIGHUP { Event::Hangup } else { Event::Signal(signal) };
@@ -327,6 +330,7 @@ fn start(plan: CorePlan, cpu: usize, tell: Sender<Event>) -> Result<(), ServerEr
     LocalExecutorBuilder::new(Placement::Fixed(cpu))
         .name(&format!("core-{id}"))
         .spawn(move || async move {
+            let _ = tell.send(Event::Started(id, pthread_self()));
             let reason = match crate::core::run(plan).await {
                 Ok(()) => "it ended".to_owned(),
                 Err(error) => error.to_string(),

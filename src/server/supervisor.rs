@@ -10,6 +10,7 @@ use crate::core::Renewal;
 use crate::origin::Routes;
 use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
+use nix::sys::pthread::Pthread;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -45,6 +46,8 @@ pub(super) enum Event {
     Hangup,
     /// Files may have changed.
     Touched,
+    /// A core begins to run on a thread.
+    Started(u16, Pthread),
     /// A core cannot go on.
     Core(u16, String),
     /// The thread of ZeroMQ cannot go on.
@@ -77,6 +80,7 @@ impl Supervisor<'_> {
                     tracing::info!(signal, "stopping");
                     return Ok(());
                 }
+                Ok(Event::Started(core, thread)) => self.watchdog.started(core, thread),
                 Ok(Event::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(Event::ZeroMq(error)) => return Err(error.into()),
                 Ok(Event::Hangup) => self.reload(),

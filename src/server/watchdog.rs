@@ -1,7 +1,11 @@
 //! Looks whether the cores move. A core that lives takes a turn of its loop at least ten times a second, as its clock
-//! wakes it; one that does not is stuck in a turn, or gets no time on its CPU, and cannot say so itself.
+//! wakes it; one that does not is stuck in a turn, or gets no time on its CPU, or sleeps though its clock has struck, and
+//! cannot say so itself. A signal wakes it from such a sleep: the executor was seen in one, with a timer that was due,
+//! and went on when its wait in the kernel was interrupted.
 
 use crate::core::Gauges;
+use nix::sys::pthread::{Pthread, pthread_kill};
+use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +13,9 @@ use std::time::{Duration, Instant};
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A look that comes so late says nothing: the whole process had no time.
 const LATE: Duration = Duration::from_secs(2);
+
+/// Its handler does nothing, and ends a wait in the kernel.
+pub(super) const WAKING_SIGNAL: Signal = Signal::SIGURG;
 
 pub(super) struct Watchdog {
     cores: Vec<Seen>,
@@ -18,6 +25,7 @@ pub(super) struct Watchdog {
 /// How far a core was, and when it was first seen there.
 struct Seen {
     gauges: Arc<Gauges>,
+    thread: Option<Pthread>,
     turns: u64,
     since: Instant,
 }
@@ -25,11 +33,19 @@ struct Seen {
 impl Watchdog {
     /// Over the cores that count in `gauges`.
     pub fn new(gauges: Vec<Arc<Gauges>>, now: Instant) -> Watchdog {
-        let cores = gauges.into_iter().map(|gauges| Seen { gauges, turns: 0, since: now }).collect();
+        let cores =
+            gauges.into_iter().map(|gauges| Seen { gauges, thread: None, turns: 0, since: now }).collect();
         Watchdog { cores, looked: now }
     }
 
-    /// Logs which cores have not moved for a second, unless it was called less than a second ago.
+    /// A core runs on this thread, which ends with the process.
+    pub fn started(&mut self, core: u16, thread: Pthread) {
+        if let Some(seen) = self.cores.get_mut(usize::from(core)) {
+            seen.thread = Some(thread);
+        }
+    }
+
+    /// Logs which cores have not moved for a second, and interrupts them if they sleep, unless it was called less than a second ago.
     pub fn look(&mut self, now: Instant) {
         if now.duration_since(self.looked) < LOOK_EVERY {
             return;
@@ -41,6 +57,10 @@ impl Watchdog {
                 seconds,
                 "this core does not move: its clients wait. Is its CPU taken by others?"
             );
+            if let Some(thread) = self.cores.get(core).and_then(|seen| seen.thread) {
+                // What it does when it is awake goes on.
+                let _ = pthread_kill(thread, WAKING_SIGNAL);
+            }
         }
     }
 
