@@ -122,7 +122,7 @@ fn thousands_of_pings_at_once_are_answered_without_keeping_others_waiting() {
 
 /// Clients that send pings, and how often each sends a thousand.
 const PINGERS: usize = 10;
-const PINGS: usize = 100;
+const PINGS: usize = 30;
 
 fn ping(mut client: Peer, pings: Vec<u8>) -> thread::JoinHandle<()> {
     thread::spawn(move || (0..PINGS).for_each(|_| client.raw(&pings)))
