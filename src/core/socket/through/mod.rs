@@ -85,10 +85,12 @@ impl Through {
             }
         }
         outgoing.bytes.extend_from_slice(bytes);
-        self.book(outgoing.bytes.capacity());
         self.waiting.ring();
         let full = outgoing.bytes.len() > WAITING_BYTES && !outgoing.paused;
         outgoing.paused |= full;
+        let kept = outgoing.bytes.capacity();
+        drop(outgoing);
+        self.book(kept);
         Ok(full)
     }
 
