@@ -57,19 +57,19 @@ impl Core {
         socket: &Rc<Socket>,
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
-        let (mut has_closed, mut ping) = (None, None);
+        let (mut has_closed, mut pings) = (None, Vec::new());
         if bytes.is_empty() {
             return Ok(());
         }
         socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
             match event {
-                WebSocketEvent::Ping(content) => ping = Some(content),
+                WebSocketEvent::Ping(content) => note_ping(&mut pings, content),
                 WebSocketEvent::Close(close) => has_closed = Some(close),
                 _ => {}
             }
             has_closed.is_none()
         })?;
-        self.answer_ping(slot, ping);
+        self.answer_pings(slot, &pings);
         if let Some(close) = has_closed {
             if socket.closing.get() == Closing::No {
                 let _ = self.wire.borrow_mut().send(slot, close_frame(close.as_ref()));
@@ -182,10 +182,11 @@ impl Core {
         self.wind(slot, socket);
     }
 
-    /// Answers the last ping of those that came together (RFC 6455 section 5.5.3): a client can send thousands at once.
-    pub(super) fn answer_ping(&self, slot: Slot, ping: Option<Bytes>) {
-        if let Some(content) = ping {
-            self.send_if_taken(slot, frame(Opcode::Pong, &content));
+    /// Answers pings that came together, at once.
+    pub(super) fn answer_pings(&self, slot: Slot, pings: &[Bytes]) {
+        if !pings.is_empty() {
+            let pongs: Vec<Bytes> = pings.iter().map(|content| frame(Opcode::Pong, content)).collect();
+            self.send_if_taken(slot, pongs.concat().into());
         }
     }
 
@@ -214,4 +215,14 @@ impl Core {
             None => timers.cancel(slot),
         }
     }
+}
+
+/// Pings that are answered of those that came together.
+const PINGS: usize = 16;
+
+/// Adds a ping to those that are to be answered. Of more than [`PINGS`] the last one is among them, which is enough (RFC
+/// 6455 section 5.5.3): a client can send thousands at once.
+pub(super) fn note_ping(pings: &mut Vec<Bytes>, content: Bytes) {
+    pings.truncate(PINGS - 1);
+    pings.push(content);
 }

@@ -1,6 +1,7 @@
 //! A client that speaks SockJS by its WebSocket: each message it gets is a frame of SockJS, and each that it sends is a
 //! list of messages.
 
+use super::life::note_ping;
 use super::open::switch_head;
 use super::place::Place;
 use super::{Application, Closing, Socket};
@@ -49,10 +50,10 @@ impl Core {
         session: &Session,
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
-        let (mut leaves, mut ping) = (false, None);
+        let (mut leaves, mut pings) = (false, Vec::new());
         socket.decode(self, bytes, SAID_BYTES, |event| {
             match event {
-                WebSocketEvent::Ping(content) => ping = Some(content),
+                WebSocketEvent::Ping(content) => note_ping(&mut pings, content),
                 WebSocketEvent::Text(content) if content.is_empty() => {}
                 WebSocketEvent::Text(content) => {
                     // What is no list of messages, or is too much at a time, ends the conversation.
@@ -63,7 +64,7 @@ impl Core {
             }
             !leaves
         })?;
-        self.answer_ping(slot, ping);
+        self.answer_pings(slot, &pings);
         if leaves {
             let frame = close_frame(Some(&Close::with(Close::NORMAL)));
             let _ = self.wire.borrow_mut().send(slot, frame);

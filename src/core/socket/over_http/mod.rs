@@ -13,6 +13,7 @@ mod talk;
 pub(super) use offer::Waiting;
 pub(super) use open::open;
 
+use super::life::note_ping;
 use super::{Application, Closing, Socket};
 use crate::core::Core;
 use crate::core::connection::Request;
@@ -121,11 +122,11 @@ impl Core {
             return Ok(());
         }
         // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
-        let mut ping = None;
+        let mut pings = Vec::new();
         socket.decode(self, bytes, self.settings().websocket.message_bytes, |event| {
-            self.take(slot, socket, event, &mut ping) && !socket.is_full()
+            self.take(slot, socket, event, &mut pings) && !socket.is_full()
         })?;
-        self.answer_ping(slot, ping);
+        self.answer_pings(slot, &pings);
         if !self.may_keep(socket) {
             // Nothing of it is on its way to the application yet.
             return Ok(());
@@ -144,11 +145,11 @@ impl Core {
         Ok(())
     }
 
-    /// One event of the client, of which `ping` is to be answered; whether another may follow.
-    fn take(&self, slot: Slot, socket: &Socket, event: WebSocketEvent, ping: &mut Option<Bytes>) -> bool {
+    /// One event of the client, which adds to `pings` that are to be answered; whether another may follow.
+    fn take(&self, slot: Slot, socket: &Socket, event: WebSocketEvent, pings: &mut Vec<Bytes>) -> bool {
         match event {
             WebSocketEvent::Ping(content) if self.settings().websocket.answer_pings => {
-                *ping = Some(content);
+                note_ping(pings, content);
             }
             WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}
             WebSocketEvent::Close(close) => {

@@ -73,6 +73,14 @@ impl Through {
     /// `heard`. A frame that breaks the protocol
     /// goes no further, and nothing after it; with extensions both sides may have agreed on what it means.
     pub fn pass(&self, bytes: &[u8], heard: &mut Seen) -> Result<bool, ProtocolError> {
+        let (full, kept) = self.take(bytes, heard)?;
+        self.book(kept);
+        self.waiting.ring();
+        Ok(full)
+    }
+
+    /// Whether there is too much of what is on its way now, and how much it takes.
+    fn take(&self, bytes: &[u8], heard: &mut Seen) -> Result<(bool, usize), ProtocolError> {
         let mut outgoing = self.outgoing.borrow_mut();
         let mut rest = bytes;
         while let Some(piece) = outgoing.frames.next(&mut rest) {
@@ -85,13 +93,9 @@ impl Through {
             }
         }
         outgoing.bytes.extend_from_slice(bytes);
-        self.waiting.ring();
         let full = outgoing.bytes.len() > WAITING_BYTES && !outgoing.paused;
         outgoing.paused |= full;
-        let kept = outgoing.bytes.capacity();
-        drop(outgoing);
-        self.book(kept);
-        Ok(full)
+        Ok((full, outgoing.bytes.capacity()))
     }
 
     /// So many bytes of the client are kept for the application.
