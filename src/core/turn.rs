@@ -38,10 +38,6 @@ use std::{cell, io};
 
 /// Rows written to in one turn, so that reads do not wait longer than about two milliseconds.
 const TURN_ROWS: usize = 1024;
-/// How long events may be handled in one turn.
-const EVENTS_TIME: Duration = Duration::from_millis(4);
-/// Events between looks at the time.
-const EVENTS_AT_ONCE: usize = 8;
 /// Requests of one connection that are read in one turn, if they came together and each is answered at once.
 const PIPELINED: usize = 32;
 /// Clients whose time is up in one turn. To close one takes about 10 us; those that have come meanwhile are answered in
@@ -217,7 +213,9 @@ impl Core {
             false => self.wire.borrow_mut().poll(events)?,
         }
         busy |= !events.is_empty();
-        self.handle_for_a_while(events);
+        while let Some(event) = events.pop_front() {
+            self.handle(event);
+        }
         for _ in 0..PIPELINED {
             if !self.read_pipelined() {
                 break;
@@ -226,8 +224,7 @@ impl Core {
         }
         busy |= self.take_datagrams();
         busy |= self.take_from_bridge();
-        // Whose event was not handled yet may not be late.
-        busy |= !events.is_empty() || self.let_time_out();
+        busy |= self.let_time_out();
         busy |= self.let_channels_go();
         busy |= self.work_at_home();
         busy |= self.tell_of_the_gone();
@@ -245,19 +242,6 @@ impl Core {
             self.room.ring();
         }
         Ok(busy)
-    }
-
-    /// Handles events until [`EVENTS_TIME`] is over: a few clients may send what takes long, and others wait.
-    fn handle_for_a_while(self: &Rc<Self>, events: &mut VecDeque<Event>) {
-        let begun = runtime::now();
-        while !events.is_empty() {
-            for event in events.drain(..events.len().min(EVENTS_AT_ONCE)) {
-                self.handle(event);
-            }
-            if runtime::now().duration_since(begun) > EVENTS_TIME {
-                return;
-            }
-        }
     }
 
     /// Lets the homes on this core take what this core itself asks of them.
