@@ -98,7 +98,7 @@ impl Core {
         }
     }
 
-    /// Publishes what this core keeps, and closes its largest consumers if all cores together keep too much.
+    /// Publishes what this core keeps, and resets its largest clients if all cores together keep too much.
     pub(super) fn keep_below_ceiling(self: &Rc<Self>) {
         let own = self.kept_bytes() as u64;
         self.gauges.kept_bytes.set(own);

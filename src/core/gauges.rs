@@ -192,7 +192,7 @@ gauges! {
     lost_stats_total,
     /// Connections whose backlog was full.
     overflows_total,
-    /// Clients that were closed because memory was short and they took most.
+    /// Clients that were reset because memory was short and they kept most.
     memory_closed_total,
     /// Clients and requests that were refused because memory was short.
     memory_refused_total,

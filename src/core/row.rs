@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// Whose connections its listener accepts.
-    pub fn audience(self) -> PortUse {
+    pub fn port_use(self) -> PortUse {
         if self.is_for_clients() { PortUse::Clients } else { PortUse::Operators }
     }
 }

@@ -106,21 +106,17 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let (listeners, services) = plan.listeners.into_iter().unzip();
     let local_listeners = plan.local_listeners.into_iter();
     let local_listeners =
-        local_listeners.map(|(listener, service)| ((listener, service.audience()), service));
+        local_listeners.map(|(listener, service)| ((listener, service.port_use()), service));
     let (local_listeners, local_services) = local_listeners.unzip();
     let wire = Wire::new(listeners, local_listeners, plan.wire, plan.ledger, &doorbell)?;
     let mut home = Home::new(plan.id, home_times(&settings.channels));
     if plan.bridge.as_ref().is_some_and(|bridge| bridge.listens) {
         home.watch();
     }
-    let mut subscriptions = Subscriptions::new(plan.cores, ticks(settings.channels.linger_ms));
-    subscriptions.set_dispatched(plan.dispatched.clone(), plan.id);
     let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
     let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
-    if watch.is_some() {
-        subscriptions.watch();
-        subscriptions.tally(settings.stats.message_block_bytes);
-    }
+    let mut subscriptions = subscriptions(plan.cores, &settings, watch.is_some());
+    subscriptions.set_dispatched(plan.dispatched.clone(), plan.id);
     let core = Rc::new(Core {
         id: plan.id,
         cores: plan.cores,
@@ -405,6 +401,16 @@ impl Core {
             .detach();
         }
     }
+}
+
+/// The table of a core of `cores`; the stats socket is told of it if `is_watched`.
+fn subscriptions(cores: usize, settings: &Config, is_watched: bool) -> Subscriptions {
+    let mut subscriptions = Subscriptions::new(cores, ticks(settings.channels.linger_ms));
+    if is_watched {
+        subscriptions.watch();
+        subscriptions.tally(settings.stats.message_block_bytes);
+    }
+    subscriptions
 }
 
 /// The ports where operators and publishers are served, to which no application may send this server.

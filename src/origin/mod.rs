@@ -3,7 +3,8 @@
 //! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy, `reserved`
 //! what clients may not say, `forwarding` what is told of the way that a request came. `message` holds the values that
 //! go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits as many requests as
-//! are good at a time, and shares them out among clients and applications, `idle` keeps unused connections, `connect` makes new ones (`resolve` for names,
+//! are good at a time, and shares them out among clients and applications, `idle` keeps unused connections, `connect`
+//! makes new ones (`resolve` for names,
 //! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that
 //! no application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload`
 //! writes the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the

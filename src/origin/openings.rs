@@ -3,8 +3,7 @@
 //! they take with 1,000, whose buffers fit no cache. So more than [`FEW`] are opened only where answers take long:
 //! while requests wait, their number doubles each [`LOOK`] in which those that are open turn out to take longer than
 //! [`SLOW`], and those that have been open for so long do not count among the few; it shrinks again when nobody waits.
-//! `shares` says whose turn is next, so that no client and no application
-//! keeps all others waiting; a request that has waited for too long is refused. One for each pool.
+//! `shares` says whose turn is next, so that no client and no application keeps all others waiting; a request that has waited for too long is refused. One for each pool.
 
 mod shares;
 
@@ -56,7 +55,7 @@ struct State {
 /// A request is open as long as this lives.
 pub(super) struct Opening {
     state: Rc<State>,
-    account: Asker,
+    asker: Asker,
     /// The look after which it began.
     look: u64,
 }
@@ -112,12 +111,12 @@ impl Openings {
     /// Waits until a request of `client` to `place` may be made.
     pub async fn admit(&self, place: &Place, client: ClientNetwork) -> Result<Opening, Overdue> {
         let application = NameHash::default().hash_one((place.host.as_str(), place.port));
-        let (state, account) = (&self.0, Asker { application, client });
-        let is_open = state.shares.borrow_mut().open_at_once(account, state.limit.get());
+        let (state, asker) = (&self.0, Asker { application, client });
+        let is_open = state.shares.borrow_mut().open_at_once(asker, state.limit.get());
         match is_open {
-            true => Ok(Opening::begin(state, account)),
+            true => Ok(Opening::begin(state, asker)),
             // Boxed, or every request that is open would have room for it.
-            false => Box::pin(Waiting::begin(state, account).turn()).await,
+            false => Box::pin(Waiting::begin(state, asker).turn()).await,
         }
     }
 
@@ -144,26 +143,26 @@ impl Openings {
 
 impl Opening {
     /// Of a request that is counted as open.
-    fn begin(state: &Rc<State>, account: Asker) -> Opening {
+    fn begin(state: &Rc<State>, asker: Asker) -> Opening {
         state.admitted.set(state.admitted.get() + 1);
         let look = state.recent.begin();
-        Opening { state: state.clone(), account, look }
+        Opening { state: state.clone(), asker, look }
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
         self.state.recent.end(self.look);
-        self.state.close(self.account);
+        self.state.close(self.asker);
     }
 }
 
 impl State {
     /// A request that was open ends.
-    fn close(&self, account: Asker) {
+    fn close(&self, asker: Asker) {
         let (waiting, open) = {
             let mut shares = self.shares.borrow_mut();
-            shares.close(account);
+            shares.close(asker);
             (shares.waiting(), shares.open())
         };
         if waiting > 0 {
@@ -256,21 +255,21 @@ impl Recent {
 /// A request that waits, until this is dropped.
 struct Waiting<'s> {
     state: &'s Rc<State>,
-    account: Asker,
+    asker: Asker,
     number: u64,
     ticket: Rc<Ticket>,
 }
 
 impl Waiting<'_> {
-    fn begin(state: &Rc<State>, account: Asker) -> Waiting<'_> {
+    fn begin(state: &Rc<State>, asker: Asker) -> Waiting<'_> {
         if !state.is_watched.replace(true) {
             runtime::spawn(look_after(state.clone())).detach();
         }
         let ticket = Rc::new(Ticket::since(state.clock.get()));
-        let number = state.shares.borrow_mut().wait(account, ticket.clone());
+        let number = state.shares.borrow_mut().wait(asker, ticket.clone());
         // Those who have less than their share are not kept by those who wait.
         state.open_more();
-        Waiting { state, account, number, ticket }
+        Waiting { state, asker, number, ticket }
     }
 
     /// Returns when the request is open, or has waited for too long.
@@ -278,7 +277,7 @@ impl Waiting<'_> {
         match poll_fn(|context| self.ticket.poll(context)).await {
             Fate::Opened => {
                 self.ticket.fate.set(Fate::Taken);
-                Ok(Opening::begin(self.state, self.account))
+                Ok(Opening::begin(self.state, self.asker))
             }
             _ => Err(Overdue { timeout_ms: self.state.timeout.get().as_millis() as u64 }),
         }
@@ -289,7 +288,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         match self.ticket.fate.get() {
             Fate::Taken | Fate::Refused => {}
-            Fate::Opened => self.state.close(self.account),
+            Fate::Opened => self.state.close(self.asker),
             Fate::Waits => {
                 let withdrawn = self.state.shares.borrow_mut().withdraw(self.number);
                 debug_assert!(withdrawn.is_some(), "it waited");

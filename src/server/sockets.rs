@@ -28,7 +28,7 @@ pub(super) fn open(
     for (address, service, tls) in tcp(settings, certificates)? {
         let bound = wire::bind(address, cores)?;
         let proxy_protocol = service.is_for_clients() && settings.http.is_proxied(address);
-        let preface = Preface { audience: service.audience(), proxy_protocol, tls };
+        let preface = Preface { port_use: service.port_use(), proxy_protocol, tls };
         let of_cores = sockets.iter_mut().zip(bound);
         of_cores.for_each(|(of_core, it)| of_core.listeners.push(((it, preface.clone()), service)));
         let proxy_protocol = proxy_protocol.then_some(true);

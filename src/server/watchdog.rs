@@ -45,7 +45,8 @@ impl Watchdog {
         }
     }
 
-    /// Logs which cores have not moved for a second, and interrupts them if they sleep, unless it was called less than a second ago.
+    /// Logs which cores have not moved for a second, and interrupts them if they sleep, unless it was called less than a
+    /// second ago.
     pub fn look(&mut self, now: Instant) {
         if now.duration_since(self.looked) < LOOK_EVERY {
             return;

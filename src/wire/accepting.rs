@@ -39,9 +39,9 @@ impl Accepting {
         local: &[(UnixListener, PortUse)],
         limits: &WireLimits,
     ) -> Accepting {
-        let of_tcp = listeners.iter().map(|(_, preface)| preface.audience);
-        let audiences = of_tcp.chain(local.iter().map(|(_, audience)| *audience));
-        let operators = audiences.filter(|audience| *audience == PortUse::Operators).count();
+        let of_tcp = listeners.iter().map(|(_, preface)| preface.port_use);
+        let uses = of_tcp.chain(local.iter().map(|(_, port_use)| *port_use));
+        let operators = uses.filter(|port_use| *port_use == PortUse::Operators).count();
         let slots = limits.connections as usize;
         // Each listener can have an accept in flight, and one more connection.
         let needed = (2 * operators).min(slots / 2);
@@ -59,20 +59,20 @@ impl Accepting {
         }
     }
 
-    fn in_flight(&self, audience: PortUse) -> usize {
-        let of_audience = self.listeners.iter().filter(|(_, preface)| preface.audience == audience);
-        of_audience.map(|(listener, _)| listener.in_flight()).sum()
+    fn in_flight(&self, port_use: PortUse) -> usize {
+        let of_use = self.listeners.iter().filter(|(_, preface)| preface.port_use == port_use);
+        of_use.map(|(listener, _)| listener.in_flight()).sum()
     }
 }
 
 impl Wire {
-    /// Slots that connections of `audience` may take beyond the accepts that are in flight.
-    pub(super) fn room(&self, audience: PortUse) -> usize {
+    /// Slots that connections of `port_use` may take beyond the accepts that are in flight.
+    pub(super) fn room(&self, port_use: PortUse) -> usize {
         let (of_clients, of_operators) =
             (self.accepting.in_flight(PortUse::Clients), self.accepting.in_flight(PortUse::Operators));
         let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
         let free = (self.limits.connections as usize).saturating_sub(taken);
-        match audience {
+        match port_use {
             PortUse::Clients => (free + of_operators).saturating_sub(self.accepting.reserved).min(free),
             PortUse::Operators => {
                 let own = self.admission.operators() + self.local.moving_operators() + of_operators;
@@ -83,27 +83,27 @@ impl Wire {
 
     /// Starts the accepts that are not in flight, as far as there is room.
     pub(super) fn arm_accepts(&mut self) {
-        for audience in [PortUse::Operators, PortUse::Clients] {
-            let mut room = self.room(audience);
+        for port_use in [PortUse::Operators, PortUse::Clients] {
+            let mut room = self.room(port_use);
             if room > 0 {
-                self.take_waiting_local(audience);
-                self.watch_local_listeners(audience);
-                room = self.room(audience);
+                self.take_waiting_local(port_use);
+                self.watch_local_listeners(port_use);
+                room = self.room(port_use);
             }
-            let most = match audience {
+            let most = match port_use {
                 PortUse::Operators => self.accepting.operator_accepts,
                 PortUse::Clients => ACCEPTS,
             };
-            self.arm_in_turn(audience, most, room);
+            self.arm_in_turn(port_use, most, room);
         }
     }
 
-    /// Starts up to `room` accepts for `audience`, so that no listener has more than `most`: one for each listener in turn,
+    /// Starts up to `room` accepts for `port_use`, so that no listener has more than `most`: one for each listener in turn,
     /// or the first would have all slots that become free.
-    fn arm_in_turn(&mut self, audience: PortUse, most: usize, room: usize) {
+    fn arm_in_turn(&mut self, port_use: PortUse, most: usize, room: usize) {
         let (mut room, listeners) = (room, self.accepting.listeners.len());
-        let of_audience = self.accepting.listeners.iter().filter(|(_, preface)| preface.audience == audience);
-        let least = of_audience.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);
+        let of_use = self.accepting.listeners.iter().filter(|(_, preface)| preface.port_use == port_use);
+        let least = of_use.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);
         if room == 0 || least >= most {
             return;
         }
@@ -111,7 +111,7 @@ impl Wire {
             for index in 0..listeners {
                 let index = (self.accepting.first + index) % listeners;
                 let Some((listener, preface)) = self.accepting.listeners.get(index) else { return };
-                if room > 0 && preface.audience == audience && listener.in_flight() <= in_flight {
+                if room > 0 && preface.port_use == port_use && listener.in_flight() <= in_flight {
                     room -= 1;
                     self.arm_accept(index);
                 }
@@ -144,11 +144,11 @@ impl Wire {
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
-        let Preface { audience, proxy_protocol: is_proxied, tls } = preface;
+        let Preface { port_use, proxy_protocol: is_proxied, tls } = preface;
         // A proxy's handshake is its client's, who is not known yet.
         let is_handshake = tls.is_some() && !is_proxied;
         match self.admission.admit(Some(peer.ip()), is_handshake) {
-            Ok(account) => self.admission.hold(slot, account, audience),
+            Ok(entry_id) => self.admission.hold(slot, entry_id, port_use),
             Err(Refused) => {
                 self.reset(slot);
                 return self.close(slot);

@@ -56,7 +56,7 @@ pub(super) struct Admission {
     limits: AddressLimits,
     second: u16,
     refused: RefusedConnections,
-    /// For each slot its account, 0 if there is none, and [`OPERATOR`].
+    /// For each slot the number of its entry, 0 if there is none, and [`OPERATOR`].
     holders: Vec<u32>,
     /// Open connections of operators.
     operators: usize,
@@ -104,10 +104,10 @@ impl Admission {
         })
     }
 
-    /// A connection of `audience` that was admitted has `slot` now.
-    pub fn hold(&mut self, slot: Slot, account: Option<EntryId>, audience: PortUse) {
-        let is_operator = audience == PortUse::Operators;
-        let word = account.map_or(0, |account| account.0.get()) | if is_operator { OPERATOR } else { 0 };
+    /// A connection of `port_use` that was admitted has `slot` now.
+    pub fn hold(&mut self, slot: Slot, entry_id: Option<EntryId>, port_use: PortUse) {
+        let is_operator = port_use == PortUse::Operators;
+        let word = entry_id.map_or(0, |entry_id| entry_id.0.get()) | if is_operator { OPERATOR } else { 0 };
         if let Some(holder) = self.holders.get_mut(slot.index()).filter(|_| word != 0) {
             debug_assert_eq!(*holder, 0, "a slot is held twice");
             *holder = word;
@@ -117,10 +117,10 @@ impl Admission {
 
     /// The connection in `slot` is that of a client at `address`, which is counted instead of its proxy.
     pub fn rename(&mut self, slot: Slot, address: IpAddr, is_handshake: bool) -> Result<(), Refused> {
-        let account = self.admit(Some(address), is_handshake)?;
+        let entry_id = self.admit(Some(address), is_handshake)?;
         if let Some(holder) = self.holders.get_mut(slot.index()) {
             let before = *holder;
-            *holder = account.map_or(0, |account| account.0.get()) | before & OPERATOR;
+            *holder = entry_id.map_or(0, |entry_id| entry_id.0.get()) | before & OPERATOR;
             self.forget(account_of(before));
         }
         Ok(())
@@ -135,8 +135,8 @@ impl Admission {
     }
 
     /// A connection that was admitted came to nothing, or is over.
-    pub fn forget(&self, account: Option<EntryId>) {
-        account.into_iter().for_each(|account| self.ledger.end(account));
+    pub fn forget(&self, entry_id: Option<EntryId>) {
+        entry_id.into_iter().for_each(|entry_id| self.ledger.end(entry_id));
     }
 
     /// Open connections of operators.

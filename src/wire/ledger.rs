@@ -18,7 +18,7 @@
 //!   counted down where it was counted up, so no count is lost: the second entry is found by nobody as long as the first
 //!   has the fingerprint, and is free when its few connections are over. Until then the address may have so many more.
 //! - An entry that is claimed for another address just when its own address comes back loses the window of this second.
-//! - Two addresses whose fingerprints (40 bits) and buckets are equal share an account. The hash has a key that is made
+//! - Two addresses whose fingerprints (40 bits) and buckets are equal share an entry. The hash has a key that is made
 //!   when the process starts, so nobody can look for such addresses, or for many that need one bucket.
 //! - A second has 16 bits: a window that was last used 65,536 s ago, to the second, is taken for this one.
 
@@ -72,9 +72,9 @@ struct Entry {
 
 /// What a look at the entries of a key has found.
 enum Found {
-    /// Its account, where the connection is counted.
+    /// Its entry, where the connection is counted.
     EntryId(EntryId),
-    /// Its account, which has as many as it may have.
+    /// Its entry, which has as many as it may have.
     Full,
     /// Other cores changed the entries meanwhile.
     Changed,
@@ -94,7 +94,7 @@ impl Ledger {
     }
 
     /// Counts one more connection of `address`, or says which bound that would break. Clients without an address are
-    /// one. `None` if there is no account for it, because 2^24 connections have one address, or all buckets are full.
+    /// one. `None` if there is no entry for it, because 2^24 connections have one address, or all buckets are full.
     pub(super) fn begin(
         &self,
         address: Option<IpAddr>,
@@ -105,9 +105,9 @@ impl Ledger {
         let most =
             if bounds.connections == 0 { COUNT_MASK } else { COUNT_MASK.min(bounds.connections.into()) };
         let hash = self.hash.hash_one(ClientNetwork::of(address));
-        let account = loop {
+        let entry_id = loop {
             match self.count_up(hash, most, second) {
-                Found::EntryId(account) => break account,
+                Found::EntryId(entry_id) => break entry_id,
                 Found::Full if bounds.connections == 0 => return Ok(None),
                 Found::Full => return Err(Excess::Connections),
                 Found::NoRoom => return Ok(None),
@@ -115,23 +115,23 @@ impl Ledger {
             }
         };
         let handshakes_per_s = if is_handshake { bounds.handshakes_per_s } else { 0 };
-        let entry = self.entry(account);
+        let entry = self.entry(entry_id);
         let is_in_window = |shift, most| most == 0 || entry.is_none_or(|it| it.take(shift, most, second));
         let excess = if !is_in_window(NEW, bounds.new_per_s) {
             Excess::NewConnections
         } else if !is_in_window(HANDSHAKES, handshakes_per_s) {
             Excess::Handshakes
         } else {
-            return Ok(Some(account));
+            return Ok(Some(entry_id));
         };
-        self.end(account);
+        self.end(entry_id);
         Err(excess)
     }
 
-    /// A connection that was counted in `account` is over.
-    pub(super) fn end(&self, account: EntryId) {
+    /// A connection that was counted in `entry_id` is over.
+    pub(super) fn end(&self, entry_id: EntryId) {
         let counted_down = |word| (word & COUNT_MASK > 0).then(|| word - 1);
-        let ended = self.entry(account).map(|entry| entry.word.try_update(Relaxed, Relaxed, counted_down));
+        let ended = self.entry(entry_id).map(|entry| entry.word.try_update(Relaxed, Relaxed, counted_down));
         debug_assert!(ended.is_some_and(|ended| ended.is_ok()), "a connection ends twice");
     }
 
@@ -182,15 +182,15 @@ impl Ledger {
         }
     }
 
-    fn entry(&self, account: EntryId) -> Option<&Entry> {
-        let place = account.0.get() - 1;
+    fn entry(&self, entry_id: EntryId) -> Option<&Entry> {
+        let place = entry_id.0.get() - 1;
         self.segments.get((place >> PLACE_BITS) as usize)?.get()?.get((place & PLACE_MASK) as usize)
     }
 }
 
 fn found(segment: usize, place: usize) -> Found {
-    let account = ((segment as u32) << PLACE_BITS) + place as u32 + 1;
-    NonZeroU32::new(account).map_or(Found::NoRoom, |account| Found::EntryId(EntryId(account)))
+    let entry_id = ((segment as u32) << PLACE_BITS) + place as u32 + 1;
+    NonZeroU32::new(entry_id).map_or(Found::NoRoom, |entry_id| Found::EntryId(EntryId(entry_id)))
 }
 
 impl Entry {

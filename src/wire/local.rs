@@ -28,7 +28,7 @@ pub(super) struct LocalClients {
 
 struct LocalListener {
     socket: UnixListener,
-    audience: PortUse,
+    port_use: PortUse,
     /// A poll is in flight.
     is_watched: bool,
     /// Someone came when there was no room.
@@ -46,15 +46,15 @@ struct Moving {
     /// Whose process it is.
     peer: Credentials,
     /// Where it is counted.
-    account: Option<EntryId>,
-    audience: PortUse,
+    entry_id: Option<EntryId>,
+    port_use: PortUse,
 }
 
 impl LocalClients {
     /// Listens on `sockets`, which do not block.
     pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
         let listener =
-            |(socket, audience)| LocalListener { socket, audience, is_watched: false, is_waiting: false };
+            |(socket, port_use)| LocalListener { socket, port_use, is_watched: false, is_waiting: false };
         let listeners = sockets.into_iter().map(listener).collect();
         LocalClients { listeners, ..LocalClients::default() }
     }
@@ -66,17 +66,17 @@ impl LocalClients {
 
     /// Those of operators among them.
     pub fn moving_operators(&self) -> usize {
-        self.moving.values().filter(|moving| moving.audience == PortUse::Operators).count()
+        self.moving.values().filter(|moving| moving.port_use == PortUse::Operators).count()
     }
 }
 
 impl Wire {
-    /// Watches the listeners for `audience` that are not watched. Called while there are free slots for it: beyond that
+    /// Watches the listeners for `port_use` that are not watched. Called while there are free slots for it: beyond that
     /// clients wait in the kernel's queue.
-    pub(super) fn watch_local_listeners(&mut self, audience: PortUse) {
+    pub(super) fn watch_local_listeners(&mut self, port_use: PortUse) {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
-            if listener.audience == audience && !std::mem::replace(&mut listener.is_watched, true) {
+            if listener.port_use == port_use && !std::mem::replace(&mut listener.is_watched, true) {
                 let descriptor = listener.socket.as_raw_fd();
                 self.watch(Kind::Knock, index as u32, descriptor);
             }
@@ -84,10 +84,10 @@ impl Wire {
     }
 
     /// Takes those who came when there was no room, before others come.
-    pub(super) fn take_waiting_local(&mut self, audience: PortUse) {
+    pub(super) fn take_waiting_local(&mut self, port_use: PortUse) {
         for index in 0..self.local.listeners.len() {
             let listener = self.local.listeners.get(index);
-            if listener.is_some_and(|listener| listener.is_waiting && listener.audience == audience) {
+            if listener.is_some_and(|listener| listener.is_waiting && listener.port_use == port_use) {
                 self.knocked(index as u32);
             }
         }
@@ -95,11 +95,11 @@ impl Wire {
 
     /// Someone has come to listener `index`. It is watched again when there is room.
     pub(super) fn knocked(&mut self, index: u32) {
-        let Some(audience) = self.local.listeners.get(index as usize).map(|listener| listener.audience)
+        let Some(port_use) = self.local.listeners.get(index as usize).map(|listener| listener.port_use)
         else {
             return;
         };
-        let most = self.room(audience).min(ACCEPTS);
+        let most = self.room(port_use).min(ACCEPTS);
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
         listener.is_waiting = most == 0;
@@ -117,14 +117,14 @@ impl Wire {
         for stream in come {
             // One whose credentials cannot be had is closed, and so is one beyond a limit.
             let Ok(peer) = Credentials::of_peer(&stream) else { continue };
-            let Ok(account) = self.admission.admit(None, false) else { continue };
+            let Ok(entry_id) = self.admission.admit(None, false) else { continue };
             self.move_in(Moving {
                 place: vec![stream.as_raw_fd()],
                 _stream: stream,
                 listener: index as usize,
                 peer,
-                account,
-                audience,
+                entry_id,
+                port_use,
             });
         }
     }
@@ -143,11 +143,11 @@ impl Wire {
     pub(super) fn moved_in(&mut self, id: u32, result: i32) {
         let Some(moving) = self.local.moving.remove(&id) else { return };
         let slot = moving.place.first().and_then(|slot| u32::try_from(*slot).ok()).map(Slot);
-        let Some(slot) = slot.filter(|_| result == 1) else { return self.admission.forget(moving.account) };
+        let Some(slot) = slot.filter(|_| result == 1) else { return self.admission.forget(moving.entry_id) };
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
-        self.admission.hold(slot, moving.account, moving.audience);
+        self.admission.hold(slot, moving.entry_id, moving.port_use);
         self.arm_receive(slot);
         let Moving { listener, peer, .. } = moving;
         self.events.push_back(Event::AcceptedLocal { slot, listener, peer });

@@ -1,16 +1,17 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
-//! `ring` is the queue pair, on the kernel's io_uring (`uring`) or a simulated kernel (`simulated`); `token` packs
-//! what a completion is about; `listener` has the sockets that clients connect to, and `accepting` shares the free slots
-//! between them; `admission` refuses connections of addresses that have too many, which the `ledger` knows for all
-//! cores; `buffers` lends receive buffers; `egress` sends, alone or to a whole batch of slots; `backlog` holds what a
-//! slow client has not taken, `progress` tells how far it comes with that; `secure` stands between them and clients
-//! that speak TLS, `proxied` what load balancers say before that; `local` accepts clients of this machine,
-//! `virtual_slots` has connections whose client is this server itself,
-//! `socket_file` binds the files they find it by, `datagrams` receives datagrams in batches; `doorbell` wakes the
-//! core's executor; `heap` returns free pages to the system; `kept` counts the memory of connections; `outer_buffers` bounds what the
-//! kernel keeps for sockets outside the ring; `probe` says at start what the kernel lacks. [`Wire`]
-//! ties them together and turns completions into [`Event`]s.
+//! - The kernel: `ring` is the queue pair, on its io_uring (`uring`) or a simulated one (`simulated`). `token` packs what a
+//!   completion is about, `buffers` lends receive buffers, `doorbell` wakes the core's executor, `heap` returns free pages,
+//!   `outer_buffers` bounds what it keeps for sockets outside the ring, `probe` says at start what it lacks.
+//! - Who comes: `listener` has the sockets that clients connect to, `accepting` shares the free slots between them, and
+//!   `admission` refuses connections of addresses that have too many, which the `ledger` knows for all cores. `proxied`
+//!   reads what load balancers say of a connection. `local` accepts clients by Unix sockets, which `socket_file` binds.
+//!   `virtual_slots` are connections whose client is this server itself.
+//! - What is moved: `receiving` says when bytes are taken, `egress` sends, alone or to a whole batch of slots, `backlog` holds
+//!   what a slow client has not taken, `progress` tells how far it comes with that, and `secure` stands between them and
+//!   clients that speak TLS. `kept` adds up the memory of connections. `datagrams` receives datagrams in batches.
+//!
+//! [`Wire`] ties them together and turns completions into [`Event`]s.
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
 //! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Default)]
 pub struct Preface {
     /// Whose connections these are.
-    pub audience: PortUse,
+    pub port_use: PortUse,
     /// A header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// A handshake of TLS, with what is offered in it.

@@ -85,27 +85,27 @@ impl<T> Shares<T> {
 
     /// Opens a request at once, if nobody waits and it takes nothing of the reserve; whether it did. At most `limit` may
     /// be open.
-    pub fn open_at_once(&mut self, account: Asker, limit: u64) -> bool {
+    pub fn open_at_once(&mut self, asker: Asker, limit: u64) -> bool {
         let is_free = self.waiting.is_empty() && self.open < limit.min(self.unreserved());
         if is_free {
             self.open += 1;
-            self.count(account, |count| count.open += 1);
+            self.count(asker, |count| count.open += 1);
         }
         is_free
     }
 
     /// A request waits from now on; its number.
-    pub fn wait(&mut self, account: Asker, ticket: T) -> u64 {
+    pub fn wait(&mut self, asker: Asker, ticket: T) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
         let add = |shares: &mut Self| {
-            shares.count(account, |count| count.waiting += 1);
-            shares.of_clients.insert((account.client, account.application, number));
-            shares.waiting.insert(number, (account, ticket));
+            shares.count(asker, |count| count.waiting += 1);
+            shares.of_clients.insert((asker.client, asker.application, number));
+            shares.waiting.insert(number, (asker, ticket));
         };
         // Behind others of its own it changes no place.
-        match self.wait_of(account).is_empty() {
-            true => self.reorder(account, |shares| shares.wait_of(account), add),
+        match self.wait_of(asker).is_empty() {
+            true => self.reorder(asker, |shares| shares.wait_of(asker), add),
             false => add(self),
         }
         number
@@ -113,38 +113,38 @@ impl<T> Shares<T> {
 
     /// The request with this number waits no more; its ticket, if it did.
     pub fn withdraw(&mut self, number: u64) -> Option<T> {
-        let (account, ticket) = self.waiting.remove(&number)?;
+        let (asker, ticket) = self.waiting.remove(&number)?;
         let remove = |shares: &mut Self| {
-            shares.of_clients.remove(&(account.client, account.application, number));
-            shares.count(account, |count| count.waiting -= 1);
+            shares.of_clients.remove(&(asker.client, asker.application, number));
+            shares.count(asker, |count| count.waiting -= 1);
         };
-        self.reorder(account, |shares| shares.wait_of(account), remove);
+        self.reorder(asker, |shares| shares.wait_of(asker), remove);
         Some(ticket)
     }
 
     /// Opens the request whose turn it is, if any may be opened while at most `limit` are; its ticket.
     pub fn open_next(&mut self, limit: u64) -> Option<T> {
         let number = self.next(limit)?;
-        let (account, ticket) = self.waiting.remove(&number)?;
+        let (asker, ticket) = self.waiting.remove(&number)?;
         let open = |shares: &mut Self| {
-            shares.of_clients.remove(&(account.client, account.application, number));
+            shares.of_clients.remove(&(asker.client, asker.application, number));
             shares.open += 1;
-            shares.count(account, |count| (count.open, count.waiting) = (count.open + 1, count.waiting - 1));
+            shares.count(asker, |count| (count.open, count.waiting) = (count.open + 1, count.waiting - 1));
         };
-        self.reorder(account, |shares| shares.waits_of(account.client), open);
+        self.reorder(asker, |shares| shares.waits_of(asker.client), open);
         Some(ticket)
     }
 
     /// A request that was open ends.
-    pub fn close(&mut self, account: Asker) {
+    pub fn close(&mut self, asker: Asker) {
         debug_assert!(self.open > 0, "it was open");
         let close = |shares: &mut Self| {
             shares.open -= 1;
-            shares.count(account, |count| count.open -= 1);
+            shares.count(asker, |count| count.open -= 1);
         };
         match self.waiting.is_empty() {
             true => close(self),
-            false => self.reorder(account, |shares| shares.waits_of(account.client), close),
+            false => self.reorder(asker, |shares| shares.waits_of(asker.client), close),
         }
     }
 
@@ -191,7 +191,7 @@ impl<T> Shares<T> {
         self.most - self.most / RESERVED_PART
     }
 
-    /// Makes a change to what `account` has open or waits for, and puts those that `waits` gives, which the change
+    /// Makes a change to what `asker` has open or waits for, and puts those that `waits` gives, which the change
     /// concerns, where they belong then.
     fn reorder(
         &mut self,
@@ -224,7 +224,7 @@ impl<T> Shares<T> {
         }
     }
 
-    /// The first request of `account` that waits, in the form of [`Shares::waits_of`].
+    /// The first request of `asker` that waits, in the form of [`Shares::waits_of`].
     fn wait_of(&self, Asker { application, client }: Asker) -> Waits {
         let of_pair = (client, application, 0)..=(client, application, u64::MAX);
         self.of_clients.range(of_pair).next().map(|(_, at, first)| (*at, *first)).into_iter().collect()
@@ -252,7 +252,7 @@ impl<T> Shares<T> {
         (at == application).then_some((open, of_its_client, number, application))
     }
 
-    /// Counts for both sides of `account`, which are forgotten when nothing is left of them.
+    /// Counts for both sides of `asker`, which are forgotten when nothing is left of them.
     fn count(&mut self, Asker { application, client }: Asker, change: impl Fn(&mut Count)) {
         count_in(&mut self.applications, application, &change);
         count_in(&mut self.clients, client, &change);
@@ -287,16 +287,16 @@ mod tests {
     use std::net::IpAddr;
 
     /// Two applications, and clients by the last byte of their addresses.
-    fn account(application: u64, client: u8) -> Asker {
+    fn asker(application: u64, client: u8) -> Asker {
         Asker { application, client: ClientNetwork::of(Some(IpAddr::from([10, 0, 0, client]))) }
     }
 
     /// Asks for a turn at once; whether there was one.
-    fn ask(shares: &mut Shares<u64>, account: Asker, limit: u64) -> bool {
-        if shares.open_at_once(account, limit) {
+    fn ask(shares: &mut Shares<u64>, asker: Asker, limit: u64) -> bool {
+        if shares.open_at_once(asker, limit) {
             return true;
         }
-        let number = shares.wait(account, 0);
+        let number = shares.wait(asker, 0);
         let opened = shares.open_next(limit).is_some();
         if !opened {
             shares.withdraw(number);
@@ -304,53 +304,41 @@ mod tests {
         opened
     }
 
-    fn asked_until_refused(shares: &mut Shares<u64>, account: Asker) -> usize {
-        (0..100).filter(|_| ask(shares, account, 64)).count()
+    fn asked_until_refused(shares: &mut Shares<u64>, asker: Asker) -> usize {
+        (0..100).filter(|_| ask(shares, asker, 64)).count()
     }
 
     #[test]
     fn whoever_is_alone_has_all_but_the_reserve_which_is_for_those_with_less_than_their_share() {
         let mut shares = Shares::new(64);
-        assert_eq!(asked_until_refused(&mut shares, account(1, 1)), 56);
-        assert_eq!(asked_until_refused(&mut shares, account(2, 1)), 0, "the client has more than its share");
-        assert_eq!(
-            asked_until_refused(&mut shares, account(1, 2)),
-            4,
-            "the rest is not for this application"
-        );
-        assert_eq!(asked_until_refused(&mut shares, account(2, 2)), 4);
-        assert_eq!(asked_until_refused(&mut shares, account(3, 3)), 0, "nothing is left");
+        assert_eq!(asked_until_refused(&mut shares, asker(1, 1)), 56);
+        assert_eq!(asked_until_refused(&mut shares, asker(2, 1)), 0, "the client has more than its share");
+        assert_eq!(asked_until_refused(&mut shares, asker(1, 2)), 4, "the rest is not for this application");
+        assert_eq!(asked_until_refused(&mut shares, asker(2, 2)), 4);
+        assert_eq!(asked_until_refused(&mut shares, asker(3, 3)), 0, "nothing is left");
         let mut few = Shares::new(7);
-        assert_eq!(asked_until_refused(&mut few, account(1, 1)), 7, "a few turns have no reserve");
+        assert_eq!(asked_until_refused(&mut few, asker(1, 1)), 7, "a few turns have no reserve");
     }
 
     #[test]
     fn a_turn_goes_to_whoever_has_least() {
         let mut shares = Shares::new(7);
-        let open = [
-            account(1, 1),
-            account(1, 1),
-            account(1, 2),
-            account(2, 3),
-            account(2, 4),
-            account(3, 1),
-            account(3, 1),
-        ];
-        open.iter().for_each(|account| assert!(shares.open_at_once(*account, 7)));
-        let waiting =
-            [account(1, 1), account(1, 2), account(1, 2), account(2, 3), account(2, 5), account(2, 3)];
-        for (name, account) in waiting.into_iter().enumerate() {
-            assert_eq!(shares.wait(account, name as u64), name as u64 + 1);
+        let open =
+            [asker(1, 1), asker(1, 1), asker(1, 2), asker(2, 3), asker(2, 4), asker(3, 1), asker(3, 1)];
+        open.iter().for_each(|asker| assert!(shares.open_at_once(*asker, 7)));
+        let waiting = [asker(1, 1), asker(1, 2), asker(1, 2), asker(2, 3), asker(2, 5), asker(2, 3)];
+        for (name, asker) in waiting.into_iter().enumerate() {
+            assert_eq!(shares.wait(asker, name as u64), name as u64 + 1);
         }
         // One ends at each application that does not count for those who wait.
-        shares.close(account(3, 1));
+        shares.close(asker(3, 1));
         assert_eq!(shares.open_next(7), Some(4), "of the application with two, the client with none");
-        shares.close(account(3, 1));
+        shares.close(asker(3, 1));
         // Both applications have three.
         assert_eq!(shares.open_next(7), Some(1), "the client with one, who came first");
         assert_eq!(shares.open_next(7), None);
-        shares.close(account(1, 1));
-        shares.close(account(1, 1));
+        shares.close(asker(1, 1));
+        shares.close(asker(1, 1));
         assert_eq!(shares.open_next(7), Some(0), "the client that has none any more");
         assert_eq!(shares.open_next(7), Some(3), "of both with three, the client with one");
         assert_eq!((shares.waiting(), shares.oldest()), (2, Some((3, &2))));
@@ -385,13 +373,13 @@ mod tests {
 
     impl Model {
         fn share<K: Ord>(&self, of: impl Fn(&Asker) -> K) -> u64 {
-            let all = self.open.iter().chain(self.waiting.iter().map(|(_, account)| account));
+            let all = self.open.iter().chain(self.waiting.iter().map(|(_, asker)| asker));
             let some: BTreeSet<K> = all.map(of).collect();
             (self.most / (some.len() as u64 + 1)).max(1)
         }
 
-        fn open_of<K: Eq>(&self, account: &Asker, of: impl Fn(&Asker) -> K) -> u64 {
-            self.open.iter().filter(|open| of(open) == of(account)).count() as u64
+        fn open_of<K: Eq>(&self, asker: &Asker, of: impl Fn(&Asker) -> K) -> u64 {
+            self.open.iter().filter(|open| of(open) == of(asker)).count() as u64
         }
 
         /// The number of the request whose turn it is.
@@ -399,15 +387,15 @@ mod tests {
             let open = self.open.len() as u64;
             let is_among_last = |part| open >= self.most - self.most / part;
             let (is_reserve, is_strict) = (is_among_last(8), is_among_last(16));
-            let of = |account: &Asker| {
-                let of_application = self.open_of(account, |account| account.application);
-                (of_application, self.open_of(account, |account| account.client))
+            let of = |asker: &Asker| {
+                let of_application = self.open_of(asker, |asker| asker.application);
+                (of_application, self.open_of(asker, |asker| asker.client))
             };
-            let shares = (self.share(|account| account.application), self.share(|account| account.client));
+            let shares = (self.share(|asker| asker.application), self.share(|asker| asker.client));
             let may_have = |(of_application, of_client)| {
                 (!is_strict || of_application < shares.0) && (!is_reserve || of_client < shares.1)
             };
-            let all = self.waiting.iter().map(|(number, account)| (of(account), *number));
+            let all = self.waiting.iter().map(|(number, asker)| (of(asker), *number));
             let next = all.filter(|(has, _)| may_have(*has)).min()?;
             (open < self.limit.min(self.most)).then_some(next.1)
         }
@@ -421,12 +409,12 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Ask(application, client) => {
-                        let account = account(application, client);
-                        match shares.open_at_once(account, model.limit.min(most)) {
-                            true => model.open.push(account),
+                        let asker = asker(application, client);
+                        match shares.open_at_once(asker, model.limit.min(most)) {
+                            true => model.open.push(asker),
                             false => {
-                                let number = shares.wait(account, shares.numbers + 1);
-                                model.waiting.push((number, account));
+                                let number = shares.wait(asker, shares.numbers + 1);
+                                model.waiting.push((number, asker));
                             }
                         }
                     }
@@ -452,7 +440,7 @@ mod tests {
                 prop_assert!(shares.open() <= most);
                 prop_assert_eq!(shares.oldest().map(|(number, _)| number), model.waiting.iter().map(|it| it.0).min());
             }
-            model.open.drain(..).for_each(|account| shares.close(account));
+            model.open.drain(..).for_each(|asker| shares.close(asker));
             for (number, _) in model.waiting {
                 prop_assert_eq!(shares.withdraw(number), Some(number));
             }

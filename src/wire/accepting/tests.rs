@@ -12,7 +12,7 @@ const SLOTS: u32 = 40;
 const RESERVED: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A wire with a listener for each audience.
+/// A wire with a listener for each use.
 struct World {
     wire: Wire,
     clients: SocketAddr,
@@ -27,7 +27,7 @@ impl World {
         let doorbell = Doorbell::new().unwrap();
         let listen = || bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap().pop().unwrap();
         let listeners: Vec<_> = [PortUse::Clients, PortUse::Operators]
-            .map(|audience| (listen(), Preface { audience, ..Preface::default() }))
+            .map(|port_use| (listen(), Preface { port_use, ..Preface::default() }))
             .into();
         let address = |index: usize| listeners[index].0.local_addr().unwrap();
         let (clients, operators) = (address(0), address(1));
@@ -114,7 +114,7 @@ fn a_core_without_listeners_for_operators_has_all_its_slots_for_clients() {
     let accepting = |listeners| Accepting::new(listeners, &[], &limits);
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
     assert_eq!(accepting(vec![(listener(), Preface::default())]).reserved, 0);
-    let operators = || Preface { audience: PortUse::Operators, ..Preface::default() };
+    let operators = || Preface { port_use: PortUse::Operators, ..Preface::default() };
     assert_eq!(accepting(vec![(listener(), operators())]).reserved, RESERVED as usize);
     // Each of many listeners has its share.
     let many = accepting((0..9).map(|_| (listener(), operators())).collect());

@@ -22,7 +22,7 @@ fn v6(high: u64, low: u64) -> Option<IpAddr> {
 
 /// Counts a connection of `address` in second 7.
 fn begin(ledger: &Ledger, address: Option<IpAddr>, bounds: &Bounds) -> Result<EntryId, Excess> {
-    ledger.begin(address, bounds, true, 7).map(|account| account.expect("there is room"))
+    ledger.begin(address, bounds, true, 7).map(|entry_id| entry_id.expect("there is room"))
 }
 
 impl Ledger {
@@ -40,7 +40,7 @@ impl Ledger {
 fn an_entry_has_16_bytes_and_an_account_leaves_two_bits_free() {
     assert_eq!(size_of::<Entry>(), 16);
     let last = found(SEGMENTS - 1, (SEGMENT << (GROWTH * (SEGMENTS - 1))) - 1);
-    let Found::EntryId(last) = last else { panic!("an account") };
+    let Found::EntryId(last) = last else { panic!("an entry_id") };
     assert!(last.0.get() < 1 << 30);
     const { assert!(SEGMENT << (GROWTH * (SEGMENTS - 1)) <= 1 << PLACE_BITS) };
 }
@@ -58,7 +58,7 @@ fn an_address_has_as_many_as_its_bound_and_others_are_not_concerned() {
     assert_eq!(begin(&ledger, v4(1), &bounds), Err(Excess::Connections));
     // A limit that is lowered meanwhile.
     assert_eq!(begin(&ledger, v4(1), &Bounds { connections: 1, ..UNBOUND }), Err(Excess::Connections));
-    accounts.into_iter().for_each(|account| ledger.end(account));
+    accounts.into_iter().for_each(|entry_id| ledger.end(entry_id));
     assert_eq!(ledger.connections(), 0);
 }
 
@@ -79,8 +79,8 @@ fn a_network_of_ipv6_is_one_client_and_ipv4_has_one_spelling() {
 fn rates_are_of_one_second_and_outlive_the_connections() {
     let (ledger, bounds) = (ledger(), Bounds { new_per_s: 3, handshakes_per_s: 2, ..UNBOUND });
     let try_at = |second, is_handshake| {
-        let account = ledger.begin(v4(1), &bounds, is_handshake, second)?.unwrap();
-        ledger.end(account);
+        let entry_id = ledger.begin(v4(1), &bounds, is_handshake, second)?.unwrap();
+        ledger.end(entry_id);
         Ok(())
     };
     for second in [0, 1, u16::MAX] {
@@ -110,8 +110,8 @@ fn entries_are_used_again_so_that_addresses_that_come_and_go_take_no_more_memory
     let bounds = Bounds { new_per_s: 1, ..UNBOUND };
     for second in 0..50 {
         for number in 0..1_000 {
-            let account = ledger.begin(v4(number + 1_000 * second), &bounds, false, second as u16);
-            ledger.end(account.unwrap().unwrap());
+            let entry_id = ledger.begin(v4(number + 1_000 * second), &bounds, false, second as u16);
+            ledger.end(entry_id.unwrap().unwrap());
         }
     }
     // Two segments, unless chance fills a bucket in both.
@@ -125,7 +125,7 @@ fn many_addresses_have_an_account_each_and_all_of_them_are_counted_down() {
     assert_eq!((ledger.connections(), ledger.used()), (50_000, 50_000));
     assert!((0..50_000).all(|number| begin(&ledger, v4(number), &bounds).is_err()), "all are found again");
     assert!(ledger.bytes() < 50_000 * 128, "{} bytes", ledger.bytes());
-    accounts.into_iter().for_each(|account| ledger.end(account));
+    accounts.into_iter().for_each(|entry_id| ledger.end(entry_id));
     assert_eq!(ledger.connections(), 0);
 }
 
@@ -148,10 +148,10 @@ fn one_address_never_has_more_than_its_bound_from_all_threads_together() {
     let bounds = Bounds { connections: 5, ..UNBOUND };
     let ledger = hammer(move |ledger, _| {
         for _ in 0..20_000 {
-            if let Ok(account) = begin(ledger, v4(1), &bounds) {
+            if let Ok(entry_id) = begin(ledger, v4(1), &bounds) {
                 assert!(held.fetch_add(1, Relaxed) < 5);
                 held.fetch_sub(1, Relaxed);
-                ledger.end(account);
+                ledger.end(entry_id);
             }
         }
     });
@@ -173,15 +173,15 @@ fn counts_return_to_zero_however_threads_come_and_go() {
                 1 => v4((state >> 8) as u32 % 5_000),
                 _ => v6(state >> 8 & 0xffff, state),
             };
-            if let Ok(Some(account)) = ledger.begin(address, &bounds, false, (round / 20_000) as u16) {
-                held.push(account);
+            if let Ok(Some(entry_id)) = ledger.begin(address, &bounds, false, (round / 20_000) as u16) {
+                held.push(entry_id);
             }
             while held.len() > (state >> 40) as usize % 500 {
                 let index = (state >> 20) as usize % held.len();
                 ledger.end(held.swap_remove(index));
             }
         }
-        held.into_iter().for_each(|account| ledger.end(account));
+        held.into_iter().for_each(|entry_id| ledger.end(entry_id));
     });
     assert_eq!((ledger.connections(), ledger.used()), (0, 0));
 }
@@ -201,8 +201,8 @@ fn what_addresses_cost() {
     let time = |what: &str, addresses: u32| {
         let began = Instant::now();
         for number in 0..1_000_000_u32 {
-            let account = ledger.begin(v4(number.wrapping_mul(7919) % addresses), &UNBOUND, false, 7);
-            ledger.end(account.unwrap().unwrap());
+            let entry_id = ledger.begin(v4(number.wrapping_mul(7919) % addresses), &UNBOUND, false, 7);
+            ledger.end(entry_id.unwrap().unwrap());
         }
         println!("{what}: {} ns for each connection", began.elapsed().as_nanos() / 1_000_000);
     };
@@ -215,6 +215,6 @@ fn what_addresses_cost() {
     println!("{ADDRESSES} addresses: {} bytes of entries, {grown} resident", ledger.bytes());
     println!("{} bytes for each address", ledger.bytes() / ADDRESSES as usize);
     time("addresses that have connections", ADDRESSES);
-    accounts.into_iter().for_each(|account| ledger.end(account));
+    accounts.into_iter().for_each(|entry_id| ledger.end(entry_id));
     assert_eq!(ledger.connections(), 0);
 }

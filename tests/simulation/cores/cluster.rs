@@ -67,7 +67,7 @@ impl Cluster {
                 listeners: [(CLIENTS, Service::Clients(Port::Plain)), (CONTROL, Service::Control)]
                     .map(|(address, service)| {
                         let listener = simulation::listen(address).socket().expect("a descriptor");
-                        let preface = Preface { audience: service.audience(), ..Preface::default() };
+                        let preface = Preface { port_use: service.port_use(), ..Preface::default() };
                         ((listener, preface), service)
                     })
                     .into(),

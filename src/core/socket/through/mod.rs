@@ -70,8 +70,8 @@ impl Through {
     }
 
     /// Takes bytes of the client for the application; whether the client is to be paused. Messages are counted in
-    /// `heard`. A frame that breaks the protocol
-    /// goes no further, and nothing after it; with extensions both sides may have agreed on what it means.
+    /// `heard`. A frame that breaks the protocol goes no further, and nothing after it; with extensions both sides may
+    /// have agreed on what it means.
     pub fn pass(&self, bytes: &[u8], heard: &mut Seen) -> Result<bool, ProtocolError> {
         let (full, kept) = self.take(bytes, heard)?;
         self.book(kept);
