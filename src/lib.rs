@@ -14,16 +14,26 @@
 pub mod bell;
 pub mod bridge;
 pub mod channel;
+pub mod clients;
 pub mod config;
+pub mod context;
+pub mod control;
 pub mod core;
+pub mod delivery;
 pub mod doctor;
+pub mod filters;
+pub mod held;
 pub mod ids;
 pub mod ingest;
 pub mod mesh;
 pub mod monitor;
+pub mod observe;
 pub mod origin;
 mod patience;
 pub mod proto;
+pub mod publish;
+pub mod queries;
+pub mod requests;
 pub mod runtime;
 pub mod server;
 #[cfg(feature = "simulation")]

@@ -6,9 +6,10 @@
 //! requests are refused after [`PATIENCE`] ticks, until there is room again. Only if the total gets above [`FULL`] all the
 //! same, all clients are reset that keep as much.
 
+use super::Core;
 use super::memory::CHANNEL_BYTES;
-use super::row::{Phase, Row};
-use super::{Core, SECOND};
+use crate::clients::Kept;
+use crate::context::SECOND;
 use crate::ids::{CoreId, Slot};
 use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
 use std::cell::Cell;
@@ -49,7 +50,6 @@ pub(super) struct Ceiling {
     full_since: Cell<Option<u32>>,
     /// The tick in which they were last looked for in vain.
     in_vain: Cell<Option<u32>>,
-    is_full: Cell<bool>,
 }
 
 impl Ceiling {
@@ -71,11 +71,12 @@ impl Ceiling {
         }
     }
 
-    /// At tick `now` the largest clients of the core keep `enough`, or not, of what is too much.
-    fn looked(&self, enough: bool, now: u32) {
+    /// At tick `now` the largest clients of the core keep `enough`, or not, of what is too much; whether new clients and
+    /// requests are refused from now on.
+    fn looked(&self, enough: bool, now: u32) -> bool {
         let since = (!enough).then(|| self.full_since.get().unwrap_or(now));
         self.full_since.set(since);
-        self.is_full.set(since.is_some_and(|since| now.wrapping_sub(since) >= PATIENCE));
+        since.is_some_and(|since| now.wrapping_sub(since) >= PATIENCE)
     }
 
     /// Whether the largest clients were looked for in vain a moment ago.
@@ -85,14 +86,9 @@ impl Ceiling {
 }
 
 impl Core {
-    /// Whether new clients and requests are refused because memory is short.
-    pub(super) fn is_full(&self) -> bool {
-        self.ceiling.is_full.get()
-    }
-
     /// Looks at what is kept for clients if that has grown. Called once a turn.
     pub(super) fn look_at_growth(self: &Rc<Self>) {
-        let kept = self.wire.borrow().kept_bytes() + self.accounts.bytes();
+        let kept = self.clients.queued_bytes() + self.context.accounts.bytes();
         if kept > self.ceiling.seen.get() + STEP_BYTES {
             self.keep_below_ceiling();
         }
@@ -101,9 +97,9 @@ impl Core {
     /// Publishes what this core keeps, and resets its largest clients if all cores together keep too much.
     pub(super) fn keep_below_ceiling(self: &Rc<Self>) {
         let own = self.kept_bytes() as u64;
-        self.gauges.kept_bytes.set(own);
-        let total: u64 = self.all_gauges.iter().map(|gauges| gauges.kept_bytes.get()).sum();
-        let (bytes, now) = (self.settings().limits.memory_bytes, self.now());
+        self.context.gauges.kept_bytes.set(own);
+        let total: u64 = self.control.all_gauges().iter().map(|gauges| gauges.kept_bytes.get()).sum();
+        let (bytes, now) = (self.context.settings().limits.memory_bytes, self.context.now());
         let excess = self.ceiling.excess(total, bytes);
         let part = (u128::from(excess) * u128::from(own) / u128::from(total.max(1))) as usize;
         let whatever = self.ceiling.is_above_full(total, bytes);
@@ -113,25 +109,21 @@ impl Core {
         if looks || enough {
             self.ceiling.in_vain.set((!enough).then_some(now));
         }
-        self.ceiling.looked(enough, now);
-        self.gauges.kept_bytes.set(own.saturating_sub(given_back as u64));
-        self.ceiling.seen.set(self.wire.borrow().kept_bytes() + self.accounts.bytes());
+        self.context.accounts.set_full(self.ceiling.looked(enough, now));
+        self.context.gauges.kept_bytes.set(own.saturating_sub(given_back as u64));
+        self.ceiling.seen.set(self.clients.queued_bytes() + self.context.accounts.bytes());
     }
 
     /// Resets clients until they have given back `excess` bytes, who keeps most first; how many they gave back. If all
     /// of them keep less, nobody is reset, unless `whatever` helps.
     fn reset_largest(self: &Rc<Self>, excess: usize, whatever: bool) -> usize {
-        let mut large: Vec<(usize, Slot)> = {
-            let (rows, wire) = (self.rows.borrow(), self.wire.borrow());
-            let clients = rows.some(0, rows.places()).filter(|(_, row)| row.service.is_for_clients());
-            let kept = clients.map(|(slot, row)| {
-                let has_application = has_application(row);
-                let answer = if has_application && wire.is_behind(slot) { STALLED_ANSWER_BYTES } else { 0 };
-                let upload = if has_application && wire.is_paused(slot) { STALLED_UPLOAD_BYTES } else { 0 };
-                (kept_for(row) + wire.kept_for(slot) + answer + upload, slot)
-            });
-            kept.filter(|(kept, _)| *kept >= SMALL_BYTES).collect()
+        let kept = |(slot, kept): (Slot, Kept)| {
+            let answer = if kept.stalls_answer { STALLED_ANSWER_BYTES } else { 0 };
+            let upload = if kept.stalls_upload { STALLED_UPLOAD_BYTES } else { 0 };
+            (kept.bytes + answer + upload, slot)
         };
+        let large = self.clients.kept_for_each().into_iter().map(kept);
+        let mut large: Vec<(usize, Slot)> = large.filter(|(kept, _)| *kept >= SMALL_BYTES).collect();
         if !whatever && large.iter().map(|(kept, _)| kept).sum::<usize>() < excess {
             return 0;
         }
@@ -142,65 +134,32 @@ impl Core {
                 break;
             }
             given_back += kept;
-            self.gauges.memory_closed_total.add(1);
-            self.forget_events(slot);
-            self.reset(slot);
+            self.context.gauges.memory_closed_total.add(1);
+            if let Some(held) = self.clients.held(slot) {
+                held.forget_waiting();
+            }
+            self.clients.reset(slot);
         }
         self.freed(given_back);
         given_back
     }
 
-    /// What a client has sent that its application did not get is forgotten, or it would stay.
-    fn forget_events(&self, slot: Slot) {
-        let socket = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
-            Some(Phase::Socket(socket)) => socket.clone(),
-            _ => return,
-        };
-        self.forget_waiting(&socket);
-    }
-
     fn kept_bytes(&self) -> usize {
-        let origins = self.pool.counts();
-        let (wire, stalled) = {
-            let (wire, mut rows) = (self.wire.borrow(), self.rows.borrow_mut());
-            let mut has_application = |slot: &Slot| rows.get(*slot).is_some_and(|row| has_application(row));
-            let answers = wire.behind().filter(&mut has_application).count();
-            let uploads = wire.unread_clients().filter(&mut has_application).count();
-            (wire.kept_bytes(), answers * STALLED_ANSWER_BYTES + uploads * STALLED_UPLOAD_BYTES)
-        };
-        let channels = self.subscriptions.borrow().channels() + self.home.borrow().channels();
+        let origins = self.requests.pool().counts();
+        let (answers, uploads) = self.clients.stalled();
+        let stalled = answers * STALLED_ANSWER_BYTES + uploads * STALLED_UPLOAD_BYTES;
+        let channels = self.delivery.channels() + self.publishing.homes();
         // All cores share the conversations of SockJS.
-        let sockjs = if self.id == CoreId(0) { self.sockjs.kept_bytes() } else { 0 };
+        let sockjs = if self.context.id == CoreId(0) { self.holds.sockjs_bytes() } else { 0 };
         CORE_BYTES
             + sockjs
-            + wire
-            + self.accounts.bytes()
+            + self.clients.queued_bytes()
+            + self.context.accounts.bytes()
             + origins.open as usize * OPEN_REQUEST_BYTES
             + stalled
             + origins.idle * IDLE_ORIGIN_BYTES
             + channels * CHANNEL_BYTES
     }
-}
-
-/// Whether bytes of the client of `row` go to an application, and those of the application to it.
-fn has_application(row: &Row) -> bool {
-    match &row.phase {
-        Phase::Exchange(_) => true,
-        Phase::Socket(socket) => socket.passes_through(),
-        _ => false,
-    }
-}
-
-/// What is kept for a connection, beside what waits to be sent.
-fn kept_for(row: &Row) -> usize {
-    let carried = row.carry.as_ref().map_or(0, |carry| carry.bytes().len());
-    carried
-        + match &row.phase {
-            Phase::Exchange(exchange) => exchange.kept_bytes(),
-            Phase::Poll(poll) => poll.kept_bytes(),
-            Phase::Socket(socket) => socket.kept_bytes(),
-            _ => 0,
-        }
 }
 
 #[cfg(test)]
@@ -210,10 +169,7 @@ mod tests {
     #[test]
     fn new_clients_are_refused_while_the_largest_keep_too_little() {
         let ceiling = Ceiling::of(None);
-        let is_full = |enough, now| {
-            ceiling.looked(enough, now);
-            ceiling.is_full.get()
-        };
+        let is_full = |enough, now| ceiling.looked(enough, now);
         assert!(!is_full(false, 0) && is_full(false, PATIENCE));
         assert!(!is_full(true, 10) && !is_full(false, 11) && is_full(false, 11 + PATIENCE));
         assert!(ceiling.is_above_full(15_000, Some(16_000)) && !ceiling.is_above_full(14_999, Some(16_000)));

@@ -32,13 +32,13 @@ impl Core {
     pub(super) fn freed(&self, bytes: usize) {
         if bytes > 0 {
             FREED_BYTES.fetch_add(bytes, Ordering::Relaxed);
-            self.memory.borrow_mut().freed_at = self.now();
+            self.memory.borrow_mut().freed_at = self.context.now();
         }
     }
 
     /// Gives back what was not needed lately. Called once a tick.
     pub(super) fn give_memory_back(&self) {
-        let now = self.now();
+        let now = self.context.now();
         let mut slack = std::mem::take(&mut self.memory.borrow_mut().slack);
         let mut look = slack.look(now);
         self.look_at_tables(&mut look);
@@ -53,7 +53,7 @@ impl Core {
         let begun = Instant::now();
         return_free_pages();
         tracing::debug!(
-            core = self.id.0,
+            core = self.context.id.0,
             took_us = begun.elapsed().as_micros() as u64,
             "free pages were returned"
         );
@@ -61,26 +61,13 @@ impl Core {
 
     /// All tables that grow with clients and channels, always in the same order.
     fn look_at_tables(&self, look: &mut Look<'_>) {
-        self.subscriptions.borrow_mut().look_at_tables(look);
-        self.home.borrow_mut().look_at_tables(look);
-        self.wire.borrow_mut().look_at_tables(look);
-        self.rows.borrow_mut().look_at_tables(look);
-        self.timers.borrow_mut().look_at_tables(look);
-        self.takings.borrow_mut().look_at_tables(look);
-        self.receipts.borrow_mut().look_at_tables(look);
-        self.confirmations.borrow_mut().look_at_tables(look);
-        self.asked.borrow_mut().look_at_tables(look);
-        self.filtering.borrow_mut().look_at_tables(look);
-        self.fetches.borrow_mut().look_at_tables(look);
-        self.pool.look_at_tables(look);
-        self.mesh.look_at_tables(look);
-        self.errands.look_at_tables(look);
-        if self.id == CoreId(0) {
-            // All cores share it.
-            self.sockjs.look_at_tables(look);
-        }
-        look.at(&mut *self.to_own_home.borrow_mut());
-        look.at(&mut *self.first_subscriptions.borrow_mut());
-        look.at(&mut *self.pipelined.borrow_mut());
+        self.delivery.look_at_tables(look);
+        self.publishing.look_at_tables(look);
+        self.clients.look_at_tables(look);
+        self.queries.look_at_tables(look);
+        self.filters.look_at_tables(look);
+        self.requests.pool().look_at_tables(look);
+        // All cores share the conversations of SockJS.
+        self.holds.look_at_tables(look, self.context.id == CoreId(0));
     }
 }

@@ -1,34 +1,35 @@
 //! Hands each request to the service of the port it came by, in a task that is dropped when the client leaves.
 
 use super::Core;
-use super::connection::Request;
-use super::exchange::Exchange;
-use super::hold::Again;
-use super::row::Service;
-use super::{control, prometheus, proxy, respond, socket};
+use crate::clients::{Exchange, Request, Service, Services, answer};
+use crate::control;
 use crate::origin::RETRY_AFTER_S;
+use crate::proto::http1::HeadError;
 use crate::proto::websocket;
 use crate::runtime;
 use futures_lite::FutureExt;
-use http::Method;
+use http::{HeaderMap, Method};
 use std::rc::Rc;
 
-impl Core {
-    /// Starts answering `request`.
-    pub(super) fn answer_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, request: Request) {
+impl Services for Core {
+    fn answer(&self, exchange: Rc<Exchange>, request: Request) {
+        let (context, holds, control) = (self.context.clone(), self.holds.clone(), self.control.clone());
         runtime::spawn(async move {
             let answered = async {
                 match request.service {
                     _ if request.method == Method::TRACE => {
-                        respond::send_whole(&exchange, &respond::no_trace());
+                        answer::send_whole(&exchange, &answer::no_trace());
                     }
-                    Service::Clients(_) if exchange.core().is_full() => refuse_for_memory(&exchange),
+                    Service::Clients(_) if context.accounts.is_full() => {
+                        context.gauges.memory_refused_total.add(1);
+                        refuse_for_memory(&exchange);
+                    }
                     Service::Clients(_) if websocket::is_upgrade(&request.headers) => {
-                        socket::answer(&exchange, request).await;
+                        holds.answer_upgrade(&exchange, request).await;
                     }
-                    Service::Clients(_) => proxy::answer(&exchange, request).await,
-                    Service::Control | Service::LocalControl => control::answer(&exchange, request).await,
-                    Service::Metrics => prometheus::answer(&exchange),
+                    Service::Clients(_) => holds.answer(&exchange, request).await,
+                    Service::Control | Service::LocalControl => control.answer(&exchange, request).await,
+                    Service::Metrics => control::prometheus::answer(&control, &exchange),
                 }
             };
             exchange.ended().or(answered).await;
@@ -36,18 +37,20 @@ impl Core {
         .detach();
     }
 
-    /// Starts answering the request of a long poll again, after `delay_ms`.
-    pub(super) fn proxy_again_in_task(self: &Rc<Self>, exchange: Rc<Exchange>, again: Again, delay_ms: u64) {
-        runtime::spawn(async move {
-            exchange.ended().or(proxy::answer_again(&exchange, again, delay_ms)).await;
-        })
-        .detach();
+    fn are_trusted(&self, headers: &HeaderMap) -> bool {
+        self.requests.are_trusted(headers)
+    }
+
+    fn refusal(&self, service: Service, error: &HeadError) -> (u16, String) {
+        match service {
+            Service::Control | Service::LocalControl => control::head_refusal(error),
+            Service::Clients(_) | Service::Metrics => (error.status(), format!("{error}\n")),
+        }
     }
 }
 
 /// Memory is short, and closing the largest consumers was not enough.
 fn refuse_for_memory(exchange: &Rc<Exchange>) {
-    exchange.core().gauges.memory_refused_total.add(1);
-    let answer = respond::unavailable("The server has no memory left. Try again later.\n", RETRY_AFTER_S);
-    respond::send_last(exchange, &answer);
+    let refusal = answer::unavailable("The server has no memory left. Try again later.\n", RETRY_AFTER_S);
+    answer::send_last(exchange, &refusal);
 }

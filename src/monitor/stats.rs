@@ -8,7 +8,7 @@ use super::subscribers::Subscribers;
 use crate::bridge::{Event, Events};
 use crate::channel::{Publication, Transport};
 use crate::config;
-use crate::core::Sums;
+use crate::observe::Sums;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -12,14 +12,19 @@ pub use supervisor::Files;
 use crate::bridge::{Inlet, Outlet};
 use crate::channel::Dispatched;
 use crate::config::Config;
-use crate::core::{BridgePlan, CorePlan, ErrandPlan, Gauges, Renewal, Sessions, Signers};
+use crate::core::{CorePlan, Renewal};
 use crate::doctor::{self, Machine};
+use crate::held::Sessions;
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Stats;
+use crate::observe::Gauges;
 use crate::origin::{Route, Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
+use crate::publish::BridgePlan;
+use crate::queries::QueryPlan;
+use crate::requests::Signers;
 use crate::tls::{self, CertificateProblem, Certificates, NoTls};
 use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, ThreadBell, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
@@ -226,7 +231,7 @@ fn plan(
     if let Some(error) = check_keys(settings, routes).into_iter().next() {
         return Err(error);
     }
-    let errands = ErrandPlan::new(cores);
+    let queries = QueryPlan::new(cores);
     let dispatched = Arc::new(Dispatched::new(cores));
     let sockjs = Arc::<Sessions>::default();
     let machine = Machine::open(Path::new("/"), None).ok();
@@ -250,7 +255,7 @@ fn plan(
             bridge: bridge.and_then(|bridge| bridge.plan(index)),
             mesh: mesh.clone(),
             dispatched: dispatched.clone(),
-            errands: errands.clone(),
+            queries: queries.clone(),
             wire,
             memory,
             ledger: ledger.clone(),

@@ -1,8 +1,8 @@
 //! Binds everything that the settings ask for, for each core its own sockets.
 
 use super::{ServerError, ports};
+use crate::clients::{Port, Service};
 use crate::config::{Config, Http, Ingest, MetricsPort, UnixPort};
-use crate::core::{Port, Service};
 use crate::tls::{self, Certificates, Offer};
 use crate::wire::{self, Access, DatagramSocket, Preface, SocketFile};
 use std::net::{SocketAddr, TcpListener};

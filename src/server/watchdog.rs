@@ -3,7 +3,7 @@
 //! cannot say so itself. A signal wakes it from such a sleep: the executor was seen in one, with a timer that was due,
 //! and went on when its wait in the kernel was interrupted.
 
-use crate::core::Gauges;
+use crate::observe::Gauges;
 use nix::sys::pthread::{Pthread, pthread_kill};
 use nix::sys::signal::Signal;
 use std::sync::Arc;

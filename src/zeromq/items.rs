@@ -4,7 +4,7 @@
 use super::parts::Parts;
 use crate::bridge::Inlet;
 use crate::channel::{Publication, home_of};
-use crate::core::Gauges;
+use crate::observe::Gauges;
 use crate::proto::grip::message::{self, MessageError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

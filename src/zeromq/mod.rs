@@ -29,8 +29,8 @@ pub use absent::{Running, Sockets};
 pub use {sockets::Sockets, thread::Running};
 
 use crate::bridge::{Inlet, Outlet};
-use crate::core::Gauges;
 use crate::monitor::Stats;
+use crate::observe::Gauges;
 use crate::wire::ThreadBell;
 use std::sync::Arc;
 

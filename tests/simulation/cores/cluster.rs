@@ -1,11 +1,15 @@
 //! The cores of a simulated server, as `gripwire::server` starts them on real ones.
 
 use gripwire::channel::Dispatched;
+use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
-use gripwire::core::{self, CorePlan, ErrandPlan, Gauges, Port, Renewal, Service, Signers};
+use gripwire::core::{self, CorePlan, Renewal};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
+use gripwire::observe::Gauges;
 use gripwire::origin::Routes;
+use gripwire::queries::QueryPlan;
+use gripwire::requests::Signers;
 use gripwire::runtime;
 use gripwire::simulation::{self, Host, Simulation};
 use gripwire::wire::{Ledger, Preface, WireLimits};
@@ -50,7 +54,7 @@ impl Cluster {
         let (settings, routes) = (Arc::new(settings), Arc::new(routes));
         let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
         let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
-        let (errands, sockjs) = (ErrandPlan::new(cores), Arc::default());
+        let (queries, sockjs) = (QueryPlan::new(cores), Arc::default());
         let dispatched = Arc::new(Dispatched::new(cores));
         let ledger = Arc::new(Ledger::new(runtime::now()));
         let mut renewals = Vec::new();
@@ -76,7 +80,7 @@ impl Cluster {
                 bridge: None,
                 mesh: mesh.clone(),
                 dispatched: dispatched.clone(),
-                errands: errands.clone(),
+                queries: queries.clone(),
                 wire: WireLimits {
                     connections: CONNECTIONS,
                     reserved: CONNECTIONS / 8,

@@ -1,0 +1,171 @@
+//! How a connection ends: at once or when its client has taken everything, by the client, or because its time is up. Every
+//! way goes through [`Clients::close`], which leaves nothing of it in any table.
+
+use super::Clients;
+use super::exchange::Exchange;
+use super::held::Held;
+use super::row::Phase;
+use crate::ids::Slot;
+use crate::proto::http1;
+use std::rc::Rc;
+
+/// How long a closed connection's unread input is drained, ms.
+const LINGER_MS: u64 = 2_000;
+
+impl Clients {
+    /// Answers a request that is not one, and closes.
+    pub fn reject(self: &Rc<Self>, slot: Slot, status: u16, message: &str) {
+        let _ = self.wire.borrow_mut().send(slot, http1::error_answer(status, message));
+        self.leave(slot, true);
+    }
+
+    /// Closes once the client has taken what is queued; `linger` when it may have sent what nobody reads.
+    pub fn leave(self: &Rc<Self>, slot: Slot, linger: bool) {
+        self.request_ends(slot);
+        let before = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.carry = None;
+            std::mem::replace(&mut row.phase, Phase::Leaving { linger })
+        };
+        if let Phase::Held(held) = before {
+            held.ended(slot);
+        }
+        let backlogged = {
+            let mut wire = self.wire.borrow_mut();
+            wire.resume(slot);
+            wire.flush();
+            wire.is_backlogged(slot)
+        };
+        self.context.wake();
+        match backlogged {
+            true => self.set_timer(slot, self.context.settings().http.idle_timeout_ms),
+            false => self.depart(slot),
+        }
+    }
+
+    /// All that was queued is with the kernel.
+    fn depart(self: &Rc<Self>, slot: Slot) {
+        let linger = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            let linger = matches!(row.phase, Phase::Leaving { linger: true });
+            if linger {
+                row.phase = Phase::Lingering;
+            }
+            linger
+        };
+        if linger {
+            self.wire.borrow_mut().shutdown(slot);
+            self.set_timer(slot, LINGER_MS);
+        } else {
+            self.close(slot);
+        }
+    }
+
+    /// The client in `slot` has taken everything that it was sent.
+    pub fn drained(self: &Rc<Self>, slot: Slot) {
+        enum Waiter {
+            Exchange(Rc<Exchange>),
+            Leaving,
+            Held(Rc<dyn Held>),
+            Nobody,
+        }
+        self.takings.borrow_mut().forget(slot);
+        let waiter = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
+            Some(Phase::Exchange(exchange)) => Waiter::Exchange(exchange.clone()),
+            Some(Phase::Leaving { .. }) => Waiter::Leaving,
+            Some(Phase::Held(held)) => Waiter::Held(held.clone()),
+            Some(Phase::Head) => Waiter::Nobody,
+            _ => return,
+        };
+        match waiter {
+            Waiter::Exchange(exchange) => exchange.taken(),
+            Waiter::Leaving => self.depart(slot),
+            Waiter::Held(held) => held.drained(slot),
+            Waiter::Nobody => self.await_request(slot),
+        }
+    }
+
+    /// The client has taken its answer: from now on its next request is waited for, unless that has begun.
+    fn await_request(&self, slot: Slot) {
+        let has_begun = self.rows.borrow_mut().get(slot).is_some_and(|row| row.carry.is_some());
+        if !has_begun {
+            self.set_timer(slot, self.context.settings().http.idle_timeout_ms);
+        }
+    }
+
+    /// The client finished sending. That it still reads cannot be told from that it left, and a client that left
+    /// must not keep its application at work: only an answer that is complete is still delivered.
+    pub fn client_ended(self: &Rc<Self>, slot: Slot) {
+        {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            if let Phase::Leaving { linger } = &mut row.phase {
+                *linger = false;
+                return;
+            }
+        }
+        self.close(slot);
+    }
+
+    /// Ends the connection now and takes it out of every table.
+    pub fn close(self: &Rc<Self>, slot: Slot) {
+        self.request_ends(slot);
+        let Some(row) = self.rows.borrow_mut().free(slot) else { return };
+        self.timers.borrow_mut().cancel(slot);
+        self.takings.borrow_mut().forget(slot);
+        self.wire.borrow_mut().close(slot);
+        self.context.wake();
+        match row.phase {
+            Phase::Exchange(exchange) => exchange.end(),
+            Phase::Held(held) => held.ended(slot),
+            Phase::Free | Phase::Head | Phase::Leaving { .. } | Phase::Lingering => {}
+        }
+    }
+
+    /// The client did not do in time what its phase waits for.
+    pub fn timed_out(self: &Rc<Self>, slot: Slot) {
+        enum Late {
+            Head,
+            Exchange(Rc<Exchange>),
+            Held(Rc<dyn Held>),
+            Quiet,
+            Lingering,
+        }
+        let late = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            match &row.phase {
+                Phase::Head if row.carry.is_some() => Late::Head,
+                Phase::Exchange(exchange) => Late::Exchange(exchange.clone()),
+                Phase::Held(held) => Late::Held(held.clone()),
+                Phase::Free => return,
+                Phase::Head | Phase::Leaving { .. } => Late::Quiet,
+                Phase::Lingering => Late::Lingering,
+            }
+        };
+        match late {
+            Late::Head => {
+                self.context.gauges.bad_requests_total.add(1);
+                self.reject(slot, 408, "The request head did not arrive in time.\n");
+            }
+            Late::Exchange(exchange) => self.check_progress(&exchange),
+            Late::Held(held) => held.is_due(slot),
+            Late::Quiet => self.is_idle(slot),
+            Late::Lingering => self.close(slot),
+        }
+    }
+
+    /// Closes a connection whose backlog is full.
+    pub fn cut_off(self: &Rc<Self>, slot: Slot) {
+        self.context.gauges.overflows_total.add(1);
+        self.cut(slot);
+    }
+
+    /// Closes a connection in the middle of what is sent, so that the client sees that it is not whole.
+    pub fn cut(self: &Rc<Self>, slot: Slot) {
+        self.wire.borrow_mut().tear(slot);
+        self.close(slot);
+    }
+}

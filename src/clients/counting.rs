@@ -1,0 +1,55 @@
+//! What goes to and fro between clients, this server and applications, counted for the route of each client: for the reports
+//! of the stats socket, and nothing without one. Everything that is counted is counted by what is here.
+
+use super::Clients;
+use super::exchange::Exchange;
+use crate::bridge::Tally;
+use crate::ids::Slot;
+use crate::origin::{self, RequestBody};
+use crate::proto::http1;
+use http::HeaderMap;
+
+impl Clients {
+    /// Counts something for the route of the client in `slot`.
+    pub fn count_for(&self, slot: Slot, count: impl FnOnce(&mut Tally)) {
+        let Some(watch) = &self.context.watch else { return };
+        let tally = self.rows.borrow_mut().get(slot).map(|row| row.tally);
+        if let Some(tally) = tally {
+            watch.count(tally, count);
+        }
+    }
+}
+
+/// Counts the head of a request to an application, and its body if that is known.
+pub fn count_request(exchange: &Exchange, request: &origin::Request) {
+    exchange.count(|tally| {
+        let origin::Request { method, path_and_query, headers, body, .. } = request;
+        tally.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
+        if let RequestBody::Whole(body) = body {
+            tally.server.sent.content_bytes += body.len() as u64;
+        }
+    });
+}
+
+/// Counts the head of an application's answer.
+pub fn count_response(exchange: &Exchange, status: u16, headers: &HeaderMap) {
+    exchange.count(|tally| tally.server.received.header_bytes += answer_bytes(status, None, headers));
+}
+
+/// The bytes of a request's head that say something.
+pub fn request_bytes(method: &str, target: &[u8], headers: &HeaderMap) -> u64 {
+    (method.len() + target.len()) as u64 + field_bytes(headers)
+}
+
+/// The same for an answer; its reason is the standard one unless it has another.
+pub fn answer_bytes(status: u16, reason: Option<&str>, headers: &HeaderMap) -> u64 {
+    let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
+    (STATUS_BYTES + reason.len()) as u64 + field_bytes(headers)
+}
+
+fn field_bytes(headers: &HeaderMap) -> u64 {
+    headers.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
+}
+
+/// A status code has three digits.
+const STATUS_BYTES: usize = 3;

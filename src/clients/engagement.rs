@@ -1,0 +1,150 @@
+//! Which clients operators know of: the ids of clients, and what the stats socket is told of their coming and going. A
+//! client that is watched has nothing but a mark in its row: its id is made out of where it is, and what must be repeated
+//! while it lasts is found by walking over the rows.
+
+use super::row::{Mark, Phase, Row};
+use super::service::{Port, Service};
+use super::{Clients, Description};
+use crate::bridge::Event;
+use crate::context::TICK_MS;
+use crate::ids::{ConnectionId, Slot, TallyId};
+use crate::observe::Watch;
+use crate::origin::Route;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+impl Clients {
+    /// A request of the client begins.
+    pub(super) fn request_begins(&self, slot: Slot) {
+        self.context.gauges.client_requests_total.add(1);
+        self.engaged.set(self.engaged.get() + 1);
+        if let Some(row) = self.rows.borrow_mut().get(slot) {
+            row.mark = Mark::Counted;
+        }
+    }
+
+    /// The route of the client's request is known, or there is none for it. Of one for a WebSocket more is said when that
+    /// is open. Whether that is counted from now on: one that is made again is already.
+    pub fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) -> bool {
+        let Some(watch) = &self.context.watch else { return false };
+        {
+            let mut rows = self.rows.borrow_mut();
+            let fresh = rows.get(slot).filter(|row| row.mark == Mark::Counted && row.tally == TallyId::NONE);
+            let Some(row) = fresh else { return false };
+            let own_id = route.filter(|route| route.has_own_id).map(|route| route.id.as_str());
+            row.tally = watch.begin(own_id);
+        }
+        if !for_socket {
+            self.tell_connected(slot);
+        }
+        true
+    }
+
+    /// Tells the stats socket that the client is there.
+    pub fn tell_connected(&self, slot: Slot) {
+        let Some(watch) = self.context.watch.as_ref().filter(|watch| watch.connection_ms().is_some()) else {
+            return;
+        };
+        let known = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot) else { return };
+            row.mark = Mark::Told;
+            Known::of(row)
+        };
+        watch.tell(self.connected(watch, slot, known));
+    }
+
+    /// What the client did is over, if it was a client's. Said before the slot is used for anything else.
+    pub(super) fn request_ends(&self, slot: Slot) {
+        let (mark, tally, id_of_application) = {
+            let mut rows = self.rows.borrow_mut();
+            let Some(row) = rows.get(slot).filter(|row| row.mark != Mark::None) else { return };
+            let mark = std::mem::replace(&mut row.mark, Mark::None);
+            (mark, std::mem::replace(&mut row.tally, TallyId::NONE), row.describe().id_of_application)
+        };
+        self.engaged.set(self.engaged.get().saturating_sub(1));
+        let Some(watch) = &self.context.watch else { return };
+        watch.end(tally);
+        if mark == Mark::Told {
+            let route = watch.route(tally);
+            watch.tell(Event::Disconnected { id: self.connection_id(slot, id_of_application), route });
+        }
+    }
+
+    /// Tells again of some of the clients, so that each is told of in time. Called once a tick.
+    pub fn repeat_connections(&self) {
+        let Some(watch) = &self.context.watch else { return };
+        let Some(repeat_ms) = watch.connection_ms() else { return };
+        let known: Vec<(Slot, Known)> = {
+            let rows = self.rows.borrow();
+            let step = rows.places().div_ceil((repeat_ms / TICK_MS).max(1) as usize);
+            let from = if self.walked.get() < rows.places() { self.walked.get() } else { 0 };
+            self.walked.set(from + step);
+            let told = rows.some(from, step).filter(|(_, row)| row.mark == Mark::Told);
+            told.map(|(slot, row)| (slot, Known::of(row))).collect()
+        };
+        for (slot, known) in known {
+            watch.tell(self.connected(watch, slot, known));
+        }
+    }
+
+    fn connected(&self, watch: &Watch, slot: Slot, known: Known) -> Event {
+        let Known { id_of_application, is_socket, is_tls, peer, tally } = known;
+        let route = watch.route(tally);
+        Event::Connected { id: self.connection_id(slot, id_of_application), is_socket, is_tls, peer, route }
+    }
+
+    /// The id that `text` is, if its core exists.
+    pub fn known_id(&self, text: &str) -> Option<ConnectionId> {
+        ConnectionId::parse(text).filter(|id| id.core().index() < self.context.cores)
+    }
+
+    /// The id of the client, by its place.
+    pub fn id_of_place(&self, slot: Slot) -> ConnectionId {
+        ConnectionId::of_place(self.context.id, slot, self.wire.borrow().generation(slot))
+    }
+
+    /// The id of the client: the one `of_application`, if its application knows one.
+    fn connection_id(&self, slot: Slot, of_application: Option<Uuid>) -> ConnectionId {
+        of_application.map_or_else(|| self.id_of_place(slot), ConnectionId::of_application)
+    }
+
+    /// Whether the client with this id is answered or held.
+    pub fn is_present(&self, id: ConnectionId) -> bool {
+        let slot = self.find(id);
+        slot.is_some_and(|slot| self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None))
+    }
+
+    /// Where the client with this id is, if it still is.
+    pub fn find(&self, id: ConnectionId) -> Option<Slot> {
+        let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
+        let row =
+            rows.get(slot).filter(|row| row.service.is_for_clients() && id.core() == self.context.id)?;
+        if matches!(row.phase, Phase::Leaving { .. } | Phase::Lingering) {
+            return None;
+        }
+        id.is_of(self.wire.borrow().generation(slot), row.describe().id_of_application).then_some(slot)
+    }
+}
+
+/// What a row says of a client that is told of.
+struct Known {
+    id_of_application: Option<Uuid>,
+    is_socket: bool,
+    is_tls: bool,
+    peer: Option<IpAddr>,
+    tally: TallyId,
+}
+
+impl Known {
+    fn of(row: &Row) -> Known {
+        let Description { id_of_application, is_socket, .. } = row.describe();
+        Known {
+            id_of_application,
+            is_socket,
+            is_tls: row.service == Service::Clients(Port::Tls),
+            peer: row.peer().map(|peer| peer.ip()),
+            tally: row.tally,
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! One request being answered, shared by the core's loop (which feeds it what the client sends) and the task that
+//! answers it. Bytes are kept as received and decoded when the task asks, so that what follows the request's body,
+//! a pipelined request, simply stays behind. Both directions are bounded: a full inbox pauses the receive, and
+//! [`Exchange::send_paced`] waits until the client has taken what was sent before.
+
+use super::Clients;
+use super::least_rate::{BodyClock, LeastRate};
+use super::row::Phase;
+use crate::bell::Bell;
+use crate::bridge::Tally;
+use crate::context::{Booking, Context as CoreContext};
+use crate::ids::Slot;
+use crate::proto::cross_origin::CrossOrigin;
+use crate::proto::http1::{BodyDecoder, BodyLength, Version};
+use bytes::{Bytes, BytesMut};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Received bytes an exchange keeps before the receive is paused.
+pub const INBOX_BYTES: usize = 64 * 1024;
+/// A paused receive is resumed when fewer bytes than this wait.
+pub const RESUME_BYTES: usize = INBOX_BYTES / 2;
+/// What a request takes beside what is kept of its bytes: its task, its header fields, its answer's head.
+const REQUEST_BYTES: usize = 6 * 1024;
+
+/// A request being answered.
+pub struct Exchange {
+    clients: Rc<Clients>,
+    /// The client's slot.
+    pub slot: Slot,
+    /// What the answer must look like.
+    pub asked: Asked,
+    inbox: RefCell<BytesMut>,
+    decoder: RefCell<BodyDecoder>,
+    paused: Cell<bool>,
+    continue_due: Cell<bool>,
+    malformed: Cell<bool>,
+    gone: Cell<bool>,
+    left: Bell,
+    drained: Bell,
+    reader: RefCell<Option<Waker>>,
+    body_clock: RefCell<BodyClock>,
+    /// Something of the answer was sent.
+    has_answered: Cell<bool>,
+    /// Bytes of its head.
+    head_bytes: Cell<usize>,
+    /// Bytes of its body that are kept elsewhere.
+    body_bytes: Cell<usize>,
+    booking: RefCell<Booking>,
+    /// What the answer has for a browser of another origin.
+    cross_origin: RefCell<Option<Rc<CrossOrigin>>>,
+}
+
+/// What a request says about its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// The client's HTTP version.
+    pub version: Version,
+    /// The client would reuse the connection.
+    pub keep_alive: bool,
+    /// The request was a HEAD: the answer has no body.
+    pub head: bool,
+}
+
+/// The client is gone; there is nobody to answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the client closed the connection")]
+pub struct Gone;
+
+/// A body is larger than may be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The body has more bytes than the limit.
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The client sent something that is no body, or left.
+    #[error(transparent)]
+    Broken(#[from] io::Error),
+}
+
+impl Exchange {
+    pub fn new(
+        clients: Rc<Clients>,
+        slot: Slot,
+        asked: Asked,
+        body: BodyLength,
+        expect_continue: bool,
+        inbox: BytesMut,
+    ) -> Rc<Exchange> {
+        let paused = Cell::new(clients.is_paused(slot));
+        let booking = clients.context.accounts.requests.book(REQUEST_BYTES + inbox.capacity()).into();
+        let exchange = Exchange {
+            clients,
+            slot,
+            asked,
+            inbox: RefCell::new(inbox),
+            decoder: RefCell::new(BodyDecoder::new(body)),
+            paused,
+            continue_due: Cell::new(expect_continue && asked.version == Version::Http11),
+            malformed: Cell::new(false),
+            gone: Cell::new(false),
+            left: Bell::default(),
+            drained: Bell::default(),
+            reader: RefCell::default(),
+            body_clock: RefCell::default(),
+            has_answered: Cell::new(false),
+            head_bytes: Cell::default(),
+            body_bytes: Cell::default(),
+            booking,
+            cross_origin: RefCell::default(),
+        };
+        exchange.pace_reading();
+        Rc::new(exchange)
+    }
+
+    /// What the client shares with all of its core.
+    pub fn context(&self) -> &Rc<CoreContext> {
+        self.clients.context()
+    }
+
+    /// Counts something for the route of this request, unless its client is gone.
+    pub fn count(&self, count: impl FnOnce(&mut Tally)) {
+        if !self.is_gone() {
+            self.clients.count_for(self.slot, count);
+        }
+    }
+
+    /// A part of the application's answer has come.
+    pub fn count_answered(&self, content_bytes: usize) {
+        self.count(|tally| tally.server.received.content_bytes += content_bytes as u64);
+    }
+
+    /// What the answer has for a browser of another origin, if it is for one.
+    pub fn cross_origin(&self) -> Option<Rc<CrossOrigin>> {
+        self.cross_origin.borrow().clone()
+    }
+
+    pub fn set_cross_origin(&self, cross_origin: Option<Rc<CrossOrigin>>) {
+        *self.cross_origin.borrow_mut() = cross_origin;
+    }
+
+    /// Bytes arrived from the client.
+    pub fn received(&self, bytes: &[u8]) {
+        self.inbox.borrow_mut().extend_from_slice(bytes);
+        self.pace_reading();
+        self.book();
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
+        }
+    }
+
+    /// Its head has `bytes`, which are kept as long as it is answered.
+    pub fn keep_head(&self, bytes: usize) {
+        self.head_bytes.set(bytes);
+        self.book();
+    }
+
+    /// So many bytes of its body are kept, beside those that nobody has read yet.
+    pub fn keep_body(&self, bytes: usize) {
+        self.body_bytes.set(bytes);
+        self.book();
+    }
+
+    /// Bytes that are kept for it.
+    pub fn kept_bytes(&self) -> usize {
+        self.booking.borrow().bytes()
+    }
+
+    fn book(&self) {
+        let kept = self.head_bytes.get() + self.body_bytes.get() + self.inbox.borrow().capacity();
+        self.booking.borrow_mut().set(REQUEST_BYTES + kept);
+    }
+
+    /// The client has taken what was sent.
+    pub fn taken(&self) {
+        self.drained.ring();
+    }
+
+    /// The connection is over: the task that answers is dropped at its next turn.
+    pub fn end(&self) {
+        self.gone.set(true);
+        self.left.ring();
+        self.drained.ring();
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
+        }
+    }
+
+    /// Whether the connection is over.
+    pub fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+
+    /// Waits until the connection is over.
+    pub async fn ended(&self) {
+        while !self.gone.get() {
+            self.left.rung().await;
+        }
+    }
+
+    /// Whether the task waits for the client, and since which tick the client has moved nothing that it waits for:
+    /// content of the request, or what was sent to it. What the client sends behind the request counts for nothing.
+    pub fn waits_for_client_since(&self) -> Option<u32> {
+        let body = self.body_clock.borrow().waits_since();
+        let answer = self.clients.takes_nothing_since(self.slot);
+        let ago = |since: &u32| self.clients.context.now().wrapping_sub(*since);
+        body.into_iter().chain(answer).min_by_key(ago)
+    }
+
+    /// Whether the content of the request came too slowly in a window that has ended.
+    pub(super) fn body_is_too_slow(&self, rate: LeastRate) -> bool {
+        self.body_clock.borrow_mut().is_too_slow(self.clients.context.now(), rate)
+    }
+
+    /// When that is to be asked again, if the task waits for content; it may be overdue.
+    pub(super) fn body_due(&self, rate: LeastRate) -> Option<u32> {
+        self.body_clock.borrow().due(self.clients.context.now(), rate)
+    }
+
+    /// Nobody waits for the request's body any more.
+    pub fn leave_body(&self) {
+        self.reader.take();
+        self.body_clock.borrow_mut().go_on(self.clients.context.now(), 0);
+    }
+
+    /// Whether the answer has begun.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered.get()
+    }
+
+    /// The next bytes of the request's body; `None` at its end.
+    pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let outcome = self.decode();
+        if let Poll::Ready(Some(Ok(part))) = &outcome {
+            self.count(|tally| tally.client.received.content_bytes += part.len() as u64);
+        }
+        match &outcome {
+            Poll::Ready(Some(Ok(part))) => {
+                self.body_clock.borrow_mut().go_on(self.clients.context.now(), part.len())
+            }
+            Poll::Ready(_) => self.leave_body(),
+            Poll::Pending => self.wait_for_body(),
+        }
+        if outcome.is_pending() {
+            self.ask_to_continue();
+            *self.reader.borrow_mut() = Some(context.waker().clone());
+            if self.gone.get() {
+                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+            }
+        }
+        self.pace_reading();
+        self.book();
+        outcome
+    }
+
+    /// The whole body, if it has at most `limit` bytes.
+    pub async fn collect_body(&self, limit: usize) -> Result<Bytes, CollectError> {
+        let (mut whole, before) = (BytesMut::new(), self.body_bytes.get());
+        while let Some(part) = poll_fn(|context| self.poll_body(context)).await {
+            let part = part?;
+            if whole.len() + part.len() > limit {
+                return Err(CollectError::TooLarge(limit));
+            }
+            whole.extend_from_slice(&part);
+            self.keep_body(before + whole.capacity());
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Whether the whole body was read.
+    pub fn body_is_done(&self) -> bool {
+        self.decoder.borrow().is_done()
+    }
+
+    /// Whether the body broke the rules of its framing.
+    pub fn body_is_malformed(&self) -> bool {
+        self.malformed.get()
+    }
+
+    /// Queues `data` for the client.
+    pub fn send(&self, data: Bytes) -> Result<(), Gone> {
+        self.has_answered.set(true);
+        self.send_ahead(data)
+    }
+
+    fn send_ahead(&self, data: Bytes) -> Result<(), Gone> {
+        if self.gone.get() {
+            return Err(Gone);
+        }
+        let sent = self.clients.send(self.slot, data);
+        self.clients.context.wake();
+        sent.map_err(|_overflow| {
+            self.clients.cut_off(self.slot);
+            Gone
+        })
+    }
+
+    /// Sends `data` once the client has taken everything before it, and returns when it went to the kernel.
+    pub async fn send_paced(&self, data: Bytes) -> Result<(), Gone> {
+        while !self.gone.get() && self.clients.is_backlogged(self.slot) {
+            self.drained.rung().await;
+        }
+        self.send(data)?;
+        self.clients.flush();
+        Ok(())
+    }
+
+    /// Takes what was received and not used: the start of the next request. While that is long, the client is not read
+    /// on.
+    pub fn take_rest(&self) -> BytesMut {
+        self.pace_reading();
+        let rest = std::mem::take(&mut *self.inbox.borrow_mut());
+        self.book();
+        rest
+    }
+
+    /// Pauses the receive when the inbox is full, and resumes it when half of that is used.
+    fn pace_reading(&self) {
+        let bytes = self.inbox.borrow().len();
+        if bytes >= INBOX_BYTES && !self.paused.replace(true) {
+            self.clients.pause(self.slot);
+        } else if bytes < RESUME_BYTES && self.paused.replace(false) {
+            self.clients.resume(self.slot);
+            self.clients.context.wake();
+        }
+    }
+
+    /// The answer is queued; the connection goes on to the next request if `keep` allows and nothing is left unread.
+    pub fn finish(self: &Rc<Self>, keep: bool) {
+        if !self.gone.get() {
+            let keep = keep && self.body_is_done() && !self.malformed.get();
+            self.clients.exchange_finished(self, keep);
+        }
+    }
+
+    /// Cuts the connection, so that the client sees that the answer is not whole.
+    pub fn cut(&self) {
+        if !self.gone.get() {
+            self.clients.cut(self.slot);
+        }
+    }
+
+    /// Whether the row still belongs to this exchange.
+    pub(super) fn owns(&self, phase: &Phase) -> bool {
+        matches!(phase, Phase::Exchange(current) if std::ptr::eq(Rc::as_ptr(current), self))
+    }
+
+    fn decode(&self) -> Poll<Option<io::Result<Bytes>>> {
+        let mut decoder = self.decoder.borrow_mut();
+        let mut inbox = self.inbox.borrow_mut();
+        loop {
+            if decoder.is_done() {
+                return Poll::Ready(None);
+            }
+            if inbox.is_empty() {
+                return Poll::Pending;
+            }
+            // What has come may be much more, which those who take it would copy.
+            let input = inbox.get(..inbox.len().min(INBOX_BYTES)).unwrap_or_default();
+            let decoded = match decoder.decode(input) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.malformed.set(true);
+                    return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error))));
+                }
+            };
+            if decoded.used == 0 {
+                return Poll::Pending;
+            }
+            let used = inbox.split_to(decoded.used).freeze();
+            if !decoded.data.is_empty() {
+                return Poll::Ready(Some(Ok(used.slice(decoded.data))));
+            }
+        }
+    }
+
+    /// The task waits for content, which must come in time from now on.
+    fn wait_for_body(&self) {
+        let is_new = self.body_clock.borrow_mut().wait(self.clients.context.now());
+        if is_new && !self.gone.get() {
+            self.clients.watch_body(self);
+        }
+    }
+
+    /// Answers `Expect: 100-continue` when the body is first wanted and has not come (RFC 9110 section 10.1.1).
+    fn ask_to_continue(&self) {
+        if self.continue_due.replace(false) {
+            let _ = self.send_ahead(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Puts a client into the hands of what holds it, and takes it back. A client that is held may send ahead what is for its
+//! next request; that is kept in its row.
+
+use super::Clients;
+use super::exchange::{Asked, Exchange, INBOX_BYTES};
+use super::held::Held;
+use super::request::Request;
+use super::row::Phase;
+use crate::ids::Slot;
+use crate::proto::http1::{BodyLength, Version};
+use bytes::BytesMut;
+use std::rc::Rc;
+
+impl Clients {
+    /// What holds the client, if anything does.
+    pub fn held(&self, slot: Slot) -> Option<Rc<dyn Held>> {
+        self.rows.borrow_mut().get(slot).and_then(|row| row.held().cloned())
+    }
+
+    /// Whether the client is held by `held`, and by nothing else.
+    pub fn is_held_by<H: Held + 'static>(&self, slot: Slot, held: &Rc<H>) -> bool {
+        let current = self.held(slot);
+        current.is_some_and(|current| Rc::as_ptr(&current).cast::<()>() == Rc::as_ptr(held).cast())
+    }
+
+    /// The client of `exchange` is held by `held` from now on; what it has sent ahead. `None` if it is gone.
+    pub fn hold(&self, exchange: &Rc<Exchange>, held: Rc<dyn Held>) -> Option<BytesMut> {
+        let rest = exchange.take_rest();
+        {
+            let mut rows = self.rows.borrow_mut();
+            let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
+            row.phase = Phase::Held(held);
+        }
+        self.cancel_timer(exchange.slot);
+        Some(rest)
+    }
+
+    /// The client, which is held, is held by `held` from now on.
+    pub fn hold_by(&self, slot: Slot, held: Rc<dyn Held>) {
+        if let Some(row) = self.rows.borrow_mut().get(slot) {
+            debug_assert!(row.held().is_some(), "only a client that is held changes hands");
+            row.phase = Phase::Held(held);
+        }
+    }
+
+    /// Keeps `bytes` that the client has sent ahead. While they are many, it is not read.
+    pub fn keep_ahead(&self, slot: Slot, bytes: &[u8]) {
+        let ahead = {
+            let mut rows = self.rows.borrow_mut();
+            rows.get(slot).map_or(0, |row| row.keep(bytes, &self.context.accounts.heads))
+        };
+        if ahead > INBOX_BYTES {
+            self.pause(slot);
+        }
+    }
+
+    /// Nothing holds the client any more; what it has sent ahead. Its row waits for the next thing that it does. `None`
+    /// if it is not held.
+    pub fn let_go(&self, slot: Slot) -> Option<BytesMut> {
+        let ahead = {
+            let mut rows = self.rows.borrow_mut();
+            let row = rows.get(slot).filter(|row| row.held().is_some())?;
+            row.phase = Phase::Head;
+            row.carry.take().map(|carry| carry.into_bytes()).unwrap_or_default()
+        };
+        self.read_on(slot, ahead.len());
+        Some(ahead)
+    }
+
+    /// The client that was let go of is answered as `asked`; `ahead` is what it has sent ahead.
+    pub fn answer_again(self: &Rc<Self>, slot: Slot, asked: Asked, ahead: BytesMut) -> Option<Rc<Exchange>> {
+        let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, ahead);
+        {
+            let mut rows = self.rows.borrow_mut();
+            rows.get(slot)?.phase = Phase::Exchange(exchange.clone());
+        }
+        self.set_timer(slot, self.context.settings().http.idle_timeout_ms);
+        Some(exchange)
+    }
+
+    /// This server itself has sent `request` by the virtual `slot`.
+    pub fn begin_virtual(self: &Rc<Self>, slot: Slot, request: &Request) -> Option<Rc<Exchange>> {
+        self.rows.borrow_mut().open(slot, request.service, request.peer);
+        let asked = Asked { version: Version::Http11, keep_alive: true, head: false };
+        self.answer_again(slot, asked, BytesMut::new())
+    }
+}

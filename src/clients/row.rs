@@ -1,0 +1,246 @@
+//! One row for each client: what it is doing now. A held stream is nothing but its row (and its entry in the subscription
+//! table), so the row is small, and what only some phases need is boxed or shared.
+
+use super::exchange::Exchange;
+use super::held::{Description, Held};
+use super::service::{Port, Service};
+use crate::context::{Account, Booking};
+use crate::ids::{BySlot, Slot, TallyId};
+use crate::slack::Look;
+use bytes::BytesMut;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+/// A connection of this core.
+pub(super) struct Row {
+    pub service: Service,
+    pub mark: Mark,
+    peer_port: u16,
+    peer_address: [u8; 16],
+    /// Where what it does is counted.
+    pub tally: TallyId,
+    /// Received, not parsed yet.
+    pub carry: Option<Box<Carry>>,
+    pub phase: Phase,
+}
+
+/// How far operators know of a client's request, or of its WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    /// There is none.
+    None,
+    /// It is counted.
+    Counted,
+    /// The stats socket was told.
+    Told,
+}
+
+/// What a connection is doing.
+pub(super) enum Phase {
+    /// There is no connection in this slot.
+    Free,
+    /// Waiting for a request, or for the rest of its head.
+    Head,
+    /// A task is answering a request.
+    Exchange(Rc<Exchange>),
+    /// It is held.
+    Held(Rc<dyn Held>),
+    /// Closes when its client has taken what is queued; linger says whether unread input must be drained first, so
+    /// that the reset it would cause does not destroy the answer (RFC 9112 section 9.6).
+    Leaving {
+        /// Shut down and drain before closing.
+        linger: bool,
+    },
+    /// Shut down; what still arrives is discarded until the client closes.
+    Lingering,
+}
+
+/// Received bytes that are not parsed yet.
+pub(super) struct Carry {
+    bytes: BytesMut,
+    booking: Booking,
+}
+
+impl Carry {
+    /// `bytes`, booked on `account`.
+    pub fn new(bytes: BytesMut, account: &Account) -> Box<Carry> {
+        let booking = account.book(bytes.capacity());
+        Box::new(Carry { bytes, booking })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Adds `bytes`; whether a request head may end in them.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.booking.set(self.bytes.capacity());
+        // A head ends with an empty line, which may begin in what was there before.
+        let fresh = self.bytes.get(before.saturating_sub(2)..).unwrap_or_default();
+        memchr::memchr_iter(b'\n', fresh)
+            .any(|end| matches!(fresh.get(end + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
+    }
+
+    pub fn into_bytes(self) -> BytesMut {
+        self.bytes
+    }
+}
+
+/// All rows of a core, by slot.
+#[derive(Default)]
+pub(super) struct Rows {
+    rows: BySlot<Row>,
+    /// Those that are not free.
+    used: usize,
+}
+
+impl Rows {
+    /// A new connection in `slot`.
+    pub fn open(&mut self, slot: Slot, service: Service, peer: Option<SocketAddr>) {
+        if let Some(row) = self.rows.entry(slot) {
+            debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
+            self.used += 1;
+            *row = Row { service, phase: Phase::Head, ..Row::default() };
+            row.set_peer(peer);
+        }
+    }
+
+    /// The row of an open connection.
+    pub fn get(&mut self, slot: Slot) -> Option<&mut Row> {
+        self.rows.get_mut(slot).filter(|row| !matches!(row.phase, Phase::Free))
+    }
+
+    /// Places of a walk over all rows.
+    pub fn places(&self) -> usize {
+        self.rows.places()
+    }
+
+    /// The connections in up to `count` places, from the one at `from` on.
+    pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &Row)> {
+        self.rows.some(from, count).filter(|(_, row)| !matches!(row.phase, Phase::Free))
+    }
+
+    /// The connection is over; gives back what it was doing.
+    pub fn free(&mut self, slot: Slot) -> Option<Row> {
+        self.get(slot)?;
+        self.used -= 1;
+        self.rows.take(slot)
+    }
+
+    /// Has a look at the table.
+    pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
+        let is_used = |row: &Row| !matches!(row.phase, Phase::Free);
+        self.rows.look_at(self.used, is_used, look);
+    }
+}
+
+impl Default for Row {
+    fn default() -> Row {
+        Row {
+            service: Service::Clients(Port::Plain),
+            mark: Mark::None,
+            peer_port: 0,
+            peer_address: [0; 16],
+            tally: TallyId::NONE,
+            carry: None,
+            phase: Phase::Free,
+        }
+    }
+}
+
+impl Row {
+    /// The client's address, if it has one; IPv4 is given as such.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        let address = Ipv6Addr::from(self.peer_address);
+        // Nobody connects from the unspecified address.
+        let is_known = !address.is_unspecified();
+        is_known.then(|| SocketAddr::new(IpAddr::V6(address).to_canonical(), self.peer_port))
+    }
+
+    /// The client's address is `peer`, or it has none.
+    pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer_port = peer.map_or(0, |peer| peer.port());
+        self.peer_address = match peer.map(|peer| peer.ip()) {
+            None => [0; 16],
+            Some(IpAddr::V4(address)) => address.to_ipv6_mapped().octets(),
+            Some(IpAddr::V6(address)) => address.octets(),
+        };
+    }
+
+    /// What it is held as, if it is held.
+    pub fn held(&self) -> Option<&Rc<dyn Held>> {
+        match &self.phase {
+            Phase::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// What it is held as looks like; nothing if it is not held.
+    pub fn describe(&self) -> Description {
+        self.held().map(|held| held.describe()).unwrap_or_default()
+    }
+
+    /// Whether bytes of the client go to an application, and those of the application to it.
+    pub fn has_application(&self) -> bool {
+        matches!(self.phase, Phase::Exchange(_)) || self.describe().passes_through
+    }
+
+    /// Bytes that are kept for the client, beside what waits to be sent.
+    pub fn kept_bytes(&self) -> usize {
+        let carried = self.carry.as_ref().map_or(0, |carry| carry.bytes().len());
+        carried
+            + match &self.phase {
+                Phase::Exchange(exchange) => exchange.kept_bytes(),
+                Phase::Held(held) => held.kept_bytes(),
+                _ => 0,
+            }
+    }
+
+    /// Keeps `bytes` for later, booked on `account`; the length of everything that is kept.
+    pub fn keep(&mut self, bytes: &[u8], account: &Account) -> usize {
+        let carry = self.carry.get_or_insert_with(|| Carry::new(BytesMut::new(), account));
+        carry.append(bytes);
+        carry.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stays_within_what_a_held_stream_may_cost() {
+        assert!(size_of::<Row>() <= 64, "{}", size_of::<Row>());
+        assert_eq!(size_of::<Service>(), 1);
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_noticed_however_its_bytes_come() {
+        let account = Account::default();
+        for text in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n"] {
+            for cut in 0..text.len() {
+                let (first, rest) = text.split_at(cut);
+                let mut carry = Carry::new(BytesMut::from(first), &account);
+                assert!(carry.append(rest.as_bytes()), "{first:?} and {rest:?}");
+            }
+            let mut carry = Carry::new(BytesMut::new(), &account);
+            let ends: Vec<bool> = text.bytes().map(|byte| carry.append(&[byte])).collect();
+            assert_eq!(ends.iter().position(|end| *end), Some(text.len() - 1), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_gives_back_the_peer_it_was_opened_with() {
+        for peer in ["10.1.2.3:80", "[2001:db8::1]:65535"] {
+            let peer: SocketAddr = peer.parse().expect("a literal address");
+            let mut rows = Rows::default();
+            rows.open(Slot(3), Service::Clients(Port::Plain), Some(peer));
+            assert_eq!(rows.get(Slot(3)).and_then(|row| row.peer()), Some(peer));
+        }
+        let mut rows = Rows::default();
+        rows.open(Slot(0), Service::Clients(Port::Unix), None);
+        assert_eq!(rows.get(Slot(0)).map(|row| row.peer()), Some(None));
+    }
+}

@@ -1,0 +1,103 @@
+//! What all rooms of one core share: its number, its settings, its clock, its counters, the accounts of what it keeps for
+//! clients, and the bell that wakes its loop. A core makes one [`Context`] and hands it to each of its rooms. Nothing in
+//! it is shared with other threads but the counters, which anybody may read.
+
+#![forbid(unsafe_code)]
+
+mod accounts;
+mod clock;
+
+pub use accounts::{Account, Accounts, Booking};
+pub use clock::{Clock, SECOND, TICK_MS, ticks};
+
+use crate::bell::Bell;
+use crate::config::Config;
+use crate::ids::CoreId;
+use crate::ingest::Permits;
+use crate::observe::{Gauges, Watch};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What the rooms of a core share.
+pub struct Context {
+    /// Number of the core.
+    pub id: CoreId,
+    /// How many cores there are.
+    pub cores: usize,
+    /// Time, as the core knows it.
+    pub clock: Clock,
+    /// The counters of this core.
+    pub gauges: Arc<Gauges>,
+    /// What the stats socket is told, if there is one.
+    pub watch: Option<Watch>,
+    /// Bytes kept for clients.
+    pub accounts: Accounts,
+    settings: RefCell<Rc<Config>>,
+    permits: RefCell<Rc<Permits>>,
+    work: Bell,
+}
+
+impl Context {
+    /// The context of core `id` of `cores`, with its clock at 0.
+    pub fn new(
+        id: CoreId,
+        cores: usize,
+        settings: &Config,
+        gauges: Arc<Gauges>,
+        watch: Option<Watch>,
+    ) -> Rc<Context> {
+        Rc::new(Context {
+            id,
+            cores,
+            clock: Clock::start(),
+            gauges,
+            watch,
+            accounts: Accounts::default(),
+            permits: RefCell::new(Rc::new(Permits::new(settings))),
+            settings: RefCell::new(Rc::new(settings.clone())),
+            work: Bell::default(),
+        })
+    }
+
+    /// The tick of the core's clock; wraps.
+    pub fn now(&self) -> u32 {
+        self.clock.tick()
+    }
+
+    /// Milliseconds since the core has started.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The settings in force now. A caller that waits asks again afterwards.
+    pub fn settings(&self) -> Rc<Config> {
+        self.settings.borrow().clone()
+    }
+
+    /// Who may publish by datagrams and Unix sockets, by the settings in force now.
+    pub fn permits(&self) -> Rc<Permits> {
+        self.permits.borrow().clone()
+    }
+
+    /// Puts `settings` in force.
+    pub fn renew(&self, settings: &Config) {
+        *self.permits.borrow_mut() = Rc::new(Permits::new(settings));
+        *self.settings.borrow_mut() = Rc::new(settings.clone());
+    }
+
+    /// There is work for the core's loop.
+    pub fn wake(&self) {
+        self.work.ring();
+    }
+
+    /// How often the loop was woken so far.
+    pub fn wakes(&self) -> u64 {
+        self.work.rings()
+    }
+
+    /// Waits until the loop is woken after the `seen`th time.
+    pub async fn woken_since(&self, seen: u64) {
+        self.work.rung_since(seen).await;
+    }
+}

@@ -1,0 +1,77 @@
+//! Answers what cores ask about the channels and clients of this core, from its tables.
+
+use super::port::ControlPort;
+use crate::channel::{Page, Reach, Receipt, home_of};
+use crate::clients::CloseReason;
+use crate::ids::ConnectionId;
+use crate::queries::{Answer, ClientState, LookUp, Question, Refreshed};
+
+impl LookUp for ControlPort {
+    fn look_up(&self, question: Question) -> Answer {
+        let delivery = &self.delivery;
+        match question {
+            Question::Channels { from, prefix, limit } => {
+                Answer::Channels(delivery.list(from, &prefix, limit))
+            }
+            Question::Audiences(channels) => {
+                Answer::Audiences(channels.iter().map(|channel| delivery.audience(channel)).collect())
+            }
+            Question::Channel(channel) => {
+                let is_home = home_of(&channel, self.context.cores) == self.context.id;
+                let last_id = is_home.then(|| self.publishing.last_id_at_home(&channel)).flatten();
+                Answer::Channel(delivery.audience(&channel), last_id)
+            }
+            Question::Members { channel, before, limit } => {
+                let Page { items, next } = delivery.members(&channel, before, limit);
+                let name = |(slot, transport)| (self.clients.id_of_place(slot), transport);
+                Answer::Members(Page { items: items.into_iter().map(name).collect(), next })
+            }
+            Question::Present(ids) => {
+                Answer::Present(ids.iter().copied().filter(|id| self.clients.is_present(*id)).collect())
+            }
+            Question::Client(id) => Answer::Client(self.state_of_client(id).map(Box::new)),
+            Question::Close(id) => Answer::Closed(self.close_client(id)),
+            Question::Refresh(id) => Answer::Refreshed(self.refresh_client(id)),
+        }
+    }
+
+    fn reached(&self, receipt: Receipt, reach: Reach) {
+        self.delivery.reached(receipt, reach);
+    }
+}
+
+impl ControlPort {
+    /// What the client is doing; `None` if there is none with this id.
+    fn state_of_client(&self, id: ConnectionId) -> Option<ClientState> {
+        let slot = self.clients.find(id)?;
+        let held = self.clients.held(slot).map(|held| held.describe()).unwrap_or_default();
+        Some(ClientState {
+            id: self.clients.id_of_place(slot),
+            connection_id: held.id_of_application,
+            peer: self.clients.peer(slot),
+            transport: held.transport,
+            channels: self.delivery.channels_of(slot),
+            is_behind: self.clients.is_backlogged(slot),
+        })
+    }
+
+    /// Closes the connection of a client: what is held as its kind is closed, everything else as it is. Whether there was
+    /// one.
+    fn close_client(&self, id: ConnectionId) -> bool {
+        let Some(slot) = self.clients.find(id) else { return false };
+        match self.clients.held(slot) {
+            Some(held) => held.close(slot, CloseReason::Operator),
+            None => self.clients.close(slot),
+        }
+        true
+    }
+
+    /// Has the application asked for what it has for the client.
+    fn refresh_client(&self, id: ConnectionId) -> Refreshed {
+        let Some(slot) = self.clients.find(id) else { return Refreshed::NoClient };
+        match self.clients.held(slot).is_some_and(|held| held.refresh(slot)) {
+            true => Refreshed::Asked,
+            false => Refreshed::Nothing,
+        }
+    }
+}

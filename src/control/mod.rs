@@ -1,0 +1,130 @@
+//! The control port. Publishing is answered as Pushpin does, to the byte where it has an answer (GRIP control
+//! endpoint); unlike there, a connection goes on after a request, and requests may be pipelined. Beyond it there are
+//! receipts, and a view of channels and clients of all cores.
+//!
+//! [`ControlPort`] is what it needs of its core, and `call` one call. Here requests are told apart; `pages` refuses those
+//! of pages in browsers, `access` says who may do what, `wrong_secrets` slows down who guesses, `query` reads targets,
+//! `publishing` publishes, `inspection` is about channels and clients, `look_up` answers what other cores ask about those
+//! of this one. `prometheus` is the page of metrics.
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod call;
+mod inspection;
+mod look_up;
+mod pages;
+mod port;
+pub mod prometheus;
+mod publishing;
+mod query;
+mod wrong_secrets;
+
+pub use port::ControlPort;
+
+use crate::clients::{Exchange, Request, answer};
+use crate::observe::Gauges;
+use crate::proto::grip::Answer;
+use crate::proto::http1::{BodyLength, HeadError};
+use call::{Call, accepted, busy, done, json, not_acceptable, only};
+use http::{Method, header};
+use query::Query;
+use std::rc::Rc;
+use wrong_secrets::Refusal;
+
+/// The answer to a head that cannot be read.
+pub fn head_refusal(error: &HeadError) -> (u16, String) {
+    let message = match error {
+        HeadError::TooLarge(_) | HeadError::TooManyFields => "Request header too large.\n",
+        HeadError::ContentLength => "Bad Content-Length.\n",
+        _ => "Failed to parse request header.\n",
+    };
+    (400, message.to_owned())
+}
+
+impl ControlPort {
+    /// Answers `request`.
+    pub async fn answer(&self, exchange: &Rc<Exchange>, request: Request) {
+        let settings = self.context.settings();
+        let control = &settings.control;
+        if let Err(error) = pages::check(control, &request) {
+            self.context.gauges.refused_pages_total.add(1);
+            return answer::send_whole(exchange, &answer::text(403, error.to_string()));
+        }
+        let page = match access::grants(control, request.service, &request.headers) {
+            None if request.headers.contains_key(header::AUTHORIZATION) => {
+                match self.refuse_wrong_secret().await {
+                    Refusal::Delayed(page) => page,
+                    Refusal::AtOnce(page) => return answer::send_last(exchange, &page),
+                }
+            }
+            None => access::unauthorized(),
+            Some(grants) => match length_refusal(&request, control.body_bytes) {
+                Some(refusal) => refusal,
+                None => route(&Call { port: self, exchange, request: &request, grants }).await,
+            },
+        };
+        answer::send_whole(exchange, &page);
+    }
+}
+
+/// The answer to bodies that are too large or of unknown length.
+fn length_refusal(request: &Request, limit: usize) -> Option<Answer> {
+    let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+    let declared = request.headers.contains_key(header::CONTENT_LENGTH);
+    if request.body == BodyLength::Chunked || (has_body && !declared) {
+        return Some(answer::text(411, "Request requires Content-Length.\n"));
+    }
+    if matches!(request.body, BodyLength::Length(length) if length > limit as u64) {
+        return Some(answer::text(400, "Request body too large.\n"));
+    }
+    None
+}
+
+async fn route(call: &Call<'_>) -> Answer {
+    let query = Query::of(&call.request.target);
+    let method = &call.request.method;
+    let (first, rest) = match query.path.strip_prefix('/').and_then(|path| path.split_once('/')) {
+        Some((first, rest)) => (format!("/{first}/"), rest),
+        None => (query.path.to_owned(), ""),
+    };
+    match (first.as_str(), method) {
+        ("", _) => answer::text(200, "Pushpin API\n"),
+        ("/publish", &Method::POST) => publishing::publish(call, &query).await,
+        ("/recover", &Method::POST) => recover(call).await,
+        ("/refresh", &Method::POST) => inspection::refresh(call).await,
+        ("/publish" | "/recover" | "/refresh", method) => only("POST", method),
+        ("/stats", &Method::GET) => match call.grants.may_inspect() {
+            true => stats(call.port),
+            false => call.forbidden("show counters"),
+        },
+        ("/channels", &Method::GET) => inspection::channels(call, &query).await,
+        ("/channels/", &Method::GET) => inspection::channel(call, rest, &query).await,
+        ("/connections/", &Method::GET) => inspection::connection(call, rest).await,
+        ("/connections/", &Method::DELETE) => inspection::close(call, rest).await,
+        ("/stats" | "/channels" | "/channels/", method) => only("GET", method),
+        ("/connections/", method) => only("GET, DELETE", method),
+        _ => answer::text(404, "Not Found\n"),
+    }
+}
+
+async fn recover(call: &Call<'_>) -> Answer {
+    // Everyone could with Pushpin, so whoever may publish everywhere still can.
+    if !call.grants.may_publish_to("") {
+        return call.forbidden("have everyone ask again");
+    }
+    match accepted(&call.request.headers) {
+        Some(format) => match call.port.publishing.recover().await {
+            Ok(()) => done(format, "Updated"),
+            Err(error) => busy(error),
+        },
+        None => not_acceptable(),
+    }
+}
+
+/// What all cores count, summed, as one JSON object.
+fn stats(port: &ControlPort) -> Answer {
+    let sums = Gauges::sums(&port.all_gauges);
+    let fields: Vec<String> = sums.iter().map(|(name, sum)| format!("\"{name}\":{sum}")).collect();
+    json(format!("{{\"cores\":{},{}}}\n", port.context.cores, fields.join(",")))
+}

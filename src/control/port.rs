@@ -1,0 +1,47 @@
+//! What the control port needs of its core.
+
+use super::wrong_secrets::WrongSecrets;
+use crate::clients::Clients;
+use crate::context::Context;
+use crate::delivery::Delivery;
+use crate::observe::Gauges;
+use crate::publish::Publishing;
+use crate::queries::Queries;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The control port of a core.
+pub struct ControlPort {
+    pub(super) context: Rc<Context>,
+    pub(super) clients: Rc<Clients>,
+    pub(super) delivery: Rc<Delivery>,
+    pub(super) publishing: Rc<Publishing>,
+    pub(super) queries: Rc<Queries>,
+    /// The counters of all cores.
+    pub(super) all_gauges: Arc<[Arc<Gauges>]>,
+    pub(super) wrong_secrets: WrongSecrets,
+}
+
+impl ControlPort {
+    /// The control port of the core of `publishing`.
+    pub fn new(
+        publishing: Rc<Publishing>,
+        queries: Rc<Queries>,
+        all_gauges: Arc<[Arc<Gauges>]>,
+    ) -> Rc<ControlPort> {
+        Rc::new(ControlPort {
+            context: publishing.context().clone(),
+            clients: publishing.clients().clone(),
+            delivery: publishing.delivery().clone(),
+            publishing,
+            queries,
+            all_gauges,
+            wrong_secrets: WrongSecrets::default(),
+        })
+    }
+
+    /// The counters of all cores.
+    pub fn all_gauges(&self) -> &Arc<[Arc<Gauges>]> {
+        &self.all_gauges
+    }
+}

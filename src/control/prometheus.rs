@@ -1,0 +1,64 @@
+//! The page of metrics for Prometheus (text format 0.0.4): Pushpin's, by its names with a prefix, and after them everything
+//! that the server counts, by the names of `/stats` behind `gripwire_`.
+
+use super::port::ControlPort;
+use crate::clients::{Exchange, answer};
+use crate::observe::{Gauges, Sums};
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Answers any request with the page, as Pushpin does.
+pub fn answer(port: &ControlPort, exchange: &Rc<Exchange>) {
+    let page = metrics(&port.all_gauges, &port.context.settings().stats.prometheus_prefix);
+    answer::send_whole(exchange, &answer::text(200, page));
+}
+
+fn metrics(gauges: &[Arc<Gauges>], prefix: &str) -> String {
+    let sums = Sums::of(gauges);
+    let pushpins = [
+        ("request_received", "counter", "Number of requests received", sums.requests_total),
+        ("connection_connected", "gauge", "Number of concurrent connections", sums.requests),
+        ("connection_minute", "counter", "Number of minutes clients have been connected", sums.minutes_total),
+        (
+            "message_received",
+            "counter",
+            "Number of messages received by the publish API",
+            sums.received_total,
+        ),
+        ("message_sent", "counter", "Number of messages sent to clients", sums.sent_total),
+    ];
+    let mut page = String::new();
+    for (name, kind, help, value) in pushpins {
+        // A String takes everything.
+        let _ = writeln!(page, "# HELP {prefix}{name} {help}");
+        let _ = writeln!(page, "# TYPE {prefix}{name} {kind}\n{prefix}{name} {value}");
+    }
+    for (name, value) in Gauges::sums(gauges) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let _ = writeln!(page, "# TYPE gripwire_{name} {kind}\ngripwire_{name} {value}");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_summed_and_only_the_names_of_pushpin_have_the_prefix() {
+        let gauges: Vec<Arc<Gauges>> = (0..2).map(|_| Arc::default()).collect();
+        gauges[0].client_requests_total.add(2);
+        gauges[1].client_requests_total.add(3);
+        gauges[1].client_requests_ms_total.add(120_000);
+        gauges[1].stream_messages_total.set(9);
+        let page = metrics(&gauges, "p_");
+        let wanted = "# HELP p_request_received Number of requests received\n\
+                      # TYPE p_request_received counter\np_request_received 5\n";
+        assert!(page.starts_with(wanted), "{page}");
+        for line in ["p_connection_minute 7", "p_message_sent 9", "gripwire_client_requests_total 5"] {
+            assert!(page.lines().any(|it| it == line), "{line} in {page}");
+        }
+        assert!(page.contains("# TYPE gripwire_connections gauge\n"));
+    }
+}

@@ -1,0 +1,109 @@
+//! Publish calls, and their receipts. A receipt waits, no longer than it was told to, until every item has been
+//! written to the last subscriber it had when its turn came, on every core.
+
+use super::call::{Call, accepted, busy, done, json, not_acceptable};
+use super::port::ControlPort;
+use super::query::Query;
+use crate::channel::{Audience, Place, Publication, Sent};
+use crate::clients::answer;
+use crate::patience::within;
+use crate::proto::grip::{Answer, publish as publish_call};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a receipt waits unless the call says so, and at most, ms.
+const WAIT_MS: u64 = 5_000;
+const LONGEST_WAIT_MS: u64 = 60_000;
+
+/// Answers a publish call.
+pub(super) async fn publish(call: &Call<'_>, query: &Query<'_>) -> Answer {
+    let Some(format) = accepted(&call.request.headers) else { return not_acceptable() };
+    let wait_ms = match query.number("wait_ms", WAIT_MS, LONGEST_WAIT_MS) {
+        Ok(wait_ms) => wait_ms,
+        Err(error) => return answer::text(400, error.to_string()),
+    };
+    let body = match call.body().await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let publications = match publish_call::parse(&body) {
+        Ok(publications) => publications,
+        Err(error) => return answer::text(400, error.to_string()),
+    };
+    let may = |item: &&Publication| call.grants.may_publish_to(&item.channel);
+    if let Some(item) = publications.iter().find(|item| !may(item)) {
+        return call.forbidden(&format!("publish to `{}`", item.channel));
+    }
+    let port = call.port;
+    if query.flag("receipt") {
+        return match with_receipts(port, publications, wait_ms).await {
+            Ok(receipts) => json(format!("{}\n", receipts.to_json())),
+            Err(refusal) => refusal,
+        };
+    }
+    match port.publishing.publish(publications).await {
+        Ok(()) => done(format, "Published"),
+        Err(error) => busy(error),
+    }
+}
+
+/// What is known of the items of a call.
+pub(super) struct Receipts {
+    items: Vec<Sent>,
+    timed_out: bool,
+}
+
+/// Publishes, and waits for receipts for `wait_ms` at most.
+pub(super) async fn with_receipts(
+    port: &ControlPort,
+    mut publications: Vec<Publication>,
+    wait_ms: u64,
+) -> Result<Receipts, Answer> {
+    let expected = port.delivery.expect_receipts(&mut publications).map_err(busy)?;
+    port.publishing.publish(publications).await.map_err(busy)?;
+    let timed_out = within(Duration::from_millis(wait_ms), expected.settled()).await.is_none();
+    Ok(Receipts { items: expected.into_items(), timed_out })
+}
+
+impl Receipts {
+    /// Those that all items reached.
+    pub fn receivers(&self) -> usize {
+        self.items.iter().map(|item| item.reach.received.total()).sum()
+    }
+
+    fn to_json(&self) -> Value {
+        let dropped: u64 = self.items.iter().map(|item| u64::from(item.reach.dropped)).sum();
+        json!({
+            "message": "Published",
+            "timed_out": self.timed_out,
+            "receivers": self.receivers(),
+            "dropped": dropped,
+            "items": self.items.iter().map(item_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn item_json(item: &Sent) -> Value {
+    let state = match item.place {
+        Place::Repeated => "repeated",
+        Place::Unknown => "waiting",
+        Place::On(_) if item.is_settled() => "delivered",
+        Place::On(_) => "delivering",
+    };
+    json!({
+        "channel": &*item.channel,
+        "id": item.id.as_deref(),
+        "state": state,
+        "receivers": by_transport(item.reach.received),
+        "dropped": item.reach.dropped,
+    })
+}
+
+/// An audience, by the names that formats have.
+pub(super) fn by_transport(audience: Audience) -> Value {
+    json!({
+        "http-response": audience.responses,
+        "http-stream": audience.streams,
+        "ws-message": audience.sockets,
+    })
+}

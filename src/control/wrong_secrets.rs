@@ -1,0 +1,80 @@
+//! Slows down who guesses secrets. The answer to a wrong one waits, so that a connection tries one in [`DELAY`]; a
+//! right one, and a request without any, is answered at once. Each answer that waits keeps a connection and a little
+//! memory, so a core lets only so many wait: further wrong ones get 429 at once, and their connection is closed, so
+//! that each further guess costs its client a new connection.
+
+use super::access;
+use super::port::ControlPort;
+use crate::clients::answer;
+use crate::proto::grip::Answer;
+use crate::runtime;
+use std::cell::Cell;
+use std::time::Duration;
+
+/// How long the answer to a wrong secret waits.
+const DELAY: Duration = Duration::from_secs(1);
+/// Answers that wait on a core at a time.
+const WAITING: usize = 64;
+
+/// How many answers wait on this core.
+#[derive(Default)]
+pub(super) struct WrongSecrets {
+    waiting: Cell<usize>,
+}
+
+/// What becomes of a request with a wrong secret.
+pub(super) enum Refusal {
+    /// It was made to wait; its connection may go on.
+    Delayed(Answer),
+    /// Too many wait; its connection is closed.
+    AtOnce(Answer),
+}
+
+impl ControlPort {
+    /// Refuses a request with a wrong secret.
+    pub(super) async fn refuse_wrong_secret(&self) -> Refusal {
+        self.context.gauges.wrong_secrets_total.add(1);
+        let Some(_place) = self.wrong_secrets.enter() else {
+            self.context.gauges.undelayed_wrong_secrets_total.add(1);
+            return Refusal::AtOnce(answer::text(429, "Too many wrong secrets were sent.\n"));
+        };
+        runtime::sleep(DELAY).await;
+        Refusal::Delayed(access::unauthorized())
+    }
+}
+
+impl WrongSecrets {
+    /// A place among those that wait, until it is dropped: also when its client leaves.
+    fn enter(&self) -> Option<Place<'_>> {
+        let waiting = self.waiting.get();
+        (waiting < WAITING).then(|| {
+            self.waiting.set(waiting + 1);
+            Place(&self.waiting)
+        })
+    }
+}
+
+struct Place<'w>(&'w Cell<usize>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        debug_assert!(self.0.get() > 0, "a place is left twice");
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_wait_and_who_leaves_makes_room() {
+        let wrong_secrets = WrongSecrets::default();
+        let mut places: Vec<_> = (0..WAITING).map(|_| wrong_secrets.enter().expect("a place")).collect();
+        assert!(wrong_secrets.enter().is_none());
+        places.pop();
+        assert!(wrong_secrets.enter().is_some());
+        drop(places);
+        assert_eq!(wrong_secrets.waiting.get(), 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! What operators see of a core: its counters and levels, what the stats socket is told, and what the log has once a second.
+
+use super::Core;
+
+impl Core {
+    /// Housekeeping, and what an operator should hear of, each at most once a second.
+    pub(super) fn each_second(&self) {
+        self.requests.pool().purge(crate::runtime::now());
+        self.told.tell_of_counters(self.context.id, &self.context.gauges);
+        if let Some(error) = self.clients.take_refusal() {
+            tracing::warn!(core = self.context.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
+        }
+        self.tell_of_queue_timeouts();
+        self.delivery.log_refused_subscriptions();
+        self.publishing.tell_of_datagrams();
+        self.publishing.tell_of_waits();
+    }
+
+    fn tell_of_queue_timeouts(&self) {
+        let requests = self.told_queue_timeouts.of(&self.context.gauges.queue_timeouts_total);
+        if requests == 0 {
+            return;
+        }
+        let last = self.requests.pool().take_overdue();
+        tracing::warn!(
+            core = self.context.id.0,
+            requests,
+            last,
+            "requests were refused because they had waited for too long to be made (queue_timeout_ms): see whether an \
+             application hangs or is overloaded, else raise open_requests_per_core"
+        );
+    }
+
+    /// Hands over what has happened since the last tick.
+    pub(super) fn tell_what_happened(&self) {
+        self.clients.repeat_connections();
+        if let Some(watch) = &self.context.watch {
+            watch.hand_over(self.context.id, self.delivery.take_changed());
+        }
+    }
+
+    /// Publishes the counters and levels that others keep.
+    pub(super) fn publish_gauges(&self) {
+        self.publishing.count_kernel_drops();
+        self.publishing.look_at_waits(self.queries.loads());
+        self.delivery.publish_gauges();
+        let (gauges, levels) = (&self.context.gauges, self.clients.levels());
+        gauges.connections.set(u64::from(levels.open));
+        gauges.sockjs_conversations.set(levels.virtual_slots as u64);
+        gauges.backlog_bytes.set(levels.backlog_bytes as u64);
+        gauges.tls_failures_total.set(levels.tls_failures);
+        gauges.refused_connections_total.set(levels.refused.connections);
+        gauges.refused_new_connections_total.set(levels.refused.new_connections);
+        gauges.refused_handshakes_total.set(levels.refused.handshakes);
+        gauges.client_requests.set(self.clients.engaged());
+        gauges.refetches_waiting.set(self.requests.waiting() as u64);
+        gauges.homes.set(self.publishing.homes() as u64);
+        let requests = self.requests.pool().counts();
+        gauges.open_requests.set(requests.open);
+        gauges.queued_requests.set(requests.waiting);
+        gauges.queue_timeouts_total.set(requests.queue_timeouts_total);
+    }
+}

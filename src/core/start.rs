@@ -1,0 +1,183 @@
+//! Starts a core: makes its rooms, from the bottom up, and connects them.
+
+use super::Core;
+use super::ceiling::Ceiling;
+use super::commands::{Renewal, home_times};
+use crate::channel::{Dispatched, Home, Subscriptions};
+use crate::clients::{Clients, Listeners, Service};
+use crate::config::{Config, Endpoint, ZeroMq};
+use crate::context::{Context, TICK_MS, ticks};
+use crate::control::ControlPort;
+use crate::delivery::Delivery;
+use crate::filters::Filters;
+use crate::held::{Holds, Sessions};
+use crate::ids::CoreId;
+use crate::mesh::MeshPlan;
+use crate::observe::{Gauges, Growth, Told, Watch};
+use crate::origin::OwnPorts;
+use crate::publish::{BridgePlan, Publishing, Ways};
+use crate::queries::{Queries, QueryPlan};
+use crate::requests::Requests;
+use crate::runtime;
+use crate::wire::{DatagramSocket, Doorbell, Ledger, Preface, Wire, WireLimits};
+use std::cell::RefCell;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+/// Everything a core is started with.
+pub struct CorePlan {
+    /// Its number.
+    pub id: CoreId,
+    /// How many there are.
+    pub cores: usize,
+    /// The settings, the routes, and who signs for them.
+    pub start: Renewal,
+    /// What comes to replace them.
+    pub renewals: Receiver<Renewal>,
+    /// The counters of all cores.
+    pub gauges: Arc<[Arc<Gauges>]>,
+    /// Its listening sockets, what clients there are to begin with, and what each serves.
+    pub listeners: Vec<((TcpListener, Preface), Service)>,
+    /// Its listening sockets of this machine, and what each serves.
+    pub local_listeners: Vec<(UnixListener, Service)>,
+    /// Its datagram sockets.
+    pub datagrams: Vec<DatagramSocket>,
+    /// Its ways to and from the thread of ZeroMQ, if there is one.
+    pub bridge: Option<BridgePlan>,
+    /// Its place in the mesh.
+    pub mesh: MeshPlan,
+    /// How many messages homes have sent to other cores, which all cores know.
+    pub dispatched: Arc<Dispatched>,
+    /// And in that of what operators ask.
+    pub queries: QueryPlan,
+    /// Sizes of its wire.
+    pub wire: WireLimits,
+    /// Memory of the machine, or what the control group of the process may have of it, bytes; `None` if that is not
+    /// known.
+    pub memory: Option<u64>,
+    /// How many connections each address has, which all cores know.
+    pub ledger: Arc<Ledger>,
+    /// The conversations of SockJS, which all cores know.
+    pub sockjs: Arc<Sessions>,
+}
+
+/// A core could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The wire ring failed.
+    #[error("the ring of client sockets failed: {0}")]
+    Wire(#[from] io::Error),
+    /// The mesh could not be joined.
+    #[error("the mesh between the cores could not be joined")]
+    Mesh,
+}
+
+/// Runs a core inside its executor; returns only when it cannot go on.
+///
+/// # Errors
+/// When the ring of client sockets, or the mesh between the cores, fails.
+pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
+    let Renewal { settings, routes, signers } = plan.start;
+    let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
+    let gauges = plan.gauges.get(plan.id.index()).cloned().unwrap_or_default();
+    let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
+    let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
+    let subscriptions =
+        subscriptions(plan.id, plan.cores, &settings, watch.is_some(), plan.dispatched.clone());
+    let context = Context::new(plan.id, plan.cores, &settings, gauges, watch);
+    let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
+    let doorbell = Doorbell::new()?;
+    let own_ports = own_ports(&plan.listeners, &settings);
+    let (listeners, tcp) = plan.listeners.into_iter().unzip();
+    let local_listeners = plan.local_listeners.into_iter();
+    let local_listeners =
+        local_listeners.map(|(listener, service)| ((listener, service.port_use()), service));
+    let (local_listeners, local) = local_listeners.unzip();
+    let wire = Wire::new(listeners, local_listeners, plan.wire, plan.ledger, &doorbell)?;
+    let clients = Clients::new(context.clone(), wire, Listeners { tcp, local });
+    let delivery = Delivery::new(context.clone(), clients.clone(), queries.clone(), subscriptions);
+    let home = Home::new(plan.id, home_times(&settings.channels));
+    let (dispatched, datagrams, bridge) = (plan.dispatched, plan.datagrams, plan.bridge);
+    let ways = Ways { home, mesh, dispatched, datagrams, bridge };
+    let publishing =
+        Publishing::new(context.clone(), clients.clone(), delivery.clone(), ways, doorbell.ringer());
+    let requests = Requests::new(context.clone(), clients.clone(), delivery.clone(), routes, signers);
+    let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
+    let holds = Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs);
+    let control = ControlPort::new(publishing.clone(), queries.clone(), plan.gauges);
+    let core = Rc::new(Core {
+        context,
+        clients,
+        delivery,
+        publishing,
+        requests,
+        filters,
+        holds,
+        control,
+        queries,
+        renewals: plan.renewals,
+        ceiling: Ceiling::of(plan.memory),
+        memory: RefCell::default(),
+        told: Told::default(),
+        told_queue_timeouts: Growth::default(),
+    });
+    core.requests.pool().protect(own_ports);
+    core.clients.limit_addresses(&settings);
+    core.clients.serve(Rc::downgrade(&core) as Weak<_>);
+    core.delivery.filter_by(Rc::downgrade(&core.filters) as Weak<_>);
+    core.publishing.start_readers(home_ends, core_ends);
+    core.queries.start(questions, Rc::downgrade(&core.control) as Weak<_>);
+    core.publishing.watch_datagrams();
+    core.publishing.start_hearing_of_room();
+    runtime::spawn(hear(doorbell, core.clone())).detach();
+    runtime::spawn(tick(core.clone())).detach();
+    core.turn_forever().await
+}
+
+/// The table of a core of `cores`; the stats socket is told of it if `is_watched`.
+fn subscriptions(
+    id: CoreId,
+    cores: usize,
+    settings: &Config,
+    is_watched: bool,
+    dispatched: Arc<Dispatched>,
+) -> Subscriptions {
+    let mut subscriptions = Subscriptions::new(cores, ticks(settings.channels.linger_ms));
+    if is_watched {
+        subscriptions.watch();
+        subscriptions.tally(settings.stats.message_block_bytes);
+    }
+    subscriptions.set_dispatched(dispatched, id);
+    subscriptions
+}
+
+/// The ports where operators and publishers are served, to which no application may send this server.
+fn own_ports(listeners: &[((TcpListener, Preface), Service)], settings: &Config) -> OwnPorts {
+    let is_for_operators = |service: &Service| matches!(service, Service::Control | Service::Metrics);
+    let listening = listeners.iter().filter(|(_, service)| is_for_operators(service));
+    let listening = listening.filter_map(|((listener, _), _)| listener.local_addr().ok());
+    let ZeroMq { pull, sub, sub_connect, command, .. } = &settings.zeromq;
+    let sub = sub.iter().filter(|_| !sub_connect);
+    let zeromq = sub.chain(pull).chain(command).chain(&settings.stats.socket);
+    OwnPorts::new(listening.chain(zeromq.filter_map(Endpoint::bound)))
+}
+
+/// Wakes the loop for what the wire has completed, and for other threads.
+async fn hear(doorbell: Doorbell, core: Rc<Core>) {
+    while doorbell.rung().await.is_ok() {
+        core.context.wake();
+    }
+}
+
+/// Wakes the loop for its timers.
+async fn tick(core: Rc<Core>) {
+    loop {
+        runtime::sleep(Duration::from_millis(TICK_MS)).await;
+        core.context.wake();
+    }
+}

@@ -1,0 +1,112 @@
+//! Fan-out: slices of channels with pending publications, written to the wire in batches. Between slices the core
+//! reads and answers, so one huge channel starves nobody.
+
+use super::Delivery;
+use crate::channel::{Audience, Publication, Reach, Slice, SliceKind, Then};
+use crate::clients::{Held, Reason};
+use crate::config::SlowConsumer;
+use crate::ids::Slot;
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// Rows of one slice.
+const SLICE_ROWS: usize = 512;
+/// Up to this many rows share the kernel's next call with other channels; more are worth one of their own, in which
+/// the frame needs no count.
+const FEW_ROWS: usize = 32;
+
+impl Delivery {
+    /// Writes one slice of the next channel in the run queue; gives how many rows it had, `None` when nothing is
+    /// pending.
+    pub fn fan_out(self: &Rc<Self>, slice: &mut Slice) -> Option<usize> {
+        if !self.subscriptions.borrow_mut().next_slice(SLICE_ROWS, slice) {
+            return None;
+        }
+        let counting = slice.counting.take();
+        let (rows, dropped) = match std::mem::take(&mut slice.kind) {
+            SliceKind::Empty => (0, 0),
+            SliceKind::Stream { frame, then } => self.write_slice(slice, &frame, then),
+            SliceKind::Astray { slots } => {
+                slots.iter().for_each(|slot| self.lost_track(*slot));
+                (slots.len(), 0)
+            }
+            SliceKind::Response { deliveries } => {
+                let refused = |slot, item: &Publication| !self.deliver_to(slot, item);
+                let dropped = deliveries.iter().filter(|(slot, item)| refused(*slot, item)).count();
+                (deliveries.len(), dropped)
+            }
+            SliceKind::Unfit { item, format } => {
+                if let Some(hook) = self.hook() {
+                    hook.refuse_unfit(&slice.slots, &item, format);
+                }
+                (0, 0)
+            }
+            SliceKind::Filtered { deliveries } => {
+                if let Some(hook) = self.hook() {
+                    deliveries.iter().for_each(|(slot, items)| hook.clone().deliver(*slot, items));
+                }
+                (deliveries.iter().map(|(_, items)| items.len()).sum(), 0)
+            }
+        };
+        if let Some(counting) = counting {
+            let received =
+                counting.transport.map(|transport| Audience::of(transport, rows.saturating_sub(dropped)));
+            let reach = Reach { received: received.unwrap_or_default(), dropped: dropped as u32 };
+            self.count_reach(counting, reach);
+        }
+        self.context.gauges.deliveries_total.add(rows as u64);
+        // Those that an item does not fit took time, too.
+        Some(rows.max(slice.slots.len()))
+    }
+
+    /// Writes to all of a slice; how many they were, and how many did not get it.
+    fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> (usize, usize) {
+        let mut overflowed = Vec::new();
+        if !frame.is_empty() || !slice.partial.is_empty() {
+            let (few, many) = match slice.slots.len() <= FEW_ROWS {
+                true => (&slice.slots[..], &[][..]),
+                false => (&[][..], &slice.slots[..]),
+            };
+            self.clients.broadcast(many, frame, &mut overflowed);
+            let whole = few.iter().map(|slot| (*slot, frame));
+            let late = slice.partial.iter().map(|(slot, part)| (*slot, part));
+            let failed =
+                whole.chain(late).filter(|(slot, part)| self.clients.send(*slot, (*part).clone()).is_err());
+            overflowed.extend(failed.map(|(slot, _)| slot));
+        }
+        let dropped = overflowed.len();
+        overflowed.into_iter().for_each(|slot| self.overflowed(slot));
+        let partial = slice.partial.iter().map(|(slot, _)| slot);
+        let all = slice.slots.iter().chain(partial);
+        match then {
+            Then::Stay => {}
+            Then::End => self.each_held(all, |held, slot| held.end(slot)),
+            Then::Refetch => self.each_held(all, |held, slot| held.ask_again(slot, Reason::Hint)),
+            Then::Refresh => self.each_held(all, |held, slot| {
+                held.refresh(slot);
+            }),
+        }
+        (slice.slots.len() + slice.partial.len(), dropped)
+    }
+
+    /// Hands `item` to what is held in `slot`; whether it was delivered.
+    fn deliver_to(&self, slot: Slot, item: &Publication) -> bool {
+        self.clients.held(slot).is_some_and(|held| held.deliver(slot, item, None).is_ok())
+    }
+
+    fn each_held<'s>(&self, slots: impl Iterator<Item = &'s Slot>, mut act: impl FnMut(Rc<dyn Held>, Slot)) {
+        for slot in slots {
+            if let Some(held) = self.clients.held(*slot) {
+                act(held, *slot);
+            }
+        }
+    }
+
+    /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
+    pub fn overflowed(&self, slot: Slot) {
+        match self.context.settings().limits.slow_consumer {
+            SlowConsumer::Close => self.clients.cut_off(slot),
+            SlowConsumer::Drop => self.context.gauges.overflows_total.add(1),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Joining and leaving channels, and what is known of subscribers and channels. Whoever joins says where messages for the
+//! homes of channels go.
+
+use super::Delivery;
+use crate::channel::{Audience, HeardUpTo, LastId, Missed, Page, Readiness, ToHome, Transport};
+use crate::ids::{CoreId, Slot};
+use crate::slack::Look;
+use std::sync::Arc;
+
+/// A message for the home of a channel.
+pub type ForHome = (CoreId, ToHome);
+
+impl Delivery {
+    /// Subscribes what is held in `slot` to `channels`, from when all of them are in force.
+    pub fn subscribe(
+        &self,
+        slot: Slot,
+        transport: Transport,
+        channels: &[&str],
+        asks: &mut Vec<ForHome>,
+    ) -> Readiness {
+        let tally = self.clients.tally(slot);
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        subscriptions.tally_at(slot, tally);
+        subscriptions.subscribe(slot, transport, channels, &mut |home, message| asks.push((home, message)))
+    }
+
+    /// Subscribes what is held in `slot` to one more channel.
+    pub fn join(
+        &self,
+        slot: Slot,
+        transport: Transport,
+        channel: &str,
+        asks: &mut Vec<ForHome>,
+    ) -> Readiness {
+        let tally = self.clients.tally(slot);
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        subscriptions.tally_at(slot, tally);
+        subscriptions.join(slot, transport, channel, &mut |home, message| asks.push((home, message)))
+    }
+
+    /// Whether a channel that the subscriber has joined is not in force yet.
+    pub fn is_joining(&self, slot: Slot) -> bool {
+        self.subscriptions.borrow().is_joining(slot)
+    }
+
+    /// The subscriber leaves `channel`.
+    pub fn leave(&self, slot: Slot, channel: &str) {
+        self.subscriptions.borrow_mut().leave(slot, channel);
+    }
+
+    /// The subscriber leaves all channels.
+    pub fn unsubscribe(&self, slot: Slot) {
+        {
+            let mut subscriptions = self.subscriptions.borrow_mut();
+            subscriptions.unsubscribe(slot);
+            subscriptions.forget_tally(slot);
+        }
+        if let Some(hook) = self.hook() {
+            hook.forget(slot);
+        }
+    }
+
+    /// The subscriber follows the ids of `channel`, and has everything up to `id`.
+    pub fn follow(&self, slot: Slot, channel: &str, id: &str) {
+        self.subscriptions.borrow_mut().follow(slot, channel, id);
+    }
+
+    /// Items of `channel` for the subscriber go through the hook from now on.
+    pub fn filter(&self, slot: Slot, channel: &str) {
+        self.subscriptions.borrow_mut().filter(slot, channel);
+    }
+
+    /// Whether they do.
+    pub fn is_filtered(&self, slot: Slot, channel: &str) -> bool {
+        self.subscriptions.borrow().is_filtered(slot, channel)
+    }
+
+    /// The channels of the subscriber.
+    pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
+        self.subscriptions.borrow().channels_of(slot)
+    }
+
+    /// What the subscriber has got of the channels whose ids it follows.
+    pub fn heard_by(&self, slot: Slot) -> Vec<HeardUpTo> {
+        let mut heard = self.subscriptions.borrow().heard(slot);
+        if let Some(hook) = self.hook() {
+            hook.correct(slot, &mut heard);
+        }
+        heard
+    }
+
+    /// The subscriber leaves the channels whose ids it follows, to ask its application; what it has got of them, in
+    /// order.
+    pub fn withdraw(&self, slot: Slot) -> Vec<HeardUpTo> {
+        let mut heard = self.subscriptions.borrow_mut().withdraw(slot);
+        if let Some(hook) = self.hook() {
+            hook.withdraw(slot, &mut heard);
+        }
+        heard.sort_unstable();
+        heard
+    }
+
+    /// What the subscriber had missed when its subscription came into force.
+    pub fn take_missed(&self, slot: Slot) -> Missed {
+        self.subscriptions.borrow_mut().take_missed(slot)
+    }
+
+    /// The tick since which all channels of the subscriber are quiet.
+    pub fn quiet_since(&self, slot: Slot) -> Option<u32> {
+        self.subscriptions.borrow().quiet_since(slot)
+    }
+
+    /// The tick at which a stream was last sent something that was published.
+    pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
+        let published = self.subscriptions.borrow().last_stream_activity(slot);
+        let filtered = self.hook().and_then(|hook| hook.sent_at(slot));
+        let ago = |tick: &u32| self.context.now().wrapping_sub(*tick);
+        published.into_iter().chain(filtered).min_by_key(ago)
+    }
+
+    /// The tick at which a WebSocket was last sent something that was published.
+    pub fn last_socket_activity(&self, slot: Slot) -> Option<u32> {
+        self.subscriptions.borrow().last_socket_activity(slot)
+    }
+
+    /// Up to `limit` channels that begin with `prefix`, from place `from` on.
+    pub fn list(&self, from: u32, prefix: &str, limit: usize) -> Page<Arc<str>> {
+        self.subscriptions.borrow().list(from, prefix, limit)
+    }
+
+    /// How many subscribers `channel` has here.
+    pub fn audience(&self, channel: &str) -> Audience {
+        self.subscriptions.borrow().audience(channel)
+    }
+
+    /// Up to `limit` subscribers of `channel`, from place `before` downwards.
+    pub fn members(&self, channel: &str, before: u32, limit: usize) -> Page<(Slot, Transport)> {
+        self.subscriptions.borrow().members(channel, before, limit)
+    }
+
+    /// The id of the last item of `channel` that has come here.
+    pub fn last_id(&self, channel: &str) -> LastId {
+        self.subscriptions.borrow().last_id(channel).map(Into::into)
+    }
+
+    /// Gives up to `limit` channels up that nobody has used for a while; whether there are more.
+    pub fn expire(&self, limit: usize, asks: &mut Vec<ForHome>) -> bool {
+        self.subscriptions.borrow_mut().expire(limit, &mut |home, message| asks.push((home, message)))
+    }
+
+    /// The tick of the clock is `tick`.
+    pub fn set_now(&self, tick: u32) {
+        self.subscriptions.borrow_mut().set_now(tick);
+    }
+
+    /// Channels that this core has subscribers of, or had until a moment ago.
+    pub fn channels(&self) -> usize {
+        self.subscriptions.borrow().channels()
+    }
+
+    /// Publishes the levels of subscriptions for operators.
+    pub fn publish_gauges(&self) {
+        let (subscriptions, gauges) = (self.subscriptions.borrow(), &self.context.gauges);
+        let received = subscriptions.received();
+        gauges.response_messages_total.set(received.responses as u64);
+        gauges.stream_messages_total.set(received.streams as u64);
+        gauges.socket_messages_total.set(received.sockets as u64);
+        gauges.channels.set(subscriptions.channels() as u64);
+        gauges.subscriptions.set(subscriptions.subscriptions() as u64);
+        gauges.pending_publications.set(subscriptions.pending().0 as u64);
+    }
+
+    /// The channels whose subscribers have become more or fewer since this was last asked. What was sent to the clients
+    /// of each route is counted as well.
+    pub fn take_changed(&self) -> Vec<(Arc<str>, Audience)> {
+        let (changed, sent) = {
+            let mut subscriptions = self.subscriptions.borrow_mut();
+            (subscriptions.take_changed(), subscriptions.take_sent())
+        };
+        let Some(watch) = &self.context.watch else { return changed };
+        for (tally, sent) in sent {
+            watch.count(tally, |tally| {
+                tally.sent += sent.items.total() as u64;
+                tally.responses_sent += sent.items.responses as u64;
+                tally.blocks_sent += sent.blocks;
+                tally.client.sent.content_bytes += sent.content_bytes;
+                tally.client.sent.messages += sent.messages;
+            });
+        }
+        changed
+    }
+
+    /// Has a look at its tables.
+    pub fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.subscriptions.borrow_mut().look_at_tables(look);
+        self.receipts.borrow_mut().look_at_tables(look);
+        look.at(&mut *self.first_subscriptions.borrow_mut());
+    }
+}

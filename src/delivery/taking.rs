@@ -1,0 +1,83 @@
+//! Takes what the homes of channels have for this core.
+
+use super::Delivery;
+use crate::channel::{Reach, Receipt, ToCore};
+use crate::clients::Reason;
+use crate::ids::{CoreId, Slot};
+use std::rc::Rc;
+
+/// Publications, and their bytes, that may wait for fan-out before no more are taken.
+const PENDING_PUBLICATIONS: usize = 16 * 1024;
+const PENDING_BYTES: usize = 64 * 1024 * 1024;
+
+impl Delivery {
+    /// Takes a message of a home that is about subscriptions or items.
+    pub fn take(self: &Rc<Self>, message: ToCore) {
+        if let ToCore::Placed { receipt, cores } = message {
+            return self.receipts.borrow_mut().placed(receipt, cores);
+        }
+        if let ToCore::Recover { home } = message {
+            return self.recover_from(home);
+        }
+        self.note_first_subscription(&message);
+        if let ToCore::Deliver(publication) = &message {
+            self.tell_of_delivery(publication);
+        }
+        let mut ready: Vec<Slot> = Vec::new();
+        self.subscriptions.borrow_mut().handle(message, &mut ready);
+        for slot in ready {
+            if let Some(held) = self.clients.held(slot) {
+                held.subscribed(slot);
+            }
+        }
+        self.report_unheard();
+        self.context.wake();
+    }
+
+    /// Whether more publications may come to the fan-out.
+    pub fn has_room(&self) -> bool {
+        let (publications, bytes) = self.subscriptions.borrow().pending();
+        publications < PENDING_PUBLICATIONS && bytes < PENDING_BYTES
+    }
+
+    /// A message of `home` was taken.
+    pub fn took_from(&self, home: CoreId) {
+        self.subscriptions.borrow_mut().took(home);
+    }
+
+    /// An item of this core has reached so many of the subscribers of another one, which were the last there.
+    pub fn reached(&self, receipt: Receipt, reach: Reach) {
+        self.receipts.borrow_mut().reached(receipt, reach);
+    }
+
+    /// What is held in `slot` may have missed something: its application is asked.
+    pub fn lost_track(&self, slot: Slot) {
+        if let Some(held) = self.clients.held(slot) {
+            held.ask_again(slot, Reason::Missed);
+        }
+    }
+
+    /// The home on core `home` has forgotten its last ids.
+    fn recover_from(&self, home: CoreId) {
+        let held = self.subscriptions.borrow().held_on(home);
+        held.into_iter().for_each(|slot| self.lost_track(slot));
+        self.subscriptions.borrow_mut().forget_last_ids(home);
+    }
+
+    /// `publication` is about to be given to its subscribers on this core.
+    fn tell_of_delivery(&self, publication: &std::sync::Arc<crate::channel::Publication>) {
+        let logs = self.context.settings().log.requests;
+        if self.context.watch.is_none() && !logs {
+            return;
+        }
+        let receivers = self.audience(&publication.channel).concerned_by(publication);
+        if logs {
+            let channel = &*publication.channel;
+            let (id, receivers) = (publication.id.as_deref(), receivers.total());
+            tracing::info!(channel, id, receivers, "published");
+        }
+        if let Some(watch) = &self.context.watch {
+            watch.tell_of_delivery(publication, receivers);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Asking an application what is to become of an item (http-check, http-modify): a POST to the `url` that the
+//! subscriber's variables name, which says in headers who the subscriber is, what the publisher says of the item, and
+//! what the subscriber has. Such requests have permits like those for who missed something, so an application gets a
+//! bounded number of them at a time, and a URL at most so many in a second.
+
+use super::Filters;
+use crate::channel::Publication;
+use crate::ids::Slot;
+use crate::origin::{self, OriginError, RequestBody, Response};
+use crate::patience::within;
+use crate::proto::grip::Filter;
+use crate::requests::say_what_was_heard;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Method};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long an application may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of what it may answer.
+const ANSWER_BYTES: usize = 100_000;
+
+/// What an application wants.
+pub(super) enum Answered {
+    /// The item is not delivered.
+    Drop,
+    /// It is, with this content if there is any.
+    Pass(Option<Bytes>),
+}
+
+/// Why an application did not say.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    #[error("missing url value")]
+    NoUrl,
+    #[error("invalid url value")]
+    Url,
+    #[error("variables that no header can hold")]
+    Meta,
+    #[error("network request failed: {0}")]
+    Origin(#[from] OriginError),
+    #[error("network request failed: request timed out")]
+    Timeout,
+    #[error("unexpected network request status: code={0}")]
+    Status(u16),
+    #[error("network response exceeded {ANSWER_BYTES} bytes")]
+    TooLarge,
+}
+
+impl Filters {
+    /// Asks on behalf of `filter` about `item`, for the subscriber in `slot` with this number. `None` if that is gone.
+    pub(super) async fn ask_about(
+        self: &Rc<Self>,
+        filter: Filter,
+        slot: Slot,
+        number: u64,
+        item: &Publication,
+        content: Bytes,
+    ) -> Result<Option<Answered>, AskError> {
+        let (target, origin, meta, delay_ms) = {
+            let mut filtering = self.filtering.borrow_mut();
+            let Some(subscriber) = filtering.get(slot, number) else { return Ok(None) };
+            let (origin, meta) = (subscriber.origin.clone(), subscriber.meta.clone());
+            let url = meta.iter().find(|(name, url)| name == "url" && !url.is_empty());
+            let (_, url) = url.ok_or(AskError::NoUrl)?;
+            let target = subscriber.at.resolve(url).ok_or(AskError::Url)?;
+            let delay_ms = filtering.pace.delay_ms(&target, self.context.now_ms());
+            (target, origin, meta, delay_ms)
+        };
+        let route = self.requests.way_to(&target, &origin);
+        let _permit = self.requests.permit(route.target_names().into(), delay_ms).await;
+        if self.filtering.borrow_mut().get(slot, number).is_none() {
+            return Ok(None);
+        }
+        let mut request = self.requests.request_to(&target, Method::POST, &route, &origin);
+        request.headers.insert(SUB_META, as_header(meta.iter().map(|(name, value)| (&**name, &**value)))?);
+        request
+            .headers
+            .insert(PUB_META, as_header(item.meta.iter().map(|(name, value)| (&**name, &**value)))?);
+        say_what_was_heard(&mut request.headers, &self.delivery.heard_by(slot), origin.route());
+        if filter == Filter::HttpModify && !content.is_empty() {
+            request.body = RequestBody::Whole(content);
+        }
+        self.context.gauges.filter_requests_total.add(1);
+        let asked = async {
+            let response =
+                self.requests.pool().request(&route, request).await?.decoded(|| route.target_names()).await?;
+            read(filter, response).await
+        };
+        within(PATIENCE, asked).await.unwrap_or(Err(AskError::Timeout)).map(Some)
+    }
+}
+
+async fn read(filter: Filter, response: Response) -> Result<Answered, AskError> {
+    let Response { status, headers, mut body, .. } = response;
+    if status != 200 && status != 204 {
+        return Err(AskError::Status(status));
+    }
+    let content = whole(&mut body).await?;
+    if headers.get(ACTION).is_some_and(|action| action == "drop") {
+        return Ok(Answered::Drop);
+    }
+    Ok(Answered::Pass((filter == Filter::HttpModify && status == 200).then_some(content)))
+}
+
+async fn whole(body: &mut origin::ResponseBody) -> Result<Bytes, AskError> {
+    let mut whole = BytesMut::new();
+    while let Some(part) = body.next().await {
+        whole.extend_from_slice(&part?);
+        if whole.len() > ANSWER_BYTES {
+            return Err(AskError::TooLarge);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// Variables as a JSON object.
+fn as_header<'m>(meta: impl Iterator<Item = (&'m str, &'m str)>) -> Result<HeaderValue, AskError> {
+    let object: serde_json::Map<String, serde_json::Value> =
+        meta.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let text = serde_json::Value::Object(object).to_string();
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| AskError::Meta)
+}
+
+const SUB_META: HeaderName = HeaderName::from_static("sub-meta");
+const PUB_META: HeaderName = HeaderName::from_static("pub-meta");
+const ACTION: HeaderName = HeaderName::from_static("action");

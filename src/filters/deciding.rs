@@ -1,0 +1,159 @@
+//! Items on their way to a subscriber with filters: its filters decide on each, at once or by the task that works off what
+//! waits.
+
+use super::Filters;
+use super::asking::Answered;
+use super::concluding::{Undelivered, Verdict};
+use super::waiting::Admission;
+use crate::channel::Publication;
+use crate::clients::Offer;
+use crate::ids::Slot;
+use crate::proto::grip::{Chain, Context, Filter, FilterError, Step};
+use crate::runtime;
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl Filters {
+    /// `items` of one channel have come for the subscriber in `slot`.
+    pub fn deliver_filtered(self: &Rc<Self>, slot: Slot, items: &[Arc<Publication>]) {
+        let Some(number) = self.filtering.borrow().number_of(slot) else { return };
+        for item in items {
+            let admission = self.filtering.borrow_mut().admit(slot, number, item);
+            match admission {
+                Admission::Gone => return,
+                Admission::Now(own) => {
+                    let verdict = self.decide(slot, number, item, &own);
+                    self.conclude(slot, number, item, verdict);
+                }
+                Admission::Waits => {}
+                Admission::Begins => {
+                    let filters = self.clone();
+                    runtime::spawn(async move { filters.work_off(slot, number).await }).detach();
+                }
+                // Who follows ids gets it from the application.
+                Admission::Full { follows: true } => return self.delivery.lost_track(slot),
+                Admission::Full { follows: false } => self.conclude_failed(slot, &Undelivered::Full),
+            }
+        }
+    }
+
+    /// Decides on what waits for a subscriber, one item after the other.
+    async fn work_off(self: &Rc<Self>, slot: Slot, number: u64) {
+        loop {
+            let first = self.filtering.borrow_mut().first(slot, number);
+            let Some((item, turn, filters)) = first else { return };
+            let verdict = self.decide_asking(slot, number, &item, &filters).await;
+            let was_due = self.filtering.borrow_mut().take_turn(slot, number, turn);
+            if was_due {
+                self.conclude(slot, number, &item, verdict);
+            }
+        }
+    }
+
+    /// What `filters`, none of which asks an application, decide.
+    fn decide(
+        &self,
+        slot: Slot,
+        number: u64,
+        item: &Publication,
+        filters: &[Filter],
+    ) -> Result<Verdict, Undelivered> {
+        let Some(mut chain) = self.begin(slot, item, filters)? else { return Ok(Verdict::Pass) };
+        Ok(match self.run(slot, number, item, filters, &mut chain)? {
+            Step::Deliver => Verdict::Deliver(chain.changed()),
+            Step::Drop | Step::Ask(_) => Verdict::Pass,
+        })
+    }
+
+    /// What `filters` decide, and the applications that they ask.
+    async fn decide_asking(
+        self: &Rc<Self>,
+        slot: Slot,
+        number: u64,
+        item: &Publication,
+        filters: &[Filter],
+    ) -> Result<Verdict, Undelivered> {
+        let Some(mut chain) = self.begin(slot, item, filters)? else { return Ok(Verdict::Pass) };
+        loop {
+            match self.run(slot, number, item, filters, &mut chain)? {
+                Step::Deliver => return Ok(Verdict::Deliver(chain.changed())),
+                Step::Drop => return Ok(Verdict::Pass),
+                Step::Ask(filter) => {
+                    let asked = self.ask_about(filter, slot, number, item, chain.content()).await;
+                    match asked.map_err(|error| Undelivered::Asked { filter, error })? {
+                        Some(Answered::Pass(content)) => chain.goes_on(content),
+                        Some(Answered::Drop) | None => return Ok(Verdict::Pass),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The run of `filters` over what `item` has for the subscriber; `None` if that is nothing.
+    fn begin<'f>(
+        &self,
+        slot: Slot,
+        item: &Publication,
+        filters: &'f [Filter],
+    ) -> Result<Option<Chain<'f>>, Undelivered> {
+        let Some(Offer { format, content }) = self.offer(slot, item) else { return Ok(None) };
+        let own = || filters.iter().filter(|filter| filter.changes_content()).map(|filter| filter.name());
+        match item.expected_filters(format) {
+            Some(expected) if !own().eq(expected.iter().map(|name| &**name)) => Err(Undelivered::Mismatch {
+                subscription: own().collect::<Vec<_>>().join(","),
+                message: expected.join(","),
+            }),
+            _ => Ok(Some(Chain::new(filters, content))),
+        }
+    }
+
+    /// Runs `chain` until something is decided or an application must be asked.
+    fn run(
+        &self,
+        slot: Slot,
+        number: u64,
+        item: &Publication,
+        filters: &[Filter],
+        chain: &mut Chain,
+    ) -> Result<Step, FilterError> {
+        let meta = match self.filtering.borrow_mut().get(slot, number) {
+            Some(subscriber) => subscriber.meta.clone(),
+            None => return Ok(Step::Drop),
+        };
+        let channels = match filters.iter().any(|filter| filter.looks_at_channels()) {
+            true => self.channels_for_filters(slot, number, item),
+            false => Vec::new(),
+        };
+        chain.run(&Context { subscriber: &meta, item: &item.meta, channels: &channels })
+    }
+
+    /// The subscriber's channels by the names its application gave them, each with the id that the subscriber has
+    /// there, once it has `item`.
+    fn channels_for_filters(
+        &self,
+        slot: Slot,
+        number: u64,
+        item: &Publication,
+    ) -> Vec<(String, Option<Box<str>>)> {
+        let heard = self.delivery.heard_by(slot);
+        let mut names = self.delivery.channels_of(slot);
+        let mut filtering = self.filtering.borrow_mut();
+        let Some(subscriber) = filtering.get(slot, number) else { return Vec::new() };
+        // A stream is out of the channels that it follows while its application is asked.
+        names.extend(subscriber.channels().map(Arc::from));
+        names.sort_unstable();
+        names.dedup();
+        let prefix = subscriber.origin.route().prefix.as_deref().unwrap_or_default();
+        let id_on = |name: &str| match subscriber.got_on(name) {
+            Some(_) if *name == *item.channel && !item.no_seq => item.id.clone(),
+            _ => heard.iter().find(|(channel, _)| **channel == *name).map(|(_, id)| id.clone()),
+        };
+        let named = |name: &Arc<str>| (name.strip_prefix(prefix).unwrap_or(name).to_owned(), id_on(name));
+        names.iter().map(named).collect()
+    }
+
+    /// What `item` has for what is held in `slot`.
+    fn offer(&self, slot: Slot, item: &Publication) -> Option<Offer> {
+        self.clients.held(slot)?.offer(item)
+    }
+}

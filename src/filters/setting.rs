@@ -1,0 +1,99 @@
+//! Which filters and variables a subscriber has, as its application says.
+
+use super::Filters;
+use super::subscriber::Filtered;
+use crate::ids::Slot;
+use crate::proto::grip::{Channel, Filter, LinkTarget, may_have};
+use crate::requests::Origin;
+use std::rc::Rc;
+
+impl Filters {
+    /// What is held in `slot` has the filters that these channels name. `names` are the channels as they are subscribed
+    /// to. Nothing is done for who has none.
+    pub fn set_filters<'h>(
+        &self,
+        slot: Slot,
+        names: impl Iterator<Item = (&'h str, &'h Channel)> + Clone,
+        meta: &[(String, String)],
+        origin: &Rc<Origin>,
+        at: &LinkTarget,
+    ) {
+        let has_some = names.clone().any(|(_, channel)| !Filter::of(&channel.filters).is_empty());
+        if !has_some && !self.filtering.borrow().subscribers.contains_key(&slot) {
+            return;
+        }
+        let mut channels: Vec<Filtered> = Vec::new();
+        for (name, channel) in names {
+            let filters: Rc<[Filter]> = Filter::of(&channel.filters).into();
+            if !filters.is_empty() {
+                self.delivery.filter(slot, name);
+            }
+            let follows = channel.prev_id.as_deref().filter(|_| self.delivery.is_filtered(slot, name));
+            let got = follows.map(|id| Some(id.into()));
+            channels.retain(|known| *known.name != *name);
+            channels.push(Filtered { name: name.into(), filters, got });
+        }
+        let mut filtering = self.filtering.borrow_mut();
+        let subscriber = filtering.subscriber(slot, || origin.clone());
+        subscriber.meta = meta.into();
+        subscriber.at = at.clone();
+        let left = subscriber.set_channels(channels);
+        filtering.waiting_bytes -= left;
+    }
+
+    /// The WebSocket in `slot` has these filters on `channel`, which it is subscribed to.
+    pub fn set_socket_filters(
+        &self,
+        slot: Slot,
+        origin: impl FnOnce() -> Origin,
+        channel: &str,
+        filters: &[String],
+    ) {
+        let filters: Rc<[Filter]> = Filter::of(filters).into();
+        let is_filtered = self.delivery.is_filtered(slot, channel);
+        if filters.is_empty() && !is_filtered {
+            return;
+        }
+        self.begin_filtering_socket(slot, origin);
+        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
+            subscriber.set_channel(Filtered { name: channel.into(), filters, got: None });
+        }
+        self.delivery.filter(slot, channel);
+    }
+
+    /// The WebSocket in `slot` is a subscriber with filters from now on, or with variables for them.
+    fn begin_filtering_socket(&self, slot: Slot, origin: impl FnOnce() -> Origin) {
+        let is_known = self.filtering.borrow().subscribers.contains_key(&slot);
+        if !is_known {
+            let origin = Rc::new(origin());
+            self.filtering.borrow_mut().subscriber(slot, || origin);
+        }
+    }
+
+    /// The WebSocket in `slot` has left `channel`.
+    pub fn drop_socket_filters(&self, slot: Slot, channel: &str) {
+        let mut filtering = self.filtering.borrow_mut();
+        let Some(subscriber) = filtering.subscribers.get_mut(&slot) else { return };
+        let left = subscriber.leave(channel);
+        filtering.waiting_bytes -= left;
+    }
+
+    /// Sets a variable of the WebSocket in `slot`; no value deletes it. `false` if it has too many.
+    pub fn set_socket_meta(
+        &self,
+        slot: Slot,
+        origin: impl FnOnce() -> Origin,
+        name: &str,
+        value: Option<String>,
+    ) -> bool {
+        if value.is_some() {
+            self.begin_filtering_socket(slot, origin);
+        }
+        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
+            let others = subscriber.meta.iter().filter(|(own, _)| own != name).cloned();
+            subscriber.meta = others.chain(value.map(|value| (name.to_owned(), value))).collect();
+            return may_have(subscriber.meta.iter().map(|(name, value)| (&**name, &**value)));
+        }
+        true
+    }
+}

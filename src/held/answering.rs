@@ -1,0 +1,313 @@
+//! Answers a client's request: asks the application of its route, and relays what comes back or holds the client as it
+//! says. The task of a held request ends here.
+
+use super::Holds;
+use super::again::Again;
+use super::links::{GoneLink, resolve};
+use super::opening::HeldFor;
+use crate::channel::HeardUpTo;
+use crate::clients::counting::{count_request, count_response};
+use crate::clients::{Exchange, Gone, Reason, Request, answer};
+use crate::origin::{self, OriginError, RequestBody, Response, Route, Target};
+use crate::proto::grip::{
+    self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
+};
+use crate::requests::{
+    KEPT_BYTES, Kept, Permit, Scheme, cross_origin, forged_events, no_route, request_body, say_what_was_heard,
+};
+use crate::runtime;
+use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt;
+use http::header;
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What was before a request: nothing, unless it is made again.
+#[derive(Default)]
+struct Before {
+    heard: Vec<HeardUpTo>,
+    behind: u32,
+    gone: Option<GoneLink>,
+    permit: Option<Permit>,
+}
+
+impl Holds {
+    /// Answers `request`.
+    pub async fn answer(self: &Rc<Self>, exchange: &Rc<Exchange>, mut request: Request) {
+        if request.target == "*" {
+            return answer::send_whole(exchange, &server_options());
+        }
+        let requests = &self.requests;
+        let Some(route) = requests.find_route(exchange, &request, false) else {
+            return requests.fail(exchange, &request, None, &no_route(&request));
+        };
+        if let Some(below) = route.below_sockjs(&request.target).map(str::to_owned) {
+            return self.answer_sockjs(exchange, request, route, &below).await;
+        }
+        let asked_body = match cross_origin::prepare(exchange, &mut request, &route) {
+            Ok(asked_body) => asked_body,
+            Err(error) => return answer::send_whole(exchange, &answer::text(400, format!("{error}\n"))),
+        };
+        if let Some(error) = forged_events(&request, &route) {
+            return requests.fail(exchange, &request, Some(&route), &error);
+        }
+        let kept = Rc::new(RefCell::new(Kept::default()));
+        let own_body = match request_body(exchange, request.body, &kept).await {
+            Ok(body) => body,
+            Err(_) => return malformed_body(exchange),
+        };
+        let body = match asked_body {
+            None => own_body,
+            Some(body) => {
+                *kept.borrow_mut() = Kept::of(&body);
+                exchange.keep_body(2 * body.len());
+                RequestBody::Whole(body)
+            }
+        };
+        self.ask(exchange, request, route, body, &kept, Before::default()).await;
+    }
+
+    /// Starts answering the request of a long poll again, when its application may be asked.
+    pub(super) fn answer_again_in_task(
+        self: &Rc<Self>,
+        exchange: Rc<Exchange>,
+        again: Box<Again>,
+        reason: Reason,
+    ) {
+        let (holds, delay_ms) = (self.clone(), self.requests.delay_ms(reason));
+        runtime::spawn(async move {
+            exchange.ended().or(holds.answer_again(&exchange, *again, delay_ms)).await;
+        })
+        .detach();
+    }
+
+    /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
+    async fn answer_again(self: &Rc<Self>, exchange: &Rc<Exchange>, again: Again, delay_ms: u64) {
+        let Again { request, body, heard, behind, gone, cross_origin: _ } = again;
+        let requests = &self.requests;
+        let Some(route) = requests.find_route(exchange, &request, false) else {
+            return requests.fail(exchange, &request, None, &no_route(&request));
+        };
+        let kept = Rc::new(RefCell::new(Kept::of(&body)));
+        exchange.keep_body(2 * body.len());
+        let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
+        let permit = requests.permit(route.target_names().into(), delay_ms).await;
+        let before = Before { heard, behind, gone, permit: Some(permit) };
+        self.ask(exchange, request, route, body, &kept, before).await;
+    }
+
+    async fn ask(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        request: Request,
+        route: Arc<Route>,
+        body: RequestBody,
+        kept: &RefCell<Kept>,
+        before: Before,
+    ) {
+        let requests = &self.requests;
+        let mut to_origin = requests.origin_request(&request, &route, body, Scheme::Http);
+        say_what_was_heard(&mut to_origin.headers, &before.heard, &route);
+        count_request(exchange, &to_origin);
+        let outcome = requests.pool().request(&route, to_origin).await;
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
+            Err(error) => return requests.fail(exchange, &request, Some(&route), &error),
+        };
+        count_response(exchange, response.status, &response.headers);
+        if let Err(busy) = self.publishing.publish(mem::take(&mut response.publish)).await {
+            return answer::send_whole(exchange, &answer::text(503, format!("{busy}\n")));
+        }
+        let is_grip =
+            !route.no_grip && !request.is_trusted && grip::is_grip(response.status, &response.headers);
+        if is_grip {
+            // Boxed, so that a request that waits for its application has no room for it.
+            Box::pin(self.follow_instruct(exchange, request, &route, response, kept, before)).await;
+        } else {
+            // A client may take its time for what may be long.
+            drop(before.permit);
+            let status = response.status;
+            let sent = answer::relay(exchange, response).await;
+            requests.log(exchange, &request, &route, status, sent.ok());
+        }
+    }
+
+    /// Reads the answer as GRIP instructions and does what they say.
+    async fn follow_instruct(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        request: Request,
+        route: &Arc<Route>,
+        response: Response,
+        kept: &RefCell<Kept>,
+        before: Before,
+    ) {
+        let requests = &self.requests;
+        let refuse = |error: &OriginError| requests.fail(exchange, &request, Some(route), error);
+        let invalid = |error: InstructError| {
+            refuse(&OriginError::Instruct { target: route.target_names(), reason: error.to_string() });
+        };
+        let response = match response.decoded(|| route.target_names()).await {
+            Ok(response) => response,
+            Err(error) => return refuse(&error),
+        };
+        let Response { status, reason, mut headers, mut body, target, .. } = response;
+        // The answer to HEAD has no content (RFC 9110 section 9.3.2), so what the instruct says of the answer is not known.
+        let is_untold = exchange.asked.head && grip::has_instruct_body(&headers);
+        if is_untold {
+            headers.remove(header::CONTENT_TYPE);
+        }
+        let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
+        let start = match collect(&mut body).await {
+            Ok(start) => start,
+            Err(error) => return refuse(&error),
+        };
+        exchange.count_answered(start.len());
+        exchange.keep_body(kept.borrow().bytes.capacity() + start.len());
+        let too_large = start.len() > KEPT_BYTES;
+        let given = if too_large { Bytes::new() } else { start.clone() };
+        let mut instruct = match Instruct::parse(status, reason, &headers, given) {
+            Ok(instruct) => instruct,
+            Err(error) => return invalid(error),
+        };
+        let origin = requests.origin_of(&request, route);
+        let links = resolve(origin.asked_for(), next_link(&instruct), gone_link(&instruct));
+        let Some(links) = links else {
+            return invalid(InstructError::Link);
+        };
+        let goes_on = instruct.hold.is_none() && links.next.is_some();
+        let streams = goes_on || instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
+        if too_large && !streams {
+            return refuse(&OriginError::InstructTooLarge { target: route.target_names() });
+        }
+        if is_untold || streams && answer::has_no_content(exchange.asked, &instruct.response) {
+            requests.log(exchange, &request, route, instruct.response.status, Some(0));
+            return answer::send_head(exchange, &instruct.response);
+        }
+        let hold = instruct.hold.take().or_else(|| goes_on.then(Hold::of_nothing));
+        let (Some(mut hold), false) = (hold, exchange.asked.head) else {
+            requests.log(
+                exchange,
+                &request,
+                route,
+                instruct.response.status,
+                Some(instruct.response.body.len() as u64),
+            );
+            return answer::send_whole(exchange, &instruct.response);
+        };
+        // An origin may answer before it has read all of the request.
+        if let Ok(rest) = exchange.collect_body(KEPT_BYTES).await {
+            kept.borrow_mut().add(&rest);
+        }
+        if !exchange.body_is_done() || kept.borrow().overflowed {
+            return requests.fail(exchange, &request, Some(route), &OriginError::RequestTooLarge);
+        }
+        let mut rest_of_opening = None;
+        if too_large {
+            match send_opening(exchange, &instruct, start, &mut body).await {
+                Ok(last) => rest_of_opening = Some(last),
+                Err(Broken) => return exchange.cut(),
+            }
+        }
+        add_channels_of_route(&mut hold, route, if goes_on { None } else { route.targets.get(target) });
+        requests.log(exchange, &request, route, instruct.response.status, None);
+        let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
+        let cross_origin = exchange.cross_origin();
+        let (heard, behind, gone) = (Vec::new(), before.behind, before.gone);
+        let again = Again { request, body, heard, behind, gone, cross_origin };
+        let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
+        self.hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
+    }
+}
+
+/// Names the channels of `hold` as publishers know them, and adds those that `target` implies.
+fn add_channels_of_route(hold: &mut Hold, route: &Route, target: Option<&Target>) {
+    if let Some(prefix) = &route.prefix {
+        hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
+    }
+    let implied = target.map(|target| target.subscriptions.as_slice()).unwrap_or_default();
+    hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
+}
+
+/// Where the answer goes on, whether it holds or not.
+fn next_link(instruct: &Instruct) -> Option<&Link> {
+    let of_hold = instruct.hold.as_ref().and_then(|hold| hold.next_link.as_ref());
+    of_hold.or(instruct.next_link.as_ref())
+}
+
+fn gone_link(instruct: &Instruct) -> Option<&String> {
+    instruct.hold.as_ref()?.gone_link.as_ref()
+}
+
+/// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
+async fn send_opening(
+    exchange: &Exchange,
+    instruct: &Instruct,
+    start: Bytes,
+    body: &mut origin::ResponseBody,
+) -> Result<Bytes, Broken> {
+    let mut rendering = instruct.renderer.clone().map(IdRenderer::begin);
+    let mut render = |part: Bytes| match &mut rendering {
+        Some(rendering) => rendering.push(&part),
+        None => Ok(part),
+    };
+    let mut last = render(start)?;
+    exchange.send_paced(answer::stream_opening(exchange, &instruct.response)).await?;
+    while let Some(part) = body.next().await {
+        let part = part?;
+        exchange.count_answered(part.len());
+        answer::send_part(exchange, mem::replace(&mut last, render(part)?)).await?;
+    }
+    rendering.as_ref().map_or(Ok(()), IdRendering::finish)?;
+    Ok(last)
+}
+
+/// The client or the origin broke off.
+struct Broken;
+
+impl From<Gone> for Broken {
+    fn from(_: Gone) -> Broken {
+        Broken
+    }
+}
+
+impl From<FilterError> for Broken {
+    fn from(error: FilterError) -> Broken {
+        tracing::warn!(%error, "a stream ends because its beginning cannot be rendered");
+        Broken
+    }
+}
+
+impl From<OriginError> for Broken {
+    fn from(_: OriginError) -> Broken {
+        Broken
+    }
+}
+
+/// The body, or what of it goes a little beyond what may be kept.
+async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> {
+    let mut start = BytesMut::new();
+    while start.len() <= KEPT_BYTES {
+        match body.next().await {
+            Some(part) => start.extend_from_slice(&part?),
+            None => break,
+        }
+    }
+    Ok(start.freeze())
+}
+
+fn malformed_body(exchange: &Rc<Exchange>) {
+    exchange.context().gauges.bad_requests_total.add(1);
+    answer::send_whole(exchange, &answer::text(400, "The request body is malformed.\n"));
+}
+
+/// The answer to `OPTIONS *`, which asks the server and no application (RFC 9110 section 9.3.7).
+fn server_options() -> grip::Answer {
+    let mut answer = answer::text(200, Bytes::new());
+    answer.headers.remove(header::CONTENT_TYPE);
+    answer.headers.insert(header::ALLOW, answer::ALLOWED);
+    answer
+}

@@ -1,0 +1,229 @@
+//! Opens holds over HTTP. The task of the request ends; what remains is the row, the subscriptions, and one timer. A hold
+//! opens when the homes of all its channels have acknowledged it, so that what is published once the client has seen the
+//! opening reaches it.
+
+use super::Holds;
+use super::again::Again;
+use super::keep_alive::{KeepAlive, StreamTerms};
+use super::links::{GoneLink, Linked, Links};
+use super::opens::Opens;
+use super::poll::Poll;
+use super::stream::Stream;
+use crate::channel::{Publication, Readiness, Transport};
+use crate::clients::answer;
+use crate::clients::counting::{answer_bytes, request_bytes};
+use crate::clients::{
+    Asked, CloseReason, Description, Exchange, Held, Offer, Reason, Request, Undeliverable,
+};
+use crate::context::Booking;
+use crate::ids::Slot;
+use crate::origin::RETRY_AFTER_S;
+use crate::proto::grip::{Answer, Hold, Mode};
+use crate::requests::Origin;
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What may be kept for a long poll whatever others keep: the usual ones go on when some have used up the bound.
+const FREE_BYTES: usize = 8 * 1024;
+
+/// Where a hold comes from, and its links.
+pub(super) struct HeldFor {
+    pub origin: Rc<Origin>,
+    pub links: Links,
+    /// Nothing is held: the next link is asked for as soon as the client has the opening.
+    pub goes_on: bool,
+}
+
+/// A hold that waits for the acknowledgement of its channels.
+struct Unopened {
+    holds: Rc<Holds>,
+    /// What its client is sent then.
+    opening: RefCell<Bytes>,
+    hold: Rc<dyn Opens>,
+    /// When its timer fires for the first time, ms after the opening; 0 is never.
+    timeout_ms: u64,
+}
+
+impl Holds {
+    /// Holds the client of `exchange` as `hold` says. `answer` opens a stream, or answers a long poll in the end;
+    /// `rest_of_opening` is what remains to be sent of an opening whose beginning the client has already.
+    pub(super) fn hold(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        hold: Hold,
+        answer: Answer,
+        mut again: Again,
+        rest_of_opening: Option<Bytes>,
+        held_for: HeldFor,
+    ) {
+        let (asked, slot) = (exchange.asked, exchange.slot);
+        let mut booking = Booking::default();
+        if hold.mode == Mode::Response && !self.may_keep_poll(&mut booking, &again, &answer) {
+            self.context.gauges.refused_holds_total.add(1);
+            return answer::send_whole(exchange, &no_room());
+        }
+        self.log_subscriptions(&hold, &again.request);
+        let HeldFor { origin, links, goes_on } = held_for;
+        let debug = origin.route().debug;
+        let gone = match (links.gone.map(|target| self.gone_link(target, &origin)), again.gone.take()) {
+            (Some(gone), before) => {
+                before.into_iter().for_each(GoneLink::disarm);
+                Some(gone)
+            }
+            (None, before) => before,
+        };
+        let (opening, timeout_ms, opens): (Bytes, u64, Rc<dyn Opens>) = match hold.mode {
+            Mode::Response => {
+                let timeout_ms = hold.timeout_s.saturating_mul(1000);
+                let again = Again { gone, ..again };
+                (Bytes::new(), timeout_ms, Poll::new(self, answer, asked, debug, again, booking))
+            }
+            Mode::Stream => {
+                let opening = match rest_of_opening {
+                    Some(rest) => {
+                        exchange.count(|tally| tally.client.sent.content_bytes += rest.len() as u64);
+                        asked.body_writer().part(&rest)
+                    }
+                    None => answer::stream_opening(exchange, &answer),
+                };
+                let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
+                let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
+                let opens: Rc<dyn Opens> = match links.next.is_some() || gone.is_some() {
+                    true => Linked::new(self, origin.clone(), asked, keep_alive, links.next, gone, goes_on),
+                    false => Stream::share(self, StreamTerms { keep_alive, asked, debug }),
+                };
+                (opening, timeout_ms, opens)
+            }
+        };
+        let holds = self.clone();
+        let unopened = Rc::new(Unopened { holds, opening: opening.into(), hold: opens, timeout_ms });
+        let Some(rest) = self.clients.hold(exchange, unopened) else { return };
+        if !rest.is_empty() {
+            self.clients.keep_ahead(slot, &rest);
+        }
+        if self.subscribe_hold(slot, transport_of(&hold, asked), &hold, &origin) == Readiness::Ready
+            && let Some(held) = self.clients.held(slot)
+        {
+            held.subscribed(slot);
+        }
+    }
+
+    /// The keep-alive for a stream, shared with others that have the same.
+    pub(super) fn keep_alive(&self, setting: &crate::proto::grip::KeepAlive, asked: Asked) -> Rc<KeepAlive> {
+        KeepAlive::share(setting, asked, &self.last_keep_alive)
+    }
+
+    /// Counts what is kept for a long poll; whether it may be.
+    fn may_keep_poll(&self, booking: &mut Booking, again: &Again, answer: &Answer) -> bool {
+        let Request { method, target, headers, .. } = &again.request;
+        let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
+            + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
+        let bytes = heads as usize + again.body.len() + answer.body.len();
+        let polls = &self.context.accounts.polls;
+        *booking = polls.book(bytes);
+        bytes <= FREE_BYTES || polls.bytes() <= self.context.settings().limits.held_bytes_per_core
+    }
+
+    /// Subscribes the client in `slot` to the channels of its hold, with their filters.
+    fn subscribe_hold(
+        &self,
+        slot: Slot,
+        transport: Transport,
+        hold: &Hold,
+        asked_at: &Rc<Origin>,
+    ) -> Readiness {
+        let limit = self.delivery.subscription_limit();
+        let beyond = hold.channels.iter().skip(limit).map(|channel| channel.name.as_str());
+        self.delivery.refuse_subscriptions(asked_at.route(), beyond);
+        let channels: Vec<&str> =
+            hold.channels.iter().take(limit).map(|channel| channel.name.as_str()).collect();
+        let mut asks = Vec::new();
+        let readiness = self.delivery.subscribe(slot, transport, &channels, &mut asks);
+        self.publishing.send_home_all(asks);
+        for channel in hold.channels.iter().take(limit) {
+            if let Some(prev_id) = &channel.prev_id {
+                self.delivery.follow(slot, &channel.name, prev_id);
+            }
+        }
+        let names = hold.channels.iter().take(limit).map(|channel| (channel.name.as_str(), channel));
+        self.filters.set_filters(slot, names, &hold.meta, asked_at, asked_at.asked_for());
+        readiness
+    }
+
+    fn log_subscriptions(&self, hold: &Hold, request: &Request) {
+        if self.context.settings().log.requests {
+            let (host, target) = (request.host.as_str(), self.requests.logged(&request.target));
+            for channel in &hold.channels {
+                tracing::info!(host, target, channel = channel.name, "subscribed");
+            }
+        }
+    }
+}
+
+impl Held for Unopened {
+    fn describe(&self) -> Description {
+        Description::default()
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.hold.kept_bytes()
+    }
+
+    fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {
+        self.holds.clients.keep_ahead(slot, bytes);
+    }
+
+    fn is_due(self: Rc<Self>, _slot: Slot) {}
+
+    fn ended(self: Rc<Self>, slot: Slot) {
+        self.hold.clone().ended(slot);
+    }
+
+    fn subscribed(self: Rc<Self>, slot: Slot) {
+        let Holds { context, clients, .. } = &*self.holds;
+        clients.hold_by(slot, self.hold.clone());
+        if clients.send(slot, self.opening.take()).is_err() {
+            return clients.cut_off(slot);
+        }
+        if self.timeout_ms > 0 {
+            clients.set_timer(slot, self.timeout_ms);
+        }
+        context.gauges.holds_total.add(1);
+        context.wake();
+        self.hold.clone().opened(slot);
+    }
+
+    fn offer(&self, _item: &Publication) -> Option<Offer> {
+        None
+    }
+
+    fn deliver(self: Rc<Self>, _: Slot, _: &Publication, _: Option<Bytes>) -> Result<(), Undeliverable> {
+        Err(Undeliverable::Dropped)
+    }
+
+    fn end(self: Rc<Self>, _slot: Slot) {}
+
+    fn close(self: Rc<Self>, slot: Slot, _reason: CloseReason<'_>) {
+        self.holds.clients.close(slot);
+    }
+
+    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+
+    fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
+        false
+    }
+}
+
+/// There is no room for a long poll.
+fn no_room() -> Answer {
+    answer::unavailable("Too much is held.\n", RETRY_AFTER_S)
+}
+
+/// How what is held is written to.
+pub(super) fn transport_of(hold: &Hold, asked: Asked) -> Transport {
+    match hold.mode {
+        Mode::Response => Transport::Response,
+        Mode::Stream => asked.body_writer().transport(),
+    }
+}

@@ -1,0 +1,203 @@
+//! A held stream without links, and what all streams have in common. A stream that is held is nothing but the row of its
+//! client and its places in the subscription table: one [`Stream`] holds all that are held alike.
+
+use super::Holds;
+use super::keep_alive::{KeepAlive, StreamTerms};
+use super::opens::Opens;
+use crate::channel::{Format, Publication, StreamFormat, Then};
+use crate::clients::{Asked, CloseReason, Description, Held, Offer, Reason, Undeliverable};
+use crate::context::TICK_MS;
+use crate::ids::Slot;
+use crate::proto::grip::KeepAliveMode;
+use crate::wire::Overflow;
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// Streams that are held on the same terms.
+pub(super) struct Stream {
+    holds: Rc<Holds>,
+    terms: StreamTerms,
+}
+
+impl Stream {
+    /// Holds a stream on `terms`.
+    pub fn share(holds: &Rc<Holds>, terms: StreamTerms) -> Rc<dyn Opens> {
+        let last =
+            holds.last_stream.borrow().as_ref().filter(|(last, _)| *last == terms).map(|(_, it)| it.clone());
+        if let Some(same) = last.and_then(|last| last.upgrade()) {
+            return same;
+        }
+        let stream: Rc<dyn Opens> = Rc::new(Stream { holds: holds.clone(), terms: terms.clone() });
+        *holds.last_stream.borrow_mut() = Some((terms, Rc::downgrade(&stream)));
+        stream
+    }
+}
+
+impl Held for Stream {
+    fn describe(&self) -> Description {
+        describe(self.terms.asked, self.terms.debug)
+    }
+
+    fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {
+        self.holds.clients.keep_ahead(slot, bytes);
+    }
+
+    fn is_due(self: Rc<Self>, slot: Slot) {
+        if let Some(keep_alive) = &self.terms.keep_alive {
+            let delay_ms = self.holds.keep_stream_alive(slot, keep_alive);
+            self.holds.clients.set_timer(slot, delay_ms);
+        }
+    }
+
+    fn ended(self: Rc<Self>, slot: Slot) {
+        self.holds.delivery.unsubscribe(slot);
+    }
+
+    fn subscribed(self: Rc<Self>, _slot: Slot) {
+        debug_assert!(false, "a stream without links is open when its channels are in force");
+    }
+
+    fn offer(&self, item: &Publication) -> Option<Offer> {
+        offer(item)
+    }
+
+    fn deliver(
+        self: Rc<Self>,
+        slot: Slot,
+        item: &Publication,
+        content: Option<Bytes>,
+    ) -> Result<(), Undeliverable> {
+        self.holds.write_to_stream(slot, self.terms.asked, item, content).map(drop)
+    }
+
+    fn end(self: Rc<Self>, slot: Slot) {
+        self.holds.end_stream(slot, self.terms.asked);
+    }
+
+    fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
+        self.holds.close_stream(slot, self.terms.asked, reason);
+    }
+
+    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+
+    fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
+        false
+    }
+}
+
+impl Opens for Stream {
+    fn opened(self: Rc<Self>, slot: Slot) {
+        // Nobody can be asked for it.
+        drop(self.holds.delivery.take_missed(slot));
+    }
+}
+
+/// A stream, as it looks from outside.
+pub(super) fn describe(asked: Asked, debug: bool) -> Description {
+    Description { transport: Some(asked.body_writer().transport()), debug, ..Description::default() }
+}
+
+/// What `item` has for a stream.
+pub(super) fn offer(item: &Publication) -> Option<Offer> {
+    let content = match item.stream.as_ref()? {
+        StreamFormat::Content(content) => Some(content.clone()),
+        StreamFormat::Hint | StreamFormat::Close => None,
+    };
+    Some(Offer { format: Format::Stream, content })
+}
+
+impl Holds {
+    /// Writes `item` to a stream, with `content` in the place of its own if there is any; what comes then.
+    pub(super) fn write_to_stream(
+        &self,
+        slot: Slot,
+        asked: Asked,
+        item: &Publication,
+        content: Option<Bytes>,
+    ) -> Result<Then, Undeliverable> {
+        let body = asked.body_writer();
+        let part = match content {
+            None => body.published(item).cloned().unwrap_or_default(),
+            Some(content) => body.part(&content),
+        };
+        if !part.is_empty() && self.clients.send(slot, part).is_err() {
+            self.delivery.overflowed(slot);
+            return Err(Undeliverable::Dropped);
+        }
+        let then = item.then_stream();
+        if then == Then::End {
+            self.end_body(slot, asked);
+        }
+        Ok(then)
+    }
+
+    /// The stream in `slot` was sent its end.
+    pub(super) fn end_stream(&self, slot: Slot, asked: Asked) {
+        self.delivery.unsubscribe(slot);
+        self.release_stream(slot);
+        let Some(ahead) = self.clients.let_go(slot) else { return };
+        match asked.keep_alive && asked.body_writer().leaves_connection() {
+            true => self.clients.next_request(slot, ahead),
+            false => self.clients.leave(slot, !ahead.is_empty()),
+        }
+    }
+
+    /// Ends the body of the stream in `slot`, and with it the stream.
+    pub(super) fn end_body(&self, slot: Slot, asked: Asked) {
+        let end = asked.body_writer().end();
+        if !end.is_empty() && self.clients.send(slot, end).is_err() {
+            return self.clients.cut_off(slot);
+        }
+        self.end_stream(slot, asked);
+        self.context.wake();
+    }
+
+    /// Closes the stream in `slot`: its body ends as it should.
+    pub(super) fn close_stream(&self, slot: Slot, asked: Asked, reason: CloseReason<'_>) {
+        match reason {
+            CloseReason::Operator => match self.clients.send(slot, asked.body_writer().end()) {
+                Ok(()) => self.clients.leave(slot, true),
+                Err(Overflow) => self.clients.close(slot),
+            },
+            CloseReason::Undelivered(error) => {
+                let part = asked.body_writer().part(format!("\n\n{error}\n").as_bytes());
+                match self.clients.send(slot, part) {
+                    Ok(()) => self.end_body(slot, asked),
+                    Err(Overflow) => self.clients.cut_off(slot),
+                }
+            }
+        }
+    }
+
+    /// Sends the stream in `slot` what has waited for its channels, if all that it has are in force.
+    pub(super) fn release_stream(&self, slot: Slot) {
+        if self.delivery.is_joining(slot) {
+            return;
+        }
+        match self.clients.uncork(slot) {
+            Ok(()) => self.context.wake(),
+            Err(Overflow) => self.clients.cut_off(slot),
+        }
+    }
+
+    /// Sends the stream in `slot` its keep-alive, unless there was something else; when to look again, ms from now.
+    pub(super) fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) -> u64 {
+        if keep_alive.mode == KeepAliveMode::Idle {
+            let quiet_ms = match self.delivery.last_stream_activity(slot) {
+                Some(last) => u64::from(self.context.now().wrapping_sub(last)) * TICK_MS,
+                None => keep_alive.period_ms,
+            };
+            if quiet_ms < keep_alive.period_ms {
+                return keep_alive.period_ms - quiet_ms;
+            }
+        }
+        // A client that does not take what was published has no use for a sign of life.
+        if !self.clients.is_backlogged(slot) {
+            self.context.gauges.keep_alives_total.add(1);
+            let _ = self.clients.send(slot, keep_alive.frame.clone());
+            self.clients.count_for(slot, |tally| tally.activity += 1);
+        }
+        self.context.wake();
+        keep_alive.period_ms
+    }
+}

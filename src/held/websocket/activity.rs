@@ -1,0 +1,41 @@
+//! When a WebSocket counts as active: something goes through it, and nothing of it was counted for a while.
+
+use crate::context::ticks;
+use std::cell::Cell;
+
+/// How often it counts at most, ms: as in Pushpin.
+const ACTIVE_MS: u64 = 60_000;
+
+/// The tick at which it was last counted.
+#[derive(Default)]
+pub(super) struct Activity(Cell<u32>);
+
+impl Activity {
+    /// It is counted by another means, such as its opening.
+    pub fn was_counted(&self, now: u32) {
+        self.0.set(now);
+    }
+
+    /// Whether what goes through it now counts.
+    pub fn counts(&self, now: u32) -> bool {
+        let is_due = now.wrapping_sub(self.0.get()) >= ticks(ACTIVE_MS);
+        if is_due {
+            self.0.set(now);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_counts_once() {
+        let activity = Activity::default();
+        activity.was_counted(u32::MAX - 9);
+        let minute = ticks(ACTIVE_MS);
+        let counts = |after: u32| activity.counts((u32::MAX - 9).wrapping_add(after));
+        assert_eq!([minute - 1, minute, minute + 1, 2 * minute].map(counts), [false, true, false, true]);
+    }
+}

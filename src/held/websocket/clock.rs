@@ -1,0 +1,155 @@
+//! What a WebSocket does by the clock: ask its application, send keep-alives and what was delayed, and give up on a client
+//! that does not answer a close. A value without a clock of its own: times are ticks of the core, which may wrap.
+
+use crate::context::ticks;
+use crate::proto::grip::{Delayed, KeepAliveMode, SocketKeepAlive};
+use crate::proto::websocket::frame;
+use bytes::Bytes;
+
+/// Everything that is to be done at some time.
+#[derive(Default)]
+pub(super) struct Clock {
+    ask: Option<u32>,
+    give_up: Option<u32>,
+    delayed: Option<(u32, Bytes)>,
+    keep_alive: Option<KeepAlive>,
+}
+
+struct KeepAlive {
+    due: u32,
+    every: u32,
+    frame: Bytes,
+    mode: KeepAliveMode,
+}
+
+/// Something whose time has come.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Due {
+    /// Ask the application whether it has anything.
+    Ask,
+    /// The client does not answer the close.
+    GiveUp,
+    /// Send this to the client.
+    Send(Bytes),
+}
+
+impl Clock {
+    /// The application is to be asked `delay_ms` from now, or not at all.
+    pub fn ask_in(&mut self, now: u32, delay_ms: Option<u64>) {
+        self.ask = delay_ms.map(|delay_ms| now.wrapping_add(ticks(delay_ms)));
+    }
+
+    /// The client has `delay_ms` to answer a close. Nothing else matters any more.
+    pub fn give_up_in(&mut self, now: u32, delay_ms: u64) {
+        *self = Clock { give_up: Some(now.wrapping_add(ticks(delay_ms))), ..Clock::default() };
+    }
+
+    /// Sets the keep-alive, or stops it.
+    pub fn keep_alive(&mut self, now: u32, setting: Option<SocketKeepAlive>) {
+        self.keep_alive = setting.map(|SocketKeepAlive { message, mode }| {
+            let every = ticks(message.timeout_s.saturating_mul(1000));
+            let frame = frame(message.opcode, &message.content);
+            KeepAlive { due: now.wrapping_add(every), every, frame, mode }
+        });
+    }
+
+    /// Delays a message; gives the frame of the one that was delayed before, whose turn it is then.
+    pub fn delay(&mut self, now: u32, message: &Delayed) -> Option<Bytes> {
+        let due = now.wrapping_add(ticks(message.timeout_s.saturating_mul(1000)));
+        let before = self.delayed.replace((due, frame(message.opcode, &message.content)));
+        before.map(|(_, frame)| frame)
+    }
+
+    /// The frame of the delayed message, whose turn it is now.
+    pub fn flush(&mut self) -> Option<Bytes> {
+        self.delayed.take().map(|(_, frame)| frame)
+    }
+
+    /// Something was sent to the client at `tick`: idle keep-alives count from there.
+    pub fn sent(&mut self, tick: u32) {
+        if let Some(keep_alive) = self.keep_alive.as_mut().filter(|it| it.mode == KeepAliveMode::Idle) {
+            let due = tick.wrapping_add(keep_alive.every);
+            if is_before(keep_alive.due, due) {
+                keep_alive.due = due;
+            }
+        }
+    }
+
+    /// When something is due next.
+    pub fn next(&self) -> Option<u32> {
+        let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.due);
+        let delayed = self.delayed.as_ref().map(|(due, _)| *due);
+        let all = [self.ask, self.give_up, delayed, keep_alive];
+        all.into_iter().flatten().reduce(|first, other| if is_before(other, first) { other } else { first })
+    }
+
+    /// Takes out what is due now.
+    pub fn take_due(&mut self, now: u32) -> Vec<Due> {
+        let is_due = |due: &u32| !is_before(now, *due);
+        let mut all = Vec::new();
+        if self.give_up.take_if(|due| is_due(due)).is_some() {
+            all.push(Due::GiveUp);
+        }
+        if let Some((_, frame)) = self.delayed.take_if(|(due, _)| is_due(due)) {
+            all.push(Due::Send(frame));
+        }
+        if let Some(keep_alive) = self.keep_alive.as_mut().filter(|keep_alive| is_due(&keep_alive.due)) {
+            keep_alive.due = now.wrapping_add(keep_alive.every);
+            all.push(Due::Send(keep_alive.frame.clone()));
+        }
+        if self.ask.take_if(|due| is_due(due)).is_some() {
+            all.push(Due::Ask);
+        }
+        all
+    }
+}
+
+fn is_before(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::websocket::Opcode;
+
+    fn message(content: &'static str, timeout_s: u64) -> Delayed {
+        Delayed { opcode: Opcode::Text, content: content.into(), timeout_s }
+    }
+
+    fn sends(due: Vec<Due>) -> usize {
+        due.iter().filter(|due| matches!(due, Due::Send(_))).count()
+    }
+
+    #[test]
+    fn an_idle_keep_alive_counts_from_what_was_sent_and_an_interval_does_not() {
+        for (mode, expected) in [(KeepAliveMode::Idle, [0, 1]), (KeepAliveMode::Interval, [1, 0])] {
+            let now = u32::MAX - 3;
+            let mut clock = Clock::default();
+            clock.keep_alive(now, Some(SocketKeepAlive { message: message("x", 1), mode }));
+            clock.sent(now.wrapping_add(5));
+            let counts = [10, 15].map(|later| sends(clock.take_due(now.wrapping_add(later))));
+            assert_eq!(counts, expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_delayed_message_comes_once_and_another_sends_the_one_before() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.delay(0, &message("a", 1)), None);
+        assert_eq!(clock.delay(5, &message("b", 1)).as_deref(), Some(&b"\x81\x01a"[..]));
+        assert_eq!((clock.next(), sends(clock.take_due(14)), sends(clock.take_due(15))), (Some(15), 0, 1));
+        assert_eq!((clock.next(), clock.flush()), (None, None));
+        clock.delay(20, &message("c", 1));
+        assert_eq!(clock.flush().as_deref(), Some(&b"\x81\x01c"[..]));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_close_waits_for_nothing_else() {
+        let mut clock = Clock::default();
+        clock.ask_in(0, Some(500));
+        clock.give_up_in(0, 1000);
+        assert_eq!((clock.next(), clock.take_due(5)), (Some(10), Vec::new()));
+        assert_eq!((clock.take_due(10), clock.next()), (vec![Due::GiveUp], None));
+    }
+}

@@ -1,0 +1,87 @@
+//! How a WebSocket is held.
+
+use super::socket::Socket;
+use crate::channel::{Format, Publication, SocketFormat, Transport};
+use crate::clients::{CloseReason, Description, Held, Offer, Reason, Undeliverable};
+use crate::ids::Slot;
+use bytes::Bytes;
+use std::rc::Rc;
+
+impl Held for Socket {
+    fn describe(&self) -> Description {
+        Description {
+            transport: Some(Transport::Socket),
+            is_socket: true,
+            id_of_application: self.connection_id(),
+            passes_through: self.passes_through(),
+            debug: self.route().debug,
+        }
+    }
+
+    fn kept_bytes(&self) -> usize {
+        Socket::kept_bytes(self)
+    }
+
+    fn forget_waiting(&self) {
+        self.holds().forget_waiting(self);
+    }
+
+    fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {
+        self.holds().socket_received(slot, &self, bytes);
+    }
+
+    fn drained(self: Rc<Self>, _slot: Slot) {
+        self.wake();
+    }
+
+    fn took(&self) {
+        self.holds().heard(self);
+    }
+
+    fn is_due(self: Rc<Self>, slot: Slot) {
+        self.holds().socket_is_due(slot, &self);
+    }
+
+    fn ended(self: Rc<Self>, slot: Slot) {
+        self.holds().socket_ended(slot, &self);
+    }
+
+    fn subscribed(self: Rc<Self>, _slot: Slot) {
+        self.wake();
+    }
+
+    fn offer(&self, item: &Publication) -> Option<Offer> {
+        let content = match item.socket.as_ref()? {
+            SocketFormat::Message { content, .. } => Some(content.clone()),
+            SocketFormat::Close(_) | SocketFormat::Refresh => None,
+        };
+        Some(Offer { format: Format::Socket, content })
+    }
+
+    fn deliver(
+        self: Rc<Self>,
+        slot: Slot,
+        item: &Publication,
+        content: Option<Bytes>,
+    ) -> Result<(), Undeliverable> {
+        self.send_published(slot, item, content)
+    }
+
+    fn end(self: Rc<Self>, slot: Slot) {
+        self.holds().socket_was_closed(slot, &self);
+    }
+
+    fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
+        match reason {
+            CloseReason::Operator => self.holds().send_away(slot, &self),
+            CloseReason::Undelivered(error) => self.fail_undelivered(slot, error),
+        }
+    }
+
+    /// WebSockets follow no ids.
+    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+
+    fn refresh(self: Rc<Self>, slot: Slot) -> bool {
+        self.holds().refresh_socket(slot, &self)
+    }
+}

@@ -1,0 +1,220 @@
+//! What happens to a WebSocket from outside: its client sends, its timer fires, something is published, it ends.
+
+use super::clock::Due;
+use super::socket::{Application, Closing, Socket};
+use crate::held::Holds;
+use crate::ids::Slot;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Close, Opcode, ProtocolError, Seen, close_frame, frame};
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// How long a client may take to answer a close, ms.
+const CLOSE_MS: u64 = 10_000;
+
+impl Holds {
+    /// Bytes of the client.
+    pub(super) fn socket_received(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, bytes: &[u8]) {
+        let is_told = socket.detached.get() || socket.closing.get() == Closing::ByServer;
+        let outcome = match &socket.application {
+            Application::OverHttp(_) if !socket.detached.get() => {
+                self.received_over_http(slot, socket, bytes)
+            }
+            Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
+            Application::SockJs(session) if !is_told => self.received_sockjs(slot, socket, session, bytes),
+            Application::SockJs(_) => self.received_without_application(slot, socket, bytes),
+            Application::Through(through) if !is_told => {
+                let mut heard = Seen::default();
+                let passed = through.pass(bytes, &mut heard);
+                self.count_heard(slot, socket, heard);
+                passed.map(|full| {
+                    if full {
+                        self.clients.pause(slot);
+                    }
+                })
+            }
+            Application::Through(through) => {
+                self.received_without_application(slot, socket, through.skip(bytes))
+            }
+        };
+        if let Err(error) = outcome {
+            return self.fail_socket(slot, socket, &error);
+        }
+        if !self.may_keep(socket) {
+            return self.refuse_message(slot, socket, Close::TRY_AGAIN_LATER);
+        }
+        if self.message_due(socket).is_some() {
+            self.wind(slot, socket);
+        }
+    }
+
+    /// Bytes of a client whose application takes no more part, or was told of the end: only the protocol's own messages
+    /// are of interest.
+    fn received_without_application(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        bytes: &[u8],
+    ) -> Result<(), ProtocolError> {
+        let (mut has_closed, mut pings) = (None, Vec::new());
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        socket.decode(self, bytes, self.context.settings().websocket.message_bytes, |event| {
+            match event {
+                WebSocketEvent::Ping(content) => note_ping(&mut pings, content),
+                WebSocketEvent::Close(close) => has_closed = Some(close),
+                _ => {}
+            }
+            has_closed.is_none()
+        })?;
+        self.answer_pings(slot, &pings);
+        if let Some(close) = has_closed {
+            if socket.closing.get() == Closing::No {
+                let _ = self.clients.send(slot, close_frame(close.as_ref()));
+            }
+            self.part(slot, socket, false);
+        }
+        Ok(())
+    }
+
+    /// The client broke the protocol: it is told so, unless it was sent a close, which nothing may follow, and the
+    /// application that it is gone.
+    fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
+        self.context.gauges.bad_requests_total.add(1);
+        let was_closed = match &socket.application {
+            Application::Through(through) => through.has_closed(),
+            Application::OverHttp(_) | Application::SockJs(_) => false,
+        };
+        if !was_closed && socket.closing.get() == Closing::No {
+            let frame = close_frame(Some(&Close::with(error.close_code())));
+            let _ = self.clients.send(slot, frame);
+        }
+        self.part(slot, socket, true);
+    }
+
+    /// Ends a WebSocket once its client has taken what is queued; `linger` when it may have sent what nobody reads.
+    pub(super) fn part(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
+        if self.clients.is_held_by(slot, socket) {
+            self.clients.leave(slot, linger);
+        }
+    }
+
+    /// The client is gone: the application hears of it, unless it knows.
+    pub(super) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        self.delivery.unsubscribe(slot);
+        let is_new = !socket.gone.get();
+        socket.end();
+        self.forget_incoming(socket);
+        if is_new && matches!(socket.application, Application::OverHttp(_)) {
+            self.tell_of_end(slot, socket);
+        }
+    }
+
+    /// What was published ends with a close: the client has it, and is to answer.
+    pub(super) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
+        if socket.closing.get() == Closing::No {
+            socket.closing.set(Closing::ByServer);
+            // Nothing follows a close.
+            self.delivery.unsubscribe(slot);
+            socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
+            self.wind(slot, socket);
+            if let Application::Through(through) = &socket.application {
+                through.close();
+            }
+        }
+    }
+
+    /// An operator wants the WebSocket in `slot` closed.
+    pub(super) fn send_away(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let frame = close_frame(Some(&Close::with(Close::NORMAL)));
+        let is_open = socket.closing.get() == Closing::No;
+        if is_open && self.clients.send(slot, frame).is_ok() {
+            self.socket_was_closed(slot, socket);
+            self.context.wake();
+        } else {
+            self.clients.close(slot);
+        }
+    }
+
+    /// A publisher wants the application of the WebSocket to be asked for events; whether it can be.
+    pub(super) fn refresh_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) -> bool {
+        let can_ask = socket.can_be_asked();
+        if can_ask {
+            self.ask_socket(slot, socket);
+        }
+        can_ask
+    }
+
+    /// The timer of a WebSocket.
+    pub(super) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let published = self.delivery.last_socket_activity(slot);
+        let mut due = Vec::new();
+        if let Some(rare) = &mut *socket.rare.borrow_mut() {
+            published.into_iter().for_each(|tick| rare.clock.sent(tick));
+            due = rare.clock.take_due(self.context.now());
+        }
+        for due in due {
+            match due {
+                // It cannot answer what it has not read yet.
+                Due::GiveUp if self.clients.takes_within(slot, CLOSE_MS) => {
+                    socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
+                }
+                Due::GiveUp => return self.clients.close(slot),
+                Due::Ask => self.ask_socket(slot, socket),
+                Due::Send(frame) => self.send_if_taken(slot, frame),
+            }
+        }
+        if self.message_is_late(socket) {
+            return self.refuse_message(slot, socket, Close::POLICY);
+        }
+        if self.is_silent(slot, socket) {
+            tracing::debug!(
+                route = socket.route().id,
+                "a WebSocket is cut: its client does not answer pings"
+            );
+            return self.clients.close(slot);
+        }
+        self.wind(slot, socket);
+    }
+
+    /// Answers pings that came together, at once.
+    pub(super) fn answer_pings(&self, slot: Slot, pings: &[Bytes]) {
+        if !pings.is_empty() {
+            let pongs: Vec<Bytes> = pings.iter().map(|content| frame(Opcode::Pong, content)).collect();
+            self.send_if_taken(slot, pongs.concat().into());
+        }
+    }
+
+    /// Sends what only says that someone is there: a client that does not take what was sent before has no use for it.
+    pub(super) fn send_if_taken(&self, slot: Slot, frame: Bytes) {
+        if !self.clients.is_backlogged(slot) {
+            let _ = self.clients.send(slot, frame);
+        }
+        self.context.wake();
+    }
+
+    /// Sets the timer of a WebSocket to what is due next.
+    pub(super) fn wind(&self, slot: Slot, socket: &Socket) {
+        if socket.gone.get() {
+            return;
+        }
+        let by_clock = socket.rare.borrow().as_ref().and_then(|rare| rare.clock.next());
+        let next = by_clock.into_iter().chain(self.ping_due(socket)).chain(self.message_due(socket));
+        let next = next.min_by_key(|due| due.wrapping_sub(self.context.now()) as i32);
+        match next {
+            Some(due) => self.clients.set_timer_at(slot, due),
+            None => self.clients.cancel_timer(slot),
+        }
+    }
+}
+
+/// Pings that are answered of those that came together.
+const PINGS: usize = 16;
+
+/// Adds a ping to those that are to be answered. Of more than [`PINGS`] the last one is among them, which is enough (RFC
+/// 6455 section 5.5.3): a client can send thousands at once.
+pub(super) fn note_ping(pings: &mut Vec<Bytes>, content: Bytes) {
+    pings.truncate(PINGS - 1);
+    pings.push(content);
+}

@@ -1,0 +1,101 @@
+//! The upgrade of a client's connection: its route says how its application knows WebSockets.
+
+use super::place::Place;
+use super::socket::Socket;
+use crate::clients::counting::answer_bytes;
+use crate::clients::{Exchange, Request, answer};
+use crate::held::Holds;
+use crate::origin::{Destination, Route, Target};
+use crate::proto::grip::Answer;
+use crate::proto::http1::{self, Headers};
+use crate::proto::websocket::{Handshake, HandshakeError};
+use crate::requests::{forged_events, no_route};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl Holds {
+    /// Answers a request for a WebSocket.
+    pub async fn answer_upgrade(self: &Rc<Self>, exchange: &Rc<Exchange>, request: Request) {
+        let Some(route) = self.requests.find_route(exchange, &request, true) else {
+            return self.requests.fail(exchange, &request, None, &no_route(&request));
+        };
+        match route.below_sockjs(&request.target).map(str::to_owned) {
+            Some(below) => self.answer_sockjs(exchange, request, route, &below).await,
+            None => self.answer_upgrade_on(exchange, request, route).await,
+        }
+    }
+
+    /// Answers a request for a WebSocket by `route`.
+    pub(in crate::held) async fn answer_upgrade_on(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        request: Request,
+        route: Arc<Route>,
+    ) {
+        let handshake = match Handshake::read(&request.method, &request.headers) {
+            Ok(handshake) => handshake,
+            Err(error) => return answer::send_whole(exchange, &refusal(error)),
+        };
+        if let Some(error) = forged_events(&request, &route) {
+            return self.requests.fail(exchange, &request, Some(&route), &error);
+        }
+        match route.targets.first().is_some_and(is_over_http) {
+            true => self.open_over_http(exchange, request, route, &handshake).await,
+            false => self.open_through(exchange, request, route, &handshake).await,
+        }
+    }
+
+    /// The connection of `exchange` is a WebSocket from now on; where it is, and what its client has sent ahead. `None`
+    /// if that is gone.
+    pub(super) fn become_socket(
+        &self,
+        exchange: &Rc<Exchange>,
+        socket: Rc<Socket>,
+    ) -> Option<(Place, BytesMut)> {
+        let slot = exchange.slot;
+        socket.activity.was_counted(self.context.now());
+        let rest = self.clients.hold(exchange, socket.clone())?;
+        // What was sent ahead goes to the WebSocket at once, which has bounds of its own.
+        self.clients.resume(slot);
+        self.clients.tell_connected(slot);
+        self.context.gauges.holds_total.add(1);
+        Some((Place { slot, socket }, rest))
+    }
+}
+
+/// Built-in applications know WebSockets as requests only.
+fn is_over_http(target: &Target) -> bool {
+    target.over_http || !matches!(target.destination, Destination::Address { .. })
+}
+
+/// The prefix of messages for the client that the application agreed to, `m:` unless it names another; `None` if it
+/// does not speak GRIP.
+pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
+    let mut extensions = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let grip =
+        extensions.find(|extension| extension.split(';').next().unwrap_or_default().trim() == "grip")?;
+    let mut parameters = grip.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let given = parameters.find(|(name, _)| name.trim() == "message-prefix");
+    Some(given.map_or("m:", |(_, value)| value.trim().trim_matches('"')).into())
+}
+
+/// The 101 that answers the `handshake` of `exchange`, with what of the application's headers is for the client.
+pub(super) fn switch_head(exchange: &Exchange, mut headers: Headers, handshake: &Handshake) -> Bytes {
+    exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(101, None, &headers));
+    if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    http1::switch_head("websocket", &headers)
+}
+
+/// What a client is told whose handshake breaks the protocol.
+pub(in crate::held) fn refusal(error: HandshakeError) -> Answer {
+    let mut refusal = answer::text(error.status(), format!("{error}\n"));
+    if error == HandshakeError::Version {
+        refusal.headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    refusal
+}

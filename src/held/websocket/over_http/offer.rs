@@ -1,0 +1,225 @@
+//! Events on their way to the application: what waits, what one request brings, and what comes back because the
+//! application did not accept it (Content-Bytes-Accepted, Content-Bytes-Replayed).
+
+use super::{EVENT_BYTES, WAITING_BYTES};
+use crate::proto::grip::WebSocketEvent;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::mem;
+
+/// Events that wait for a request.
+#[derive(Default)]
+pub(in crate::held::websocket) struct Waiting {
+    events: VecDeque<WebSocketEvent>,
+    bytes: usize,
+    /// What the request that is under way takes: its events and their form in its body.
+    offered: usize,
+    /// Bytes at the front that the application was offered before.
+    replayed_bytes: usize,
+    /// There is something that it was not, or it has made room since.
+    wants_out: bool,
+}
+
+/// What one request brings.
+pub(super) struct Offer {
+    events: VecDeque<WebSocketEvent>,
+    /// Bytes of it that the application was offered before.
+    pub replayed_bytes: usize,
+    /// There was no room for more.
+    is_full: bool,
+}
+
+/// What an application did not accept.
+pub(super) struct Left {
+    events: VecDeque<WebSocketEvent>,
+    made_progress: bool,
+}
+
+impl Waiting {
+    /// Adds an event.
+    pub fn push(&mut self, event: WebSocketEvent) {
+        self.bytes += weight(&event);
+        self.events.push_back(event);
+        self.wants_out = true;
+    }
+
+    /// Bytes that they take, with what each takes beside its content.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes that it takes, with those of the request that is under way.
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes + self.offered
+    }
+
+    /// Bytes of the request that is under way.
+    pub fn offered_bytes(&self) -> usize {
+        self.offered
+    }
+
+    /// Forgets all events: their client took more than its share.
+    pub fn forget(&mut self) {
+        self.events.clear();
+        (self.bytes, self.replayed_bytes, self.wants_out) = (0, 0, false);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether a request is due. What an application did not accept goes out with what comes after it, or when it has
+    /// accepted something.
+    pub fn wants_out(&self) -> bool {
+        self.wants_out
+    }
+
+    /// Takes out as much as one request may have: one event at least, and `events` at most.
+    pub(super) fn offer(&mut self, events: usize) -> Offer {
+        let replayed_bytes = mem::take(&mut self.replayed_bytes);
+        let mut offer = Offer { events: VecDeque::new(), replayed_bytes, is_full: false };
+        let mut bytes = 0;
+        while let Some(event) = self.events.front()
+            && offer.events.len() < events
+        {
+            if bytes > 0 && bytes + weight(event) > WAITING_BYTES {
+                offer.is_full = true;
+                break;
+            }
+            bytes += weight(event);
+            offer.events.extend(self.events.pop_front());
+        }
+        self.bytes -= bytes;
+        self.offered = 2 * bytes;
+        self.wants_out = !self.events.is_empty();
+        offer
+    }
+
+    /// Puts back what was not accepted, before everything else.
+    pub(super) fn take_back(&mut self, left: Left) {
+        self.offered = 0;
+        self.replayed_bytes = left.events.iter().map(WebSocketEvent::content_bytes).sum();
+        self.bytes += left.events.iter().map(weight).sum::<usize>();
+        self.wants_out |= left.made_progress && !left.events.is_empty();
+        left.events.into_iter().rev().for_each(|event| self.events.push_front(event));
+    }
+}
+
+impl Offer {
+    /// The question for a WebSocket.
+    pub fn to_open() -> Offer {
+        Offer { events: [WebSocketEvent::Open].into(), replayed_bytes: 0, is_full: false }
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> Bytes {
+        let mut body = BytesMut::new();
+        self.events.iter().for_each(|event| event.encode(&mut body));
+        body.freeze()
+    }
+
+    /// Takes away what the application accepted, all if it says nothing; the error says what cannot be.
+    pub fn accept(mut self, accepted_bytes: Option<usize>) -> Result<Left, String> {
+        let offered = self.events.iter().map(WebSocketEvent::content_bytes).sum();
+        let accepted = accepted_bytes.unwrap_or(offered);
+        if accepted > offered {
+            return Err(format!("it accepted {accepted} of {offered} bytes"));
+        }
+        let (mut left, before) = (accepted, self.events.len());
+        while let Some(event) = self.events.front_mut() {
+            let bytes = event.content_bytes();
+            if bytes > left {
+                event.skip_content(left);
+                break;
+            }
+            left -= bytes;
+            self.events.pop_front();
+        }
+        let made_progress = accepted > 0 || self.events.len() < before;
+        match self.is_full && !made_progress {
+            true => Err("it accepted nothing, and there is no room for more".to_owned()),
+            false => Ok(Left { events: self.events, made_progress }),
+        }
+    }
+}
+
+/// Bytes that an event takes while it waits.
+fn weight(event: &WebSocketEvent) -> usize {
+    event.content_bytes() + EVENT_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_is_not_offered_and_takes_nothing() {
+        let mut waiting = waiting(&["ab", "cd"]);
+        waiting.forget();
+        assert!(waiting.is_empty() && !waiting.wants_out());
+        assert_eq!(waiting.kept_bytes(), 0);
+        waiting.push(WebSocketEvent::Disconnect);
+        assert_eq!(waiting.offer(usize::MAX).body(), "DISCONNECT\r\n");
+    }
+
+    #[test]
+    fn events_without_content_count_and_fill_a_request() {
+        let mut waiting = Waiting::default();
+        let events = 2 * WAITING_BYTES / EVENT_BYTES;
+        (0..events).for_each(|_| waiting.push(WebSocketEvent::Text(Bytes::new())));
+        assert_eq!(waiting.bytes(), events * EVENT_BYTES);
+        let offer = waiting.offer(usize::MAX);
+        assert_eq!((offer.events.len(), offer.is_full), (WAITING_BYTES / EVENT_BYTES, true));
+        assert_eq!(waiting.bytes(), (events - offer.events.len()) * EVENT_BYTES);
+        waiting.take_back(
+            offer.accept(Some(0)).unwrap_or_else(|_| panic!("events without content are accepted")),
+        );
+        assert!(waiting.wants_out());
+    }
+
+    fn waiting(texts: &[&'static str]) -> Waiting {
+        let mut waiting = Waiting::default();
+        texts.iter().for_each(|text| waiting.push(WebSocketEvent::Text(Bytes::from_static(text.as_bytes()))));
+        waiting
+    }
+
+    /// What a request brings after an application accepted `accepted` bytes of the one before.
+    fn replayed(texts: &[&'static str], accepted: Option<usize>) -> Result<(Bytes, usize, bool), String> {
+        let mut waiting = waiting(texts);
+        let left = waiting.offer(usize::MAX).accept(accepted)?;
+        waiting.take_back(left);
+        let wants_out = waiting.wants_out();
+        let offer = waiting.offer(usize::MAX);
+        Ok((offer.body(), offer.replayed_bytes, wants_out))
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_offered_again() {
+        assert_eq!(replayed(&["ab", "cd"], None), Ok(("".into(), 0, false)));
+        assert_eq!(replayed(&["ab", "cd"], Some(4)), Ok(("".into(), 0, false)));
+        assert_eq!(replayed(&["ab", "cd"], Some(2)), Ok(("TEXT 2\r\ncd\r\n".into(), 2, true)));
+        assert_eq!(replayed(&["ab", "cd"], Some(3)), Ok(("TEXT 1\r\nd\r\n".into(), 1, true)));
+        assert_eq!(replayed(&["ab"], Some(0)), Ok(("TEXT 2\r\nab\r\n".into(), 2, false)));
+        assert!(replayed(&["ab"], Some(3)).is_err());
+    }
+
+    #[test]
+    fn a_request_may_have_one_event_only() {
+        let mut waiting = waiting(&["", "ab"]);
+        assert_eq!((waiting.offer(1).body(), waiting.wants_out()), ("TEXT 0\r\n\r\n".into(), true));
+        assert_eq!((waiting.offer(1).body(), waiting.wants_out()), ("TEXT 2\r\nab\r\n".into(), false));
+    }
+
+    #[test]
+    fn a_request_has_a_bound_and_a_full_one_must_be_accepted_in_part() {
+        let long: &'static str = Box::leak("x".repeat(WAITING_BYTES - 1).into_boxed_str());
+        let mut waiting = waiting(&[long, "ab", "c"]);
+        let offer = waiting.offer(usize::MAX);
+        assert_eq!(
+            (offer.events.len(), offer.is_full, waiting.wants_out(), waiting.bytes()),
+            (1, true, true, 3 + 2 * EVENT_BYTES)
+        );
+        assert!(offer.accept(Some(0)).is_err());
+        assert_eq!((waiting.offer(usize::MAX).events.len(), waiting.wants_out()), (2, false));
+    }
+}

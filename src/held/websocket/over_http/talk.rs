@@ -1,0 +1,377 @@
+//! Talking to the application: events go out in one request after the other, and what it answers is done in order.
+
+use super::answer::{Answered, answered};
+use super::offer::Offer;
+use super::open::STANDARD_PREFIX;
+use super::{OverHttp, RESUME_BYTES};
+use crate::held::Holds;
+use crate::held::websocket::place::Place;
+use crate::held::websocket::socket::{Closing, Socket};
+use crate::ids::Slot;
+use crate::origin::{OriginError, Request, RequestBody, Response, Route};
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
+use crate::proto::websocket::{Opcode, Relayed, Seen, close_frame, frame};
+use crate::requests::{Requests, Scheme};
+use crate::runtime;
+use bytes::Bytes;
+use futures_lite::FutureExt;
+use http::{HeaderName, HeaderValue, Method, header};
+use std::collections::BTreeMap;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long an application may take for a request whose client is gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a request is made again when the application cannot be reached; after 1 s, 2 s, 4 s and so on.
+const RETRIES: u32 = 5;
+
+impl OverHttp {
+    /// A request of this WebSocket.
+    pub(super) fn request(
+        &self,
+        requests: &Requests,
+        route: &Route,
+        meta: Option<&BTreeMap<String, String>>,
+        offer: &Offer,
+    ) -> Request {
+        let body = offer.body();
+        let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
+        let mut request = requests.origin_request(&self.handshake.request(), route, body, Scheme::WebSocket);
+        request.method = Method::POST;
+        let headers = &mut request.headers;
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(WEBSOCKET_EVENTS));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(WEBSOCKET_EVENTS));
+        if let Ok(id) = HeaderValue::try_from(self.id.to_string()) {
+            headers.insert(CONNECTION_ID, id);
+        }
+        if offer.replayed_bytes > 0 {
+            headers.insert(CONTENT_BYTES_REPLAYED, offer.replayed_bytes.into());
+        }
+        for (name, value) in meta.into_iter().flatten() {
+            let name = HeaderName::try_from(format!("meta-{name}"));
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
+        request
+    }
+}
+
+impl Holds {
+    /// Brings what waits to the application, unless a request is on its way already.
+    pub(super) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.wants_out());
+        if waits {
+            spawn_talk(Place { slot, socket: socket.clone() }, async |_| {});
+        }
+    }
+
+    /// Asks the application whether it has anything.
+    pub(in crate::held::websocket) fn ask_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        {
+            let mut busy = socket.busy();
+            if busy.has_task {
+                busy.ask_again = true;
+                return;
+            }
+        }
+        spawn_talk(Place { slot, socket: socket.clone() }, async |talk| {
+            let offer = talk.place.socket.offer();
+            talk.exchange(offer).await;
+        });
+    }
+
+    /// Does what the answer to OPEN said, on a WebSocket that is open now.
+    pub(super) fn talk_on(
+        &self,
+        place: Place,
+        implied: Vec<String>,
+        Answered { events, interval_s, meta, .. }: Answered,
+    ) {
+        place.socket.set_interval(interval_s);
+        spawn_talk(place, async move |talk| {
+            talk.place.head_has_gone().await;
+            talk.set_meta(meta);
+            for channel in &implied {
+                talk.place.join(channel).await;
+            }
+            talk.obey(events).await;
+        });
+    }
+}
+
+/// Starts the one task of a WebSocket: `first`, and then all that waits.
+fn spawn_talk(place: Place, first: impl AsyncFnOnce(&Talk) + 'static) {
+    if mem::replace(&mut place.socket.busy().has_task, true) {
+        return;
+    }
+    let talk = Talk { place };
+    runtime::spawn(async move {
+        first(&talk).await;
+        while let Some(offer) = talk.next_offer() {
+            talk.exchange(offer).await;
+            // An application in this process answers without a wait, and others have their turn too.
+            runtime::yield_now().await;
+        }
+        talk.rest();
+    })
+    .detach();
+}
+
+/// A WebSocket in conversation with its application.
+struct Talk {
+    place: Place,
+}
+
+impl Talk {
+    /// What is to be sent next, if anything.
+    fn next_offer(&self) -> Option<Offer> {
+        let socket = &self.place.socket;
+        let offer = {
+            let mut busy = socket.busy();
+            let asks_again = mem::take(&mut busy.ask_again) && !self.place.is_over();
+            let is_due = busy.waiting.wants_out() || asks_again;
+            is_due.then(|| busy.waiting.offer(socket.events_at_a_time()))
+        };
+        self.place.holds().count_kept(socket);
+        self.read_on();
+        offer
+    }
+
+    /// Goes on with a client that is not read if there is room: first with what has come of it already.
+    fn read_on(&self) {
+        let Place { slot, socket } = &self.place;
+        let holds = socket.holds();
+        let resumes = {
+            let mut busy = socket.busy();
+            let has_room = busy.waiting.bytes() < RESUME_BYTES && !self.place.is_over();
+            has_room && mem::take(&mut busy.paused)
+        };
+        if !resumes {
+            return;
+        }
+        holds.socket_received(*slot, socket, &[]);
+        let is_paused = socket.busy.borrow().as_ref().is_some_and(|busy| busy.paused);
+        if !is_paused && !self.place.is_over() {
+            holds.clients.resume(*slot);
+            holds.context.wake();
+        }
+    }
+
+    /// Sends `offer` and does what the answer says.
+    async fn exchange(&self, offer: Offer) {
+        let socket = &self.place.socket;
+        let outcome = match self.request(&offer).await {
+            Ok(response) if response.status == 200 => self.read(response).await,
+            Ok(response) => Err(format!("it answered with status {}", response.status)),
+            Err(error) => Err(error.to_string()),
+        };
+        let outcome = outcome.and_then(|answered| {
+            let left = offer.accept(answered.accepted_bytes)?;
+            socket.busy().waiting.take_back(left);
+            Ok(answered)
+        });
+        match outcome {
+            Ok(Answered { events, interval_s, meta, .. }) => {
+                socket.set_interval(interval_s);
+                self.set_meta(meta);
+                self.obey(events).await;
+            }
+            Err(reason) if self.place.is_over() => {
+                tracing::debug!(reason, "the end of a WebSocket was not taken");
+            }
+            Err(reason) => {
+                tracing::warn!(
+                    route = socket.route().id,
+                    reason,
+                    "a WebSocket is cut: its application failed"
+                );
+                self.place.cut();
+            }
+        }
+        self.settle_close();
+    }
+
+    /// Sets variables; an empty value deletes one.
+    fn set_meta(&self, set: Vec<(String, String)>) {
+        if set.is_empty() {
+            return;
+        }
+        let mut rare = self.place.socket.rare();
+        for (name, value) in set {
+            match value.is_empty() {
+                true => drop(rare.meta.remove(&name)),
+                false => drop(rare.meta.insert(name, value)),
+            }
+        }
+        let fits = may_have(rare.meta.iter().map(|(name, value)| (&**name, &**value)));
+        drop(rare);
+        if !fits {
+            self.place.fail();
+        }
+    }
+
+    /// Publishes what a built-in application wants published, and reads what it answers the client.
+    async fn read(&self, mut response: Response) -> Result<Answered, String> {
+        let holds = self.place.holds();
+        holds.publishing.publish(mem::take(&mut response.publish)).await.map_err(|busy| busy.to_string())?;
+        answered(response, holds.context.settings().websocket.message_bytes).await
+    }
+
+    /// Asks again when the application cannot be reached, or the request waited for its turn for too long: nothing was
+    /// sent then.
+    async fn request(&self, offer: &Offer) -> Result<Response, OriginError> {
+        let socket = &self.place.socket;
+        let holds = socket.holds();
+        let Some(over_http) = socket.over_http() else { return Err(OriginError::Unavailable) };
+        let mut tries = 0;
+        loop {
+            let request = {
+                let rare = socket.rare.borrow();
+                over_http.request(
+                    &holds.requests,
+                    socket.route(),
+                    rare.as_ref().map(|rare| &rare.meta),
+                    offer,
+                )
+            };
+            let asked = holds.requests.pool().request(socket.route(), request);
+            match asked.or(self.given_up()).await {
+                Err(OriginError::Unreachable { .. } | OriginError::QueueTimeout { .. })
+                    if tries < RETRIES =>
+                {
+                    runtime::sleep(Duration::from_secs(1 << tries)).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Gives up a request some time after its client is gone: an application that hangs must not keep what it brings.
+    async fn given_up(&self) -> Result<Response, OriginError> {
+        while !self.place.is_over() {
+            self.place.changed().await;
+        }
+        runtime::sleep(PATIENCE).await;
+        Err(OriginError::Unavailable)
+    }
+
+    /// Does what the events of an answer say, in order.
+    async fn obey(&self, events: Vec<WebSocketEvent>) {
+        let Place { slot, socket } = &self.place;
+        let holds = socket.holds();
+        for event in events {
+            if self.place.is_over() || socket.detached.get() {
+                return;
+            }
+            match event {
+                WebSocketEvent::Text(content) => self.message(Opcode::Text, content).await,
+                WebSocketEvent::Binary(content) => self.message(Opcode::Binary, content).await,
+                WebSocketEvent::Ping(content) => self.place.send(frame(Opcode::Ping, &content)).await,
+                WebSocketEvent::Pong(content) => self.place.send(frame(Opcode::Pong, &content)).await,
+                WebSocketEvent::Close(close) => {
+                    self.place.send(close_frame(close.as_ref())).await;
+                    match socket.closing.get() {
+                        Closing::ByClient => return holds.part(*slot, socket, false),
+                        _ => holds.socket_was_closed(*slot, socket),
+                    }
+                }
+                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.place.cut(),
+            }
+        }
+    }
+
+    /// A message of the application: for the client, or for this server.
+    async fn message(&self, opcode: Opcode, content: Bytes) {
+        let socket = &self.place.socket;
+        let said = Seen::message(&content);
+        if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
+            self.count(Relayed { said, passed: said });
+            return self.place.send(socket.encode(opcode, &content)).await;
+        }
+        if opcode == Opcode::Text
+            && let Some(control) = content.strip_prefix(b"c:")
+        {
+            self.count(Relayed { said, passed: Seen::default() });
+            return self.place.control(control).await;
+        }
+        let content = {
+            let rare = socket.rare.borrow();
+            let prefix = rare.as_ref().and_then(|rare| rare.prefix.as_deref()).unwrap_or(STANDARD_PREFIX);
+            content.strip_prefix(prefix.as_bytes())
+        };
+        self.count(Relayed { said, passed: content.map(Seen::message).unwrap_or_default() });
+        let frame = content.map(|content| socket.encode(opcode, content));
+        self.place.send(frame.unwrap_or_default()).await;
+    }
+
+    fn count(&self, relayed: Relayed) {
+        let Place { slot, socket } = &self.place;
+        let holds = socket.holds();
+        holds.count_relayed(*slot, socket, relayed);
+    }
+
+    /// A client that has closed is owed an answer by this request; without one its connection just ends.
+    fn settle_close(&self) {
+        let Place { slot, socket } = &self.place;
+        let holds = socket.holds();
+        let asks_later = socket.over_http().is_some_and(|over_http| over_http.interval_s.get() > 0);
+        let done = match socket.closing.get() {
+            Closing::ByClient => !asks_later,
+            Closing::Done => true,
+            Closing::No | Closing::ByServer => false,
+        };
+        if done && !self.place.is_over() && socket.busy().waiting.is_empty() {
+            match socket.closing.get() {
+                Closing::Done => holds.part(*slot, socket, false),
+                _ => self.place.cut(),
+            }
+        }
+    }
+
+    /// The task is over: the clock goes on.
+    fn rest(&self) {
+        let Place { slot, socket } = &self.place;
+        let holds = socket.holds();
+        socket.busy().has_task = false;
+        socket.settle();
+        let Some(over_http) = socket.over_http() else { return };
+        if self.place.is_over() || socket.closing.get() != Closing::No {
+            return;
+        }
+        let interval_s = u64::from(over_http.interval_s.get());
+        if interval_s > 0 || socket.rare.borrow().is_some() {
+            let interval_ms = (interval_s > 0).then_some(interval_s * 1000);
+            socket.rare().clock.ask_in(holds.context.now(), interval_ms);
+        }
+        holds.wind(*slot, socket);
+    }
+}
+
+impl Socket {
+    /// Takes out what one request may have.
+    fn offer(&self) -> Offer {
+        self.busy().waiting.offer(self.events_at_a_time())
+    }
+
+    /// How many events one request may have.
+    fn events_at_a_time(&self) -> usize {
+        match self.over_http().is_some_and(|over_http| over_http.one_event.get()) {
+            true => 1,
+            false => usize::MAX,
+        }
+    }
+
+    /// Sets how long the WebSocket may be idle before the application is asked.
+    pub(super) fn set_interval(&self, interval_s: u32) {
+        if let Some(over_http) = self.over_http() {
+            over_http.interval_s.set(interval_s);
+        }
+    }
+}
+
+const CONNECTION_ID: HeaderName = HeaderName::from_static("connection-id");
+const CONTENT_BYTES_REPLAYED: HeaderName = HeaderName::from_static("content-bytes-replayed");

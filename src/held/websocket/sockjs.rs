@@ -1,0 +1,98 @@
+//! A client that speaks SockJS by its WebSocket: each message it gets is a frame of SockJS, and each that it sends is a
+//! list of messages.
+
+use super::life::note_ping;
+use super::open::switch_head;
+use super::place::Place;
+use super::socket::{Application, Closing, Socket};
+use crate::clients::Exchange;
+use crate::held::Holds;
+use crate::held::sockjs::{Attached, Session, Told, next};
+use crate::ids::Slot;
+use crate::origin::Route;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::http1::Headers;
+use crate::proto::sockjs;
+use crate::proto::websocket::{Close, Handshake, Opcode, ProtocolError, close_frame, frame};
+use crate::runtime;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The largest list of messages.
+const SAID_BYTES: usize = 100_000;
+
+impl Holds {
+    /// The connection of `exchange` is such a WebSocket from now on.
+    pub(in crate::held) fn begin_sockjs(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        handshake: &Handshake,
+        route: Arc<Route>,
+        attached: Attached,
+    ) {
+        let session = attached.session.clone();
+        let socket = Rc::new(Socket::new(self, route, Application::SockJs(session.clone())));
+        socket.busy().has_task = true;
+        if exchange.send(switch_head(exchange, Headers::new(), handshake)).is_err() {
+            return session.leave();
+        }
+        let Some((place, rest)) = self.become_socket(exchange, socket.clone()) else {
+            return session.leave();
+        };
+        runtime::spawn(async move { tell(&place, &attached).await }).detach();
+        self.socket_received(exchange.slot, &socket, &rest);
+    }
+
+    /// Bytes of such a client.
+    pub(super) fn received_sockjs(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        session: &Session,
+        bytes: &[u8],
+    ) -> Result<(), ProtocolError> {
+        let (mut leaves, mut pings) = (false, Vec::new());
+        socket.decode(self, bytes, SAID_BYTES, |event| {
+            match event {
+                WebSocketEvent::Ping(content) => note_ping(&mut pings, content),
+                WebSocketEvent::Text(content) if content.is_empty() => {}
+                WebSocketEvent::Text(content) => {
+                    // What is no list of messages, or is too much at a time, ends the conversation.
+                    leaves = sockjs::said(&content).is_none_or(|said| session.say(said).is_err());
+                }
+                WebSocketEvent::Close(_) => leaves = true,
+                _ => {}
+            }
+            !leaves
+        })?;
+        self.answer_pings(slot, &pings);
+        if leaves {
+            let frame = close_frame(Some(&Close::with(Close::NORMAL)));
+            let _ = self.clients.send(slot, frame);
+            self.part(slot, socket, true);
+        }
+        Ok(())
+    }
+}
+
+/// Tells the client what comes, until the end.
+async fn tell(place: &Place, attached: &Attached) {
+    place.head_has_gone().await;
+    while let Some(told) = next(attached).await {
+        match told {
+            Told::Frame(text) => place.send(frame(Opcode::Text, text.as_bytes())).await,
+            Told::Closed(text, code, reason) => {
+                place.send(frame(Opcode::Text, text.as_bytes())).await;
+                let code = if Close::may_be_sent(code) { code } else { Close::NORMAL };
+                place.send(close_frame(Some(&Close { code, reason: reason.into() }))).await;
+                break;
+            }
+            Told::Rejected(_) => break,
+        }
+    }
+    if place.socket.closing.get() == Closing::No && !place.is_over() {
+        place.holds().socket_was_closed(place.slot, &place.socket);
+    }
+    place.socket.busy().has_task = false;
+    place.socket.settle();
+}

@@ -1,0 +1,106 @@
+//! The upgrade of a WebSocket that passes through: the application gets the client's handshake, and the client what the
+//! application answers to it.
+
+use super::Through;
+use super::relay::relay;
+use crate::clients::{Exchange, Request, answer, counting};
+use crate::held::Holds;
+use crate::held::websocket::open::{grip_prefix, switch_head};
+use crate::held::websocket::socket::{Application, Socket};
+use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
+use crate::proto::websocket::Handshake;
+use crate::requests::Scheme;
+use crate::runtime;
+use http::{HeaderMap, HeaderValue, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl Holds {
+    /// Asks the application, and opens the WebSocket if it accepts.
+    pub(in crate::held::websocket) async fn open_through(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        request: Request,
+        route: Arc<Route>,
+        handshake: &Handshake,
+    ) {
+        let asked = self.switch_request(&request, &route);
+        counting::count_request(exchange, &asked);
+        let upgraded = match self.requests.pool().switch(&route, asked).await {
+            Ok(Answer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
+            Ok(Answer::Switched(_)) => {
+                let error = OriginError::Handshake { target: route.target_names() };
+                return self.requests.fail(exchange, &request, Some(&route), &error);
+            }
+            // The application rejects the WebSocket in its own words.
+            Ok(Answer::Response(response)) => {
+                counting::count_response(exchange, response.status, &response.headers);
+                let _ = answer::relay(exchange, response).await;
+                return;
+            }
+            Err(error) => return self.requests.fail(exchange, &request, Some(&route), &error),
+        };
+        counting::count_response(exchange, SWITCHED, &upgraded.headers);
+        let grip = is_grip(&request, &route);
+        let origin = self.requests.origin_of(&request, &route);
+        let through =
+            Through::new(origin.asked_for().clone(), origin.client(), grip, &self.context.accounts.requests);
+        self.begin_through(exchange, route, grip, through, upgraded, handshake);
+    }
+
+    fn begin_through(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: Arc<Route>,
+        grip: bool,
+        through: Through,
+        upgraded: Upgraded,
+        handshake: &Handshake,
+    ) {
+        let mut headers = upgraded.headers.clone();
+        let mut prefix = None;
+        if grip {
+            prefix = grip_prefix(&headers);
+            headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+        }
+        let socket = Rc::new(Socket::new(self, route, Application::Through(through.into())));
+        socket.busy().has_task = true;
+        if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
+            return;
+        }
+        let Some((place, rest)) = self.become_socket(exchange, socket.clone()) else { return };
+        runtime::spawn(async move {
+            place.head_has_gone().await;
+            relay(&place, &upgraded, prefix).await;
+        })
+        .detach();
+        self.socket_received(exchange.slot, &socket, &rest);
+    }
+
+    /// The client's handshake for the application. Extensions are between this server and each side, but for routes without
+    /// GRIP and for other proxies, where nothing looks into the messages.
+    fn switch_request(&self, request: &Request, route: &Route) -> origin::Request {
+        let mut switch = self.requests.origin_request(request, route, RequestBody::Empty, Scheme::WebSocket);
+        let headers = &mut switch.headers;
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if is_grip(request, route) {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("grip"));
+        }
+        switch
+    }
+}
+
+/// Whether this server takes part in what the two sides say.
+fn is_grip(request: &Request, route: &Route) -> bool {
+    !route.no_grip && !request.is_trusted
+}
+
+/// Whether the application has read the client's handshake (RFC 6455 section 4.1).
+fn accepts(headers: &HeaderMap, handshake: &Handshake) -> bool {
+    let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
+    accept == Some(handshake.accept.as_bytes())
+}
+
+/// The application speaks WebSocket from then on.
+const SWITCHED: u16 = 101;

@@ -1,0 +1,182 @@
+//! The task of a WebSocket that passes through, from its opening until one side is gone.
+
+use super::Through;
+use crate::held::websocket::place::Place;
+use crate::held::websocket::socket::{Application, Closing};
+use crate::origin::Upgraded;
+use crate::patience;
+use crate::proto::websocket::{Relay, Relayed};
+use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt;
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+/// How long an application may take to read what its client sent before it left, or to close.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Carries frames between the client at `place` and its application until one of them is gone.
+pub(super) async fn relay(place: &Place, application: &Upgraded, prefix: Option<Box<str>>) {
+    let Application::Through(through) = &place.socket.application else { return };
+    let target = place.socket.route().targets.get(application.target);
+    for channel in target.into_iter().flat_map(|target| &target.subscriptions) {
+        place.join(channel).await;
+    }
+    let down = to_client(place, through, application, Relay::new(prefix));
+    down.or(to_application(place, through, application)).await;
+    if place.socket.detached.get() {
+        part_from_application(place, through, application).await;
+    } else if !place.is_over() {
+        place.holds().part(place.slot, &place.socket, true);
+    }
+    place.socket.busy().has_task = false;
+    place.socket.settle();
+}
+
+/// Tells the application that it takes no more part, and gives it time to close.
+async fn part_from_application(place: &Place, through: &Through, application: &Upgraded) {
+    let closing = async {
+        if application.write(&place.take_outgoing(through)).await.is_ok() {
+            while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
+        }
+    };
+    closing.or(patience()).await;
+}
+
+/// Returns when the application is gone, takes no more part, or has closed as its client has.
+async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut relay: Relay) {
+    let mut rest = Bytes::new();
+    loop {
+        let is_between = relay.is_between_messages();
+        place.taken().await;
+        if place.is_over() {
+            // What the client sent last is still on its way to the application.
+            pending::<()>().await;
+        }
+        let mut out = BytesMut::new();
+        let control = match rest.is_empty() {
+            true => read(place, application, &mut relay, &mut out, &mut rest).await,
+            false => {
+                let mut input = &rest[..];
+                let control = place.pass(&mut relay, &mut input, &mut out);
+                rest = rest.slice_ref(input);
+                Ok(control)
+            }
+        };
+        let Ok(control) = control else { return };
+        if is_between && place.socket.closing.get() == Closing::ByServer {
+            break;
+        }
+        place.relayed(out.freeze(), &relay);
+        through.has_closed.set(relay.has_closed() && relay.is_between_frames());
+        if through.has_closed.get() && through.client_has_closed() {
+            return;
+        }
+        if let Some(control) = control {
+            place.control(&control).await;
+            if place.socket.detached.get() {
+                return;
+            }
+        }
+    }
+    // The client was sent a close: nothing that the application says has a place after it, and the client's answer ends
+    // it.
+    while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
+    pending::<()>().await;
+}
+
+/// Reads from the application, up to the next control message; what follows that is left in `rest`.
+async fn read(
+    place: &Place,
+    application: &Upgraded,
+    relay: &mut Relay,
+    out: &mut BytesMut,
+    rest: &mut Bytes,
+) -> io::Result<Option<Bytes>> {
+    application
+        .read(|bytes| {
+            let mut input = bytes;
+            let control = place.pass(relay, &mut input, out);
+            *rest = Bytes::copy_from_slice(input);
+            if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(control) }
+        })
+        .await?
+}
+
+/// Returns when the client is gone, or has closed as its application has, and the application has what it sent.
+async fn to_application(place: &Place, through: &Through, application: &Upgraded) {
+    let all = async {
+        loop {
+            let bytes = place.take_outgoing(through);
+            match bytes.is_empty() {
+                true if place.is_over() => return,
+                true if through.has_closed.get() && through.client_has_closed() => return,
+                true => through.waiting.rung().await,
+                false => {
+                    if application.write(&bytes).await.is_err() {
+                        // What it has sent before may still be read.
+                        return pending().await;
+                    }
+                }
+            }
+        }
+    };
+    let gone = async {
+        while !place.is_over() {
+            through.left.rung().await;
+        }
+        patience().await;
+    };
+    all.or(gone).await;
+}
+
+/// As long as an application may take when nobody waits for it.
+async fn patience() {
+    patience::pass(PATIENCE).await;
+}
+
+impl Place {
+    /// Lets the relay take what the application said, up to the next control message.
+    fn pass(&self, relay: &mut Relay, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
+        let mut relayed = Relayed::default();
+        let control = relay.pass(input, out, &mut relayed);
+        if !self.is_over() {
+            self.holds().count_relayed(self.slot, &self.socket, relayed);
+        }
+        control
+    }
+
+    /// Sends what the relay has put out. What is published comes only between messages.
+    fn relayed(&self, out: Bytes, relay: &Relay) {
+        if self.is_over() {
+            return;
+        }
+        let sent = {
+            let clients = &self.holds().clients;
+            let sent = clients.send_now(self.slot, out);
+            match relay.is_between_messages() {
+                true => sent.and_then(|()| clients.uncork(self.slot)),
+                false => sent.map(|()| clients.cork(self.slot)),
+            }
+        };
+        if relay.has_closed() {
+            // Nothing follows a close.
+            self.holds().delivery.unsubscribe(self.slot);
+        }
+        self.sent(sent.is_ok());
+    }
+
+    /// Takes what the client has sent for the application.
+    fn take_outgoing(&self, through: &Through) -> BytesMut {
+        let (bytes, was_paused) = {
+            let mut outgoing = through.outgoing.borrow_mut();
+            (std::mem::take(&mut outgoing.bytes), std::mem::take(&mut outgoing.paused))
+        };
+        through.book(bytes.capacity());
+        if was_paused && !self.is_over() {
+            self.holds().clients.resume(self.slot);
+            self.holds().context.wake();
+        }
+        bytes
+    }
+}

@@ -1,0 +1,96 @@
+//! What is told of a core to the stats socket: which clients come and go, what is published to whom, and the figures of
+//! each route. A core gathers it for a tick and hands it over.
+
+use super::tallies::Tallies;
+use crate::bridge::{Event, Events, Outlet, Tally};
+use crate::channel::{Audience, Publication, Transport};
+use crate::config::Stats;
+use crate::ids::{CoreId, TallyId};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Events that are handed over before a tick is over.
+const GATHERED: usize = 4096;
+
+/// What the stats socket is told.
+pub struct Watch {
+    outlet: Arc<Outlet>,
+    events: RefCell<Events>,
+    tallies: RefCell<Tallies>,
+    /// Each connection is told of, and again within so many ms; `None` is never.
+    connection_ms: Option<u64>,
+}
+
+impl Watch {
+    /// Tells `outlet` what `settings` ask for.
+    pub fn new(outlet: Arc<Outlet>, settings: &Stats) -> Watch {
+        // Three quarters of the time that it is valid for, as Pushpin does it.
+        let repeat_ms = u64::from(settings.connection_ttl_s) * 1000 / 4 * 3;
+        Watch {
+            outlet,
+            events: RefCell::default(),
+            tallies: Tallies::new().into(),
+            connection_ms: settings.connections.then_some(repeat_ms),
+        }
+    }
+
+    /// Within how many ms each connection is told of again; `None` if connections are not told of.
+    pub fn connection_ms(&self) -> Option<u64> {
+        self.connection_ms
+    }
+
+    /// Tells of `event`.
+    pub fn tell(&self, event: Event) {
+        let mut events = self.events.borrow_mut();
+        events.add(event);
+        if events.events.len() >= GATHERED {
+            self.outlet.happened(&mut events);
+        }
+    }
+
+    /// Tells that `publication` is given to so many subscribers on this core.
+    pub fn tell_of_delivery(&self, publication: &Arc<Publication>, receivers: Audience) {
+        let kinds = [
+            (Transport::Response, receivers.responses),
+            (Transport::StreamChunked, receivers.streams),
+            (Transport::Socket, receivers.sockets),
+        ];
+        for (transport, receivers) in kinds.into_iter().filter(|(_, receivers)| *receivers > 0) {
+            self.tell(Event::Message { publication: publication.clone(), transport, receivers });
+        }
+    }
+
+    /// A request begins on the route with this id of its own; where it is counted.
+    pub fn begin(&self, route: Option<&str>) -> TallyId {
+        self.tallies.borrow_mut().begin(route)
+    }
+
+    /// The request that is counted at `tally` is over.
+    pub fn end(&self, tally: TallyId) {
+        self.tallies.borrow_mut().end(tally);
+    }
+
+    /// The id of the route that is counted at `tally`, if it has one of its own.
+    pub fn route(&self, tally: TallyId) -> Option<Arc<str>> {
+        self.tallies.borrow().route(tally)
+    }
+
+    /// Counts something at `tally`.
+    pub fn count(&self, tally: TallyId, count: impl FnOnce(&mut Tally)) {
+        self.tallies.borrow_mut().count(tally, count);
+    }
+
+    /// Hands over what has happened on `core` since this was last called. `changed` are the channels whose subscribers
+    /// have become more or fewer.
+    pub fn hand_over(&self, core: CoreId, changed: Vec<(Arc<str>, Audience)>) {
+        let mut events = self.events.borrow_mut();
+        let changed = changed.into_iter().map(|(channel, receivers)| ((core, channel), receivers));
+        events.subscribers.extend(changed);
+        self.tallies.borrow_mut().take(|route, tally| {
+            events.tallies.entry((core, route)).or_default().add(&tally);
+        });
+        if !events.is_empty() || events.lost > 0 {
+            self.outlet.happened(&mut events);
+        }
+    }
+}

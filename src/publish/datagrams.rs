@@ -1,0 +1,199 @@
+//! Datagrams on their way to the homes of their channels. Nothing waits here: what finds no room is dropped and
+//! counted, except on sockets of this machine, which are not read meanwhile, so that their senders wait. A turn takes a
+//! few batches, so that clients wait no longer than about half a millisecond.
+//!
+//! Every datagram that was sent is counted once: as published, bad, dropped here, or dropped by the kernel.
+
+use super::Publishing;
+use crate::channel::Publication;
+use crate::ingest::{self, DatagramError, GATHER_US, Pace};
+use crate::runtime;
+use crate::wire::{Batch, Datagram, DatagramSocket};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Batches taken from each socket in one turn.
+const BATCHES: usize = 4;
+
+/// The datagram sockets of a core.
+pub(super) struct Datagrams {
+    sockets: Vec<(DatagramSocket, Pace)>,
+    batch: Batch,
+    /// Empty between datagrams; kept for its memory.
+    items: Vec<Publication>,
+    /// What was wrong with the first bad datagram that the operator has not heard of.
+    complaint: Option<DatagramError>,
+    /// Someone will look again when the time of a waiting socket has come.
+    is_timed: bool,
+}
+
+/// What became of the datagrams of a batch.
+#[derive(Default)]
+struct Tally {
+    published: u64,
+    bad: u64,
+    dropped: u64,
+}
+
+/// Why a datagram was not published.
+enum Loss {
+    Bad(DatagramError),
+    NoRoom,
+}
+
+impl Datagrams {
+    /// `None` without sockets: most cores of most servers need no memory for batches.
+    pub fn new(sockets: Vec<DatagramSocket>) -> Option<Box<Datagrams>> {
+        if sockets.is_empty() {
+            return None;
+        }
+        Some(Box::new(Datagrams {
+            sockets: sockets.into_iter().map(|socket| (socket, Pace::watched())).collect(),
+            batch: Batch::new(),
+            items: Vec::new(),
+            complaint: None,
+            is_timed: false,
+        }))
+    }
+}
+
+impl Publishing {
+    /// Lets the kernel say when the first datagrams arrive.
+    pub fn watch_datagrams(&self) {
+        let datagrams = self.datagrams.borrow();
+        for (number, (socket, _)) in
+            datagrams.iter().flat_map(|datagrams| datagrams.sockets.iter().enumerate())
+        {
+            self.clients.watch_datagrams(number as u32, socket);
+        }
+    }
+
+    /// The kernel said that datagrams arrived.
+    pub fn datagrams_arrived(&self, number: u32) {
+        let now_us = self.context.clock.now_us();
+        let mut datagrams = self.datagrams.borrow_mut();
+        let sockets = datagrams.as_mut().map(|datagrams| &mut datagrams.sockets);
+        if let Some((_, pace)) = sockets.and_then(|sockets| sockets.get_mut(number as usize)) {
+            pace.arrived(now_us);
+        }
+    }
+
+    /// Takes what has arrived, within the budget of a turn; whether there was anything.
+    pub fn take_datagrams(self: &Rc<Self>) -> bool {
+        let Some(mut datagrams) = self.datagrams.take() else { return false };
+        let mut busy = false;
+        for number in 0..datagrams.sockets.len() {
+            for _ in 0..BATCHES {
+                if !self.take_batch(&mut datagrams, number) {
+                    break;
+                }
+                busy = true;
+            }
+        }
+        if datagrams.sockets.iter().any(|(_, pace)| pace.is_waiting()) && !datagrams.is_timed {
+            datagrams.is_timed = true;
+            self.look_again_in_task();
+        }
+        self.datagrams.replace(Some(datagrams));
+        busy
+    }
+
+    /// Takes a batch from socket `number` if it is due; whether it was.
+    fn take_batch(self: &Rc<Self>, datagrams: &mut Datagrams, number: usize) -> bool {
+        let Some((socket, pace)) = datagrams.sockets.get_mut(number) else { return false };
+        if pace.is_watched() {
+            return false;
+        }
+        let now_us = self.context.clock.now_us();
+        if !pace.is_due(now_us) {
+            return false;
+        }
+        if socket.is_local() && !self.all_homes_have_room() {
+            pace.put_off(now_us);
+            return false;
+        }
+        let more = match datagrams.batch.receive(socket) {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(core = self.context.id.0, %error, "datagrams cannot be received");
+                pace.put_off(now_us);
+                return false;
+            }
+        };
+        // Senders that are made to wait go on as soon as there is room: nothing would gather meanwhile.
+        let more = more || (socket.is_local() && !datagrams.batch.is_empty());
+        if pace.was_read(datagrams.batch.len(), more, now_us) {
+            self.clients.watch_datagrams(number as u32, socket);
+        }
+        let is_local = socket.is_local();
+        let mut tally = Tally::default();
+        for datagram in datagrams.batch.datagrams() {
+            match self.take_datagram(&datagram, is_local, &mut datagrams.items) {
+                Ok(()) => tally.published += 1,
+                Err(Loss::NoRoom) => tally.dropped += 1,
+                Err(Loss::Bad(error)) => {
+                    tally.bad += 1;
+                    datagrams.complaint.get_or_insert(error);
+                }
+            }
+            datagrams.items.clear();
+        }
+        self.count(&tally);
+        true
+    }
+
+    fn take_datagram(
+        self: &Rc<Self>,
+        datagram: &Datagram<'_>,
+        is_local: bool,
+        items: &mut Vec<Publication>,
+    ) -> Result<(), Loss> {
+        if let Some(sender) = datagram.sender
+            && !self.context.permits().allow(sender)
+        {
+            return Err(Loss::Bad(DatagramError::Refused(sender)));
+        }
+        ingest::read(datagram, items).map_err(Loss::Bad)?;
+        if !is_local && let Some(channel) = self.context.permits().refused_by_udp(items) {
+            return Err(Loss::Bad(DatagramError::Scope(channel.to_owned())));
+        }
+        if self.publish_now(items) { Ok(()) } else { Err(Loss::NoRoom) }
+    }
+
+    fn count(&self, tally: &Tally) {
+        self.context.gauges.datagrams_total.add(tally.published);
+        self.context.gauges.bad_datagrams_total.add(tally.bad);
+        self.context.gauges.dropped_datagrams_total.add(tally.dropped);
+    }
+
+    /// Rings the loop when the time of a waiting socket has come.
+    fn look_again_in_task(self: &Rc<Self>) {
+        let publishing = self.clone();
+        runtime::spawn(async move {
+            runtime::sleep(Duration::from_micros(GATHER_US)).await;
+            if let Some(datagrams) = publishing.datagrams.borrow_mut().as_mut() {
+                datagrams.is_timed = false;
+            }
+            publishing.context.wake();
+        })
+        .detach();
+    }
+
+    /// Adds what the kernel has dropped since the last call.
+    pub fn count_kernel_drops(&self) {
+        let datagrams = self.datagrams.borrow();
+        let sockets = datagrams.iter().flat_map(|datagrams| &datagrams.sockets);
+        let drops: u64 = sockets.map(|(socket, _)| u64::from(socket.kernel_drops())).sum();
+        self.context.gauges.kernel_dropped_datagrams_total.add(drops);
+    }
+
+    /// What an operator should hear of datagrams that cannot be published, at most once a second.
+    pub fn tell_of_datagrams(&self) {
+        let core = self.context.id.0;
+        let bad = self.told_bad.of(&self.context.gauges.bad_datagrams_total);
+        let complaint = self.datagrams.borrow_mut().as_mut().and_then(|datagrams| datagrams.complaint.take());
+        if let Some(first) = complaint {
+            tracing::warn!(core, datagrams = bad, %first, "datagrams that cannot be published");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Publications on their way to the homes of their channels, with the back-pressure that keeps the mesh bounded: a
+//! publisher waits while the way is full, and is told to come back later when that takes too long.
+
+use super::Publishing;
+use crate::bell::Bell;
+use crate::channel::{Publication, ToHome, home_of};
+use crate::ids::CoreId;
+use crate::patience::within;
+use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a publisher waits for room, and for a confirmation: with the last look less than five seconds.
+const PATIENCE: Duration = Duration::from_millis(4_850);
+
+/// There is no room for more publications now.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is busy delivering what was published before; try again")]
+pub struct Busy;
+
+/// A confirmation that is on its way; forgotten when this is dropped.
+struct Expected<'p> {
+    publishing: &'p Publishing,
+    ticket: u64,
+    /// Rung once, when it has come.
+    confirmed: Rc<Bell>,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.publishing.confirmations.borrow_mut().forget(self.ticket);
+    }
+}
+
+impl Publishing {
+    /// Sends `publications` to the homes of their channels, in order, and waits until all have their place there: what
+    /// a publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing
+    /// one are sent.
+    pub async fn publish(self: &Rc<Self>, publications: Vec<Publication>) -> Result<(), Busy> {
+        let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
+        let block_bytes = self.context.settings().stats.message_block_bytes;
+        for publication in publications {
+            let home = home_of(&publication.channel, self.context.cores);
+            if !self.has_room(home) {
+                self.context.gauges.publish_waits_total.add(1);
+                self.or_refused(self.await_room_until(|| self.has_room(home))).await?;
+            }
+            self.context.gauges.count_published(&publication, block_bytes);
+            let message = ToHome::Publish(Arc::new(publication));
+            if self.is_at_hand(home) {
+                self.at_home(home, message);
+                continue;
+            }
+            self.send_home(home, message);
+            if !homes.contains(&home) {
+                homes.push(home);
+            }
+        }
+        self.confirmed_by(homes).await
+    }
+
+    /// Waits until `homes` have taken everything that this core has sent them.
+    pub async fn confirmed_by(&self, homes: impl IntoIterator<Item = CoreId>) -> Result<(), Busy> {
+        let asked = homes.into_iter().map(|home| {
+            let (ticket, confirmed) = self.confirmations.borrow_mut().expect();
+            self.send_home(home, ToHome::Confirm { ticket });
+            Expected { publishing: self, ticket, confirmed }
+        });
+        let asked: SmallVec<[Expected<'_>; 8]> = asked.collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let all = async {
+            for expected in &asked {
+                expected.confirmed.rung_since(0).await;
+            }
+        };
+        self.or_refused(all).await
+    }
+
+    /// Waits for `what` as long as a publisher may wait.
+    async fn or_refused(&self, what: impl Future<Output = ()>) -> Result<(), Busy> {
+        let waited = within(PATIENCE, what).await;
+        if waited.is_none() {
+            self.context.gauges.refused_publishes_total.add(1);
+        }
+        waited.ok_or(Busy)
+    }
+
+    /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
+    /// them. Whether it did.
+    pub fn publish_now(self: &Rc<Self>, publications: &mut Vec<Publication>) -> bool {
+        let home = |publication: &Publication| home_of(&publication.channel, self.context.cores);
+        if !publications.iter().all(|publication| self.has_room(home(publication))) {
+            return false;
+        }
+        let block_bytes = self.context.settings().stats.message_block_bytes;
+        for publication in publications.drain(..) {
+            self.context.gauges.count_published(&publication, block_bytes);
+            let home = home(&publication);
+            let message = ToHome::Publish(Arc::new(publication));
+            match self.is_at_hand(home) {
+                true => self.at_home(home, message),
+                false => self.send_home(home, message),
+            }
+        }
+        true
+    }
+
+    /// Has all homes forget their last ids, and everyone who is held ask again.
+    ///
+    /// # Errors
+    /// When the homes do not confirm it in time.
+    pub async fn recover(self: &Rc<Self>) -> Result<(), Busy> {
+        let homes = (0..self.context.cores).map(|home| CoreId(home as u16));
+        homes.clone().for_each(|home| self.send_home(home, ToHome::Recover));
+        self.confirmed_by(homes).await
+    }
+}

@@ -1,0 +1,94 @@
+//! Requests of clients on their way to applications: which route they take and how they are written there. What becomes of
+//! the answers is decided by the room `held`.
+//!
+//! - [`Requests`] has the routes, the pool of connections to applications, and who signs for them (`signatures`).
+//! - A client's request: `routing` finds its route, `forwarding` finds out whose it is and by which way it came,
+//!   `cross_origin` what browsers of other origins are to be told, `client_body` is its body, and `to_origin` writes it
+//!   for its application.
+//! - Requests that no client makes: `origin` is where a client's request went, `way` says which way requests may take
+//!   whose URI an application has named, and `permits` says when they may be made, by turns that `spread` gives out.
+
+#![forbid(unsafe_code)]
+
+mod client_body;
+pub mod cross_origin;
+pub mod forwarding;
+mod origin;
+mod permits;
+mod routing;
+mod signatures;
+mod spread;
+mod to_origin;
+mod way;
+
+pub use client_body::{KEPT_BYTES, Kept, request_body};
+pub use origin::Origin;
+pub use permits::Permit;
+pub use routing::{forged_events, host_name, no_route};
+pub use signatures::Signers;
+pub use to_origin::{Scheme, say_what_was_heard};
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::context::Context;
+use crate::delivery::Delivery;
+use crate::origin::{Pool, Routes};
+use crate::runtime;
+use http::HeaderMap;
+use signatures::Signatures;
+use spread::{Spread, Ticket};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What requests to applications need.
+pub struct Requests {
+    context: Rc<Context>,
+    clients: Rc<Clients>,
+    delivery: Rc<Delivery>,
+    routes: RefCell<Arc<Routes>>,
+    pool: Pool,
+    signatures: RefCell<Signatures>,
+    /// Requests that applications are asked again.
+    spread: RefCell<Spread<Rc<Ticket>>>,
+}
+
+impl Requests {
+    /// Requests by `routes`, signed by `signers`.
+    pub fn new(
+        context: Rc<Context>,
+        clients: Rc<Clients>,
+        delivery: Rc<Delivery>,
+        routes: Arc<Routes>,
+        signers: Signers,
+    ) -> Rc<Requests> {
+        let settings = context.settings();
+        Rc::new(Requests {
+            context,
+            clients,
+            delivery,
+            routes: routes.into(),
+            pool: Pool::new(&settings.proxy),
+            signatures: Signatures::new(signers).into(),
+            spread: Spread::new(settings.channels.refetches_per_core, runtime::seed()).into(),
+        })
+    }
+
+    /// The connections to applications.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Puts new settings, routes and keys in force.
+    pub fn renew(&self, settings: &Config, routes: Arc<Routes>, signers: Signers) {
+        self.pool.renew(&settings.proxy);
+        self.spread.borrow_mut().set_limit(settings.channels.refetches_per_core);
+        *self.routes.borrow_mut() = routes;
+        self.signatures.borrow_mut().renew(signers);
+    }
+
+    /// Whether a request with these headers comes from another GRIP proxy.
+    pub fn are_trusted(&self, headers: &HeaderMap) -> bool {
+        self.signatures.borrow().are_trusted(headers)
+    }
+}

@@ -1,0 +1,128 @@
+//! Which route a client's request takes, and what is said when it cannot be answered.
+
+use super::Requests;
+use super::forwarding::{client_address, is_https};
+use crate::clients::answer;
+use crate::clients::counting::request_bytes;
+use crate::clients::{Exchange, Request};
+use crate::origin::{Lookup, OriginError, Refusal, Route};
+use crate::proto::grip;
+use http::{HeaderName, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Names the id of a route.
+const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
+
+impl Requests {
+    /// The route of a request, which is counted for it from now on.
+    pub fn find_route(&self, exchange: &Exchange, request: &Request, websocket: bool) -> Option<Arc<Route>> {
+        let host = host_name(&request.host).to_ascii_lowercase();
+        let path = path_of(&request.target);
+        let tls = is_https(&self.context.settings(), request);
+        let lookup = Lookup { host: &host, path, tls, websocket };
+        let asked = self.asked_route(request);
+        let route = {
+            let routes = self.routes.borrow();
+            asked.map_or_else(|| routes.find(&lookup), |id| routes.find_by_id(id, &lookup)).cloned()
+        };
+        if self.clients.route_is_known(exchange.slot, route.as_deref(), websocket) {
+            let asked =
+                || request_bytes(request.method.as_str(), request.target.as_bytes(), &request.headers);
+            exchange.count(|tally| tally.client.received.header_bytes += asked());
+        }
+        route
+    }
+
+    /// The id of the route that a request names, where it may.
+    fn asked_route<'r>(&self, request: &'r Request) -> Option<&'r str> {
+        let named =
+            request.headers.get(PUSHPIN_ROUTE).filter(|_| self.context.settings().proxy.accept_pushpin_route);
+        named?.to_str().ok().filter(|id| !id.is_empty())
+    }
+
+    /// Tells the client that its request failed, and the operator why.
+    pub fn fail(
+        &self,
+        exchange: &Rc<Exchange>,
+        request: &Request,
+        route: Option<&Route>,
+        error: &OriginError,
+    ) {
+        let debug = self.context.settings().proxy.debug || route.is_some_and(|route| route.debug);
+        let Refusal { status, body, retry_after_s } = error.answer(debug);
+        // Of requests that have waited for too long there are many at a time: the operator hears of them once a second.
+        let is_told_later = matches!(error, OriginError::QueueTimeout { .. });
+        if !is_told_later && route.is_none_or(|route| route.logs(1)) {
+            let target = self.logged(&request.target);
+            tracing::warn!(method = %request.method, host = request.host, target, %error, "request failed");
+        }
+        let mut refusal = answer::text(status, body.into_owned());
+        if let Some(seconds) = retry_after_s {
+            refusal.headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        answer::send_whole(exchange, &refusal);
+    }
+
+    /// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless
+    /// the settings say so.
+    pub fn logged<'t>(&self, target: &'t str) -> &'t str {
+        match self.context.settings().log.queries {
+            true => target,
+            false => path_of(target),
+        }
+    }
+
+    /// Logs what became of `request`, if requests are logged; `bytes` are those of the answer, `None` if the client is held.
+    pub fn log(
+        &self,
+        exchange: &Exchange,
+        request: &Request,
+        route: &Route,
+        status: u16,
+        bytes: Option<u64>,
+    ) {
+        let settings = self.context.settings();
+        if !settings.log.requests || !route.logs(2) {
+            return;
+        }
+        let said = |name, is_wanted: bool| request.headers.get(name).filter(|_| is_wanted)?.to_str().ok();
+        let forwarded_for = said("x-forwarded-for", settings.log.forwarded_for);
+        let user_agent = said("user-agent", settings.log.user_agent);
+        let (host, target) = (request.host.as_str(), self.logged(&request.target));
+        let (from, route, method) =
+            (request.peer.map(|peer| tracing::field::display(peer.ip())), route.id.as_str(), &request.method);
+        let client = client_address(&settings, request)
+            .filter(|client| Some(*client) != request.peer.map(|peer| peer.ip()));
+        let client = client.map(tracing::field::display);
+        let connection = bytes.is_none().then(|| self.clients.id_of_place(exchange.slot));
+        let connection = connection.map(tracing::field::display);
+        let what = if bytes.is_some() { "answered" } else { "accepted" };
+        tracing::info!(
+            %method, host, target, from, client, forwarded_for, user_agent, route, status, bytes, connection, "{what}"
+        );
+    }
+}
+
+/// The refusal of a client that speaks to its application as this server does for WebSockets.
+pub fn forged_events(request: &Request, route: &Route) -> Option<OriginError> {
+    let is_forged = !request.is_trusted && !route.no_grip && grip::claims_events(&request.headers);
+    is_forged.then(|| OriginError::ForgedEvents { route: route.id.clone() })
+}
+
+/// No route is for this request.
+pub fn no_route(request: &Request) -> OriginError {
+    OriginError::NoRoute { host: request.host.clone(), path: path_of(&request.target).to_owned() }
+}
+
+/// The host without its port.
+pub fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+fn path_of(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
+}

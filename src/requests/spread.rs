@@ -1,0 +1,160 @@
+//! When applications are asked again for those who missed something: a bounded number of requests at a time to each
+//! application, and those that nobody waits for by name begin at random within a while. So a thousand streams that
+//! find out together do not ask together. A value without a clock or an executor: it is told the time in milliseconds
+//! and says what to start; who starts it says when it is done.
+
+use crate::bell::Bell;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Requests that wait for their time, or for others to be done.
+pub(super) struct Spread<J> {
+    /// Requests at a time to one application.
+    limit: usize,
+    origins: HashMap<Arc<str>, Origin<J>>,
+    jobs: u64,
+    random: u64,
+}
+
+struct Origin<J> {
+    in_flight: usize,
+    /// By the time they may start, and then in the order they came.
+    waiting: BTreeMap<(u64, u64), J>,
+}
+
+impl<J> Spread<J> {
+    /// Nothing waits. At most `limit` requests run at a time to one application.
+    pub fn new(limit: usize, seed: u64) -> Spread<J> {
+        Spread { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
+    }
+
+    /// Lets at most `limit` requests run at a time from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+    }
+
+    /// `job`, a request to `origin`, may start at `due_ms`.
+    pub fn add(&mut self, origin: Arc<str>, job: J, due_ms: u64) {
+        self.jobs += 1;
+        let new = || Origin { in_flight: 0, waiting: BTreeMap::new() };
+        self.origins.entry(origin).or_insert_with(new).waiting.insert((due_ms, self.jobs), job);
+    }
+
+    /// A job that starts now, and its origin, which [`Spread::done`] is told when it is over.
+    pub fn start(&mut self, now_ms: u64) -> Option<(Arc<str>, J)> {
+        let limit = self.limit;
+        self.origins.iter_mut().find_map(|(name, origin)| {
+            let first = origin.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
+            if origin.in_flight >= limit {
+                return None;
+            }
+            origin.in_flight += 1;
+            Some((name.clone(), first.remove()))
+        })
+    }
+
+    /// A job to `origin` is over.
+    pub fn done(&mut self, origin: &Arc<str>) {
+        let Some(known) = self.origins.get_mut(origin) else { return };
+        debug_assert!(known.in_flight > 0, "more are over than started");
+        known.in_flight = known.in_flight.saturating_sub(1);
+        if known.in_flight == 0 && known.waiting.is_empty() {
+            self.origins.remove(origin);
+        }
+    }
+
+    /// Jobs that wait.
+    pub fn waiting(&self) -> usize {
+        self.origins.values().map(|origin| origin.waiting.len()).sum()
+    }
+
+    /// A random number below `bound`; 0 if that is 0 (SplitMix64).
+    pub fn random_below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(bound).unwrap_or(0)
+    }
+}
+
+/// A request that waits for its turn.
+#[derive(Default)]
+pub(super) struct Ticket {
+    /// It may be made.
+    pub granted: Cell<bool>,
+    /// Nobody wants to make it any more.
+    pub given_up: Cell<bool>,
+    /// Rung when it may be made.
+    pub bell: Bell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn jobs_start_in_time_and_no_more_at_a_time_than_may() {
+        let (mut spread, a, b): (_, Arc<str>, Arc<str>) = (Spread::new(2, 1), "a".into(), "b".into());
+        for (job, due_ms) in [(1, 20), (2, 10), (3, 10), (4, 0)] {
+            spread.add(a.clone(), job, due_ms);
+        }
+        spread.add(b.clone(), 5, 10);
+        let started = |spread: &mut Spread<i32>, now_ms| {
+            let mut jobs: Vec<i32> =
+                std::iter::from_fn(|| spread.start(now_ms)).map(|(_, job)| job).collect();
+            jobs.sort_unstable();
+            jobs
+        };
+        assert_eq!(started(&mut spread, 9), [4]);
+        assert_eq!(started(&mut spread, 20), [2, 5]);
+        spread.done(&a);
+        assert_eq!((started(&mut spread, 20), spread.waiting()), (vec![3], 1));
+        spread.done(&a);
+        spread.done(&a);
+        spread.done(&b);
+        assert_eq!(started(&mut spread, 20), [1]);
+        spread.done(&a);
+        assert!(spread.origins.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_job_is_started_once_and_the_limit_holds(
+            limit in 1..5usize, seed: u64, spread_ms in 0..500u64,
+            jobs in prop::collection::vec((0..3usize, 0..5u64), 1..200),
+        ) {
+            let origins: [Arc<str>; 3] = ["a".into(), "b".into(), "c".into()];
+            let (mut spread, mut now_ms) = (Spread::new(limit, seed), 0);
+            let (mut running, mut started) = ([0; 3], vec![0; jobs.len()]);
+            for (job, (origin, later_ms)) in jobs.iter().enumerate() {
+                let due_ms = now_ms + spread.random_below(spread_ms);
+                spread.add(origins[*origin].clone(), job, due_ms);
+                now_ms += later_ms;
+                while let Some((origin, job)) = spread.start(now_ms) {
+                    let place = origins.iter().position(|other| *other == origin).unwrap();
+                    running[place] += 1;
+                    started[job] += 1;
+                    prop_assert!(running[place] <= limit);
+                }
+                if running[*origin] > 0 && job % 3 == 0 {
+                    running[*origin] -= 1;
+                    spread.done(&origins[*origin]);
+                }
+            }
+            while spread.waiting() > 0 {
+                now_ms += 500;
+                for (origin, running) in origins.iter().zip(&mut running) {
+                    (0..std::mem::take(running)).for_each(|_| spread.done(origin));
+                }
+                while let Some((origin, job)) = spread.start(now_ms) {
+                    running[origins.iter().position(|other| *other == origin).unwrap()] += 1;
+                    started[job] += 1;
+                }
+            }
+            prop_assert!(started.iter().all(|times| *times == 1));
+        }
+    }
+}
