@@ -5,7 +5,6 @@
 
 use super::Clients;
 use super::least_rate::{BodyClock, LeastRate};
-use super::row::Phase;
 use crate::bell::Bell;
 use crate::bridge::Tally;
 use crate::context::{Booking, Context as CoreContext};
@@ -341,11 +340,6 @@ impl Exchange {
         if !self.gone.get() {
             self.clients.cut(self.slot);
         }
-    }
-
-    /// Whether the row still belongs to this exchange.
-    pub(super) fn owns(&self, phase: &Phase) -> bool {
-        matches!(phase, Phase::Exchange(current) if std::ptr::eq(Rc::as_ptr(current), self))
     }
 
     fn decode(&self) -> Poll<Option<io::Result<Bytes>>> {

@@ -28,7 +28,7 @@ impl Clients {
         let rest = exchange.take_rest();
         {
             let mut rows = self.rows.borrow_mut();
-            let row = rows.get(exchange.slot).filter(|row| exchange.owns(&row.phase))?;
+            let row = rows.get(exchange.slot).filter(|row| row.is_answered_by(exchange))?;
             row.phase = Phase::Held(held);
         }
         self.cancel_timer(exchange.slot);

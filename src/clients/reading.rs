@@ -194,7 +194,7 @@ impl Clients {
         let rest = exchange.take_rest();
         let unread = !exchange.body_is_done() || exchange.body_is_malformed() || !rest.is_empty();
         let is_current =
-            self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| exchange.owns(&row.phase));
+            self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| row.is_answered_by(exchange));
         if !is_current {
             return;
         }

@@ -169,6 +169,11 @@ impl Row {
         };
     }
 
+    /// Whether `exchange` is what it is doing.
+    pub fn is_answered_by(&self, exchange: &Exchange) -> bool {
+        matches!(&self.phase, Phase::Exchange(current) if std::ptr::eq(Rc::as_ptr(current), exchange))
+    }
+
     /// What it is held as, if it is held.
     pub fn held(&self) -> Option<&Rc<dyn Held>> {
         match &self.phase {

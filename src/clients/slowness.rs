@@ -116,7 +116,7 @@ impl Clients {
         let settings = self.context.settings();
         let Some(rate) = body_rate(&settings.http) else { return };
         let is_current =
-            self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| exchange.owns(&row.phase));
+            self.rows.borrow_mut().get(exchange.slot).is_some_and(|row| row.is_answered_by(exchange));
         if let Some(due) = exchange.body_due(rate).filter(|_| is_current) {
             let idle_due = self.context.now().wrapping_add(ticks(settings.http.idle_timeout_ms));
             let first = self.earlier(due, idle_due);

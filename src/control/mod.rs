@@ -53,7 +53,7 @@ impl ControlPort {
         }
         let page = match access::grants(control, request.service, &request.headers) {
             None if request.headers.contains_key(header::AUTHORIZATION) => {
-                match self.refuse_wrong_secret().await {
+                match self.wrong_secrets.refuse(&self.context.gauges).await {
                     Refusal::Delayed(page) => page,
                     Refusal::AtOnce(page) => return answer::send_last(exchange, &page),
                 }

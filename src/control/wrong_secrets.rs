@@ -4,8 +4,8 @@
 //! that each further guess costs its client a new connection.
 
 use super::access;
-use super::port::ControlPort;
 use crate::clients::answer;
+use crate::observe::Gauges;
 use crate::proto::grip::Answer;
 use crate::runtime;
 use std::cell::Cell;
@@ -30,20 +30,18 @@ pub(super) enum Refusal {
     AtOnce(Answer),
 }
 
-impl ControlPort {
+impl WrongSecrets {
     /// Refuses a request with a wrong secret.
-    pub(super) async fn refuse_wrong_secret(&self) -> Refusal {
-        self.context.gauges.wrong_secrets_total.add(1);
-        let Some(_place) = self.wrong_secrets.enter() else {
-            self.context.gauges.undelayed_wrong_secrets_total.add(1);
+    pub async fn refuse(&self, gauges: &Gauges) -> Refusal {
+        gauges.wrong_secrets_total.add(1);
+        let Some(_place) = self.enter() else {
+            gauges.undelayed_wrong_secrets_total.add(1);
             return Refusal::AtOnce(answer::text(429, "Too many wrong secrets were sent.\n"));
         };
         runtime::sleep(DELAY).await;
         Refusal::Delayed(access::unauthorized())
     }
-}
 
-impl WrongSecrets {
     /// A place among those that wait, until it is dropped: also when its client leaves.
     fn enter(&self) -> Option<Place<'_>> {
         let waiting = self.waiting.get();

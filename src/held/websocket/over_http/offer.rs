@@ -1,11 +1,19 @@
 //! Events on their way to the application: what waits, what one request brings, and what comes back because the
 //! application did not accept it (Content-Bytes-Accepted, Content-Bytes-Replayed).
 
-use super::{EVENT_BYTES, WAITING_BYTES};
 use crate::proto::grip::WebSocketEvent;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::mem;
+
+/// Bytes of events that may wait for the application; beyond them the client is not read. Also the largest request, if
+/// it has more than one event.
+pub(super) const WAITING_BYTES: usize = 200_000;
+/// A client that is not read is read again when fewer bytes wait.
+pub(super) const RESUME_BYTES: usize = WAITING_BYTES / 2;
+/// What an event takes beside its content: its place in a queue that may be half empty, and the allocation of its
+/// content.
+const EVENT_BYTES: usize = 128;
 
 /// Events that wait for a request.
 #[derive(Default)]

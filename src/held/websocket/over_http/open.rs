@@ -1,9 +1,9 @@
 //! The upgrade over HTTP: the application is asked with OPEN, and the client gets 101 when it answers so. Anything else
 //! it answers goes to the client as it is.
 
-use super::OverHttp;
 use super::answer::{Answered, answered};
 use super::offer::Offer;
+use super::state::OverHttp;
 use crate::clients::counting::request_bytes;
 use crate::clients::{Exchange, Request, answer, counting};
 use crate::held::Holds;

@@ -1,9 +1,9 @@
 //! Talking to the application: events go out in one request after the other, and what it answers is done in order.
 
 use super::answer::{Answered, answered};
-use super::offer::Offer;
+use super::offer::{Offer, RESUME_BYTES};
 use super::open::STANDARD_PREFIX;
-use super::{OverHttp, RESUME_BYTES};
+use super::state::OverHttp;
 use crate::held::Holds;
 use crate::held::websocket::place::Place;
 use crate::held::websocket::socket::{Closing, Socket};

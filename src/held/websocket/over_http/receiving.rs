@@ -1,0 +1,118 @@
+//! What the client of a WebSocket over HTTP sends, on its way to the application.
+
+use super::offer::WAITING_BYTES;
+use super::state::OverHttp;
+use crate::held::Holds;
+use crate::held::websocket::life::note_ping;
+use crate::held::websocket::socket::{Application, Busy, Closing, Socket};
+use crate::ids::Slot;
+use crate::proto::grip::WebSocketEvent;
+use crate::proto::websocket::{Compression, ProtocolError, Seen};
+use bytes::Bytes;
+use std::mem;
+use std::rc::Rc;
+use uuid::Uuid;
+
+impl Socket {
+    /// What it is over HTTP, if that is how it is served.
+    pub(super) fn over_http(&self) -> Option<&OverHttp> {
+        match &self.application {
+            Application::OverHttp(over_http) => Some(over_http),
+            Application::Through(_) | Application::SockJs(_) => None,
+        }
+    }
+
+    /// Its Connection-Id, if its application knows one.
+    pub fn connection_id(&self) -> Option<Uuid> {
+        self.over_http().map(|over_http| over_http.id)
+    }
+
+    /// Whether its application can be asked whether it has anything.
+    pub fn can_be_asked(&self) -> bool {
+        !self.detached.get() && self.over_http().is_some()
+    }
+
+    /// How its messages are compressed, if they may be.
+    pub(in crate::held::websocket) fn compression(&self) -> Option<Compression> {
+        self.over_http()?.compression
+    }
+
+    /// Whether no more events may wait for the application.
+    fn is_full(&self) -> bool {
+        self.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.bytes() > WAITING_BYTES)
+    }
+
+    /// Queues an event for the application.
+    pub(in crate::held::websocket) fn tell(&self, event: WebSocketEvent) {
+        if !self.detached.get() {
+            self.busy().waiting.push(event);
+        }
+    }
+}
+
+impl Holds {
+    /// Bytes of a client whose application takes part.
+    pub(in crate::held::websocket) fn received_over_http(
+        self: &Rc<Self>,
+        slot: Slot,
+        socket: &Rc<Socket>,
+        bytes: &[u8],
+    ) -> Result<(), ProtocolError> {
+        self.heard(socket);
+        if matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
+            return Ok(());
+        }
+        // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
+        let mut pings = Vec::new();
+        socket.decode(self, bytes, self.context.settings().websocket.message_bytes, |event| {
+            self.take(slot, socket, event, &mut pings) && !socket.is_full()
+        })?;
+        self.answer_pings(slot, &pings);
+        if !self.may_keep(socket) {
+            // Nothing of it is on its way to the application yet.
+            return Ok(());
+        }
+        if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
+            self.part(slot, socket, false);
+            return Ok(());
+        }
+        let is_first = |busy: &mut Box<Busy>| !mem::replace(&mut busy.paused, true);
+        let pauses = socket.is_full() && socket.busy.borrow_mut().as_mut().is_some_and(is_first);
+        if pauses {
+            self.clients.pause(slot);
+        }
+        self.talk(slot, socket);
+        Ok(())
+    }
+
+    /// One event of the client, which adds to `pings` that are to be answered; whether another may follow.
+    fn take(&self, slot: Slot, socket: &Socket, event: WebSocketEvent, pings: &mut Vec<Bytes>) -> bool {
+        match event {
+            WebSocketEvent::Ping(content) if self.context.settings().websocket.answer_pings => {
+                note_ping(pings, content);
+            }
+            WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}
+            WebSocketEvent::Close(close) => {
+                let answers = socket.closing.get() == Closing::ByServer;
+                socket.closing.set(if answers { Closing::Done } else { Closing::ByClient });
+                socket.tell(WebSocketEvent::Close(close));
+                return false;
+            }
+            event => {
+                if let WebSocketEvent::Text(content) | WebSocketEvent::Binary(content) = &event {
+                    self.count_heard(slot, socket, Seen::message(content));
+                }
+                socket.tell(event);
+            }
+        }
+        true
+    }
+
+    /// The client is gone: the application is told, unless it knows.
+    pub(in crate::held::websocket) fn tell_of_end(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        if !matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
+            socket.tell(WebSocketEvent::Disconnect);
+        }
+        self.talk(slot, socket);
+    }
+}
