@@ -157,7 +157,7 @@ pub async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Result<u6
         exchange.finish(keep);
         return Ok(sent);
     }
-    exchange.cut();
+    exchange.reset();
     Err(Gone)
 }
 
@@ -183,7 +183,7 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
     let mut sent = 0;
     while let Some(part) = body.next().await {
         let Ok(part) = part else {
-            exchange.cut();
+            exchange.reset();
             return Err(Gone);
         };
         sent += part.len() as u64;

@@ -1,5 +1,5 @@
-//! How a connection ends: at once or when its client has taken everything, by the client, or because its time is up. Every
-//! way goes through [`Clients::close`], which leaves nothing of it in any table.
+//! How a connection ends: closed when its client has taken everything, reset at once, by the client, or because its time
+//! is up. Every way goes through `release`, which leaves nothing of it in any table.
 
 use super::Clients;
 use super::exchange::Exchange;
@@ -12,21 +12,30 @@ use std::rc::Rc;
 /// How long a closed connection's unread input is drained, ms.
 const LINGER_MS: u64 = 2_000;
 
+/// What becomes of bytes that the kernel still holds for a client whose connection is reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InKernel {
+    /// The kernel still delivers them.
+    Delivered,
+    /// They are dropped.
+    Discarded,
+}
+
 impl Clients {
     /// Answers a request that is not one, and closes.
-    pub fn reject(self: &Rc<Self>, slot: Slot, status: u16, message: &str) {
+    pub fn close_with_error(self: &Rc<Self>, slot: Slot, status: u16, message: &str) {
         let _ = self.wire.borrow_mut().send(slot, http1::error_answer(status, message));
-        self.leave(slot, true);
+        self.close(slot, true);
     }
 
-    /// Closes once the client has taken what is queued; `linger` when it may have sent what nobody reads.
-    pub fn leave(self: &Rc<Self>, slot: Slot, linger: bool) {
+    /// Closes once the client has taken what is queued; `unread` when it may have sent what nobody reads.
+    pub fn close(self: &Rc<Self>, slot: Slot, unread: bool) {
         self.request_ends(slot);
         let before = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.carry = None;
-            std::mem::replace(&mut row.phase, Phase::Leaving { linger })
+            std::mem::replace(&mut row.phase, Phase::Closing { linger: unread })
         };
         if let Phase::Held(held) = before {
             held.ended(slot);
@@ -40,16 +49,16 @@ impl Clients {
         self.context.wake();
         match backlogged {
             true => self.set_timer(slot, self.context.settings().http.idle_timeout_ms),
-            false => self.depart(slot),
+            false => self.finish_close(slot),
         }
     }
 
     /// All that was queued is with the kernel.
-    fn depart(self: &Rc<Self>, slot: Slot) {
+    fn finish_close(self: &Rc<Self>, slot: Slot) {
         let linger = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            let linger = matches!(row.phase, Phase::Leaving { linger: true });
+            let linger = matches!(row.phase, Phase::Closing { linger: true });
             if linger {
                 row.phase = Phase::Lingering;
             }
@@ -59,7 +68,7 @@ impl Clients {
             self.wire.borrow_mut().shutdown(slot);
             self.set_timer(slot, LINGER_MS);
         } else {
-            self.close(slot);
+            self.release(slot);
         }
     }
 
@@ -67,21 +76,21 @@ impl Clients {
     pub fn drained(self: &Rc<Self>, slot: Slot) {
         enum Waiter {
             Exchange(Rc<Exchange>),
-            Leaving,
+            Closing,
             Held(Rc<dyn Held>),
             Nobody,
         }
         self.takings.borrow_mut().forget(slot);
         let waiter = match self.rows.borrow_mut().get(slot).map(|row| &row.phase) {
             Some(Phase::Exchange(exchange)) => Waiter::Exchange(exchange.clone()),
-            Some(Phase::Leaving { .. }) => Waiter::Leaving,
+            Some(Phase::Closing { .. }) => Waiter::Closing,
             Some(Phase::Held(held)) => Waiter::Held(held.clone()),
             Some(Phase::Head) => Waiter::Nobody,
             _ => return,
         };
         match waiter {
             Waiter::Exchange(exchange) => exchange.taken(),
-            Waiter::Leaving => self.depart(slot),
+            Waiter::Closing => self.finish_close(slot),
             Waiter::Held(held) => held.drained(slot),
             Waiter::Nobody => self.await_request(slot),
         }
@@ -101,16 +110,16 @@ impl Clients {
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
-            if let Phase::Leaving { linger } = &mut row.phase {
+            if let Phase::Closing { linger } = &mut row.phase {
                 *linger = false;
                 return;
             }
         }
-        self.close(slot);
+        self.release(slot);
     }
 
-    /// Ends the connection now and takes it out of every table.
-    pub fn close(self: &Rc<Self>, slot: Slot) {
+    /// Ends the connection now and takes it out of every table: the last step of every way.
+    fn release(self: &Rc<Self>, slot: Slot) {
         self.request_ends(slot);
         let Some(row) = self.rows.borrow_mut().free(slot) else { return };
         self.timers.borrow_mut().cancel(slot);
@@ -120,7 +129,7 @@ impl Clients {
         match row.phase {
             Phase::Exchange(exchange) => exchange.end(),
             Phase::Held(held) => held.ended(slot),
-            Phase::Free | Phase::Head | Phase::Leaving { .. } | Phase::Lingering => {}
+            Phase::Free | Phase::Head | Phase::Closing { .. } | Phase::Lingering => {}
         }
     }
 
@@ -141,31 +150,42 @@ impl Clients {
                 Phase::Exchange(exchange) => Late::Exchange(exchange.clone()),
                 Phase::Held(held) => Late::Held(held.clone()),
                 Phase::Free => return,
-                Phase::Head | Phase::Leaving { .. } => Late::Quiet,
+                Phase::Head | Phase::Closing { .. } => Late::Quiet,
                 Phase::Lingering => Late::Lingering,
             }
         };
         match late {
             Late::Head => {
                 self.context.gauges.bad_requests_total.add(1);
-                self.reject(slot, 408, "The request head did not arrive in time.\n");
+                self.close_with_error(slot, 408, "The request head did not arrive in time.\n");
             }
             Late::Exchange(exchange) => self.check_progress(&exchange),
             Late::Held(held) => held.is_due(slot),
             Late::Quiet => self.is_idle(slot),
-            Late::Lingering => self.close(slot),
+            Late::Lingering => self.release(slot),
         }
     }
 
-    /// Closes a connection whose backlog is full.
-    pub fn cut_off(self: &Rc<Self>, slot: Slot) {
-        self.context.gauges.overflows_total.add(1);
-        self.cut(slot);
+    /// The connection has failed: its client is gone.
+    pub fn failed(self: &Rc<Self>, slot: Slot) {
+        self.release(slot);
     }
 
-    /// Closes a connection in the middle of what is sent, so that the client sees that it is not whole.
-    pub fn cut(self: &Rc<Self>, slot: Slot) {
-        self.wire.borrow_mut().tear(slot);
-        self.close(slot);
+    /// Ends the connection in the middle of what is sent: its client sees that it is not whole.
+    pub fn reset(self: &Rc<Self>, slot: Slot, in_kernel: InKernel) {
+        {
+            let mut wire = self.wire.borrow_mut();
+            wire.tear(slot);
+            if in_kernel == InKernel::Discarded {
+                wire.reset(slot);
+            }
+        }
+        self.release(slot);
+    }
+
+    /// Resets a connection whose backlog is full.
+    pub fn reset_overflowed(self: &Rc<Self>, slot: Slot) {
+        self.context.gauges.overflows_total.add(1);
+        self.reset(slot, InKernel::Delivered);
     }
 }

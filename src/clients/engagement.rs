@@ -120,7 +120,7 @@ impl Clients {
         let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
         let row =
             rows.get(slot).filter(|row| row.service.is_for_clients() && id.core() == self.context.id)?;
-        if matches!(row.phase, Phase::Leaving { .. } | Phase::Lingering) {
+        if matches!(row.phase, Phase::Closing { .. } | Phase::Lingering) {
             return None;
         }
         id.is_of(self.wire.borrow().generation(slot), row.describe().id_of_application).then_some(slot)

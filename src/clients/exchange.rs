@@ -4,6 +4,7 @@
 //! [`Exchange::send_paced`] waits until the client has taken what was sent before.
 
 use super::Clients;
+use super::closing::InKernel;
 use super::least_rate::{BodyClock, LeastRate};
 use crate::bell::Bell;
 use crate::bridge::Tally;
@@ -292,7 +293,7 @@ impl Exchange {
         let sent = self.clients.send(self.slot, data);
         self.clients.context.wake();
         sent.map_err(|_overflow| {
-            self.clients.cut_off(self.slot);
+            self.clients.reset_overflowed(self.slot);
             Gone
         })
     }
@@ -336,9 +337,9 @@ impl Exchange {
     }
 
     /// Cuts the connection, so that the client sees that the answer is not whole.
-    pub fn cut(&self) {
+    pub fn reset(&self) {
         if !self.gone.get() {
-            self.clients.cut(self.slot);
+            self.clients.reset(self.slot, InKernel::Delivered);
         }
     }
 

@@ -35,6 +35,7 @@ mod slowness;
 mod timer_wheel;
 
 pub use body_writer::BodyWriter;
+pub use closing::InKernel;
 pub use exchange::{Asked, CollectError, Exchange, Gone, INBOX_BYTES, RESUME_BYTES};
 pub use held::{CloseReason, Description, Held, Offer, Reason, Undeliverable};
 pub use request::Request;

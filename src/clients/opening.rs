@@ -68,7 +68,7 @@ impl Clients {
         if service == Service::LocalControl && !self.context.permits().allow(peer) {
             tracing::debug!(user = peer.user, "a user who may not publish was refused");
             let message = format!("User {} may not publish here.\n", peer.user);
-            self.reject(slot, 403, &message);
+            self.close_with_error(slot, 403, &message);
         }
     }
 

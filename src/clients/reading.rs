@@ -46,7 +46,7 @@ impl Clients {
                 Phase::Head => Taker::Head(row.carry.take()),
                 Phase::Exchange(exchange) => Taker::Exchange(exchange.clone()),
                 Phase::Held(held) => Taker::Held(held.clone()),
-                Phase::Leaving { .. } | Phase::Lingering | Phase::Free => return,
+                Phase::Closing { .. } | Phase::Lingering | Phase::Free => return,
             }
         };
         match taker {
@@ -126,7 +126,7 @@ impl Clients {
             Err(error) => {
                 self.context.gauges.bad_requests_total.add(1);
                 let (status, message) = self.refusal(slot, &error);
-                self.reject(slot, status, &message);
+                self.close_with_error(slot, status, &message);
                 Parsed::Rejected
             }
         }
@@ -150,7 +150,7 @@ impl Clients {
     ) -> Option<Begun> {
         let shared = Bytes::copy_from_slice(input.get(..used).unwrap_or(input));
         let Some((method, headers)) = head.to_owned_parts(input, &shared) else {
-            self.reject(slot, 400, "The request's method or header fields are malformed.\n");
+            self.close_with_error(slot, 400, "The request's method or header fields are malformed.\n");
             return None;
         };
         let asked =
@@ -200,7 +200,7 @@ impl Clients {
         }
         match keep {
             true => self.next_request(exchange.slot, rest),
-            false => self.leave(exchange.slot, unread),
+            false => self.close(exchange.slot, unread),
         }
     }
 

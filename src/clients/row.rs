@@ -47,7 +47,7 @@ pub(super) enum Phase {
     Held(Rc<dyn Held>),
     /// Closes when its client has taken what is queued; linger says whether unread input must be drained first, so
     /// that the reset it would cause does not destroy the answer (RFC 9112 section 9.6).
-    Leaving {
+    Closing {
         /// Shut down and drain before closing.
         linger: bool,
     },

@@ -5,6 +5,7 @@
 //! the timer of its exchange.
 
 use super::Clients;
+use super::closing::InKernel;
 use super::exchange::Exchange;
 use super::least_rate::{LeastRate, Pace};
 use crate::config::Http;
@@ -81,7 +82,7 @@ impl Clients {
                 "a client is reset: it takes what it is sent too slowly (http.min_answer_bytes_per_s)"
             );
             self.context.gauges.slow_readers_total.add(1);
-            self.reset(slot);
+            self.reset(slot, InKernel::Discarded);
         }
     }
 
@@ -99,16 +100,6 @@ impl Clients {
     pub fn takes_within(&self, slot: Slot, patience_ms: u64) -> bool {
         let since = self.takes_nothing_since(slot);
         since.is_some_and(|since| self.context.now().wrapping_sub(since) < ticks(patience_ms))
-    }
-
-    /// Ends the connection abruptly: its client sees that it is not whole, and the kernel keeps nothing for it.
-    pub fn reset(self: &Rc<Self>, slot: Slot) {
-        {
-            let mut wire = self.wire.borrow_mut();
-            wire.tear(slot);
-            wire.reset(slot);
-        }
-        self.close(slot);
     }
 
     /// Has the timer of `exchange` fire when a window ends, from now on until its body does not lack anything.
@@ -168,8 +159,8 @@ impl Clients {
     fn close_idle(self: &Rc<Self>, slot: Slot) {
         let is_backlogged = self.wire.borrow().is_backlogged(slot);
         match is_backlogged {
-            true => self.reset(slot),
-            false => self.close(slot),
+            true => self.reset(slot, InKernel::Discarded),
+            false => self.close(slot, false),
         }
     }
 
@@ -181,10 +172,10 @@ impl Clients {
         );
         self.context.gauges.slow_bodies_total.add(1);
         if exchange.has_answered() {
-            return self.reset(exchange.slot);
+            return self.reset(exchange.slot, InKernel::Discarded);
         }
         exchange.end();
-        self.reject(exchange.slot, 408, "The request body came too slowly.\n");
+        self.close_with_error(exchange.slot, 408, "The request body came too slowly.\n");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::port::ControlPort;
 use crate::channel::{Page, Reach, Receipt, home_of};
-use crate::clients::CloseReason;
+use crate::clients::{CloseReason, InKernel};
 use crate::ids::ConnectionId;
 use crate::queries::{Answer, ClientState, LookUp, Question, Refreshed};
 
@@ -61,7 +61,7 @@ impl ControlPort {
         let Some(slot) = self.clients.find(id) else { return false };
         match self.clients.held(slot) {
             Some(held) => held.close(slot, CloseReason::Operator),
-            None => self.clients.close(slot),
+            None => self.clients.reset(slot, InKernel::Delivered),
         }
         true
     }

@@ -8,7 +8,7 @@
 
 use super::Core;
 use super::memory::CHANNEL_BYTES;
-use crate::clients::Kept;
+use crate::clients::{InKernel, Kept};
 use crate::context::SECOND;
 use crate::ids::{CoreId, Slot};
 use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
@@ -138,7 +138,7 @@ impl Core {
             if let Some(held) = self.clients.held(slot) {
                 held.forget_waiting();
             }
-            self.clients.reset(slot);
+            self.clients.reset(slot, InKernel::Discarded);
         }
         self.freed(given_back);
         given_back

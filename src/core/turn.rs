@@ -95,7 +95,7 @@ impl Core {
             Event::Readable { socket } => self.publishing.datagrams_arrived(socket),
             Event::Received { slot, bytes } => self.clients.received(slot, &bytes),
             Event::Ended { slot } => self.clients.client_ended(slot),
-            Event::Failed { slot } => self.clients.close(slot),
+            Event::Failed { slot } => self.clients.failed(slot),
             Event::Took { slot, taken } => self.clients.took(slot, taken),
             Event::Drained { slot } => self.clients.drained(slot),
         }

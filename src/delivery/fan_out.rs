@@ -105,7 +105,7 @@ impl Delivery {
     /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
     pub fn overflowed(&self, slot: Slot) {
         match self.context.settings().limits.slow_consumer {
-            SlowConsumer::Close => self.clients.cut_off(slot),
+            SlowConsumer::Close => self.clients.reset_overflowed(slot),
             SlowConsumer::Drop => self.context.gauges.overflows_total.add(1),
         }
     }

@@ -209,7 +209,7 @@ impl Holds {
         if too_large {
             match send_opening(exchange, &instruct, start, &mut body).await {
                 Ok(last) => rest_of_opening = Some(last),
-                Err(Broken) => return exchange.cut(),
+                Err(Broken) => return exchange.reset(),
             }
         }
         add_channels_of_route(&mut hold, route, if goes_on { None } else { route.targets.get(target) });

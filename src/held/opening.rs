@@ -13,7 +13,7 @@ use crate::channel::{Publication, Readiness, Transport};
 use crate::clients::answer;
 use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
-    Asked, CloseReason, Description, Exchange, Held, Offer, Reason, Request, Undeliverable,
+    Asked, CloseReason, Description, Exchange, Held, InKernel, Offer, Reason, Request, Undeliverable,
 };
 use crate::context::Booking;
 use crate::ids::Slot;
@@ -184,7 +184,7 @@ impl Held for Unopened {
         let Holds { context, clients, .. } = &*self.holds;
         clients.hold_by(slot, self.hold.clone());
         if clients.send(slot, self.opening.take()).is_err() {
-            return clients.cut_off(slot);
+            return clients.reset_overflowed(slot);
         }
         if self.timeout_ms > 0 {
             clients.set_timer(slot, self.timeout_ms);
@@ -204,8 +204,10 @@ impl Held for Unopened {
 
     fn end(self: Rc<Self>, _slot: Slot) {}
 
-    fn close(self: Rc<Self>, slot: Slot, _reason: CloseReason<'_>) {
-        self.holds.clients.close(slot);
+    fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
+        if let CloseReason::Operator = reason {
+            self.holds.clients.reset(slot, InKernel::Delivered);
+        }
     }
 
     fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}

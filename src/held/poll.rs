@@ -4,7 +4,7 @@ use super::Holds;
 use super::again::Again;
 use super::opens::Opens;
 use crate::channel::{Format, Publication, ResponseFormat, Transport};
-use crate::clients::{Asked, CloseReason, Description, Held, Offer, Reason, Undeliverable, answer};
+use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable, answer};
 use crate::context::Booking;
 use crate::ids::Slot;
 use crate::proto::grip::Answer;
@@ -62,12 +62,12 @@ impl Poll {
         clients.count_for(slot, |tally| answer::count(tally, self.asked, &answer));
         let (bytes, keep) = answer::whole(self.asked, &answer);
         if clients.send(slot, bytes).is_err() {
-            clients.cut_off(slot);
+            clients.reset_overflowed(slot);
             return Err(Undeliverable::Dropped);
         }
         match keep {
             true => clients.next_request(slot, ahead),
-            false => clients.leave(slot, !ahead.is_empty()),
+            false => clients.close(slot, !ahead.is_empty()),
         }
         context.wake();
         Ok(())
@@ -135,7 +135,7 @@ impl Held for Poll {
 
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
         match reason {
-            CloseReason::Operator => self.holds.clients.close(slot),
+            CloseReason::Operator => self.holds.clients.reset(slot, InKernel::Delivered),
             CloseReason::Undelivered(error) => {
                 let _ = self.answer(slot, answer::text(502, format!("{error}\n")));
             }

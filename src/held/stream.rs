@@ -5,7 +5,7 @@ use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
 use super::opens::Opens;
 use crate::channel::{Format, Publication, StreamFormat, Then};
-use crate::clients::{Asked, CloseReason, Description, Held, Offer, Reason, Undeliverable};
+use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable};
 use crate::context::TICK_MS;
 use crate::ids::Slot;
 use crate::proto::grip::KeepAliveMode;
@@ -138,7 +138,7 @@ impl Holds {
         let Some(ahead) = self.clients.let_go(slot) else { return };
         match asked.keep_alive && asked.body_writer().leaves_connection() {
             true => self.clients.next_request(slot, ahead),
-            false => self.clients.leave(slot, !ahead.is_empty()),
+            false => self.clients.close(slot, !ahead.is_empty()),
         }
     }
 
@@ -146,7 +146,7 @@ impl Holds {
     pub(super) fn end_body(&self, slot: Slot, asked: Asked) {
         let end = asked.body_writer().end();
         if !end.is_empty() && self.clients.send(slot, end).is_err() {
-            return self.clients.cut_off(slot);
+            return self.clients.reset_overflowed(slot);
         }
         self.end_stream(slot, asked);
         self.context.wake();
@@ -156,14 +156,14 @@ impl Holds {
     pub(super) fn close_stream(&self, slot: Slot, asked: Asked, reason: CloseReason<'_>) {
         match reason {
             CloseReason::Operator => match self.clients.send(slot, asked.body_writer().end()) {
-                Ok(()) => self.clients.leave(slot, true),
-                Err(Overflow) => self.clients.close(slot),
+                Ok(()) => self.clients.close(slot, true),
+                Err(Overflow) => self.clients.reset(slot, InKernel::Delivered),
             },
             CloseReason::Undelivered(error) => {
                 let part = asked.body_writer().part(format!("\n\n{error}\n").as_bytes());
                 match self.clients.send(slot, part) {
                     Ok(()) => self.end_body(slot, asked),
-                    Err(Overflow) => self.clients.cut_off(slot),
+                    Err(Overflow) => self.clients.reset_overflowed(slot),
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Holds {
         }
         match self.clients.uncork(slot) {
             Ok(()) => self.context.wake(),
-            Err(Overflow) => self.clients.cut_off(slot),
+            Err(Overflow) => self.clients.reset_overflowed(slot),
         }
     }
 

@@ -25,7 +25,7 @@ impl Watch {
     /// Tells `outlet` what `settings` ask for.
     pub fn new(outlet: Arc<Outlet>, settings: &Stats) -> Watch {
         // Three quarters of the time that it is valid for, as Pushpin does it.
-        let repeat_ms = u64::from(settings.connection_ttl_s) * 1000 / 4 * 3;
+        let repeat_ms = u64::from(settings.connection_ttl_s) * 250 * 3;
         Watch {
             outlet,
             events: RefCell::default(),

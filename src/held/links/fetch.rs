@@ -2,7 +2,7 @@
 //! together. A request waits for its permit, so that an application gets no more of them at a time than it may.
 
 use super::linked::Linked;
-use super::request::{Awaiting, Fetched, LINK_BYTES, LinkError, LinkRequest, PATIENCE};
+use super::request::{Awaiting, AwaitsLink, Fetched, LINK_BYTES, LinkError, LinkRequest, PATIENCE};
 use super::state::Doing;
 use crate::channel::HeardUpTo;
 use crate::clients::Reason;
@@ -43,7 +43,8 @@ impl Linked {
         let route_id = self.origin.route().id.clone();
         let is_urgent = matches!(reason, Reason::Hint | Reason::Behind(0));
         let request = Rc::new(LinkRequest { target, heard, route_id, is_urgent });
-        let awaiting = Awaiting { slot, number, stream: self.clone() };
+        let stream: Rc<dyn AwaitsLink> = self.clone();
+        let awaiting = Awaiting { slot, number, stream: Rc::downgrade(&stream) };
         let is_first = self.holds.fetches.borrow_mut().wait(&request, awaiting);
         if !is_first {
             return;
@@ -60,7 +61,7 @@ impl Holds {
         let route = self.requests.way_to(&request.target, origin);
         let permit = self.requests.permit(route.target_names().into(), delay_ms).await;
         let mut waiting = self.fetches.borrow_mut().take(request);
-        waiting.retain(|awaiting| awaiting.stream.waits_for(awaiting.number));
+        waiting.retain(|awaiting| awaiting.stream().is_some());
         if waiting.is_empty() {
             return;
         }
@@ -68,9 +69,9 @@ impl Holds {
         let fetched =
             within(PATIENCE, self.ask_for(request, &route, origin)).await.unwrap_or(Err(LinkError::Timeout));
         drop(permit);
-        for Awaiting { slot, number, stream } in waiting {
-            if stream.waits_for(number) {
-                stream.take_fetched(slot, &fetched);
+        for awaiting in waiting {
+            if let Some(stream) = awaiting.stream() {
+                stream.take_fetched(awaiting.slot, &fetched);
             }
         }
     }

@@ -74,7 +74,7 @@ impl Linked {
         clients.count_for(slot, |tally| tally.client.sent.content_bytes += fetched.body.len() as u64);
         let part = self.asked.body_writer().part(&fetched.body);
         if !part.is_empty() && clients.send(slot, part).is_err() {
-            return clients.cut_off(slot);
+            return clients.reset_overflowed(slot);
         }
         self.holds.context.wake();
         match step {
@@ -179,6 +179,6 @@ impl Linked {
             let _ = holds.clients.send(slot, self.asked.body_writer().part(text.as_bytes()));
             holds.clients.flush();
         }
-        holds.clients.leave(slot, true);
+        holds.clients.close(slot, true);
     }
 }

@@ -82,7 +82,7 @@ impl Linked {
         let part = self.asked.body_writer().published(item);
         let part = part.filter(|_| item.is_plain(Format::Stream)).cloned().unwrap_or_default();
         if self.holds.clients.send(slot, part).is_err() {
-            return self.holds.clients.cut_off(slot);
+            return self.holds.clients.reset_overflowed(slot);
         }
         if item.then_stream() == Then::End {
             self.clone().end_body(slot);

@@ -6,7 +6,7 @@ use crate::origin::OriginError;
 use crate::proto::grip::{Instruct, InstructError, LinkTarget};
 use crate::slack::Look;
 use bytes::Bytes;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// Bytes of what a link may have. It is kept until it has come whole.
@@ -51,7 +51,14 @@ pub(super) struct Awaiting {
     pub slot: Slot,
     /// The number of its request.
     pub number: u64,
-    pub stream: Rc<dyn AwaitsLink>,
+    pub stream: Weak<dyn AwaitsLink>,
+}
+
+impl Awaiting {
+    /// The stream, if it still waits.
+    pub fn stream(&self) -> Option<Rc<dyn AwaitsLink>> {
+        self.stream.upgrade().filter(|stream| stream.waits_for(self.number))
+    }
 }
 
 /// Takes what a link has.

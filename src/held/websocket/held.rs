@@ -68,12 +68,12 @@ impl Held for Socket {
     }
 
     fn end(self: Rc<Self>, slot: Slot) {
-        self.holds().socket_was_closed(slot, &self);
+        self.holds().close_was_sent(slot, &self);
     }
 
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
         match reason {
-            CloseReason::Operator => self.holds().send_away(slot, &self),
+            CloseReason::Operator => self.holds().close_normally(slot, &self),
             CloseReason::Undelivered(error) => self.fail_undelivered(slot, error),
         }
     }

@@ -99,6 +99,6 @@ impl Holds {
         self.context.gauges.refused_messages_total.add(1);
         self.forget_waiting(socket);
         let _ = self.clients.send(slot, close_frame(Some(&Close::with(code))));
-        self.part(slot, socket, true);
+        self.close_socket(slot, socket, true);
     }
 }

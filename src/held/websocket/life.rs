@@ -2,6 +2,7 @@
 
 use super::clock::Due;
 use super::socket::{Application, Closing, Socket};
+use crate::clients::InKernel;
 use crate::held::Holds;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
@@ -73,7 +74,7 @@ impl Holds {
             if socket.closing.get() == Closing::No {
                 let _ = self.clients.send(slot, close_frame(close.as_ref()));
             }
-            self.part(slot, socket, false);
+            self.close_socket(slot, socket, false);
         }
         Ok(())
     }
@@ -90,13 +91,13 @@ impl Holds {
             let frame = close_frame(Some(&Close::with(error.close_code())));
             let _ = self.clients.send(slot, frame);
         }
-        self.part(slot, socket, true);
+        self.close_socket(slot, socket, true);
     }
 
     /// Ends a WebSocket once its client has taken what is queued; `linger` when it may have sent what nobody reads.
-    pub(super) fn part(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
+    pub(super) fn close_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
         if self.clients.is_held_by(slot, socket) {
-            self.clients.leave(slot, linger);
+            self.clients.close(slot, linger);
         }
     }
 
@@ -112,7 +113,7 @@ impl Holds {
     }
 
     /// What was published ends with a close: the client has it, and is to answer.
-    pub(super) fn socket_was_closed(&self, slot: Slot, socket: &Socket) {
+    pub(super) fn close_was_sent(&self, slot: Slot, socket: &Socket) {
         if socket.closing.get() == Closing::No {
             socket.closing.set(Closing::ByServer);
             // Nothing follows a close.
@@ -126,14 +127,14 @@ impl Holds {
     }
 
     /// An operator wants the WebSocket in `slot` closed.
-    pub(super) fn send_away(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+    pub(super) fn close_normally(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let frame = close_frame(Some(&Close::with(Close::NORMAL)));
         let is_open = socket.closing.get() == Closing::No;
         if is_open && self.clients.send(slot, frame).is_ok() {
-            self.socket_was_closed(slot, socket);
+            self.close_was_sent(slot, socket);
             self.context.wake();
         } else {
-            self.clients.close(slot);
+            self.clients.reset(slot, InKernel::Delivered);
         }
     }
 
@@ -160,7 +161,7 @@ impl Holds {
                 Due::GiveUp if self.clients.takes_within(slot, CLOSE_MS) => {
                     socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
                 }
-                Due::GiveUp => return self.clients.close(slot),
+                Due::GiveUp => return self.clients.reset(slot, InKernel::Delivered),
                 Due::Ask => self.ask_socket(slot, socket),
                 Due::Send(frame) => self.send_if_taken(slot, frame),
             }
@@ -173,7 +174,7 @@ impl Holds {
                 route = socket.route().id,
                 "a WebSocket is cut: its client does not answer pings"
             );
-            return self.clients.close(slot);
+            return self.clients.reset(slot, InKernel::Delivered);
         }
         self.wind(slot, socket);
     }

@@ -1,6 +1,7 @@
 //! A WebSocket and its slot, for the time of a task, and what an application can say from within it.
 
 use super::socket::{Application, Socket};
+use crate::clients::InKernel;
 use crate::held::Holds;
 use crate::ids::Slot;
 use crate::proto::grip::{ControlMessage, FILTERS_MAX, WebSocketEvent};
@@ -139,7 +140,7 @@ impl Place {
         }
         self.holds().context.wake();
         if !had_room {
-            self.holds().clients.cut_off(self.slot);
+            self.holds().clients.reset_overflowed(self.slot);
         }
     }
 
@@ -154,14 +155,14 @@ impl Place {
         if !self.is_over() {
             let frame = close_frame(Some(&Close::with(Close::INTERNAL_ERROR)));
             let _ = self.holds().clients.send(self.slot, frame);
-            self.holds().part(self.slot, &self.socket, true);
+            self.holds().close_socket(self.slot, &self.socket, true);
         }
     }
 
     /// Ends the connection without a close.
-    pub fn cut(&self) {
+    pub fn reset(&self) {
         if !self.is_over() {
-            self.holds().clients.close(self.slot);
+            self.holds().clients.reset(self.slot, InKernel::Delivered);
         }
     }
 

@@ -57,7 +57,7 @@ impl Socket {
             rare.clock.sent(holds.context.now());
         }
         match item.then_socket() {
-            Then::End => holds.socket_was_closed(slot, self),
+            Then::End => holds.close_was_sent(slot, self),
             Then::Refresh => {
                 holds.refresh_socket(slot, self);
             }
@@ -71,7 +71,7 @@ impl Socket {
         if self.closing.get() == Closing::No {
             let close = Close { code: Close::INTERNAL_ERROR, reason: error.into() };
             let _ = self.holds().clients.send(slot, close_frame(Some(&close)));
-            self.holds().socket_was_closed(slot, self);
+            self.holds().close_was_sent(slot, self);
         }
     }
 

@@ -69,7 +69,7 @@ impl Holds {
         if leaves {
             let frame = close_frame(Some(&Close::with(Close::NORMAL)));
             let _ = self.clients.send(slot, frame);
-            self.part(slot, socket, true);
+            self.close_socket(slot, socket, true);
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ async fn tell(place: &Place, attached: &Attached) {
         }
     }
     if place.socket.closing.get() == Closing::No && !place.is_over() {
-        place.holds().socket_was_closed(place.slot, &place.socket);
+        place.holds().close_was_sent(place.slot, &place.socket);
     }
     place.socket.busy().has_task = false;
     place.socket.settle();

@@ -73,7 +73,7 @@ impl Holds {
             return Ok(());
         }
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
-            self.part(slot, socket, false);
+            self.close_socket(slot, socket, false);
             return Ok(());
         }
         let is_first = |busy: &mut Box<Busy>| !mem::replace(&mut busy.paused, true);

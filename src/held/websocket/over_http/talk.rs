@@ -188,7 +188,7 @@ impl Talk {
                     reason,
                     "a WebSocket is cut: its application failed"
                 );
-                self.place.cut();
+                self.place.reset();
             }
         }
         self.settle_close();
@@ -275,11 +275,11 @@ impl Talk {
                 WebSocketEvent::Close(close) => {
                     self.place.send(close_frame(close.as_ref())).await;
                     match socket.closing.get() {
-                        Closing::ByClient => return holds.part(*slot, socket, false),
-                        _ => holds.socket_was_closed(*slot, socket),
+                        Closing::ByClient => return holds.close_socket(*slot, socket, false),
+                        _ => holds.close_was_sent(*slot, socket),
                     }
                 }
-                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.place.cut(),
+                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.place.reset(),
             }
         }
     }
@@ -326,8 +326,8 @@ impl Talk {
         };
         if done && !self.place.is_over() && socket.busy().waiting.is_empty() {
             match socket.closing.get() {
-                Closing::Done => holds.part(*slot, socket, false),
-                _ => self.place.cut(),
+                Closing::Done => holds.close_socket(*slot, socket, false),
+                _ => self.place.reset(),
             }
         }
     }

@@ -27,7 +27,7 @@ pub(super) async fn relay(place: &Place, application: &Upgraded, prefix: Option<
     if place.socket.detached.get() {
         part_from_application(place, through, application).await;
     } else if !place.is_over() {
-        place.holds().part(place.slot, &place.socket, true);
+        place.holds().close_socket(place.slot, &place.socket, true);
     }
     place.socket.busy().has_task = false;
     place.socket.settle();
