@@ -221,20 +221,26 @@ impl Clients {
         (answers, wire.unread_clients().filter(&mut has_application).count())
     }
 
-    /// Each client of an application, with what is kept for it.
-    pub fn kept_for_each(&self) -> Vec<(Slot, Kept)> {
+    /// The clients of applications that weigh at least `least` by `weigh`, which calls nothing of a room.
+    pub fn heavy(&self, least: usize, weigh: impl Fn(Kept) -> usize) -> Vec<(usize, Slot)> {
         let (rows, wire) = (self.rows.borrow(), self.wire.borrow());
         let clients = rows.some(0, rows.places()).filter(|(_, row)| row.service.is_for_clients());
-        let kept = clients.map(|(slot, row)| {
+        let weighed = clients.map(|(slot, row)| {
             let has_application = row.has_application();
             let kept = Kept {
                 bytes: row.kept_bytes() + wire.kept_for(slot),
                 stalls_answer: has_application && wire.is_behind(slot),
                 stalls_upload: has_application && wire.is_paused(slot),
             };
-            (slot, kept)
+            (weigh(kept), slot)
         });
-        kept.collect()
+        weighed.filter(|(weight, _)| *weight >= least).collect()
+    }
+
+    /// Forgets all clients, as the core ends: what holds them has this table at hand.
+    pub fn forget_all(&self) {
+        let rows = self.rows.take();
+        drop(rows);
     }
 
     /// Has a look at the tables of clients.

@@ -117,13 +117,11 @@ impl Core {
     /// Resets clients until they have given back `excess` bytes, who keeps most first; how many they gave back. If all
     /// of them keep less, nobody is reset, unless `whatever` helps.
     fn reset_largest(self: &Rc<Self>, excess: usize, whatever: bool) -> usize {
-        let kept = |(slot, kept): (Slot, Kept)| {
+        let mut large = self.clients.heavy(SMALL_BYTES, |kept: Kept| {
             let answer = if kept.stalls_answer { STALLED_ANSWER_BYTES } else { 0 };
             let upload = if kept.stalls_upload { STALLED_UPLOAD_BYTES } else { 0 };
-            (kept.bytes + answer + upload, slot)
-        };
-        let large = self.clients.kept_for_each().into_iter().map(kept);
-        let mut large: Vec<(usize, Slot)> = large.filter(|(kept, _)| *kept >= SMALL_BYTES).collect();
+            kept.bytes + answer + upload
+        });
         if !whatever && large.iter().map(|(kept, _)| kept).sum::<usize>() < excess {
             return 0;
         }

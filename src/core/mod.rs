@@ -54,3 +54,9 @@ pub struct Core {
     /// Requests that have waited for too long, as far as the operator has read of them.
     told_queue_timeouts: Growth,
 }
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.clients.forget_all();
+    }
+}
