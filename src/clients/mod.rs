@@ -6,7 +6,8 @@
 //!   `row` is its place in the table, `service` says whom a listener serves, `timer_wheel` keeps all deadlines.
 //! - The life of a connection: `opening` begins it, `reading` has its requests, `closing` ends it, `engagement` tells
 //!   operators of it, `slowness` (with `least_rate`) judges clients that are slow, `address_limits` bounds addresses.
-//! - A request: `exchange` is one that is being answered, `answer` writes its answer, `counting` counts both.
+//! - A request: `request` is one as it was read, `exchange` is one that is being answered. `answer` writes its answer, with
+//!   `body_writer` for a body without an end, and `counting` counts both.
 //! - A client that is held: `held` is the interface of everything that holds one, `holding` puts it in its row.
 //!
 //! Borrowing, here and in all rooms of a core: each part has a RefCell of its own, borrowed for the length of a statement

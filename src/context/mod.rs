@@ -1,6 +1,7 @@
 //! What all rooms of one core share: its number, its settings, its clock, its counters, the accounts of what it keeps for
 //! clients, and the bell that wakes its loop. A core makes one [`Context`] and hands it to each of its rooms. Nothing in
-//! it is shared with other threads but the counters, which anybody may read.
+//! it is shared with other threads but the counters, which anybody may read, and the way to the stats socket. `clock` is
+//! the time of a core, `accounts` has the bytes that it keeps.
 
 #![forbid(unsafe_code)]
 

@@ -2,10 +2,10 @@
 //! endpoint); unlike there, a connection goes on after a request, and requests may be pipelined. Beyond it there are
 //! receipts, and a view of channels and clients of all cores.
 //!
-//! [`ControlPort`] is what it needs of its core, and `call` one call. Here requests are told apart; `pages` refuses those
-//! of pages in browsers, `access` says who may do what, `wrong_secrets` slows down who guesses, `query` reads targets,
-//! `publishing` publishes, `inspection` is about channels and clients, `look_up` answers what other cores ask about those
-//! of this one. `prometheus` is the page of metrics.
+//! [`ControlPort`] (`port`) is what it needs of its core, and `call` one call. Here requests are told apart; `pages`
+//! refuses those of pages in browsers, `access` says who may do what, `wrong_secrets` slows down who guesses, `query` reads
+//! targets, `publishing` publishes, `inspection` is about channels and clients, `look_up` answers what other cores ask
+//! about those of this one. `prometheus` is the page of metrics.
 
 #![forbid(unsafe_code)]
 

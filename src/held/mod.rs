@@ -4,8 +4,9 @@
 //! - [`Holds`] has what all holds of a core need. `answering` asks the application and follows its instruct, `opening`
 //!   opens a hold when the homes of its channels have acknowledged it.
 //! - Held over HTTP: `poll` is a long poll, `stream` a stream (with its `keep_alive`), `links` has streams that go on with
-//!   links. `again` is what is kept of a request that may be made again.
-//! - `websocket` has WebSockets of every kind, and `sockjs` those of browsers that have none.
+//!   links. `opens` is how all three open, `again` what is kept of a request that may be made again.
+//! - `websocket` has WebSockets of every kind, `sockjs` those of browsers that have none, and `on_route` what WebSockets of
+//!   one route share.
 //!
 //! Each of them is a [`Held`](crate::clients::Held); nobody outside asks of which kind one is.
 

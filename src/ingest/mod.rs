@@ -2,7 +2,7 @@
 //!
 //! `datagram` reads one datagram into publications, in whichever form it is; `pace` decides when a socket is read, so that
 //! a flow costs one wakeup for many datagrams and a single one is taken at once; `permits` says which users of this
-//! machine may publish. `core` owns the sockets and takes what arrives to its homes.
+//! machine may publish. The room `publish` owns the sockets and sends what arrives to its homes.
 
 #![forbid(unsafe_code)]
 

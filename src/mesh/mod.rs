@@ -1,7 +1,7 @@
 //! Messages between cores: two meshes of lock-free SPSC rings (glommio's channel mesh), one towards the channels'
 //! homes and one from them. They are two because their readers differ: a home that cannot forward stops reading what
 //! is sent to homes, while what comes from homes is always read until fan-out falls behind, and fan-out needs no
-//! ring. So no circle of full rings can form. The core room adds a third, for what operators ask of all cores.
+//! ring. So no circle of full rings can form. The room `queries` adds a third, for what operators ask of all cores.
 //!
 //! `ring` has the rings themselves, which are `simulated` when the cores run in a simulation; `lane` is what waits in
 //! front of a full ring.
