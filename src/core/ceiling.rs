@@ -10,7 +10,7 @@ use super::Core;
 use super::memory::CHANNEL_BYTES;
 use crate::clients::{InKernel, Kept};
 use crate::context::SECOND;
-use crate::ids::{CoreId, Slot};
+use crate::ids::CoreId;
 use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
 use std::cell::Cell;
 use std::cmp::Reverse;
