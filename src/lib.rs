@@ -9,12 +9,13 @@
 //! - Values without sockets and clocks: [`proto`] (codecs), [`channel`] (homes, subscriptions, receipts), [`config`]
 //!   (settings), [`tls`] (sessions of clients and their certificates).
 //! - Ways in and out of a core: [`wire`] (client sockets on io_uring), [`mesh`] (rings between cores), [`origin`]
-//!   (connections to applications), [`ingest`] (datagrams), [`bridge`] (to the thread of ZeroMQ).
+//!   (connections to applications), [`ingest`] (datagrams), [`backplane`] (items from and to other nodes), [`monitor`]
+//!   (what the stats socket says).
 //! - What a core does: [`observe`] (counters), [`context`] (what all rooms of a core share), [`clients`] (connections,
 //!   requests and answers), [`queries`] (questions to all cores), [`delivery`] (items to subscribers), [`publish`] (items to
 //!   their homes), [`requests`] (requests to applications).
 //! - Who asks a core for something: [`filters`] (decide on items for one subscriber), [`held`] (long polls, streams,
-//!   WebSockets, SockJS), [`control`] (the control port), [`monitor`] (what the stats socket says).
+//!   WebSockets, SockJS), [`control`] (the control port).
 //! - Threads: `core` (one core: its rooms and its loop), [`zeromq`] (the thread of ZeroMQ's sockets), [`server`] (starts,
 //!   watches and renews the cores).
 //!
@@ -23,8 +24,8 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod backplane;
 pub mod bell;
-pub mod bridge;
 pub mod channel;
 pub mod clients;
 pub mod config;

@@ -3,10 +3,10 @@
 //! predecessor is missing, which wait for it (`sequence`), and those that came before (`recent_ids`). A channel that no
 //! core is interested in is not kept, its last id included. Time is told to it, in ticks that may wrap.
 
+use super::home_channel::{HomeChannel, place};
 use super::message::{LastId, ToCore, ToHome};
 use super::publication::Publication;
 use super::recent_ids::RecentIds;
-use super::sequence::Sequence;
 use crate::ids::{CoreId, NameMap, spread};
 use crate::slack::Look;
 use smallvec::SmallVec;
@@ -52,13 +52,6 @@ pub struct Home {
 
 /// The interest of all cores in a channel began, or ended.
 pub type Change = (Arc<str>, bool);
-
-#[derive(Default)]
-struct HomeChannel {
-    /// Interested cores, each with the epoch of its request; no core twice.
-    interested: SmallVec<[(CoreId, u32); 4]>,
-    sequence: Sequence,
-}
 
 struct Deadline {
     tick: u32,
@@ -109,7 +102,7 @@ impl Home {
         match message {
             ToHome::Subscribe { channel, epoch } => {
                 let known = self.channels.entry(channel.clone()).or_default();
-                if known.interested.is_empty() {
+                if !known.has_interest() {
                     self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), true)));
                 }
                 known.admit(from, epoch);
@@ -120,6 +113,7 @@ impl Home {
             ToHome::Publish(publication) => self.publish(publication, out),
             ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
             ToHome::Recover => self.recover(out),
+            ToHome::RecoverChannel { channel } => self.recover_channel(channel, out),
         }
     }
 
@@ -132,9 +126,8 @@ impl Home {
             }
             let Some(Deadline { channel, number, .. }) = self.deadlines.pop_front() else { return false };
             let Some(known) = self.channels.get_mut(&channel) else { continue };
-            if let Some(publication) = known.sequence.oldest_if(|oldest| oldest == number) {
-                self.waiting_bytes -= publication.weight();
-                self.waiting_bytes -= known.deliver(publication, out);
+            if let Some(bytes) = known.deliver_oldest_if(|oldest| oldest == number, out) {
+                self.waiting_bytes -= bytes;
                 return true;
             }
         }
@@ -176,14 +169,10 @@ impl Home {
         out: &mut impl FnMut(CoreId, ToCore),
     ) {
         let Some(known) = self.channels.get_mut(channel) else { return };
-        // A request made since then has its own epoch, and stands.
-        known.interested.retain(|entry| *entry != (core, epoch));
-        if known.interested.is_empty() {
+        known.dismiss(core, epoch);
+        if !known.has_interest() {
             // What waits goes to nobody.
-            while let Some(oldest) = known.sequence.oldest_if(|_| true) {
-                self.waiting_bytes -= oldest.weight();
-                self.waiting_bytes -= known.deliver(oldest, out);
-            }
+            self.waiting_bytes -= known.deliver_all(out);
             self.channels.remove(channel);
             self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), false)));
         }
@@ -212,29 +201,31 @@ impl Home {
         });
         known.sequence.wait(self.numbers, publication);
         while known.sequence.waiting().0 > CHANNEL_WAITING || self.waiting_bytes > WAITING_BYTES {
-            let Some(oldest) = known.sequence.oldest_if(|_| true) else { break };
-            self.waiting_bytes -= oldest.weight();
-            self.waiting_bytes -= known.deliver(oldest, out);
+            let Some(bytes) = known.deliver_oldest_if(|_| true, out) else { break };
+            self.waiting_bytes -= bytes;
         }
         self.forget_stale_deadlines();
     }
 
-    /// Forgets all last ids. What waits has nothing to wait for any more.
+    /// Forgets all last ids.
     fn recover(&mut self, out: &mut impl FnMut(CoreId, ToCore)) {
         let mut interested: SmallVec<[CoreId; 16]> = SmallVec::new();
         for known in self.channels.values_mut() {
-            while let Some(oldest) = known.sequence.oldest_if(|_| true) {
-                self.waiting_bytes -= oldest.weight();
-                self.waiting_bytes -= known.deliver(oldest, out);
-            }
-            known.sequence.forget();
-            for (core, _) in &known.interested {
-                if !interested.contains(core) {
-                    interested.push(*core);
+            self.waiting_bytes -= known.forget(out);
+            for core in known.cores() {
+                if !interested.contains(&core) {
+                    interested.push(core);
                 }
             }
         }
         interested.into_iter().for_each(|core| out(core, ToCore::Recover { home: self.id }));
+    }
+
+    /// Forgets the last id of `channel`.
+    fn recover_channel(&mut self, channel: Arc<str>, out: &mut impl FnMut(CoreId, ToCore)) {
+        let Some(known) = self.channels.get_mut(&channel) else { return };
+        self.waiting_bytes -= known.forget(out);
+        known.cores().for_each(|core| out(core, ToCore::RecoverChannel { channel: channel.clone() }));
     }
 
     /// Deadlines of what went in time are dropped from the front, so that they cost no more than what they are for.
@@ -245,35 +236,6 @@ impl Home {
             }
             self.deadlines.pop_front();
         }
-    }
-}
-
-impl HomeChannel {
-    fn admit(&mut self, core: CoreId, epoch: u32) {
-        match self.interested.iter_mut().find(|(known, _)| *known == core) {
-            Some((_, known_epoch)) => *known_epoch = epoch,
-            None => self.interested.push((core, epoch)),
-        }
-    }
-
-    /// Sends `publication` to the interested cores, and everything that waited for it; the bytes of the latter.
-    fn deliver(&mut self, publication: Arc<Publication>, out: &mut impl FnMut(CoreId, ToCore)) -> usize {
-        let (mut turn, mut waited_bytes) = (Some(publication), 0);
-        while let Some(publication) = turn {
-            self.sequence.release(&publication);
-            place(&publication, Some(self.interested.len() as u16), out);
-            self.interested.iter().for_each(|(core, _)| out(*core, ToCore::Deliver(publication.clone())));
-            turn = self.sequence.next();
-            waited_bytes += turn.as_ref().map_or(0, |next| next.weight());
-        }
-        waited_bytes
-    }
-}
-
-/// Tells who wants to know that `publication` goes to `cores` cores.
-fn place(publication: &Publication, cores: Option<u16>, out: &mut impl FnMut(CoreId, ToCore)) {
-    if let Some(receipt) = publication.receipt {
-        out(receipt.core, ToCore::Placed { receipt, cores });
     }
 }
 
@@ -477,6 +439,30 @@ mod tests {
             ids.iter().zip(&missing).skip(1).map(|(id, prev)| (id.as_str(), prev.as_str())).collect();
         assert_eq!(delivered(&mut home, &items), ids[1..=CHANNEL_WAITING]);
         assert_eq!(lost_patience(&mut home, 50), ids[CHANNEL_WAITING + 1..]);
+    }
+
+    #[test]
+    fn what_was_missed_on_one_channel_is_asked_for_there_alone() {
+        let mut home = home();
+        let miss = |home: &mut Home, name: &str| {
+            let mut missed = Vec::new();
+            let message = ToHome::RecoverChannel { channel: name.into() };
+            home.handle(CoreId(0), message, &mut |core, message| missed.push((core.0, message)));
+            missed
+        };
+        assert!(miss(&mut home, "c").is_empty(), "nobody listens");
+        told(&mut home, 1, subscribe(1));
+        told(&mut home, 2, subscribe(1));
+        delivered(&mut home, &[("1", ""), ("3", "2")]);
+        assert!(miss(&mut home, "other").is_empty());
+        let missed = miss(&mut home, "c");
+        let ids: Vec<_> = missed.iter().filter_map(|(_, message)| id_of(message)).collect();
+        assert_eq!(ids, ["3", "3"], "what waited has nothing to wait for any more");
+        let is_missed =
+            |message: &ToCore| matches!(message, ToCore::RecoverChannel { channel } if &**channel == "c");
+        let cores = missed.iter().filter(|(_, message)| is_missed(message)).map(|(core, _)| *core);
+        assert_eq!(cores.collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((home.waiting_bytes(), home.last_id("c")), (0, None));
     }
 
     #[test]

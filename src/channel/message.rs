@@ -32,6 +32,11 @@ pub enum ToHome {
     },
     /// Forget what was published before, and have everyone ask who may have missed some of it.
     Recover,
+    /// Items of this channel were lost on their way to the home: do that for the channel alone.
+    RecoverChannel {
+        /// The channel.
+        channel: Arc<str>,
+    },
 }
 
 /// The publisher's id of a channel's last publication; `None` if that had none, or nobody knows.
@@ -67,6 +72,11 @@ pub enum ToCore {
     Recover {
         /// The home.
         home: CoreId,
+    },
+    /// The home has forgotten the last id of this channel: whoever is held on it may have missed something.
+    RecoverChannel {
+        /// The channel.
+        channel: Arc<str>,
     },
 }
 

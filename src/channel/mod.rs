@@ -1,8 +1,8 @@
 //! Channels: what was published, who is subscribed on this core, and the one place where a channel has an order.
 //!
 //! - `publication` is a published item, and `message` what homes and cores tell each other.
-//! - `home` gives a channel its order and knows which cores are interested, with `sequence` for items that came too
-//!   early and `recent_ids` for those that came twice.
+//! - `home` gives channels their order and knows which cores are interested. Each is a `home_channel`, with `sequence` for
+//!   items that came too early; `recent_ids` is for those that came twice.
 //! - `subscriptions` is a core's table. `waiting` has its rows that are not acknowledged yet, `joining` its WebSockets
 //!   that wait for one more channel, and `followed` its channels whose subscribers follow ids. `newcomers` has its
 //!   subscribers that asked while messages were under way from the home; `dispatched` counts what homes have sent.
@@ -17,6 +17,7 @@ mod audience;
 mod dispatched;
 mod followed;
 mod home;
+mod home_channel;
 mod joining;
 mod message;
 mod newcomers;

@@ -210,7 +210,10 @@ impl Subscriptions {
             }
             ToCore::Deliver(publication) => self.deliver(publication),
             // For the publisher, who is not in this table; and for the rows that are held.
-            ToCore::Sequenced { .. } | ToCore::Placed { .. } | ToCore::Recover { .. } => {}
+            ToCore::Sequenced { .. }
+            | ToCore::Placed { .. }
+            | ToCore::Recover { .. }
+            | ToCore::RecoverChannel { .. } => {}
         }
     }
 

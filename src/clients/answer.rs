@@ -2,7 +2,7 @@
 
 use super::counting::answer_bytes;
 use super::exchange::{Asked, Exchange, Gone};
-use crate::bridge::Tally;
+use crate::monitor::Tally;
 use crate::origin::{Response, ResponseBody};
 use crate::proto::cross_origin::Script;
 use crate::proto::grip::Answer;

@@ -3,8 +3,8 @@
 
 use super::Clients;
 use super::exchange::Exchange;
-use crate::bridge::Tally;
 use crate::ids::Slot;
+use crate::monitor::Tally;
 use crate::origin::{self, RequestBody};
 use crate::proto::http1;
 use http::HeaderMap;

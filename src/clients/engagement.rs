@@ -5,9 +5,9 @@
 use super::row::{Mark, Phase, Row};
 use super::service::{Port, Service};
 use super::{Clients, Description};
-use crate::bridge::Event;
 use crate::context::TICK_MS;
 use crate::ids::{ConnectionId, Slot, TallyId};
+use crate::monitor::Event;
 use crate::observe::Watch;
 use crate::origin::Route;
 use std::net::IpAddr;

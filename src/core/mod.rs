@@ -1,7 +1,8 @@
 //! One core's world: its rooms, its loop, its commands. Nothing here is shared with other threads.
 //!
 //! [`Core`] composes the rooms; `start` makes them, from the bottom up. The loop is `turn`; `serve` hands requests to
-//! whom they are for. `commands` takes over new settings, and `orders` what operators ask by ZeroMQ. `ceiling` bounds the
+//! whom they are for. `commands` takes over new settings, and `operator_commands` what operators ask by way of a
+//! backplane. `ceiling` bounds the
 //! memory of the process, `memory` gives back what is not needed, and `reporting` is what operators see.
 
 #![forbid(unsafe_code)]
@@ -9,7 +10,7 @@
 mod ceiling;
 mod commands;
 mod memory;
-mod orders;
+mod operator_commands;
 mod reporting;
 mod serve;
 mod start;

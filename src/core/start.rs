@@ -3,6 +3,7 @@
 use super::Core;
 use super::ceiling::Ceiling;
 use super::commands::{Renewal, home_times};
+use crate::backplane::Backplane;
 use crate::channel::{Dispatched, Home, Subscriptions};
 use crate::clients::{Clients, Listeners, Service};
 use crate::config::{Config, Endpoint, ZeroMq};
@@ -13,9 +14,10 @@ use crate::filters::Filters;
 use crate::held::{Holds, Sessions};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
+use crate::monitor::Mailbox;
 use crate::observe::{Gauges, Growth, Told, Watch};
 use crate::origin::OwnPorts;
-use crate::publish::{BridgePlan, Publishing, Ways};
+use crate::publish::{Publishing, Ways};
 use crate::queries::{Queries, QueryPlan};
 use crate::requests::Requests;
 use crate::runtime;
@@ -47,8 +49,10 @@ pub struct CorePlan {
     pub local_listeners: Vec<(UnixListener, Service)>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
-    /// Its ways to and from the thread of ZeroMQ, if there is one.
-    pub bridge: Option<BridgePlan>,
+    /// Its ends of backplanes.
+    pub backplanes: Vec<Box<dyn Backplane>>,
+    /// Where it puts what it observes, if anyone wants to know.
+    pub mailbox: Option<Arc<Mailbox>>,
     /// Its place in the mesh.
     pub mesh: MeshPlan,
     /// How many messages homes have sent to other cores, which all cores know.
@@ -85,8 +89,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let Renewal { settings, routes, signers } = plan.start;
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
     let gauges = plan.gauges.get(plan.id.index()).cloned().unwrap_or_default();
-    let watched = plan.bridge.as_ref().filter(|bridge| bridge.watches);
-    let watch = watched.map(|bridge| Watch::new(bridge.outlet.clone(), &settings.stats));
+    let watch = plan.mailbox.map(|mailbox| Watch::new(mailbox, &settings.stats));
     let subscriptions =
         subscriptions(plan.id, plan.cores, &settings, watch.is_some(), plan.dispatched.clone());
     let context = Context::new(plan.id, plan.cores, &settings, gauges, watch);
@@ -102,10 +105,10 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let clients = Clients::new(context.clone(), wire, Listeners { tcp, local });
     let delivery = Delivery::new(context.clone(), clients.clone(), queries.clone(), subscriptions);
     let home = Home::new(plan.id, home_times(&settings.channels));
-    let (dispatched, datagrams, bridge) = (plan.dispatched, plan.datagrams, plan.bridge);
-    let ways = Ways { home, mesh, dispatched, datagrams, bridge };
+    let (dispatched, datagrams, backplanes) = (plan.dispatched, plan.datagrams, plan.backplanes);
+    let ways = Ways { home, mesh, dispatched, datagrams, backplanes };
     let publishing =
-        Publishing::new(context.clone(), clients.clone(), delivery.clone(), ways, doorbell.ringer());
+        Publishing::new(context.clone(), clients.clone(), delivery.clone(), ways, &doorbell.ringer());
     let requests = Requests::new(context.clone(), clients.clone(), delivery.clone(), routes, signers);
     let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
     let holds = Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs);

@@ -60,8 +60,8 @@ impl Core {
             busy = true;
         }
         busy |= self.publishing.take_datagrams();
-        busy |= self.take_orders();
-        busy |= self.publishing.take_from_bridge();
+        busy |= self.follow_commands();
+        busy |= self.publishing.take_from_backplanes();
         busy |= self.let_time_out();
         busy |= self.let_channels_go();
         busy |= self.publishing.work_at_home();

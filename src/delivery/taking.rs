@@ -19,6 +19,9 @@ impl Delivery {
         if let ToCore::Recover { home } = message {
             return self.recover_from(home);
         }
+        if let ToCore::RecoverChannel { channel } = message {
+            return self.recover_on(&channel);
+        }
         self.note_first_subscription(&message);
         if let ToCore::Deliver(publication) = &message {
             self.tell_of_delivery(publication);
@@ -62,6 +65,13 @@ impl Delivery {
         let held = self.subscriptions.borrow().held_on(home);
         held.into_iter().for_each(|slot| self.lost_track(slot));
         self.subscriptions.borrow_mut().forget_last_ids(home);
+    }
+
+    /// The home of `channel` has forgotten its last id.
+    fn recover_on(&self, channel: &str) {
+        let held = self.subscriptions.borrow().held_on_channel(channel);
+        held.into_iter().for_each(|slot| self.lost_track(slot));
+        self.subscriptions.borrow_mut().forget_last_id(channel);
     }
 
     /// `publication` is about to be given to its subscribers on this core.

@@ -62,7 +62,7 @@ impl<T: Send + 'static> MeshBuilder<T> {
 
     /// Joins as the core that is the host of this task; returns when every core has.
     pub async fn join(self) -> (Ends<T>, Ends<T>) {
-        let core = current().map_or(0, |world| usize::from(world.host().0));
+        let core = current().map_or(0, |world| world.host().core());
         {
             let mut joined = lock(&self.rings.joined);
             joined.count += 1;

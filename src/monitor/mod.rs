@@ -1,13 +1,20 @@
-//! What the stats socket says, in Pushpin's words. `packet` is one message; `stats` makes them out of what happens on the
-//! cores, with `subscribers` and `reports` for
-//! numbers that several cores have a part in. No socket and no clock: `zeromq` has those.
+//! What the stats socket says, in Pushpin's words. Cores observe `events`, and count for each route in a `tally`; `mailbox`
+//! is the way from the cores to the thread of the socket. There `stats` makes messages (`packet`) out of them, with
+//! `subscribers` and `reports` for numbers that several cores have a part in. This room has no socket and no clock: those
+//! are in `zeromq`. It has no part in what is published, which goes by `backplane`.
 
 #![forbid(unsafe_code)]
 
+mod events;
+mod mailbox;
 mod packet;
 mod reports;
 mod stats;
 mod subscribers;
+mod tally;
 
+pub use events::{Event, Events};
+pub use mailbox::Mailbox;
 pub use packet::Packet;
-pub use stats::Stats;
+pub use stats::{Stats, Totals};
+pub use tally::{Tally, Traffic, Volume};

@@ -3,7 +3,7 @@
 //! clock.
 
 use super::packet::Packet;
-use crate::bridge::{Tally, Traffic};
+use super::tally::{Tally, Traffic};
 use crate::config;
 use crate::ids::CoreId;
 use smallvec::SmallVec;

@@ -2,13 +2,12 @@
 //! time to say how many receivers they have, of connections and subscriptions as they come, and sums now and then. Times
 //! are milliseconds of any clock.
 
+use super::events::{Event, Events};
 use super::packet::Packet;
 use super::reports::{Received, Reports};
 use super::subscribers::Subscribers;
-use crate::bridge::{Event, Events};
 use crate::channel::{Publication, Transport};
 use crate::config;
-use crate::observe::Sums;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,9 +29,20 @@ pub struct Stats {
     gathered: VecDeque<(u64, Arc<Publication>, Transport)>,
     gathered_bytes: usize,
     receivers: FxHashMap<(usize, u8), usize>,
-    /// Sums at the last tick, and at the last report.
-    last: Sums,
-    reported: Sums,
+    /// At the last tick, and at the last report.
+    last: Totals,
+    reported: Totals,
+}
+
+/// What all cores have counted since start.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Totals {
+    /// Requests of clients.
+    pub requests: u64,
+    /// Items that were published.
+    pub items: u64,
+    /// Their blocks, where they are counted in blocks.
+    pub blocks: u64,
 }
 
 impl Stats {
@@ -46,8 +56,8 @@ impl Stats {
             gathered: VecDeque::new(),
             gathered_bytes: 0,
             receivers: FxHashMap::default(),
-            last: Sums::default(),
-            reported: Sums::default(),
+            last: Totals::default(),
+            reported: Totals::default(),
         }
     }
 
@@ -90,23 +100,21 @@ impl Stats {
     }
 
     /// Says what is due. To be called every tenth of a second.
-    pub fn tick(&mut self, sums: Sums, now_ms: u64, out: &mut Vec<Packet>) {
-        let requests = sums.requests_total - self.last.requests_total;
+    pub fn tick(&mut self, totals: Totals, now_ms: u64, out: &mut Vec<Packet>) {
+        let requests = totals.requests - self.last.requests;
         self.reports.tick(now_ms, out);
         if requests > 0 {
             out.push(Packet::of("counts").number("requests-received", requests));
         }
-        self.last = sums;
+        self.last = totals;
         while self.gathered.front().is_some_and(|(since_ms, ..)| since_ms + GATHER_MS <= now_ms) {
             self.say_oldest(out);
         }
         self.subscribers.tick(now_ms, out);
         if self.reports.are_due(now_ms) {
-            let before = std::mem::replace(&mut self.reported, sums);
-            let received = Received {
-                items: sums.received_total - before.received_total,
-                blocks: sums.received_blocks_total - before.received_blocks_total,
-            };
+            let before = std::mem::replace(&mut self.reported, totals);
+            let received =
+                Received { items: totals.items - before.items, blocks: totals.blocks - before.blocks };
             self.reports.report(received, now_ms, out);
         }
     }
@@ -171,9 +179,9 @@ mod tests {
         out
     }
 
-    fn ticked(stats: &mut Stats, sums: Sums, now_ms: u64) -> Vec<Packet> {
+    fn ticked(stats: &mut Stats, totals: Totals, now_ms: u64) -> Vec<Packet> {
         let mut out = Vec::new();
-        stats.tick(sums, now_ms, &mut out);
+        stats.tick(totals, now_ms, &mut out);
         out
     }
 
@@ -192,15 +200,15 @@ mod tests {
         assert_eq!(taken(&mut stats, events, 1_000), []);
         let events = vec![message(&first, Transport::Socket, 3), message(&first, Transport::Response, 4)];
         assert_eq!(taken(&mut stats, events, 1_100), []);
-        assert_eq!(ticked(&mut stats, Sums::default(), 1_199), []);
+        assert_eq!(ticked(&mut stats, Totals::default(), 1_199), []);
         let said = |id: Option<&str>, count: u64, transport: &str| {
             let packet = Packet::of("message").text("channel", "c");
             let packet = id.map_or(packet.clone(), |id| packet.text("item-id", id));
             packet.number("count", count).text("transport", transport)
         };
         let both = [said(Some("7"), 5, "ws-message"), said(None, 1, "ws-message")];
-        assert_eq!(ticked(&mut stats, Sums::default(), 1_200), both);
-        assert_eq!(ticked(&mut stats, Sums::default(), 1_300), [said(Some("7"), 4, "http-response")]);
+        assert_eq!(ticked(&mut stats, Totals::default(), 1_200), both);
+        assert_eq!(ticked(&mut stats, Totals::default(), 1_300), [said(Some("7"), 4, "http-response")]);
         assert!(stats.receivers.is_empty() && stats.gathered_bytes == 0);
     }
 
@@ -233,9 +241,9 @@ mod tests {
     #[test]
     fn requests_and_published_items_are_said_by_how_many_more_they_are() {
         let mut stats = stats();
-        let sums = Sums { requests_total: 3, received_total: 5, ..Sums::default() };
-        assert_eq!(ticked(&mut stats, sums, 100), [Packet::of("counts").number("requests-received", 3u64)]);
-        assert_eq!(ticked(&mut stats, sums, 10_000).len(), 1, "a report");
-        assert_eq!(ticked(&mut stats, sums, 20_000), []);
+        let totals = Totals { requests: 3, items: 5, blocks: 0 };
+        assert_eq!(ticked(&mut stats, totals, 100), [Packet::of("counts").number("requests-received", 3u64)]);
+        assert_eq!(ticked(&mut stats, totals, 10_000).len(), 1, "a report");
+        assert_eq!(ticked(&mut stats, totals, 20_000), []);
     }
 }

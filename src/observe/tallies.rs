@@ -2,8 +2,8 @@
 //! together. A route has a place here as long as it has clients, and until what was counted is handed over: so however
 //! often routes change, there are no more places than clients. A row knows its place by number.
 
-use crate::bridge::Tally;
 use crate::ids::{NameMap, TallyId};
+use crate::monitor::Tally;
 use std::sync::Arc;
 
 /// The figures of all routes that have clients.

@@ -2,10 +2,10 @@
 //! each route. A core gathers it for a tick and hands it over.
 
 use super::tallies::Tallies;
-use crate::bridge::{Event, Events, Outlet, Tally};
 use crate::channel::{Audience, Publication, Transport};
 use crate::config::Stats;
 use crate::ids::{CoreId, TallyId};
+use crate::monitor::{Event, Events, Mailbox, Tally};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const GATHERED: usize = 4096;
 
 /// What the stats socket is told.
 pub struct Watch {
-    outlet: Arc<Outlet>,
+    mailbox: Arc<Mailbox>,
     events: RefCell<Events>,
     tallies: RefCell<Tallies>,
     /// Each connection is told of, and again within so many ms; `None` is never.
@@ -22,12 +22,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Tells `outlet` what `settings` ask for.
-    pub fn new(outlet: Arc<Outlet>, settings: &Stats) -> Watch {
+    /// Puts into `mailbox` what `settings` ask for.
+    pub fn new(mailbox: Arc<Mailbox>, settings: &Stats) -> Watch {
         // Three quarters of the time that it is valid for, as Pushpin does it.
         let repeat_ms = u64::from(settings.connection_ttl_s) * 250 * 3;
         Watch {
-            outlet,
+            mailbox,
             events: RefCell::default(),
             tallies: Tallies::new().into(),
             connection_ms: settings.connections.then_some(repeat_ms),
@@ -42,9 +42,9 @@ impl Watch {
     /// Tells of `event`.
     pub fn tell(&self, event: Event) {
         let mut events = self.events.borrow_mut();
-        events.add(event);
+        events.events.push(event);
         if events.events.len() >= GATHERED {
-            self.outlet.happened(&mut events);
+            self.mailbox.hand_over(&mut events);
         }
     }
 
@@ -90,7 +90,7 @@ impl Watch {
             events.tallies.entry((core, route)).or_default().add(&tally);
         });
         if !events.is_empty() || events.lost > 0 {
-            self.outlet.happened(&mut events);
+            self.mailbox.hand_over(&mut events);
         }
     }
 }

@@ -36,8 +36,16 @@ impl Publishing {
         !self.to_own_home.borrow().is_empty()
     }
 
-    /// Does what `message` of core `from` asks of the homes on this core.
+    /// Does what `message` of core `from` asks of the homes on this core. What it publishes was published on this node.
     pub fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
+        if let ToHome::Publish(publication) = &message {
+            self.backplanes.publish(publication);
+        }
+        self.handle_at_home(from, message);
+    }
+
+    /// Does what `message` asks of the homes on this core, and tells no backplane of an item.
+    pub(super) fn handle_at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
         if let ToHome::Publish(publication) = &message
             && self.context.settings().log.requests
             && !self.home.borrow().has_interest(&publication.channel)

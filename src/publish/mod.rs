@@ -3,12 +3,12 @@
 //!
 //! - [`Publishing`] has the homes of this core and its ends of the mesh. `publishing` sends publications to their homes
 //!   and waits for `confirmations`, `homes` lets the homes here do their work, `readers` take what comes from other cores.
-//! - Ways in beside the control port: `datagrams`, and `bridge` from the thread of ZeroMQ.
+//! - Ways in beside the control port: `datagrams`, and `backplanes` from other nodes.
 //! - `waits` finds work that stands still.
 
 #![forbid(unsafe_code)]
 
-mod bridge;
+mod backplanes;
 mod confirmations;
 mod datagrams;
 mod homes;
@@ -16,9 +16,9 @@ mod publishing;
 mod readers;
 mod waits;
 
-pub use bridge::BridgePlan;
 pub use publishing::Busy;
 
+use crate::backplane::{Backplane, Backplanes};
 use crate::bell::Bell;
 use crate::channel::{Dispatched, Home, ToHome};
 use crate::clients::Clients;
@@ -27,7 +27,6 @@ use crate::delivery::Delivery;
 use crate::mesh::Mesh;
 use crate::observe::Growth;
 use crate::wire::{DatagramSocket, Ringer};
-use bridge::Bridge;
 use confirmations::Confirmations;
 use datagrams::Datagrams;
 use std::cell::RefCell;
@@ -51,7 +50,7 @@ pub struct Publishing {
     datagrams: RefCell<Option<Box<Datagrams>>>,
     /// Bad datagrams that the operator has read of.
     told_bad: Growth,
-    bridge: Option<Bridge>,
+    backplanes: Backplanes,
     /// What waits, and since when.
     waits: Waits,
     /// Rung after every turn that took something off a bounded queue, and when a lane of the mesh has room again.
@@ -68,21 +67,22 @@ pub struct Ways {
     pub dispatched: Arc<Dispatched>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
-    /// Its ways to and from the thread of ZeroMQ, if there is one.
-    pub bridge: Option<BridgePlan>,
+    /// Its ends of backplanes.
+    pub backplanes: Vec<Box<dyn Backplane>>,
 }
 
 impl Publishing {
-    /// Nothing is published yet. `ringer` wakes the core for what comes over the bridge.
+    /// Nothing is published yet. `ringer` wakes the core for what backplanes bring.
     pub fn new(
         context: Rc<Context>,
         clients: Rc<Clients>,
         delivery: Rc<Delivery>,
         ways: Ways,
-        ringer: Ringer,
+        ringer: &Ringer,
     ) -> Rc<Publishing> {
-        let Ways { mut home, mesh, dispatched, datagrams, bridge } = ways;
-        if bridge.as_ref().is_some_and(|bridge| bridge.listens) {
+        let Ways { mut home, mesh, dispatched, datagrams, backplanes } = ways;
+        let backplanes = Backplanes::new(backplanes, ringer);
+        if backplanes.wants().interest {
             home.watch();
         }
         Rc::new(Publishing {
@@ -96,7 +96,7 @@ impl Publishing {
             confirmations: RefCell::default(),
             datagrams: Datagrams::new(datagrams).into(),
             told_bad: Growth::default(),
-            bridge: bridge.map(|bridge| Bridge::new(bridge, ringer)),
+            backplanes,
             waits: Waits::default(),
             room: Bell::default(),
         })

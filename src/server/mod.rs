@@ -9,7 +9,7 @@ mod watchdog;
 
 pub use supervisor::Files;
 
-use crate::bridge::{Inlet, Outlet};
+use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
 use crate::core::{CorePlan, Renewal};
@@ -17,16 +17,15 @@ use crate::doctor::{self, Machine};
 use crate::held::Sessions;
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
-use crate::monitor::Stats;
+use crate::monitor::{Mailbox, Stats};
 use crate::observe::Gauges;
 use crate::origin::{Route, Routes, Signing, read_certificate};
 use crate::proto::grip::signature::{Key, KeyError, Signer};
 use crate::proto::grip::upstream::UpstreamKey;
-use crate::publish::BridgePlan;
 use crate::queries::QueryPlan;
 use crate::requests::Signers;
 use crate::tls::{self, CertificateProblem, Certificates, NoTls};
-use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, ThreadBell, WireLimits};
+use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use glommio::{LocalExecutorBuilder, Placement};
 use nix::sys::pthread::pthread_self;
@@ -113,11 +112,11 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let zeromq = zeromq::Sockets::open(&settings)?;
     let gauges: Arc<[Arc<Gauges>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
-    let bridge = zeromq.map(|sockets| Bridge::new(sockets, &settings, cores, &gauges)).transpose()?;
+    let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &gauges)).transpose()?;
     let settings = Arc::new(settings);
-    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, bridge.as_ref())?;
+    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, zeromq.as_ref())?;
     // It ends when this returns.
-    let _zeromq = bridge.map(|bridge| bridge.run(tell.clone())).transpose()?;
+    let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
@@ -177,26 +176,24 @@ fn wire_limits(settings: &Config, files: u64) -> WireLimits {
 }
 
 /// The thread of ZeroMQ before it runs, and what ties it to the cores.
-struct Bridge {
+struct ZeroMqThread {
     sockets: zeromq::Sockets,
     ties: zeromq::Ties,
 }
 
-impl Bridge {
+impl ZeroMqThread {
     /// Between `sockets` and `cores` cores; the last of `gauges` are the thread's.
     fn new(
         sockets: zeromq::Sockets,
         settings: &Config,
         cores: usize,
         gauges: &Arc<[Arc<Gauges>]>,
-    ) -> Result<Bridge, ServerError> {
-        let bell = ThreadBell::new().map_err(ServerError::Descriptor)?;
-        let inlets: Vec<Arc<Inlet>> = (0..cores).map(|_| Arc::default()).collect();
-        let outlet = Arc::new(Outlet::new(bell.ringer()));
+    ) -> Result<ZeroMqThread, ServerError> {
+        let end = ThreadEnd::new(cores).map_err(ServerError::Descriptor)?;
         let (own, all) = (gauges.last().cloned().unwrap_or_default(), gauges.clone());
         let stats = Stats::new(&settings.stats, settings.channels.linger_ms);
-        let gauges = (own, all);
-        Ok(Bridge { sockets, ties: zeromq::Ties { inlets, outlet, bell, gauges, stats } })
+        let (gauges, mailbox) = ((own, all), Arc::new(Mailbox::new(cores)));
+        Ok(ZeroMqThread { sockets, ties: zeromq::Ties { end, gauges, stats, mailbox } })
     }
 
     fn run(self, tell: Sender<Event>) -> Result<zeromq::Running, ZeroMqError> {
@@ -206,14 +203,14 @@ impl Bridge {
         })
     }
 
-    fn plan(&self, core: usize) -> Option<BridgePlan> {
-        let inlet = self.ties.inlets.get(core)?.clone();
-        Some(BridgePlan {
-            inlet,
-            outlet: self.ties.outlet.clone(),
-            listens: self.sockets.listens(),
-            watches: self.sockets.watches(),
-        })
+    /// The end of `core`.
+    fn core_end(&self, core: CoreId) -> Option<Box<dyn Backplane>> {
+        self.ties.end.core_end(core, self.sockets.listens())
+    }
+
+    /// Where the cores put what they observe, if anyone wants to know.
+    fn mailbox(&self) -> Option<Arc<Mailbox>> {
+        self.sockets.watches().then(|| self.ties.mailbox.clone())
     }
 }
 
@@ -224,7 +221,7 @@ fn plan(
     sockets: Vec<Sockets>,
     wire: WireLimits,
     gauges: &Arc<[Arc<Gauges>]>,
-    bridge: Option<&Bridge>,
+    zeromq: Option<&ZeroMqThread>,
 ) -> Result<(Vec<CorePlan>, Vec<Sender<Renewal>>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
@@ -242,8 +239,9 @@ fn plan(
         let signers = signers(settings, routes)?;
         let (renew, renewals) = channel();
         plans.1.push(renew);
+        let id = CoreId(index as u16);
         plans.0.push(CorePlan {
-            id: CoreId(index as u16),
+            id,
             cores,
             start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
             renewals,
@@ -252,7 +250,8 @@ fn plan(
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
             datagrams: sockets.datagrams,
-            bridge: bridge.and_then(|bridge| bridge.plan(index)),
+            backplanes: zeromq.and_then(|zeromq| zeromq.core_end(id)).into_iter().collect(),
+            mailbox: zeromq.and_then(ZeroMqThread::mailbox),
             mesh: mesh.clone(),
             dispatched: dispatched.clone(),
             queries: queries.clone(),

@@ -1,7 +1,7 @@
 //! What REQ sockets ask, from the call to the answer. A core does it, and asks the others what it must.
 
 use super::parts::Parts;
-use crate::bridge::{Inlet, Order, Outcome};
+use crate::backplane::{CommandOutcome, Inlet, OperatorCommand};
 use crate::channel::{Publication, SocketFormat};
 use crate::proto::grip::command::{self, Answer, Call, Command, Refusal};
 use rustc_hash::FxHashMap;
@@ -53,33 +53,33 @@ impl Commands {
         true
     }
 
-    /// What became of an order.
-    pub fn outcome(&mut self, ticket: u64, outcome: Outcome) {
+    /// What became of a call that a core followed.
+    pub fn outcome(&mut self, ticket: u64, outcome: CommandOutcome) {
         let Some(Pending { envelope, id }) = self.pending.remove(&ticket) else { return };
         let answer = match outcome {
-            Outcome::Done => Ok(Answer::Done),
-            Outcome::Connections(ids) => Ok(Answer::Connections(ids)),
-            Outcome::NotFound => Err(Refusal::of("item-not-found")),
-            Outcome::Busy => Err(busy()),
+            CommandOutcome::Done => Ok(Answer::Done),
+            CommandOutcome::Connections(ids) => Ok(Answer::Connections(ids)),
+            CommandOutcome::NotFound => Err(Refusal::of("item-not-found")),
+            CommandOutcome::Busy => Err(busy()),
         };
         self.answer(&envelope, id.as_deref(), &answer);
     }
 
     fn follow(&mut self, envelope: Vec<Message>, id: Option<Box<[u8]>>, command: Command) {
-        let order = match command {
+        let asked = match command {
             Command::ZmqUris => {
                 let uris = self.uris.clone();
                 return self.answer(&envelope, id.as_deref(), &Ok(Answer::Uris(uris)));
             }
-            Command::Recover => Order::Recover,
-            Command::Publish(items) => Order::Publish(items),
-            Command::ConnCheck(ids) => Order::ConnCheck(ids),
-            Command::RefreshConnection(id) => Order::Refresh(id),
-            Command::RefreshChannel(channel) => Order::Publish(vec![refresh_of(&channel)]),
+            Command::Recover => OperatorCommand::Recover,
+            Command::Publish(items) => OperatorCommand::Publish(items),
+            Command::ConnCheck(ids) => OperatorCommand::ConnCheck(ids),
+            Command::RefreshConnection(id) => OperatorCommand::Refresh(id),
+            Command::RefreshChannel(channel) => OperatorCommand::Publish(vec![refresh_of(&channel)]),
         };
         self.tickets += 1;
         self.pending.insert(self.tickets, Pending { envelope, id });
-        self.inlet.order(self.tickets, order);
+        self.inlet.ask(self.tickets, asked);
     }
 
     /// Answers. Whoever has left misses it.
@@ -156,16 +156,16 @@ mod tests {
         world.ask("recover", "second");
         while world.commands.receive() {}
         assert_eq!(world.answer(), None);
-        let tickets: Vec<u64> = world.inlet.take_orders().into_iter().map(|(ticket, _)| ticket).collect();
-        let [first, second] = tickets[..] else { panic!("two orders and not {tickets:?}") };
-        world.commands.outcome(second, Outcome::Busy);
+        let tickets: Vec<u64> = world.inlet.take_commands().into_iter().map(|(ticket, _)| ticket).collect();
+        let [first, second] = tickets[..] else { panic!("two commands and not {tickets:?}") };
+        world.commands.outcome(second, CommandOutcome::Busy);
         let answer = world.answer().expect("an answer");
         assert!(answer.contains("second") && answer.contains("busy"), "{answer}");
-        world.commands.outcome(first, Outcome::Done);
+        world.commands.outcome(first, CommandOutcome::Done);
         let answer = world.answer().expect("an answer");
         assert!(answer.contains("first") && answer.contains("7:success,4:true!"), "{answer}");
         // Nobody waits for it any more.
-        world.commands.outcome(first, Outcome::Done);
+        world.commands.outcome(first, CommandOutcome::Done);
         assert_eq!(world.answer(), None);
     }
 
@@ -177,7 +177,7 @@ mod tests {
         while world.commands.receive() {}
         assert!(world.answer().expect("an answer").contains("tcp://127.0.0.1:5563"));
         assert!(world.answer().expect("an answer").contains("method-not-found"));
-        assert!(world.inlet.take_orders().is_empty());
+        assert!(world.inlet.take_commands().is_empty());
     }
 
     #[test]
@@ -187,11 +187,11 @@ mod tests {
             world.ask("recover", &call.to_string());
         }
         while world.commands.receive() {}
-        let orders = world.inlet.take_orders();
-        assert_eq!(orders.len(), CALLS);
+        let commands = world.inlet.take_commands();
+        assert_eq!(commands.len(), CALLS);
         assert!(world.commands.readable().is_none());
-        world.commands.outcome(orders[0].0, Outcome::Done);
+        world.commands.outcome(commands[0].0, CommandOutcome::Done);
         assert!(world.commands.receive(), "the last call is read when another one is over");
-        assert_eq!(world.inlet.take_orders().len(), 1);
+        assert_eq!(world.inlet.take_commands().len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 //! in batches, and none while a core has no room: publishers that push wait then.
 
 use super::parts::Parts;
-use crate::bridge::Inlet;
+use crate::backplane::{Arrival, Inlet, Item, Source};
 use crate::channel::{Publication, home_of};
 use crate::observe::Gauges;
 use crate::proto::grip::message::{self, MessageError};
@@ -20,7 +20,7 @@ const COMPLAIN: Duration = Duration::from_secs(1);
 pub struct Items {
     inlets: Vec<Arc<Inlet>>,
     /// A batch, by core; empty between batches.
-    batch: Vec<Vec<Publication>>,
+    batch: Vec<Vec<Arrival>>,
     gauges: Arc<Gauges>,
     /// Items are counted in blocks of so many bytes, unless that is 0.
     block_bytes: u32,
@@ -42,23 +42,28 @@ impl Items {
         self.inlets.iter().all(|inlet| inlet.has_room())
     }
 
-    /// Takes a batch of messages with one part, the item.
+    /// Takes a batch of messages with one part, the item. Who pushes has chosen this node.
     pub fn pull(&mut self, socket: &Socket) {
-        self.receive(socket, |parts| {
+        self.receive(socket, Source::ThisNode, |parts| {
             let [item] = parts.exactly().ok_or(MessageError::Parts(parts.count()))?;
             message::parse(item, None)
         });
     }
 
-    /// Takes a batch of messages with two parts, a channel and the item.
+    /// Takes a batch of messages with two parts, a channel and the item. Publishers send it to all nodes that subscribe.
     pub fn subscribed(&mut self, socket: &Socket) {
-        self.receive(socket, |parts| {
+        self.receive(socket, Source::Elsewhere(None), |parts| {
             let [channel, item] = parts.exactly().ok_or(MessageError::Parts(parts.count()))?;
             message::parse(item, Some(channel.as_str().ok_or(MessageError::Channel)?))
         });
     }
 
-    fn receive(&mut self, socket: &Socket, read: impl Fn(&Parts) -> Result<Publication, MessageError>) {
+    fn receive(
+        &mut self,
+        socket: &Socket,
+        source: Source,
+        read: impl Fn(&Parts) -> Result<Publication, MessageError>,
+    ) {
         let mut bytes = 0;
         for _ in 0..MESSAGES {
             if bytes > BYTES {
@@ -68,7 +73,7 @@ impl Items {
             match read(&parts) {
                 Ok(publication) => {
                     bytes += publication.weight();
-                    self.add(publication);
+                    self.add(publication, source.clone());
                 }
                 Err(error) => {
                     self.gauges.bad_zeromq_messages_total.add(1);
@@ -80,12 +85,13 @@ impl Items {
         self.inlets.iter().zip(&mut self.batch).for_each(|(inlet, batch)| inlet.push(batch));
     }
 
-    fn add(&mut self, publication: Publication) {
+    fn add(&mut self, publication: Publication, source: Source) {
         self.gauges.zeromq_messages_total.add(1);
         self.gauges.count_published(&publication, self.block_bytes);
         let home = home_of(&publication.channel, self.inlets.len());
         if let Some(batch) = self.batch.get_mut(home.index()) {
-            batch.push(publication);
+            let item = Item { publication: publication.into(), source, position: None };
+            batch.push(Arrival::Item(item));
         }
     }
 
@@ -108,8 +114,8 @@ impl Items {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backplane::Lost;
     use crate::ids::CoreId;
-    use std::collections::VecDeque;
     use zmq::{Context, SNDMORE, SocketType};
 
     const CORES: usize = 3;
@@ -137,6 +143,13 @@ mod tests {
         World { items, inlets, gauges, sender, receiver, _context: context }
     }
 
+    fn channel_of(arrival: &Arrival) -> Option<String> {
+        match arrival {
+            Arrival::Item(item) => Some(item.publication.channel.to_string()),
+            Arrival::Lost(_) => None,
+        }
+    }
+
     fn item(channel: &str, content: usize) -> String {
         format!(r#"J{{"channel":"{channel}","formats":{{"http-stream":{{"content":"{content}"}}}}}}"#)
     }
@@ -145,9 +158,8 @@ mod tests {
         /// The channels of the items that each core is given, in order.
         fn given(&self) -> Vec<Vec<String>> {
             let of_core = |inlet: &Arc<Inlet>| {
-                let mut taken = VecDeque::new();
-                inlet.take_publications(&mut taken);
-                taken.iter().map(|publication| publication.channel.to_string()).collect()
+                let taken = std::iter::from_fn(|| inlet.next_batch()).flatten();
+                taken.filter_map(|arrival| channel_of(&arrival)).collect()
             };
             self.inlets.iter().map(of_core).collect()
         }
@@ -196,7 +208,7 @@ mod tests {
     fn without_room_at_one_core_nothing_may_be_received() {
         let world = world();
         assert!(world.items.have_room());
-        let mut many: Vec<Publication> = (0..5000).map(|_| Publication::new("c")).collect();
+        let mut many: Vec<Arrival> = (0..5000).map(|_| Arrival::Lost(Lost::All)).collect();
         world.inlets[1].push(&mut many);
         assert!(!world.items.have_room());
     }

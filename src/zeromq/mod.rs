@@ -28,10 +28,9 @@ pub use absent::{Running, Sockets};
 #[cfg(feature = "zeromq")]
 pub use {sockets::Sockets, thread::Running};
 
-use crate::bridge::{Inlet, Outlet};
-use crate::monitor::Stats;
+use crate::backplane::ThreadEnd;
+use crate::monitor::{Mailbox, Stats};
 use crate::observe::Gauges;
-use crate::wire::ThreadBell;
 use std::sync::Arc;
 
 /// A socket cannot be had.
@@ -62,16 +61,14 @@ pub enum ZeroMqError {
 
 /// What ties the thread to the cores.
 pub struct Ties {
-    /// Into each core.
-    pub inlets: Vec<Arc<Inlet>>,
-    /// Out of all of them.
-    pub outlet: Arc<Outlet>,
-    /// Rung by what is in `outlet`.
-    pub bell: ThreadBell,
+    /// By which items come and interest goes.
+    pub end: ThreadEnd,
     /// What the thread counts, and what all count, itself included.
     pub gauges: (Arc<Gauges>, Arc<[Arc<Gauges>]>),
     /// What the stats socket says.
     pub stats: Stats,
+    /// What it is told by the cores.
+    pub mailbox: Arc<Mailbox>,
 }
 
 /// The settings that name sockets.

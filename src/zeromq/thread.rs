@@ -5,9 +5,8 @@ use super::items::Items;
 use super::publisher::Publisher;
 use super::sockets::Sockets;
 use super::{Ties, ZeroMqError};
-use crate::bridge::{Events, Outlet, Told};
-use crate::ids::NameMap;
-use crate::monitor::{Packet, Stats};
+use crate::backplane::{Outlet, ThreadEnd, Told};
+use crate::monitor::{Mailbox, Packet, Stats, Totals};
 use crate::observe::{Gauges, Sums};
 use crate::wire::{Ringer, SocketFile, ThreadBell};
 use std::mem;
@@ -33,7 +32,7 @@ impl Sockets {
         ties: Ties,
         failed: impl FnOnce(ZeroMqError) + Send + 'static,
     ) -> Result<Running, ZeroMqError> {
-        let (stop, ringer) = (Arc::<AtomicBool>::default(), ties.bell.ringer());
+        let (stop, ringer) = (Arc::<AtomicBool>::default(), ties.end.bell.ringer());
         let (end, files) = (stop.clone(), mem::take(&mut self.files));
         let run = move || {
             if let Err(error) = Loop::new(self, ties).run(&end) {
@@ -71,6 +70,7 @@ struct Loop {
 struct Watch {
     publisher: Publisher,
     stats: Stats,
+    mailbox: Arc<Mailbox>,
     packets: Vec<Packet>,
     all_gauges: Arc<[Arc<Gauges>]>,
     own_gauges: Arc<Gauges>,
@@ -80,7 +80,8 @@ struct Watch {
 impl Loop {
     fn new(sockets: Sockets, ties: Ties) -> Loop {
         let Sockets { pull, sub, command, publisher, uris, .. } = sockets;
-        let Ties { inlets, outlet, bell, gauges: (own_gauges, all_gauges), stats } = ties;
+        let Ties { end, gauges: (own_gauges, all_gauges), stats, mailbox } = ties;
+        let ThreadEnd { inlets, outlet, bell } = end;
         let started = Instant::now();
         let first = inlets.first().cloned();
         let commands = command.zip(first).map(|(socket, inlet)| Commands::new(socket, inlet, uris));
@@ -88,6 +89,7 @@ impl Loop {
         let watch = publisher.map(|publisher| Watch {
             publisher,
             stats,
+            mailbox,
             packets: Vec::new(),
             all_gauges,
             own_gauges,
@@ -128,27 +130,27 @@ impl Loop {
     /// Does what the cores have told.
     fn hear(&mut self) {
         self.bell.silence();
-        let Told { interest, outcomes, events } = self.outlet.take();
-        self.listen(interest);
+        let Told { interest, outcomes } = self.outlet.take();
+        for (channel, wanted) in interest.into_iter().flat_map(|(_, changes)| changes) {
+            self.listen(&channel, wanted);
+        }
         if let Some(watch) = &mut self.watch {
-            watch.say(events, self.started);
+            watch.say(self.started);
         }
         if let Some(commands) = &mut self.commands {
             outcomes.into_iter().for_each(|(ticket, outcome)| commands.outcome(ticket, outcome));
         }
     }
 
-    /// Lets publishers know which channels to send.
-    fn listen(&self, interest: NameMap<Arc<str>, bool>) {
+    /// Lets publishers know whether to send what is on `channel`.
+    fn listen(&self, channel: &str, wanted: bool) {
         let Some(sub) = &self.sub else { return };
-        for (channel, wanted) in interest {
-            let done = match wanted {
-                true => sub.set_subscribe(channel.as_bytes()),
-                false => sub.set_unsubscribe(channel.as_bytes()),
-            };
-            if let Err(error) = done {
-                tracing::warn!(%channel, %error, "publishers cannot be told of a channel");
-            }
+        let done = match wanted {
+            true => sub.set_subscribe(channel.as_bytes()),
+            false => sub.set_unsubscribe(channel.as_bytes()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%channel, %error, "publishers cannot be told of a channel");
         }
     }
 
@@ -169,16 +171,27 @@ impl Watch {
         TICK.saturating_sub(now.duration_since(self.ticked))
     }
 
-    fn say(&mut self, events: Events, started: Instant) {
+    fn say(&mut self, started: Instant) {
         let now = Instant::now();
         let now_ms = now.duration_since(started).as_millis() as u64;
-        self.own_gauges.lost_stats_total.add(events.lost);
-        self.stats.take(events, now_ms, &mut self.packets);
+        while let Some(events) = self.mailbox.take() {
+            self.own_gauges.lost_stats_total.add(events.lost);
+            self.stats.take(events, now_ms, &mut self.packets);
+        }
         if self.due_in(now).is_zero() {
             self.ticked = now;
-            self.stats.tick(Sums::of(&self.all_gauges), now_ms, &mut self.packets);
+            self.stats.tick(self.totals(), now_ms, &mut self.packets);
         }
         self.publisher.say(&mut self.packets);
+    }
+
+    fn totals(&self) -> Totals {
+        let sums = Sums::of(&self.all_gauges);
+        Totals {
+            requests: sums.requests_total,
+            items: sums.received_total,
+            blocks: sums.received_blocks_total,
+        }
     }
 }
 

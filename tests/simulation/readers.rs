@@ -53,6 +53,8 @@ enum Step {
     },
     Recover {
         core: usize,
+        /// Of the channel, and not of all.
+        alone: bool,
     },
     Tick {
         by: u32,
@@ -135,7 +137,10 @@ impl Town {
             Step::ReachHome { from } => self.reach_home(from),
             Step::ReachCore { to } => return self.reach_core(to),
             Step::FanOut { core, budget } => return self.fan_out(core, budget),
-            Step::Recover { core } => self.to_home[core].push_back(ToHome::Recover),
+            Step::Recover { core, alone } => self.to_home[core].push_back(match alone {
+                true => ToHome::RecoverChannel { channel: CHANNEL.into() },
+                false => ToHome::Recover,
+            }),
             Step::Tick { by } => self.tick(by),
         }
         Ok(())
@@ -222,6 +227,13 @@ impl Town {
                 self.ask(to, slot.0)?;
             }
             self.cores[to].subscriptions.forget_last_ids(home);
+            return Ok(());
+        }
+        if let ToCore::RecoverChannel { channel } = message {
+            for slot in self.cores[to].subscriptions.held_on_channel(&channel) {
+                self.ask(to, slot.0)?;
+            }
+            self.cores[to].subscriptions.forget_last_id(&channel);
             return Ok(());
         }
         let mut ready = Vec::new();
@@ -320,7 +332,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => core.clone().prop_map(|from| Step::ReachHome { from }),
         10 => core.clone().prop_map(|to| Step::ReachCore { to }),
         10 => (core.clone(), 1..3usize).prop_map(|(core, budget)| Step::FanOut { core, budget }),
-        1 => core.prop_map(|core| Step::Recover { core }),
+        1 => (core, prop::bool::ANY).prop_map(|(core, alone)| Step::Recover { core, alone }),
         2 => (0..PATIENCE).prop_map(|by| Step::Tick { by }),
     ]
 }

@@ -93,12 +93,14 @@ impl Subscriptions {
     pub fn forget_last_ids(&mut self, home: CoreId) {
         let cores = self.cores;
         let channels = self.channels.iter_mut().flatten();
-        for channel in channels.filter(|channel| home_of(&channel.name, cores) == home) {
-            channel.last_id = None;
-            if let Some(followed) = &mut channel.followed {
-                followed.forget_recent();
-            }
-        }
+        let channels = channels.filter(|channel| home_of(&channel.name, cores) == home);
+        channels.for_each(|channel| channel.forget_last_id());
+    }
+
+    /// Forgets the last id of `channel`, as its home has.
+    pub fn forget_last_id(&mut self, channel: &str) {
+        let Some(id) = self.names.get(channel).copied() else { return };
+        self.channel_mut(id).into_iter().for_each(LocalChannel::forget_last_id);
     }
 
     /// The subscription of `slot` to one channel has come into force.
@@ -133,6 +135,13 @@ impl Subscriptions {
 }
 
 impl LocalChannel {
+    fn forget_last_id(&mut self) {
+        self.last_id = None;
+        if let Some(followed) = &mut self.followed {
+            followed.forget_recent();
+        }
+    }
+
     /// The count of the first publication that is pending.
     pub(super) fn first_pending(&self) -> u32 {
         self.next.wrapping_sub(self.pending.len() as u32)

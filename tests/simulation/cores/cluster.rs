@@ -1,5 +1,6 @@
 //! The cores of a simulated server, as `gripwire::server` starts them on real ones.
 
+use gripwire::backplane::Backplane;
 use gripwire::channel::Dispatched;
 use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
@@ -37,6 +38,30 @@ const LEVELS: [&str; 8] = [
     "refetches_waiting",
 ];
 
+/// One of several servers in a world, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Node(pub u8);
+
+impl Node {
+    /// Where its clients connect.
+    pub fn clients(self) -> SocketAddr {
+        self.moved(CLIENTS)
+    }
+
+    /// Where its publishers connect.
+    pub fn control(self) -> SocketAddr {
+        self.moved(CONTROL)
+    }
+
+    fn moved(self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(address.ip(), address.port() + 10 * u16::from(self.0))
+    }
+
+    fn host(self, core: usize) -> Host {
+        Host::of(self.0, core as u8)
+    }
+}
+
 /// A server.
 #[derive(Clone)]
 pub struct Cluster {
@@ -49,6 +74,18 @@ pub struct Cluster {
 impl Cluster {
     /// Starts so many cores.
     pub fn start(simulation: &Simulation, cores: usize, settings: Config, routes: &str) -> Cluster {
+        Cluster::start_node(simulation, Node(0), cores, settings, routes, Vec::new)
+    }
+
+    /// Starts so many cores of `node`, each with what `backplanes` gives it.
+    pub fn start_node(
+        simulation: &Simulation,
+        node: Node,
+        cores: usize,
+        settings: Config,
+        routes: &str,
+        mut backplanes: impl FnMut() -> Vec<Box<dyn Backplane>>,
+    ) -> Cluster {
         let (routes, problems) = Routes::parse(routes, "routes");
         assert!(problems.is_empty(), "{problems:?}");
         let (settings, routes) = (Arc::new(settings), Arc::new(routes));
@@ -68,16 +105,20 @@ impl Cluster {
                 start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
                 renewals: renewed,
                 gauges: gauges.clone(),
-                listeners: [(CLIENTS, Service::Clients(Port::Plain)), (CONTROL, Service::Control)]
-                    .map(|(address, service)| {
-                        let listener = simulation::listen(address).socket().expect("a descriptor");
-                        let preface = Preface { port_use: service.port_use(), ..Preface::default() };
-                        ((listener, preface), service)
-                    })
-                    .into(),
+                listeners: [
+                    (node.clients(), Service::Clients(Port::Plain)),
+                    (node.control(), Service::Control),
+                ]
+                .map(|(address, service)| {
+                    let listener = simulation::listen(address).socket().expect("a descriptor");
+                    let preface = Preface { port_use: service.port_use(), ..Preface::default() };
+                    ((listener, preface), service)
+                })
+                .into(),
                 local_listeners: Vec::new(),
                 datagrams: Vec::new(),
-                bridge: None,
+                backplanes: backplanes(),
+                mailbox: None,
                 mesh: mesh.clone(),
                 dispatched: dispatched.clone(),
                 queries: queries.clone(),
@@ -95,7 +136,7 @@ impl Cluster {
                 let outcome = core::run(plan).await;
                 panic!("core {core} ended: {outcome:?}");
             };
-            simulation.world().spawn_on(Host(core as u16), running).detach();
+            simulation.world().spawn_on(node.host(core), running).detach();
         }
         Cluster { gauges, ledger, _renewals: renewals }
     }
