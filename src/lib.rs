@@ -6,7 +6,8 @@
 //!
 //! - The ground: [`bell`] wakes tasks of one core, [`slack`] finds room that tables no longer need, [`runtime`] has tasks,
 //!   timers and time, `patience` waits as long as a limit allows, [`ids`] has the newtypes that index tables.
-//! - Values without sockets and clocks: [`proto`] (codecs), [`channel`] (homes, subscriptions, receipts), [`config`]
+//! - Values without sockets and clocks: [`proto`] (codecs, and the published items that they
+//!   read), [`channel`] (homes, subscriptions, receipts), [`config`]
 //!   (settings), [`tls`] (sessions of clients and their certificates).
 //! - Ways in and out of a core: [`wire`] (client sockets on io_uring), [`mesh`] (rings between cores), [`origin`]
 //!   (connections to applications), [`ingest`] (datagrams), [`backplane`] (items from and to other nodes), [`monitor`]

@@ -6,9 +6,10 @@ mod brief;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use glommio::{LocalExecutorBuilder, Placement};
-use gripwire::channel::{Publication, ToCore, ToHome};
+use gripwire::channel::{ToCore, ToHome};
 use gripwire::ids::CoreId;
 use gripwire::mesh::{Mesh, MeshPlan, RingEnds};
+use gripwire::proto::grip::Publication;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

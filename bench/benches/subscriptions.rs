@@ -5,10 +5,9 @@ mod brief;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
-use gripwire::channel::{
-    Publication, Readiness, Slice, SliceKind, StreamFormat, Subscriptions, ToCore, ToHome, Transport,
-};
+use gripwire::channel::{Readiness, Slice, SliceKind, Subscriptions, ToCore, ToHome, Transport};
 use gripwire::ids::Slot;
+use gripwire::proto::grip::{Publication, StreamFormat};
 use std::sync::Arc;
 
 /// Rows of the table in which clients come and go.

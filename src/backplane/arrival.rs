@@ -1,6 +1,6 @@
 //! What a backplane brings to the homes on a core.
 
-use crate::channel::Publication;
+use crate::proto::grip::Publication;
 use std::sync::Arc;
 
 /// Something that a backplane brings. Losses stand in the same order as items: what was lost lay between the items before

@@ -3,7 +3,7 @@
 use super::arrival::Arrival;
 use super::contract::{Backplane, Wants};
 use super::operator::{CommandOutcome, OperatorCommand};
-use crate::channel::Publication;
+use crate::proto::grip::Publication;
 use crate::wire::Ringer;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::arrival::Arrival;
 use super::operator::{CommandOutcome, OperatorCommand};
-use crate::channel::Publication;
+use crate::proto::grip::Publication;
 use crate::wire::Ringer;
 use std::sync::Arc;
 

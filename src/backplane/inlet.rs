@@ -115,7 +115,7 @@ impl Used {
 mod tests {
     use super::super::arrival::{Item, Lost, Source};
     use super::*;
-    use crate::channel::{Publication, StreamFormat};
+    use crate::proto::grip::{Publication, StreamFormat};
 
     fn arrival(publication: Publication) -> Arrival {
         let source = Source::Elsewhere(None);

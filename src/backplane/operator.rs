@@ -1,7 +1,7 @@
 //! What operators ask of the server through a backplane's sockets, and what becomes of it. A core follows such a command,
 //! and asks the other cores what it must.
 
-use crate::channel::Publication;
+use crate::proto::grip::Publication;
 
 /// What an operator asks.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! How many subscribers there are, or an item reached, by what its formats are for.
 
-use super::publication::Publication;
-use super::roster::{Roster, Transport};
+use super::roster::Roster;
+use super::transport::Transport;
+use crate::proto::grip::Publication;
 
 /// Numbers of subscribers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

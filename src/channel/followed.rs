@@ -6,10 +6,11 @@
 //! The last items are kept: who was away while the application was asked finds in them what came meanwhile.
 
 use super::message::LastId;
-use super::publication::{Publication, ResponseFormat, StreamFormat};
-use super::roster::{Transport, before};
+use super::roster::before;
 use super::sequence::follows;
+use super::transport::Transport;
 use crate::ids::Slot;
+use crate::proto::grip::{Publication, ResponseFormat, StreamFormat};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -5,9 +5,9 @@
 
 use super::home_channel::{HomeChannel, place};
 use super::message::{LastId, ToCore, ToHome};
-use super::publication::Publication;
 use super::recent_ids::RecentIds;
 use crate::ids::{CoreId, NameMap, spread};
+use crate::proto::grip::Publication;
 use crate::slack::Look;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -242,8 +242,7 @@ impl Home {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::Publication;
-    use crate::channel::Receipt;
+    use crate::proto::grip::{Publication, Receipt};
 
     fn home() -> Home {
         Home::new(CoreId(0), HomeTimes { message_wait: 50, duplicate_ids: 600 })

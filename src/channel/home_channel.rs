@@ -1,9 +1,9 @@
 //! One channel at its home: the cores that are interested in it, and its order. The home keeps it while there is interest.
 
 use super::message::ToCore;
-use super::publication::Publication;
 use super::sequence::Sequence;
 use crate::ids::CoreId;
+use crate::proto::grip::Publication;
 use smallvec::SmallVec;
 use std::sync::Arc;
 

@@ -2,9 +2,8 @@
 //! keeps, which come into force with all their channels at one moment, each of these channels comes into force by
 //! itself.
 
-use super::roster::Transport;
-use super::subscriptions::ChannelId;
-use crate::ids::Slot;
+use super::transport::Transport;
+use crate::ids::{ChannelId, Slot};
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;

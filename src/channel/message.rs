@@ -1,9 +1,8 @@
 //! What cores and homes tell each other. Both ways are first in, first out for each pair of cores; that order is what
 //! makes an acknowledgement mean something: what the home sequences after it arrives after it.
 
-use super::publication::Publication;
-use super::receipt::Receipt;
 use crate::ids::CoreId;
+use crate::proto::grip::{Publication, Receipt};
 use std::sync::Arc;
 
 /// From a core to the home of a channel.

@@ -7,8 +7,7 @@
 //! nothing is under way, which is almost always so, is never in here.
 
 use super::dispatched::Dispatched;
-use super::subscriptions::ChannelId;
-use crate::ids::{CoreId, Slot};
+use crate::ids::{ChannelId, CoreId, Slot};
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;

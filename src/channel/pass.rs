@@ -3,10 +3,11 @@
 //! and pass, not for each message.
 
 use super::audience::Audience;
-use super::publication::{Format, Publication};
-use super::receipt::Counting;
-use super::roster::{Entry, Roster, Transport, before};
-use super::slice::{Items, Slice, SliceKind, Then};
+use super::reach::Counting;
+use super::roster::{Entry, Roster, before};
+use super::slice::{Items, Slice, SliceKind};
+use super::transport::Transport;
+use crate::proto::grip::{Format, Publication, ResponseFormat, Then};
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -58,7 +59,7 @@ impl Pass {
             publications.extend(pending.pop_front());
             // What follows the end of streams is for those who join after it, and so for the next pass.
             let is_last =
-                |publication: &Arc<Publication>| publication.is_last_of_pass() || stands_alone(publication);
+                |publication: &Arc<Publication>| is_last_of_pass(publication) || stands_alone(publication);
             if publications.last().is_some_and(is_last) {
                 break;
             }
@@ -312,6 +313,11 @@ impl Pass {
 }
 
 /// Whether it has a pass of its own.
+fn is_last_of_pass(publication: &Publication) -> bool {
+    let asks_again = matches!(publication.response, Some(ResponseFormat::Hint));
+    asks_again || publication.then_stream() != Then::Stay || publication.then_socket() != Then::Stay
+}
+
 fn stands_alone(publication: &Publication) -> bool {
     publication.receipt.is_some() || publication.expects_filters()
 }
@@ -332,8 +338,8 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ContentFilters, Receipt, StreamFormat};
     use crate::ids::{CoreId, Slot};
+    use crate::proto::grip::{ContentFilters, Receipt, StreamFormat};
 
     fn content(text: &'static str) -> Arc<Publication> {
         let mut publication = Publication::new("c");

@@ -2,10 +2,10 @@
 //! fan-out here is being counted. An item is settled when its home has said how many cores it went to and each of them
 //! has reported; their words come in any order.
 
-use super::publication::Publication;
-use super::receipt::{Reach, Receipt};
+use super::reach::Reach;
 use crate::bell::Bell;
 use crate::ids::CoreId;
+use crate::proto::grip::{Publication, Receipt};
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;

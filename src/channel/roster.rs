@@ -6,84 +6,9 @@
 //! cursor it moves only such entries; below, it moves a served or a later one down, where it is visited again and
 //! has nothing to get. So nobody is left out and nobody is served twice, whoever comes and goes meanwhile.
 
-use super::publication::Format;
-use super::subscriptions::ChannelId;
-use crate::ids::{BySlot, Slot};
+use super::transport::Transport;
+use crate::ids::{BySlot, ChannelId, Slot};
 use smallvec::SmallVec;
-
-/// How a subscriber is written to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Transport {
-    /// A held HTTP/1.1 response in the chunked coding.
-    StreamChunked,
-    /// A held HTTP/1.0 response that ends with its connection.
-    StreamRaw,
-    /// A long poll.
-    Response,
-    /// A WebSocket.
-    Socket,
-    /// A WebSocket that takes compressed messages.
-    CompressedSocket,
-    /// A long poll with filters on the channel.
-    FilteredResponse,
-    /// A held response of either kind with filters on the channel.
-    FilteredStream,
-    /// A WebSocket with filters on the channel.
-    FilteredSocket,
-}
-
-impl Transport {
-    /// All transports, in the order a pass serves them.
-    pub const ALL: [Transport; 8] = [
-        Transport::StreamChunked,
-        Transport::StreamRaw,
-        Transport::Response,
-        Transport::Socket,
-        Transport::CompressedSocket,
-        Transport::FilteredResponse,
-        Transport::FilteredStream,
-        Transport::FilteredSocket,
-    ];
-
-    /// What items have for it, by GRIP's name.
-    pub fn format(self) -> &'static str {
-        match self.part() {
-            Format::Response => "http-response",
-            Format::Stream => "http-stream",
-            Format::Socket => "ws-message",
-        }
-    }
-
-    /// The part of items that is for it.
-    pub fn part(self) -> Format {
-        match self {
-            Transport::Response | Transport::FilteredResponse => Format::Response,
-            Transport::StreamChunked | Transport::StreamRaw | Transport::FilteredStream => Format::Stream,
-            Transport::Socket | Transport::CompressedSocket | Transport::FilteredSocket => Format::Socket,
-        }
-    }
-
-    /// The same with filters, for which what is published cannot be written as it stands.
-    pub fn filtered(self) -> Transport {
-        match self {
-            Transport::Response => Transport::FilteredResponse,
-            Transport::StreamChunked | Transport::StreamRaw => Transport::FilteredStream,
-            Transport::Socket | Transport::CompressedSocket => Transport::FilteredSocket,
-            filtered => filtered,
-        }
-    }
-
-    /// Whether there are filters.
-    pub fn is_filtered(self) -> bool {
-        self == self.filtered()
-    }
-
-    /// Whether one message ends it.
-    pub fn is_poll(self) -> bool {
-        matches!(self, Transport::Response | Transport::FilteredResponse)
-    }
-}
 
 /// A subscriber of a channel.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 //! the home too. Nothing is ever dropped here, and what waits is released in the order it came in, as far as ids allow.
 
 use super::message::{LastId, last_id_after};
-use super::publication::Publication;
+use crate::proto::grip::Publication;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

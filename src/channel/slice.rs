@@ -1,9 +1,9 @@
 //! What the fan-out asks the core to do next: a slice of a pass. Made by `pass`, and by `subscriptions` for followers who
 //! must be led aside first.
 
-use super::publication::{Format, Publication};
-use super::receipt::Counting;
+use super::reach::Counting;
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication, Then};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -60,17 +60,3 @@ pub enum SliceKind {
 
 /// Publications of one channel, in their order.
 pub type Items = SmallVec<[Arc<Publication>; 1]>;
-
-/// What becomes of subscribers when they have got their part of a pass.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Then {
-    /// They stay.
-    #[default]
-    Stay,
-    /// Their streams or WebSockets have ended.
-    End,
-    /// Their applications are asked for events.
-    Refresh,
-    /// Streams go on with their next links.
-    Refetch,
-}

@@ -28,11 +28,11 @@ use super::joining::Joining;
 use super::message::{LastId, ToCore, ToHome};
 use super::newcomers::Newcomers;
 use super::pass::Pass;
-use super::publication::Publication;
-use super::receipt::Receipt;
-use super::roster::{Entry, Link, Links, Roster, Transport};
+use super::roster::{Entry, Link, Links, Roster};
+use super::transport::Transport;
 use super::waiting::{Channels, WaitingRows};
-use crate::ids::{CoreId, NameMap, Slot};
+use crate::ids::{ChannelId, CoreId, NameMap, Slot};
+use crate::proto::grip::{Publication, Receipt};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,10 +41,6 @@ pub use census::Page;
 pub use following::HeardUpTo;
 pub use tallied::Delivered;
 use tallied::Tallied;
-
-/// A channel's place in the table of its core.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct ChannelId(pub(super) u32);
 
 /// Whether a new subscription is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

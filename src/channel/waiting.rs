@@ -3,9 +3,8 @@
 //! acknowledged, or when its client does. Each row knows its place in the list of each of its channels: when a
 //! hundred thousand clients come back at once for one channel, coming and going costs each of them the same.
 
-use super::roster::Transport;
-use super::subscriptions::ChannelId;
-use crate::ids::Slot;
+use super::transport::Transport;
+use crate::ids::{ChannelId, Slot};
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;

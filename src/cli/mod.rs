@@ -38,12 +38,9 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is nothing to run with.
+    /// The server did not start, or ended.
     #[error(transparent)]
-    Startup(#[from] startup::StartupError),
-    /// The server ended. Its text says everything; what lies beneath it is part of it already.
-    #[error("{0}")]
-    Server(gripwire::server::ServerError),
+    Serve(#[from] serve::ServeError),
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] publish::PublishError),
@@ -55,7 +52,7 @@ pub enum Error {
 /// Runs the command of this process.
 pub fn run() -> Result<ExitCode, Error> {
     match CommandLine::parse().command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(serve) => serve.run().map_err(Error::from),
         Command::Check(check) => Ok(check.run()),
         Command::Publish(publish) => publish.run().map_err(Error::from),
         Command::Doctor(doctor) => doctor.run().map_err(Error::from),

@@ -9,28 +9,30 @@ use gripwire::server::Files;
 use tracing::error;
 
 use super::log::Log;
-use super::serve::{Serve, report};
-use super::startup::Startup;
+use super::startup::{Startup, StartupError};
 
 /// The files of a running server.
 pub struct ServedFiles {
-    serve: Serve,
+    read: Box<dyn Fn() -> Result<Startup, StartupError>>,
     paths: Vec<PathBuf>,
     log: Log,
 }
 
 impl ServedFiles {
-    /// Those of `startup`, which `serve` started with.
-    pub fn of(serve: Serve, startup: &Startup, log: Log) -> ServedFiles {
-        ServedFiles { serve, paths: startup.files.clone(), log }
+    /// Those of `startup`, which `read` reads again.
+    pub fn of(
+        read: impl Fn() -> Result<Startup, StartupError> + 'static,
+        startup: &Startup,
+        log: Log,
+    ) -> ServedFiles {
+        ServedFiles { read: Box::new(read), paths: startup.files.clone(), log }
     }
 }
 
 impl Files for ServedFiles {
     fn read(&mut self) -> Option<(Config, Routes)> {
-        match self.serve.startup() {
+        match (self.read)() {
             Ok(startup) => {
-                report(&startup);
                 self.paths = startup.files;
                 Some((startup.config, startup.routes))
             }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use gripwire::config::{Config, NotAProxy, ProxyProtocol, TrustedProxies, parse_host_name};
+use gripwire::server::ServerError;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use super::Error;
 use super::log::Log;
 use super::reload::ServedFiles;
 use super::startup::{ConfigFile, Startup, StartupError, Udp, client_address, control_address, udp_address};
@@ -65,9 +65,20 @@ pub struct Serve {
     log: Option<String>,
 }
 
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is nothing to run with.
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    /// The server ended. Its text says everything; what lies beneath it is part of it already.
+    #[error("{0}")]
+    Server(ServerError),
+}
+
 impl Serve {
     /// Runs the server until it is told to stop.
-    pub fn run(self) -> Result<ExitCode, Error> {
+    pub fn run(self) -> Result<ExitCode, ServeError> {
         let startup = self.startup()?;
         let log = Log::open(&startup.config.log.level);
         report(&startup);
@@ -77,14 +88,19 @@ impl Serve {
                  `http.trusted_proxies` (--trusted-proxy)"
             );
         }
-        let mut files = ServedFiles::of(self, &startup, log);
+        let mut files = ServedFiles::of(move || self.reported_startup(), &startup, log);
         let served = gripwire::server::serve(startup.config, Arc::new(startup.routes), &mut files);
-        served.map_err(Error::Server)?;
+        served.map_err(ServeError::Server)?;
         Ok(ExitCode::SUCCESS)
     }
 
+    /// The same, once more: what the operator should know of it is logged.
+    fn reported_startup(&self) -> Result<Startup, StartupError> {
+        self.startup().inspect(report)
+    }
+
     /// What the files say, with these options laid over it.
-    pub fn startup(&self) -> Result<Startup, StartupError> {
+    fn startup(&self) -> Result<Startup, StartupError> {
         self.file.start(self.demo, |config| self.lay_over(config))
     }
 
@@ -125,7 +141,7 @@ impl Serve {
 }
 
 /// Logs what the operator should know.
-pub fn report(startup: &Startup) {
+fn report(startup: &Startup) {
     for problem in &startup.errors {
         error!("route left out: {problem}");
     }

@@ -2,7 +2,8 @@
 //! makes of it.
 
 use super::exchange::Asked;
-use crate::channel::{Publication, Transport};
+use crate::channel::Transport;
+use crate::proto::grip::Publication;
 use crate::proto::http1::{self, Framing, LAST_CHUNK, Version};
 use bytes::Bytes;
 

@@ -3,7 +3,7 @@
 
 use super::Clients;
 use super::exchange::Exchange;
-use super::held::Held;
+use super::held::{Held, InKernel};
 use super::row::Phase;
 use crate::ids::Slot;
 use crate::proto::http1;
@@ -11,15 +11,6 @@ use std::rc::Rc;
 
 /// How long a closed connection's unread input is drained, ms.
 const LINGER_MS: u64 = 2_000;
-
-/// What becomes of bytes that the kernel still holds for a client whose connection is reset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum InKernel {
-    /// The kernel still delivers them.
-    Delivered,
-    /// They are dropped.
-    Discarded,
-}
 
 impl Clients {
     /// Answers a request that is not one, and closes.

@@ -4,7 +4,7 @@
 //! [`Exchange::send_paced`] waits until the client has taken what was sent before.
 
 use super::Clients;
-use super::closing::InKernel;
+use super::held::InKernel;
 use super::least_rate::{BodyClock, LeastRate};
 use crate::bell::Bell;
 use crate::context::{Booking, Context as CoreContext};

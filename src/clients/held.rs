@@ -1,8 +1,9 @@
 //! What a client is held as: a long poll, a stream, or a WebSocket of some kind. A row knows it by one interface, so
 //! nobody who delivers, closes, inspects or bounds clients asks of which kind one is. The kinds are in the room `held`.
 
-use crate::channel::{Format, Publication, Transport};
+use crate::channel::Transport;
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication};
 use bytes::Bytes;
 use std::rc::Rc;
 use uuid::Uuid;
@@ -119,4 +120,13 @@ pub enum Reason {
     Missed,
     /// It could not be asked, so many times in a row.
     Failed(u32),
+}
+
+/// What becomes of bytes that the kernel still holds for a client whose connection is reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InKernel {
+    /// The kernel still delivers them.
+    Delivered,
+    /// They are dropped.
+    Discarded,
 }

@@ -5,8 +5,8 @@
 //! the timer of its exchange.
 
 use super::Clients;
-use super::closing::InKernel;
 use super::exchange::Exchange;
+use super::held::InKernel;
 use super::least_rate::{LeastRate, Pace};
 use crate::config::Http;
 use crate::context::ticks;

@@ -2,11 +2,10 @@
 //! at start and once for `check`. What it returns is complete and checked: every path in it is resolved against
 //! the directory of the file that named it, so that nothing later depends on where the server was started.
 
-use crate::proto::byte_order_mark::without_bom;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::files::{directory, read_text};
 use super::{
     Config, Control, Grants, Http, Ingest, Problem, ProxyProtocol, Stats, TrustedProxies, ZeroMq, native,
     pushpin, tokens,
@@ -92,14 +91,6 @@ fn load_pushpin(path: &Path) -> Result<Loaded, LoadError> {
 
 fn read(path: &Path) -> Result<String, LoadError> {
     read_text(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
-}
-
-/// The text of a file, without the byte order mark that some editors put before it.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = std::fs::read_to_string(path)?;
-    let marked = text.len() - without_bom(text.as_bytes()).len();
-    text.drain(..marked);
-    Ok(text)
 }
 
 impl Http {
@@ -224,24 +215,6 @@ impl Stats {
     }
 }
 
-/// The directory that relative paths in `file` start from.
-pub(super) fn directory(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new(""))
-}
-
-/// A key in one of the forms of `sig_key`, its `file:` path resolved against `directory`.
-pub fn resolve_key(key: &str, directory: &Path) -> String {
-    match key_file(key) {
-        Some(path) => format!("file:{}", directory.join(path).display()),
-        None => key.to_owned(),
-    }
-}
-
-/// The file that a key in one of the forms of `sig_key` is in.
-pub fn key_file(key: &str) -> Option<&Path> {
-    key.strip_prefix("file:").map(Path::new)
-}
-
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -325,15 +298,6 @@ mod tests {
         let Loaded { config, warnings, .. } = load(&Source::Pushpin(pushpin)).unwrap();
         assert_eq!((warnings, config.channels.message_wait_ms), (vec![], 7));
         std::fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
-    fn only_key_files_are_resolved() {
-        let directory = Path::new("/etc/gripwire");
-        assert_eq!(resolve_key("changeme", directory), "changeme");
-        assert_eq!(resolve_key("base64:AAAA", directory), "base64:AAAA");
-        assert_eq!(resolve_key("file:key.pem", directory), "file:/etc/gripwire/key.pem");
-        assert_eq!(resolve_key("file:/key.pem", directory), "file:/key.pem");
     }
 
     #[test]

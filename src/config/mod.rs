@@ -2,9 +2,9 @@
 //!
 //! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to be
 //! asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`,
-//! `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share,
-//! `defaults` what holds where nothing is said. What is wrong is a [`Problem`]: file, line, what to change. `renewal`
-//! says what may change while the server runs.
+//! `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share, `files`
+//! what they do with files, `defaults` what holds where nothing is said. What is wrong is a [`Problem`]: file, line, what
+//! to change. `renewal` says what may change while the server runs.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod accounts;
 mod address;
 mod defaults;
 mod endpoint;
+mod files;
 mod forwarded_for;
 mod ini;
 mod load;
@@ -29,8 +30,9 @@ pub use crate::proto::exempt::{Exempt, NotExempt};
 pub use crate::proto::trusted_proxies::{NotAProxy, TrustedProxies};
 pub use address::{NotAHostName, NotAnAddress, parse_host_name, parse_listen};
 pub use endpoint::{Endpoint, NotAnEndpoint};
+pub use files::{key_file, read_text, resolve_key};
 pub use forwarded_for::ForwardedFor;
-pub use load::{LoadError, Loaded, Source, key_file, load, read_text, resolve_key};
+pub use load::{LoadError, Loaded, Source, load};
 pub use metrics_port::{MetricsPort, NotAMetricsPort};
 pub use problem::{Problem, nearest};
 pub use tokens::{Grants, Token, TokenError};

@@ -8,9 +8,9 @@ mod values;
 
 use std::path::Path;
 
-use super::load::{directory, resolve_key};
+use super::files::{directory, resolve_key};
 use super::section::Document;
-use super::{Channels, Config, Control, Http, Ingest, Limits, Log, Problem, Proxy, Stats, WebSocket, ZeroMq};
+use super::{Channels, Config, Control, Http, Ingest, Log, Problem, Proxy, Stats, WebSocket, ZeroMq};
 use values::*;
 
 /// Reads the text of the file at `path`; the error is everything wrong with it.

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::files::{directory, resolve_key};
 use super::forwarded_for::ForwardedFor;
-use super::load::{directory, resolve_key};
 use super::pushpin_keys::{Fate, documented, fate};
 use super::{Config, ForwardedProtocol, Problem, ini, nearest};
 

@@ -1,7 +1,7 @@
 //! Tokens of the control port: who has one may do what it is good for. In the settings, and in a file of their own, a
 //! token is a line: its scopes, with commas between them, and the token.
 
-use super::load::read_text;
+use super::files::read_text;
 use std::path::Path;
 
 /// A token, and what it is good for.

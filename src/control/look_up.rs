@@ -1,9 +1,10 @@
 //! Answers what cores ask about the channels and clients of this core, from its tables.
 
 use super::port::ControlPort;
-use crate::channel::{Page, Reach, Receipt, home_of};
+use crate::channel::{Page, Reach, home_of};
 use crate::clients::{CloseReason, InKernel};
 use crate::ids::ConnectionId;
+use crate::proto::grip::Receipt;
 use crate::queries::{Answer, ClientState, LookUp, Question, Refreshed};
 
 impl LookUp for ControlPort {

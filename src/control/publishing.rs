@@ -4,10 +4,10 @@
 use super::call::{Call, accepted, busy, done, json, not_acceptable};
 use super::port::ControlPort;
 use super::query::Query;
-use crate::channel::{Audience, Place, Publication, Sent};
+use crate::channel::{Audience, Place, Sent};
 use crate::clients::answer;
 use crate::patience::within;
-use crate::proto::grip::{Answer, publish as publish_call};
+use crate::proto::grip::{Answer, Publication, publish as publish_call};
 use serde_json::{Value, json};
 use std::time::Duration;
 

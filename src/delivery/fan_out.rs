@@ -2,10 +2,11 @@
 //! reads and answers, so one huge channel starves nobody.
 
 use super::Delivery;
-use crate::channel::{Audience, Publication, Reach, Slice, SliceKind, Then};
+use crate::channel::{Audience, Reach, Slice, SliceKind};
 use crate::clients::{Held, Reason};
 use crate::config::SlowConsumer;
 use crate::ids::Slot;
+use crate::proto::grip::{Publication, Then};
 use bytes::Bytes;
 use std::rc::Rc;
 

@@ -1,7 +1,8 @@
 //! The seam for what decides on items before they are delivered to some of the subscribers.
 
-use crate::channel::{Format, HeardUpTo, Publication};
+use crate::channel::HeardUpTo;
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication};
 use std::rc::Rc;
 use std::sync::Arc;
 

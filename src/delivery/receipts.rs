@@ -3,7 +3,8 @@
 
 use super::Delivery;
 use crate::bell::Bell;
-use crate::channel::{Counting, Publication, Reach, Sent, TooMany};
+use crate::channel::{Counting, Reach, Sent, TooMany};
+use crate::proto::grip::Publication;
 use std::rc::Rc;
 
 /// A publish call that wants a receipt; nobody waits for it any more when this is dropped.

@@ -1,9 +1,10 @@
 //! Takes what the homes of channels have for this core.
 
 use super::Delivery;
-use crate::channel::{Reach, Receipt, ToCore};
+use crate::channel::{Reach, ToCore};
 use crate::clients::Reason;
 use crate::ids::{CoreId, Slot};
+use crate::proto::grip::Receipt;
 use std::rc::Rc;
 
 /// Publications, and their bytes, that may wait for fan-out before no more are taken.
@@ -75,7 +76,7 @@ impl Delivery {
     }
 
     /// `publication` is about to be given to its subscribers on this core.
-    fn tell_of_delivery(&self, publication: &std::sync::Arc<crate::channel::Publication>) {
+    fn tell_of_delivery(&self, publication: &std::sync::Arc<crate::proto::grip::Publication>) {
         let logs = self.context.settings().log.requests;
         if self.context.watch.is_none() && !logs {
             return;

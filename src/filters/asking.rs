@@ -4,11 +4,10 @@
 //! bounded number of them at a time, and a URL at most so many in a second.
 
 use super::Filters;
-use crate::channel::Publication;
 use crate::ids::Slot;
 use crate::origin::{self, OriginError, RequestBody, Response};
 use crate::patience::within;
-use crate::proto::grip::Filter;
+use crate::proto::grip::{Filter, Publication};
 use crate::requests::say_what_was_heard;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method};

@@ -2,10 +2,9 @@
 
 use super::Filters;
 use super::asking::AskError;
-use crate::channel::{Format, Publication, ResponseFormat, StreamFormat};
 use crate::clients::{CloseReason, Undeliverable};
 use crate::ids::Slot;
-use crate::proto::grip::{Filter, FilterError};
+use crate::proto::grip::{Filter, FilterError, Format, Publication, ResponseFormat, StreamFormat};
 use bytes::Bytes;
 use std::sync::Arc;
 

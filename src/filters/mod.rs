@@ -16,11 +16,12 @@ mod setting;
 mod subscriber;
 mod waiting;
 
-use crate::channel::{Format, HeardUpTo, Publication};
+use crate::channel::HeardUpTo;
 use crate::clients::Clients;
 use crate::context::Context;
 use crate::delivery::{Delivery, DeliveryHook};
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication};
 use crate::requests::Requests;
 use crate::slack::Look;
 use std::cell::RefCell;

@@ -2,8 +2,8 @@
 //! application. Items leave the queue in the order they came, each in its turn. An item that is taken out otherwise (its
 //! channel was left, say) ends its turn, so that whoever is deciding on it finds that nothing is to be done.
 
-use crate::channel::{LastId, Publication};
-use crate::proto::grip::{Filter, LinkTarget};
+use crate::channel::LastId;
+use crate::proto::grip::{Filter, LinkTarget, Publication};
 use crate::requests::Origin;
 use std::collections::VecDeque;
 use std::rc::Rc;

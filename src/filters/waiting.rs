@@ -2,9 +2,9 @@
 
 use super::pace::Pace;
 use super::subscriber::Subscriber;
-use crate::channel::{HeardUpTo, Publication};
+use crate::channel::HeardUpTo;
 use crate::ids::Slot;
-use crate::proto::grip::Filter;
+use crate::proto::grip::{Filter, Publication};
 use crate::requests::Origin;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;

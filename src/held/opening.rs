@@ -9,7 +9,7 @@ use super::links::{GoneLink, Linked, Links};
 use super::opens::Opens;
 use super::poll::Poll;
 use super::stream::Stream;
-use crate::channel::{Publication, Readiness, Transport};
+use crate::channel::{Readiness, Transport};
 use crate::clients::answer;
 use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
@@ -18,7 +18,7 @@ use crate::clients::{
 use crate::context::Booking;
 use crate::ids::Slot;
 use crate::origin::RETRY_AFTER_S;
-use crate::proto::grip::{Answer, Hold, Mode};
+use crate::proto::grip::{Answer, Hold, Mode, Publication};
 use crate::requests::Origin;
 use bytes::Bytes;
 use std::cell::RefCell;

@@ -3,11 +3,11 @@
 use super::Holds;
 use super::again::Again;
 use super::opens::Opens;
-use crate::channel::{Format, Publication, ResponseFormat, Transport};
+use crate::channel::Transport;
 use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable, answer};
 use crate::context::Booking;
 use crate::ids::Slot;
-use crate::proto::grip::Answer;
+use crate::proto::grip::{Answer, Format, Publication, ResponseFormat};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 use std::rc::Rc;

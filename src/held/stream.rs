@@ -4,11 +4,10 @@
 use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
 use super::opens::Opens;
-use crate::channel::{Format, Publication, StreamFormat, Then};
 use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable};
 use crate::context::TICK_MS;
 use crate::ids::Slot;
-use crate::proto::grip::KeepAliveMode;
+use crate::proto::grip::{Format, KeepAliveMode, Publication, StreamFormat, Then};
 use crate::wire::Overflow;
 use bytes::Bytes;
 use std::rc::Rc;

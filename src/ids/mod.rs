@@ -36,6 +36,10 @@ impl Slot {
     }
 }
 
+/// A channel's place in the subscription table of its core. Used again when nobody is subscribed any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ChannelId(pub u32);
+
 /// A place in a core's table of what is counted for each route. Used again when the route has no clients any more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TallyId(pub u32);

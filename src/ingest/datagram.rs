@@ -1,7 +1,7 @@
 //! One datagram: the JSON of a publish call, or the compact form, told apart by the first byte. A datagram is taken
 //! whole or not at all.
 
-use crate::channel::Publication;
+use crate::proto::grip::Publication;
 use crate::proto::grip::compact::{self, CompactError};
 use crate::proto::grip::publish::{self, PublishError};
 use crate::wire::{Credentials, DATAGRAM_BYTES, Datagram};

@@ -2,8 +2,8 @@
 //! user, and those that the settings name; by UDP, which does not say who sends, everyone, to the channels that the
 //! settings name.
 
-use crate::channel::Publication;
 use crate::config::{Config, Grants};
+use crate::proto::grip::Publication;
 use crate::wire::Credentials;
 
 /// Who may publish.

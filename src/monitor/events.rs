@@ -2,8 +2,9 @@
 //! channel only the last count matters, and of a route's figures the sum, so these are merged and not listed.
 
 use super::tally::Tally;
-use crate::channel::{Audience, Publication, Transport};
+use crate::channel::{Audience, Transport};
 use crate::ids::{ConnectionId, CoreId, NameMap};
+use crate::proto::grip::Publication;
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What a core counts. Written by the core, read by anyone: each number by itself, without order between them.
 
-use crate::channel::{Format, Publication};
+use crate::proto::grip::{Format, Publication};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

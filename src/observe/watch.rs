@@ -2,10 +2,11 @@
 //! each route. A core gathers it for a tick and hands it over.
 
 use super::tallies::Tallies;
-use crate::channel::{Audience, Publication, Transport};
+use crate::channel::{Audience, Transport};
 use crate::config::Stats;
 use crate::ids::{CoreId, TallyId};
 use crate::monitor::{Event, Events, Mailbox, Tally};
+use crate::proto::grip::Publication;
 use std::cell::RefCell;
 use std::sync::Arc;
 

@@ -2,11 +2,11 @@
 //! already hands the connection back to the pool, so that a whole short answer costs one wait. A body that is
 //! dropped before its end closes its connection, because what is left of it cannot be skipped for free.
 
-use super::connect::Place;
 use super::connection::Connection;
 use super::error::OriginError;
 use super::idle::Idle;
 use super::openings::Opening;
+use super::place::Place;
 use super::upload::Upload;
 use crate::proto::http1::BodyDecoder;
 use crate::runtime;

@@ -3,11 +3,12 @@
 //! sent, so another target may be tried.
 
 use super::activity::Activity;
+use super::connect_error::ConnectError;
 use super::connection::Connection;
 use super::own_ports::OwnPorts;
+use super::place::{Identity, Place};
 use super::private_network::is_private;
 use super::resolve::Resolver;
-use super::route::{ClientCertificate, Target};
 use super::tls::Tls;
 use super::transport::{Scratch, Stream, Transport};
 use crate::patience::within;
@@ -17,116 +18,7 @@ use futures_rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Where a connection goes and as whom the other side was verified: connections are shared exactly when these
-/// agree.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    pub host: String,
-    pub port: u16,
-    pub tls: Option<Identity>,
-    /// It must be an address of the Internet.
-    pub untrusted: bool,
-    /// It must not be a port where this server is operated.
-    pub named_by_application: bool,
-}
-
-/// Who the other side of TLS has to be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
-    /// The name sent (SNI) and verified.
-    pub name: String,
-    /// Nothing is verified.
-    pub insecure: bool,
-    /// What is shown to it.
-    pub certificate: Option<Arc<ClientCertificate>>,
-}
-
-impl Place {
-    /// Where `target` is, for a request whose URI names `uri_host`.
-    pub fn of(host: &str, port: u16, target: &Target, uri_host: &str) -> Self {
-        let name = if target.trust_connect_host { host } else { without_port(uri_host) };
-        let tls = target.ssl.then(|| Identity {
-            name: name.to_owned(),
-            insecure: target.insecure,
-            certificate: target.client_certificate.clone(),
-        });
-        let Target { untrusted, named_by_application, .. } = *target;
-        Place { host: host.to_owned(), port, tls, untrusted, named_by_application }
-    }
-
-    /// As an operator writes it.
-    pub fn name(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The name has no address.
-    #[error("looking up {host}: {source}; check the name and the system's resolver")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// None of its addresses is one of the Internet.
-    #[error(
-        "{host} is in a private network, or another that the Internet does not reach, and the target is `untrusted`"
-    )]
-    Private {
-        /// The name.
-        host: String,
-    },
-    /// Its addresses, or those of them that are not private, are this server's.
-    #[error("{host}:{port} is where this server is operated: no link and no filter may lead there")]
-    OwnPort {
-        /// The name.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// No address took the connection.
-    #[error("{}; check that the application listens there", list(.refused))]
-    Tcp {
-        /// The addresses in the order of trying, and what each said.
-        refused: Vec<(SocketAddr, io::Error)>,
-    },
-    /// The TLS handshake failed.
-    #[error(
-        "TLS with {name}: {source}; the target properties host, trust_connect_host and insecure change what is verified"
-    )]
-    Tls {
-        /// The name that was to be verified.
-        name: String,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// Name, TCP and TLS together took too long.
-    #[error("{}no connection within {timeout_ms} ms (connect_timeout_ms)", those_before(.refused))]
-    TimedOut {
-        /// The setting.
-        timeout_ms: u64,
-        /// The addresses that had failed by then, and what each said.
-        refused: Vec<(SocketAddr, io::Error)>,
-    },
-}
-
-fn list(refused: &[(SocketAddr, io::Error)]) -> String {
-    let one = |(address, error): &(SocketAddr, io::Error)| format!("connecting to {address}: {error}");
-    refused.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-fn those_before(refused: &[(SocketAddr, io::Error)]) -> String {
-    if refused.is_empty() { String::new() } else { format!("{}; ", list(refused)) }
-}
 
 /// Makes a core's connections.
 pub(super) struct Connector {
@@ -265,41 +157,9 @@ pub const RECEIVED_BYTES: usize = 256 * 1024;
 /// What the kernel may keep of a request that its application does not read.
 pub const UNSENT_BYTES: u32 = 128 * 1024;
 
-/// The host of `host[:port]`, without the brackets of an IPv6 address.
-pub(super) fn without_port(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    authority.split(':').next().unwrap_or(authority)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::fake_origin::target_at;
-
-    #[test]
-    fn the_verified_name_is_the_uris_host_unless_the_route_says_otherwise() {
-        let cases = [
-            (false, false, "a.example:8080", None),
-            (true, false, "a.example:8080", Some("a.example")),
-            (true, false, "[2001:db8::1]:443", Some("2001:db8::1")),
-            (true, true, "a.example", Some("10.0.0.1")),
-        ];
-        for (ssl, trust_connect_host, uri_host, name) in cases {
-            let mut target = target_at("10.0.0.1", 443);
-            (target.ssl, target.trust_connect_host) = (ssl, trust_connect_host);
-            let place = Place::of("10.0.0.1", 443, &target, uri_host);
-            assert_eq!(place.tls.as_ref().map(|identity| identity.name.as_str()), name, "{uri_host}");
-        }
-    }
-
-    #[test]
-    fn a_place_is_named_as_in_the_routes_file() {
-        for (host, named) in [("app", "app:80"), ("::1", "[::1]:80")] {
-            assert_eq!(Place::of(host, 80, &target_at(host, 80), "").name(), named);
-        }
-    }
 
     #[test]
     fn each_address_of_a_name_is_judged_by_itself() {

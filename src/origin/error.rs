@@ -3,7 +3,7 @@
 //! which look for them keep working). The pool makes most of these; the proxy task makes those about routes
 //! and instructs.
 
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 use crate::proto::content_coding::CodingError;
 use crate::proto::http1::{AnswerError, BodyError};
 use std::borrow::Cow;

@@ -3,7 +3,7 @@
 //! (`http.trusted_proxies`, and other GRIP proxies), unless the settings say what becomes of it in each case. A
 //! pushpin.conf without trusted proxies has Pushpin's rules: what came passes, and nothing is added unless it says so.
 
-use super::request_headers::Rules;
+use super::rules::Rules;
 use crate::config::{ForwardedFor, ForwardedProtocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;

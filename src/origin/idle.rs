@@ -2,7 +2,7 @@
 //! grows old and goes. Within a place they are ordered by when they were returned, which is why expiry only
 //! ever looks at the front. The pool owns the one of its core; it holds no timers.
 
-use super::connect::Place;
+use super::place::Place;
 use crate::ids::NameMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

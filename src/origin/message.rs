@@ -4,18 +4,14 @@
 
 use super::body::ResponseBody;
 use super::error::OriginError;
-use super::upload::Upload;
-use crate::channel::Publication;
+use super::upload::{RequestBody, Upload};
 use crate::proto::client_network::ClientNetwork;
+use crate::proto::grip::Publication;
 use crate::proto::http1::{Headers, encode_request};
 use bytes::Bytes;
-use futures_lite::Stream;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use std::fmt;
-use std::io;
-use std::pin::Pin;
 
 /// A request as the proxy task wants it made.
 pub struct Request {
@@ -25,27 +21,12 @@ pub struct Request {
     pub host: String,
     /// The request target, path edits already made.
     pub path_and_query: Bytes,
-    /// As [`super::request_headers`] made them.
+    /// As [`super::request_headers()`] made them.
     pub headers: Headers,
     /// What is sent after them.
     pub body: RequestBody,
     /// The client for whom it is made, among whose requests it counts.
     pub client: ClientNetwork,
-}
-
-/// A request's body.
-pub enum RequestBody {
-    /// None.
-    Empty,
-    /// Known in full, so that it can be sent again.
-    Whole(Bytes),
-    /// Arriving. It can be sent once.
-    Stream {
-        /// Its data.
-        body: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
-        /// Sent as Content-Length; without it the body is chunked.
-        length: Option<u64>,
-    },
 }
 
 /// An answer, from an origin or from a built-in application. `headers` is without what is hop-by-hop and
@@ -64,16 +45,6 @@ pub struct Response {
     pub target: usize,
     /// What a built-in application publishes with it; nothing from any other.
     pub publish: Vec<Publication>,
-}
-
-impl fmt::Debug for RequestBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RequestBody::Empty => f.write_str("Empty"),
-            RequestBody::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
-            RequestBody::Stream { length, .. } => write!(f, "Stream({length:?} bytes)"),
-        }
-    }
 }
 
 /// A request that is ready to be sent, but for `Host`, which depends on the target.

@@ -7,7 +7,7 @@
 
 mod shares;
 
-use super::connect::Place;
+use super::place::Place;
 use crate::ids::NameHash;
 use crate::proto::client_network::ClientNetwork;
 use crate::runtime;

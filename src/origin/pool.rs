@@ -4,7 +4,8 @@
 //! all. One pool for each core, on its thread; the core calls [`Pool::purge`] every second or so.
 
 use super::body::{Arriving, Lease, ResponseBody};
-use super::connect::{ConnectError, Connector, Place};
+use super::connect::Connector;
+use super::connect_error::ConnectError;
 use super::connection::{Answered, Connection, Lost};
 use super::error::{Attempt, OriginError};
 use super::idle::{Bounds, Idle};
@@ -12,6 +13,7 @@ use super::local;
 use super::message::{Outbound, Request, Response};
 use super::openings::{Opening, Openings, Overdue};
 use super::own_ports::OwnPorts;
+use super::place::Place;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;

@@ -5,40 +5,9 @@
 
 use super::forwarding::set_forwarding;
 use super::reserved::{ORIGINAL_MARK, Reserved, is_marked};
-use super::route::Route;
-use crate::config::Proxy;
+use super::rules::Rules;
 use crate::proto::http1::Headers;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::net::IpAddr;
-
-/// What decides about a request's headers, besides the headers.
-pub struct Rules<'a> {
-    /// The route that was matched.
-    pub route: &'a Route,
-    /// The forwarding settings.
-    pub proxy: &'a Proxy,
-    /// The client came by TLS, or a proxy we trust says so: `https` or `wss`.
-    pub secure_scheme: Option<&'static str>,
-    /// The client is another GRIP proxy: what it says of GRIP passes, and nothing of it is said here.
-    pub is_trusted: bool,
-    /// The client's address, if it has one.
-    pub peer: Option<IpAddr>,
-    /// Whether whoever has connected is a proxy that is believed; `None` has Pushpin's rules.
-    pub believes_peer: Option<bool>,
-    /// The signature; `None` when there is no key. Not sent on `no_grip` routes.
-    pub grip_sig: Option<HeaderValue>,
-    /// What `Grip-Feature` tells origins. Not sent on `no_grip` routes.
-    pub grip_feature: &'static str,
-}
-
-#[cfg(test)]
-impl<'a> Rules<'a> {
-    /// For a request of a client without an address, without a signature.
-    pub(super) fn plain(route: &'a Route, proxy: &'a Proxy) -> Rules<'a> {
-        let (secure_scheme, is_trusted, peer, believes_peer, grip_sig) = (None, false, None, None, None);
-        Rules { route, proxy, secure_scheme, is_trusted, peer, believes_peer, grip_sig, grip_feature: "" }
-    }
-}
 
 /// The headers to send to the origin, `Host` first.
 ///
@@ -125,6 +94,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::origin::fake_origin::route_to;
+    use crate::origin::route::Route;
 
     type Lines = &'static [(&'static str, &'static str)];
 

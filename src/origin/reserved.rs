@@ -4,7 +4,7 @@
 //! cannot tell from a reserved one: they turn every byte of a name that is no letter or digit into `_`.
 
 use super::forwarding::is_forwarding;
-use super::request_headers::Rules;
+use super::rules::Rules;
 use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap, HeaderName};
 

@@ -2,7 +2,8 @@
 //! be tried before there is an application. A pure function of the path, and of the events for `/ws`, a WebSocket that says
 //! everything back.
 
-use super::local::{Page, split, subscribing, values};
+use super::page::{Page, subscribing};
+use super::query::{split, values};
 use crate::proto::grip::WebSocketEvent;
 use bytes::Bytes;
 use http::{StatusCode, header};

@@ -3,12 +3,29 @@
 //! read the rest later, or never. Until a byte is written the request can go to another connection; what is kept at
 //! hand can be sent again.
 
-use super::message::RequestBody;
 use super::transport::Transport;
 use crate::proto::http1::{LAST_CHUNK, chunk};
 use bytes::{Buf, Bytes};
+use futures_lite::Stream;
+use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+/// A request's body.
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// Known in full, so that it can be sent again.
+    Whole(Bytes),
+    /// Arriving. It can be sent once.
+    Stream {
+        /// Its data.
+        body: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
+        /// Sent as Content-Length; without it the body is chunked.
+        length: Option<u64>,
+    },
+}
 
 /// What of a request is to be written.
 pub(super) struct Upload {
@@ -39,6 +56,16 @@ pub(super) enum UploadError {
     Body(io::Error),
     /// The application's side takes no more.
     Write(io::Error),
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestBody::Empty => f.write_str("Empty"),
+            RequestBody::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            RequestBody::Stream { length, .. } => write!(f, "Stream({length:?} bytes)"),
+        }
+    }
 }
 
 impl Upload {

@@ -5,8 +5,8 @@
 //! Every datagram that was sent is counted once: as published, bad, dropped here, or dropped by the kernel.
 
 use super::Publishing;
-use crate::channel::Publication;
 use crate::ingest::{self, DatagramError, GATHER_US, Pace};
+use crate::proto::grip::Publication;
 use crate::runtime;
 use crate::wire::{Batch, Datagram, DatagramSocket};
 use std::rc::Rc;

@@ -3,9 +3,10 @@
 
 use super::Publishing;
 use crate::bell::Bell;
-use crate::channel::{Publication, ToHome, home_of};
+use crate::channel::{ToHome, home_of};
 use crate::ids::CoreId;
 use crate::patience::within;
+use crate::proto::grip::Publication;
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;

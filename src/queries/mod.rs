@@ -5,11 +5,12 @@
 #![forbid(unsafe_code)]
 
 use crate::bell::Bell;
-use crate::channel::{Audience, LastId, Page, Reach, Receipt, Transport};
+use crate::channel::{Audience, LastId, Page, Reach, Transport};
 use crate::context::Context;
 use crate::ids::{ConnectionId, CoreId};
 use crate::mesh::{LaneLoad, Lanes, LanesPlan, RingEnds};
 use crate::patience::within;
+use crate::proto::grip::Receipt;
 use crate::runtime;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;

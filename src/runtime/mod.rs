@@ -1,5 +1,5 @@
 //! What the rooms above ask of the executor of their core: tasks, timers, the clock, and connections to origins. All of
-//! it is glommio's; this room exists so that a whole core can also run inside a [`crate::simulation`], where time is
+//! it is glommio's; this room exists so that a whole core can also run inside a `crate::simulation`, where time is
 //! virtual and the order of events comes from a seed. Without the feature `simulation`, which only tests enable, each
 //! function here is one call of glommio.
 //!

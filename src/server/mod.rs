@@ -1,12 +1,19 @@
 //! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal or
-//! the first core that cannot go on. `sockets` binds what the settings ask for. Meanwhile `supervisor` has the cores
-//! take over what changes in files, which `watch` notices, and `watchdog` looks for cores that do not move.
+//! the first core that cannot go on. `sockets` binds what the settings ask for; `keys` and `certificates` are read from the
+//! files that they name. Meanwhile `supervisor` has the cores take over what changes in files, which `watch` notices, and
+//! `watchdog` looks for cores that do not move.
 
+mod certificates;
+mod error;
+mod keys;
 mod sockets;
 mod supervisor;
 mod watch;
 mod watchdog;
 
+pub use certificates::check_certificates;
+pub use error::ServerError;
+pub use keys::check_keys;
 pub use supervisor::Files;
 
 use crate::backplane::{Backplane, ThreadEnd};
@@ -19,20 +26,16 @@ use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::{Mailbox, Stats};
 use crate::observe::Gauges;
-use crate::origin::{Route, Routes, Signing, read_certificate};
-use crate::proto::grip::signature::{Key, KeyError, Signer};
-use crate::proto::grip::upstream::UpstreamKey;
+use crate::origin::Routes;
 use crate::queries::QueryPlan;
-use crate::requests::Signers;
-use crate::tls::{self, CertificateProblem, Certificates, NoTls};
-use crate::wire::{self, BindError, Ledger, MissingFeature, RESERVED_SLOTS, SLOTS, WireLimits};
+use crate::wire::{self, Ledger, RESERVED_SLOTS, SLOTS, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
+use certificates::certificates;
 use glommio::{LocalExecutorBuilder, Placement};
+use keys::signers;
 use nix::sys::pthread::pthread_self;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sockets::Sockets;
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -40,57 +43,6 @@ use std::time::Instant;
 use supervisor::{Event, Supervisor, paths};
 use watch::Watch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
-
-/// The server could not start, or a core failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The kernel lacks something.
-    #[error(transparent)]
-    Kernel(#[from] MissingFeature),
-    /// A port could not be had.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// There is no certificate for a port.
-    #[error(transparent)]
-    Tls(#[from] NoTls),
-    /// A socket of ZeroMQ could not be had, or waited for.
-    #[error(transparent)]
-    ZeroMq(#[from] ZeroMqError),
-    /// A socket cannot be shared by the cores.
-    #[error("a socket cannot be shared by the cores: {0}")]
-    Descriptor(io::Error),
-    /// The signing key cannot be read.
-    #[error("sig_key{of_route}: {source}")]
-    Key {
-        /// Which route's, if not the default one.
-        of_route: String,
-        /// What is wrong with it.
-        source: KeyError,
-    },
-    /// The key of other proxies cannot be read.
-    #[error("upstream_key: {0}")]
-    UpstreamKey(KeyError),
-    /// The certificate of a target cannot be read.
-    #[error("client_cert and client_key of route {route}: {source}")]
-    Certificate {
-        /// Whose.
-        route: String,
-        /// What is wrong, and with which file.
-        source: io::Error,
-    },
-    /// Signals cannot be received.
-    #[error("signals cannot be received: {0}")]
-    Signals(io::Error),
-    /// The system does not say which CPUs this process may use.
-    #[error("the CPUs of this process are unknown; set `cores`")]
-    NoCpus,
-    /// A core could not be started.
-    #[error("core {0} could not be started: {1}")]
-    Start(u16, String),
-    /// A core ended.
-    #[error("core {0} cannot go on: {1}")]
-    Core(u16, String),
-}
 
 /// Runs the server until SIGINT or SIGTERM. `files` are read again when one changes, and at SIGHUP.
 pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Result<(), ServerError> {
@@ -124,33 +76,6 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let gauges = gauges.iter().take(cores).cloned().collect();
     let watchdog = Watchdog::new(gauges, Instant::now());
     Supervisor { settings, files, certificates, events, renewals, watch, due: None, watchdog }.run()
-}
-
-/// Those that clients by TLS are shown, if there may be any; what cannot be used is logged.
-fn certificates(settings: &Config) -> Option<Arc<Certificates>> {
-    let (certificates, problems) = read_certificates(settings)?;
-    tell_of(&problems);
-    Some(Arc::new(certificates))
-}
-
-fn read_certificates(settings: &Config) -> Option<(Certificates, Vec<CertificateProblem>)> {
-    (!settings.http.tls_listen.is_empty()).then(|| Certificates::read(&settings.http.certificates))
-}
-
-fn tell_of(problems: &[CertificateProblem]) {
-    problems.iter().for_each(|problem| tracing::error!("certificate left out: {problem}"));
-}
-
-/// Everything wrong with the certificates that clients by TLS are to be shown: files, and ports that have none.
-pub fn check_certificates(settings: &Config) -> Vec<String> {
-    let Some((certificates, problems)) = read_certificates(settings) else { return Vec::new() };
-    let missing = tls::offers(&Arc::new(certificates), &ports(settings)).err();
-    let problems = problems.iter().map(ToString::to_string);
-    problems.chain(missing.map(|missing| missing.to_string())).collect()
-}
-
-fn ports(settings: &Config) -> Vec<u16> {
-    settings.http.tls_listen.iter().map(SocketAddr::port).collect()
 }
 
 fn watch_files(tell: Sender<Event>, paths: Vec<PathBuf>) -> Option<Watch> {
@@ -261,56 +186,6 @@ fn plan(
         });
     }
     Ok(plans)
-}
-
-/// Everything wrong with the keys and certificates that the settings and the routes name. Nothing is started with any.
-pub fn check_keys(settings: &Config, routes: &Routes) -> Vec<ServerError> {
-    let of_routes = routes.iter().map(|route| {
-        let Signing { iss, key } = &*route.signing;
-        key.as_ref().and_then(|key| signer(settings, iss.as_deref(), Some(key), &route.id).err())
-    });
-    let of_targets = routes.iter().flat_map(|route| {
-        let certificates = route.targets.iter().filter_map(|target| target.client_certificate.as_ref());
-        certificates.filter_map(|certificate| {
-            let source = read_certificate(certificate).err()?;
-            Some(ServerError::Certificate { route: route.id.clone(), source })
-        })
-    });
-    let own = [signer(settings, None, None, "").err(), upstream_key(settings).err()];
-    own.into_iter().flatten().chain(of_routes.flatten()).chain(of_targets).collect()
-}
-
-fn upstream_key(settings: &Config) -> Result<Option<UpstreamKey>, ServerError> {
-    UpstreamKey::parse(&settings.proxy.upstream_key, Path::new(".")).map_err(ServerError::UpstreamKey)
-}
-
-fn signers(settings: &Config, routes: &Routes) -> Result<Signers, ServerError> {
-    let own = routes.iter().filter(|route| route.signing.key.is_some() || route.signing.iss.is_some());
-    let of_route = |route: &Arc<Route>| {
-        let signing = &route.signing;
-        let signer = signer(settings, signing.iss.as_deref(), signing.key.as_deref(), &route.id)?;
-        Ok((signing.clone(), signer))
-    };
-    let by_route = own.map(of_route).collect::<Result<_, ServerError>>()?;
-    Ok(Signers {
-        default: signer(settings, None, None, "")?,
-        by_route,
-        upstream_key: upstream_key(settings)?,
-    })
-}
-
-fn signer(
-    settings: &Config,
-    iss: Option<&str>,
-    key: Option<&str>,
-    route: &str,
-) -> Result<Option<Signer>, ServerError> {
-    let text = key.unwrap_or(&settings.proxy.sig_key);
-    let key = Key::parse(text, Path::new(".")).map_err(|source| {
-        let of_route = if route.is_empty() { String::new() } else { format!(" of route {route}") };
-        ServerError::Key { of_route, source }
-    })?;
-    Ok(key.map(|key| Signer::new(iss.unwrap_or(&settings.proxy.sig_iss), &key)))
 }
 
 fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {

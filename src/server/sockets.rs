@@ -1,6 +1,7 @@
 //! Binds everything that the settings ask for, for each core its own sockets.
 
-use super::{ServerError, ports};
+use super::certificates::ports;
+use super::error::ServerError;
 use crate::clients::{Port, Service};
 use crate::config::{Config, Http, Ingest, MetricsPort, UnixPort};
 use crate::tls::{self, Certificates, Offer};

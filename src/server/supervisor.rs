@@ -2,9 +2,11 @@
 //! and for files that change, and has the cores take over what is new in these. Settings that cannot be used change
 //! nothing.
 
+use super::certificates::tell_of;
+use super::error::ServerError;
+use super::keys::{check_keys, signers};
 use super::watch::Watch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
-use super::{ServerError, check_keys, signers, tell_of};
 use crate::config::Config;
 use crate::core::Renewal;
 use crate::origin::Routes;

@@ -1,8 +1,8 @@
 //! Runs the tasks of a simulation, in an order that the dice choose. As with the executor of a real core, a task runs
 //! until it first waits before the call that started it returns, and one that is dropped is cancelled.
 
+use super::host::Host;
 use super::random::Random;
-use super::world::{Host, World};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -59,7 +59,7 @@ pub struct Task<T> {
     end: Rc<End<T>>,
     /// `None` once detached.
     id: Option<Id>,
-    world: Weak<World>,
+    executor: Weak<Executor>,
 }
 
 struct End<T> {
@@ -74,15 +74,14 @@ impl Executor {
     }
 
     pub fn spawn<T: 'static>(
-        &self,
-        world: &Rc<World>,
+        self: &Rc<Self>,
         host: Host,
         future: impl Future<Output = T> + 'static,
     ) -> Task<T> {
         let end = Rc::new(End { output: Cell::new(None), waker: Cell::new(None) });
         let id = self.started.get();
         self.started.set(id + 1);
-        let task = Task { end: end.clone(), id: Some(id), world: Rc::downgrade(world) };
+        let task = Task { end: end.clone(), id: Some(id), executor: Rc::downgrade(self) };
         if self.is_over.get() {
             return task;
         }
@@ -177,8 +176,8 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if let (Some(id), Some(world)) = (self.id, self.world.upgrade()) {
-            world.executor.cancel(id);
+        if let (Some(id), Some(executor)) = (self.id, self.executor.upgrade()) {
+            executor.cancel(id);
         }
     }
 }

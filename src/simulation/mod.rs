@@ -2,14 +2,15 @@
 //! applications. Everything that a real machine leaves to chance comes from a seed: which task goes next, how long
 //! bytes travel, where they are cut. So a failure can be run again. Compiled with the feature `simulation` only.
 //!
-//! `world` has the clock and what is to happen when; `executor` runs the tasks; `network` carries bytes; `random` is
-//! the dice. `crate::runtime` comes here when a world exists on its thread, and `crate::wire` puts a simulated kernel
-//! under its ring. Time moves when a task has run, by some microseconds, and when nothing is left to run, to the next
-//! event.
+//! `world` has the clock and what is to happen when; `executor` runs the tasks of each `host`; `network` carries bytes;
+//! `random` is the dice. `crate::runtime` comes here when a world exists on its thread, and `crate::wire` puts a
+//! simulated kernel under its ring. Time moves when a task has run, by some microseconds, and when nothing is left to
+//! run, to the next event.
 
 #![forbid(unsafe_code)]
 
 mod executor;
+mod host;
 mod network;
 mod random;
 #[cfg(test)]
@@ -17,9 +18,10 @@ mod tests;
 mod world;
 
 pub use executor::Task;
+pub use host::Host;
 pub use network::{Arrival, Listener, Observer, Stream, connect, connect_within, listen};
 pub use random::Random;
-pub use world::{Event, Host, Timer, World, current};
+pub use world::{Event, Timer, World, current};
 
 use std::future::Future;
 use std::rc::Rc;
@@ -70,6 +72,9 @@ impl Simulation {
 
 impl Drop for Simulation {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.stop();
+        // Connections that end now plan something in the world.
+        network::clear();
+        World::remove();
     }
 }

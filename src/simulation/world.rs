@@ -2,7 +2,7 @@
 //! asked for.
 
 use super::executor::{Executor, Task};
-use super::network::Network;
+use super::host::Host;
 use super::random::Random;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,30 +24,10 @@ pub fn current() -> Option<Rc<World>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Whose tasks these are: those of one core are paused together. Tasks belong to the host of the task that started
-/// them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Host(pub u16);
-
-impl Host {
-    /// Clients, applications, and the test itself.
-    pub const OUTSIDE: Host = Host(u16::MAX);
-
-    /// A core of a server; several servers may be in one world.
-    pub fn of(server: u8, core: u8) -> Host {
-        Host(u16::from(server) << 8 | u16::from(core))
-    }
-
-    /// The number of the core in its server.
-    pub fn core(self) -> usize {
-        usize::from(self.0 & 0xff)
-    }
-}
-
 /// Lists what is left of something that should have nothing left.
 type Auditor = Box<dyn Fn() -> Vec<String>>;
 
-/// A clock, tasks, and a network.
+/// A clock, and tasks.
 pub struct World {
     /// When this began, by the real clock.
     base: Instant,
@@ -56,8 +36,7 @@ pub struct World {
     agenda: RefCell<BTreeMap<Event, Box<dyn FnOnce()>>>,
     asked: Cell<u64>,
     auditors: RefCell<Vec<Auditor>>,
-    pub(super) executor: Executor,
-    pub(super) network: Network,
+    executor: Rc<Executor>,
 }
 
 /// Something that is to happen: when, and a number that tells it from others.
@@ -73,16 +52,15 @@ impl World {
             agenda: RefCell::default(),
             asked: Cell::default(),
             auditors: RefCell::default(),
-            executor: Executor::default(),
-            network: Network::default(),
+            executor: Rc::default(),
         });
         let before = CURRENT.replace(Some(world.clone()));
         assert!(before.is_none(), "this thread has a simulation already");
         world
     }
 
-    /// Ends everything that still runs.
-    pub(super) fn end(&self) {
+    /// Ends everything that still runs, and starts nothing more.
+    pub(super) fn stop(&self) {
         // What is dropped may start more, or plan more, in its turn.
         loop {
             let agenda = self.agenda.take();
@@ -90,7 +68,10 @@ impl World {
                 break;
             }
         }
-        self.network.clear();
+    }
+
+    /// This thread has no world any more.
+    pub(super) fn remove() {
         CURRENT.take();
     }
 
@@ -150,7 +131,7 @@ impl World {
 
     /// Starts a task, which belongs to the host of the task that runs now.
     pub fn spawn<T: 'static>(self: &Rc<Self>, future: impl Future<Output = T> + 'static) -> Task<T> {
-        self.executor.spawn(self, self.executor.host(), future)
+        self.executor.spawn(self.executor.host(), future)
     }
 
     /// Starts a task of `host`.
@@ -159,7 +140,7 @@ impl World {
         host: Host,
         future: impl Future<Output = T> + 'static,
     ) -> Task<T> {
-        self.executor.spawn(self, host, future)
+        self.executor.spawn(host, future)
     }
 
     /// Completes after `delay`.

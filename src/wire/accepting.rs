@@ -1,82 +1,32 @@
-//! Accepts: how many are in flight for each listener, and what becomes of those that finish. No more are in flight than
-//! there are free slots: beyond that clients wait in the kernel's queue instead of being refused. The last slots are
-//! reserved for operators and publishers, so that no flood of clients shuts them out, and these may not have more than
-//! half of all slots, so that they do not shut out clients. A connection that its address has too many of is reset, before
-//! anything else is done for it.
+//! Accepts: how many are in flight for each of the `listeners`, and what becomes of those that finish. No more are in
+//! flight than there are free slots: beyond that clients wait in the kernel's queue instead of being refused. A connection
+//! that its address has too many of is reset, before anything else is done for it.
 
-use super::WireLimits;
-use super::admission::{PortUse, Refused};
+use super::admission::{AddressLimits, PortUse, Refused, RefusedConnections};
 use super::events::{Event, Wire};
-use super::listener::{ACCEPTS, Listener};
+use super::listener::ACCEPTS;
+use super::listeners::is_exhausted;
+use super::operation::Operation;
 use super::proxied::Preface;
-use super::ring::Operation;
 use super::slots::flag;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
-
-/// The listeners of a core by TCP, and the share of the slots that is for operators.
-pub(super) struct Accepting {
-    listeners: Vec<(Listener, Preface)>,
-    /// The listener that has the first of the slots that become free.
-    first: usize,
-    /// Slots that clients leave free.
-    reserved: usize,
-    /// Slots that operators may have.
-    for_operators: usize,
-    /// Accepts in flight for each listener of operators, so that idle ones do not take all that is reserved.
-    operator_accepts: usize,
-    /// The last time that the system could not accept a client.
-    refusal: Option<io::Error>,
-}
-
-impl Accepting {
-    /// Accepts on `listeners`; those of `local` are accepted elsewhere, but have their share of the slots.
-    pub fn new(
-        listeners: Vec<(TcpListener, Preface)>,
-        local: &[(UnixListener, PortUse)],
-        limits: &WireLimits,
-    ) -> Accepting {
-        let of_tcp = listeners.iter().map(|(_, preface)| preface.port_use);
-        let uses = of_tcp.chain(local.iter().map(|(_, port_use)| *port_use));
-        let operators = uses.filter(|port_use| *port_use == PortUse::Operators).count();
-        let slots = limits.connections as usize;
-        // Each listener can have an accept in flight, and one more connection.
-        let needed = (2 * operators).min(slots / 2);
-        let reserved = if operators == 0 { 0 } else { (limits.reserved as usize).max(needed) };
-        Accepting {
-            listeners: listeners
-                .into_iter()
-                .map(|(socket, preface)| (Listener::new(socket), preface))
-                .collect(),
-            first: 0,
-            reserved,
-            for_operators: (slots / 2).max(reserved),
-            operator_accepts: (reserved / (2 * operators.max(1))).clamp(1, ACCEPTS),
-            refusal: None,
-        }
-    }
-
-    fn in_flight(&self, port_use: PortUse) -> usize {
-        let of_use = self.listeners.iter().filter(|(_, preface)| preface.port_use == port_use);
-        of_use.map(|(listener, _)| listener.in_flight()).sum()
-    }
-}
+use std::net::SocketAddr;
+use std::time::Instant;
 
 impl Wire {
     /// Slots that connections of `port_use` may take beyond the accepts that are in flight.
     pub(super) fn room(&self, port_use: PortUse) -> usize {
         let (of_clients, of_operators) =
-            (self.accepting.in_flight(PortUse::Clients), self.accepting.in_flight(PortUse::Operators));
+            (self.listeners.in_flight(PortUse::Clients), self.listeners.in_flight(PortUse::Operators));
         let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
         let free = (self.limits.connections as usize).saturating_sub(taken);
         match port_use {
-            PortUse::Clients => (free + of_operators).saturating_sub(self.accepting.reserved).min(free),
+            PortUse::Clients => (free + of_operators).saturating_sub(self.listeners.reserved).min(free),
             PortUse::Operators => {
                 let own = self.admission.operators() + self.local.moving_operators() + of_operators;
-                free.min(self.accepting.for_operators.saturating_sub(own))
+                free.min(self.listeners.for_operators.saturating_sub(own))
             }
         }
     }
@@ -91,7 +41,7 @@ impl Wire {
                 room = self.room(port_use);
             }
             let most = match port_use {
-                PortUse::Operators => self.accepting.operator_accepts,
+                PortUse::Operators => self.listeners.operator_accepts,
                 PortUse::Clients => ACCEPTS,
             };
             self.arm_in_turn(port_use, most, room);
@@ -101,27 +51,27 @@ impl Wire {
     /// Starts up to `room` accepts for `port_use`, so that no listener has more than `most`: one for each listener in turn,
     /// or the first would have all slots that become free.
     fn arm_in_turn(&mut self, port_use: PortUse, most: usize, room: usize) {
-        let (mut room, listeners) = (room, self.accepting.listeners.len());
-        let of_use = self.accepting.listeners.iter().filter(|(_, preface)| preface.port_use == port_use);
+        let (mut room, listeners) = (room, self.listeners.all.len());
+        let of_use = self.listeners.all.iter().filter(|(_, preface)| preface.port_use == port_use);
         let least = of_use.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);
         if room == 0 || least >= most {
             return;
         }
         for in_flight in least..most {
             for index in 0..listeners {
-                let index = (self.accepting.first + index) % listeners;
-                let Some((listener, preface)) = self.accepting.listeners.get(index) else { return };
+                let index = (self.listeners.first + index) % listeners;
+                let Some((listener, preface)) = self.listeners.all.get(index) else { return };
                 if room > 0 && preface.port_use == port_use && listener.in_flight() <= in_flight {
                     room -= 1;
                     self.arm_accept(index);
                 }
             }
         }
-        self.accepting.first = self.accepting.first.wrapping_add(1);
+        self.listeners.first = self.listeners.first.wrapping_add(1);
     }
 
     fn arm_accept(&mut self, index: usize) {
-        let listener = self.accepting.listeners.get_mut(index);
+        let listener = self.listeners.all.get_mut(index);
         let Some((operation, accept)) = listener.and_then(|(listener, _)| listener.next_accept()) else {
             return;
         };
@@ -177,32 +127,41 @@ impl Wire {
     /// The system could not accept a client: `accept` is over, and another begins, after a rest. At once it would fail
     /// again, in circles.
     pub(super) fn rest(&mut self, accept: Token, error: io::Error) {
-        self.accepting.refusal = Some(error);
+        self.listeners.refusal = Some(error);
         // SAFETY: a rest points to nothing.
         unsafe { self.push(Operation::Rest, accept.pack()) };
     }
 
     /// Why clients could not be accepted since this was last asked.
     pub fn take_refusal(&mut self) -> Option<io::Error> {
-        self.accepting.refusal.take()
+        self.listeners.refusal.take()
     }
 
     /// Slots that clients may have.
     pub fn client_slots(&self) -> usize {
-        (self.limits.connections as usize).saturating_sub(self.accepting.reserved)
+        (self.limits.connections as usize).saturating_sub(self.listeners.reserved)
+    }
+
+    /// What one address may have from now on. Connections that were counted before still are.
+    pub fn set_address_limits(&mut self, limits: AddressLimits) {
+        self.admission.set_limits(limits);
+    }
+
+    /// The clock has moved to `now`: limits by the second count in another second.
+    pub fn set_now(&mut self, now: Instant) {
+        self.admission.set_now(now);
+    }
+
+    /// Connections that were closed because of the limits of their addresses.
+    pub fn refused_connections(&self) -> RefusedConnections {
+        self.admission.refused()
     }
 
     fn finish_accept(&mut self, id: u32) -> Option<(usize, SocketAddr, Preface)> {
         let (index, accept) = ((id >> 8) as usize, (id & 0xff) as usize);
-        let (listener, preface) = self.accepting.listeners.get_mut(index)?;
+        let (listener, preface) = self.listeners.all.get_mut(index)?;
         Some((index, listener.finish(accept), preface.clone()))
     }
-}
-
-/// The system has no descriptor or memory for one more client.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
 }
 
 fn accept_id(listener: usize, accept: usize) -> u32 {

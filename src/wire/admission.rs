@@ -4,7 +4,6 @@
 //! force, and all of them have the same ledger. Clients that are exempt are not counted at all, nor is anybody while
 //! there is no limit, so whoever is connected when a limit is set is not counted against it.
 
-use super::events::Wire;
 use super::ledger::{Bounds, EntryId, Excess, Ledger};
 use crate::ids::Slot;
 use crate::proto::exempt::Exempt;
@@ -78,6 +77,21 @@ impl Admission {
         }
     }
 
+    /// What one address may have from now on. Connections that were counted before still are.
+    pub fn set_limits(&mut self, limits: AddressLimits) {
+        self.limits = limits;
+    }
+
+    /// The clock has moved to `now`: limits by the second count in another second.
+    pub fn set_now(&mut self, now: Instant) {
+        self.second = self.ledger.second(now);
+    }
+
+    /// Connections that were refused.
+    pub fn refused(&self) -> RefusedConnections {
+        self.refused
+    }
+
     /// Whether the proxy at `peer` may say whose connections it relays.
     pub fn believes(&self, peer: IpAddr) -> bool {
         self.limits.trusted_proxies.as_ref().is_some_and(|trusted| trusted.trusts(Some(peer)))
@@ -142,23 +156,6 @@ impl Admission {
     /// Open connections of operators.
     pub fn operators(&self) -> usize {
         self.operators
-    }
-}
-
-impl Wire {
-    /// What one address may have from now on. Connections that were counted before still are.
-    pub fn set_address_limits(&mut self, limits: AddressLimits) {
-        self.admission.limits = limits;
-    }
-
-    /// The clock has moved to `now`: limits by the second count in another second.
-    pub fn set_now(&mut self, now: Instant) {
-        self.admission.second = self.admission.ledger.second(now);
-    }
-
-    /// Connections that were closed because of the limits of their addresses.
-    pub fn refused_connections(&self) -> RefusedConnections {
-        self.admission.refused
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::backlog::Backlog;
 use super::events::{Event, Wire};
-use super::ring::{Completion, Operation};
+use super::operation::{Completion, Operation};
 use super::slots::{Overflow, flag};
 use super::token::{Kind, Token};
 use crate::ids::Slot;

@@ -3,17 +3,17 @@
 //! event for it is made any more, but one already queued may still be seen by the core.
 
 use super::WireLimits;
-use super::accepting::Accepting;
 use super::admission::{Admission, PortUse};
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
 use super::ledger::Ledger;
-use super::local::LocalClients;
+use super::listeners::Listeners;
+use super::local_clients::LocalClients;
+use super::operation::{Completion, Operation};
 use super::progress::{Progress, Taken};
 use super::proxied::{Preface, Proxied};
-use super::receiving::is_transient;
-use super::ring::{Completion, Operation, Ring};
+use super::ring::Ring;
 use super::secure::Secure;
 use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
@@ -118,7 +118,7 @@ pub struct Wire {
     unread: Option<FxHashSet<Slot>>,
     pub(super) events: VecDeque<Event>,
     buffers: Rc<Buffers>,
-    pub(super) accepting: Accepting,
+    pub(super) listeners: Listeners,
     pub(super) admission: Admission,
     pub(super) progress: Progress,
     pub(super) proxied: Proxied,
@@ -158,7 +158,7 @@ impl Wire {
             unread: None,
             events: VecDeque::new(),
             buffers,
-            accepting: Accepting::new(listeners, &local, &limits),
+            listeners: Listeners::new(listeners, &local, &limits),
             admission: Admission::new(limits.connections, ledger),
             progress: Progress::default(),
             proxied: Proxied::default(),
@@ -183,7 +183,7 @@ impl Wire {
     }
 
     /// As [`Wire::poll`], but of everything that had come before this call, so that deadlines can be judged;
-    /// [`Wire::unread`] says of whom it could not. It takes more memory at a time, as clients are heard before any can be
+    /// [`Wire::is_read`] says of whom it could not. It takes more memory at a time, as clients are heard before any can be
     /// paused.
     pub fn poll_all(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
         self.flush();
@@ -428,6 +428,11 @@ impl Wire {
             self.broken.get_or_insert(error);
         }
     }
+}
+
+/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
+fn is_transient(error: i32) -> bool {
+    [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
 }
 
 /// Completions gathered at a time at most; as many as the ring holds.

@@ -2,7 +2,7 @@
 //! flight, each with its own address slot, because a multishot accept cannot report peers and a direct descriptor
 //! has no getpeername. Options that accepted sockets inherit are set here.
 
-use super::ring::Operation;
+use super::operation::Operation;
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -2,73 +2,19 @@
 //! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
 //! descriptors, where they are connections like all others.
 
-use super::accepting::is_exhausted;
 use super::admission::PortUse;
 use super::events::{Event, Wire};
-use super::ledger::EntryId;
-use super::ring::Operation;
+use super::listeners::is_exhausted;
+use super::local_clients::Moving;
+use super::operation::Operation;
 use super::slots::flag;
 use super::socket_file::Credentials;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
-use rustc_hash::FxHashMap;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Clients accepted when a listener becomes readable.
 const ACCEPTS: usize = 16;
-
-/// The listeners of a core, and the clients on their way into its table.
-#[derive(Default)]
-pub(super) struct LocalClients {
-    listeners: Vec<LocalListener>,
-    moving: FxHashMap<u32, Moving>,
-    moved: u32,
-}
-
-struct LocalListener {
-    socket: UnixListener,
-    port_use: PortUse,
-    /// A poll is in flight.
-    is_watched: bool,
-    /// Someone came when there was no room.
-    is_waiting: bool,
-}
-
-/// A client whose descriptor the kernel copies into the table.
-struct Moving {
-    /// Closed when it was copied.
-    _stream: UnixStream,
-    /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
-    place: Vec<RawFd>,
-    /// By which listener it came.
-    listener: usize,
-    /// Whose process it is.
-    peer: Credentials,
-    /// Where it is counted.
-    entry_id: Option<EntryId>,
-    port_use: PortUse,
-}
-
-impl LocalClients {
-    /// Listens on `sockets`, which do not block.
-    pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
-        let listener =
-            |(socket, port_use)| LocalListener { socket, port_use, is_watched: false, is_waiting: false };
-        let listeners = sockets.into_iter().map(listener).collect();
-        LocalClients { listeners, ..LocalClients::default() }
-    }
-
-    /// Slots that connections on their way will take.
-    pub fn moving(&self) -> usize {
-        self.moving.len()
-    }
-
-    /// Those of operators among them.
-    pub fn moving_operators(&self) -> usize {
-        self.moving.values().filter(|moving| moving.port_use == PortUse::Operators).count()
-    }
-}
 
 impl Wire {
     /// Watches the listeners for `port_use` that are not watched. Called while there are free slots for it: beyond that

@@ -1,17 +1,21 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
-//! - The kernel: `ring` is the queue pair, on its io_uring (`uring`) or a simulated one (`simulated`). `token` packs what a
-//!   completion is about, `buffers` lends receive buffers, `doorbell` wakes the core's executor, `heap` returns free pages,
-//!   `outer_buffers` bounds what it keeps for sockets outside the ring, `probe` says at start what it lacks.
-//! - Who comes: `listener` has the sockets that clients connect to, `accepting` shares the free slots between them, and
-//!   `admission` refuses connections of addresses that have too many, which the `ledger` knows for all cores. `proxied`
-//!   reads what load balancers say of a connection. `local` accepts clients by Unix sockets, which `socket_file` binds.
-//!   `virtual_slots` are connections whose client is this server itself.
+//! - The kernel: `ring` is the queue pair for `operation`s, on its io_uring (`uring`) or a simulated one (`simulated`).
+//!   `token` packs what a completion is about, `buffers` lends receive buffers, `doorbell` wakes the core's executor, `heap`
+//!   returns free pages, `outer_buffers` bounds what it keeps for sockets outside the ring, `probe` says at start what it
+//!   lacks.
+//! - Who comes: each `listener` is a socket that clients connect to, `listeners` shares the slots between them, `accepting`
+//!   accepts, and `admission` refuses connections of addresses that have too many, which the `ledger` knows for all cores.
+//!   `proxy_headers` reads what load balancers say of a connection, of which `proxied` keeps what has come. `local` accepts
+//!   clients by Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots` are connections whose client is
+//!   this server itself; `virtual_traffic` carries what goes through them.
 //! - What is moved: `receiving` says when bytes are taken, `egress` sends, alone or to a whole batch of slots, `backlog` holds
-//!   what a slow client has not taken, `progress` tells how far it comes with that, and `secure` stands between them and
-//!   clients that speak TLS. `kept` adds up the memory of connections. `datagrams` receives datagrams in batches.
+//!   what a slow client has not taken, `progress` tells how far it comes with that, by what `measuring` asks the kernel, and
+//!   `sealing` stands between them and clients that speak TLS, whose sessions are in `secure`. `kept` adds up the memory of
+//!   connections. `datagrams` receives datagrams in batches.
 //!
-//! [`Wire`] ties them together and turns completions into [`Event`]s.
+//! [`Wire`] (`events`) ties them together and turns completions into [`Event`]s. What it knows of each subject is a value in
+//! a file of its own; what it does with it is in another file, which knows [`Wire`].
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
 //! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until
@@ -29,13 +33,19 @@ mod heap;
 mod kept;
 mod ledger;
 mod listener;
+mod listeners;
 mod local;
+mod local_clients;
+mod measuring;
+mod operation;
 mod outer_buffers;
 mod probe;
 mod progress;
 mod proxied;
+mod proxy_headers;
 mod receiving;
 mod ring;
+mod sealing;
 mod secure;
 #[cfg(feature = "simulation")]
 mod simulated;
@@ -44,6 +54,7 @@ mod socket_file;
 mod token;
 mod uring;
 mod virtual_slots;
+mod virtual_traffic;
 
 pub use admission::{AddressLimits, PortUse, RefusedConnections};
 pub use buffers::Received;

@@ -1,21 +1,10 @@
 //! How far clients have come with what they were sent, where that is behind, and how much the kernel has of clients
-//! that are not read. The kernel is asked for what each has not
-//! acknowledged (SIOCOUTQ), and what it was given since the last look is known, so the difference is what the client has
-//! taken. A waiting send cannot tell: it goes on only when a good part of a socket's buffer is free.
-//!
-//! Only clients with a backlog are looked at, some in each turn, when the core wants to know.
+//! that are not read. What the kernel was given since the last look is known, so what it still has says what the client
+//! has taken. `measuring` asks it.
 
-use super::Wire;
-use super::events::Event;
-use super::ring::Operation;
-use super::slots::flag;
-use super::token::{Kind, Token};
 use crate::ids::Slot;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
-
-/// Clients asked about in one turn: it takes about a microsecond for each.
-const AT_ONCE: usize = 256;
 
 /// What the kernel is taken to have of a client that is not read, before it was asked: about the first window.
 pub(super) const UNREAD_BYTES: usize = 64 * 1024;
@@ -115,8 +104,30 @@ impl Progress {
         look.at(&mut self.waiting);
     }
 
+    /// Whether some are to be looked at yet.
+    pub fn is_going_on(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// These are to be looked at.
+    pub fn begin(&mut self, slots: impl Iterator<Item = Slot>) {
+        self.waiting.extend(slots);
+    }
+
+    /// The next one to be looked at.
+    pub fn next_waiting(&mut self) -> Option<Slot> {
+        self.waiting.pop()
+    }
+
+    /// The kernel has `bytes` of the client of `slot`, which is not read.
+    pub fn measure_unread(&mut self, slot: Slot, bytes: usize) {
+        let bytes = bytes.saturating_sub(UNREAD_BYTES);
+        self.unread_bytes += bytes;
+        self.unread_bytes -= self.unread.insert(slot, bytes).unwrap_or_default();
+    }
+
     /// What the client of `slot` has taken, of which the kernel still has `unacknowledged` bytes, if it can tell.
-    fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
+    pub fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
         let before = self.in_kernel_for(slot);
         // Where the kernel cannot tell now, nothing of what it had is known to be taken.
         let in_kernel = unacknowledged.map_or(before, |bytes| bytes as usize);
@@ -134,56 +145,6 @@ impl Progress {
             Some(_) => Taken::Bytes(fresh),
             None => Taken::AtLeast(fresh),
         }
-    }
-}
-
-impl Wire {
-    /// Begins to look at all clients that are behind, unless that goes on already. What each has taken comes as
-    /// [`Event::Took`].
-    pub fn begin_to_measure(&mut self) {
-        if self.progress.waiting.is_empty() {
-            let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
-            let unread =
-                self.metered.iter().filter(|slot| self.slots.has(**slot, flag::PAUSED) && !slot.is_virtual());
-            self.progress.waiting.extend(behind.chain(unread));
-        }
-    }
-
-    /// Asks about some of them; whether more are to be asked about.
-    pub fn measure_some(&mut self) -> bool {
-        for _ in 0..AT_ONCE {
-            let Some(slot) = self.progress.waiting.pop() else { return false };
-            if self.slots.has(slot, flag::OPEN | flag::BACKLOGGED) {
-                // SAFETY: the question points to nothing.
-                unsafe {
-                    self.push(Operation::Unacknowledged { slot }, self.slots.token(Kind::Measure, slot))
-                };
-            }
-            if self.slots.has(slot, flag::OPEN | flag::PAUSED) {
-                // SAFETY: the question points to nothing.
-                unsafe { self.push(Operation::Unread { slot }, self.slots.token(Kind::MeasureUnread, slot)) };
-            }
-        }
-        !self.progress.waiting.is_empty()
-    }
-
-    /// The answer to how much of a client nobody has read: bytes, or an error.
-    pub(super) fn measured_unread(&mut self, token: Token, result: i32) {
-        if self.slots.is_current(token) && self.slots.has(token.slot, flag::PAUSED) {
-            let bytes = usize::try_from(result).unwrap_or_default().saturating_sub(UNREAD_BYTES);
-            self.progress.unread_bytes += bytes;
-            self.progress.unread_bytes -= self.progress.unread.insert(token.slot, bytes).unwrap_or_default();
-        }
-    }
-
-    /// The answer to that: bytes, or an error.
-    pub(super) fn measured(&mut self, token: Token, result: i32) {
-        let slot = token.slot;
-        if !self.slots.is_current(token) || !self.slots.has(slot, flag::BACKLOGGED) {
-            return;
-        }
-        let taken = self.progress.measure(slot, u64::try_from(result).ok());
-        self.events.push_back(Event::Took { slot, taken });
     }
 }
 

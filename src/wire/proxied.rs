@@ -1,13 +1,8 @@
-//! Connections by listeners that expect the PROXY protocol: what they send is kept until its header is whole, and what
-//! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is
-//! told of it before anything that the client says.
+//! What stands before the first byte of a client, and the connections of which the header of the PROXY protocol is not
+//! whole: what they have sent of it is kept until then. `proxy_headers` reads them.
 
-use super::admission::{PortUse, Refused};
-use super::buffers::Received;
-use super::events::{Event, Wire};
-use super::slots::flag;
+use super::admission::PortUse;
 use crate::ids::Slot;
-use crate::proto::proxy_protocol::{Header, Source, read_header};
 use crate::tls::Offer;
 use rustc_hash::FxHashMap;
 
@@ -47,53 +42,21 @@ impl Proxied {
         !self.headers.is_empty() && self.headers.contains_key(&slot)
     }
 
+    /// What has come of the header of `slot`; `None` if nothing more is read of it.
+    pub fn header(&mut self, slot: Slot) -> Option<&mut Vec<u8>> {
+        match self.headers.get_mut(&slot) {
+            Some(Begun::Header(begun)) => Some(begun),
+            Some(Begun::Ignored) | None => None,
+        }
+    }
+
+    /// The connection is about to be closed: nothing more is read of it.
+    pub fn ignore(&mut self, slot: Slot) {
+        self.headers.insert(slot, Begun::Ignored);
+    }
+
     /// The connection is over.
     pub fn forget(&mut self, slot: Slot) {
         self.headers.remove(&slot);
-    }
-}
-
-impl Wire {
-    /// Takes `bytes` of a connection whose header is not whole. What is kept is bounded by the longest header.
-    pub(super) fn read_proxy_header(&mut self, slot: Slot, bytes: Received) {
-        let Some(Begun::Header(begun)) = self.proxied.headers.get_mut(&slot) else { return };
-        begun.extend_from_slice(&bytes);
-        drop(bytes);
-        match read_header(begun) {
-            Ok(Header::Partial) => {}
-            Ok(Header::Complete { source, used }) => {
-                let rest = begun.split_off(used);
-                if self.count_for(slot, source).is_err() {
-                    self.reset(slot);
-                    return self.ignore(slot);
-                }
-                self.proxied.forget(slot);
-                self.events.push_back(Event::Proxied { slot, source });
-                if !rest.is_empty() {
-                    self.heard(slot, Received::unsealed(rest));
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a connection is closed");
-                self.ignore(slot);
-            }
-        }
-    }
-
-    /// Counts a connection for its client instead of its proxy. A proxy stands for clients that it does not name.
-    fn count_for(&mut self, slot: Slot, source: Source) -> Result<(), Refused> {
-        match source {
-            Source::Client(client) => {
-                let is_handshake = self.slots.has(slot, flag::INDIRECT);
-                self.admission.rename(slot, client.ip(), is_handshake)
-            }
-            Source::Unknown | Source::Sender => Ok(()),
-        }
-    }
-
-    /// Has the core close a connection; nothing more of it is read.
-    fn ignore(&mut self, slot: Slot) {
-        self.proxied.headers.insert(slot, Begun::Ignored);
-        self.events.push_back(Event::Failed { slot });
     }
 }

@@ -4,7 +4,7 @@
 //! receive takes one buffer, and what exceeds the core's bound by the time it pauses is one buffer, not megabytes.
 
 use super::Wire;
-use super::ring::Operation;
+use super::operation::Operation;
 use super::slots::flag;
 use super::token::Kind;
 use crate::ids::Slot;
@@ -57,9 +57,4 @@ impl Wire {
         // SAFETY: the receive takes its memory from the provided buffers, which outlive the ring.
         unsafe { self.push(operation, self.slots.token(Kind::Receive, slot)) };
     }
-}
-
-/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
-pub(super) fn is_transient(error: i32) -> bool {
-    [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
 }

@@ -1,7 +1,7 @@
 //! The kernel's queue pair: submission with room made when it is full, and completions copied out so that handling one
 //! may submit more. Created and used by one thread only (SINGLE_ISSUER, DEFER_TASKRUN).
 
-use super::ring::{Completion, Operation, REST_MS};
+use super::operation::{Completion, Operation, REST_MS};
 use crate::ids::Slot;
 use io_uring::squeue::Flags;
 use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec};

@@ -2,8 +2,8 @@
 
 use super::parts::Parts;
 use crate::backplane::{CommandOutcome, Inlet, OperatorCommand};
-use crate::channel::{Publication, SocketFormat};
 use crate::proto::grip::command::{self, Answer, Call, Command, Refusal};
+use crate::proto::grip::{Publication, SocketFormat};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};

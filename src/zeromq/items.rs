@@ -3,8 +3,9 @@
 
 use super::parts::Parts;
 use crate::backplane::{Arrival, Inlet, Item, Source};
-use crate::channel::{Publication, home_of};
+use crate::channel::home_of;
 use crate::observe::Gauges;
+use crate::proto::grip::Publication;
 use crate::proto::grip::message::{self, MessageError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,8 +3,9 @@
 //! the home and to come from it. Each interested core must get what the model says, and when nothing is lost and nobody
 //! loses patience, the sequence itself.
 
-use gripwire::channel::{Home, HomeTimes, Publication, ToCore, ToHome};
+use gripwire::channel::{Home, HomeTimes, ToCore, ToHome};
 use gripwire::ids::CoreId;
+use gripwire::proto::grip::Publication;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

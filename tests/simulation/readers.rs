@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use gripwire::channel::{
-    Home, HomeTimes, Publication, Readiness, Slice, SliceKind, StreamFormat, Subscriptions, Then, ToCore,
-    ToHome, Transport, home_of,
+    Home, HomeTimes, Readiness, Slice, SliceKind, Subscriptions, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
+use gripwire::proto::grip::{Publication, StreamFormat, Then};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -6,11 +6,11 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Audience, Counting, Dispatched, Home, HomeTimes, Items, LastId, Place, Publication, Reach, Readiness,
-    Receipt, Receipts, ResponseFormat, Slice, SliceKind, SocketFormat, StreamFormat, Subscriptions, Then,
-    ToCore, ToHome, Transport, home_of,
+    Audience, Counting, Dispatched, Home, HomeTimes, Items, LastId, Place, Reach, Readiness, Receipts, Slice,
+    SliceKind, Subscriptions, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
+use gripwire::proto::grip::{Publication, Receipt, ResponseFormat, SocketFormat, StreamFormat, Then};
 use gripwire::proto::websocket::{Close, FrameHeader, Opcode};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

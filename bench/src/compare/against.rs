@@ -5,11 +5,12 @@
 
 use super::bootstrap::FEWEST;
 use super::medians::{Row, rows};
-use super::sample::Sample;
+use super::sample::{Round, Sample};
 use super::scenario::{SCENARIOS, Scenario};
+use super::settings::{Settings, save};
 use super::table;
+use super::turns::{Samples, sit};
 use super::verdict::{Comparison, Conclusion, Failures};
-use super::{Samples, Settings, save, sit};
 use crate::servers::Server;
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -22,16 +23,6 @@ struct Saved {
     failures: Vec<Failures>,
     /// Of all servers, where others than the two builds take part.
     rows: Vec<Row>,
-}
-
-/// What both builds did in one round: a sitting for each order.
-pub type Round = [Sitting; 2];
-
-/// The samples of both builds, turn by turn.
-#[derive(Default)]
-pub struct Sitting {
-    pub this: Vec<Sample>,
-    pub other: Vec<Sample>,
 }
 
 /// Compares the build beside this program with `program`; whether it is worse.

@@ -2,7 +2,6 @@
 
 use super::sample::Sample;
 use super::scenario::{Load, Scenario};
-use super::stand::PATIENCE;
 use crate::process::{CLIENT_CPU, beside_this_program};
 use crate::servers::{Running, Server};
 use anyhow::{Context, bail, ensure};
@@ -209,6 +208,8 @@ fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
 
 const FEW: u32 = 500;
 /// Connections being opened at a time, outside of a storm. Of more, Pushpin loses some between its processes.
+/// How long a round may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 const WINDOW: u32 = 64;
 const PUSHPIN_WINDOW: u32 = 8;
 const WARMING_ROUNDS: u32 = 3;

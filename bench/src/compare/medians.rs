@@ -1,9 +1,9 @@
 //! From samples to the rows of the table: the median of each figure over the rounds, and of the ratios taken within
 //! each.
 
-use super::Samples;
 use super::sample::Sample;
 use super::scenario::Scenario;
+use super::turns::Samples;
 use crate::servers::Server;
 use serde::Serialize;
 

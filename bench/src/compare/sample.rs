@@ -1,5 +1,6 @@
-//! What a round found. What does not apply to a scenario or a server is absent.
+//! What a turn found, and what a round of two builds did. What does not apply to a scenario or a server is absent.
 
+/// What a turn found.
 #[derive(Clone, Default)]
 pub struct Sample {
     /// CPU of the server for a delivery.
@@ -15,4 +16,14 @@ pub struct Sample {
     pub opened_hz: Option<f64>,
     /// Deliveries that were lost, doubled or out of order, and clients that were refused or ended.
     pub failures: u64,
+}
+
+/// What both builds did in one round: a sitting for each order.
+pub type Round = [Sitting; 2];
+
+/// The samples of both builds, turn by turn.
+#[derive(Default)]
+pub struct Sitting {
+    pub this: Vec<Sample>,
+    pub other: Vec<Sample>,
 }

@@ -1,11 +1,10 @@
 //! A server, or the floor, with its clients open, and what one round of a scenario costs it.
 
-use super::held::{Held, fleet_plan, open_all, storm};
+use super::held::{Held, PATIENCE, fleet_plan, open_all, storm};
 use super::sample::Sample;
 use super::scenario::{Load, Scenario};
 use crate::servers::{Floor, Server};
 use gripwire_loadgen::{Fleet, Target, now_ns};
-use std::time::Duration;
 
 /// What takes a sample a round.
 pub enum Stand {
@@ -73,6 +72,3 @@ impl FloorStand {
         })
     }
 }
-
-/// How long a round may take.
-pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,11 +2,10 @@
 //! interval is above the bound. One whose interval reaches over the bound is not settled, which is no approval: more
 //! rounds are needed.
 
-use super::against::{Round, Sitting};
 use super::bootstrap::Interval;
 use super::figures::{FIGURES, Figure};
 use super::medians::median;
-use super::sample::Sample;
+use super::sample::{Round, Sample, Sitting};
 use serde::Serialize;
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //! `count` is answered with how many it has, `send TIMES BYTES` with the nanoseconds of CPU the loop took. Beyond the
 //! limit of open files there are several, which send one after the other.
 
-use super::CONNECTIONS_PER_PROCESS;
+use super::running::CONNECTIONS_PER_PROCESS;
 use crate::process::{Helper, SERVER_CPU, thread_cpu_ns};
 use anyhow::{Context, ensure};
 use std::io::{BufRead, Write};

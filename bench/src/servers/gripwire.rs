@@ -1,7 +1,7 @@
 //! Gripwire, with the application of the load generator behind it, as Pushpin has it. All its cores are on the servers'
 //! CPU: more than one only where the limit of open files wants it.
 
-use super::{CONNECTIONS_PER_PROCESS, Directory, Running, free_address};
+use super::running::{CONNECTIONS_PER_PROCESS, Directory, Running, free_address};
 use crate::process::Process;
 use anyhow::Context;
 use gripwire_loadgen::{Origin, Target};

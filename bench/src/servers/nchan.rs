@@ -1,6 +1,6 @@
 //! nginx with nchan: one worker, messages kept for nobody, subscribers without a time limit.
 
-use super::{Directory, Running, free_address};
+use super::running::{Directory, Running, free_address};
 use crate::process::{Process, installed};
 use anyhow::Context;
 use gripwire_loadgen::Target;

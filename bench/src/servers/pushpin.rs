@@ -1,7 +1,7 @@
 //! Pushpin with condure and zurl, its limits on connections and message rates raised out of the way, and the
 //! application of the load generator behind it.
 
-use super::{Directory, PATIENCE, Running, free_address};
+use super::running::{Directory, PATIENCE, Running, free_address};
 use crate::process::Process;
 use anyhow::ensure;
 use gripwire_loadgen::{Origin, Target};

@@ -1,7 +1,8 @@
 //! The line to one worker, a process or a thread: orders go down one pipe, reports come up another and are read by a
 //! thread of their own. Dropping it closes the former, which ends the worker, and waits for a process to be gone.
 
-use super::{FleetError, Workers};
+use super::error::FleetError;
+use super::plan::Workers;
 use crate::orders::{Order, Report};
 use crate::worker;
 use std::io::{BufRead, BufReader, Read, Write};

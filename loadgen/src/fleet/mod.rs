@@ -1,6 +1,7 @@
 //! The parent's side: a fleet of workers that hold subscribers. `plan.rs` says what is wanted and divides it,
 //! `link.rs` is the line to one worker; the fleet here waits for what they report and adds it up.
 
+mod error;
 mod link;
 mod plan;
 
@@ -9,11 +10,10 @@ use crate::orders::{Order, Progress, Report, Tally};
 use crate::{Latencies, now_ns};
 use link::{Heard, Link};
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+pub use error::FleetError;
 pub use plan::{FleetPlan, Workers};
 
 /// Subscribers in workers. They end when this is dropped.
@@ -60,40 +60,6 @@ pub struct Standing {
     pub bytes: u64,
     /// Messages received; not counted when draining.
     pub messages: u64,
-}
-
-/// What keeps a fleet from its work.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// A worker could not be started.
-    #[error("cannot start a worker as {program}: {error}")]
-    Spawn {
-        /// The program that was tried.
-        program: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A worker gave up.
-    #[error("a worker cannot go on: {0}")]
-    Broken(String),
-    /// A worker is gone.
-    #[error("a worker ended without a word; it may have been killed for want of memory")]
-    Gone,
-    /// The plan cannot be carried out.
-    #[error("{0}")]
-    Plan(String),
-    /// What was awaited did not come.
-    #[error("only {came} of {awaited} {what} came within {} s", patience.as_secs())]
-    Late {
-        /// Bytes or messages.
-        what: &'static str,
-        /// How many came.
-        came: u64,
-        /// How many were awaited.
-        awaited: u64,
-        /// How long was waited.
-        patience: Duration,
-    },
 }
 
 impl Fleet {

@@ -1,7 +1,7 @@
 //! What a fleet is to be, and how it is divided among workers: a bounded number of sockets for each process, and addresses
 //! to connect from, so that no pair of addresses comes near the half of the port range where connect() begins to crawl.
 
-use super::FleetError;
+use super::error::FleetError;
 use crate::layout::Layout;
 use crate::orders::{Assignment, stalls};
 use crate::target::Target;

@@ -1,7 +1,8 @@
 //! A way for publish calls to the server. Over HTTP calls may be pipelined as far as the server allows; a server that
 //! closes its connection after an answer gets a new one. Over UDP nothing is answered.
 
-use super::{PublishError, PublishPlan, Via};
+use super::error::PublishError;
+use super::plan::{PublishPlan, Via};
 use crate::decode::head;
 use crate::sys;
 use std::io::{self, Read, Write};

@@ -1,92 +1,24 @@
 //! The publishing side, on a schedule that is kept without regard to the server (open loop): call n is due at n times the
 //! interval, and its messages carry that time even when the server took the call late.
 //!
-//! `connection.rs` is one connection for publish calls or one UDP socket, `schedule.rs` says when calls are due; the
-//! publisher here shares channels among connections, so that the messages of a channel stay in order.
+//! `plan.rs` says what is wanted, `connection.rs` is one connection for publish calls or one UDP socket, `schedule.rs` says
+//! when calls are due; the publisher here shares channels among connections, so that the messages of a channel stay in order.
 
 mod connection;
+mod error;
+mod plan;
 mod schedule;
 
 use crate::message::Message;
 use crate::sys;
-use crate::target::Target;
-use crate::transport::Mix;
 use connection::Connection;
+pub use error::PublishError;
+pub use plan::{PublishPlan, Via};
 use schedule::Schedule;
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
-
-/// How messages reach the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// POST requests on kept connections.
-    Http,
-    /// A publish call in each datagram.
-    Udp,
-}
-
-/// What is to be published.
-#[derive(Clone, Debug)]
-pub struct PublishPlan {
-    /// The server.
-    pub target: Target,
-    /// Where it takes messages.
-    pub address: SocketAddr,
-    /// How they reach it.
-    pub via: Via,
-    /// Connections, or sockets; channels are shared among them.
-    pub connections: u32,
-    /// Publish calls under way on one connection; the preset's choice when absent.
-    pub calls_in_flight: Option<usize>,
-    /// What channels' names begin with; their number follows.
-    pub prefix: String,
-    /// The channels, which take turns.
-    pub channels: Vec<u32>,
-    /// The transports that listen.
-    pub mix: Mix,
-    /// Bytes of a message.
-    pub size_bytes: usize,
-    /// Messages in a call.
-    pub batch: u32,
-    /// Messages a second; 0 is as fast as they are taken.
-    pub rate_hz: f64,
-    /// How many messages; without a number, until the time is over.
-    pub messages: Option<u64>,
-    /// For how long.
-    pub duration: Option<Duration>,
-}
-
-/// What keeps a publisher from its work.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The server cannot be reached.
-    #[error("cannot reach {address} to publish: {error}; is the server running, and is --publish-to right?")]
-    Connect {
-        /// Where it was looked for.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A connection failed.
-    #[error("publishing failed: {0}")]
-    Broken(io::Error),
-    /// The server refused a call.
-    #[error("the server answered a publish call with {status}: {body}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// The beginning of what it said.
-        body: String,
-    },
-    /// The plan cannot be carried out.
-    #[error("{0}")]
-    Plan(&'static str),
-}
 
 /// What was published.
 #[derive(Clone, Debug, Default)]
@@ -268,6 +200,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Target;
+    use std::net::SocketAddr;
 
     pub(super) fn plan(rate_hz: f64, batch: u32, messages: Option<u64>) -> PublishPlan {
         PublishPlan {

@@ -1,6 +1,6 @@
 //! When publish calls are due. Lanes share the schedule: lane k of n sends calls k, k + n, k + 2n.
 
-use super::PublishPlan;
+use super::plan::PublishPlan;
 
 pub(super) struct Schedule {
     started_ns: u64,

@@ -1,7 +1,7 @@
 //! Curves and bars as SVG. Colours are classes, so that the page's styles suit light and dark; the pointer shows values by
 //! `<title>`, which needs no script.
 
-use super::escaped;
+use super::markup::escaped;
 use super::scale::Scale;
 use std::fmt::Write;
 

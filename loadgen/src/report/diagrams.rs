@@ -1,10 +1,16 @@
 //! Which diagrams an outcome has, and what is drawn in each.
 
-use super::Diagram;
 use super::chart::{Chart, Series, Shape};
 use super::scale::Scale;
 use crate::amount::{bytes, count, duration};
 use crate::run::{Moment, Outcome};
+
+/// A diagram with its heading and what it shows.
+pub(super) struct Diagram {
+    pub heading: &'static str,
+    pub caption: String,
+    pub svg: String,
+}
 
 /// The diagrams of an outcome.
 pub(super) fn of(outcome: &Outcome) -> Vec<Diagram> {

@@ -1,13 +1,16 @@
 //! The page of a run: figures and diagrams in one file that needs nothing else, to look at and to send around.
 //!
-//! `chart.rs` draws curves and bars as SVG, `scale.rs` chooses axes, `page.html` is the frame with its styles; what the
-//! page shows is put together here and in `diagrams.rs`.
+//! `chart.rs` draws curves and bars as SVG, `scale.rs` chooses axes, `markup.rs` escapes text, `page.html` is the frame with
+//! its styles; what the page shows is put together here and in `diagrams.rs`.
 
 mod chart;
 mod diagrams;
+mod markup;
 mod scale;
 
 use crate::run::{Figure, Outcome};
+use diagrams::Diagram;
+use markup::escaped;
 use std::fmt::Write;
 
 /// The page of an outcome, under a title, with the parameters and the command line of its run.
@@ -32,13 +35,6 @@ pub fn html_report(
         .replace("{{figures}}", &figures)
         .replace("{{version}}", env!("CARGO_PKG_VERSION"))
         .replace("{{command}}", &escaped(command_line))
-}
-
-/// A diagram with its heading and what it shows.
-struct Diagram {
-    heading: &'static str,
-    caption: String,
-    svg: String,
 }
 
 fn diagram(diagram: &Diagram) -> String {
@@ -87,10 +83,6 @@ fn verdict(outcome: &Outcome) -> String {
         _ => "nothing lost, repeated or out of order",
     };
     format!("<p class=\"verdict good\">{good}</p>")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const PAGE: &str = include_str!("page.html");

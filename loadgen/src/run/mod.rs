@@ -19,7 +19,7 @@ use timeline::Recorder;
 
 pub use figures::Figure;
 pub use outcome::Outcome;
-pub use timeline::Moment;
+pub use timeline::{Moment, Phase};
 
 /// What a run does.
 #[derive(Clone, Debug)]
@@ -34,20 +34,6 @@ pub struct RunPlan {
     pub late: Duration,
     /// Processes of the server, to be watched.
     pub processes: Vec<u32>,
-}
-
-/// What a run is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Subscribers connect.
-    Opening,
-    /// They are held, and nothing is published.
-    Holding,
-    /// Messages are published.
-    Publishing,
-    /// Messages that are late are awaited.
-    Waiting,
 }
 
 /// What ends a run early.

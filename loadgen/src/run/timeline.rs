@@ -1,12 +1,25 @@
 //! How things stood from moment to moment: a few samples a second, thinned out when a run is long.
 
-use super::Phase;
 use crate::fleet::{Fleet, FleetError, Standing};
 use crate::latency::Latencies;
 use crate::server::{ServerCost, ServerWatch};
 use crate::sys::now_ns;
 use serde::Serialize;
 use std::time::Duration;
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Subscribers connect.
+    Opening,
+    /// They are held, and nothing is published.
+    Holding,
+    /// Messages are published.
+    Publishing,
+    /// Messages that are late are awaited.
+    Waiting,
+}
 
 /// One moment of a run.
 #[derive(Clone, Debug, Serialize)]

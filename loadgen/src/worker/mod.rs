@@ -13,7 +13,6 @@ use opening::Opening;
 use parent::Parent;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 use subscribers::Subscribers;
 
 /// Runs a worker on standard input and output until the parent closes the former.
@@ -112,5 +111,3 @@ fn prepare(assignment: &Assignment) -> io::Result<()> {
 const PARENT: u64 = u64::MAX;
 /// Standard streams, the epoll, and a few that the runtime may open.
 const SPARE_DESCRIPTORS: usize = 16;
-/// How often the parent hears how things stand.
-const PROGRESS: Duration = Duration::from_millis(250);

@@ -1,12 +1,12 @@
 //! The worker's end of its pipes: orders in, reports out. A report is one write; the parent reads on a thread of its own,
 //! so a worker is not held up by it for long.
 
-use super::PROGRESS;
 use crate::orders::{Order, Progress, Report};
 use crate::sys;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 pub(super) struct Parent {
     input: File,
@@ -85,3 +85,5 @@ impl Parent {
 
 /// The least time between two reports of a worker that is watched: what an awaited count may come too late.
 const WATCHED_NS: u64 = 500_000;
+/// How often the parent hears how things stand.
+const PROGRESS: Duration = Duration::from_millis(250);

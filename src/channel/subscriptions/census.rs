@@ -4,7 +4,8 @@
 
 use super::Subscriptions;
 use crate::channel::audience::Audience;
-use crate::channel::roster::{Transport, number_of, place_of};
+use crate::channel::roster::{number_of, place_of};
+use crate::channel::transport::Transport;
 use crate::ids::Slot;
 use std::sync::Arc;
 

@@ -27,9 +27,10 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::Transport;
     use crate::channel::message::{ToCore, ToHome};
-    use crate::channel::{Publication, StreamFormat, Transport};
     use crate::ids::Slot;
+    use crate::proto::grip::{Publication, StreamFormat};
 
     #[test]
     fn subscribers_are_counted_by_what_reaches_them() {

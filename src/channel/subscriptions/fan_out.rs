@@ -1,13 +1,13 @@
 //! The run queue: what homes deliver waits at its channel, channels with something to write stand in line, and the
 //! first of them gives a slice of its pass.
 
-use super::{ChannelId, Subscriptions};
+use super::Subscriptions;
 use crate::channel::audience::Audience;
 use crate::channel::message::last_id_after;
 use crate::channel::pass::Pass;
-use crate::channel::publication::Publication;
-use crate::channel::receipt::Receipt;
 use crate::channel::slice::{Slice, SliceKind};
+use crate::ids::ChannelId;
+use crate::proto::grip::{Publication, Receipt};
 use std::sync::Arc;
 
 impl Subscriptions {

@@ -1,9 +1,9 @@
 //! Subscriptions with filters: what is published does not go to them as it stands, so they stand in lists of their own, and
 //! the others' fan-out never looks at them.
 
-use super::{ChannelId, Subscriptions};
+use super::Subscriptions;
 use crate::channel::roster::Link;
-use crate::ids::Slot;
+use crate::ids::{ChannelId, Slot};
 
 impl Subscriptions {
     /// The subscription of `slot` to `channel`, in force or not, has filters from now on, until it ends. Nothing is missed
@@ -52,7 +52,8 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Publication, Slice, SliceKind, StreamFormat, ToCore, ToHome, Transport};
+    use crate::channel::{Slice, SliceKind, ToCore, ToHome, Transport};
+    use crate::proto::grip::{Publication, StreamFormat};
     use std::sync::Arc;
 
     fn content(text: &'static str) -> ToCore {

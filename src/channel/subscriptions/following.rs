@@ -1,13 +1,14 @@
 //! Subscribers that follow ids: what they have missed when they come, where they go astray, and up to which item they
 //! have everything when they leave to ask their application.
 
-use super::{ChannelId, LocalChannel, Subscriptions};
+use super::{LocalChannel, Subscriptions};
 use crate::channel::followed::{Followed, Missed};
 use crate::channel::home::home_of;
 use crate::channel::message::LastId;
-use crate::channel::roster::{Transport, before};
+use crate::channel::roster::before;
 use crate::channel::slice::{Slice, SliceKind};
-use crate::ids::{CoreId, Slot};
+use crate::channel::transport::Transport;
+use crate::ids::{ChannelId, CoreId, Slot};
 use std::sync::Arc;
 
 /// A channel, and the id of the last item on it that a subscriber has.

@@ -1,10 +1,10 @@
 //! Channels that nobody uses any more. They stay for a while with their interest kept, so that long polls, which leave
 //! and come back with every message, cost the mesh nothing.
 
-use super::{ChannelId, LocalChannel, Subscriptions};
+use super::{LocalChannel, Subscriptions};
 use crate::channel::home::home_of;
 use crate::channel::message::ToHome;
-use crate::ids::CoreId;
+use crate::ids::{ChannelId, CoreId};
 
 impl Subscriptions {
     /// Gives up channels that lingered long enough, after a look at `limit` of them at most; `out` gets the messages to

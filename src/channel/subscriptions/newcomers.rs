@@ -1,8 +1,8 @@
 //! Subscribers that asked while messages of their channel's home were under way: their place in the channel's lists.
 
-use super::{ChannelId, Subscriptions};
+use super::Subscriptions;
 use crate::channel::dispatched::Dispatched;
-use crate::ids::{CoreId, Slot};
+use crate::ids::{ChannelId, CoreId, Slot};
 use std::sync::Arc;
 
 impl Subscriptions {
@@ -36,7 +36,8 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Publication, Readiness, Slice, SliceKind, StreamFormat, ToCore, ToHome, Transport};
+    use crate::channel::{Readiness, Slice, SliceKind, ToCore, ToHome, Transport};
+    use crate::proto::grip::{Publication, StreamFormat};
 
     const HOME: CoreId = CoreId(0);
 

@@ -1,7 +1,8 @@
 //! The tables of a core's subscriptions, which shrink when they have been nearly empty for a while (`crate::slack`).
 
-use super::{ChannelId, LocalChannel, Subscriptions};
+use super::{LocalChannel, Subscriptions};
 use crate::channel::roster::SlotLinks;
+use crate::ids::ChannelId;
 use crate::slack::{Look, Places, Table};
 
 impl Subscriptions {
@@ -67,8 +68,9 @@ impl Table for ChannelPlaces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Publication, ToCore, ToHome, Transport};
+    use crate::channel::{ToCore, ToHome, Transport};
     use crate::ids::Slot;
+    use crate::proto::grip::Publication;
     use crate::slack::Slack;
 
     const MANY: u32 = 50_000;
@@ -103,7 +105,7 @@ mod tests {
         (0..7).for_each(|slot| subscribe(&mut table, slot, &format!("d{slot}")));
         assert_eq!((table.channels.len(), table.channels_of(Slot(7))), (8, vec!["c7".into()]));
         let mut item = Publication::new("c7");
-        item.stream = Some(crate::channel::StreamFormat::Content("x".into()));
+        item.stream = Some(crate::proto::grip::StreamFormat::Content("x".into()));
         table.handle(ToCore::Deliver(item.into()), &mut Vec::new());
         assert!(table.has_pending());
     }

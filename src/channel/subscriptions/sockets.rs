@@ -4,7 +4,8 @@
 use super::{Readiness, Subscriptions};
 use crate::channel::home::home_of;
 use crate::channel::message::ToHome;
-use crate::channel::roster::{Link, Transport};
+use crate::channel::roster::Link;
+use crate::channel::transport::Transport;
 use crate::ids::{CoreId, Slot};
 use smallvec::SmallVec;
 

@@ -1,11 +1,11 @@
 //! What is sent to the clients of each route, for whoever watches the server. Each channel knows how many subscribers
 //! it has of each route, so an item is counted once for each route when it arrives, and its fan-out counts nothing.
 
-use super::{ChannelId, Subscriptions};
+use super::Subscriptions;
 use crate::channel::audience::Audience;
-use crate::channel::publication::{Format, Publication};
-use crate::channel::roster::Transport;
-use crate::ids::{BySlot, Slot, TallyId};
+use crate::channel::transport::Transport;
+use crate::ids::{BySlot, ChannelId, Slot, TallyId};
+use crate::proto::grip::{Format, Publication};
 use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -136,7 +136,8 @@ impl Tallied {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{StreamFormat, ToCore, ToHome};
+    use crate::channel::{ToCore, ToHome};
+    use crate::proto::grip::StreamFormat;
 
     fn subscribe(table: &mut Subscriptions, slot: u32, tally: u32, transport: Transport) {
         table.tally_at(Slot(slot), TallyId(tally));

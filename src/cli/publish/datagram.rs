@@ -6,7 +6,7 @@ use std::net::{ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::post::PostError;
+use super::outcome::PostError;
 
 /// Sends to `address`, a host and a port.
 pub fn send_by_udp(address: &str, datagram: &[u8]) -> Result<(), PostError> {

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use super::control_port::{ControlPort, Credentials, SpecError};
 use super::item::{self, ItemError};
-use super::post::{self, PostError};
+use super::outcome::{Outcome, PostError};
 #[cfg(feature = "zeromq")]
 use super::push;
-use super::receipt::Receipt;
-use super::{datagram, local};
+use super::{datagram, local, post};
 
 /// A server, and the way to it.
 #[derive(Debug)]
@@ -27,17 +26,6 @@ pub enum Destination {
     /// Its PULL socket of ZeroMQ, by libzmq's address.
     #[cfg(feature = "zeromq")]
     ZeroMq(String),
-}
-
-/// What is known of a message that was sent.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The server has taken it.
-    Published,
-    /// The server has taken it, and says whom it has reached.
-    Reached(Receipt),
-    /// It is on its way; nobody answers datagrams.
-    Sent,
 }
 
 impl Destination {

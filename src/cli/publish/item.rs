@@ -7,7 +7,7 @@ use gripwire::proto::grip::{compact, publish};
 use serde_json::{Map, Value, json};
 use std::iter;
 
-use super::Publish;
+use super::options::Publish;
 
 /// Content that cannot be sent as asked.
 #[derive(Debug, thiserror::Error)]
@@ -101,18 +101,6 @@ fn text_or_binary(name: &str, content: &[u8]) -> (String, Value) {
     }
 }
 
-/// `NAME: VALUE` as an option has it.
-pub fn parse_header(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
-    pair.filter(|(name, _)| !name.is_empty()).ok_or_else(|| "write 'NAME: VALUE'".to_owned())
-}
-
-/// `NAME=VALUE` as an option has it.
-pub fn parse_meta(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    pair.filter(|(name, _)| !name.is_empty()).ok_or_else(|| "write NAME=VALUE".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -189,13 +177,5 @@ mod tests {
         let formats = &item(&["--no-eol"], b"\xff\x00")["formats"];
         assert_eq!(formats["http-response"]["body-bin"], "/wA=");
         assert_eq!(formats["ws-message"]["content-bin"], "/wA=");
-    }
-
-    #[test]
-    fn malformed_pairs_are_refused() {
-        for text in ["", "x", ": y"] {
-            assert!(parse_header(text).is_err(), "{text}");
-        }
-        assert!(parse_meta("=v").is_err() && parse_meta("x").is_err());
     }
 }

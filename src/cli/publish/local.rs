@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::destination::Outcome;
-use super::post::{self, ANSWER_BYTES, PATIENCE, PostError};
+use super::outcome::{Outcome, PostError};
+use super::post::{ANSWER_BYTES, PATIENCE};
 use super::receipt;
 
 /// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
@@ -18,7 +18,7 @@ pub fn post(path: &Path, body: &[u8], wait: Option<Duration>) -> Result<Outcome,
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     match status {
-        200..=299 => post::outcome(to, body, wait.is_some()),
+        200..=299 => Outcome::of_answer(to, body, wait.is_some()),
         403 => Err(PostError::NotAllowed { to, body: body.to_owned() }),
         status => Err(PostError::Refused { to, status, body: body.to_owned() }),
     }

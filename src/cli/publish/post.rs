@@ -7,58 +7,8 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::control_port::ControlPort;
-use super::destination::Outcome;
-use super::receipt::{self, Receipt};
-
-/// Why a message was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum PostError {
-    /// There is no answer. What was sent may have arrived nevertheless.
-    #[error(
-        "cannot publish to {to}; check that the server is running and that --spec (or GRIP_URL) names its control \
-         port"
-    )]
-    Unanswered {
-        /// Where.
-        to: String,
-        /// What went wrong.
-        source: Box<ureq::Error>,
-    },
-    /// It did not get there.
-    #[error(
-        "cannot publish to {to}; check that the server is running and that --spec (or GRIP_URL) names its socket"
-    )]
-    Unsent {
-        /// Where.
-        to: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It was published, but nothing says whom it reached.
-    #[error("{to} took the message and gave no receipt: it is a server that knows none; leave out --receipt")]
-    NoReceipt {
-        /// Where.
-        to: String,
-    },
-    /// The server knows who asks, and said no.
-    #[error("{to} refused the message: {}; see `unix_users` in [ingest] of its configuration", body.trim_end())]
-    NotAllowed {
-        /// Where.
-        to: String,
-        /// Its text.
-        body: String,
-    },
-    /// The server said no.
-    #[error("{to} refused the message with {status}: {}; {}", body.trim_end(), advice(*status))]
-    Refused {
-        /// Where.
-        to: String,
-        /// The status of the answer.
-        status: u16,
-        /// Its text.
-        body: String,
-    },
-}
+use super::outcome::{Outcome, PostError};
+use super::receipt;
 
 /// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
 pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
@@ -76,16 +26,8 @@ pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> R
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES).lossy_utf8(true).read_to_string();
     let body = body.unwrap_or_default();
     match answer.status().is_success() {
-        true => outcome(to, &body, wait.is_some()),
+        true => Outcome::of_answer(to, &body, wait.is_some()),
         false => Err(PostError::Refused { to, status: answer.status().as_u16(), body }),
-    }
-}
-
-/// What the body of an answer says that took the message.
-pub fn outcome(to: String, body: &str, wants_receipt: bool) -> Result<Outcome, PostError> {
-    match wants_receipt {
-        true => Receipt::parse(body.as_bytes()).map(Outcome::Reached).ok_or(PostError::NoReceipt { to }),
-        false => Ok(Outcome::Published),
     }
 }
 
@@ -98,17 +40,6 @@ fn agent(patience: Duration) -> Agent {
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
         .timeout_global(Some(patience));
     config.build().into()
-}
-
-fn advice(status: u16) -> &'static str {
-    match status {
-        400 => "the server does not understand it, or it is too large: see its `body_bytes`",
-        401 | 403 => "give --user or --bearer, or put `iss` and `key` into GRIP_URL",
-        404 | 405 => "check that --spec (or GRIP_URL) names a control port, and its path",
-        413 => "the message is too large for this server: see its `body_bytes`",
-        500..=599 => "the server is in trouble: see its log, and try again",
-        _ => "check that --spec (or GRIP_URL) names a control port",
-    }
 }
 
 /// How long a server may take, beside what it waits for a receipt.

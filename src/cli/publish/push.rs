@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::post::PostError;
+use super::outcome::PostError;
 
 /// How long a server may take to be there, and to take the message.
 const PATIENCE: Duration = Duration::from_secs(5);

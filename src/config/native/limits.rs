@@ -1,7 +1,8 @@
 //! The section `[limits]`.
 
 use super::values::*;
-use super::{Document, Limits};
+use crate::config::Limits;
+use crate::config::section::Document;
 
 pub(super) fn read(document: &mut Document<'_>, limits: &mut Limits) {
     let mut section = document.section("limits");

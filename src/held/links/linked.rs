@@ -3,7 +3,7 @@
 use super::gone::GoneLink;
 use super::state::{Doing, Due, State, remaining};
 use super::target::Next;
-use crate::channel::{Format, Missed, Publication, Then};
+use crate::channel::Missed;
 use crate::clients::{Asked, CloseReason, Description, Held, Offer, Reason, Undeliverable};
 use crate::context::ticks;
 use crate::held::Holds;
@@ -11,6 +11,7 @@ use crate::held::keep_alive::KeepAlive;
 use crate::held::opens::Opens;
 use crate::held::stream;
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication, Then};
 use crate::requests::Origin;
 use bytes::Bytes;
 use std::cell::RefCell;

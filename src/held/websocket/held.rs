@@ -1,9 +1,10 @@
 //! How a WebSocket is held.
 
 use super::socket::Socket;
-use crate::channel::{Format, Publication, SocketFormat, Transport};
+use crate::channel::Transport;
 use crate::clients::{CloseReason, Description, Held, Offer, Reason, Undeliverable};
 use crate::ids::Slot;
+use crate::proto::grip::{Format, Publication, SocketFormat};
 use bytes::Bytes;
 use std::rc::Rc;
 

@@ -1,11 +1,11 @@
 //! What a WebSocket is sent: messages of its application, and what is published.
 
 use super::socket::{Application, Closing, Socket};
-use crate::channel::{Publication, SocketFormat, Then, Transport};
+use crate::channel::Transport;
 use crate::clients::Undeliverable;
 use crate::ids::Slot;
 use crate::proto::client_network::ClientNetwork;
-use crate::proto::grip::LinkTarget;
+use crate::proto::grip::{LinkTarget, Publication, SocketFormat, Then};
 use crate::proto::websocket::{Close, Opcode, close_frame, compressed_frame, deflate, frame};
 use crate::requests::Origin;
 use bytes::Bytes;

@@ -6,8 +6,9 @@
 mod send;
 mod socket;
 
-use super::local::{Page, split, values};
-use crate::channel::Publication;
+use crate::origin::page::Page;
+use crate::origin::query::{split, values};
+use crate::proto::grip::Publication;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{Method, StatusCode};

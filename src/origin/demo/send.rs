@@ -2,10 +2,10 @@
 //! Both get the same one-line JSON, so a message may hold any text, line feeds included, without breaking the
 //! event it travels in. Who publishes from elsewhere may send plain text instead; the page takes either.
 
-use crate::channel::{
+use crate::origin::query::values;
+use crate::proto::grip::{
     Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
-use crate::origin::local::values;
 use crate::proto::websocket::Opcode;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};

@@ -2,9 +2,8 @@
 //! page's own unless the query names another, and publishes there what it is sent.
 
 use super::send::Message;
-use crate::channel::Publication;
-use crate::origin::local::{Page, subscribing};
-use crate::proto::grip::WebSocketEvent;
+use crate::origin::page::{Page, subscribing};
+use crate::proto::grip::{Publication, WebSocketEvent};
 use bytes::Bytes;
 use http::{StatusCode, header};
 

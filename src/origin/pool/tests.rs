@@ -6,7 +6,7 @@ use super::*;
 use crate::config::Config;
 use crate::origin::fake_origin::Reply::{Close, Send, Stall};
 use crate::origin::fake_origin::{FakeOrigin, Reply, route_to, target, target_at};
-use crate::origin::message::RequestBody;
+use crate::origin::upload::RequestBody;
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::http1::Headers;
 use bytes::Bytes;

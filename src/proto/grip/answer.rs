@@ -3,8 +3,8 @@
 //! [`Answer`] can be written as it stands, but for framing: the http1 room adds Content-Length and Connection.
 
 use super::body_patch;
+use super::formats::{ResponseBody, ResponseMessage};
 use super::sendable::{self, GRIP_EXPOSE_HEADERS};
-use crate::channel::{ResponseBody, ResponseMessage};
 use crate::proto::http1::Headers;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
@@ -71,9 +71,9 @@ fn replace(headers: &mut Headers, published: &Headers) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::formats::ResponseFormat;
     use super::super::publish;
     use super::*;
-    use crate::channel::ResponseFormat;
     use http::HeaderValue;
 
     fn timeout_answer() -> Answer {

@@ -2,8 +2,8 @@
 //! repeats, a `method` and its `args`. `zeromq` receives them; what they ask for is done by `core`.
 
 use super::json::Json;
+use super::publication::Publication;
 use super::publish::{self, PublishError};
-use crate::channel::Publication;
 use crate::proto::tnetstring::{self, Value};
 
 /// A call: what it is known by, and what is asked.

@@ -3,11 +3,12 @@
 //! overrides or adds. A `Hold` has its defaults filled in and its bounds kept.
 
 use super::filter::{FILTERS_MAX, Filter, IdRenderer};
-use super::instruct::InstructError;
+use super::instruct_error::InstructError;
 use super::json::{FieldError, Fields, Json};
 use super::keep_alive::KeepAlive;
 use super::link::{Link, Links};
 use super::list_header::{Element, elements, pairs, text};
+use super::seconds::seconds;
 use http::HeaderMap;
 use std::collections::BTreeMap;
 
@@ -95,9 +96,7 @@ impl HoldDraft {
         Ok(HoldDraft {
             mode: mode_header(headers)?,
             channels: elements(headers, "grip-channel").iter().map(channel).collect(),
-            timeout_s: timeout
-                .map(|digits| super::instruct::seconds(digits, "Grip-Timeout", "Grip-Timeout"))
-                .transpose()?,
+            timeout_s: timeout.map(|digits| seconds(digits, "Grip-Timeout", "Grip-Timeout")).transpose()?,
             keep_alive: KeepAlive::from_headers(headers)?,
             meta: pairs(headers, "grip-set-meta")
                 .iter()

@@ -3,10 +3,10 @@
 //! [`is_grip`]. The answer never carries `Grip-*` or hop-by-hop headers, and its status can be sent.
 
 use super::answer::Answer;
-use super::filter::{FilterError, IdRenderer};
+use super::filter::IdRenderer;
 use super::hold::{Hold, HoldDraft};
 use super::instruct_body;
-use super::json::FieldError;
+use super::instruct_error::InstructError;
 use super::link::Link;
 use super::sendable::{self, STATUS_CODES, is_grip_name};
 use crate::proto::http1::Headers;
@@ -25,42 +25,6 @@ pub struct Instruct {
     pub response: Answer,
     /// What the response's body was rendered with, for whoever has more of it.
     pub renderer: Option<IdRenderer>,
-}
-
-/// Why an instruction cannot be followed. The text is shown to clients of routes with `debug`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The texts say what each is.
-pub enum InstructError {
-    #[error("Grip-Hold must be set to either 'response' or 'stream'")]
-    HoldMode,
-    #[error("hold 'mode' must be set to either 'response' or 'stream'")]
-    JsonHoldMode,
-    #[error("too many filters for channel '{0}'")]
-    TooManyFilters(String),
-    #[error("channel '{0}' specifies prev-id, but no next link found")]
-    NoNextLink(String),
-    #[error("failed to parse {0}")]
-    Unreadable(&'static str),
-    #[error("{0} has invalid value")]
-    OutOfRange(&'static str),
-    #[error("Grip-Keep-Alive cannot be empty")]
-    EmptyKeepAlive,
-    #[error("no such Grip-Keep-Alive {what} '{value}'")]
-    UnknownKeepAlive { what: &'static str, value: String },
-    #[error("Grip-Status contains invalid status code")]
-    Status,
-    #[error("Grip-Link contains invalid link")]
-    Link,
-    #[error("response code for application/grip-instruct content must be 200")]
-    BodyStatus(u16),
-    #[error("failed to parse application/grip-instruct content as JSON")]
-    NotJson,
-    #[error("instruct must be an object")]
-    NotObject,
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    #[error("filter error: {0}")]
-    Filter(#[from] FilterError),
 }
 
 /// Whether a response is for GRIP to interpret: its content is an instruct, or it has any `Grip-` header. An interim
@@ -98,17 +62,6 @@ impl Instruct {
         let next_link = hold.next_link_without_hold();
         Ok(Instruct { hold: hold.finish()?, next_link, response, renderer })
     }
-}
-
-/// Seconds in a header: `subject` is what cannot be parsed, `name` what is out of range.
-pub(super) fn seconds(
-    digits: &[u8],
-    subject: &'static str,
-    name: &'static str,
-) -> Result<u64, InstructError> {
-    let digits = std::str::from_utf8(digits).unwrap_or_default().trim();
-    let number: i32 = digits.parse().map_err(|_| InstructError::Unreadable(subject))?;
-    u64::try_from(number).map_err(|_| InstructError::OutOfRange(name))
 }
 
 /// Whether a response says that its content is an instruct.

@@ -4,7 +4,7 @@
 
 use super::answer::Answer;
 use super::hold::HoldDraft;
-use super::instruct::InstructError;
+use super::instruct_error::InstructError;
 use super::json::{self, Fields};
 use super::sendable::{self, STATUS_CODES};
 use crate::proto::http1::Headers;

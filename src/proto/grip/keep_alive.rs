@@ -2,9 +2,10 @@
 //! or from `keep-alive` of a JSON instruct; called by those two readers. The data is never empty: an empty chunk
 //! would end a chunked body (RFC 9112 section 7.1).
 
-use super::instruct::InstructError;
+use super::instruct_error::InstructError;
 use super::json::{FieldError, Fields, from_base64};
 use super::list_header::{Element, text};
+use super::seconds::seconds;
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -54,9 +55,7 @@ impl KeepAlive {
         };
         let timeout_s = match element.parameter("timeout") {
             None => DEFAULT_S,
-            Some(digits) => {
-                super::instruct::seconds(digits, "Grip-Keep-Alive timeout value", "Grip-Keep-Alive timeout")?
-            }
+            Some(digits) => seconds(digits, "Grip-Keep-Alive timeout value", "Grip-Keep-Alive timeout")?,
         };
         Ok(Some(KeepAlive { data, timeout_s: timeout_s.max(MINIMUM_S), mode }))
     }

@@ -2,8 +2,9 @@
 //! instruct reader. A link is kept as it was given, absolute or relative to the request; it holds no byte that
 //! could break a request line.
 
-use super::instruct::{InstructError, seconds};
+use super::instruct_error::InstructError;
 use super::list_header::{Element, link_elements};
+use super::seconds::seconds;
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, percent_encode};
 

@@ -3,8 +3,8 @@
 //! goes before the item's own.
 
 use super::json::{self, FieldError, Json};
+use super::publication::Publication;
 use super::publish;
-use crate::channel::Publication;
 use crate::proto::tnetstring::{self, Malformed};
 
 /// Why a message is not published.
@@ -39,8 +39,8 @@ pub fn parse(message: &[u8], channel: Option<&str>) -> Result<Publication, Messa
 
 #[cfg(test)]
 mod tests {
+    use super::super::formats::{ResponseBody, ResponseFormat, SocketFormat};
     use super::*;
-    use crate::channel::{ResponseBody, ResponseFormat, SocketFormat};
     use crate::proto::tnetstring::Value;
     use crate::proto::websocket::Opcode;
     use proptest::prelude::*;

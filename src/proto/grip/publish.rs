@@ -2,9 +2,10 @@
 //! ingest that speaks JSON. One bad item rejects the whole call, and the error's text is the body of the 400 that
 //! publishers already know how to read; checks therefore run in a fixed order, one item after another.
 
+use super::formats::ContentFilters;
 use super::json::{self, FieldError, Fields, Json};
+use super::publication::Publication;
 use super::publish_format;
-use crate::channel::{ContentFilters, Publication};
 use crate::ids::NameSet;
 
 /// Publications of a call that has items with several channels: a name takes a few bytes of the call, a publication
@@ -138,8 +139,9 @@ fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), Fiel
 
 #[cfg(test)]
 mod tests {
+    use super::super::formats::{ResponseBody, ResponseFormat, StreamFormat};
+    use super::super::publication::Then;
     use super::*;
-    use crate::channel::{ResponseBody, ResponseFormat, StreamFormat, Then};
     use proptest::prelude::*;
 
     fn error(body: &str) -> String {
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn filters_are_expected_of_the_format_that_says_so() {
-        use crate::channel::Format::{Response, Socket, Stream};
+        use super::super::formats::Format::{Response, Socket, Stream};
         let item = |formats: &str| {
             let body = format!(r#"{{"items":[{{"channel":"c","formats":{formats}}}]}}"#);
             parse(body.as_bytes()).unwrap().remove(0)

@@ -1,9 +1,9 @@
 //! The formats of a published item: what it says to long polls, to streams and to WebSockets. Called by `publish`
 //! for each format an item has. What passes can be sent as it is: codes, reasons and headers are checked here.
 
+use super::formats::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
 use super::json::{FieldError, Fields, Json};
 use super::sendable::{self, STATUS_CODES};
-use crate::channel::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
 

@@ -6,7 +6,7 @@
 //! ends the connection after the answer.
 
 use super::body::{BodyDecoder, BodyLength};
-use super::fields::{decimal, members};
+use super::grammar::{decimal, members};
 use super::head::shared_value;
 use super::headers::Headers;
 use super::response::reason_phrase;

@@ -3,7 +3,7 @@
 //! all the same: where a line is looked over, two servers may find its end, and so the next request, in different
 //! places.
 
-use super::head::is_token_byte;
+use super::grammar::is_token_byte;
 
 /// The size that `line` says, without its line end; `None` if it is malformed. At most 16 digits.
 pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {

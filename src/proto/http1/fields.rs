@@ -3,7 +3,9 @@
 //! (RFC 9112 section 11.2) is an error here.
 
 use super::body::BodyLength;
-use super::head::{HeadError, Version};
+use super::grammar::{decimal, members};
+use super::head_error::HeadError;
+use super::version::Version;
 use httparse::Header;
 
 /// The fields that this server acts on, found in one pass over all of them.
@@ -102,18 +104,6 @@ impl<'a> Once<'a> {
             _ => Once::Repeated,
         };
     }
-}
-
-/// The members of a list, empty ones left out (RFC 9110 section 5.6.1.2).
-pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
-}
-
-pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]

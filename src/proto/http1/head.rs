@@ -5,9 +5,12 @@
 
 use super::body::BodyLength;
 use super::fields::Deciding;
+use super::grammar::is_token_byte;
+use super::head_error::HeadError;
 use super::headers::Headers;
 use super::request_line::{names_other_version, request_line, split_request_line};
 use super::target::{Target, host_of, split_target};
+use super::version::Version;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use httparse::{Header, Status};
@@ -47,15 +50,6 @@ pub enum Head<'a> {
     Partial,
 }
 
-/// HTTP versions this server speaks on a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Version {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
-
 /// A request head.
 #[derive(Debug)]
 pub struct RequestHead<'a> {
@@ -75,63 +69,6 @@ pub struct RequestHead<'a> {
     pub expect_continue: bool,
     /// Host and port: of the target's authority, else of the Host field; `localhost` for HTTP/1.0 without one.
     pub host: &'a str,
-}
-
-/// A request head that is not one. The text goes to the client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum HeadError {
-    /// The request line cannot be read.
-    #[error("The request line is malformed.")]
-    RequestLine,
-    /// A field line cannot be read: no token before the colon, a folded line, a control character.
-    #[error("A header field is malformed.")]
-    Field,
-    /// A line does not end in CRLF, or CR or LF stands alone.
-    #[error("A line of the request head does not end in CRLF.")]
-    LineEnd,
-    /// Not HTTP/1.0 or HTTP/1.1.
-    #[error("Only HTTP/1.0 and HTTP/1.1 are spoken here.")]
-    Version,
-    /// Longer than any method (RFC 9112 section 3 asks for 501).
-    #[error("The method is longer than any known here.")]
-    Method,
-    /// More bytes than the limit.
-    #[error("The request head is larger than {0} bytes.")]
-    TooLarge(usize),
-    /// More fields than any client needs.
-    #[error("The request head has more than 128 header fields.")]
-    TooManyFields,
-    /// No Host field, several, or an invalid one (RFC 9112 section 3.2).
-    #[error("Exactly one valid Host field is needed.")]
-    Host,
-    /// Content-Length repeated or not a number.
-    #[error("Content-Length is malformed or repeated.")]
-    ContentLength,
-    /// A transfer coding other than a single `chunked`, or one in HTTP/1.0.
-    #[error("Transfer-Encoding must be chunked, once, in HTTP/1.1.")]
-    TransferEncoding,
-    /// Both framings at once (RFC 9112 section 6.3).
-    #[error("Content-Length and Transfer-Encoding exclude each other.")]
-    BothFramings,
-    /// CONNECT.
-    #[error("CONNECT is not served here.")]
-    Connect,
-    /// An expectation other than 100-continue.
-    #[error("Only the expectation 100-continue is met here.")]
-    Expectation,
-}
-
-impl HeadError {
-    /// The status that answers it.
-    pub fn status(&self) -> u16 {
-        match self {
-            HeadError::TooLarge(_) | HeadError::TooManyFields => 431,
-            HeadError::Version => 505,
-            HeadError::Connect | HeadError::Method => 501,
-            HeadError::Expectation => 417,
-            _ => 400,
-        }
-    }
 }
 
 /// Reads the request head at the start of `input`.
@@ -262,10 +199,6 @@ fn parse_with_any_target(raw: &[u8]) -> Result<RequestHead<'_>, HeadError> {
         Ok(_) => Err(HeadError::Field),
         Err(error) => Err(refused(error, raw)),
     }
-}
-
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Everything beyond syntax.

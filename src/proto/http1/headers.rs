@@ -4,7 +4,7 @@
 //! [`put_name`] would not restore. Whoever takes fields over from one message into another also
 //! takes over their spelling, by [`Headers::spell_as`]; a name that nobody spelled is written in the usual way.
 
-use super::response::{put_name, title_case, usual_name};
+use super::field_names::{put_name, title_case, usual_name};
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::ops::{Deref, DerefMut};

@@ -1,7 +1,8 @@
 //! Request lines that httparse does not take: those whose target has bytes beyond ASCII that are not UTF-8, and those
 //! of which the client is to be told more than that they are wrong. `head` calls this after httparse.
 
-use super::head::{HeadError, Version};
+use super::head_error::HeadError;
+use super::version::Version;
 use memchr::memchr;
 
 /// The first line of a head, without its end.

@@ -3,7 +3,8 @@
 //! routing never sees userinfo, a path, a second port or white space.
 
 use super::fields::Once;
-use super::head::{HeadError, Version};
+use super::head_error::HeadError;
+use super::version::Version;
 use percent_encoding::{AsciiSet, percent_encode};
 use std::borrow::Cow;
 use std::net::Ipv6Addr;

@@ -6,6 +6,7 @@ mod pipe;
 
 use super::world::current;
 use futures_lite::{AsyncRead, AsyncWrite};
+pub use pipe::Observer;
 use pipe::Pipe;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::{Cell, RefCell};
@@ -19,15 +20,16 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Is called when something has happened that its owner may want to look at.
-pub type Observer = Rc<dyn Fn()>;
-
 /// How long a connection may be without a sign of life from its other side, which is gone (TCP_USER_TIMEOUT).
 const SILENCE: Duration = Duration::from_secs(125);
 
-/// Who listens where.
+thread_local! {
+    static NETWORK: Network = Network::default();
+}
+
+/// Who listens where, on a thread with a world.
 #[derive(Default)]
-pub(super) struct Network {
+struct Network {
     ports: RefCell<BTreeMap<SocketAddr, Vec<Weak<Port>>>>,
     /// Those that the simulated kernel accepts from, by the descriptor that stands for them.
     descriptors: RefCell<BTreeMap<RawFd, Listener>>,
@@ -62,9 +64,9 @@ pub struct Stream {
 /// Listens on `address`, beside others that do.
 pub fn listen(address: SocketAddr) -> Listener {
     let port = Rc::<Port>::default();
-    if let Some(world) = current() {
-        world.network.ports.borrow_mut().entry(address).or_default().push(Rc::downgrade(&port));
-    }
+    NETWORK.with(|network| {
+        network.ports.borrow_mut().entry(address).or_default().push(Rc::downgrade(&port));
+    });
     Listener(port)
 }
 
@@ -73,9 +75,9 @@ pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let Some(world) = current() else { return Err(io::ErrorKind::NotConnected.into()) };
     let delay = world.dice(pipe::delay);
     world.timer(delay).await;
-    let port = world.network.port(address).ok_or(io::ErrorKind::ConnectionRefused)?;
+    let port = NETWORK.with(|network| network.port(address)).ok_or(io::ErrorKind::ConnectionRefused)?;
     let (here, there) = Stream::pair();
-    port.waiting.borrow_mut().push_back(Arrival { stream: there, peer: world.network.next_client() });
+    port.waiting.borrow_mut().push_back(Arrival { stream: there, peer: NETWORK.with(Network::next_client) });
     port.tell();
     Ok(here)
 }
@@ -88,6 +90,11 @@ pub async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Resul
         Err(io::ErrorKind::TimedOut.into())
     };
     futures_lite::future::or(connect(address), timed_out).await
+}
+
+/// Ends all connections that nobody has accepted, and forgets who listens.
+pub(super) fn clear() {
+    NETWORK.with(Network::clear);
 }
 
 impl Network {
@@ -106,8 +113,8 @@ impl Network {
         SocketAddr::from((Ipv4Addr::new(10, 0, high, low), 40_000))
     }
 
-    /// Ends all connections that nobody has accepted.
-    pub fn clear(&self) {
+    fn clear(&self) {
+        self.clients.set(0);
         let descriptors = self.descriptors.take();
         drop(descriptors);
         let ports = self.ports.take();
@@ -130,15 +137,13 @@ impl Listener {
     /// descriptor. It is neither bound nor does it listen.
     pub fn socket(&self) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        if let Some(world) = current() {
-            world.network.descriptors.borrow_mut().insert(socket.as_raw_fd(), self.clone());
-        }
+        NETWORK.with(|network| network.descriptors.borrow_mut().insert(socket.as_raw_fd(), self.clone()));
         Ok(socket.into())
     }
 
     /// The listener that a descriptor stands for.
     pub fn of(descriptor: RawFd) -> Option<Listener> {
-        current()?.network.descriptors.borrow().get(&descriptor).cloned()
+        NETWORK.with(|network| network.descriptors.borrow().get(&descriptor).cloned())
     }
 
     /// Whether a connection waits to be accepted.

@@ -1,7 +1,6 @@
 //! One direction of a connection: bytes that travel for a while, arrive in their order, and wait to be read. There is
 //! room for so many that nobody has read, as in the buffers of two sockets.
 
-use super::Observer;
 use crate::simulation::random::Random;
 use crate::simulation::world::current;
 use std::cell::{Cell, RefCell};
@@ -10,6 +9,9 @@ use std::io;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
+
+/// Is called when something has happened that its owner may want to look at.
+pub type Observer = Rc<dyn Fn()>;
 
 /// Room in a pipe: some have little, so that what is sent to them falls short.
 const CAPACITIES: [usize; 5] = [200, 4_000, 64_000, 256_000, 256_000];

@@ -1,7 +1,7 @@
 //! How clients and operators share the slots, with real sockets.
 
 use super::*;
-use crate::wire::{Doorbell, Ledger, bind};
+use crate::wire::{Doorbell, Ledger, WireLimits, bind};
 use glommio::LocalExecutor;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, TcpStream};
@@ -105,18 +105,4 @@ fn clients_leave_the_reserved_slots_to_operators_who_leave_half_to_clients() {
         assert_eq!(world.wire.open_connections(), 0);
         assert_eq!(world.wire.admission.operators(), 0);
     });
-}
-
-#[test]
-fn a_core_without_listeners_for_operators_has_all_its_slots_for_clients() {
-    let limits =
-        WireLimits { connections: SLOTS, reserved: RESERVED, backlog_bytes: 0, backlog_bytes_total: 0 };
-    let accepting = |listeners| Accepting::new(listeners, &[], &limits);
-    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
-    assert_eq!(accepting(vec![(listener(), Preface::default())]).reserved, 0);
-    let operators = || Preface { port_use: PortUse::Operators, ..Preface::default() };
-    assert_eq!(accepting(vec![(listener(), operators())]).reserved, RESERVED as usize);
-    // Each of many listeners has its share.
-    let many = accepting((0..9).map(|_| (listener(), operators())).collect());
-    assert_eq!((many.reserved, many.operator_accepts), (18, 1));
 }

@@ -5,7 +5,7 @@ use super::buffers::ProvidedBuffers;
 use super::chime::Chime;
 use crate::ids::Slot;
 use crate::simulation::{Listener, Observer, Random, Stream, World};
-use crate::wire::ring::{Completion, Operation, REST_MS};
+use crate::wire::operation::{Completion, Operation, REST_MS};
 use socket2::{SockAddr, SockAddrStorage};
 use std::cell::RefCell;
 use std::io;

@@ -13,8 +13,7 @@ mod tests;
 
 pub(super) use chime::Chime;
 
-use super::doorbell::Doorbell;
-use super::ring::{Completion, Operation};
+use super::operation::{Completion, Operation};
 use crate::simulation::current;
 use kernel::Kernel;
 use std::cell::RefCell;
@@ -75,8 +74,8 @@ impl SimulatedRing {
         out.extend(self.kernel.borrow_mut().take_posted());
     }
 
-    pub fn register_doorbell(&mut self, doorbell: &Doorbell) {
-        self.kernel.borrow_mut().chime = doorbell.chime();
+    pub fn register_doorbell(&mut self, chime: Option<Rc<Chime>>) {
+        self.kernel.borrow_mut().chime = chime;
     }
 
     pub fn silence_doorbell(&mut self, silent: bool) {

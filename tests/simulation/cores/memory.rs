@@ -4,9 +4,9 @@
 use gripwire::backplane::{
     Arrival, Backplane, CommandOutcome, Item, Lost, OperatorCommand, Position, Source, Wants,
 };
-use gripwire::channel::{Publication, home_of};
+use gripwire::channel::home_of;
 use gripwire::ids::CoreId;
-use gripwire::proto::grip::compact;
+use gripwire::proto::grip::{Publication, compact};
 use gripwire::simulation::current;
 use gripwire::wire::Ringer;
 use std::collections::{BTreeSet, VecDeque};

@@ -3,10 +3,10 @@
 
 use super::super::sendable::{self, STATUS_CODES};
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
-use crate::channel::{
-    ContentFilters, Meta, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat,
-    StreamFormat,
+use crate::proto::grip::formats::{
+    ContentFilters, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
+use crate::proto::grip::publication::{Meta, Publication};
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
 use http::HeaderValue;

@@ -1,9 +1,10 @@
 //! Writes the compact form: everything that a publication can say has its place in it.
 
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
-use crate::channel::{
-    ContentFilters, Publication, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
+use crate::proto::grip::formats::{
+    ContentFilters, ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat,
 };
+use crate::proto::grip::publication::Publication;
 use crate::proto::websocket::Opcode;
 use bytes::BytesMut;
 

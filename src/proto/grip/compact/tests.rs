@@ -2,7 +2,7 @@
 
 use super::super::publish;
 use super::*;
-use crate::channel::Publication;
+use crate::proto::grip::publication::Publication;
 use proptest::prelude::*;
 
 fn decoded(datagram: &[u8]) -> Result<Vec<Publication>, CompactError> {

@@ -103,7 +103,7 @@ fn substitute(context: &Context, content: &[u8]) -> Result<Bytes, FilterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::Meta;
+    use crate::proto::grip::publication::Meta;
 
     fn run(
         filters: &[Filter],

@@ -12,7 +12,7 @@ pub use build_id::{IdRenderer, IdRendering};
 pub use chain::{Chain, Step};
 pub use template::TemplateError;
 
-use crate::channel::Meta;
+use crate::proto::grip::publication::Meta;
 
 /// Filters that one subscription may have.
 pub const FILTERS_MAX: usize = 5;

@@ -1,21 +1,10 @@
-//! Receipts: how many subscribers an item reached. The publisher's core gives an item a [`Receipt`]; its home says how
-//! many cores it went to, and each of them reports a [`Reach`] when its fan-out has passed the last subscriber. An
-//! item with a receipt has a pass of its own, so that counting costs others nothing.
+//! How many subscribers an item reached. The publisher's core gives an item a [`Receipt`]; its home says how many cores
+//! it went to, and each of them reports a [`Reach`] when its fan-out has passed the last subscriber. An item with a
+//! receipt has a pass of its own, so that counting costs others nothing.
 
 use super::audience::Audience;
-use super::roster::Transport;
-use crate::ids::CoreId;
-
-/// Whom to tell about an item.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Receipt {
-    /// The core its publisher is on.
-    pub core: CoreId,
-    /// The publish call, by that core's count.
-    pub ticket: u64,
-    /// The item, by its place in the call.
-    pub item: u32,
-}
+use super::transport::Transport;
+use crate::proto::grip::Receipt;
 
 /// Whom an item reached.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

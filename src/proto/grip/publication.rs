@@ -1,11 +1,10 @@
-//! One published item, parsed once (`proto::grip::publish`) and shared by every core through an `Arc`. Each
-//! transport's wire form is encoded at most once, on first use by any core, and is immutable from then on. Codes,
-//! reasons and headers in it were checked when it was parsed: they can be written to a client as they are.
+//! One published item, parsed once (`publish`) and shared by every core through an `Arc`. Each transport's wire form is
+//! encoded at most once, on first use by any core, and is immutable from then on.
 
-use super::receipt::Receipt;
-use super::slice::Then;
+use super::formats::{ContentFilters, Format, ResponseFormat, SocketFormat, StreamFormat};
+use crate::ids::CoreId;
 use crate::proto::http1;
-use crate::proto::websocket::{self, Close, Compression, Opcode};
+use crate::proto::websocket::{self, Compression};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
@@ -37,109 +36,32 @@ pub struct Publication {
     compressed_frame: OnceLock<Bytes>,
 }
 
-/// A part of a published item, by who gets it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// Long polls.
-    Response,
-    /// HTTP streams.
-    Stream,
-    /// WebSockets.
-    Socket,
-}
-
-/// For each format, the names of the content filters that a subscription must have, in order; `None` where the
-/// publisher does not say.
-#[derive(Clone, Debug, Default)]
-pub struct ContentFilters {
-    /// For what long polls get.
-    pub response: Option<Box<[Box<str>]>>,
-    /// For what HTTP streams get.
-    pub stream: Option<Box<[Box<str>]>>,
-    /// For what WebSockets get.
-    pub socket: Option<Box<[Box<str>]>>,
-}
-
 /// Names and values.
 pub type Meta = Box<[(Box<str>, Box<str>)]>;
 
-/// What a published item says to response holds (`http-response`).
-#[derive(Clone, Debug)]
-pub enum ResponseFormat {
-    /// Answer the held request with this.
-    Send(Box<ResponseMessage>),
-    /// Ask the origin again on behalf of the client.
-    Hint,
+/// Whom to tell about an item.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Receipt {
+    /// The core its publisher is on.
+    pub core: CoreId,
+    /// The publish call, by that core's count.
+    pub ticket: u64,
+    /// The item, by its place in the call.
+    pub item: u32,
 }
 
-/// The `http-response` format with action `send`.
-#[derive(Clone, Debug)]
-pub struct ResponseMessage {
-    /// Status code, 200 to 999; 200 unless given.
-    pub code: u16,
-    /// Reason phrase; the standard one if absent.
-    pub reason: Option<String>,
-    /// Headers that replace those of the timeout response by name. Grip-Expose-Headers among them chooses what of
-    /// the result is kept.
-    pub headers: http1::Headers,
-    /// The body, or how to make it from the timeout response's.
-    pub body: ResponseBody,
-}
-
-impl ResponseMessage {
-    /// Bytes of the body, as far as it has any of its own.
-    fn body_bytes(&self) -> usize {
-        match &self.body {
-            ResponseBody::Whole(body) => body.len(),
-            ResponseBody::Patch(_) => 0,
-        }
-    }
-
-    /// A response with this code and nothing else.
-    pub fn with_code(code: u16) -> Self {
-        ResponseMessage {
-            code,
-            reason: None,
-            headers: http1::Headers::new(),
-            body: ResponseBody::Whole(Bytes::new()),
-        }
-    }
-}
-
-/// Where the body of a published response comes from.
-#[derive(Clone, Debug)]
-pub enum ResponseBody {
-    /// These bytes.
-    Whole(Bytes),
-    /// The timeout response's JSON body with this patch applied (RFC 6902).
-    Patch(json_patch::Patch),
-}
-
-/// What a published item says to HTTP streams (`http-stream`).
-#[derive(Clone, Debug)]
-pub enum StreamFormat {
-    /// Append these bytes.
-    Content(Bytes),
-    /// Refresh from the next link, if there is one.
-    Hint,
-    /// End the stream cleanly.
-    Close,
-}
-
-/// What a published item says to WebSockets (`ws-message`).
-#[derive(Clone, Debug)]
-pub enum SocketFormat {
-    /// Send this message.
-    Message {
-        /// Text, binary, ping or pong.
-        opcode: Opcode,
-        /// Its content; UTF-8 if it is text, at most 125 bytes if it is ping or pong.
-        content: Bytes,
-    },
-    /// Close the connection with this.
-    Close(Close),
-    /// Ask the application for events, where the WebSocket is HTTP requests towards it.
+/// What becomes of a stream or a WebSocket that has got an item.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Then {
+    /// It stays.
+    #[default]
+    Stay,
+    /// It ends.
+    End,
+    /// Its application is asked for events.
     Refresh,
+    /// The stream goes on with its next link.
+    Refetch,
 }
 
 impl Publication {
@@ -290,17 +212,12 @@ impl Publication {
             Some(SocketFormat::Message { .. }) | None => Then::Stay,
         }
     }
-
-    /// Whether what follows it goes out separately.
-    pub(super) fn is_last_of_pass(&self) -> bool {
-        let asks_again = matches!(self.response, Some(ResponseFormat::Hint));
-        asks_again || self.then_stream() != Then::Stay || self.then_socket() != Then::Stay
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::websocket::{Close, Opcode};
 
     fn item(stream: StreamFormat) -> Publication {
         Publication { stream: Some(stream), ..Publication::new("c") }
@@ -322,7 +239,7 @@ mod tests {
         let close = socket(SocketFormat::Close(Close::with(Close::NORMAL)));
         assert_eq!(close.socket_frame().map(|frame| &frame[..]), Some(&b"\x88\x02\x03\xe8"[..]));
         assert_eq!((close.then_socket(), close.then_stream()), (Then::End, Then::Stay));
-        assert_eq!((text.then_socket(), text.is_last_of_pass()), (Then::Stay, false));
+        assert_eq!(text.then_socket(), Then::Stay);
         let refresh = socket(SocketFormat::Refresh);
         assert_eq!((refresh.socket_frame(), refresh.then_socket()), (None, Then::Refresh));
     }

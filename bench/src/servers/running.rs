@@ -1,0 +1,73 @@
+//! A server that runs: its processes, its addresses and its files.
+
+use crate::process::Process;
+use anyhow::ensure;
+use gripwire_loadgen::{Origin, Target};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A server that runs. It ends when this is dropped.
+pub struct Running {
+    pub target: Target,
+    /// Where clients connect.
+    pub clients: SocketAddrV4,
+    /// Where messages are published.
+    pub publish: SocketAddrV4,
+    /// Where datagrams are published, if they are.
+    pub udp: Option<SocketAddrV4>,
+    pub(super) processes: Vec<Process>,
+    /// The application behind it, if it is not built in.
+    pub(super) _origin: Option<Origin>,
+    pub(super) _directory: Option<Directory>,
+}
+
+impl Running {
+    /// Its processes, whose CPU and memory are what it costs.
+    pub fn family(&self) -> Vec<u32> {
+        self.processes.iter().flat_map(Process::family).collect()
+    }
+
+    /// Waits until it takes connections.
+    pub fn await_listening(&mut self) -> anyhow::Result<()> {
+        for address in [self.clients, self.publish] {
+            let deadline = Instant::now() + PATIENCE;
+            while TcpStream::connect(address).is_err() {
+                let name = self.target.name();
+                ensure!(!self.processes.iter_mut().any(Process::has_ended), "{name} ended while it started");
+                ensure!(Instant::now() < deadline, "{name} did not start");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder for a server's files, removed with it.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    /// A new one.
+    pub fn new(name: &str, port: u16) -> anyhow::Result<Directory> {
+        let path = std::env::temp_dir().join(format!("gripwire-bench-{name}-{port}"));
+        std::fs::create_dir_all(&path)?;
+        Ok(Directory(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An address of this machine that nobody listens on.
+pub fn free_address() -> anyhow::Result<SocketAddrV4> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// Connections of one process, below the limit of 20,000 open files that is common in containers.
+pub const CONNECTIONS_PER_PROCESS: u32 = 18_000;
+/// How long anything is awaited.
+pub const PATIENCE: Duration = Duration::from_secs(20);

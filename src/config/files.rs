@@ -1,0 +1,45 @@
+//! Files that settings are in or name: their texts, and where relative paths start from.
+
+use crate::proto::byte_order_mark::without_bom;
+use std::io;
+use std::path::Path;
+
+/// The text of a file, without the byte order mark that some editors put before it.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(path)?;
+    let marked = text.len() - without_bom(text.as_bytes()).len();
+    text.drain(..marked);
+    Ok(text)
+}
+
+/// The directory that relative paths in `file` start from.
+pub(super) fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// A key in one of the forms of `sig_key`, its `file:` path resolved against `directory`.
+pub fn resolve_key(key: &str, directory: &Path) -> String {
+    match key_file(key) {
+        Some(path) => format!("file:{}", directory.join(path).display()),
+        None => key.to_owned(),
+    }
+}
+
+/// The file that a key in one of the forms of `sig_key` is in.
+pub fn key_file(key: &str) -> Option<&Path> {
+    key.strip_prefix("file:").map(Path::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_key_files_are_resolved() {
+        let directory = Path::new("/etc/gripwire");
+        assert_eq!(resolve_key("changeme", directory), "changeme");
+        assert_eq!(resolve_key("base64:AAAA", directory), "base64:AAAA");
+        assert_eq!(resolve_key("file:key.pem", directory), "file:/etc/gripwire/key.pem");
+        assert_eq!(resolve_key("file:/key.pem", directory), "file:/key.pem");
+    }
+}

@@ -1,0 +1,81 @@
+//! The listeners of a core by TCP, and how its slots are shared: the last ones are reserved for operators and publishers,
+//! so that no flood of clients shuts them out, and these may not have more than half of all slots, so that they do not
+//! shut out clients. `accepting` keeps to it.
+
+use super::WireLimits;
+use super::admission::PortUse;
+use super::listener::{ACCEPTS, Listener};
+use super::proxied::Preface;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+/// The listeners of a core by TCP, and the share of the slots that is for operators.
+pub(super) struct Listeners {
+    pub all: Vec<(Listener, Preface)>,
+    /// The listener that has the first of the slots that become free.
+    pub first: usize,
+    /// Slots that clients leave free.
+    pub reserved: usize,
+    /// Slots that operators may have.
+    pub for_operators: usize,
+    /// Accepts in flight for each listener of operators, so that idle ones do not take all that is reserved.
+    pub operator_accepts: usize,
+    /// The last time that the system could not accept a client.
+    pub refusal: Option<io::Error>,
+}
+
+impl Listeners {
+    /// Accepts on `listeners`; those of `local` are accepted elsewhere, but have their share of the slots.
+    pub fn new(
+        listeners: Vec<(TcpListener, Preface)>,
+        local: &[(UnixListener, PortUse)],
+        limits: &WireLimits,
+    ) -> Listeners {
+        let of_tcp = listeners.iter().map(|(_, preface)| preface.port_use);
+        let uses = of_tcp.chain(local.iter().map(|(_, port_use)| *port_use));
+        let operators = uses.filter(|port_use| *port_use == PortUse::Operators).count();
+        let slots = limits.connections as usize;
+        // Each listener can have an accept in flight, and one more connection.
+        let needed = (2 * operators).min(slots / 2);
+        let reserved = if operators == 0 { 0 } else { (limits.reserved as usize).max(needed) };
+        Listeners {
+            all: listeners.into_iter().map(|(socket, preface)| (Listener::new(socket), preface)).collect(),
+            first: 0,
+            reserved,
+            for_operators: (slots / 2).max(reserved),
+            operator_accepts: (reserved / (2 * operators.max(1))).clamp(1, ACCEPTS),
+            refusal: None,
+        }
+    }
+
+    /// Accepts in flight for `port_use`.
+    pub fn in_flight(&self, port_use: PortUse) -> usize {
+        let of_use = self.all.iter().filter(|(_, preface)| preface.port_use == port_use);
+        of_use.map(|(listener, _)| listener.in_flight()).sum()
+    }
+}
+
+/// The system has no descriptor or memory for one more client.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_without_listeners_for_operators_has_all_its_slots_for_clients() {
+        let limits = WireLimits { connections: 40, reserved: 8, backlog_bytes: 0, backlog_bytes_total: 0 };
+        let sharing = |listeners| Listeners::new(listeners, &[], &limits);
+        let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(sharing(vec![(listener(), Preface::default())]).reserved, 0);
+        let operators = || Preface { port_use: PortUse::Operators, ..Preface::default() };
+        assert_eq!(sharing(vec![(listener(), operators())]).reserved, 8);
+        // Each of many listeners has its share.
+        let many = sharing((0..9).map(|_| (listener(), operators())).collect());
+        assert_eq!((many.reserved, many.operator_accepts), (18, 1));
+    }
+}
