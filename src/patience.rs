@@ -31,16 +31,17 @@ pub async fn pass(limit: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    use glommio::LocalExecutor;
-    use glommio::net::UnixStream;
+    use crate::runtime::{TcpStream, block_on, spawn};
+    use futures_lite::AsyncReadExt;
     use std::future::pending;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
 
     const LIMIT: Duration = Duration::from_millis(50);
 
     #[test]
     fn what_takes_longer_is_given_up() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             assert_eq!(within(LIMIT, pending::<()>()).await, None);
             assert_eq!(within(LIMIT, async { 7 }).await, Some(7));
         });
@@ -49,15 +50,18 @@ mod tests {
     /// As after a pause of the process: the limit is long over when the core looks at anything.
     #[test]
     fn what_came_in_time_is_read_however_late_the_core_looks() {
-        LocalExecutor::default().run(async {
-            let (mut near, mut far) = UnixStream::pair().expect("a pair of sockets");
-            let reads = glommio::spawn_local(async move {
+        block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let mut near = TcpStream::connect_timeout(address, 100 * LIMIT).await.expect("a connection");
+            let (mut far, _) = listener.accept().expect("a connection");
+            let reads = spawn(async move {
                 let mut byte = [0];
                 within(LIMIT, near.read_exact(&mut byte)).await.map(|read| read.map(|()| byte[0]).ok())
             });
             // It waits for both now.
             sleep(LIMIT / 10).await;
-            far.write_all(b"x").await.expect("room in the socket");
+            far.write_all(b"x").expect("room in the socket");
             std::thread::sleep(3 * LIMIT);
             assert_eq!(reads.await, Some(Some(b'x')));
         });

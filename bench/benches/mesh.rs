@@ -5,12 +5,13 @@
 mod brief;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use glommio::{LocalExecutorBuilder, Placement};
 use gripwire::channel::{ToCore, ToHome};
 use gripwire::ids::CoreId;
 use gripwire::mesh::{Mesh, MeshPlan, RingEnds};
 use gripwire::proto::grip::Publication;
+use gripwire::runtime;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 const NEAR: CoreId = CoreId(0);
@@ -43,17 +44,19 @@ fn mesh(criterion: &mut Criterion) {
 fn timed(exchange: Exchange, times: u64) -> Duration {
     let plan = MeshPlan::new(2, RING);
     let far_plan = plan.clone();
-    let core = || LocalExecutorBuilder::new(Placement::Unbound);
+    let ((near_ends, near_ended), (far_ends, far_ended)) = (channel(), channel());
     // The mesh numbers cores in the order they are started in.
-    let near = core().spawn(move || near(plan, exchange, times)).expect("a near core");
-    let far = core().spawn(|| far(far_plan)).expect("a far core");
-    let took = near.join().expect("a near core that ends");
-    assert_eq!(far.join().expect("a far core that ends"), times);
+    let near = move || async move { near_ends.send(near(plan, exchange, times).await).expect("a bench") };
+    runtime::start("near", None, near).expect("a near core");
+    let far = || async move { far_ends.send(far(far_plan).await).expect("a bench") };
+    runtime::start("far", None, far).expect("a far core");
+    let took = near_ended.recv().expect("a near core that ends");
+    assert_eq!(far_ended.recv().expect("a far core that ends"), times);
     took
 }
 
 async fn near(plan: MeshPlan, exchange: Exchange, times: u64) -> Duration {
-    glommio::spawn_local(tick()).detach();
+    runtime::spawn(tick()).detach();
     let (mesh, _, to_core) = plan.join().await.expect("a place in the mesh");
     let started = Instant::now();
     for ticket in 0..times {
@@ -83,7 +86,7 @@ async fn ask(mesh: &Mesh, to_core: &RingEnds<ToCore>, ticket: u64) {
 
 /// Confirms what it is asked to, and counts what it was sent before the last of that.
 async fn far(plan: MeshPlan) -> u64 {
-    glommio::spawn_local(tick()).detach();
+    runtime::spawn(tick()).detach();
     let (mesh, to_home, _) = plan.join().await.expect("a place in the mesh");
     let mut taken = 0;
     while let Some(message) = to_home.receive(NEAR).await {
@@ -100,7 +103,7 @@ async fn far(plan: MeshPlan) -> u64 {
 
 async fn tick() {
     loop {
-        glommio::timer::sleep(TICK).await;
+        runtime::sleep(TICK).await;
     }
 }
 

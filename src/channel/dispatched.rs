@@ -3,18 +3,15 @@
 //! which message is the last that was sent before now.
 
 use crate::ids::CoreId;
+use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one cache line, so that no two homes write to the same line.
-const LINE: usize = 8;
-
-#[repr(align(64))]
-#[derive(Default)]
-struct Line([AtomicU64; LINE]);
+/// Counters of two cache lines, which CPUs fetch together, so that no two homes write to the same ones.
+const LINE: usize = 16;
 
 /// Messages sent, by home and core.
 pub struct Dispatched {
-    lines: Box<[Line]>,
+    lines: Box<[CachePadded<[AtomicU64; LINE]>]>,
     lines_of_home: usize,
 }
 
@@ -22,7 +19,7 @@ impl Dispatched {
     /// No home of `cores` cores has sent anything.
     pub fn new(cores: usize) -> Dispatched {
         let lines_of_home = cores.div_ceil(LINE);
-        let lines = (0..cores * lines_of_home).map(|_| Line::default()).collect();
+        let lines = (0..cores * lines_of_home).map(|_| CachePadded::default()).collect();
         Dispatched { lines, lines_of_home }
     }
 
@@ -42,7 +39,7 @@ impl Dispatched {
 
     fn counter(&self, home: CoreId, core: CoreId) -> Option<&AtomicU64> {
         let line = home.index() * self.lines_of_home + core.index() / LINE;
-        self.lines.get(line)?.0.get(core.index() % LINE)
+        self.lines.get(line)?.get(core.index() % LINE)
     }
 }
 
@@ -52,14 +49,14 @@ mod tests {
 
     #[test]
     fn every_pair_has_a_counter_of_its_own() {
-        let cores = 11;
+        let cores = 19;
         let dispatched = Dispatched::new(cores);
         let pairs = || (0..cores as u16).flat_map(|home| (0..cores as u16).map(move |core| (home, core)));
         for (home, core) in pairs() {
-            (0..home * 20 + core).for_each(|_| dispatched.count(CoreId(home), CoreId(core)));
+            (0..home * 40 + core).for_each(|_| dispatched.count(CoreId(home), CoreId(core)));
         }
         for (home, core) in pairs() {
-            assert_eq!(dispatched.sent(CoreId(home), CoreId(core)), u64::from(home * 20 + core));
+            assert_eq!(dispatched.sent(CoreId(home), CoreId(core)), u64::from(home * 40 + core));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What of new settings comes into force while the server runs, and what takes a restart: cores, sockets, and what is
-//! made for their number once and for all.
+//! made for their number once and for all. `settings` marks each setting where it is declared, with the name of the
+//! function here that says what becomes of it.
 
 use super::Config;
 
@@ -11,35 +12,36 @@ impl Config {
         if self.udp_is_off().is_some() && new.udp_is_off().is_none() {
             differ.push("ingest.udp_scopes");
         }
-        macro_rules! keep {
-            ($($name:literal: $($field:ident).+;)*) => {$(
-                if new.$($field).+ != self.$($field).+ {
-                    differ.push($name);
-                    new.$($field).+ = self.$($field).+.clone();
-                }
-            )*};
-        }
-        keep! {
-            "cores": cores;
-            "http.listen": http.listen;
-            "http.tls_listen": http.tls_listen;
-            "http.certificates": http.certificates;
-            "http.unix_listen": http.unix_listen;
-            "http.proxy_protocol": http.proxy_protocol;
-            "control.listen": control.listen;
-            "ingest.udp": ingest.udp;
-            "ingest.unix_stream": ingest.unix_stream;
-            "ingest.unix_datagram": ingest.unix_datagram;
-            "ingest.unix_mode": ingest.unix_mode;
-            "zeromq": zeromq;
-            "stats": stats;
-            "channels.linger_ms": channels.linger_ms;
-            "proxy.open_requests_per_core": proxy.open_requests_per_core;
-            "limits.connections_per_core": limits.connections_per_core;
-            "limits.mesh_messages": limits.mesh_messages;
-        }
+        new.keep(self, &mut differ);
         (new, differ)
     }
+}
+
+/// A table of settings, each of which knows whether it can change while the server runs.
+pub(super) trait Renewed {
+    /// Puts back what differs from `old` and takes a restart; its names are added to `differ`.
+    fn keep(&mut self, old: &Self, differ: &mut Vec<&'static str>);
+}
+
+/// The mark of a setting that comes into force at once.
+pub(super) fn live<T>(_: &mut T, _: &T, _: &'static str, _: &mut Vec<&'static str>) {}
+
+/// The mark of a setting that stays as it is until a restart.
+pub(super) fn restart<T: Clone + PartialEq>(
+    new: &mut T,
+    old: &T,
+    name: &'static str,
+    differ: &mut Vec<&'static str>,
+) {
+    if new != old {
+        differ.push(name);
+        new.clone_from(old);
+    }
+}
+
+/// The mark of a table whose settings have marks of their own.
+pub(super) fn section<T: Renewed>(new: &mut T, old: &T, _: &'static str, differ: &mut Vec<&'static str>) {
+    new.keep(old, differ);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! New settings and routes, taken over while clients are held. They come by a channel that the core looks into with
+//! New settings and routes, taken over while clients are held. They come by a queue that the core looks into with
 //! each tick of its clock, so that nothing else has to. Whoever is held keeps the route it came by.
 
 use super::Core;
@@ -7,6 +7,7 @@ use crate::config::{Channels, Config};
 use crate::context::ticks;
 use crate::origin::Routes;
 use crate::requests::Signers;
+use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 
 /// What is in force from now on.
@@ -19,10 +20,13 @@ pub struct Renewal {
     pub signers: Signers,
 }
 
+/// The way of renewals from the main thread to one core.
+pub type Renewals = Arc<SegQueue<Renewal>>;
+
 impl Core {
     /// Takes over what has come.
     pub(super) fn take_renewals(&self) {
-        while let Ok(renewal) = self.renewals.try_recv() {
+        while let Some(renewal) = self.renewals.pop() {
             self.renew(renewal);
         }
     }

@@ -16,7 +16,7 @@ mod serve;
 mod start;
 mod turn;
 
-pub use commands::Renewal;
+pub use commands::{Renewal, Renewals};
 pub use start::{CoreError, CorePlan, run};
 
 use crate::clients::Clients;
@@ -33,7 +33,6 @@ use ceiling::Ceiling;
 use memory::Memory;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::mpsc::Receiver;
 
 /// One core.
 pub struct Core {
@@ -46,7 +45,7 @@ pub struct Core {
     holds: Rc<Holds>,
     control: Rc<ControlPort>,
     queries: Rc<Queries>,
-    renewals: Receiver<Renewal>,
+    renewals: Renewals,
     ceiling: Ceiling,
     /// What is known of memory that is not needed.
     memory: RefCell<Memory>,

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::ceiling::Ceiling;
-use super::commands::{Renewal, home_times};
+use super::commands::{Renewal, Renewals, home_times};
 use crate::backplane::Backplane;
 use crate::channel::{Dispatched, Home, Subscriptions};
 use crate::clients::{Clients, Listeners, Service};
@@ -28,7 +28,6 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Everything a core is started with.
@@ -40,7 +39,7 @@ pub struct CorePlan {
     /// The settings, the routes, and who signs for them.
     pub start: Renewal,
     /// What comes to replace them.
-    pub renewals: Receiver<Renewal>,
+    pub renewals: Renewals,
     /// The counters of all cores.
     pub gauges: Arc<[Arc<Gauges>]>,
     /// Its listening sockets, what clients there are to begin with, and what each serves.
@@ -130,6 +129,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         told_queue_timeouts: Growth::default(),
     });
     core.requests.pool().protect(own_ports);
+    core.publishing.publish_for_applications(core.requests.pool());
     core.clients.limit_addresses(&settings);
     core.clients.serve(Rc::downgrade(&core) as Weak<_>);
     core.delivery.filter_by(Rc::downgrade(&core.filters) as Weak<_>);

@@ -112,15 +112,12 @@ impl Holds {
         say_what_was_heard(&mut to_origin.headers, &before.heard, &route);
         count_request(exchange, &to_origin);
         let outcome = requests.pool().request(&route, to_origin).await;
-        let mut response = match outcome {
+        let response = match outcome {
             Ok(response) => response,
             Err(_) if exchange.body_is_malformed() => return malformed_body(exchange),
             Err(error) => return requests.fail(exchange, &request, Some(&route), &error),
         };
         count_response(exchange, response.status, &response.headers);
-        if let Err(busy) = self.publishing.publish(mem::take(&mut response.publish)).await {
-            return answer::send_whole(exchange, &answer::text(503, format!("{busy}\n")));
-        }
         let is_grip =
             !route.no_grip && !request.is_trusted && grip::is_grip(response.status, &response.headers);
         if is_grip {

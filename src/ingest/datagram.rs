@@ -24,9 +24,6 @@ pub enum DatagramError {
     /// It is for a channel that datagrams may not publish to.
     #[error("datagrams by UDP may not publish to {0:?}: see `udp_scopes` in [ingest]")]
     Scope(String),
-    /// Its sender did not say who it is.
-    #[error("its sender is not known")]
-    Anonymous,
 }
 
 /// Appends what `datagram` publishes to `items`, which is left as it was on `Err`.

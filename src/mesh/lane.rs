@@ -3,10 +3,9 @@
 //! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages, and
 //! wait for [`Lanes::roomier`] if there is none.
 
-use super::ring::{Receivers, Senders};
 use crate::bell::Bell;
 use crate::ids::CoreId;
-use crate::runtime;
+use crate::runtime::{self, Receivers, Senders};
 use crate::slack::Look;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

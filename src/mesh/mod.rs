@@ -1,25 +1,21 @@
-//! Messages between cores: two meshes of lock-free SPSC rings (glommio's channel mesh), one towards the channels'
+//! Messages between cores: two meshes of lock-free SPSC rings (`runtime`'s), one towards the channels'
 //! homes and one from them. They are two because their readers differ: a home that cannot forward stops reading what
 //! is sent to homes, while what comes from homes is always read until fan-out falls behind, and fan-out needs no
 //! ring. So no circle of full rings can form. The room `queries` adds a third, for what operators ask of all cores.
 //!
-//! `ring` has the rings themselves, which are `simulated` when the cores run in a simulation; `lane` is what waits in
-//! front of a full ring.
+//! `lane` is what waits in front of a full ring.
 
 #![forbid(unsafe_code)]
 
 mod lane;
-mod ring;
-#[cfg(feature = "simulation")]
-mod simulated;
 #[cfg(test)]
 mod tests;
 
 pub use lane::{LaneLoad, Lanes, RingEnds};
 
 use crate::channel::{ToCore, ToHome};
+use crate::runtime::MeshBuilder;
 use crate::slack::Look;
-use ring::MeshBuilder;
 
 /// Makes one mesh; every core joins a clone.
 pub struct LanesPlan<T: Send + 'static> {

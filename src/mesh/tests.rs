@@ -2,9 +2,9 @@
 
 use super::{Lanes, LanesPlan, RingEnds};
 use crate::ids::CoreId;
+use crate::runtime;
 use futures_lite::FutureExt;
 use futures_lite::future::yield_now;
-use glommio::{LocalExecutorBuilder, Placement};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
@@ -54,8 +54,7 @@ fn run(cores: usize, ring: usize, given_up: usize) {
     let (finished, all) = channel();
     for _ in 0..cores {
         let (to_home, to_core, finished) = (to_home.clone(), to_core.clone(), finished.clone());
-        LocalExecutorBuilder::new(Placement::Unbound)
-            .spawn(move || core(cores, given_up, (to_home, to_core), finished))
+        runtime::start("core", None, move || core(cores, given_up, (to_home, to_core), finished))
             .expect("a core");
     }
     for finished in 0..cores {
@@ -80,7 +79,7 @@ async fn core(
     let core = Rc::new(TestCore { id, cores, to_home, to_core, expected, done: Default::default() });
     for peer in home_ends.peers() {
         let (core, ends) = (core.clone(), home_ends.clone());
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             while ends.receive(peer).await.is_some() {
                 core.pass_on().await;
             }
@@ -89,7 +88,7 @@ async fn core(
     }
     for peer in core_ends.peers() {
         let (core, ends) = (core.clone(), core_ends.clone());
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             while ends.receive(peer).await.is_some() {
                 core.count(0, 1);
             }
@@ -113,11 +112,11 @@ async fn core(
             };
             waits.or(patience).await;
         };
-        glommio::spawn_local(gives_up).detach();
+        runtime::spawn(gives_up).detach();
     }
     for first in 0..PUBLISHERS {
         let core = core.clone();
-        glommio::spawn_local(async move {
+        runtime::spawn(async move {
             for message in 0..MESSAGES {
                 let home = core.peer(first + message);
                 core.room_at_home(home).await;

@@ -52,6 +52,8 @@ impl Gauges {
 macro_rules! gauges {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// A core's counters (`_total`, since start) and levels (now).
+        // Aligned as what CPUs fetch at a time, so that no two cores write to what the other has in its cache.
+        #[repr(align(128))]
         #[derive(Debug, Default)]
         pub struct Gauges { $($(#[doc = $doc])+ pub $name: Gauge,)+ }
 

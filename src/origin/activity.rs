@@ -60,12 +60,12 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glommio::LocalExecutor;
+    use crate::runtime::block_on;
     use std::future::{pending, ready};
 
     #[test]
     fn only_a_silent_wait_is_given_up() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             let activity = Activity::new();
             let limit = Duration::from_millis(5);
             assert_eq!(activity.unless_idle(Duration::ZERO, ready(1)).await, Ok(1));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn moving_bytes_prolong_the_wait() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             let activity = Activity::new();
             // Longer in all than the limit, but never silent for as long.
             let work = async {

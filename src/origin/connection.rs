@@ -251,14 +251,13 @@ impl Asking {
 mod tests {
     use super::*;
     use crate::origin::transport::{Scratch, Stream};
-    use crate::runtime::TcpStream;
-    use glommio::LocalExecutor;
+    use crate::runtime::{TcpStream, block_on};
     use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener};
 
     #[test]
     fn whatever_can_be_read_on_an_unused_connection_ends_it() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             for bytes in [&b""[..], b"x", b"HTTP/1.1 200 OK\r\n\r\n"] {
                 let tcp = TcpStream::connect_timeout(listener.local_addr().unwrap(), Duration::from_secs(9))

@@ -8,6 +8,7 @@ use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, mpsc::Sender};
 use std::thread;
@@ -27,6 +28,7 @@ pub(super) enum Reply {
 pub(super) struct FakeOrigin {
     pub port: u16,
     requests: Receiver<String>,
+    accepted: Arc<AtomicUsize>,
 }
 
 /// A certificate for `app.test` and its key.
@@ -97,6 +99,11 @@ impl FakeOrigin {
         self.requests.try_iter().count()
     }
 
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Relaxed)
+    }
+
     fn serve<F>(scripts: &[&[Reply]], one: F) -> Self
     where
         F: Fn(std::net::TcpStream, Vec<Reply>, Sender<String>) -> io::Result<()> + Clone + Send + 'static,
@@ -105,14 +112,17 @@ impl FakeOrigin {
         let port = listener.local_addr().expect("an address").port();
         let scripts: Vec<Vec<Reply>> = scripts.iter().map(|script| script.to_vec()).collect();
         let (seen, requests) = channel();
+        let accepted = Arc::<AtomicUsize>::default();
+        let accepting = accepted.clone();
         thread::spawn(move || {
             for script in scripts {
                 let Ok((tcp, _)) = listener.accept() else { return };
+                accepting.fetch_add(1, Relaxed);
                 let (one, seen) = (one.clone(), seen.clone());
                 thread::spawn(move || one(tcp, script, seen));
             }
         });
-        FakeOrigin { port, requests }
+        FakeOrigin { port, requests, accepted }
     }
 }
 

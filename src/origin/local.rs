@@ -7,8 +7,10 @@ use super::page::Page;
 use super::route::Destination;
 use super::upload::RequestBody;
 use super::{demo, test_target};
+use crate::proto::grip::Publication;
 use bytes::{Bytes, BytesMut};
 use futures_lite::StreamExt;
+use futures_lite::future::BoxedLocal;
 use http::{Method, StatusCode};
 
 /// The largest request body that the test handler reads, as in Pushpin.
@@ -16,12 +18,17 @@ const TEST_BODY_BYTES: usize = 100_000;
 /// The largest that the demo reads: its echo takes messages as large as they may be by default.
 const DEMO_BODY_BYTES: usize = 17 * 1024 * 1024;
 
-/// Asks the application at `destination`. `path` is what follows the route's `path_beg`, query included.
+/// How built-in applications publish; the error says why what they publish could not be taken.
+pub(super) type Publish = dyn Fn(Vec<Publication>) -> BoxedLocal<Result<(), String>>;
+
+/// Asks the application at `destination`. `path` is what follows the route's `path_beg`, query included. What the
+/// application publishes goes by `publish` before it answers.
 pub(super) async fn answer(
     destination: &Destination,
     method: &Method,
     path: &str,
     body: RequestBody,
+    publish: Option<&Publish>,
 ) -> Response {
     let body_bytes = if *destination == Destination::Demo { DEMO_BODY_BYTES } else { TEST_BODY_BYTES };
     let Some(body) = collect(body, body_bytes).await else {
@@ -29,8 +36,16 @@ pub(super) async fn answer(
     };
     match destination {
         Destination::Demo => {
-            let (page, publish) = demo::answer(method, path, &body);
-            Response { publish, ..page.into_response(method) }
+            let (page, publications) = demo::answer(method, path, &body);
+            let published = match publish {
+                Some(publish) if !publications.is_empty() => publish(publications).await,
+                _ => Ok(()),
+            };
+            let page = match published {
+                Ok(()) => page,
+                Err(why) => Page::text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            };
+            page.into_response(method)
         }
         _ => test_target::answer(path, &body).into_response(method),
     }

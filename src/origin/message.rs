@@ -6,7 +6,6 @@ use super::body::ResponseBody;
 use super::error::OriginError;
 use super::upload::{RequestBody, Upload};
 use crate::proto::client_network::ClientNetwork;
-use crate::proto::grip::Publication;
 use crate::proto::http1::{Headers, encode_request};
 use bytes::Bytes;
 use http::Method;
@@ -43,8 +42,6 @@ pub struct Response {
     pub body: ResponseBody,
     /// Which of the route's targets answered.
     pub target: usize,
-    /// What a built-in application publishes with it; nothing from any other.
-    pub publish: Vec<Publication>,
 }
 
 /// A request that is ready to be sent, but for `Host`, which depends on the target.

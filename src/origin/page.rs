@@ -20,9 +20,8 @@ pub(super) struct Page {
 
 impl Page {
     /// Plain text.
-    pub fn text(status: StatusCode, body: &'static str) -> Self {
-        Page { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
-            .with(header::CONTENT_TYPE, "text/plain")
+    pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Page { status, headers: Vec::new(), body: body.into() }.with(header::CONTENT_TYPE, "text/plain")
     }
 
     /// What became of a WebSocket.
@@ -56,14 +55,7 @@ impl Page {
         }
         let body = if *method == Method::HEAD { Bytes::new() } else { self.body };
         let status = self.status.as_u16();
-        Response {
-            status,
-            reason: None,
-            headers: headers.into(),
-            body: ResponseBody::whole(body),
-            target: 0,
-            publish: Vec::new(),
-        }
+        Response { status, reason: None, headers: headers.into(), body: ResponseBody::whole(body), target: 0 }
     }
 }
 

@@ -9,7 +9,7 @@ use super::connect_error::ConnectError;
 use super::connection::{Answered, Connection, Lost};
 use super::error::{Attempt, OriginError};
 use super::idle::{Bounds, Idle};
-use super::local;
+use super::local::{self, Publish};
 use super::message::{Outbound, Request, Response};
 use super::openings::{Opening, Openings, Overdue};
 use super::own_ports::OwnPorts;
@@ -21,11 +21,13 @@ use super::upgrade::{Answer, Upgraded};
 use super::upload::Upload;
 use crate::config::Proxy;
 use crate::patience::within;
+use crate::proto::grip::Publication;
 use crate::proto::http1::AnswerHead;
 use crate::runtime;
 use crate::slack::Look;
+use futures_lite::future::BoxedLocal;
 use http::Method;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -36,19 +38,13 @@ pub struct Pool {
     /// Requests whose answer is not read to its end.
     openings: Openings,
     idle_timeout: Cell<Duration>,
-    counters: Counters,
     overdue: RefCell<Option<String>>,
+    publish: OnceCell<Box<Publish>>,
 }
 
-/// What a pool has done, and what it has now.
+/// What a pool has now, and what it has refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolCounts {
-    /// Connections made.
-    pub connects_total: u64,
-    /// Requests sent on a kept connection.
-    pub reuses_total: u64,
-    /// Requests sent again because a kept connection was dead.
-    pub retries_total: u64,
     /// Connections that nobody uses.
     pub idle: usize,
     /// Requests whose answer is not read to its end.
@@ -57,13 +53,6 @@ pub struct PoolCounts {
     pub waiting: u64,
     /// Requests refused because they had waited for too long.
     pub queue_timeouts_total: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    connects: Cell<u64>,
-    reuses: Cell<u64>,
-    retries: Cell<u64>,
 }
 
 /// Why a target gave no answer.
@@ -92,14 +81,20 @@ impl Pool {
             idle: Rc::new(RefCell::new(Idle::new(bounds))),
             openings: Openings::new(proxy.open_requests_per_core, proxy.queue_timeout_ms),
             idle_timeout: Duration::from_millis(proxy.origin_idle_timeout_ms).into(),
-            counters: Counters::default(),
             overdue: RefCell::default(),
+            publish: OnceCell::new(),
         }
     }
 
     /// Keeps requests that applications have named the URI of away from these ports.
     pub fn protect(&self, own_ports: OwnPorts) {
         *self.connector.own_ports.borrow_mut() = own_ports;
+    }
+
+    /// What built-in applications publish goes by `publish` from now on; without it, nowhere.
+    pub fn publish_by(&self, publish: impl Fn(Vec<Publication>) -> BoxedLocal<Result<(), String>> + 'static) {
+        debug_assert!(self.publish.get().is_none(), "there is one way to publish");
+        self.publish.get_or_init(|| Box::new(publish));
     }
 
     /// Takes over the times of new settings, for requests that are made from now on, and reads certificates again.
@@ -137,7 +132,7 @@ impl Pool {
         let mut tried = Vec::new();
         for (index, target) in route.targets.iter().enumerate() {
             let Destination::Address { host, port } = &target.destination else {
-                let response = answer_locally(route, target, *outbound).await;
+                let response = self.answer_locally(route, target, *outbound).await;
                 return Ok(Answer::Response(response).of_target(index));
             };
             let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
@@ -177,14 +172,17 @@ impl Pool {
     /// For metrics.
     pub fn counts(&self) -> PoolCounts {
         PoolCounts {
-            connects_total: self.counters.connects.get(),
-            reuses_total: self.counters.reuses.get(),
-            retries_total: self.counters.retries.get(),
             idle: self.idle.borrow().count(),
             open: self.openings.open(),
             waiting: self.openings.waiting(),
             queue_timeouts_total: self.openings.timeouts(),
         }
+    }
+
+    async fn answer_locally(&self, route: &Route, target: &Target, outbound: Outbound) -> Response {
+        let path = route.local_path(outbound.target.as_str());
+        let publish = self.publish.get().map(|publish| &**publish);
+        local::answer(&target.destination, &outbound.method, path, outbound.body, publish).await
     }
 
     /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes
@@ -196,7 +194,6 @@ impl Pool {
         let to_head = outbound.method == Method::HEAD;
         let kept = if may_switch { None } else { self.kept(place).await };
         if let Some(mut connection) = kept {
-            count(&self.counters.reuses);
             let spare = outbound.method.is_idempotent().then(|| upload.spare()).flatten();
             let exchanged = connection.exchange(upload, to_head, self.idle_timeout.get()).await;
             upload = match (exchanged, spare) {
@@ -204,7 +201,6 @@ impl Pool {
                 (Ok(answered), _) => return accept(answered, self.lease(connection, place, opening)),
                 (Err(lost), spare) => retry(lost, spare, place)?,
             };
-            count(&self.counters.retries);
         }
         // Boxed, or every request that waits would have room for what few of them do.
         let mut connection = match Box::pin(self.connector.connect(place)).await {
@@ -214,7 +210,6 @@ impl Pool {
                 return Err(Trouble::Connect(error));
             }
         };
-        count(&self.counters.connects);
         match connection.exchange(upload, to_head, self.idle_timeout.get()).await {
             Ok(answered) if may_switch && answered.head.status == SWITCHING_PROTOCOLS => {
                 Ok(switched(answered, connection))
@@ -248,11 +243,6 @@ impl Pool {
     }
 }
 
-async fn answer_locally(route: &Route, target: &Target, outbound: Outbound) -> Response {
-    let path = route.local_path(outbound.target.as_str());
-    local::answer(&target.destination, &outbound.method, path, outbound.body).await
-}
-
 /// Takes the socket back after a 101.
 fn switched(answered: Answered, connection: Connection) -> Answer {
     let mut headers = answered.head.headers;
@@ -270,7 +260,7 @@ fn accept(answered: Answered, lease: Lease) -> Result<Answer, Trouble> {
     let AnswerHead { status, reason, mut headers, body: decoder, .. } = *head;
     response_headers(&mut headers);
     let body = ResponseBody::arriving(Arriving { decoder, upload, is_reusable, lease });
-    Ok(Answer::Response(Response { status, reason, headers, body, target: 0, publish: Vec::new() }))
+    Ok(Answer::Response(Response { status, reason, headers, body, target: 0 }))
 }
 
 /// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the
@@ -297,10 +287,6 @@ fn failed(lost: Lost, place: &Place) -> Trouble {
         Lost::Unsent(_, source) => OriginError::Broken { target, source: source.into() },
         Lost::Unanswered(source) | Lost::Garbled(source) => OriginError::Broken { target, source },
     })
-}
-
-fn count(counter: &Cell<u64>) {
-    counter.set(counter.get() + 1);
 }
 
 const SWITCHING_PROTOCOLS: u16 = 101;

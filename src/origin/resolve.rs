@@ -4,10 +4,10 @@
 //! up again in the background, so that kept connections follow it when it changes; while the resolver fails, the last
 //! answer stays in force.
 
+use crate::bell::Bell;
 use crate::ids::NameMap;
 use crate::runtime;
-use glommio::sync::Semaphore;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::rc::Rc;
@@ -20,8 +20,10 @@ pub(super) struct Resolver {
 
 struct Name {
     host: String,
-    /// Held by whoever is asking the system.
-    asking: Semaphore,
+    /// Somebody is asking the system.
+    is_asked: Cell<bool>,
+    /// Rung when it has answered.
+    answered: Bell,
     answer: RefCell<Option<(Instant, Rc<[IpAddr]>)>>,
 }
 
@@ -48,7 +50,7 @@ impl Resolver {
         match name.age(runtime::now()) {
             Some(age) if age < TTL => {}
             Some(age) if age < FOLLOWED => {
-                if name.asking.available() > 0 {
+                if !name.is_asked.get() {
                     runtime::spawn(async move { drop(name.current().await) }).detach();
                 }
             }
@@ -81,8 +83,12 @@ impl Resolver {
         if let Some(name) = self.names.borrow().get(host) {
             return name.clone();
         }
-        let name =
-            Rc::new(Name { host: host.to_owned(), asking: Semaphore::new(1), answer: RefCell::new(None) });
+        let name = Rc::new(Name {
+            host: host.to_owned(),
+            is_asked: Cell::default(),
+            answered: Bell::default(),
+            answer: RefCell::default(),
+        });
         self.names.borrow_mut().insert(host.to_owned(), name.clone());
         name
     }
@@ -90,18 +96,22 @@ impl Resolver {
 
 impl Name {
     async fn current(&self) -> io::Result<Rc<[IpAddr]>> {
-        // Closed never: the semaphore lives as long as this.
-        let _turn =
-            self.asking.acquire_permit(1).await.map_err(|closed| io::Error::other(closed.to_string()))?;
-        let before = self.answer.borrow().clone();
-        if let Some((at, answer)) = &before
-            && runtime::now().saturating_duration_since(*at) < TTL
-        {
-            return Ok(answer.clone());
-        }
-        let answer = match (lookup(self.host.clone()).await, before) {
+        let _asking = loop {
+            if let Some((at, answer)) = &*self.answer.borrow()
+                && runtime::now().saturating_duration_since(*at) < TTL
+            {
+                return Ok(answer.clone());
+            }
+            if let Some(asking) = Asking::begin(self) {
+                break asking;
+            }
+            self.answered.rung().await;
+        };
+        let looked_up = lookup(self.host.clone()).await;
+        let before = self.answer.borrow().as_ref().map(|(_, answer)| answer.clone());
+        let answer = match (looked_up, before) {
             (Ok(answer), _) => answer,
-            (Err(error), Some((_, answer))) => {
+            (Err(error), Some(answer)) => {
                 let host = &self.host;
                 tracing::warn!(%error, host, "a name cannot be looked up; its last addresses are used");
                 answer
@@ -115,6 +125,23 @@ impl Name {
     /// How old the answer is.
     fn age(&self, now: Instant) -> Option<Duration> {
         self.answer.borrow().as_ref().map(|(at, _)| now.saturating_duration_since(*at))
+    }
+}
+
+/// The time in which the system is asked for a name; it ends when this is dropped.
+struct Asking<'n>(&'n Name);
+
+impl Asking<'_> {
+    /// `None` while somebody else asks.
+    fn begin(name: &Name) -> Option<Asking<'_>> {
+        (!name.is_asked.replace(true)).then_some(Asking(name))
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.is_asked.set(false);
+        self.0.answered.ring();
     }
 }
 
@@ -149,7 +176,7 @@ const ADDRESSES: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glommio::LocalExecutor;
+    use crate::runtime::block_on;
 
     #[test]
     fn addresses_and_localhost_need_no_lookup() {
@@ -175,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_used_while_it_is_fresh_and_while_there_is_no_other() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             for age in [Duration::ZERO, TTL] {
                 let resolver = knowing([192, 0, 2, 1], age);
                 let found = resolver.resolve("app.invalid").await.unwrap();
@@ -198,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_waited_for_only_if_it_is_old() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             for (age, is_renewed) in [(Duration::ZERO, false), (TTL, false), (FOLLOWED, true)] {
                 let resolver = knowing([192, 0, 2, 1], age);
                 resolver.keep_current("app.invalid").await;
@@ -210,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_exist_is_an_error() {
-        LocalExecutor::default().run(async {
+        block_on(async {
             // Never in any DNS (RFC 6761 section 6.4), and too long a label to be asked for.
             let host = format!("{}.invalid", "a".repeat(64));
             assert!(Resolver::new().resolve(&host).await.is_err());

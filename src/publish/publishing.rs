@@ -5,6 +5,7 @@ use super::Publishing;
 use crate::bell::Bell;
 use crate::channel::{ToHome, home_of};
 use crate::ids::CoreId;
+use crate::origin::Pool;
 use crate::patience::within;
 use crate::proto::grip::Publication;
 use smallvec::SmallVec;
@@ -59,6 +60,22 @@ impl Publishing {
             }
         }
         self.confirmed_by(homes).await
+    }
+
+    /// Publishes what the built-in applications of `pool` say from now on, before they answer.
+    pub fn publish_for_applications(self: &Rc<Self>, pool: &Pool) {
+        let publishing = Rc::downgrade(self);
+        pool.publish_by(move |publications| {
+            let publishing = publishing.upgrade();
+            Box::pin(async move {
+                match publishing {
+                    Some(publishing) => {
+                        publishing.publish(publications).await.map_err(|busy| busy.to_string())
+                    }
+                    None => Ok(()),
+                }
+            })
+        });
     }
 
     /// Waits until `homes` have taken everything that this core has sent them.

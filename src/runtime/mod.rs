@@ -1,17 +1,36 @@
-//! What the rooms above ask of the executor of their core: tasks, timers, the clock, and connections to origins. All of
-//! it is glommio's; this room exists so that a whole core can also run inside a `crate::simulation`, where time is
-//! virtual and the order of events comes from a seed. Without the feature `simulation`, which only tests enable, each
-//! function here is one call of glommio.
+//! What the rooms above ask of the executor of their core. All of it is glommio's, which no other room names, so that
+//! another executor could take its place, and so that a whole core can also run inside a simulation
+//! (`crate::simulation`), where time is virtual and the order of events comes from a seed. Without the feature
+//! `simulation`, which only tests enable, nearly every function here is one call of glommio.
 //!
-//! `task` has tasks and timers, `tcp` the connections.
+//! What an executor has to provide, and what the rooms above rely on:
+//!
+//! - `thread`: a thread for each core, kept on one CPU, that sleeps in the kernel while none of its tasks can run.
+//! - `task`: tasks that need not be `Send`, that run until they first have to wait when they are spawned, and that are
+//!   cancelled when they are dropped; timers, which fire before sockets are read (see `patience`); a way to let all
+//!   others have their turn, timers and sockets included; threads for work that blocks.
+//! - `tcp`: connections with a limit to the time that connecting takes, whose descriptor may be read beside the executor.
+//! - `event_file`: a task that waits for an eventfd, which the kernel and other threads write to.
+//! - `rings`: bounded queues of one sender and one receiver, between each two cores, that keep messages in order, wake a
+//!   core that sleeps, and cost neither side a lock or a system call while both are awake.
 
 #![forbid(unsafe_code)]
 
+mod event_file;
+mod rings;
+#[cfg(feature = "simulation")]
+mod simulated_rings;
 mod task;
 mod tcp;
+mod thread;
 
+pub use event_file::EventFile;
+pub(crate) use rings::{MeshBuilder, Receivers, Senders};
 pub use task::{Task, Timer, sleep, spawn, yield_now};
 pub use tcp::TcpStream;
+#[cfg(test)]
+pub(crate) use thread::block_on;
+pub use thread::start;
 
 #[cfg(feature = "simulation")]
 use crate::simulation;
@@ -43,4 +62,25 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         return work();
     }
     glommio::executor().spawn_blocking(work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn sources(directory: &Path) -> Vec<PathBuf> {
+        let entries =
+            fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+        let sources = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+        sources.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+    }
+
+    #[test]
+    fn no_other_room_names_the_executor() {
+        let rooms = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let others = sources(&rooms).into_iter().filter(|path| !path.starts_with(rooms.join("runtime")));
+        let naming = others.filter(|path| fs::read_to_string(path).expect("a text").contains("glommio::"));
+        assert_eq!(naming.collect::<Vec<_>>(), [] as [PathBuf; 0]);
+    }
 }

@@ -19,7 +19,7 @@ pub use supervisor::Files;
 use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
-use crate::core::{CorePlan, Renewal};
+use crate::core::{CorePlan, Renewal, Renewals};
 use crate::doctor::{self, Machine};
 use crate::held::Sessions;
 use crate::ids::CoreId;
@@ -28,10 +28,10 @@ use crate::monitor::{Mailbox, Stats};
 use crate::observe::Gauges;
 use crate::origin::Routes;
 use crate::queries::QueryPlan;
+use crate::runtime;
 use crate::wire::{self, Ledger, RESERVED_SLOTS, SLOTS, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use certificates::certificates;
-use glommio::{LocalExecutorBuilder, Placement};
 use keys::signers;
 use nix::sys::pthread::pthread_self;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -147,7 +147,7 @@ fn plan(
     wire: WireLimits,
     gauges: &Arc<[Arc<Gauges>]>,
     zeromq: Option<&ZeroMqThread>,
-) -> Result<(Vec<CorePlan>, Vec<Sender<Renewal>>), ServerError> {
+) -> Result<(Vec<CorePlan>, Vec<Renewals>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
     if let Some(error) = check_keys(settings, routes).into_iter().next() {
@@ -162,8 +162,8 @@ fn plan(
     let mut plans = (Vec::new(), Vec::new());
     for (index, sockets) in sockets.into_iter().enumerate() {
         let signers = signers(settings, routes)?;
-        let (renew, renewals) = channel();
-        plans.1.push(renew);
+        let renewals = Renewals::default();
+        plans.1.push(renewals.clone());
         let id = CoreId(index as u16);
         plans.0.push(CorePlan {
             id,
@@ -206,16 +206,14 @@ fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {
 
 fn start(plan: CorePlan, cpu: usize, tell: Sender<Event>) -> Result<(), ServerError> {
     let id = plan.id.0;
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
-        .name(&format!("core-{id}"))
-        .spawn(move || async move {
-            let _ = tell.send(Event::Started(id, pthread_self()));
-            let reason = match crate::core::run(plan).await {
-                Ok(()) => "it ended".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let _ = tell.send(Event::Core(id, reason));
-        })
-        .map(drop)
+    let core = move || async move {
+        let _ = tell.send(Event::Started(id, pthread_self()));
+        let reason = match crate::core::run(plan).await {
+            Ok(()) => "it ended".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let _ = tell.send(Event::Core(id, reason));
+    };
+    runtime::start(&format!("core-{id}"), Some(cpu), core)
         .map_err(|error| ServerError::Start(id, error.to_string()))
 }

@@ -8,14 +8,14 @@ use super::keys::{check_keys, signers};
 use super::watch::Watch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
-use crate::core::Renewal;
+use crate::core::{Renewal, Renewals};
 use crate::origin::Routes;
 use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
 use nix::sys::pthread::Pthread;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// From the first change of a file to its being read: whoever writes it has finished by then.
@@ -64,7 +64,7 @@ pub(super) struct Supervisor<'f> {
     pub certificates: Option<Arc<Certificates>>,
     pub events: Receiver<Event>,
     /// To each core.
-    pub renewals: Vec<Sender<Renewal>>,
+    pub renewals: Vec<Renewals>,
     pub watch: Option<Watch>,
     /// When the files are read because one has changed.
     pub due: Option<Instant>,
@@ -154,8 +154,7 @@ impl Supervisor<'_> {
         };
         let all = self.renewals.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
         for (core, renewal) in self.renewals.iter().zip(all) {
-            // A core that is gone ends the server by itself.
-            let _ = core.send(renewal);
+            core.push(renewal);
         }
         self.files.in_force(&settings);
         tracing::info!("routes loaded with {} entries", routes.len());

@@ -1,10 +1,10 @@
-//! Wakes the core's executor when the wire ring has completions: an eventfd that the ring signals and that a glommio
-//! task reads through a `BufferedFile` made from its descriptor. Other threads ring it by a [`Ringer`]; a thread
+//! Wakes the core's executor when the wire ring has completions: an eventfd that the ring signals and that a task of the
+//! core waits for. Other threads ring it by a [`Ringer`]; a thread
 //! without an executor has a [`ThreadBell`] of the same kind.
 
 #[cfg(feature = "simulation")]
 use super::simulated::Chime;
-use glommio::io::BufferedFile;
+use crate::runtime::EventFile;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -19,7 +19,7 @@ pub struct Doorbell {
 }
 
 enum Ear {
-    File(BufferedFile),
+    File(EventFile),
     #[cfg(feature = "simulation")]
     Simulated(Rc<Chime>),
 }
@@ -41,7 +41,7 @@ impl Doorbell {
             return Ok(Doorbell { ear: Ear::Simulated(Rc::default()), ringer });
         }
         // SAFETY: a descriptor that nothing else owns any more; the file closes it.
-        let ear = Ear::File(unsafe { BufferedFile::from_raw_fd(descriptor.into_raw_fd()) });
+        let ear = Ear::File(EventFile::new(unsafe { FromRawFd::from_raw_fd(descriptor.into_raw_fd()) }));
         Ok(Doorbell { ear, ringer })
     }
 
@@ -66,7 +66,7 @@ impl Doorbell {
     /// Waits until it was rung at least once since the last call.
     pub async fn rung(&self) -> io::Result<()> {
         match &self.ear {
-            Ear::File(file) => file.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from),
+            Ear::File(file) => file.rung().await,
             #[cfg(feature = "simulation")]
             Ear::Simulated(chime) => {
                 chime.rung().await;

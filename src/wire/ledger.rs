@@ -141,11 +141,6 @@ impl Ledger {
         entries.map(|entry| entry.word.load(Relaxed) & COUNT_MASK).sum()
     }
 
-    /// Memory of all segments.
-    pub fn bytes(&self) -> usize {
-        self.segments.iter().filter_map(OnceLock::get).map(|segment| size_of_val(&**segment)).sum()
-    }
-
     /// Looks for the entry of `hash` in its buckets, or for a free one, and counts one connection up there, if there are
     /// fewer than `most`.
     fn count_up(&self, hash: u64, most: u64, second: u16) -> Found {

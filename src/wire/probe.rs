@@ -120,7 +120,7 @@ fn ring_remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// What glommio's own rings want.
+/// What the rings of a core's executor want.
 pub const MEMLOCK_BYTES: u64 = 512 * 1024;
 /// Rings, event descriptors, listeners, and some connections to applications.
 pub const FILES_PER_CORE: u64 = 64;

@@ -136,7 +136,7 @@ impl Town {
             Step::Answer { core, slot } => return self.answer(core, slot),
             Step::ReachHome { from } => self.reach_home(from),
             Step::ReachCore { to } => return self.reach_core(to),
-            Step::FanOut { core, budget } => return self.fan_out(core, budget),
+            Step::FanOut { core, budget } => return self.fan_out(core, budget).map(drop),
             Step::Recover { core, alone } => self.to_home[core].push_back(match alone {
                 true => ToHome::RecoverChannel { channel: CHANNEL.into() },
                 false => ToHome::Recover,
@@ -241,10 +241,11 @@ impl Town {
         ready.into_iter().try_for_each(|slot| self.make_up(to, slot.0))
     }
 
-    fn fan_out(&mut self, at: usize, budget: usize) -> Checked {
+    /// Whether there was something to write.
+    fn fan_out(&mut self, at: usize, budget: usize) -> Result<bool, TestCaseError> {
         let mut slice = Slice::default();
         if !self.cores[at].subscriptions.next_slice(budget, &mut slice) {
-            return Ok(());
+            return Ok(false);
         }
         match std::mem::take(&mut slice.kind) {
             SliceKind::Empty
@@ -269,7 +270,7 @@ impl Town {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn tick(&mut self, by: u32) {
@@ -299,9 +300,7 @@ impl Town {
                 while !self.to_core[core].is_empty() {
                     self.reach_core(core)?;
                 }
-                while self.cores[core].subscriptions.has_pending() {
-                    self.fan_out(core, 2)?;
-                }
+                while self.fan_out(core, 2)? {}
                 for slot in 0..SLOTS {
                     self.answer(core, slot)?;
                 }

@@ -12,20 +12,13 @@ use serde::Serialize;
 pub struct Row {
     pub scenario: &'static str,
     pub server: &'static str,
-    pub cpu_ns: Option<f64>,
+    /// The median of each figure, and the failures of all rounds.
+    #[serde(flatten)]
+    pub figures: Sample,
     /// Its CPU for a delivery by the floor's.
     pub to_floor: Option<f64>,
     /// Gripwire's CPU for a delivery by its own.
     pub gripwire_to_it: Option<f64>,
-    pub deliveries_hz: Option<f64>,
-    pub p50_ns: Option<f64>,
-    pub p99_ns: Option<f64>,
-    pub max_ns: Option<f64>,
-    pub resident_bytes: Option<f64>,
-    pub opening_cpu_ns: Option<f64>,
-    pub opened_hz: Option<f64>,
-    /// In all rounds.
-    pub failures: u64,
     /// Why it has no figures.
     pub error: Option<String>,
 }
@@ -38,25 +31,31 @@ pub fn rows(scenario: &Scenario, samples: Vec<Samples>) -> Vec<Row> {
     };
     let row = |(server, outcome): &Samples| {
         let own = outcome.as_deref().unwrap_or_default();
-        let figure = |of: fn(&Sample) -> Option<f64>| median(own.iter().filter_map(of));
         Row {
             scenario: scenario.name,
             server: server.name(),
-            cpu_ns: figure(|sample| sample.cpu_ns),
+            figures: medians(own),
             to_floor: of(Server::Floor).and_then(|floor| ratio(own, floor)),
             gripwire_to_it: of(Server::Gripwire).and_then(|gripwire| ratio(gripwire, own)),
-            deliveries_hz: figure(|sample| sample.deliveries_hz),
-            p50_ns: figure(|sample| sample.p50_ns),
-            p99_ns: figure(|sample| sample.p99_ns),
-            max_ns: figure(|sample| sample.max_ns),
-            resident_bytes: figure(|sample| sample.resident_bytes),
-            opening_cpu_ns: figure(|sample| sample.opening_cpu_ns),
-            opened_hz: figure(|sample| sample.opened_hz),
-            failures: own.iter().map(|sample| sample.failures).sum(),
             error: outcome.as_ref().err().cloned(),
         }
     };
     samples.iter().map(row).collect()
+}
+
+fn medians(rounds: &[Sample]) -> Sample {
+    let figure = |of: fn(&Sample) -> Option<f64>| median(rounds.iter().filter_map(of));
+    Sample {
+        cpu_ns: figure(|sample| sample.cpu_ns),
+        deliveries_hz: figure(|sample| sample.deliveries_hz),
+        p50_ns: figure(|sample| sample.p50_ns),
+        p99_ns: figure(|sample| sample.p99_ns),
+        max_ns: figure(|sample| sample.max_ns),
+        resident_bytes: figure(|sample| sample.resident_bytes),
+        opening_cpu_ns: figure(|sample| sample.opening_cpu_ns),
+        opened_hz: figure(|sample| sample.opened_hz),
+        failures: rounds.iter().map(|sample| sample.failures).sum(),
+    }
 }
 
 /// The median of the ratios of rounds.
@@ -96,7 +95,7 @@ mod tests {
             (Server::Nchan, Err("gone".into())),
         ];
         let rows = rows(&SCENARIOS[0], all);
-        assert_eq!((rows[1].cpu_ns, rows[1].to_floor), (Some(9.9), Some(0.9)));
+        assert_eq!((rows[1].figures.cpu_ns, rows[1].to_floor), (Some(9.9), Some(0.9)));
         assert_eq!((rows[2].to_floor, rows[2].error.as_deref()), (None, Some("gone")));
     }
 }

@@ -1,7 +1,9 @@
 //! What a turn found, and what a round of two builds did. What does not apply to a scenario or a server is absent.
 
+use serde::Serialize;
+
 /// What a turn found.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize)]
 pub struct Sample {
     /// CPU of the server for a delivery.
     pub cpu_ns: Option<f64>,

@@ -14,9 +14,9 @@ pub fn markdown(scenario: &Scenario, rounds: u32, rows: &[Row]) -> String {
         scenario.what,
         table(HEADS, &lines)
     );
-    for row in rows.iter().filter(|row| row.error.is_some() || row.failures > 0) {
+    for row in rows.iter().filter(|row| row.error.is_some() || row.figures.failures > 0) {
         let why = row.error.clone().unwrap_or_else(|| {
-            format!("{} deliveries or clients failed, were lost, doubled or disordered", row.failures)
+            format!("{} deliveries or clients failed, were lost, doubled or disordered", row.figures.failures)
         });
         text += &format!("\n{}: {why}\n", row.server);
     }
@@ -70,18 +70,19 @@ fn cells(row: &Row) -> [String; HEADS.len()] {
     let us = |value: Option<f64>| shown(value, |ns| format!("{:.2}", ns / 1e3));
     let ms = |value: Option<f64>| shown(value, |ns| format!("{:.1}", ns / 1e6));
     let whole = |value: Option<f64>| shown(value, |value| format!("{value:.0}"));
+    let figures = &row.figures;
     [
         row.server.to_owned(),
-        us(row.cpu_ns),
+        us(figures.cpu_ns),
         ratio(row.to_floor),
         ratio(row.gripwire_to_it),
-        whole(row.deliveries_hz),
-        ms(row.p50_ns),
-        ms(row.p99_ns),
-        ms(row.max_ns),
-        whole(row.resident_bytes),
-        us(row.opening_cpu_ns),
-        whole(row.opened_hz),
+        whole(figures.deliveries_hz),
+        ms(figures.p50_ns),
+        ms(figures.p99_ns),
+        ms(figures.max_ns),
+        whole(figures.resident_bytes),
+        us(figures.opening_cpu_ns),
+        whole(figures.opened_hz),
     ]
 }
 

@@ -29,8 +29,8 @@ impl Live {
         let (seconds, messages, bytes) = self.last;
         let elapsed = (moment.seconds - seconds).max(0.001);
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / elapsed;
-        let open = format!("{} open", moment.open);
-        let trouble = match (moment.failed, moment.closed) {
+        let open = format!("{} open", moment.fleet.open);
+        let trouble = match (moment.fleet.failed, moment.fleet.closed) {
             (0, 0) => String::new(),
             (failed, closed) => format!(", {failed} failed, {closed} cut"),
         };
@@ -40,15 +40,15 @@ impl Live {
             Phase::Publishing | Phase::Waiting => format!(
                 "{} published, {:.0} deliveries/s, {:.1} MB/s, p50 {:.2} ms, p99 {:.2} ms{trouble}",
                 moment.published,
-                rate(moment.messages, messages),
-                rate(moment.bytes, bytes) / 1e6,
+                rate(moment.fleet.messages, messages),
+                rate(moment.fleet.bytes, bytes) / 1e6,
                 moment.p50_ns as f64 / 1e6,
                 moment.p99_ns as f64 / 1e6,
             ),
         };
-        self.last = (moment.seconds, moment.messages, moment.bytes);
+        self.last = (moment.seconds, moment.fleet.messages, moment.fleet.bytes);
         if phase == Phase::Opening {
-            self.bar.set_position(u64::from(moment.open));
+            self.bar.set_position(u64::from(moment.fleet.open));
         }
         self.bar.set_message(message);
         self.bar.tick();

@@ -9,6 +9,7 @@ use crate::layout::Layout;
 use crate::orders::{Order, Progress, Report, Tally};
 use crate::{Latencies, now_ns};
 use link::{Heard, Link};
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -21,7 +22,6 @@ pub struct Fleet {
     workers: Vec<Worker>,
     reports: Receiver<(usize, Heard)>,
     layout: Layout,
-    opening: Duration,
     recent: Latencies,
 }
 
@@ -48,7 +48,7 @@ pub struct Opening {
 }
 
 /// How a fleet stands: totals since its start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Subscribers that were opened.
     pub open: u32,
@@ -78,8 +78,7 @@ impl Fleet {
             let progress = Progress::default();
             workers.push(Worker { link, first, subscribers, progress, opened_seconds: None, tally: None });
         }
-        let (layout, opening) = (plan.layout, plan.opening);
-        Ok(Fleet { workers, reports, layout, opening, recent: Latencies::coarse() })
+        Ok(Fleet { workers, reports, layout: plan.layout, recent: Latencies::coarse() })
     }
 
     /// Starts the workers and waits until all subscribers are open or have failed.
@@ -104,11 +103,6 @@ impl Fleet {
         let Standing { open, failed, .. } = self.standing();
         let failure = self.workers.iter().find_map(|worker| worker.progress.failure.clone());
         Some(Opening { seconds: seconds.into_iter().fold(0.0, f64::max), open, failed, failure })
-    }
-
-    /// The longest the opening may take.
-    pub fn opening_limit(&self) -> Duration {
-        self.opening
     }
 
     /// How the fleet stands, as far as it has been listened to.

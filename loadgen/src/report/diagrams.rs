@@ -95,7 +95,8 @@ fn latency_over_time(outcome: &Outcome) -> Diagram {
 fn throughput(outcome: &Outcome) -> Diagram {
     let drained = outcome.drained;
     let rates = |of: fn(&Moment) -> u64| rates(&outcome.moments, of);
-    let received = if drained { rates(|moment| moment.bytes) } else { rates(|moment| moment.messages) };
+    let received =
+        if drained { rates(|moment| moment.fleet.bytes) } else { rates(|moment| moment.fleet.messages) };
     let series = [Series { name: "", class: "a", points: received, shape: Shape::Area }];
     let label: fn(f64) -> String =
         if drained { |value| format!("{}/s", short(bytes(value))) } else { |value| count(value as u64) };
@@ -107,7 +108,7 @@ fn throughput(outcome: &Outcome) -> Diagram {
 }
 
 fn subscribers(outcome: &Outcome) -> Diagram {
-    let open = |moment: &Moment| f64::from(moment.open.saturating_sub(moment.closed));
+    let open = |moment: &Moment| f64::from(moment.fleet.open.saturating_sub(moment.fleet.closed));
     let points = outcome.moments.iter().map(|moment| (moment.seconds, open(moment))).collect();
     Diagram {
         heading: "Subscribers",

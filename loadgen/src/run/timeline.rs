@@ -28,16 +28,9 @@ pub struct Moment {
     pub seconds: f64,
     /// What was being done.
     pub phase: Phase,
-    /// Subscribers that were open.
-    pub open: u32,
-    /// Subscribers that could not be opened.
-    pub failed: u32,
-    /// Open ones that the server had ended.
-    pub closed: u32,
-    /// Bytes received so far.
-    pub bytes: u64,
-    /// Messages received so far.
-    pub messages: u64,
+    /// How the fleet stood.
+    #[serde(flatten)]
+    pub fleet: Standing,
     /// Messages published so far.
     pub published: u64,
     /// Median latency since the moment before.
@@ -83,15 +76,10 @@ impl<'a> Recorder<'a> {
             return Ok(());
         }
         self.next_ns = now_ns + self.interval_ns;
-        let Standing { open, failed, closed, bytes, messages } = fleet.standing();
         let moment = Moment {
             seconds: (now_ns - self.started_ns) as f64 / 1e9,
             phase,
-            open,
-            failed,
-            closed,
-            bytes,
-            messages,
+            fleet: fleet.standing(),
             published,
             p50_ns: self.recent.percentile_ns(50.0),
             p99_ns: self.recent.percentile_ns(99.0),

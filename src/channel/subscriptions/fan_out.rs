@@ -120,11 +120,6 @@ impl Subscriptions {
         }
     }
 
-    /// Whether something waits to be written.
-    pub fn has_pending(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     /// Publications, and their bytes, that are not yet written to all their subscribers.
     pub fn pending(&self) -> (usize, usize) {
         (self.pending_publications, self.pending_bytes)

@@ -119,6 +119,19 @@ fn every_setting_can_be_set() {
 }
 
 #[test]
+fn the_readme_names_each_setting_that_takes_a_restart() {
+    let (_, differ) = Config::default().renewed(config(EVERY_SETTING));
+    let marks = include_str!("../settings.rs").matches("\n        restart ").count();
+    assert_eq!(differ.len(), marks, "{differ:?}");
+    let (_, told) = include_str!("../../../README.md").split_once("These take a restart").unwrap();
+    let (told, _) = told.split_once("\n\n").unwrap();
+    for name in differ {
+        let key = name.rsplit('.').next().unwrap();
+        assert!(told.contains(&format!("`{key}`")) || told.contains(&format!("`[{key}]`")), "{name}");
+    }
+}
+
+#[test]
 fn listeners_may_be_one_value_and_the_control_port_none() {
     let config = config("http.listen = 8080\ncontrol.listen = false\n");
     assert_eq!(config.http.listen, ["0.0.0.0:8080".parse().unwrap()]);

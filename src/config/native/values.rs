@@ -88,13 +88,7 @@ pub fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
 }
 
 pub fn host_names(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
-    let wanted = || Unusable::value("a list of names of hosts, such as [\"build.lan\"]");
-    let items = value.get_ref().as_array().ok_or_else(wanted)?;
-    let name = |item: &Value<'_>| {
-        let name = item.get_ref().as_str().ok_or_else(wanted)?;
-        parse_host_name(name).map_err(|error| Unusable::part(item.span(), error))
-    };
-    items.iter().map(name).collect()
+    each(value, "a list of names of hosts, such as [\"build.lan\"]", parse_host_name)
 }
 
 pub fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {
@@ -107,22 +101,11 @@ pub fn secret(value: &Value<'_>) -> Result<String, Unusable> {
 }
 
 pub fn tokens(value: &Value<'_>) -> Result<Vec<Token>, Unusable> {
-    let wanted = || Unusable::value("a list of tokens, such as [\"publish:news- s3cret\"]");
-    let token = |item: &Value<'_>| {
-        let line = item.get_ref().as_str().ok_or_else(wanted)?;
-        Token::parse(line).map_err(|error| Unusable::part(item.span(), error))
-    };
-    value.get_ref().as_array().ok_or_else(wanted)?.iter().map(token).collect()
+    each(value, "a list of tokens, such as [\"publish:news- s3cret\"]", Token::parse)
 }
 
 pub fn publish_scopes(value: &Value<'_>) -> Result<Grants, Unusable> {
-    let wanted = || Unusable::value("a list such as [\"publish:news-\"]");
-    let mut grants = Grants::default();
-    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
-        let scope = item.get_ref().as_str().ok_or_else(wanted)?;
-        grants.add_publish(scope).map_err(|error| Unusable::part(item.span(), error))?;
-    }
-    Ok(grants)
+    gathered(value, "a list such as [\"publish:news-\"]", Grants::add_publish)
 }
 
 pub fn basic(value: &Value<'_>) -> Result<String, Unusable> {
@@ -140,31 +123,16 @@ fn listener(value: &Value<'_>, any: Ipv4Addr) -> Result<SocketAddr, Unusable> {
 }
 
 pub fn listeners(value: &Value<'_>) -> Result<Vec<SocketAddr>, Unusable> {
-    match value.get_ref().as_array() {
-        None => listener(value, Ipv4Addr::UNSPECIFIED).map(|one| vec![one]),
-        Some(items) => items.iter().map(|item| listener(item, Ipv4Addr::UNSPECIFIED)).collect(),
-    }
+    one_or_more(value, |value| listener(value, Ipv4Addr::UNSPECIFIED))
 }
 
 pub fn trusted_proxies(value: &Value<'_>) -> Result<TrustedProxies, Unusable> {
-    let wanted = || Unusable::value("a list such as [\"10.0.0.0/8\", \"loopback\", \"unix\"]");
-    let mut proxies = TrustedProxies::default();
-    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
-        let word = item.get_ref().as_str().ok_or_else(wanted)?;
-        proxies.add(word).map_err(|error| Unusable::part(item.span(), error))?;
-    }
-    Ok(proxies)
+    gathered(value, "a list such as [\"10.0.0.0/8\", \"loopback\", \"unix\"]", TrustedProxies::add)
 }
 
 pub fn exempt(value: &Value<'_>) -> Result<Exempt, Unusable> {
-    let wanted =
-        || Unusable::value("a list such as [\"loopback\", \"unix\", \"trusted_proxies\", \"10.0.0.0/8\"]");
-    let mut exempt = Exempt::default();
-    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
-        let word = item.get_ref().as_str().ok_or_else(wanted)?;
-        exempt.add(word).map_err(|error| Unusable::part(item.span(), error))?;
-    }
-    Ok(exempt)
+    let wanted = "a list such as [\"loopback\", \"unix\", \"trusted_proxies\", \"10.0.0.0/8\"]";
+    gathered(value, wanted, Exempt::add)
 }
 
 /// True, false, or the ports that expect it.
@@ -177,22 +145,13 @@ pub fn proxy_protocol(value: &Value<'_>) -> Result<ProxyProtocol, Unusable> {
 }
 
 pub fn unix_ports(value: &Value<'_>, directory: &Path) -> Result<Vec<UnixPort>, Unusable> {
-    let port = |item: &Value<'_>| {
-        UnixPort::parse(&string(item)?, directory).map_err(|error| Unusable::part(item.span(), error))
-    };
-    match value.get_ref().as_array() {
-        None => port(value).map(|one| vec![one]),
-        Some(items) => items.iter().map(port).collect(),
-    }
+    one_or_more(value, |value| {
+        UnixPort::parse(&string(value)?, directory).map_err(|error| Unusable::part(value.span(), error))
+    })
 }
 
-/// A bare port stays on this machine: who wants more says so.
 pub fn control_listener(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
-    match value.get_ref() {
-        DeValue::Boolean(false) => Ok(None),
-        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5561\", or false")),
-        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
-    }
+    own_listener(value, "an address such as \"127.0.0.1:5561\", or false")
 }
 
 pub fn metrics_port(value: &Value<'_>, directory: &Path) -> Result<Option<MetricsPort>, Unusable> {
@@ -207,11 +166,7 @@ pub fn metrics_port(value: &Value<'_>, directory: &Path) -> Result<Option<Metric
 }
 
 pub fn udp_socket(value: &Value<'_>) -> Result<Option<SocketAddr>, Unusable> {
-    match value.get_ref() {
-        DeValue::Boolean(false) => Ok(None),
-        DeValue::Boolean(true) => Err(Unusable::value("an address such as \"127.0.0.1:5565\", or false")),
-        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
-    }
+    own_listener(value, "an address such as \"127.0.0.1:5565\", or false")
 }
 
 pub fn endpoint(value: &Value<'_>, directory: &Path) -> Result<Endpoint, Unusable> {
@@ -219,10 +174,7 @@ pub fn endpoint(value: &Value<'_>, directory: &Path) -> Result<Endpoint, Unusabl
 }
 
 pub fn endpoints(value: &Value<'_>, directory: &Path) -> Result<Vec<Endpoint>, Unusable> {
-    match value.get_ref().as_array() {
-        None => endpoint(value, directory).map(|one| vec![one]),
-        Some(items) => items.iter().map(|item| endpoint(item, directory)).collect(),
-    }
+    one_or_more(value, |value| endpoint(value, directory))
 }
 
 pub fn file_mode(value: &Value<'_>) -> Result<u32, Unusable> {
@@ -264,13 +216,7 @@ pub fn forwarded_protocol(value: &Value<'_>) -> Result<ForwardedProtocol, Unusab
 }
 
 pub fn forwarded_for_words(value: &Value<'_>) -> Result<ForwardedFor, Unusable> {
-    let wanted = || Unusable::value("a list such as [\"truncate:2\", \"append\"]");
-    let mut words = ForwardedFor::default();
-    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
-        let word = item.get_ref().as_str().ok_or_else(wanted)?;
-        words.add(word).map_err(|error| Unusable::part(item.span(), error))?;
-    }
-    Ok(words)
+    gathered(value, "a list such as [\"truncate:2\", \"append\"]", ForwardedFor::add)
 }
 
 pub fn header_value(value: &Value<'_>) -> Result<HeaderValue, Unusable> {
@@ -297,4 +243,48 @@ pub fn filter(value: &Value<'_>) -> Result<String, Unusable> {
         Ok(_) => Ok(text),
         Err(_) => Err(Unusable::value("a filter such as \"info\" or \"gripwire=debug\"")),
     }
+}
+
+/// An address, or false for none. A bare port stays on this machine: who wants more says so.
+fn own_listener(value: &Value<'_>, wanted: &str) -> Result<Option<SocketAddr>, Unusable> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Ok(None),
+        DeValue::Boolean(true) => Err(Unusable::value(wanted)),
+        _ => listener(value, Ipv4Addr::LOCALHOST).map(Some),
+    }
+}
+
+/// A list, or its only part by itself.
+fn one_or_more<T>(
+    value: &Value<'_>,
+    read: impl Fn(&Value<'_>) -> Result<T, Unusable>,
+) -> Result<Vec<T>, Unusable> {
+    match value.get_ref().as_array() {
+        None => read(value).map(|one| vec![one]),
+        Some(items) => items.iter().map(read).collect(),
+    }
+}
+
+/// A list of texts that `parse` reads.
+fn each<T, E: ToString>(
+    value: &Value<'_>,
+    wanted: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Unusable> {
+    gathered(value, wanted, |all: &mut Vec<T>, text: &str| parse(text).map(|one| all.push(one)))
+}
+
+/// What comes of a list of texts, each of which `add` adds.
+fn gathered<T: Default, E: ToString>(
+    value: &Value<'_>,
+    wanted: &str,
+    add: impl Fn(&mut T, &str) -> Result<(), E>,
+) -> Result<T, Unusable> {
+    let wanted = || Unusable::value(wanted);
+    let mut all = T::default();
+    for item in value.get_ref().as_array().ok_or_else(wanted)?.iter() {
+        let text = item.get_ref().as_str().ok_or_else(wanted)?;
+        add(&mut all, text).map_err(|error| Unusable::part(item.span(), error))?;
+    }
+    Ok(all)
 }

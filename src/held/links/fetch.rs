@@ -87,8 +87,7 @@ impl Holds {
         say_what_was_heard(&mut to_origin.headers, &request.heard, route);
         let response =
             self.requests.pool().request(route, to_origin).await?.decoded(|| route.target_names()).await?;
-        let Response { status, reason, headers, mut body, publish, .. } = response;
-        self.publishing.publish(publish).await.map_err(|_| LinkError::Busy)?;
+        let Response { status, reason, headers, mut body, .. } = response;
         if !(200..300).contains(&status) {
             return Err(LinkError::Status(status));
         }

@@ -106,8 +106,6 @@ pub(super) enum LinkError {
     Timeout,
     #[error("the instructions of the link's answer cannot be followed: {0}")]
     Instruct(#[from] InstructError),
-    #[error("what the link's answer publishes could not be taken")]
-    Busy,
 }
 
 impl LinkError {

@@ -1,7 +1,7 @@
 //! The `demo` target: what a first user sees with nothing installed. `/` is a page that listens on the channel `demo` in
 //! three ways at once, `/events` (Server-Sent Events), `/socket` (a WebSocket) and `/poll` (long polling), and sends by
 //! `/send`; all three take another `?channel=`. `/hold` holds a stream on any channel and `/echo` is a WebSocket that says
-//! everything back, which tests use. Pure functions; the core publishes what they say.
+//! everything back, which tests use. Pure functions; `local` publishes what they say.
 
 mod send;
 mod socket;

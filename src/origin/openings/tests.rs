@@ -1,6 +1,6 @@
 use super::*;
+use crate::runtime::{block_on, spawn, yield_now};
 use futures_lite::future::{or, poll_once};
-use glommio::{LocalExecutor, executor};
 use std::net::IpAddr;
 use std::pin::pin;
 
@@ -31,7 +31,7 @@ fn more_are_needed_only_if_answers_take_long() {
 
 #[test]
 fn what_waits_is_admitted_while_nothing_ends_and_the_number_shrinks_afterwards() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Openings::new(100, 0);
         let mut open = Vec::new();
         // The reserve is 12.
@@ -47,7 +47,7 @@ fn what_waits_is_admitted_while_nothing_ends_and_the_number_shrinks_afterwards()
 
 #[test]
 fn those_that_have_been_open_for_long_do_not_count_among_the_few() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Rc::new(Openings::new(1000, 0));
         let mut hang = Vec::new();
         for _ in 0..FEW - 1 {
@@ -57,17 +57,17 @@ fn those_that_have_been_open_for_long_do_not_count_among_the_few() {
         // They are quick, and more than there is room for, so that on the average no answer takes long.
         for number in 0..FEW as u8 {
             let (openings, begun) = (openings.clone(), begun.clone());
-            glommio::spawn_local(async move {
+            spawn(async move {
                 while openings.open() < 2 * FEW - 1 {
                     let _open = admit(&openings, "quick", number).await;
                     begun.set(begun.get() + 1);
-                    executor().yield_now().await;
+                    yield_now().await;
                 }
             })
             .detach();
         }
         while openings.waiting() > 0 || begun.get() < FEW {
-            executor().yield_now().await;
+            yield_now().await;
         }
         assert!(openings.0.limit.get() >= 2 * FEW - 1);
     });
@@ -75,11 +75,11 @@ fn those_that_have_been_open_for_long_do_not_count_among_the_few() {
 
 #[test]
 fn one_that_gives_up_waiting_takes_no_place() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Openings::new(1, 0);
         let first = admit(&openings, "a", 1).await;
         let given_up = or(async { Some(admit(&openings, "a", 1).await) }, async {
-            executor().yield_now().await;
+            yield_now().await;
             None
         });
         assert!(given_up.await.is_none());
@@ -92,7 +92,7 @@ fn one_that_gives_up_waiting_takes_no_place() {
 
 #[test]
 fn one_that_gives_up_when_its_turn_has_come_passes_it_on() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Openings::new(1, 0);
         let first = admit(&openings, "a", 1).await;
         let mut next = Box::pin(admit(&openings, "a", 2));
@@ -109,7 +109,7 @@ fn one_that_gives_up_when_its_turn_has_come_passes_it_on() {
 
 #[test]
 fn the_reserve_is_open_to_others_at_once() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Openings::new(8, 0);
         let mut hang = Vec::new();
         for _ in 0..7 {
@@ -128,7 +128,7 @@ fn the_reserve_is_open_to_others_at_once() {
 
 #[test]
 fn one_that_waits_for_too_long_is_refused_and_leaves_nothing_behind() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let openings = Openings::new(1, 30);
         let first = admit(&openings, "a", 1).await;
         let refused = openings.admit(&place("b"), client(2)).await;

@@ -4,6 +4,7 @@
 
 use super::json::{FieldError, Fields, read};
 use super::keep_alive::KeepAliveMode;
+use super::message_type;
 use crate::proto::websocket::Opcode;
 use bytes::Bytes;
 
@@ -106,14 +107,7 @@ fn keep_alive(fields: &Fields) -> Result<Option<SocketKeepAlive>, FieldError> {
 /// The message of `content`, or of `content-bin`, which is binary unless `message-type` says otherwise.
 fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldError> {
     let Some(content) = fields.bytes("content", "content-bin")? else { return Ok(None) };
-    let opcode = match fields.text("message-type")? {
-        None if fields.get("content").is_none() => Opcode::Binary,
-        None | Some("text") => Opcode::Text,
-        Some("binary") => Opcode::Binary,
-        Some("ping") => Opcode::Ping,
-        Some("pong") => Opcode::Pong,
-        Some(_) => return Err(fields.unknown("message-type")),
-    };
+    let opcode = message_type::opcode(fields, "message-type")?;
     let timeout_s = fields.integer("timeout", 0..=i32::MAX.into())?.map_or(default_s, i64::unsigned_abs);
     // A text that is none, or a ping that is too long, would break the client's connection.
     let sendable = opcode.can_hold(&content);

@@ -13,18 +13,18 @@
 //! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application
 //!   tells about one from within it (`control_message`).
 //! - [`grip_subscriptions_refused`]: how an application learns of channels that its client did not get (`refused`).
-//! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key; `der`: the little of DER that
-//!   needs reading); [`upstream`]: which requests another proxy has signed.
+//! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key; `key_algorithm`: which of those
+//!   in files is of which algorithm); [`upstream`]: which requests another proxy has signed.
 //!
 //! Beneath them: `list_header` (elements and parameters), `seconds` (numbers in headers), `json` (typed reading with
-//! the protocol's error texts) and `sendable` (what may be written to a client).
+//! the protocol's error texts), `message_type` (what kind of message something is for WebSockets) and `sendable` (what
+//! may be written to a client).
 
 mod answer;
 mod body_patch;
 pub mod command;
 pub mod compact;
 mod control_message;
-mod der;
 mod filter;
 mod formats;
 mod heard;
@@ -34,11 +34,13 @@ mod instruct_body;
 mod instruct_error;
 mod json;
 mod keep_alive;
+mod key_algorithm;
 mod key_setting;
 mod link;
 mod link_target;
 mod list_header;
 pub mod message;
+mod message_type;
 mod publication;
 pub mod publish;
 mod publish_format;

@@ -3,8 +3,9 @@
 
 use super::formats::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
 use super::json::{FieldError, Fields, Json};
+use super::message_type;
 use super::sendable::{self, STATUS_CODES};
-use crate::proto::websocket::{Close, Opcode};
+use crate::proto::websocket::Close;
 use bytes::Bytes;
 
 /// Reads `http-response`. `close` and `refresh` say nothing to a long poll.
@@ -93,14 +94,7 @@ fn response_body(fields: &Fields) -> Result<ResponseBody, FieldError> {
 }
 
 fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
-    let opcode = match fields.text("type")? {
-        None if fields.get("content").is_none() => Opcode::Binary,
-        None | Some("text") => Opcode::Text,
-        Some("binary") => Opcode::Binary,
-        Some("ping") => Opcode::Ping,
-        Some("pong") => Opcode::Pong,
-        Some(_) => return Err(fields.unknown("type")),
-    };
+    let opcode = message_type::opcode(fields, "type")?;
     content_filters(fields)?;
     let content = match fields.bytes("content", "content-bin")? {
         Some(content) => content,
@@ -137,6 +131,7 @@ const CONTENT: &str = "'content' or 'content-bin'";
 mod tests {
     use super::super::json::read;
     use super::*;
+    use crate::proto::websocket::Opcode;
 
     fn response(json: &str) -> Result<Option<ResponseFormat>, String> {
         http_response(&read(json.as_bytes()).unwrap()).map_err(|e| e.to_string())

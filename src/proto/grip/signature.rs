@@ -2,7 +2,7 @@
 //! and `exp` (RFC 7519). [`Key`] is made from a setting at start, [`Signer`] is asked once for each request by the
 //! core that sends it. A key that was parsed has signed once, so a bad one is found at start, not by a request.
 
-use super::der::{self, PrivateKey};
+use super::key_algorithm::PrivateKey;
 use super::key_setting::Material;
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -95,8 +95,8 @@ struct Claims<'a> {
 fn pem_private_key(pem: &[u8]) -> Option<PrivateKey> {
     match PrivateKeyDer::from_pem_slice(pem).ok()? {
         PrivateKeyDer::Pkcs1(key) => Some(PrivateKey::Rsa(key.secret_pkcs1_der().to_vec())),
-        PrivateKeyDer::Pkcs8(key) => der::from_pkcs8(key.secret_pkcs8_der()),
-        PrivateKeyDer::Sec1(key) => Some(der::from_sec1(key.secret_sec1_der())),
+        PrivateKeyDer::Pkcs8(key) => PrivateKey::of_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Sec1(key) => PrivateKey::of_sec1(key.secret_sec1_der()),
         _ => None,
     }
 }
@@ -171,6 +171,10 @@ mod tests {
             ("file:absent.pem", "No such file"),
             ("file:rsa-public.der", "holds neither a key in PEM nor a secret in hexadecimal digits"),
             ("file:ec-p384-pkcs8.pem", "not an unencrypted RSA or EC (P-256) private key"),
+            ("file:ec-secp256k1-sec1.pem", "not an unencrypted RSA or EC (P-256) private key"),
+            ("file:ec-encrypted.pem", "`openssl pkcs8 -topk8 -nocrypt -in KEY`"),
+            ("file:ed25519-pkcs8.pem", "not an unencrypted RSA or EC (P-256) private key"),
+            ("file:ec-public.pem", "not an unencrypted RSA or EC (P-256) private key"),
         ];
         for (setting, error) in table {
             let got = parse(setting).unwrap_err();

@@ -2,7 +2,7 @@
 //! verifies and that has not expired. Such a proxy has checked its clients, and interprets what their application
 //! instructs, so its requests and their answers pass as they are. The issuer is not looked at.
 
-use super::der::{self, PublicKey};
+use super::key_algorithm::PublicKey;
 use super::key_setting::{KeyError, Material};
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
@@ -32,7 +32,7 @@ impl UpstreamKey {
             Some(Material::Pem(pem, path)) => (pem, path),
         };
         let public = SubjectPublicKeyInfoDer::from_pem_slice(&pem).ok();
-        match public.and_then(|key| der::from_spki(&key)) {
+        match public.and_then(|key| PublicKey::of_spki(&key)) {
             Some(PublicKey::Rsa(der)) => Ok(Some(UpstreamKey {
                 decoding: DecodingKey::from_rsa_der(&der),
                 algorithm: Algorithm::RS256,
@@ -141,8 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_is_not_taken_for_a_public_one() {
-        let refused = UpstreamKey::parse("file:ec-pkcs8.pem", Path::new(TESTDATA));
-        assert!(matches!(refused, Err(KeyError::NotPublic { .. })));
+    fn what_is_no_public_key_of_a_known_algorithm_is_refused() {
+        for file in ["file:ec-pkcs8.pem", "file:ed25519-public.pem", "file:ec-p384-public.pem"] {
+            let refused = UpstreamKey::parse(file, Path::new(TESTDATA));
+            assert!(matches!(refused, Err(KeyError::NotPublic { .. })), "{file}");
+        }
     }
 }

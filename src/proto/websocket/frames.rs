@@ -82,11 +82,6 @@ impl Frames {
         None
     }
 
-    /// Passes over all of `input`.
-    pub fn pass(&mut self, mut input: &[u8]) {
-        while self.next(&mut input).is_some() {}
-    }
-
     /// Whether every frame that has begun has ended.
     pub fn is_between_frames(&self) -> bool {
         self.begun.is_empty() && self.left == 0

@@ -60,7 +60,7 @@ impl Handshake {
 }
 
 /// The value of Sec-WebSocket-Accept for a key.
-pub fn accept_key(key: &[u8]) -> String {
+fn accept_key(key: &[u8]) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 

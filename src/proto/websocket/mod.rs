@@ -21,7 +21,7 @@ pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
 pub use deflate::{Compression, InflateError, deflate, inflate};
 pub use encode::{close_frame, compressed_frame, encode_frame, frame, mask_frame};
 pub use frames::{Frames, Piece, Seen};
-pub use handshake::{Handshake, HandshakeError, accept_key, is_upgrade};
+pub use handshake::{Handshake, HandshakeError, is_upgrade};
 pub use header::{FrameHeader, Opcode};
 pub use mask::unmask;
 pub use relay::{Relay, Relayed};

@@ -1,8 +1,8 @@
 //! How clients and operators share the slots, with real sockets.
 
 use super::*;
+use crate::runtime::block_on;
 use crate::wire::{Doorbell, Ledger, WireLimits, bind};
-use glommio::LocalExecutor;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
 
 #[test]
 fn clients_leave_the_reserved_slots_to_operators_who_leave_half_to_clients() {
-    LocalExecutor::default().run(async {
+    block_on(async {
         let (most_clients, most_operators) = ((SLOTS - RESERVED) as usize, SLOTS as usize / 2);
         let mut world = World::new();
         assert_eq!(world.wire.client_slots(), most_clients);

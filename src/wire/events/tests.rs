@@ -1,8 +1,8 @@
 //! How connections end, and what a poll reports of those that go on, with real sockets.
 
 use super::*;
+use crate::runtime::block_on;
 use crate::wire::{Doorbell, Preface, bind};
-use glommio::LocalExecutor;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsRawFd;
@@ -81,7 +81,7 @@ impl World {
 
 /// Runs a test where a doorbell can be made.
 fn on_a_core(test: impl FnOnce()) {
-    LocalExecutor::default().run(async { test() });
+    block_on(async { test() });
 }
 
 #[test]

@@ -30,6 +30,11 @@ impl Ledger {
         self.segments.iter().filter_map(OnceLock::get).flatten()
     }
 
+    /// Memory of all segments.
+    fn bytes(&self) -> usize {
+        size_of::<Entry>() * self.entries().count()
+    }
+
     /// Entries with open connections.
     fn used(&self) -> usize {
         self.entries().filter(|entry| entry.word.load(Relaxed) & COUNT_MASK > 0).count()

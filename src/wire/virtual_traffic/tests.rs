@@ -1,10 +1,10 @@
 //! Virtual slots beside the kernel's ring: bounds, order, and ends from both sides.
 
 use super::*;
+use crate::runtime::block_on;
 use crate::wire::backlog::SLICE_BYTES;
 use crate::wire::{Doorbell, Ledger, Preface, bind};
 use futures_lite::future::poll_once;
-use glommio::LocalExecutor;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::Read;
@@ -84,7 +84,7 @@ fn told(event: &Event) -> String {
 
 /// Runs a test where a doorbell can be made.
 fn on_a_core<T>(test: impl Future<Output = T>) -> T {
-    LocalExecutor::default().run(test)
+    block_on(test)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use gripwire::backplane::Backplane;
 use gripwire::channel::Dispatched;
 use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
-use gripwire::core::{self, CorePlan, Renewal};
+use gripwire::core::{self, CorePlan, Renewal, Renewals};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
 use gripwire::observe::Gauges;
@@ -16,7 +16,6 @@ use gripwire::simulation::{self, Host, Simulation};
 use gripwire::wire::{Ledger, Preface, WireLimits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// Where clients and publishers connect. Nobody else has a network here, so these are no real ports.
@@ -67,8 +66,6 @@ impl Node {
 pub struct Cluster {
     gauges: Arc<[Arc<Gauges>]>,
     ledger: Arc<Ledger>,
-    /// Cores take it for the end of the server if nobody could send them new settings.
-    _renewals: Vec<Sender<Renewal>>,
 }
 
 impl Cluster {
@@ -94,16 +91,13 @@ impl Cluster {
         let (queries, sockjs) = (QueryPlan::new(cores), Arc::default());
         let dispatched = Arc::new(Dispatched::new(cores));
         let ledger = Arc::new(Ledger::new(runtime::now()));
-        let mut renewals = Vec::new();
         for core in 0..cores {
-            let (renew, renewed) = channel();
-            renewals.push(renew);
             let signers = Signers { default: None, by_route: Vec::new(), upstream_key: None };
             let plan = CorePlan {
                 id: CoreId(core as u16),
                 cores,
                 start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
-                renewals: renewed,
+                renewals: Renewals::default(),
                 gauges: gauges.clone(),
                 listeners: [
                     (node.clients(), Service::Clients(Port::Plain)),
@@ -138,7 +132,7 @@ impl Cluster {
             };
             simulation.world().spawn_on(node.host(core), running).detach();
         }
-        Cluster { gauges, ledger, _renewals: renewals }
+        Cluster { gauges, ledger }
     }
 
     /// A counter or level, over all cores.

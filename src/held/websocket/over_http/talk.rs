@@ -164,7 +164,10 @@ impl Talk {
     async fn exchange(&self, offer: Offer) {
         let socket = &self.place.socket;
         let outcome = match self.request(&offer).await {
-            Ok(response) if response.status == 200 => self.read(response).await,
+            Ok(response) if response.status == 200 => {
+                let settings = self.place.holds().context.settings();
+                answered(response, settings.websocket.message_bytes).await
+            }
             Ok(response) => Err(format!("it answered with status {}", response.status)),
             Err(error) => Err(error.to_string()),
         };
@@ -211,13 +214,6 @@ impl Talk {
         if !fits {
             self.place.fail();
         }
-    }
-
-    /// Publishes what a built-in application wants published, and reads what it answers the client.
-    async fn read(&self, mut response: Response) -> Result<Answered, String> {
-        let holds = self.place.holds();
-        holds.publishing.publish(mem::take(&mut response.publish)).await.map_err(|busy| busy.to_string())?;
-        answered(response, holds.context.settings().websocket.message_bytes).await
     }
 
     /// Asks again when the application cannot be reached, or the request waited for its turn for too long: nothing was

@@ -10,12 +10,12 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// Makes a mesh; every core joins a clone.
-pub(super) struct MeshBuilder<T> {
+pub struct MeshBuilder<T> {
     rings: Arc<Rings<T>>,
 }
 
 /// A core's ends of all rings.
-pub(super) struct Ends<T> {
+pub struct Ends<T> {
     rings: Arc<Rings<T>>,
     pub core: usize,
 }

@@ -1,8 +1,8 @@
-//! The rings of a mesh: bounded queues of messages from each core to each other one, which are glommio's channel mesh,
-//! or simulated ones when the cores run in a simulation.
+//! Rings between cores: bounded queues of messages from each core to each other one, which are glommio's channel mesh, or
+//! simulated ones when the cores run in a simulation.
 
 #[cfg(feature = "simulation")]
-use super::simulated;
+use super::simulated_rings as simulated;
 use futures_lite::FutureExt;
 use glommio::channels::channel_mesh::{self, Full};
 use glommio::{GlommioError, ResourceType};
@@ -12,21 +12,21 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Makes a mesh; every core joins a clone.
-pub(super) enum MeshBuilder<T: Send + 'static> {
+pub(crate) enum MeshBuilder<T: Send + 'static> {
     Glommio(channel_mesh::MeshBuilder<T, Full>),
     #[cfg(feature = "simulation")]
     Simulated(simulated::MeshBuilder<T>),
 }
 
 /// A core's rings to the others.
-pub(super) enum Senders<T: Send + 'static> {
+pub(crate) enum Senders<T: Send + 'static> {
     Glommio(channel_mesh::Senders<T>),
     #[cfg(feature = "simulation")]
     Simulated(simulated::Ends<T>),
 }
 
 /// A core's rings from the others.
-pub(super) enum Receivers<T: Send + 'static> {
+pub(crate) enum Receivers<T: Send + 'static> {
     Glommio(channel_mesh::Receivers<T>),
     #[cfg(feature = "simulation")]
     Simulated(simulated::Ends<T>),
@@ -141,7 +141,7 @@ async fn join<T: Send + 'static>(
     let joined = async { mesh.join().await.ok() };
     let waking = async {
         loop {
-            crate::runtime::sleep(LOOK_AGAIN).await;
+            super::sleep(LOOK_AGAIN).await;
         }
     };
     let (senders, receivers) = joined.or(waking).await?;

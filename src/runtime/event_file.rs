@@ -1,0 +1,19 @@
+//! A descriptor by which other threads and the kernel wake a task of this core.
+
+use glommio::io::BufferedFile;
+use std::io;
+
+/// An eventfd that a task of this core waits for.
+pub struct EventFile(BufferedFile);
+
+impl EventFile {
+    /// Waits for `file`, which the caller makes of the descriptor (`FromRawFd`): this room has no unsafe code.
+    pub fn new(file: BufferedFile) -> EventFile {
+        EventFile(file)
+    }
+
+    /// Waits until its count is not 0, and makes it 0.
+    pub async fn rung(&self) -> io::Result<()> {
+        self.0.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from)
+    }
+}
