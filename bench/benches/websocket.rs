@@ -6,7 +6,7 @@ mod brief;
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gripwire::proto::websocket::{
-    Compression, Decoder, Event, Opcode, Utf8, deflate, encode_frame, inflate, unmask,
+    Compression, Decoder, FrameEvent, Opcode, Utf8, deflate, encode_frame, inflate, unmask,
 };
 use std::hint::black_box;
 
@@ -43,7 +43,7 @@ fn messages_in(mut input: &mut [u8]) -> usize {
     let (mut decoder, mut messages) = (Decoder::new(1024, false), 0);
     while !input.is_empty() {
         let decoded = decoder.decode(input).expect("sound frames");
-        messages += usize::from(matches!(decoded.event, Some(Event::Data { ends: true, .. })));
+        messages += usize::from(matches!(decoded.event, Some(FrameEvent::Data { ends: true, .. })));
         let used = decoded.used;
         input = &mut input[used..];
     }

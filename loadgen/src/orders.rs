@@ -57,7 +57,7 @@ pub(crate) enum Report {
     /// How things stand.
     Progress(Box<Progress>),
     /// The accounts since the last collection.
-    Collected(Box<Tally>),
+    Collected(Box<RouteStats>),
     /// The worker cannot go on.
     Broken(String),
 }
@@ -80,7 +80,7 @@ pub(crate) struct Progress {
 
 /// What subscribers received, and what they did not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Tally {
+pub struct RouteStats {
     /// Deliveries there should be since the last collection, to subscribers that were open and read.
     pub expected: u64,
     /// Deliveries that came for the first time, of subscribers that read.
@@ -99,10 +99,10 @@ pub struct Tally {
     pub latencies: Latencies,
 }
 
-impl Tally {
+impl RouteStats {
     /// Nothing yet.
-    pub fn empty() -> Tally {
-        Tally {
+    pub fn empty() -> RouteStats {
+        RouteStats {
             expected: 0,
             received: 0,
             lost: 0,
@@ -115,7 +115,7 @@ impl Tally {
     }
 
     /// Adds all of `other`.
-    pub fn add(&mut self, other: &Tally) {
+    pub fn add(&mut self, other: &RouteStats) {
         self.expected += other.expected;
         self.received += other.received;
         self.lost += other.lost;

@@ -96,7 +96,7 @@ impl Caller {
 mod tests {
     use super::super::arrival::Lost;
     use super::super::ends::ThreadEnd;
-    use super::super::outlet::Told;
+    use super::super::outlet::Messages;
     use super::*;
     use crate::ids::CoreId;
     use crate::wire::ThreadBell;
@@ -144,7 +144,7 @@ mod tests {
             panic!("another command");
         };
         caller.answer(CommandOutcome::Done);
-        let Told { outcomes, .. } = second.outlet.take();
+        let Messages { outcomes, .. } = second.outlet.take();
         assert_eq!(outcomes, [(7, CommandOutcome::Done)]);
         assert!(first.outlet.take().outcomes.is_empty());
     }

@@ -24,4 +24,4 @@ pub use contract::{Backplane, Wants};
 pub use ends::ThreadEnd;
 pub use inlet::Inlet;
 pub use operator::{CommandOutcome, OperatorCommand};
-pub use outlet::{Outlet, Told};
+pub use outlet::{Messages, Outlet};

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the cores have said since the thread last asked.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Messages {
     /// For each home that has said something, whether there is interest in channels.
     pub interest: Vec<(CoreId, Interest)>,
     /// What became of commands, by ticket.
@@ -77,15 +77,15 @@ impl Outlet {
 /// For the thread.
 impl Outlet {
     /// Everything that was said.
-    pub fn take(&self) -> Told {
+    pub fn take(&self) -> Messages {
         if !self.has_news.swap(false, Ordering::SeqCst) {
-            return Told::default();
+            return Messages::default();
         }
         let changes = self.homes.iter().enumerate().map(|(core, changes)| {
             let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
             (CoreId(core as u16), mem::take(&mut *changes))
         });
-        Told {
+        Messages {
             interest: changes.filter(|(_, changes)| !changes.is_empty()).collect(),
             outcomes: std::iter::from_fn(|| self.outcomes.pop()).collect(),
         }

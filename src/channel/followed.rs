@@ -30,7 +30,7 @@ pub(super) struct Followed {
     /// The last items, each following the one before it. All of them have ids.
     recent: VecDeque<Arc<Publication>>,
     recent_bytes: usize,
-    /// Items at which followers went astray, by the core's count, in order.
+    /// Items at which followers went gapped, by the core's count, in order.
     turns: VecDeque<Turn>,
     /// The last hints: nobody has got what they speak of.
     hints: VecDeque<Hint>,
@@ -121,7 +121,7 @@ impl Followed {
         }
         let in_order = follows(last_id, publication);
         if !in_order || self.undecided > 0 {
-            let slots = self.astray(publication, in_order, count);
+            let slots = self.gapped(publication, in_order, count);
             if !slots.is_empty() {
                 self.turns.push_back(Turn { count, slots });
             }
@@ -130,23 +130,23 @@ impl Followed {
     }
 
     /// The followers for whom `publication` is not what comes next; the others are decided.
-    fn astray(&mut self, publication: &Publication, in_order: bool, count: u32) -> Vec<Slot> {
-        let mut astray = Vec::new();
+    fn gapped(&mut self, publication: &Publication, in_order: bool, count: u32) -> Vec<Slot> {
+        let mut gapped = Vec::new();
         for (slot, follower) in &mut self.followers {
             match follower {
                 Follower::Own { id, until: until @ None } => {
                     if publication.prev_id.as_ref().is_some_and(|prev_id| prev_id != id) {
-                        astray.push(*slot);
+                        gapped.push(*slot);
                     } else {
                         *until = Some(count);
                         self.undecided -= 1;
                     }
                 }
-                Follower::Own { .. } if !in_order => astray.push(*slot),
+                Follower::Own { .. } if !in_order => gapped.push(*slot),
                 _ => {}
             }
         }
-        astray
+        gapped
     }
 
     fn remember_hint(&mut self, publication: &Publication, last_id: &LastId, count: u32) {

@@ -85,7 +85,7 @@ impl Joining {
         Some(place)
     }
 
-    /// Takes out who stands at `place` in the list of `channel`; the last one takes the place.
+    /// Takes out who stands at `open_socket` in the list of `channel`; the last one takes the place.
     fn take_out(&mut self, channel: ChannelId, place: u32) {
         let Some(list) = self.by_channel.get_mut(&channel) else { return };
         list.swap_remove(place as usize);

@@ -38,7 +38,7 @@ pub use followed::Missed;
 pub use home::{Change, Home, HomeTimes, home_of};
 pub use message::{LastId, ToCore, ToHome};
 pub use reach::{Counting, Reach};
-pub use receipts::{Place, Receipts, Sent, TooMany};
+pub use receipts::{ItemPlace, Receipts, Sent, TooMany};
 pub use slice::{Items, Slice, SliceKind};
 pub use subscriptions::{Delivered, HeardUpTo, Page, Readiness, Subscriptions};
 pub use transport::Transport;

@@ -42,7 +42,7 @@ pub struct Sent {
     /// The id its publisher gave it.
     pub id: Option<Box<str>>,
     /// Where it is.
-    pub place: Place,
+    pub place: ItemPlace,
     reports: u16,
     /// Whom it has reached, as far as cores have reported.
     pub reach: Reach,
@@ -50,7 +50,7 @@ pub struct Sent {
 
 /// Where an item is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum ItemPlace {
     /// On its way to its home, or waiting there for its predecessor.
     Unknown,
     /// Dropped there, because it had come before.
@@ -80,7 +80,7 @@ impl Receipts {
         let items = publications.iter().map(|publication| Sent {
             channel: publication.channel.clone(),
             id: publication.id.clone(),
-            place: Place::Unknown,
+            place: ItemPlace::Unknown,
             reports: 0,
             reach: Reach::default(),
         });
@@ -108,7 +108,7 @@ impl Receipts {
 
     /// The home of an item has given it its place, on `cores` cores, or has dropped it.
     pub fn placed(&mut self, receipt: Receipt, cores: Option<u16>) {
-        self.learn(receipt, |item| item.place = cores.map_or(Place::Repeated, Place::On));
+        self.learn(receipt, |item| item.place = cores.map_or(ItemPlace::Repeated, ItemPlace::On));
     }
 
     /// A core has reported.
@@ -151,9 +151,9 @@ impl Sent {
     /// Whether nothing more will be heard of it.
     pub fn is_settled(&self) -> bool {
         match self.place {
-            Place::Unknown => false,
-            Place::Repeated => true,
-            Place::On(cores) => self.reports >= cores,
+            ItemPlace::Unknown => false,
+            ItemPlace::Repeated => true,
+            ItemPlace::On(cores) => self.reports >= cores,
         }
     }
 }
@@ -180,7 +180,7 @@ mod tests {
         receipts.reached(of(0), reach(3, 0));
         assert!(!receipts.is_waiting(ticket));
         let items = receipts.forget(ticket).unwrap();
-        assert_eq!((items[0].reach, items[1].place), (reach(5, 1), Place::Repeated));
+        assert_eq!((items[0].reach, items[1].place), (reach(5, 1), ItemPlace::Repeated));
         assert_eq!(receipts.items, 0);
         receipts.reached(of(0), reach(1, 0));
     }

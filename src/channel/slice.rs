@@ -35,7 +35,7 @@ pub enum SliceKind {
         then: Then,
     },
     /// These followers have missed something: they must not get what comes next, but ask their applications.
-    Astray {
+    Gapped {
         /// They have got everything before.
         slots: Vec<Slot>,
     },

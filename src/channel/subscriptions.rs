@@ -8,8 +8,9 @@
 //!
 //! `fan_out` is the run queue of what is to be written. `sockets` joins and leaves one channel at a time, `filtered`
 //! keeps subscriptions with filters apart, `following` has those who follow ids. `census` and `counting` tell who is
-//! subscribed, `tallied` what is sent for each route, and `slack` gives back what tables no longer need.
+//! subscribed, `by_route` what is sent for each route, and `slack` gives back what tables no longer need.
 
+mod by_route;
 mod census;
 mod counting;
 mod fan_out;
@@ -19,7 +20,6 @@ mod lingering;
 mod newcomers;
 mod slack;
 mod sockets;
-mod tallied;
 
 use super::audience::Audience;
 use super::followed::{Followed, Missed};
@@ -37,10 +37,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use by_route::ByRoute;
+pub use by_route::Delivered;
 pub use census::Page;
 pub use following::HeardUpTo;
-pub use tallied::Delivered;
-use tallied::Tallied;
 
 /// Whether a new subscription is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +83,7 @@ pub struct Subscriptions {
     /// Channels whose number of subscribers has changed, if anyone wants to know.
     changed: Option<FxHashSet<ChannelId>>,
     /// Subscribers by route, if anyone wants to know.
-    tallied: Option<Box<Tallied>>,
+    by_route: Option<Box<ByRoute>>,
 }
 
 struct LocalChannel {
@@ -139,7 +139,7 @@ impl Subscriptions {
             pending_bytes: 0,
             received: Audience::default(),
             changed: None,
-            tallied: None,
+            by_route: None,
         }
     }
 
@@ -312,8 +312,8 @@ impl Subscriptions {
             if let Some(changed) = &mut self.changed {
                 changed.insert(id);
             }
-            if let Some(tallied) = &mut self.tallied {
-                tallied.begins(slot, id, transport);
+            if let Some(by_route) = &mut self.by_route {
+                by_route.begins(slot, id, transport);
             }
             let has_filters = !self.filtered.is_empty() && self.filtered.contains(&(slot, id));
             let transport = if has_filters { transport.filtered() } else { transport };
@@ -334,8 +334,8 @@ impl Subscriptions {
         if let Some(changed) = &mut self.changed {
             changed.insert(link.channel);
         }
-        if let Some(tallied) = &mut self.tallied {
-            tallied.ends(slot, link.channel, link.place().0);
+        if let Some(by_route) = &mut self.by_route {
+            by_route.ends(slot, link.channel, link.place().0);
         }
         self.forget(slot, link.channel);
         self.take_entry(slot, link);

@@ -2,7 +2,7 @@
 
 use super::counting::answer_bytes;
 use super::exchange::{Asked, Exchange, Gone};
-use crate::monitor::Tally;
+use crate::monitor::RouteStats;
 use crate::origin::{Response, ResponseBody};
 use crate::proto::cross_origin::Script;
 use crate::proto::grip::Answer;
@@ -42,7 +42,7 @@ pub fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
         Answer { headers, ..answer.clone() }
     });
     let answer = dressed.as_ref().unwrap_or(answer);
-    exchange.count(|tally| count(tally, asked, answer));
+    exchange.count(|route_stats| count(route_stats, asked, answer));
     let (mut out, _) = begin(asked, answer, framing);
     put_part(&mut out, framing, &answer.body);
     out.freeze()
@@ -87,7 +87,7 @@ fn send(
     asked.keep_alive &= keep_alive;
     let dressed = exchange.cross_origin().map(|cross_origin| cross_origin.answer(answer));
     let answer = dressed.as_ref().unwrap_or(answer);
-    exchange.count(|tally| count(tally, asked, answer));
+    exchange.count(|route_stats| count(route_stats, asked, answer));
     let (bytes, keep) = encode(asked, answer);
     if exchange.send(bytes).is_ok() {
         exchange.finish(keep);
@@ -100,8 +100,8 @@ fn asked_of(exchange: &Exchange) -> Asked {
 }
 
 /// Counts an answer whose body is at hand.
-pub fn count(tally: &mut Tally, asked: Asked, answer: &Answer) {
-    let sent = &mut tally.client.sent;
+pub fn count(route_stats: &mut RouteStats, asked: Asked, answer: &Answer) {
+    let sent = &mut route_stats.client.sent;
     sent.header_bytes += answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
     if !asked.head && !has_no_body(answer.status) {
         sent.content_bytes += answer.body.len() as u64;
@@ -146,7 +146,7 @@ pub async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Result<u6
     let reason = response.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
     let keep = encode(&mut out, asked_of(exchange), response.status, reason, &response.headers, framing);
     let head = || answer_bytes(response.status, reason, &response.headers);
-    exchange.count(|tally| tally.client.sent.header_bytes += head());
+    exchange.count(|route_stats| route_stats.client.sent.header_bytes += head());
     if exchange.asked.head || has_no_body(response.status) {
         exchange.send(out.freeze())?;
         exchange.finish(keep);
@@ -176,7 +176,9 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
     let mut out = BytesMut::new();
     let script_headers = Script::headers(&headers).into();
     let keep = encode(&mut out, asked_of(exchange), 200, None, &script_headers, framing);
-    exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(200, None, &script_headers));
+    exchange.count(|route_stats| {
+        route_stats.client.sent.header_bytes += answer_bytes(200, None, &script_headers)
+    });
     let mut text = BytesMut::new();
     let reason = reason.unwrap_or_else(|| http1::reason_phrase(status));
     let mut writer = script.begin(&mut text, status, reason, &headers);
@@ -245,7 +247,7 @@ async fn put_part_paced(
     out: &mut BytesMut,
     part: Bytes,
 ) -> Result<(), Gone> {
-    exchange.count(|tally| tally.client.sent.content_bytes += part.len() as u64);
+    exchange.count(|route_stats| route_stats.client.sent.content_bytes += part.len() as u64);
     if out.len() + part.len() <= TOGETHER_BYTES {
         put_part(out, framing, &part);
         return Ok(());

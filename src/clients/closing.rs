@@ -147,7 +147,7 @@ impl Clients {
         };
         match late {
             Late::Head => {
-                self.context.gauges.bad_requests_total.add(1);
+                self.context.metrics.bad_requests_total.add(1);
                 self.close_with_error(slot, 408, "The request head did not arrive in time.\n");
             }
             Late::Exchange(exchange) => self.check_progress(&exchange),
@@ -176,7 +176,7 @@ impl Clients {
 
     /// Resets a connection whose backlog is full.
     pub fn reset_overflowed(self: &Rc<Self>, slot: Slot) {
-        self.context.gauges.overflows_total.add(1);
+        self.context.metrics.overflows_total.add(1);
         self.reset(slot, InKernel::Delivered);
     }
 }

@@ -4,36 +4,37 @@
 use super::Clients;
 use super::exchange::Exchange;
 use crate::ids::Slot;
-use crate::monitor::Tally;
+use crate::monitor::RouteStats;
 use crate::origin::{self, RequestBody};
 use crate::proto::http1;
 use http::HeaderMap;
 
 impl Clients {
     /// Counts something for the route of the client in `slot`.
-    pub fn count_for(&self, slot: Slot, count: impl FnOnce(&mut Tally)) {
-        let Some(watch) = &self.context.watch else { return };
-        let tally = self.rows.borrow_mut().get(slot).map(|row| row.tally);
-        if let Some(tally) = tally {
-            watch.count(tally, count);
+    pub fn count_for(&self, slot: Slot, count: impl FnOnce(&mut RouteStats)) {
+        let Some(watch) = &self.context.stats_reporter else { return };
+        let route_stats = self.rows.borrow_mut().get(slot).map(|row| row.route_stats);
+        if let Some(route_stats) = route_stats {
+            watch.count(route_stats, count);
         }
     }
 }
 
 /// Counts the head of a request to an application, and its body if that is known.
 pub fn count_request(exchange: &Exchange, request: &origin::Request) {
-    exchange.count(|tally| {
+    exchange.count(|route_stats| {
         let origin::Request { method, path_and_query, headers, body, .. } = request;
-        tally.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
+        route_stats.server.sent.header_bytes += request_bytes(method.as_str(), path_and_query, headers);
         if let RequestBody::Whole(body) = body {
-            tally.server.sent.content_bytes += body.len() as u64;
+            route_stats.server.sent.content_bytes += body.len() as u64;
         }
     });
 }
 
 /// Counts the head of an application's answer.
 pub fn count_response(exchange: &Exchange, status: u16, headers: &HeaderMap) {
-    exchange.count(|tally| tally.server.received.header_bytes += answer_bytes(status, None, headers));
+    exchange
+        .count(|route_stats| route_stats.server.received.header_bytes += answer_bytes(status, None, headers));
 }
 
 /// The bytes of a request's head that say something.

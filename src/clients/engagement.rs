@@ -6,9 +6,9 @@ use super::row::{Mark, Phase, Row};
 use super::service::{Port, Service};
 use super::{Clients, Description};
 use crate::context::TICK_MS;
-use crate::ids::{ConnectionId, Slot, TallyId};
-use crate::monitor::Event;
-use crate::observe::Watch;
+use crate::ids::{ConnectionId, RouteStatsId, Slot};
+use crate::monitor::StatsEvent;
+use crate::observe::StatsReporter;
 use crate::origin::Route;
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 impl Clients {
     /// A request of the client begins.
     pub(super) fn request_begins(&self, slot: Slot) {
-        self.context.gauges.client_requests_total.add(1);
+        self.context.metrics.client_requests_total.add(1);
         self.engaged.set(self.engaged.get() + 1);
         if let Some(row) = self.rows.borrow_mut().get(slot) {
             row.mark = Mark::Counted;
@@ -26,13 +26,15 @@ impl Clients {
     /// The route of the client's request is known, or there is none for it. Of one for a WebSocket more is said when that
     /// is open. Whether that is counted from now on: one that is made again is already.
     pub fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) -> bool {
-        let Some(watch) = &self.context.watch else { return false };
+        let Some(watch) = &self.context.stats_reporter else { return false };
         {
             let mut rows = self.rows.borrow_mut();
-            let fresh = rows.get(slot).filter(|row| row.mark == Mark::Counted && row.tally == TallyId::NONE);
+            let fresh = rows
+                .get(slot)
+                .filter(|row| row.mark == Mark::Counted && row.route_stats == RouteStatsId::NONE);
             let Some(row) = fresh else { return false };
             let own_id = route.filter(|route| route.has_own_id).map(|route| route.id.as_str());
-            row.tally = watch.begin(own_id);
+            row.route_stats = watch.begin(own_id);
         }
         if !for_socket {
             self.tell_connected(slot);
@@ -42,7 +44,9 @@ impl Clients {
 
     /// Tells the stats socket that the client is there.
     pub fn tell_connected(&self, slot: Slot) {
-        let Some(watch) = self.context.watch.as_ref().filter(|watch| watch.connection_ms().is_some()) else {
+        let Some(watch) =
+            self.context.stats_reporter.as_ref().filter(|watch| watch.connection_ms().is_some())
+        else {
             return;
         };
         let known = {
@@ -56,24 +60,28 @@ impl Clients {
 
     /// What the client did is over, if it was a client's. Said before the slot is used for anything else.
     pub(super) fn request_ends(&self, slot: Slot) {
-        let (mark, tally, id_of_application) = {
+        let (mark, route_stats, id_of_application) = {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot).filter(|row| row.mark != Mark::None) else { return };
             let mark = std::mem::replace(&mut row.mark, Mark::None);
-            (mark, std::mem::replace(&mut row.tally, TallyId::NONE), row.describe().id_of_application)
+            (
+                mark,
+                std::mem::replace(&mut row.route_stats, RouteStatsId::NONE),
+                row.describe().id_of_application,
+            )
         };
         self.engaged.set(self.engaged.get().saturating_sub(1));
-        let Some(watch) = &self.context.watch else { return };
-        watch.end(tally);
+        let Some(watch) = &self.context.stats_reporter else { return };
+        watch.end(route_stats);
         if mark == Mark::Told {
-            let route = watch.route(tally);
-            watch.tell(Event::Disconnected { id: self.connection_id(slot, id_of_application), route });
+            let route = watch.route(route_stats);
+            watch.tell(StatsEvent::Disconnected { id: self.connection_id(slot, id_of_application), route });
         }
     }
 
     /// Tells again of some of the clients, so that each is told of in time. Called once a tick.
     pub fn repeat_connections(&self) {
-        let Some(watch) = &self.context.watch else { return };
+        let Some(watch) = &self.context.stats_reporter else { return };
         let Some(repeat_ms) = watch.connection_ms() else { return };
         let known: Vec<(Slot, Known)> = {
             let rows = self.rows.borrow();
@@ -88,10 +96,16 @@ impl Clients {
         }
     }
 
-    fn connected(&self, watch: &Watch, slot: Slot, known: Known) -> Event {
-        let Known { id_of_application, is_socket, is_tls, peer, tally } = known;
-        let route = watch.route(tally);
-        Event::Connected { id: self.connection_id(slot, id_of_application), is_socket, is_tls, peer, route }
+    fn connected(&self, watch: &StatsReporter, slot: Slot, known: Known) -> StatsEvent {
+        let Known { id_of_application, is_socket, is_tls, peer, route_stats } = known;
+        let route = watch.route(route_stats);
+        StatsEvent::Connected {
+            id: self.connection_id(slot, id_of_application),
+            is_socket,
+            is_tls,
+            peer,
+            route,
+        }
     }
 
     /// The id that `text` is, if its core exists.
@@ -133,7 +147,7 @@ struct Known {
     is_socket: bool,
     is_tls: bool,
     peer: Option<IpAddr>,
-    tally: TallyId,
+    route_stats: RouteStatsId,
 }
 
 impl Known {
@@ -144,7 +158,7 @@ impl Known {
             is_socket,
             is_tls: row.service == Service::Clients(Port::Tls),
             peer: row.peer().map(|peer| peer.ip()),
-            tally: row.tally,
+            route_stats: row.route_stats,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::least_rate::{BodyClock, LeastRate};
 use crate::bell::Bell;
 use crate::context::{Booking, Context as CoreContext};
 use crate::ids::Slot;
-use crate::monitor::Tally;
+use crate::monitor::RouteStats;
 use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::http1::{BodyDecoder, BodyLength, Version};
 use bytes::{Bytes, BytesMut};
@@ -122,7 +122,7 @@ impl Exchange {
     }
 
     /// Counts something for the route of this request, unless its client is gone.
-    pub fn count(&self, count: impl FnOnce(&mut Tally)) {
+    pub fn count(&self, count: impl FnOnce(&mut RouteStats)) {
         if !self.is_gone() {
             self.clients.count_for(self.slot, count);
         }
@@ -130,7 +130,7 @@ impl Exchange {
 
     /// A part of the application's answer has come.
     pub fn count_answered(&self, content_bytes: usize) {
-        self.count(|tally| tally.server.received.content_bytes += content_bytes as u64);
+        self.count(|route_stats| route_stats.server.received.content_bytes += content_bytes as u64);
     }
 
     /// What the answer has for a browser of another origin, if it is for one.
@@ -235,7 +235,7 @@ impl Exchange {
     pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let outcome = self.decode();
         if let Poll::Ready(Some(Ok(part))) = &outcome {
-            self.count(|tally| tally.client.received.content_bytes += part.len() as u64);
+            self.count(|route_stats| route_stats.client.received.content_bytes += part.len() as u64);
         }
         match &outcome {
             Poll::Ready(Some(Ok(part))) => {

@@ -41,7 +41,7 @@ pub trait Held {
     fn subscribed(self: Rc<Self>, slot: Slot);
 
     /// What `item` has for the client, by the part of the item that is for its kind; `None` if that is nothing.
-    fn offer(&self, item: &Publication) -> Option<Offer>;
+    fn offer(&self, item: &Publication) -> Option<ItemOffer>;
 
     /// Writes `item` to the client, with `content` in the place of its own if filters have made any.
     ///
@@ -61,7 +61,7 @@ pub trait Held {
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>);
 
     /// Has its application asked what the client has missed, if there is something to ask.
-    fn ask_again(self: Rc<Self>, slot: Slot, reason: Reason);
+    fn refetch(self: Rc<Self>, slot: Slot, reason: Reason);
 
     /// Has its application asked for what it has, now; whether there is something to ask.
     fn refresh(self: Rc<Self>, slot: Slot) -> bool;
@@ -84,7 +84,7 @@ pub struct Description {
 
 /// What an item has for a subscriber.
 #[derive(Debug)]
-pub struct Offer {
+pub struct ItemOffer {
     /// The part of the item.
     pub format: Format,
     /// `None` if it is no message but says what to do.

@@ -68,7 +68,12 @@ impl Clients {
     }
 
     /// The client that was let go of is answered as `asked`; `ahead` is what it has sent ahead.
-    pub fn answer_again(self: &Rc<Self>, slot: Slot, asked: Asked, ahead: BytesMut) -> Option<Rc<Exchange>> {
+    pub fn answer_refetch(
+        self: &Rc<Self>,
+        slot: Slot,
+        asked: Asked,
+        ahead: BytesMut,
+    ) -> Option<Rc<Exchange>> {
         let exchange = Exchange::new(self.clone(), slot, asked, BodyLength::None, false, ahead);
         {
             let mut rows = self.rows.borrow_mut();
@@ -82,6 +87,6 @@ impl Clients {
     pub fn begin_virtual(self: &Rc<Self>, slot: Slot, request: &Request) -> Option<Rc<Exchange>> {
         self.rows.borrow_mut().open(slot, request.service, request.peer);
         let asked = Asked { version: Version::Http11, keep_alive: true, head: false };
-        self.answer_again(slot, asked, BytesMut::new())
+        self.answer_refetch(slot, asked, BytesMut::new())
     }
 }

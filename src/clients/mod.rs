@@ -37,7 +37,7 @@ mod timer_wheel;
 
 pub use body_writer::BodyWriter;
 pub use exchange::{Asked, CollectError, Exchange, Gone, INBOX_BYTES, RESUME_BYTES};
-pub use held::{CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable};
+pub use held::{CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable};
 pub use request::Request;
 pub use sending::{Kept, Levels};
 pub use service::{Port, Service};

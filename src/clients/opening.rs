@@ -34,14 +34,14 @@ impl Clients {
     /// Anybody could say to be anybody.
     fn refuse_proxy(&self, slot: Slot, peer: SocketAddr) {
         tracing::debug!(%peer, "a connection is closed: its proxy is not one of http.trusted_proxies");
-        self.context.gauges.untrusted_proxies_total.add(1);
+        self.context.metrics.untrusted_proxies_total.add(1);
         self.wire.borrow_mut().close(slot);
         self.context.wake();
     }
 
     /// There is no memory for one more client.
     fn refuse_for_memory(&self, slot: Slot) {
-        self.context.gauges.memory_refused_total.add(1);
+        self.context.metrics.memory_refused_total.add(1);
         self.wire.borrow_mut().close(slot);
         self.context.wake();
     }
@@ -75,6 +75,6 @@ impl Clients {
     fn opened(&self, slot: Slot, service: Service, peer: Option<SocketAddr>) {
         self.rows.borrow_mut().open(slot, service, peer);
         self.set_timer(slot, self.context.settings().http.head_timeout_ms);
-        self.context.gauges.connections_total.add(1);
+        self.context.metrics.connections_total.add(1);
     }
 }

@@ -124,7 +124,7 @@ impl Clients {
                 None => Parsed::Rejected,
             },
             Err(error) => {
-                self.context.gauges.bad_requests_total.add(1);
+                self.context.metrics.bad_requests_total.add(1);
                 let (status, message) = self.refusal(slot, &error);
                 self.close_with_error(slot, status, &message);
                 Parsed::Rejected
@@ -179,7 +179,7 @@ impl Clients {
             self.request_begins(slot);
         }
         self.set_timer(slot, self.context.settings().http.idle_timeout_ms);
-        self.context.gauges.requests_total.add(1);
+        self.context.metrics.requests_total.add(1);
         if let Some(services) = self.services() {
             services.answer(exchange, request);
         }

@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::held::{Description, Held};
 use super::service::{Port, Service};
 use crate::context::{Account, Booking};
-use crate::ids::{BySlot, Slot, TallyId};
+use crate::ids::{BySlot, RouteStatsId, Slot};
 use crate::slack::Look;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,7 +18,7 @@ pub(super) struct Row {
     peer_port: u16,
     peer_address: [u8; 16],
     /// Where what it does is counted.
-    pub tally: TallyId,
+    pub route_stats: RouteStatsId,
     /// Received, not parsed yet.
     pub carry: Option<Box<Carry>>,
     pub phase: Phase,
@@ -143,7 +143,7 @@ impl Default for Row {
             mark: Mark::None,
             peer_port: 0,
             peer_address: [0; 16],
-            tally: TallyId::NONE,
+            route_stats: RouteStatsId::NONE,
             carry: None,
             phase: Phase::Free,
         }

@@ -2,9 +2,9 @@
 //! written to by the same methods.
 
 use super::{Clients, Service};
-use crate::ids::{Slot, TallyId};
+use crate::ids::{RouteStatsId, Slot};
 use crate::slack::Look;
-use crate::wire::{Event, Overflow, RefusedConnections, VirtualClient};
+use crate::wire::{Overflow, RefusedConnections, VirtualClient, WireEvent};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
@@ -128,8 +128,8 @@ impl Clients {
     }
 
     /// Where what is sent to the client is counted.
-    pub fn tally(&self, slot: Slot) -> TallyId {
-        self.rows.borrow_mut().get(slot).map_or(TallyId::NONE, |row| row.tally)
+    pub fn route_stats(&self, slot: Slot) -> RouteStatsId {
+        self.rows.borrow_mut().get(slot).map_or(RouteStatsId::NONE, |row| row.route_stats)
     }
 
     /// The client's address, if it has one.
@@ -141,7 +141,7 @@ impl Clients {
     ///
     /// # Errors
     /// When the ring fails.
-    pub fn poll(&self, events: &mut VecDeque<Event>, all: bool) -> io::Result<()> {
+    pub fn poll(&self, events: &mut VecDeque<WireEvent>, all: bool) -> io::Result<()> {
         let mut wire = self.wire.borrow_mut();
         if all { wire.poll_all(events) } else { wire.poll(events) }
     }

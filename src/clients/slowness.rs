@@ -81,7 +81,7 @@ impl Clients {
                 ?peer,
                 "a client is reset: it takes what it is sent too slowly (http.min_answer_bytes_per_s)"
             );
-            self.context.gauges.slow_readers_total.add(1);
+            self.context.metrics.slow_readers_total.add(1);
             self.reset(slot, InKernel::Discarded);
         }
     }
@@ -170,7 +170,7 @@ impl Clients {
             ?peer,
             "a request is refused: its body comes too slowly (http.min_request_bytes_per_s)"
         );
-        self.context.gauges.slow_bodies_total.add(1);
+        self.context.metrics.slow_bodies_total.add(1);
         if exchange.has_answered() {
             return self.reset(exchange.slot, InKernel::Discarded);
         }

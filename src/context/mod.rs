@@ -15,7 +15,7 @@ use crate::bell::Bell;
 use crate::config::Config;
 use crate::ids::CoreId;
 use crate::ingest::Permits;
-use crate::observe::{Gauges, Watch};
+use crate::observe::{Metrics, StatsReporter};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub struct Context {
     /// Time, as the core knows it.
     pub clock: Clock,
     /// The counters of this core.
-    pub gauges: Arc<Gauges>,
+    pub metrics: Arc<Metrics>,
     /// What the stats socket is told, if there is one.
-    pub watch: Option<Watch>,
+    pub stats_reporter: Option<StatsReporter>,
     /// Bytes kept for clients.
     pub accounts: Accounts,
     settings: RefCell<Rc<Config>>,
@@ -45,15 +45,15 @@ impl Context {
         id: CoreId,
         cores: usize,
         settings: &Config,
-        gauges: Arc<Gauges>,
-        watch: Option<Watch>,
+        metrics: Arc<Metrics>,
+        stats_reporter: Option<StatsReporter>,
     ) -> Rc<Context> {
         Rc::new(Context {
             id,
             cores,
             clock: Clock::start(),
-            gauges,
-            watch,
+            metrics,
+            stats_reporter,
             accounts: Accounts::default(),
             permits: RefCell::new(Rc::new(Permits::new(settings))),
             settings: RefCell::new(Rc::new(settings.clone())),

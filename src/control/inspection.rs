@@ -9,7 +9,7 @@ use crate::channel::{Audience, Page, Transport};
 use crate::clients::answer;
 use crate::ids::{ConnectionId, CoreId};
 use crate::proto::grip::{Answer, Publication, ResponseFormat, SocketFormat, StreamFormat};
-use crate::queries::{Answer as Word, ClientState, Question, Refreshed};
+use crate::queries::{ClientState, QueryAnswer as Word, Question, Refreshed};
 use serde_json::{Value, json as value};
 use std::sync::Arc;
 

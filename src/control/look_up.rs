@@ -5,34 +5,34 @@ use crate::channel::{Page, Reach, home_of};
 use crate::clients::{CloseReason, InKernel};
 use crate::ids::ConnectionId;
 use crate::proto::grip::Receipt;
-use crate::queries::{Answer, ClientState, LookUp, Question, Refreshed};
+use crate::queries::{ClientState, LookUp, QueryAnswer, Question, Refreshed};
 
 impl LookUp for ControlPort {
-    fn look_up(&self, question: Question) -> Answer {
+    fn look_up(&self, question: Question) -> QueryAnswer {
         let delivery = &self.delivery;
         match question {
             Question::Channels { from, prefix, limit } => {
-                Answer::Channels(delivery.list(from, &prefix, limit))
+                QueryAnswer::Channels(delivery.list(from, &prefix, limit))
             }
             Question::Audiences(channels) => {
-                Answer::Audiences(channels.iter().map(|channel| delivery.audience(channel)).collect())
+                QueryAnswer::Audiences(channels.iter().map(|channel| delivery.audience(channel)).collect())
             }
             Question::Channel(channel) => {
                 let is_home = home_of(&channel, self.context.cores) == self.context.id;
                 let last_id = is_home.then(|| self.publishing.last_id_at_home(&channel)).flatten();
-                Answer::Channel(delivery.audience(&channel), last_id)
+                QueryAnswer::Channel(delivery.audience(&channel), last_id)
             }
             Question::Members { channel, before, limit } => {
                 let Page { items, next } = delivery.members(&channel, before, limit);
                 let name = |(slot, transport)| (self.clients.id_of_place(slot), transport);
-                Answer::Members(Page { items: items.into_iter().map(name).collect(), next })
+                QueryAnswer::Members(Page { items: items.into_iter().map(name).collect(), next })
             }
             Question::Present(ids) => {
-                Answer::Present(ids.iter().copied().filter(|id| self.clients.is_present(*id)).collect())
+                QueryAnswer::Present(ids.iter().copied().filter(|id| self.clients.is_present(*id)).collect())
             }
-            Question::Client(id) => Answer::Client(self.state_of_client(id).map(Box::new)),
-            Question::Close(id) => Answer::Closed(self.close_client(id)),
-            Question::Refresh(id) => Answer::Refreshed(self.refresh_client(id)),
+            Question::Client(id) => QueryAnswer::Client(self.state_of_client(id).map(Box::new)),
+            Question::Close(id) => QueryAnswer::Closed(self.close_client(id)),
+            Question::Refresh(id) => QueryAnswer::Refreshed(self.refresh_client(id)),
         }
     }
 

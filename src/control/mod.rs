@@ -23,7 +23,7 @@ mod wrong_secrets;
 pub use port::ControlPort;
 
 use crate::clients::{Exchange, Request, answer};
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use crate::proto::grip::Answer;
 use crate::proto::http1::{BodyLength, HeadError};
 use call::{Call, accepted, busy, done, json, not_acceptable, only};
@@ -48,12 +48,12 @@ impl ControlPort {
         let settings = self.context.settings();
         let control = &settings.control;
         if let Err(error) = pages::check(control, &request) {
-            self.context.gauges.refused_pages_total.add(1);
+            self.context.metrics.refused_pages_total.add(1);
             return answer::send_whole(exchange, &answer::text(403, error.to_string()));
         }
         let page = match access::grants(control, request.service, &request.headers) {
             None if request.headers.contains_key(header::AUTHORIZATION) => {
-                match self.wrong_secrets.refuse(&self.context.gauges).await {
+                match self.wrong_secrets.refuse(&self.context.metrics).await {
                     Refusal::Delayed(page) => page,
                     Refusal::AtOnce(page) => return answer::send_last(exchange, &page),
                 }
@@ -124,7 +124,7 @@ async fn recover(call: &Call<'_>) -> Answer {
 
 /// What all cores count, summed, as one JSON object.
 fn stats(port: &ControlPort) -> Answer {
-    let sums = Gauges::sums(&port.all_gauges);
+    let sums = Metrics::sums(&port.all_metrics);
     let fields: Vec<String> = sums.iter().map(|(name, sum)| format!("\"{name}\":{sum}")).collect();
     json(format!("{{\"cores\":{},{}}}\n", port.context.cores, fields.join(",")))
 }

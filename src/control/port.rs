@@ -4,7 +4,7 @@ use super::wrong_secrets::WrongSecrets;
 use crate::clients::Clients;
 use crate::context::Context;
 use crate::delivery::Delivery;
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use crate::publish::Publishing;
 use crate::queries::Queries;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ pub struct ControlPort {
     pub(super) publishing: Rc<Publishing>,
     pub(super) queries: Rc<Queries>,
     /// The counters of all cores.
-    pub(super) all_gauges: Arc<[Arc<Gauges>]>,
+    pub(super) all_metrics: Arc<[Arc<Metrics>]>,
     pub(super) wrong_secrets: WrongSecrets,
 }
 
@@ -27,7 +27,7 @@ impl ControlPort {
     pub fn new(
         publishing: Rc<Publishing>,
         queries: Rc<Queries>,
-        all_gauges: Arc<[Arc<Gauges>]>,
+        all_metrics: Arc<[Arc<Metrics>]>,
     ) -> Rc<ControlPort> {
         Rc::new(ControlPort {
             context: publishing.context().clone(),
@@ -35,13 +35,13 @@ impl ControlPort {
             delivery: publishing.delivery().clone(),
             publishing,
             queries,
-            all_gauges,
+            all_metrics,
             wrong_secrets: WrongSecrets::default(),
         })
     }
 
     /// The counters of all cores.
-    pub fn all_gauges(&self) -> &Arc<[Arc<Gauges>]> {
-        &self.all_gauges
+    pub fn all_metrics(&self) -> &Arc<[Arc<Metrics>]> {
+        &self.all_metrics
     }
 }

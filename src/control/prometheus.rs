@@ -3,19 +3,19 @@
 
 use super::port::ControlPort;
 use crate::clients::{Exchange, answer};
-use crate::observe::{Gauges, Sums};
+use crate::observe::{Metrics, PushpinTotals};
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Answers any request with the page, as Pushpin does.
 pub fn answer(port: &ControlPort, exchange: &Rc<Exchange>) {
-    let page = metrics(&port.all_gauges, &port.context.settings().stats.prometheus_prefix);
-    answer::send_whole(exchange, &answer::text(200, page));
+    let text = page(&port.all_metrics, &port.context.settings().stats.prometheus_prefix);
+    answer::send_whole(exchange, &answer::text(200, text));
 }
 
-fn metrics(gauges: &[Arc<Gauges>], prefix: &str) -> String {
-    let sums = Sums::of(gauges);
+fn page(metrics: &[Arc<Metrics>], prefix: &str) -> String {
+    let sums = PushpinTotals::of(metrics);
     let pushpins = [
         ("request_received", "counter", "Number of requests received", sums.requests_total),
         ("connection_connected", "gauge", "Number of concurrent connections", sums.requests),
@@ -34,7 +34,7 @@ fn metrics(gauges: &[Arc<Gauges>], prefix: &str) -> String {
         let _ = writeln!(page, "# HELP {prefix}{name} {help}");
         let _ = writeln!(page, "# TYPE {prefix}{name} {kind}\n{prefix}{name} {value}");
     }
-    for (name, value) in Gauges::sums(gauges) {
+    for (name, value) in Metrics::sums(metrics) {
         let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         let _ = writeln!(page, "# TYPE gripwire_{name} {kind}\ngripwire_{name} {value}");
     }
@@ -47,12 +47,12 @@ mod tests {
 
     #[test]
     fn cores_are_summed_and_only_the_names_of_pushpin_have_the_prefix() {
-        let gauges: Vec<Arc<Gauges>> = (0..2).map(|_| Arc::default()).collect();
-        gauges[0].client_requests_total.add(2);
-        gauges[1].client_requests_total.add(3);
-        gauges[1].client_requests_ms_total.add(120_000);
-        gauges[1].stream_messages_total.set(9);
-        let page = metrics(&gauges, "p_");
+        let metrics: Vec<Arc<Metrics>> = (0..2).map(|_| Arc::default()).collect();
+        metrics[0].client_requests_total.add(2);
+        metrics[1].client_requests_total.add(3);
+        metrics[1].client_requests_ms_total.add(120_000);
+        metrics[1].stream_messages_total.set(9);
+        let page = page(&metrics, "p_");
         let wanted = "# HELP p_request_received Number of requests received\n\
                       # TYPE p_request_received counter\np_request_received 5\n";
         assert!(page.starts_with(wanted), "{page}");

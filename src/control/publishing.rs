@@ -4,7 +4,7 @@
 use super::call::{Call, accepted, busy, done, json, not_acceptable};
 use super::port::ControlPort;
 use super::query::Query;
-use crate::channel::{Audience, Place, Sent};
+use crate::channel::{Audience, ItemPlace, Sent};
 use crate::clients::answer;
 use crate::patience::within;
 use crate::proto::grip::{Answer, Publication, publish as publish_call};
@@ -85,10 +85,10 @@ impl Receipts {
 
 fn item_json(item: &Sent) -> Value {
     let state = match item.place {
-        Place::Repeated => "repeated",
-        Place::Unknown => "waiting",
-        Place::On(_) if item.is_settled() => "delivered",
-        Place::On(_) => "delivering",
+        ItemPlace::Repeated => "repeated",
+        ItemPlace::Unknown => "waiting",
+        ItemPlace::On(_) if item.is_settled() => "delivered",
+        ItemPlace::On(_) => "delivering",
     };
     json!({
         "channel": &*item.channel,

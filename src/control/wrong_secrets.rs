@@ -5,7 +5,7 @@
 
 use super::access;
 use crate::clients::answer;
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use crate::proto::grip::Answer;
 use crate::runtime;
 use std::cell::Cell;
@@ -32,10 +32,10 @@ pub(super) enum Refusal {
 
 impl WrongSecrets {
     /// Refuses a request with a wrong secret.
-    pub async fn refuse(&self, gauges: &Gauges) -> Refusal {
-        gauges.wrong_secrets_total.add(1);
+    pub async fn refuse(&self, metrics: &Metrics) -> Refusal {
+        metrics.wrong_secrets_total.add(1);
         let Some(_place) = self.enter() else {
-            gauges.undelayed_wrong_secrets_total.add(1);
+            metrics.undelayed_wrong_secrets_total.add(1);
             return Refusal::AtOnce(answer::text(429, "Too many wrong secrets were sent.\n"));
         };
         runtime::sleep(DELAY).await;
@@ -43,18 +43,18 @@ impl WrongSecrets {
     }
 
     /// A place among those that wait, until it is dropped: also when its client leaves.
-    fn enter(&self) -> Option<Place<'_>> {
+    fn enter(&self) -> Option<DelayPermit<'_>> {
         let waiting = self.waiting.get();
         (waiting < WAITING).then(|| {
             self.waiting.set(waiting + 1);
-            Place(&self.waiting)
+            DelayPermit(&self.waiting)
         })
     }
 }
 
-struct Place<'w>(&'w Cell<usize>);
+struct DelayPermit<'w>(&'w Cell<usize>);
 
-impl Drop for Place<'_> {
+impl Drop for DelayPermit<'_> {
     fn drop(&mut self) {
         debug_assert!(self.0.get() > 0, "a place is left twice");
         self.0.set(self.0.get() - 1);

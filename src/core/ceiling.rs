@@ -97,8 +97,8 @@ impl Core {
     /// Publishes what this core keeps, and resets its largest clients if all cores together keep too much.
     pub(super) fn keep_below_ceiling(self: &Rc<Self>) {
         let own = self.kept_bytes() as u64;
-        self.context.gauges.kept_bytes.set(own);
-        let total: u64 = self.control.all_gauges().iter().map(|gauges| gauges.kept_bytes.get()).sum();
+        self.context.metrics.kept_bytes.set(own);
+        let total: u64 = self.control.all_metrics().iter().map(|metrics| metrics.kept_bytes.get()).sum();
         let (bytes, now) = (self.context.settings().limits.memory_bytes, self.context.now());
         let excess = self.ceiling.excess(total, bytes);
         let part = (u128::from(excess) * u128::from(own) / u128::from(total.max(1))) as usize;
@@ -110,7 +110,7 @@ impl Core {
             self.ceiling.in_vain.set((!enough).then_some(now));
         }
         self.context.accounts.set_full(self.ceiling.looked(enough, now));
-        self.context.gauges.kept_bytes.set(own.saturating_sub(given_back as u64));
+        self.context.metrics.kept_bytes.set(own.saturating_sub(given_back as u64));
         self.ceiling.seen.set(self.clients.queued_bytes() + self.context.accounts.bytes());
     }
 
@@ -132,7 +132,7 @@ impl Core {
                 break;
             }
             given_back += kept;
-            self.context.gauges.memory_closed_total.add(1);
+            self.context.metrics.memory_closed_total.add(1);
             if let Some(held) = self.clients.held(slot) {
                 held.forget_waiting();
             }

@@ -25,7 +25,7 @@ use crate::control::ControlPort;
 use crate::delivery::Delivery;
 use crate::filters::Filters;
 use crate::held::Holds;
-use crate::observe::{Growth, Told};
+use crate::observe::{Growth, ReportState};
 use crate::publish::Publishing;
 use crate::queries::Queries;
 use crate::requests::Requests;
@@ -50,9 +50,9 @@ pub struct Core {
     /// What is known of memory that is not needed.
     memory: RefCell<Memory>,
     /// What the operator has read of counters.
-    told: Told,
+    report_state: ReportState,
     /// Requests that have waited for too long, as far as the operator has read of them.
-    told_queue_timeouts: Growth,
+    reported_queue_timeouts: Growth,
 }
 
 impl Drop for Core {

@@ -4,7 +4,7 @@
 use super::Core;
 use crate::backplane::{Caller, CommandOutcome, OperatorCommand};
 use crate::ids::{ConnectionId, NameSet};
-use crate::queries::{Answer, Question, Refreshed};
+use crate::queries::{QueryAnswer, Question, Refreshed};
 use crate::runtime;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Core {
             OperatorCommand::Refresh(name) => {
                 let Some(id) = self.clients.known_id(&name) else { return CommandOutcome::NotFound };
                 match self.queries.ask(id.core(), Question::Refresh(id)).await {
-                    Some(Answer::Refreshed(Refreshed::Asked)) => CommandOutcome::Done,
+                    Some(QueryAnswer::Refreshed(Refreshed::Asked)) => CommandOutcome::Done,
                     Some(_) => CommandOutcome::NotFound,
                     None => CommandOutcome::Busy,
                 }
@@ -51,7 +51,7 @@ impl Core {
         let ids: Arc<[ConnectionId]> = names.iter().filter_map(|name| self.clients.known_id(name)).collect();
         let mut present = NameSet::default();
         for answer in self.queries.ask_all(&Question::Present(ids)).await {
-            let Some(Answer::Present(ids)) = answer else { return CommandOutcome::Busy };
+            let Some(QueryAnswer::Present(ids)) = answer else { return CommandOutcome::Busy };
             present.extend(ids);
         }
         names.retain(|name| self.clients.known_id(name).is_some_and(|id| present.contains(&id)));

@@ -6,7 +6,7 @@ impl Core {
     /// Housekeeping, and what an operator should hear of, each at most once a second.
     pub(super) fn each_second(&self) {
         self.requests.pool().purge(crate::runtime::now());
-        self.told.tell_of_counters(self.context.id, &self.context.gauges);
+        self.report_state.report(self.context.id, &self.context.metrics);
         if let Some(error) = self.clients.take_refusal() {
             tracing::warn!(core = self.context.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
         }
@@ -17,7 +17,7 @@ impl Core {
     }
 
     fn tell_of_queue_timeouts(&self) {
-        let requests = self.told_queue_timeouts.of(&self.context.gauges.queue_timeouts_total);
+        let requests = self.reported_queue_timeouts.of(&self.context.metrics.queue_timeouts_total);
         if requests == 0 {
             return;
         }
@@ -34,30 +34,30 @@ impl Core {
     /// Hands over what has happened since the last tick.
     pub(super) fn tell_what_happened(&self) {
         self.clients.repeat_connections();
-        if let Some(watch) = &self.context.watch {
+        if let Some(watch) = &self.context.stats_reporter {
             watch.hand_over(self.context.id, self.delivery.take_changed());
         }
     }
 
     /// Publishes the counters and levels that others keep.
-    pub(super) fn publish_gauges(&self) {
+    pub(super) fn publish_metrics(&self) {
         self.publishing.count_kernel_drops();
         self.publishing.look_at_waits(self.queries.loads());
-        self.delivery.publish_gauges();
-        let (gauges, levels) = (&self.context.gauges, self.clients.levels());
-        gauges.connections.set(u64::from(levels.open));
-        gauges.sockjs_conversations.set(levels.virtual_slots as u64);
-        gauges.backlog_bytes.set(levels.backlog_bytes as u64);
-        gauges.tls_failures_total.set(levels.tls_failures);
-        gauges.refused_connections_total.set(levels.refused.connections);
-        gauges.refused_new_connections_total.set(levels.refused.new_connections);
-        gauges.refused_handshakes_total.set(levels.refused.handshakes);
-        gauges.client_requests.set(self.clients.engaged());
-        gauges.refetches_waiting.set(self.requests.waiting() as u64);
-        gauges.homes.set(self.publishing.homes() as u64);
+        self.delivery.publish_metrics();
+        let (metrics, levels) = (&self.context.metrics, self.clients.levels());
+        metrics.connections.set(u64::from(levels.open));
+        metrics.sockjs_conversations.set(levels.virtual_slots as u64);
+        metrics.backlog_bytes.set(levels.backlog_bytes as u64);
+        metrics.tls_failures_total.set(levels.tls_failures);
+        metrics.refused_connections_total.set(levels.refused.connections);
+        metrics.refused_new_connections_total.set(levels.refused.new_connections);
+        metrics.refused_handshakes_total.set(levels.refused.handshakes);
+        metrics.client_requests.set(self.clients.engaged());
+        metrics.refetches_waiting.set(self.requests.waiting() as u64);
+        metrics.homes.set(self.publishing.homes() as u64);
         let requests = self.requests.pool().counts();
-        gauges.open_requests.set(requests.open);
-        gauges.queued_requests.set(requests.waiting);
-        gauges.queue_timeouts_total.set(requests.queue_timeouts_total);
+        metrics.open_requests.set(requests.open);
+        metrics.queued_requests.set(requests.waiting);
+        metrics.queue_timeouts_total.set(requests.queue_timeouts_total);
     }
 }

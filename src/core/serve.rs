@@ -21,7 +21,7 @@ impl Services for Core {
                         answer::send_whole(&exchange, &answer::no_trace());
                     }
                     Service::Clients(_) if context.accounts.is_full() => {
-                        context.gauges.memory_refused_total.add(1);
+                        context.metrics.memory_refused_total.add(1);
                         refuse_for_memory(&exchange);
                     }
                     Service::Clients(_) if websocket::is_upgrade(&request.headers) => {

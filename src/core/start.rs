@@ -15,7 +15,7 @@ use crate::held::{Holds, Sessions};
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::Mailbox;
-use crate::observe::{Gauges, Growth, Told, Watch};
+use crate::observe::{Growth, Metrics, ReportState, StatsReporter};
 use crate::origin::OwnPorts;
 use crate::publish::{Publishing, Ways};
 use crate::queries::{Queries, QueryPlan};
@@ -41,7 +41,7 @@ pub struct CorePlan {
     /// What comes to replace them.
     pub renewals: Renewals,
     /// The counters of all cores.
-    pub gauges: Arc<[Arc<Gauges>]>,
+    pub metrics: Arc<[Arc<Metrics>]>,
     /// Its listening sockets, what clients there are to begin with, and what each serves.
     pub listeners: Vec<((TcpListener, Preface), Service)>,
     /// Its listening sockets of this machine, and what each serves.
@@ -87,11 +87,11 @@ pub enum CoreError {
 pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let Renewal { settings, routes, signers } = plan.start;
     let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
-    let gauges = plan.gauges.get(plan.id.index()).cloned().unwrap_or_default();
-    let watch = plan.mailbox.map(|mailbox| Watch::new(mailbox, &settings.stats));
+    let metrics = plan.metrics.get(plan.id.index()).cloned().unwrap_or_default();
+    let watch = plan.mailbox.map(|mailbox| StatsReporter::new(mailbox, &settings.stats));
     let subscriptions =
         subscriptions(plan.id, plan.cores, &settings, watch.is_some(), plan.dispatched.clone());
-    let context = Context::new(plan.id, plan.cores, &settings, gauges, watch);
+    let context = Context::new(plan.id, plan.cores, &settings, metrics, watch);
     let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
     let own_ports = own_ports(&plan.listeners, &settings);
@@ -111,7 +111,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     let requests = Requests::new(context.clone(), clients.clone(), delivery.clone(), routes, signers);
     let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
     let holds = Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs);
-    let control = ControlPort::new(publishing.clone(), queries.clone(), plan.gauges);
+    let control = ControlPort::new(publishing.clone(), queries.clone(), plan.metrics);
     let core = Rc::new(Core {
         context,
         clients,
@@ -125,8 +125,8 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         renewals: plan.renewals,
         ceiling: Ceiling::of(plan.memory),
         memory: RefCell::default(),
-        told: Told::default(),
-        told_queue_timeouts: Growth::default(),
+        report_state: ReportState::default(),
+        reported_queue_timeouts: Growth::default(),
     });
     core.requests.pool().protect(own_ports);
     core.publishing.publish_for_applications(core.requests.pool());
@@ -153,7 +153,7 @@ fn subscriptions(
     let mut subscriptions = Subscriptions::new(cores, ticks(settings.channels.linger_ms));
     if is_watched {
         subscriptions.watch();
-        subscriptions.tally(settings.stats.message_block_bytes);
+        subscriptions.route_stats(settings.stats.message_block_bytes);
     }
     subscriptions.set_dispatched(dispatched, id);
     subscriptions

@@ -10,7 +10,7 @@ use super::start::CoreError;
 use crate::channel::Slice;
 use crate::context::{SECOND, TICK_MS};
 use crate::runtime;
-use crate::wire::Event;
+use crate::wire::WireEvent;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -43,8 +43,8 @@ impl Core {
     }
 
     /// One turn; whether there was anything to do.
-    fn turn(self: &Rc<Self>, events: &mut VecDeque<Event>, slice: &mut Slice) -> Result<bool, CoreError> {
-        self.context.gauges.turns_total.add(1);
+    fn turn(self: &Rc<Self>, events: &mut VecDeque<WireEvent>, slice: &mut Slice) -> Result<bool, CoreError> {
+        self.context.metrics.turns_total.add(1);
         // Deadlines are judged by what had arrived before the clock moved, so then all of it is read.
         let has_moved = self.move_clock();
         let mut busy = self.clients.look_at_backlogs();
@@ -83,21 +83,21 @@ impl Core {
     }
 
     /// One event of the wire.
-    fn handle(self: &Rc<Self>, event: Event) {
+    fn handle(self: &Rc<Self>, event: WireEvent) {
         match event {
-            Event::Accepted { slot, listener, peer, is_proxied } => {
+            WireEvent::Accepted { slot, listener, peer, is_proxied } => {
                 self.clients.accepted(slot, listener, peer, is_proxied);
             }
-            Event::Proxied { slot, source } => self.clients.proxied(slot, source),
-            Event::AcceptedLocal { slot, listener, peer } => {
+            WireEvent::Proxied { slot, source } => self.clients.proxied(slot, source),
+            WireEvent::AcceptedLocal { slot, listener, peer } => {
                 self.clients.accepted_local(slot, listener, peer)
             }
-            Event::Readable { socket } => self.publishing.datagrams_arrived(socket),
-            Event::Received { slot, bytes } => self.clients.received(slot, &bytes),
-            Event::Ended { slot } => self.clients.client_ended(slot),
-            Event::Failed { slot } => self.clients.failed(slot),
-            Event::Took { slot, taken } => self.clients.took(slot, taken),
-            Event::Drained { slot } => self.clients.drained(slot),
+            WireEvent::Readable { socket } => self.publishing.datagrams_arrived(socket),
+            WireEvent::Received { slot, bytes } => self.clients.received(slot, &bytes),
+            WireEvent::Ended { slot } => self.clients.client_ended(slot),
+            WireEvent::Failed { slot } => self.clients.failed(slot),
+            WireEvent::Took { slot, taken } => self.clients.took(slot, taken),
+            WireEvent::Drained { slot } => self.clients.drained(slot),
         }
     }
 
@@ -118,8 +118,8 @@ impl Core {
         self.tell_what_happened();
         self.give_memory_back();
         let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;
-        self.context.gauges.client_requests_ms_total.add(self.clients.engaged() * passed_ms);
-        self.publish_gauges();
+        self.context.metrics.client_requests_ms_total.add(self.clients.engaged() * passed_ms);
+        self.publish_metrics();
         self.keep_below_ceiling();
         true
     }

@@ -27,7 +27,7 @@ impl Delivery {
         let (rows, dropped) = match std::mem::take(&mut slice.kind) {
             SliceKind::Empty => (0, 0),
             SliceKind::Stream { frame, then } => self.write_slice(slice, &frame, then),
-            SliceKind::Astray { slots } => {
+            SliceKind::Gapped { slots } => {
                 slots.iter().for_each(|slot| self.lost_track(*slot));
                 (slots.len(), 0)
             }
@@ -55,7 +55,7 @@ impl Delivery {
             let reach = Reach { received: received.unwrap_or_default(), dropped: dropped as u32 };
             self.count_reach(counting, reach);
         }
-        self.context.gauges.deliveries_total.add(rows as u64);
+        self.context.metrics.deliveries_total.add(rows as u64);
         // Those that an item does not fit took time, too.
         Some(rows.max(slice.slots.len()))
     }
@@ -82,7 +82,7 @@ impl Delivery {
         match then {
             Then::Stay => {}
             Then::End => self.each_held(all, |held, slot| held.end(slot)),
-            Then::Refetch => self.each_held(all, |held, slot| held.ask_again(slot, Reason::Hint)),
+            Then::Refetch => self.each_held(all, |held, slot| held.refetch(slot, Reason::Hint)),
             Then::Refresh => self.each_held(all, |held, slot| {
                 held.refresh(slot);
             }),
@@ -107,7 +107,7 @@ impl Delivery {
     pub fn overflowed(&self, slot: Slot) {
         match self.context.settings().limits.slow_consumer {
             SlowConsumer::Close => self.clients.reset_overflowed(slot),
-            SlowConsumer::Drop => self.context.gauges.overflows_total.add(1),
+            SlowConsumer::Drop => self.context.metrics.overflows_total.add(1),
         }
     }
 }

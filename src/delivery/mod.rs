@@ -40,7 +40,7 @@ pub struct Delivery {
     first_subscriptions: RefCell<FirstSubscriptions>,
     refused_subscriptions: RefCell<RefusedSubscriptions>,
     /// Refused subscriptions that the operator has read of.
-    told_refused: Growth,
+    reported_refused: Growth,
     hook: OnceCell<Weak<dyn DeliveryHook>>,
 }
 
@@ -60,7 +60,7 @@ impl Delivery {
             receipts: RefCell::default(),
             first_subscriptions: RefCell::default(),
             refused_subscriptions: RefCell::default(),
-            told_refused: Growth::default(),
+            reported_refused: Growth::default(),
             hook: OnceCell::new(),
         })
     }

@@ -19,9 +19,9 @@ impl Delivery {
         channels: &[&str],
         asks: &mut Vec<ForHome>,
     ) -> Readiness {
-        let tally = self.clients.tally(slot);
+        let route_stats = self.clients.route_stats(slot);
         let mut subscriptions = self.subscriptions.borrow_mut();
-        subscriptions.tally_at(slot, tally);
+        subscriptions.count_for_route(slot, route_stats);
         subscriptions.subscribe(slot, transport, channels, &mut |home, message| asks.push((home, message)))
     }
 
@@ -33,9 +33,9 @@ impl Delivery {
         channel: &str,
         asks: &mut Vec<ForHome>,
     ) -> Readiness {
-        let tally = self.clients.tally(slot);
+        let route_stats = self.clients.route_stats(slot);
         let mut subscriptions = self.subscriptions.borrow_mut();
-        subscriptions.tally_at(slot, tally);
+        subscriptions.count_for_route(slot, route_stats);
         subscriptions.join(slot, transport, channel, &mut |home, message| asks.push((home, message)))
     }
 
@@ -54,7 +54,7 @@ impl Delivery {
         {
             let mut subscriptions = self.subscriptions.borrow_mut();
             subscriptions.unsubscribe(slot);
-            subscriptions.forget_tally(slot);
+            subscriptions.forget_route(slot);
         }
         if let Some(hook) = self.hook() {
             hook.forget(slot);
@@ -160,15 +160,15 @@ impl Delivery {
     }
 
     /// Publishes the levels of subscriptions for operators.
-    pub fn publish_gauges(&self) {
-        let (subscriptions, gauges) = (self.subscriptions.borrow(), &self.context.gauges);
+    pub fn publish_metrics(&self) {
+        let (subscriptions, metrics) = (self.subscriptions.borrow(), &self.context.metrics);
         let received = subscriptions.received();
-        gauges.response_messages_total.set(received.responses as u64);
-        gauges.stream_messages_total.set(received.streams as u64);
-        gauges.socket_messages_total.set(received.sockets as u64);
-        gauges.channels.set(subscriptions.channels() as u64);
-        gauges.subscriptions.set(subscriptions.subscriptions() as u64);
-        gauges.pending_publications.set(subscriptions.pending().0 as u64);
+        metrics.response_messages_total.set(received.responses as u64);
+        metrics.stream_messages_total.set(received.streams as u64);
+        metrics.socket_messages_total.set(received.sockets as u64);
+        metrics.channels.set(subscriptions.channels() as u64);
+        metrics.subscriptions.set(subscriptions.subscriptions() as u64);
+        metrics.pending_publications.set(subscriptions.pending().0 as u64);
     }
 
     /// The channels whose subscribers have become more or fewer since this was last asked. What was sent to the clients
@@ -178,14 +178,14 @@ impl Delivery {
             let mut subscriptions = self.subscriptions.borrow_mut();
             (subscriptions.take_changed(), subscriptions.take_sent())
         };
-        let Some(watch) = &self.context.watch else { return changed };
-        for (tally, sent) in sent {
-            watch.count(tally, |tally| {
-                tally.sent += sent.items.total() as u64;
-                tally.responses_sent += sent.items.responses as u64;
-                tally.blocks_sent += sent.blocks;
-                tally.client.sent.content_bytes += sent.content_bytes;
-                tally.client.sent.messages += sent.messages;
+        let Some(watch) = &self.context.stats_reporter else { return changed };
+        for (route_stats, sent) in sent {
+            watch.count(route_stats, |route_stats| {
+                route_stats.sent += sent.items.total() as u64;
+                route_stats.responses_sent += sent.items.responses as u64;
+                route_stats.blocks_sent += sent.blocks;
+                route_stats.client.sent.content_bytes += sent.content_bytes;
+                route_stats.client.sent.messages += sent.messages;
             });
         }
         changed

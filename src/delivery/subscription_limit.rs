@@ -35,7 +35,7 @@ impl Delivery {
         let mut channels = channels.peekable();
         let Some(first) = channels.peek().map(|first| (*first).to_owned()) else { return };
         let count = channels.count() as u64;
-        self.context.gauges.refused_subscriptions_total.add(count);
+        self.context.metrics.refused_subscriptions_total.add(count);
         let mut refused = self.refused_subscriptions.borrow_mut();
         refused.complaint.get_or_insert_with(|| (route.id.clone(), first.clone()));
         refused.untold.entry(route.id.clone()).or_insert(Refused { count: 0, first }).count += count;
@@ -53,7 +53,7 @@ impl Delivery {
     /// What an operator should hear of it, at most once a second.
     pub fn log_refused_subscriptions(&self) {
         let complaint = self.refused_subscriptions.borrow_mut().complaint.take();
-        let channels = self.told_refused.of(&self.context.gauges.refused_subscriptions_total);
+        let channels = self.reported_refused.of(&self.context.metrics.refused_subscriptions_total);
         if let Some((route, first)) = complaint {
             let (core, limit) = (self.context.id.0, self.subscription_limit());
             tracing::warn!(

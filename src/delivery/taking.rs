@@ -57,7 +57,7 @@ impl Delivery {
     /// What is held in `slot` may have missed something: its application is asked.
     pub fn lost_track(&self, slot: Slot) {
         if let Some(held) = self.clients.held(slot) {
-            held.ask_again(slot, Reason::Missed);
+            held.refetch(slot, Reason::Missed);
         }
     }
 
@@ -78,7 +78,7 @@ impl Delivery {
     /// `publication` is about to be given to its subscribers on this core.
     fn tell_of_delivery(&self, publication: &std::sync::Arc<crate::proto::grip::Publication>) {
         let logs = self.context.settings().log.requests;
-        if self.context.watch.is_none() && !logs {
+        if self.context.stats_reporter.is_none() && !logs {
             return;
         }
         let receivers = self.audience(&publication.channel).concerned_by(publication);
@@ -87,7 +87,7 @@ impl Delivery {
             let (id, receivers) = (publication.id.as_deref(), receivers.total());
             tracing::info!(channel, id, receivers, "published");
         }
-        if let Some(watch) = &self.context.watch {
+        if let Some(watch) = &self.context.stats_reporter {
             watch.tell_of_delivery(publication, receivers);
         }
     }

@@ -80,7 +80,7 @@ impl Filters {
         if filter == Filter::HttpModify && !content.is_empty() {
             request.body = RequestBody::Whole(content);
         }
-        self.context.gauges.filter_requests_total.add(1);
+        self.context.metrics.filter_requests_total.add(1);
         let asked = async {
             let response =
                 self.requests.pool().request(&route, request).await?.decoded(|| route.target_names()).await?;

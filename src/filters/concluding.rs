@@ -75,7 +75,7 @@ impl Filters {
 
     /// The subscriber in `slot` does not get an item. With `debug`, its developer is told.
     pub(super) fn conclude_failed(&self, slot: Slot, error: &Undelivered) {
-        self.context.gauges.filter_failures_total.add(1);
+        self.context.metrics.filter_failures_total.add(1);
         tracing::debug!(%error, "a message is not delivered");
         let Some(held) = self.clients.held(slot) else { return };
         if self.context.settings().proxy.debug || held.describe().debug {

@@ -5,7 +5,7 @@ use super::Filters;
 use super::asking::Answered;
 use super::concluding::{Undelivered, Verdict};
 use super::waiting::Admission;
-use crate::clients::Offer;
+use crate::clients::ItemOffer;
 use crate::ids::Slot;
 use crate::proto::grip::{Chain, Context, Filter, FilterError, Publication, Step};
 use crate::runtime;
@@ -95,7 +95,7 @@ impl Filters {
         item: &Publication,
         filters: &'f [Filter],
     ) -> Result<Option<Chain<'f>>, Undelivered> {
-        let Some(Offer { format, content }) = self.offer(slot, item) else { return Ok(None) };
+        let Some(ItemOffer { format, content }) = self.offer(slot, item) else { return Ok(None) };
         let own = || filters.iter().filter(|filter| filter.changes_content()).map(|filter| filter.name());
         match item.expected_filters(format) {
             Some(expected) if !own().eq(expected.iter().map(|name| &**name)) => Err(Undelivered::Mismatch {
@@ -152,7 +152,7 @@ impl Filters {
     }
 
     /// What `item` has for what is held in `slot`.
-    fn offer(&self, slot: Slot, item: &Publication) -> Option<Offer> {
+    fn offer(&self, slot: Slot, item: &Publication) -> Option<ItemOffer> {
         self.clients.held(slot)?.offer(item)
     }
 }

@@ -2,7 +2,7 @@
 //! says. The task of a held request ends here.
 
 use super::Holds;
-use super::again::Again;
+use super::kept_request::KeptRequest;
 use super::links::{GoneLink, resolve};
 use super::opening::HeldFor;
 use crate::channel::HeardUpTo;
@@ -70,22 +70,22 @@ impl Holds {
     }
 
     /// Starts answering the request of a long poll again, when its application may be asked.
-    pub(super) fn answer_again_in_task(
+    pub(super) fn refetch_in_task(
         self: &Rc<Self>,
         exchange: Rc<Exchange>,
-        again: Box<Again>,
+        again: Box<KeptRequest>,
         reason: Reason,
     ) {
         let (holds, delay_ms) = (self.clone(), self.requests.delay_ms(reason));
         runtime::spawn(async move {
-            exchange.ended().or(holds.answer_again(&exchange, *again, delay_ms)).await;
+            exchange.ended().or(holds.answer_refetch(&exchange, *again, delay_ms)).await;
         })
         .detach();
     }
 
     /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
-    async fn answer_again(self: &Rc<Self>, exchange: &Rc<Exchange>, again: Again, delay_ms: u64) {
-        let Again { request, body, heard, behind, gone, cross_origin: _ } = again;
+    async fn answer_refetch(self: &Rc<Self>, exchange: &Rc<Exchange>, again: KeptRequest, delay_ms: u64) {
+        let KeptRequest { request, body, heard, behind, gone, cross_origin: _ } = again;
         let requests = &self.requests;
         let Some(route) = requests.find_route(exchange, &request, false) else {
             return requests.fail(exchange, &request, None, &no_route(&request));
@@ -214,7 +214,7 @@ impl Holds {
         let body = mem::take(&mut kept.borrow_mut().bytes).freeze();
         let cross_origin = exchange.cross_origin();
         let (heard, behind, gone) = (Vec::new(), before.behind, before.gone);
-        let again = Again { request, body, heard, behind, gone, cross_origin };
+        let again = KeptRequest { request, body, heard, behind, gone, cross_origin };
         let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
         self.hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
     }
@@ -297,7 +297,7 @@ async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> 
 }
 
 fn malformed_body(exchange: &Rc<Exchange>) {
-    exchange.context().gauges.bad_requests_total.add(1);
+    exchange.context().metrics.bad_requests_total.add(1);
     answer::send_whole(exchange, &answer::text(400, "The request body is malformed.\n"));
 }
 

@@ -4,7 +4,7 @@
 //! - [`Holds`] has what all holds of a core need. `answering` asks the application and follows its instruct, `opening`
 //!   opens a hold when the homes of its channels have acknowledged it.
 //! - Held over HTTP: `poll` is a long poll, `stream` a stream (with its `keep_alive`), `links` has streams that go on with
-//!   links. `opens` is how all three open, `again` what is kept of a request that may be made again.
+//!   links. `opens` is how all three open, `kept_request` what is kept of a request that may be made again.
 //! - `websocket` has WebSockets of every kind, `sockjs` those of browsers that have none, and `on_route` what WebSockets of
 //!   one route share.
 //!
@@ -12,9 +12,9 @@
 
 #![forbid(unsafe_code)]
 
-mod again;
 mod answering;
 mod keep_alive;
+mod kept_request;
 mod links;
 mod on_route;
 mod opening;

@@ -3,8 +3,8 @@
 //! opening reaches it.
 
 use super::Holds;
-use super::again::Again;
 use super::keep_alive::{KeepAlive, StreamTerms};
+use super::kept_request::KeptRequest;
 use super::links::{GoneLink, Linked, Links};
 use super::opens::Opens;
 use super::poll::Poll;
@@ -13,7 +13,7 @@ use crate::channel::{Readiness, Transport};
 use crate::clients::answer;
 use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
-    Asked, CloseReason, Description, Exchange, Held, InKernel, Offer, Reason, Request, Undeliverable,
+    Asked, CloseReason, Description, Exchange, Held, InKernel, ItemOffer, Reason, Request, Undeliverable,
 };
 use crate::context::Booking;
 use crate::ids::Slot;
@@ -53,14 +53,14 @@ impl Holds {
         exchange: &Rc<Exchange>,
         hold: Hold,
         answer: Answer,
-        mut again: Again,
+        mut again: KeptRequest,
         rest_of_opening: Option<Bytes>,
         held_for: HeldFor,
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
         let mut booking = Booking::default();
         if hold.mode == Mode::Response && !self.may_keep_poll(&mut booking, &again, &answer) {
-            self.context.gauges.refused_holds_total.add(1);
+            self.context.metrics.refused_holds_total.add(1);
             return answer::send_whole(exchange, &no_room());
         }
         self.log_subscriptions(&hold, &again.request);
@@ -76,13 +76,14 @@ impl Holds {
         let (opening, timeout_ms, opens): (Bytes, u64, Rc<dyn Opens>) = match hold.mode {
             Mode::Response => {
                 let timeout_ms = hold.timeout_s.saturating_mul(1000);
-                let again = Again { gone, ..again };
+                let again = KeptRequest { gone, ..again };
                 (Bytes::new(), timeout_ms, Poll::new(self, answer, asked, debug, again, booking))
             }
             Mode::Stream => {
                 let opening = match rest_of_opening {
                     Some(rest) => {
-                        exchange.count(|tally| tally.client.sent.content_bytes += rest.len() as u64);
+                        exchange
+                            .count(|route_stats| route_stats.client.sent.content_bytes += rest.len() as u64);
                         asked.body_writer().part(&rest)
                     }
                     None => answer::stream_opening(exchange, &answer),
@@ -115,7 +116,7 @@ impl Holds {
     }
 
     /// Counts what is kept for a long poll; whether it may be.
-    fn may_keep_poll(&self, booking: &mut Booking, again: &Again, answer: &Answer) -> bool {
+    fn may_keep_poll(&self, booking: &mut Booking, again: &KeptRequest, answer: &Answer) -> bool {
         let Request { method, target, headers, .. } = &again.request;
         let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
             + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
@@ -189,12 +190,12 @@ impl Held for Unopened {
         if self.timeout_ms > 0 {
             clients.set_timer(slot, self.timeout_ms);
         }
-        context.gauges.holds_total.add(1);
+        context.metrics.holds_total.add(1);
         context.wake();
         self.hold.clone().opened(slot);
     }
 
-    fn offer(&self, _item: &Publication) -> Option<Offer> {
+    fn offer(&self, _item: &Publication) -> Option<ItemOffer> {
         None
     }
 
@@ -210,7 +211,7 @@ impl Held for Unopened {
         }
     }
 
-    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+    fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
 
     fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
         false

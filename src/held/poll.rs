@@ -1,10 +1,12 @@
 //! A held long poll: what it is answered with when nothing is published, and how to ask its application again.
 
 use super::Holds;
-use super::again::Again;
+use super::kept_request::KeptRequest;
 use super::opens::Opens;
 use crate::channel::Transport;
-use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable, answer};
+use crate::clients::{
+    Asked, CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable, answer,
+};
 use crate::context::Booking;
 use crate::ids::Slot;
 use crate::proto::grip::{Answer, Format, Publication, ResponseFormat};
@@ -22,7 +24,7 @@ pub(super) struct Poll {
     /// Its client is told why something fails.
     debug: bool,
     /// What it asked; `None` once it is over.
-    again: RefCell<Option<Box<Again>>>,
+    again: RefCell<Option<Box<KeptRequest>>>,
     /// The bytes of all this.
     booking: Booking,
 }
@@ -34,7 +36,7 @@ impl Poll {
         timeout_answer: Answer,
         asked: Asked,
         debug: bool,
-        again: Again,
+        again: KeptRequest,
         booking: Booking,
     ) -> Rc<Poll> {
         let (holds, again) = (holds.clone(), RefCell::new(Some(again.into())));
@@ -43,7 +45,7 @@ impl Poll {
 
     /// Takes the client out of its hands, with what it sent ahead; the client waits for what comes next. `None` if it was
     /// not in them.
-    fn take(self: &Rc<Self>, slot: Slot) -> Option<(Box<Again>, BytesMut)> {
+    fn take(self: &Rc<Self>, slot: Slot) -> Option<(Box<KeptRequest>, BytesMut)> {
         if !self.holds.clients.is_held_by(slot, self) {
             return None;
         }
@@ -59,7 +61,7 @@ impl Poll {
         if let Some(cross_origin) = &again.cross_origin {
             answer = cross_origin.answer(&answer);
         }
-        clients.count_for(slot, |tally| answer::count(tally, self.asked, &answer));
+        clients.count_for(slot, |route_stats| answer::count(route_stats, self.asked, &answer));
         let (bytes, keep) = answer::whole(self.asked, &answer);
         if clients.send(slot, bytes).is_err() {
             clients.reset_overflowed(slot);
@@ -101,12 +103,12 @@ impl Held for Poll {
         debug_assert!(false, "a long poll is open when its channels are in force");
     }
 
-    fn offer(&self, item: &Publication) -> Option<Offer> {
+    fn offer(&self, item: &Publication) -> Option<ItemOffer> {
         let content = match item.response.as_ref()? {
             ResponseFormat::Send(message) => message.body_over(&self.timeout_answer),
             ResponseFormat::Hint => None,
         };
-        Some(Offer { format: Format::Response, content })
+        Some(ItemOffer { format: Format::Response, content })
     }
 
     fn deliver(
@@ -124,7 +126,7 @@ impl Held for Poll {
                 self.answer(slot, answer)
             }
             Some(ResponseFormat::Hint) => {
-                self.ask_again(slot, Reason::Hint);
+                self.refetch(slot, Reason::Hint);
                 Ok(())
             }
             None => Ok(()),
@@ -143,17 +145,17 @@ impl Held for Poll {
     }
 
     /// Sends the request to its application again, on behalf of the client.
-    fn ask_again(self: Rc<Self>, slot: Slot, reason: Reason) {
+    fn refetch(self: Rc<Self>, slot: Slot, reason: Reason) {
         let heard = self.holds.delivery.heard_by(slot);
         let Some((mut again, ahead)) = self.take(slot) else { return };
         again.heard = heard;
-        let Some(exchange) = self.holds.clients.answer_again(slot, self.asked, ahead) else { return };
+        let Some(exchange) = self.holds.clients.answer_refetch(slot, self.asked, ahead) else { return };
         exchange.set_cross_origin(again.cross_origin.clone());
-        self.holds.answer_again_in_task(exchange, again, reason);
+        self.holds.refetch_in_task(exchange, again, reason);
     }
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {
-        self.ask_again(slot, Reason::Hint);
+        self.refetch(slot, Reason::Hint);
         true
     }
 }
@@ -177,7 +179,7 @@ impl Opens for Poll {
             }
         }
         if missed.more {
-            self.ask_again(slot, Reason::Behind(behind));
+            self.refetch(slot, Reason::Behind(behind));
         }
     }
 }

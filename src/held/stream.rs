@@ -4,7 +4,7 @@
 use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
 use super::opens::Opens;
-use crate::clients::{Asked, CloseReason, Description, Held, InKernel, Offer, Reason, Undeliverable};
+use crate::clients::{Asked, CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable};
 use crate::context::TICK_MS;
 use crate::ids::Slot;
 use crate::proto::grip::{Format, KeepAliveMode, Publication, StreamFormat, Then};
@@ -56,7 +56,7 @@ impl Held for Stream {
         debug_assert!(false, "a stream without links is open when its channels are in force");
     }
 
-    fn offer(&self, item: &Publication) -> Option<Offer> {
+    fn offer(&self, item: &Publication) -> Option<ItemOffer> {
         offer(item)
     }
 
@@ -77,7 +77,7 @@ impl Held for Stream {
         self.holds.close_stream(slot, self.terms.asked, reason);
     }
 
-    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+    fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
 
     fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
         false
@@ -97,12 +97,12 @@ pub(super) fn describe(asked: Asked, debug: bool) -> Description {
 }
 
 /// What `item` has for a stream.
-pub(super) fn offer(item: &Publication) -> Option<Offer> {
+pub(super) fn offer(item: &Publication) -> Option<ItemOffer> {
     let content = match item.stream.as_ref()? {
         StreamFormat::Content(content) => Some(content.clone()),
         StreamFormat::Hint | StreamFormat::Close => None,
     };
-    Some(Offer { format: Format::Stream, content })
+    Some(ItemOffer { format: Format::Stream, content })
 }
 
 impl Holds {
@@ -192,9 +192,9 @@ impl Holds {
         }
         // A client that does not take what was published has no use for a sign of life.
         if !self.clients.is_backlogged(slot) {
-            self.context.gauges.keep_alives_total.add(1);
+            self.context.metrics.keep_alives_total.add(1);
             let _ = self.clients.send(slot, keep_alive.frame.clone());
-            self.clients.count_for(slot, |tally| tally.activity += 1);
+            self.clients.count_for(slot, |route_stats| route_stats.activity += 1);
         }
         self.context.wake();
         keep_alive.period_ms

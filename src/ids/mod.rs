@@ -42,11 +42,11 @@ pub struct ChannelId(pub u32);
 
 /// A place in a core's table of what is counted for each route. Used again when the route has no clients any more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct TallyId(pub u32);
+pub struct RouteStatsId(pub u32);
 
-impl TallyId {
+impl RouteStatsId {
     /// Of a request whose route is not known, or of which nothing is counted.
-    pub const NONE: TallyId = TallyId(u32::MAX);
+    pub const NONE: RouteStatsId = RouteStatsId(u32::MAX);
 
     /// The place as an index into a table.
     pub fn index(self) -> usize {
@@ -54,9 +54,9 @@ impl TallyId {
     }
 }
 
-impl Default for TallyId {
-    fn default() -> TallyId {
-        TallyId::NONE
+impl Default for RouteStatsId {
+    fn default() -> RouteStatsId {
+        RouteStatsId::NONE
     }
 }
 

@@ -16,7 +16,7 @@ pub type NameSet<K> = HashSet<K, NameHash>;
 #[derive(Clone)]
 pub struct NameHash(RandomState);
 
-/// The keys of this process: of tables, and of what [`spread`] gives. They differ, or the names of one core would share
+/// The keys of this process: of tables, and of what [`refetch_scheduler`] gives. They differ, or the names of one core would share
 /// the low bits of their hashes in its tables.
 struct Keys {
     tables: RandomState,
@@ -39,7 +39,7 @@ impl BuildHasher for NameHash {
     }
 }
 
-/// A number below `places` for `name`, the same in the whole process; 0 if there are no places.
+/// A number below `conversation_limit` for `name`, the same in the whole process; 0 if there are no places.
 pub fn spread(name: &[u8], places: usize) -> usize {
     let mut hasher = keys().spread.build_hasher();
     hasher.write(name);

@@ -1,7 +1,7 @@
 //! What happens on the cores, for the stats socket. A core gathers it for a tick and hands it over. Of the subscribers of a
 //! channel only the last count matters, and of a route's figures the sum, so these are merged and not listed.
 
-use super::tally::Tally;
+use super::route_stats::RouteStats;
 use crate::channel::{Audience, Transport};
 use crate::ids::{ConnectionId, CoreId, NameMap};
 use crate::proto::grip::Publication;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum StatsEvent {
     /// A client's request is being answered, or held, or its WebSocket is open; or still.
     Connected {
         /// Its id.
@@ -44,22 +44,22 @@ pub enum Event {
 
 /// What happened since it was last handed over.
 #[derive(Debug, Default)]
-pub struct Events {
+pub struct StatsBatch {
     /// In the order of each core.
-    pub events: Vec<Event>,
+    pub events: Vec<StatsEvent>,
     /// How many subscribers a channel has on a core now.
     pub subscribers: NameMap<(CoreId, Arc<str>), Audience>,
     /// What a core has counted of a route; routes without ids of their own are one.
-    pub tallies: NameMap<(CoreId, Option<Arc<str>>), Tally>,
-    /// Events that were lost.
+    pub route_stats: NameMap<(CoreId, Option<Arc<str>>), RouteStats>,
+    /// StatsBatch that were lost.
     pub lost: u64,
     /// How many of `events` are counted as waiting for the thread; the first ones.
     pub(super) admitted: usize,
 }
 
-impl Events {
+impl StatsBatch {
     /// Whether there is nothing to hand over.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.subscribers.is_empty() && self.tallies.is_empty()
+        self.events.is_empty() && self.subscribers.is_empty() && self.route_stats.is_empty()
     }
 }

@@ -1,23 +1,23 @@
 //! The way from all cores to the thread that says what happens. A core hands over a batch with each tick, without a lock
-//! and without waiting. Events that are too many are lost, and counted. A batch for which there is no place stays with its
+//! and without waiting. StatsBatch that are too many are lost, and counted. A batch for which there is no place stays with its
 //! core, where numbers of subscribers and figures of routes are merged with later ones: so these are never lost, and take
 //! no more memory than there are channels and routes.
 
-use super::events::Events;
+use super::events::StatsBatch;
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Events that may wait for the thread (as many as Pushpin's socket keeps).
+/// StatsBatch that may wait for the thread (as many as Pushpin's socket keeps).
 const WAITING: usize = 200_000;
 /// Batches of one core that may wait for the thread: those of 1.6 s.
 const BATCHES: usize = 16;
 
 /// Batches of events, in the order of each core.
 pub struct Mailbox {
-    batches: ArrayQueue<Events>,
-    /// Events that some core has tried to hand over, and the thread has not taken.
+    batches: ArrayQueue<StatsBatch>,
+    /// StatsBatch that some core has tried to hand over, and the thread has not taken.
     waiting: CachePadded<AtomicUsize>,
 }
 
@@ -29,7 +29,7 @@ impl Mailbox {
 
     /// Hands over what happened on one core. `events` is left empty if there is a place for it, and else kept for the next
     /// time. The thread looks at it when it likes.
-    pub fn hand_over(&self, events: &mut Events) {
+    pub fn hand_over(&self, events: &mut StatsBatch) {
         self.admit(events);
         if let Err(kept) = self.batches.push(mem::take(events)) {
             *events = kept;
@@ -37,14 +37,14 @@ impl Mailbox {
     }
 
     /// The next batch, if there is one.
-    pub fn take(&self) -> Option<Events> {
+    pub fn take(&self) -> Option<StatsBatch> {
         let events = self.batches.pop()?;
         self.waiting.fetch_sub(events.admitted, Ordering::Relaxed);
         Some(events)
     }
 
     /// Counts the events that are new in `events`, and drops those that are too many.
-    fn admit(&self, events: &mut Events) {
+    fn admit(&self, events: &mut StatsBatch) {
         let fresh = events.events.len() - events.admitted;
         let waiting = self.waiting.fetch_add(fresh, Ordering::Relaxed);
         let excess = (waiting + fresh).saturating_sub(WAITING).min(fresh);
@@ -57,16 +57,16 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::Event;
-    use super::super::tally::Tally;
+    use super::super::events::StatsEvent;
+    use super::super::route_stats::RouteStats;
     use super::*;
     use crate::channel::Audience;
     use crate::ids::{ConnectionId, CoreId};
     use uuid::Uuid;
 
-    fn some(count: usize) -> Events {
-        let gone = || Event::Disconnected { id: ConnectionId::of_application(Uuid::nil()), route: None };
-        Events { events: (0..count).map(|_| gone()).collect(), ..Events::default() }
+    fn some(count: usize) -> StatsBatch {
+        let gone = || StatsEvent::Disconnected { id: ConnectionId::of_application(Uuid::nil()), route: None };
+        StatsBatch { events: (0..count).map(|_| gone()).collect(), ..StatsBatch::default() }
     }
 
     #[test]
@@ -91,8 +91,8 @@ mod tests {
         let mut count = |streams, connections| {
             let audience = Audience { streams, ..Audience::default() };
             kept.subscribers.insert((CoreId(0), "c".into()), audience);
-            let tally = Tally { connections, begun: 1, ..Tally::default() };
-            kept.tallies.entry((CoreId(0), None)).or_default().add(&tally);
+            let route_stats = RouteStats { connections, begun: 1, ..RouteStats::default() };
+            kept.route_stats.entry((CoreId(0), None)).or_default().add(&route_stats);
             mailbox.hand_over(&mut kept);
             kept.events.len()
         };
@@ -104,8 +104,8 @@ mod tests {
         let taken = mailbox.take().expect("a batch");
         assert_eq!((taken.events.len(), taken.lost), (3, 0));
         assert_eq!(taken.subscribers[&(CoreId(0), "c".into())].streams, 2);
-        let tally = taken.tallies[&(CoreId(0), None)];
-        assert_eq!((tally.connections, tally.begun), (4, 2));
+        let route_stats = taken.route_stats[&(CoreId(0), None)];
+        assert_eq!((route_stats.connections, route_stats.begun), (4, 2));
         assert_eq!(mailbox.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -3,7 +3,7 @@
 //! clock.
 
 use super::packet::Packet;
-use super::tally::{Tally, Traffic};
+use super::route_stats::{RouteStats, Traffic};
 use crate::config;
 use crate::ids::CoreId;
 use smallvec::SmallVec;
@@ -31,8 +31,8 @@ pub(super) struct Received {
 struct Route {
     /// For each core, how many connections there are and the most there were since the last tick.
     by_core: SmallVec<[(CoreId, u64, u64); 2]>,
-    /// Sums since the last report.
-    sums: Tally,
+    /// PushpinTotals since the last report.
+    sums: RouteStats,
     /// Since the last tick.
     activity: u64,
     /// Time of all connections, which is no whole minute yet.
@@ -51,13 +51,13 @@ impl Reports {
     }
 
     /// What `core` has counted of a route.
-    pub fn take(&mut self, core: CoreId, route: Option<Arc<str>>, tally: &Tally) {
+    pub fn take(&mut self, core: CoreId, route: Option<Arc<str>>, route_stats: &RouteStats) {
         let route = self.routes.entry(route).or_default();
-        route.activity += tally.activity;
-        route.sums.add(&Tally { most: 0, ..*tally });
+        route.activity += route_stats.activity;
+        route.sums.add(&RouteStats { most: 0, ..*route_stats });
         match route.by_core.iter_mut().find(|(known, ..)| *known == core) {
-            Some((_, now, most)) => (*now, *most) = (tally.connections, tally.most.max(*most)),
-            None => route.by_core.push((core, tally.connections, tally.most)),
+            Some((_, now, most)) => (*now, *most) = (route_stats.connections, route_stats.most.max(*most)),
+            None => route.by_core.push((core, route_stats.connections, route_stats.most)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Reports {
         self.routes.retain(|id, route| {
             let received = if id.is_none() { received } else { Received::default() };
             let (sums, minutes) = route.take_sums();
-            let has_news = sums != Tally::default() || received != Received::default();
+            let has_news = sums != RouteStats::default() || received != Received::default();
             if has_news {
                 let packet = Packet::of("report").route(id.as_deref());
                 let packet = with_messages(packet, &sums, minutes, received, has_blocks);
@@ -109,14 +109,14 @@ impl Route {
         std::mem::take(&mut self.activity)
     }
 
-    /// Sums since the last report, and minutes of connections, each begun one counted.
-    fn take_sums(&mut self) -> (Tally, u64) {
+    /// PushpinTotals since the last report, and minutes of connections, each begun one counted.
+    fn take_sums(&mut self) -> (RouteStats, u64) {
         let connections = self.connections();
         let sums = std::mem::take(&mut self.sums);
         self.sums.most = connections;
         let minutes = sums.begun + self.connected_ms / MINUTE_MS;
         self.connected_ms %= MINUTE_MS;
-        (Tally { connections, ..sums }, minutes)
+        (RouteStats { connections, ..sums }, minutes)
     }
 
     fn connections(&self) -> u64 {
@@ -124,7 +124,13 @@ impl Route {
     }
 }
 
-fn with_messages(packet: Packet, sums: &Tally, minutes: u64, received: Received, has_blocks: bool) -> Packet {
+fn with_messages(
+    packet: Packet,
+    sums: &RouteStats,
+    minutes: u64,
+    received: Received,
+    has_blocks: bool,
+) -> Packet {
     let packet = packet
         .number("connections", sums.most)
         .number("minutes", minutes)
@@ -137,7 +143,7 @@ fn with_messages(packet: Packet, sums: &Tally, minutes: u64, received: Received,
     }
 }
 
-fn with_traffic(packet: Packet, sums: &Tally) -> Packet {
+fn with_traffic(packet: Packet, sums: &RouteStats) -> Packet {
     let [client, server] = [(&sums.client, CLIENT), (&sums.server, SERVER)].map(by_name);
     client.into_iter().chain(server).fold(packet, |packet, (name, number)| packet.number(name, number))
 }
@@ -198,7 +204,13 @@ mod tests {
         out
     }
 
-    fn report(route: Option<&str>, connections: u64, minutes: u64, received: u64, sums: Tally) -> Packet {
+    fn report(
+        route: Option<&str>,
+        connections: u64,
+        minutes: u64,
+        received: u64,
+        sums: RouteStats,
+    ) -> Packet {
         let packet = Packet::of("report").route(route).number("connections", connections);
         let packet = packet.number("minutes", minutes).number("received", received);
         let packet = packet.number("sent", sums.sent).number("http-response-sent", sums.responses_sent);
@@ -208,20 +220,27 @@ mod tests {
     #[test]
     fn each_route_is_reported_until_there_is_nothing_more_to_say() {
         let mut reports = reports();
-        let mut sums = Tally { sent: 7, responses_sent: 6, ..Tally::default() };
+        let mut sums = RouteStats { sent: 7, responses_sent: 6, ..RouteStats::default() };
         sums.client.sent.content_bytes = 5;
-        let tally = |connections, most| Tally { connections, most, begun: 3, activity: 4, ..sums };
-        reports.take(CoreId(0), Some("a".into()), &tally(1, 2));
-        reports.take(CoreId(1), Some("a".into()), &Tally { connections: 1, most: 3, ..Tally::default() });
+        let route_stats = |connections, most| RouteStats { connections, most, begun: 3, activity: 4, ..sums };
+        reports.take(CoreId(0), Some("a".into()), &route_stats(1, 2));
+        reports.take(
+            CoreId(1),
+            Some("a".into()),
+            &RouteStats { connections: 1, most: 3, ..RouteStats::default() },
+        );
         let activity = Packet::of("activity").route(Some("a")).number("count", 4u64);
         assert_eq!(ticked(&mut reports, 100), [activity]);
         let received = Received { items: 5, blocks: 0 };
-        let none = report(None, 0, 0, 5, Tally::default());
+        let none = report(None, 0, 0, 5, RouteStats::default());
         assert_eq!(reported(&mut reports, received, 10_000), [none, report(Some("a"), 5, 3, 0, sums)]);
         for core in [CoreId(0), CoreId(1)] {
-            reports.take(core, Some("a".into()), &Tally { most: 1, ..Tally::default() });
+            reports.take(core, Some("a".into()), &RouteStats { most: 1, ..RouteStats::default() });
         }
-        assert_eq!(reported(&mut reports, SECOND, 20_000), [report(Some("a"), 2, 0, 0, Tally::default())]);
+        assert_eq!(
+            reported(&mut reports, SECOND, 20_000),
+            [report(Some("a"), 2, 0, 0, RouteStats::default())]
+        );
         assert_eq!(reported(&mut reports, SECOND, 30_000), []);
         assert!(reports.routes.is_empty());
     }
@@ -229,7 +248,11 @@ mod tests {
     #[test]
     fn minutes_that_have_begun_are_counted() {
         let mut reports = reports();
-        reports.take(CoreId(0), None, &Tally { connections: 2, most: 2, begun: 2, ..Tally::default() });
+        reports.take(
+            CoreId(0),
+            None,
+            &RouteStats { connections: 2, most: 2, begun: 2, ..RouteStats::default() },
+        );
         let minutes: Vec<u64> = (1..=7)
             .map(|period| {
                 reports.tick(period * 10_000, &mut Vec::new());

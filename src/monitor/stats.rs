@@ -2,7 +2,7 @@
 //! time to say how many receivers they have, of connections and subscriptions as they come, and sums now and then. Times
 //! are milliseconds of any clock.
 
-use super::events::{Event, Events};
+use super::events::{StatsBatch, StatsEvent};
 use super::packet::Packet;
 use super::reports::{Received, Reports};
 use super::subscribers::Subscribers;
@@ -68,10 +68,10 @@ impl Stats {
     }
 
     /// What happened on cores.
-    pub fn take(&mut self, events: Events, now_ms: u64, out: &mut Vec<Packet>) {
+    pub fn take(&mut self, events: StatsBatch, now_ms: u64, out: &mut Vec<Packet>) {
         for event in events.events {
             match event {
-                Event::Connected { id, is_socket, is_tls, peer, route } => {
+                StatsEvent::Connected { id, is_socket, is_tls, peer, route } => {
                     let kind = if is_socket { "ws" } else { "http" };
                     let packet = Packet::of("conn").route(route.as_deref());
                     let mut packet = packet.text("id", id.to_string()).text("type", kind);
@@ -83,11 +83,11 @@ impl Stats {
                     }
                     out.push(packet.number("ttl", self.connection_ttl_s));
                 }
-                Event::Disconnected { id, route } => {
+                StatsEvent::Disconnected { id, route } => {
                     let packet = Packet::of("conn").route(route.as_deref());
                     out.push(packet.text("id", id.to_string()).unavailable());
                 }
-                Event::Message { publication, transport, receivers } => {
+                StatsEvent::Message { publication, transport, receivers } => {
                     self.gather(publication, transport, receivers, now_ms, out);
                 }
             }
@@ -95,8 +95,8 @@ impl Stats {
         for ((core, channel), receivers) in events.subscribers {
             self.subscribers.are(core, &channel, receivers, now_ms, out);
         }
-        for ((core, route), tally) in events.tallies {
-            self.reports.take(core, route, &tally);
+        for ((core, route), route_stats) in events.route_stats {
+            self.reports.take(core, route, &route_stats);
         }
     }
 
@@ -174,9 +174,9 @@ mod tests {
         Stats::new(&config::Config::default().stats, 10_000)
     }
 
-    fn taken(stats: &mut Stats, events: Vec<Event>, now_ms: u64) -> Vec<Packet> {
+    fn taken(stats: &mut Stats, events: Vec<StatsEvent>, now_ms: u64) -> Vec<Packet> {
         let mut out = Vec::new();
-        stats.take(Events { events, ..Events::default() }, now_ms, &mut out);
+        stats.take(StatsBatch { events, ..StatsBatch::default() }, now_ms, &mut out);
         out
     }
 
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn the_receivers_of_a_message_are_those_on_all_cores() {
         let mut stats = stats();
-        let message = |publication: &Arc<Publication>, transport, receivers| Event::Message {
+        let message = |publication: &Arc<Publication>, transport, receivers| StatsEvent::Message {
             publication: publication.clone(),
             transport,
             receivers,
@@ -217,7 +217,7 @@ mod tests {
     fn too_many_messages_are_said_early() {
         let mut stats = stats();
         let items: Vec<Arc<Publication>> = (0..=GATHERED).map(|_| Arc::new(Publication::new("c"))).collect();
-        let events = items.into_iter().map(|publication| Event::Message {
+        let events = items.into_iter().map(|publication| StatsEvent::Message {
             publication,
             transport: Transport::Socket,
             receivers: 1,
@@ -230,8 +230,8 @@ mod tests {
         let id = ConnectionId::of_application(Uuid::nil());
         let peer = Some(std::net::Ipv4Addr::LOCALHOST.into());
         let events = vec![
-            Event::Connected { id, is_socket: true, is_tls: true, peer, route: Some("r".into()) },
-            Event::Disconnected { id, route: Some("r".into()) },
+            StatsEvent::Connected { id, is_socket: true, is_tls: true, peer, route: Some("r".into()) },
+            StatsEvent::Disconnected { id, route: Some("r".into()) },
         ];
         let packet = || Packet::of("conn").route(Some("r")).text("id", id.to_string());
         let there = packet().text("type", "ws").text("peer-address", "127.0.0.1");

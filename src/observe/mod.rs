@@ -1,15 +1,16 @@
-//! What is counted and told of a core: `gauges` are its counters and levels, `sums` what Pushpin would count, `told` the
-//! log lines of counters that have grown, `tallies` the figures of each route, `watch` what the stats socket is told.
+//! What operators see of a core. `metrics` has its counters and levels, `pushpin_totals` the totals that Pushpin has,
+//! `report_state` logs counters that have grown, `route_stats_table` has the statistics of each route, and
+//! `stats_reporter` gathers events for the stats socket.
 
 #![forbid(unsafe_code)]
 
-mod gauges;
-mod sums;
-mod tallies;
-mod told;
-mod watch;
+mod metrics;
+mod pushpin_totals;
+mod report_state;
+mod route_stats_table;
+mod stats_reporter;
 
-pub use gauges::{Gauge, Gauges, Growth};
-pub use sums::Sums;
-pub use told::Told;
-pub use watch::Watch;
+pub use metrics::{Growth, Metric, Metrics};
+pub use pushpin_totals::PushpinTotals;
+pub use report_state::ReportState;
+pub use stats_reporter::StatsReporter;

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::OriginError;
 use super::idle::Idle;
 use super::openings::Opening;
-use super::place::Place;
+use super::origin_address::OriginAddress;
 use super::upload::Upload;
 use crate::proto::http1::BodyDecoder;
 use crate::runtime;
@@ -41,7 +41,7 @@ pub(super) struct Arriving {
 /// requests.
 pub(super) struct Lease {
     pub connection: Connection,
-    pub place: Place,
+    pub place: OriginAddress,
     pub home: Rc<RefCell<Idle<Connection>>>,
     pub idle: Duration,
     /// Given back when the answer is read to its end.

@@ -5,8 +5,8 @@
 use super::activity::Activity;
 use super::connect_error::ConnectError;
 use super::connection::Connection;
+use super::origin_address::{Identity, OriginAddress};
 use super::own_ports::OwnPorts;
-use super::place::{Identity, Place};
 use super::private_network::is_private;
 use super::resolve::Resolver;
 use super::tls::Tls;
@@ -47,8 +47,8 @@ impl Connector {
         self.timeout_ms.set(timeout_ms);
     }
 
-    /// A connection to `place` that nobody has used.
-    pub async fn connect(&self, place: &Place) -> Result<Connection, ConnectError> {
+    /// A connection to `open_socket` that nobody has used.
+    pub async fn connect(&self, place: &OriginAddress) -> Result<Connection, ConnectError> {
         let timeout_ms = self.timeout_ms.get();
         let timeout = Duration::from_millis(timeout_ms.max(1));
         let deadline = runtime::now() + timeout;
@@ -63,7 +63,7 @@ impl Connector {
 
     async fn stream(
         &self,
-        place: &Place,
+        place: &OriginAddress,
         deadline: Instant,
         refused: &RefCell<Vec<(SocketAddr, io::Error)>>,
     ) -> Result<(Stream, IpAddr), ConnectError> {
@@ -92,8 +92,8 @@ impl Connector {
         Ok((stream, address))
     }
 
-    /// Those of `addresses`, each by itself, that `place` may have.
-    fn allowed(&self, place: &Place, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, ConnectError> {
+    /// Those of `addresses`, each by itself, that `open_socket` may have.
+    fn allowed(&self, place: &OriginAddress, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, ConnectError> {
         let host = || place.host.clone();
         let mut allowed = addresses.to_vec();
         if place.untrusted {
@@ -170,7 +170,8 @@ mod tests {
                 .map(|address| address.parse().unwrap())
                 .into();
         let allowed = |untrusted, named_by_application, addresses: &[IpAddr]| {
-            let place = Place { host: "x".into(), port: 5561, tls: None, untrusted, named_by_application };
+            let place =
+                OriginAddress { host: "x".into(), port: 5561, tls: None, untrusted, named_by_application };
             connector.allowed(&place, addresses)
         };
         let internet: Vec<IpAddr> = vec![answer[1], answer[4]];

@@ -2,7 +2,7 @@
 //! grows old and goes. Within a place they are ordered by when they were returned, which is why expiry only
 //! ever looks at the front. The pool owns the one of its core; it holds no timers.
 
-use super::place::Place;
+use super::origin_address::OriginAddress;
 use crate::ids::NameMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(super) trait Reusable {
 
 /// A core's unused connections.
 pub(super) struct Idle<C> {
-    places: NameMap<Place, VecDeque<Kept<C>>>,
+    places: NameMap<OriginAddress, VecDeque<Kept<C>>>,
     /// Over all places.
     count: usize,
     bounds: Bounds,
@@ -62,13 +62,13 @@ impl<C: Reusable> Idle<C> {
         self.count
     }
 
-    /// Whether a connection to `place` is kept.
-    pub fn has(&self, place: &Place) -> bool {
+    /// Whether a connection to `open_socket` is kept.
+    pub fn has(&self, place: &OriginAddress) -> bool {
         self.places.get(place).is_some_and(|kept| !kept.is_empty())
     }
 
-    /// The latest returned connection to `place` that still works and `is_wanted`.
-    pub fn take(&mut self, place: &Place, now: Instant, is_wanted: impl Fn(&C) -> bool) -> Option<C> {
+    /// The latest returned connection to `open_socket` that still works and `is_wanted`.
+    pub fn take(&mut self, place: &OriginAddress, now: Instant, is_wanted: impl Fn(&C) -> bool) -> Option<C> {
         let kept = self.places.get_mut(place)?;
         while let Some(Kept { since, mut connection }) = kept.pop_back() {
             self.count -= 1;
@@ -85,7 +85,7 @@ impl<C: Reusable> Idle<C> {
     }
 
     /// Keeps `connection`, unless it is too old or there are enough.
-    pub fn put(&mut self, place: &Place, connection: C, now: Instant) {
+    pub fn put(&mut self, place: &OriginAddress, connection: C, now: Instant) {
         if self.bounds.is_too_old(&connection, now) || self.count >= self.bounds.in_all {
             return;
         }
@@ -140,8 +140,8 @@ mod tests {
     const KEEP: Duration = Duration::from_secs(55);
     const AGE: Duration = Duration::from_secs(300);
 
-    fn place(port: u16) -> Place {
-        Place { host: "a".into(), port, tls: None, untrusted: false, named_by_application: false }
+    fn place(port: u16) -> OriginAddress {
+        OriginAddress { host: "a".into(), port, tls: None, untrusted: false, named_by_application: false }
     }
 
     fn idle() -> Idle<Fake> {

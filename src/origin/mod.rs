@@ -4,7 +4,7 @@
 //! of the request, `reserved` what clients may not say, `forwarding` what is told of the way that a request came. `message`
 //! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
 //! as many requests as are good at a time, and shares them out among clients and applications, `idle` keeps unused
-//! connections, each for its `place`, `connect` makes new ones or says why it cannot (`connect_error`; `resolve` for names,
+//! connections, each for its `open_socket`, `connect` makes new ones or says why it cannot (`connect_error`; `resolve` for names,
 //! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that
 //! no application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload`
 //! writes the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the
@@ -27,9 +27,9 @@ mod idle;
 mod local;
 mod message;
 mod openings;
+mod origin_address;
 mod own_ports;
 mod page;
-mod place;
 mod pool;
 mod private_network;
 mod query;
@@ -63,5 +63,5 @@ pub use route::{ClientCertificate, Destination, HostCondition, Route, Signing, T
 pub use routes::{Lookup, RouteProblem, Routes};
 pub use rules::Rules;
 pub use tls::read_certificate;
-pub use upgrade::{Answer, Upgraded};
+pub use upgrade::{UpgradeAnswer, Upgraded};
 pub use upload::RequestBody;

@@ -7,7 +7,7 @@
 
 mod shares;
 
-use super::place::Place;
+use super::origin_address::OriginAddress;
 use crate::ids::NameHash;
 use crate::proto::client_network::ClientNetwork;
 use crate::runtime;
@@ -108,8 +108,8 @@ impl Openings {
         self.0.timeout.set(Duration::from_millis(timeout_ms));
     }
 
-    /// Waits until a request of `client` to `place` may be made.
-    pub async fn admit(&self, place: &Place, client: ClientNetwork) -> Result<Opening, Overdue> {
+    /// Waits until a request of `client` to `open_socket` may be made.
+    pub async fn admit(&self, place: &OriginAddress, client: ClientNetwork) -> Result<Opening, Overdue> {
         let application = NameHash::default().hash_one((place.host.as_str(), place.port));
         let (state, asker) = (&self.0, Asker { application, client });
         let is_open = state.shares.borrow_mut().open_at_once(asker, state.limit.get());

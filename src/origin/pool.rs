@@ -12,12 +12,12 @@ use super::idle::{Bounds, Idle};
 use super::local::{self, Publish};
 use super::message::{Outbound, Request, Response};
 use super::openings::{Opening, Openings, Overdue};
+use super::origin_address::OriginAddress;
 use super::own_ports::OwnPorts;
-use super::place::Place;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
-use super::upgrade::{Answer, Upgraded};
+use super::upgrade::{UpgradeAnswer, Upgraded};
 use super::upload::Upload;
 use crate::config::Proxy;
 use crate::patience::within;
@@ -111,13 +111,13 @@ impl Pool {
     /// requests open as it may; dropping the future gives up the request and closes its connection.
     pub async fn request(&self, route: &Route, request: Request) -> Result<Response, OriginError> {
         match self.answer(route, request, false).await? {
-            Answer::Response(response) => Ok(response),
-            Answer::Switched(_) => Err(OriginError::Switched { target: route.target_names() }),
+            UpgradeAnswer::Response(response) => Ok(response),
+            UpgradeAnswer::Switched(_) => Err(OriginError::Switched { target: route.target_names() }),
         }
     }
 
     /// As [`Pool::request`], for a request that asks to switch protocols: always on a connection of its own.
-    pub async fn switch(&self, route: &Route, request: Request) -> Result<Answer, OriginError> {
+    pub async fn switch(&self, route: &Route, request: Request) -> Result<UpgradeAnswer, OriginError> {
         self.answer(route, request, true).await
     }
 
@@ -126,18 +126,18 @@ impl Pool {
         route: &Route,
         mut request: Request,
         may_switch: bool,
-    ) -> Result<Answer, OriginError> {
+    ) -> Result<UpgradeAnswer, OriginError> {
         let asked_host = std::mem::take(&mut request.host);
         let mut outbound = Box::new(request.into_outbound()?);
         let mut tried = Vec::new();
         for (index, target) in route.targets.iter().enumerate() {
             let Destination::Address { host, port } = &target.destination else {
                 let response = self.answer_locally(route, target, *outbound).await;
-                return Ok(Answer::Response(response).of_target(index));
+                return Ok(UpgradeAnswer::Response(response).of_target(index));
             };
             let uri_host = target.host.as_ref().or(route.as_host.as_ref()).unwrap_or(&asked_host);
             outbound.set_host(uri_host)?;
-            let place = Place::of(host, *port, target, uri_host);
+            let place = OriginAddress::of(host, *port, target, uri_host);
             match self.ask(&place, &mut outbound, may_switch).await {
                 Ok(answer) => return Ok(answer.of_target(index)),
                 Err(Trouble::Failed(error)) => return Err(error),
@@ -187,7 +187,12 @@ impl Pool {
 
     /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes
     /// back to `outbound` if nothing was sent.
-    async fn ask(&self, place: &Place, outbound: &mut Outbound, may_switch: bool) -> Result<Answer, Trouble> {
+    async fn ask(
+        &self,
+        place: &OriginAddress,
+        outbound: &mut Outbound,
+        may_switch: bool,
+    ) -> Result<UpgradeAnswer, Trouble> {
         let admitted = self.openings.admit(place, outbound.client).await;
         let opening = admitted.map_err(|overdue| self.queue_timeout(place, &overdue))?;
         let mut upload = outbound.upload();
@@ -219,8 +224,8 @@ impl Pool {
         }
     }
 
-    /// A kept connection to where `place` is now.
-    async fn kept(&self, place: &Place) -> Option<Connection> {
+    /// A kept connection to where `open_socket` is now.
+    async fn kept(&self, place: &OriginAddress) -> Option<Connection> {
         if !self.idle.borrow().has(place) {
             return None;
         }
@@ -231,28 +236,28 @@ impl Pool {
         self.idle.borrow_mut().take(place, runtime::now(), leads_there)
     }
 
-    fn queue_timeout(&self, place: &Place, overdue: &Overdue) -> Trouble {
+    fn queue_timeout(&self, place: &OriginAddress, overdue: &Overdue) -> Trouble {
         let target = place.name();
         self.overdue.replace(Some(target.clone()));
         Trouble::Failed(OriginError::QueueTimeout { target, timeout_ms: overdue.timeout_ms })
     }
 
-    fn lease(&self, connection: Connection, place: &Place, opening: Opening) -> Lease {
+    fn lease(&self, connection: Connection, place: &OriginAddress, opening: Opening) -> Lease {
         let (home, idle) = (self.idle.clone(), self.idle_timeout.get());
         Lease { connection, place: place.clone(), home, idle, _opening: opening }
     }
 }
 
 /// Takes the socket back after a 101.
-fn switched(answered: Answered, connection: Connection) -> Answer {
+fn switched(answered: Answered, connection: Connection) -> UpgradeAnswer {
     let mut headers = answered.head.headers;
     response_headers(&mut headers);
     let (transport, early) = connection.switched();
-    Answer::Switched(Upgraded::new(headers, transport, early))
+    UpgradeAnswer::Switched(Upgraded::new(headers, transport, early))
 }
 
 /// Makes a head an answer. Its body keeps the lease.
-fn accept(answered: Answered, lease: Lease) -> Result<Answer, Trouble> {
+fn accept(answered: Answered, lease: Lease) -> Result<UpgradeAnswer, Trouble> {
     let Answered { head, upload, is_reusable } = answered;
     if head.status == SWITCHING_PROTOCOLS {
         return Err(Trouble::Failed(OriginError::Switched { target: lease.place.name() }));
@@ -260,7 +265,7 @@ fn accept(answered: Answered, lease: Lease) -> Result<Answer, Trouble> {
     let AnswerHead { status, reason, mut headers, body: decoder, .. } = *head;
     response_headers(&mut headers);
     let body = ResponseBody::arriving(Arriving { decoder, upload, is_reusable, lease });
-    Ok(Answer::Response(Response { status, reason, headers, body, target: 0 }))
+    Ok(UpgradeAnswer::Response(Response { status, reason, headers, body, target: 0 }))
 }
 
 /// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the
@@ -271,7 +276,7 @@ fn gave_up_waiting(answered: &Answered) -> bool {
 
 /// What to send again after a kept connection failed: the request itself if it was not written, its spare if
 /// no answer began. Otherwise the origin may have acted on it, and the failure stands.
-fn retry(lost: Lost, spare: Option<Upload>, place: &Place) -> Result<Upload, Trouble> {
+fn retry(lost: Lost, spare: Option<Upload>, place: &OriginAddress) -> Result<Upload, Trouble> {
     match (lost, spare) {
         (Lost::Unsent(upload, _), _) => Ok(upload),
         (Lost::Unanswered(_), Some(spare)) => Ok(spare),
@@ -279,7 +284,7 @@ fn retry(lost: Lost, spare: Option<Upload>, place: &Place) -> Result<Upload, Tro
     }
 }
 
-fn failed(lost: Lost, place: &Place) -> Trouble {
+fn failed(lost: Lost, place: &OriginAddress) -> Trouble {
     let target = place.name();
     Trouble::Failed(match lost {
         Lost::Idle(limit) => OriginError::idle(target, limit),

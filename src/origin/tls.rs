@@ -3,7 +3,7 @@
 //! because rustls keeps resumable sessions behind a lock in them. The connector asks; nothing is read before
 //! the first TLS target.
 
-use super::place::Identity;
+use super::origin_address::Identity;
 use super::route::ClientCertificate;
 use crate::proto::byte_order_mark::without_bom;
 use crate::runtime;

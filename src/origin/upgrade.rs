@@ -10,19 +10,19 @@ use std::cell::RefCell;
 use std::io;
 
 /// What an application answered to a request to switch protocols.
-pub enum Answer {
+pub enum UpgradeAnswer {
     /// It does not, or was not asked to.
     Response(Response),
     /// It does.
     Switched(Upgraded),
 }
 
-impl Answer {
+impl UpgradeAnswer {
     /// Notes which of the route's targets answered.
     pub(super) fn of_target(self, target: usize) -> Self {
         match self {
-            Answer::Response(response) => Answer::Response(Response { target, ..response }),
-            Answer::Switched(upgraded) => Answer::Switched(Upgraded { target, ..upgraded }),
+            UpgradeAnswer::Response(response) => UpgradeAnswer::Response(Response { target, ..response }),
+            UpgradeAnswer::Switched(upgraded) => UpgradeAnswer::Switched(Upgraded { target, ..upgraded }),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Datagrams {
 
 /// What became of the datagrams of a batch.
 #[derive(Default)]
-struct Tally {
+struct Counts {
     published: u64,
     bad: u64,
     dropped: u64,
@@ -126,19 +126,19 @@ impl Publishing {
             self.clients.watch_datagrams(number as u32, socket);
         }
         let is_local = socket.is_local();
-        let mut tally = Tally::default();
+        let mut counts = Counts::default();
         for datagram in datagrams.batch.datagrams() {
             match self.take_datagram(&datagram, is_local, &mut datagrams.items) {
-                Ok(()) => tally.published += 1,
-                Err(Loss::NoRoom) => tally.dropped += 1,
+                Ok(()) => counts.published += 1,
+                Err(Loss::NoRoom) => counts.dropped += 1,
                 Err(Loss::Bad(error)) => {
-                    tally.bad += 1;
+                    counts.bad += 1;
                     datagrams.complaint.get_or_insert(error);
                 }
             }
             datagrams.items.clear();
         }
-        self.count(&tally);
+        self.count(&counts);
         true
     }
 
@@ -160,10 +160,10 @@ impl Publishing {
         if self.publish_now(items) { Ok(()) } else { Err(Loss::NoRoom) }
     }
 
-    fn count(&self, tally: &Tally) {
-        self.context.gauges.datagrams_total.add(tally.published);
-        self.context.gauges.bad_datagrams_total.add(tally.bad);
-        self.context.gauges.dropped_datagrams_total.add(tally.dropped);
+    fn count(&self, counts: &Counts) {
+        self.context.metrics.datagrams_total.add(counts.published);
+        self.context.metrics.bad_datagrams_total.add(counts.bad);
+        self.context.metrics.dropped_datagrams_total.add(counts.dropped);
     }
 
     /// Rings the loop when the time of a waiting socket has come.
@@ -184,13 +184,13 @@ impl Publishing {
         let datagrams = self.datagrams.borrow();
         let sockets = datagrams.iter().flat_map(|datagrams| &datagrams.sockets);
         let drops: u64 = sockets.map(|(socket, _)| u64::from(socket.kernel_drops())).sum();
-        self.context.gauges.kernel_dropped_datagrams_total.add(drops);
+        self.context.metrics.kernel_dropped_datagrams_total.add(drops);
     }
 
     /// What an operator should hear of datagrams that cannot be published, at most once a second.
     pub fn tell_of_datagrams(&self) {
         let core = self.context.id.0;
-        let bad = self.told_bad.of(&self.context.gauges.bad_datagrams_total);
+        let bad = self.reported_bad.of(&self.context.metrics.bad_datagrams_total);
         let complaint = self.datagrams.borrow_mut().as_mut().and_then(|datagrams| datagrams.complaint.take());
         if let Some(first) = complaint {
             tracing::warn!(core, datagrams = bad, %first, "datagrams that cannot be published");

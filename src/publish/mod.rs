@@ -49,7 +49,7 @@ pub struct Publishing {
     confirmations: RefCell<Confirmations>,
     datagrams: RefCell<Option<Box<Datagrams>>>,
     /// Bad datagrams that the operator has read of.
-    told_bad: Growth,
+    reported_bad: Growth,
     backplanes: Backplanes,
     /// What waits, and since when.
     waits: Waits,
@@ -95,7 +95,7 @@ impl Publishing {
             dispatched,
             confirmations: RefCell::default(),
             datagrams: Datagrams::new(datagrams).into(),
-            told_bad: Growth::default(),
+            reported_bad: Growth::default(),
             backplanes,
             waits: Waits::default(),
             room: Bell::default(),

@@ -45,10 +45,10 @@ impl Publishing {
         for publication in publications {
             let home = home_of(&publication.channel, self.context.cores);
             if !self.has_room(home) {
-                self.context.gauges.publish_waits_total.add(1);
+                self.context.metrics.publish_waits_total.add(1);
                 self.or_refused(self.await_room_until(|| self.has_room(home))).await?;
             }
-            self.context.gauges.count_published(&publication, block_bytes);
+            self.context.metrics.count_published(&publication, block_bytes);
             let message = ToHome::Publish(Arc::new(publication));
             if self.is_at_hand(home) {
                 self.at_home(home, message);
@@ -101,7 +101,7 @@ impl Publishing {
     async fn or_refused(&self, what: impl Future<Output = ()>) -> Result<(), Busy> {
         let waited = within(PATIENCE, what).await;
         if waited.is_none() {
-            self.context.gauges.refused_publishes_total.add(1);
+            self.context.metrics.refused_publishes_total.add(1);
         }
         waited.ok_or(Busy)
     }
@@ -115,7 +115,7 @@ impl Publishing {
         }
         let block_bytes = self.context.settings().stats.message_block_bytes;
         for publication in publications.drain(..) {
-            self.context.gauges.count_published(&publication, block_bytes);
+            self.context.metrics.count_published(&publication, block_bytes);
             let home = home(&publication);
             let message = ToHome::Publish(Arc::new(publication));
             match self.is_at_hand(home) {

@@ -132,13 +132,13 @@ impl Publishing {
         let (confirmations, oldest) = self.confirmations.borrow().waiting();
         let unconfirmed = waits.look(now, Queue::Confirmations, confirmations, oldest.unwrap_or_default());
         let (readers, unread) = waits.readers(now);
-        let gauges = &self.context.gauges;
-        gauges.lane_messages.set((messages + own) as u64);
-        gauges.lanes_longest_ms.set(u64::from(longest) * TICK_MS);
-        gauges.mesh_readers_waiting.set(readers as u64);
-        gauges.mesh_readers_longest_ms.set(u64::from(unread) * TICK_MS);
-        gauges.confirmations_waiting.set(confirmations as u64);
-        gauges.confirmations_longest_ms.set(u64::from(unconfirmed) * TICK_MS);
+        let metrics = &self.context.metrics;
+        metrics.lane_messages.set((messages + own) as u64);
+        metrics.lanes_longest_ms.set(u64::from(longest) * TICK_MS);
+        metrics.mesh_readers_waiting.set(readers as u64);
+        metrics.mesh_readers_longest_ms.set(u64::from(unread) * TICK_MS);
+        metrics.confirmations_waiting.set(confirmations as u64);
+        metrics.confirmations_longest_ms.set(u64::from(unconfirmed) * TICK_MS);
     }
 
     /// Logs what has stood still for a second.

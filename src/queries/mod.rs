@@ -39,10 +39,10 @@ impl QueryPlan {
 
 /// From one core to another.
 enum Message {
-    /// Answer this.
+    /// QueryAnswer this.
     Ask { ticket: u64, question: Question },
     /// The answer to what this core asked with this ticket.
-    Answer { ticket: u64, answer: Answer },
+    QueryAnswer { ticket: u64, answer: QueryAnswer },
     /// An item of this core has been written to the last of the sender's subscribers.
     Reached { receipt: Receipt, reach: Reach },
 }
@@ -69,7 +69,7 @@ pub enum Question {
 }
 
 /// What a core answers, as the question was.
-pub enum Answer {
+pub enum QueryAnswer {
     Channels(Page<Arc<str>>),
     Audiences(Vec<Audience>),
     Channel(Audience, LastId),
@@ -111,7 +111,7 @@ pub enum Refreshed {
 /// Answers questions from the tables of a core.
 pub trait LookUp {
     /// The answer to `question`, at once.
-    fn look_up(&self, question: Question) -> Answer;
+    fn look_up(&self, question: Question) -> QueryAnswer;
 
     /// An item of this core has reached so many of the subscribers of another one, which were the last there.
     fn reached(&self, receipt: Receipt, reach: Reach);
@@ -128,7 +128,7 @@ pub struct Queries {
 
 #[derive(Default)]
 struct Reply {
-    answer: Cell<Option<Answer>>,
+    answer: Cell<Option<QueryAnswer>>,
     bell: Bell,
 }
 
@@ -146,7 +146,7 @@ impl Drop for Awaited {
 }
 
 impl Awaited {
-    async fn answer(self) -> Option<Answer> {
+    async fn answer(self) -> Option<QueryAnswer> {
         let answered = async {
             loop {
                 if let Some(answer) = self.reply.answer.take() {
@@ -185,12 +185,12 @@ impl Queries {
     }
 
     /// Asks one core; `None` if it does not answer.
-    pub async fn ask(self: &Rc<Self>, core: CoreId, question: Question) -> Option<Answer> {
+    pub async fn ask(self: &Rc<Self>, core: CoreId, question: Question) -> Option<QueryAnswer> {
         self.put(core, question).answer().await
     }
 
     /// Asks all cores at once; what those say that answer, in order.
-    pub async fn ask_all(self: &Rc<Self>, question: &Question) -> Vec<Option<Answer>> {
+    pub async fn ask_all(self: &Rc<Self>, question: &Question) -> Vec<Option<QueryAnswer>> {
         let cores = (0..self.context.cores).map(|core| CoreId(core as u16));
         let asked: Vec<Awaited> = cores.map(|core| self.put(core, question.clone())).collect();
         let mut answers = Vec::new();
@@ -235,10 +235,10 @@ impl Queries {
         match message {
             Message::Ask { ticket, question } => {
                 if let Some(answer) = self.look_up(question) {
-                    self.lanes.send(from, Message::Answer { ticket, answer });
+                    self.lanes.send(from, Message::QueryAnswer { ticket, answer });
                 }
             }
-            Message::Answer { ticket, answer } => {
+            Message::QueryAnswer { ticket, answer } => {
                 if let Some(reply) = self.waiting.borrow().get(&ticket) {
                     reply.answer.set(Some(answer));
                     reply.bell.ring();
@@ -248,7 +248,7 @@ impl Queries {
         }
     }
 
-    fn look_up(&self, question: Question) -> Option<Answer> {
+    fn look_up(&self, question: Question) -> Option<QueryAnswer> {
         Some(self.tables.get()?.upgrade()?.look_up(question))
     }
 

@@ -79,7 +79,7 @@ struct ClientBody {
 impl ClientBody {
     /// Counts a part that goes to the application.
     fn count(&self, part: &Bytes) {
-        self.exchange.count(|tally| tally.server.sent.content_bytes += part.len() as u64);
+        self.exchange.count(|route_stats| route_stats.server.sent.content_bytes += part.len() as u64);
     }
 }
 

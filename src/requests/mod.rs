@@ -6,7 +6,7 @@
 //!   `cross_origin` what browsers of other origins are to be told, `client_body` is its body, and `to_origin` writes it
 //!   for its application.
 //! - Requests that no client makes: `origin` is where a client's request went, `way` says which way requests may take
-//!   whose URI an application has named, and `permits` says when they may be made, by turns that `spread` gives out.
+//!   whose URI an application has named, and `permits` says when they may be made, by turns that `refetch_scheduler` gives out.
 
 #![forbid(unsafe_code)]
 
@@ -15,9 +15,9 @@ pub mod cross_origin;
 pub mod forwarding;
 mod origin;
 mod permits;
+mod refetch_scheduler;
 mod routing;
 mod signatures;
-mod spread;
 mod to_origin;
 mod way;
 
@@ -35,8 +35,8 @@ use crate::delivery::Delivery;
 use crate::origin::{Pool, Routes};
 use crate::runtime;
 use http::HeaderMap;
+use refetch_scheduler::{RefetchScheduler, Ticket};
 use signatures::Signatures;
-use spread::{Spread, Ticket};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Requests {
     pool: Pool,
     signatures: RefCell<Signatures>,
     /// Requests that applications are asked again.
-    spread: RefCell<Spread<Rc<Ticket>>>,
+    scheduler: RefCell<RefetchScheduler<Rc<Ticket>>>,
 }
 
 impl Requests {
@@ -70,7 +70,7 @@ impl Requests {
             routes: routes.into(),
             pool: Pool::new(&settings.proxy),
             signatures: Signatures::new(signers).into(),
-            spread: Spread::new(settings.channels.refetches_per_core, runtime::seed()).into(),
+            scheduler: RefetchScheduler::new(settings.channels.refetches_per_core, runtime::seed()).into(),
         })
     }
 
@@ -82,7 +82,7 @@ impl Requests {
     /// Puts new settings, routes and keys in force.
     pub fn renew(&self, settings: &Config, routes: Arc<Routes>, signers: Signers) {
         self.pool.renew(&settings.proxy);
-        self.spread.borrow_mut().set_limit(settings.channels.refetches_per_core);
+        self.scheduler.borrow_mut().set_limit(settings.channels.refetches_per_core);
         *self.routes.borrow_mut() = routes;
         self.signatures.borrow_mut().renew(signers);
     }

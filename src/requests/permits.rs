@@ -1,8 +1,8 @@
 //! The right to ask an application for clients that may have missed something. Every such request has a permit, which
-//! `spread` gives out, so that no application is asked by thousands at once; here is also how long is waited before.
+//! `refetch_scheduler` gives out, so that no application is asked by thousands at once; here is also how long is waited before.
 
 use super::Requests;
-use super::spread::Ticket;
+use super::refetch_scheduler::Ticket;
 use crate::clients::Reason;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.ticket.granted.get() {
-            self.requests.spread.borrow_mut().done(&self.origin);
+            self.requests.scheduler.borrow_mut().done(&self.origin);
             self.requests.context.wake();
         } else {
             self.ticket.given_up.set(true);
@@ -36,7 +36,7 @@ impl Requests {
         let ticket = Rc::<Ticket>::default();
         let permit = Permit { requests: self.clone(), origin: origin.clone(), ticket: ticket.clone() };
         let due_ms = self.context.now_ms() + delay_ms;
-        self.spread.borrow_mut().add(origin, ticket.clone(), due_ms);
+        self.scheduler.borrow_mut().add(origin, ticket.clone(), due_ms);
         self.context.wake();
         while !ticket.granted.get() {
             ticket.bell.rung().await;
@@ -48,11 +48,11 @@ impl Requests {
     pub fn grant_permits(&self) -> bool {
         let (now_ms, mut any) = (self.context.now_ms(), false);
         loop {
-            let started = self.spread.borrow_mut().start(now_ms);
+            let started = self.scheduler.borrow_mut().start(now_ms);
             let Some((origin, ticket)) = started else { return any };
             any = true;
             match ticket.given_up.get() {
-                true => self.spread.borrow_mut().done(&origin),
+                true => self.scheduler.borrow_mut().done(&origin),
                 false => {
                     ticket.granted.set(true);
                     ticket.bell.ring();
@@ -63,7 +63,7 @@ impl Requests {
 
     /// How long to wait before asking.
     pub fn delay_ms(&self, reason: Reason) -> u64 {
-        let mut spread = self.spread.borrow_mut();
+        let mut spread = self.scheduler.borrow_mut();
         match reason {
             Reason::Hint | Reason::Behind(0) => 0,
             Reason::Missed => spread.random_below(self.context.settings().channels.refetch_spread_ms),
@@ -76,11 +76,11 @@ impl Requests {
 
     /// How many requests wait for their permits.
     pub fn waiting(&self) -> usize {
-        self.spread.borrow().waiting()
+        self.scheduler.borrow().waiting()
     }
 
     /// A number that nobody can know before.
     pub fn entropy(&self) -> u32 {
-        self.spread.borrow_mut().random_below(u64::from(u32::MAX)) as u32
+        self.scheduler.borrow_mut().random_below(u64::from(u32::MAX)) as u32
     }
 }

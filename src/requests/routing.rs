@@ -29,7 +29,7 @@ impl Requests {
         if self.clients.route_is_known(exchange.slot, route.as_deref(), websocket) {
             let asked =
                 || request_bytes(request.method.as_str(), request.target.as_bytes(), &request.headers);
-            exchange.count(|tally| tally.client.received.header_bytes += asked());
+            exchange.count(|route_stats| route_stats.client.received.header_bytes += asked());
         }
         route
     }

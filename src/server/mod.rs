@@ -25,7 +25,7 @@ use crate::held::Sessions;
 use crate::ids::CoreId;
 use crate::mesh::MeshPlan;
 use crate::monitor::{Mailbox, Stats};
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use crate::origin::Routes;
 use crate::queries::QueryPlan;
 use crate::runtime;
@@ -40,8 +40,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
-use supervisor::{Event, Supervisor, paths};
-use watch::Watch;
+use supervisor::{Supervisor, SupervisorEvent, paths};
+use watch::FileWatch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
 
 /// Runs the server until SIGINT or SIGTERM. `files` are read again when one changes, and at SIGHUP.
@@ -62,24 +62,24 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     // The files of sockets are removed when this returns.
     let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref())?;
     let zeromq = zeromq::Sockets::open(&settings)?;
-    let gauges: Arc<[Arc<Gauges>]> =
+    let metrics: Arc<[Arc<Metrics>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
-    let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &gauges)).transpose()?;
+    let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
-    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &gauges, zeromq.as_ref())?;
+    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref())?;
     // It ends when this returns.
     let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    let gauges = gauges.iter().take(cores).cloned().collect();
-    let watchdog = Watchdog::new(gauges, Instant::now());
+    let metrics = metrics.iter().take(cores).cloned().collect();
+    let watchdog = Watchdog::new(metrics, Instant::now());
     Supervisor { settings, files, certificates, events, renewals, watch, due: None, watchdog }.run()
 }
 
-fn watch_files(tell: Sender<Event>, paths: Vec<PathBuf>) -> Option<Watch> {
-    let watch = Watch::new(move || tell.send(Event::Touched).is_ok());
+fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {
+    let watch = FileWatch::new(move || tell.send(SupervisorEvent::Touched).is_ok());
     let watch = watch
         .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"));
     let mut watch = watch.ok()?;
@@ -107,24 +107,24 @@ struct ZeroMqThread {
 }
 
 impl ZeroMqThread {
-    /// Between `sockets` and `cores` cores; the last of `gauges` are the thread's.
+    /// Between `sockets` and `cores` cores; the last of `metrics` are the thread's.
     fn new(
         sockets: zeromq::Sockets,
         settings: &Config,
         cores: usize,
-        gauges: &Arc<[Arc<Gauges>]>,
+        metrics: &Arc<[Arc<Metrics>]>,
     ) -> Result<ZeroMqThread, ServerError> {
         let end = ThreadEnd::new(cores).map_err(ServerError::Descriptor)?;
-        let (own, all) = (gauges.last().cloned().unwrap_or_default(), gauges.clone());
+        let (own, all) = (metrics.last().cloned().unwrap_or_default(), metrics.clone());
         let stats = Stats::new(&settings.stats, settings.channels.linger_ms);
-        let (gauges, mailbox) = ((own, all), Arc::new(Mailbox::new(cores)));
-        Ok(ZeroMqThread { sockets, ties: zeromq::Ties { end, gauges, stats, mailbox } })
+        let (metrics, mailbox) = ((own, all), Arc::new(Mailbox::new(cores)));
+        Ok(ZeroMqThread { sockets, ties: zeromq::Ties { end, metrics, stats, mailbox } })
     }
 
-    fn run(self, tell: Sender<Event>) -> Result<zeromq::Running, ZeroMqError> {
+    fn run(self, tell: Sender<SupervisorEvent>) -> Result<zeromq::Running, ZeroMqError> {
         self.sockets.run(self.ties, move |error| {
             // Nobody hears it if the server ends at this moment.
-            let _ = tell.send(Event::ZeroMq(error));
+            let _ = tell.send(SupervisorEvent::ZeroMq(error));
         })
     }
 
@@ -145,7 +145,7 @@ fn plan(
     routes: &Arc<Routes>,
     sockets: Vec<Sockets>,
     wire: WireLimits,
-    gauges: &Arc<[Arc<Gauges>]>,
+    metrics: &Arc<[Arc<Metrics>]>,
     zeromq: Option<&ZeroMqThread>,
 ) -> Result<(Vec<CorePlan>, Vec<Renewals>), ServerError> {
     let cores = sockets.len();
@@ -171,7 +171,7 @@ fn plan(
             start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
             renewals,
             sockjs: sockjs.clone(),
-            gauges: gauges.clone(),
+            metrics: metrics.clone(),
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
             datagrams: sockets.datagrams,
@@ -188,14 +188,15 @@ fn plan(
     Ok(plans)
 }
 
-fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {
+fn watch_signals(tell: Sender<SupervisorEvent>) -> Result<(), ServerError> {
     let mut signals =
         signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
     // The flag is for nobody: with a handler the signal is not ignored.
     signal_hook::flag::register(WAKING_SIGNAL as i32, Arc::default()).map_err(ServerError::Signals)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let event = if signal == SIGHUP { Event::Hangup } else { Event::Signal(signal) };
+            let event =
+                if signal == SIGHUP { SupervisorEvent::Hangup } else { SupervisorEvent::Signal(signal) };
             if tell.send(event).is_err() {
                 return;
             }
@@ -204,15 +205,15 @@ fn watch_signals(tell: Sender<Event>) -> Result<(), ServerError> {
     Ok(())
 }
 
-fn start(plan: CorePlan, cpu: usize, tell: Sender<Event>) -> Result<(), ServerError> {
+fn start(plan: CorePlan, cpu: usize, tell: Sender<SupervisorEvent>) -> Result<(), ServerError> {
     let id = plan.id.0;
     let core = move || async move {
-        let _ = tell.send(Event::Started(id, pthread_self()));
+        let _ = tell.send(SupervisorEvent::Started(id, pthread_self()));
         let reason = match crate::core::run(plan).await {
             Ok(()) => "it ended".to_owned(),
             Err(error) => error.to_string(),
         };
-        let _ = tell.send(Event::Core(id, reason));
+        let _ = tell.send(SupervisorEvent::Core(id, reason));
     };
     runtime::start(&format!("core-{id}"), Some(cpu), core)
         .map_err(|error| ServerError::Start(id, error.to_string()))

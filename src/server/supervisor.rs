@@ -5,7 +5,7 @@
 use super::certificates::tell_of;
 use super::error::ServerError;
 use super::keys::{check_keys, signers};
-use super::watch::Watch;
+use super::watch::FileWatch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
 use crate::core::{Renewal, Renewals};
@@ -41,7 +41,7 @@ pub(super) fn paths(files: &dyn Files, certificates: Option<&Certificates>) -> V
 }
 
 /// What the main thread waits for.
-pub(super) enum Event {
+pub(super) enum SupervisorEvent {
     /// The server is to end.
     Signal(i32),
     /// Files are to be read again.
@@ -62,10 +62,10 @@ pub(super) struct Supervisor<'f> {
     pub files: &'f mut dyn Files,
     /// What clients by TLS are shown.
     pub certificates: Option<Arc<Certificates>>,
-    pub events: Receiver<Event>,
+    pub events: Receiver<SupervisorEvent>,
     /// To each core.
     pub renewals: Vec<Renewals>,
-    pub watch: Option<Watch>,
+    pub watch: Option<FileWatch>,
     /// When the files are read because one has changed.
     pub due: Option<Instant>,
     pub watchdog: Watchdog,
@@ -78,17 +78,17 @@ impl Supervisor<'_> {
             let event = self.next_event();
             self.watchdog.look(Instant::now());
             match event {
-                Ok(Event::Signal(signal)) => {
+                Ok(SupervisorEvent::Signal(signal)) => {
                     tracing::info!(signal, "stopping");
                     return Ok(());
                 }
-                Ok(Event::Started(core, thread)) => self.watchdog.started(core, thread),
-                Ok(Event::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
-                Ok(Event::ZeroMq(error)) => return Err(error.into()),
-                Ok(Event::Hangup) => self.reload(),
+                Ok(SupervisorEvent::Started(core, thread)) => self.watchdog.started(core, thread),
+                Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
+                Ok(SupervisorEvent::ZeroMq(error)) => return Err(error.into()),
+                Ok(SupervisorEvent::Hangup) => self.reload(),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
-                Ok(Event::Touched) => {
-                    if self.due.is_none() && self.watch.as_ref().is_some_and(Watch::has_changed) {
+                Ok(SupervisorEvent::Touched) => {
+                    if self.due.is_none() && self.watch.as_ref().is_some_and(FileWatch::has_changed) {
                         self.due = Some(Instant::now() + SETTLE);
                     }
                 }
@@ -97,7 +97,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn next_event(&self) -> Result<Event, RecvTimeoutError> {
+    fn next_event(&self) -> Result<SupervisorEvent, RecvTimeoutError> {
         let until_due = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         self.events.recv_timeout(until_due.map_or(LOOK_EVERY, |until_due| until_due.min(LOOK_EVERY)))
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files that are watched.
-pub(super) struct Watch {
+pub(super) struct FileWatch {
     inotify: Arc<Inotify>,
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -16,10 +16,10 @@ pub(super) struct Watch {
 /// What changes when a file does: device, inode, size, and time of the change, in seconds and nanoseconds.
 type Stamp = (u64, u64, u64, i64, i64);
 
-impl Watch {
+impl FileWatch {
     /// Watches nothing yet. `happened` is called, by a thread of its own, when something may have changed; it returns
     /// whether anyone still wants to know.
-    pub fn new(happened: impl Fn() -> bool + Send + 'static) -> Result<Watch, Errno> {
+    pub fn new(happened: impl Fn() -> bool + Send + 'static) -> Result<FileWatch, Errno> {
         let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC)?);
         let events = inotify.clone();
         std::thread::spawn(move || {
@@ -29,7 +29,7 @@ impl Watch {
                 }
             }
         });
-        Ok(Watch { inotify, files: Vec::new() })
+        Ok(FileWatch { inotify, files: Vec::new() })
     }
 
     /// Watches `files` from now on, of which some may be directories, and takes them to be as they are now.
@@ -88,7 +88,7 @@ mod tests {
         let (file, other) = (directory.join("file"), directory.join("other"));
         std::fs::write(&file, "1").unwrap();
         let (tell, told) = channel();
-        let mut watch = Watch::new(move || tell.send(()).is_ok()).unwrap();
+        let mut watch = FileWatch::new(move || tell.send(()).is_ok()).unwrap();
         watch.look_at(vec![file.clone()]);
         let mut changes = |change: &dyn Fn()| {
             assert!(!watch.has_changed());

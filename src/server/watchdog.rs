@@ -3,7 +3,7 @@
 //! cannot say so itself. A signal wakes it from such a sleep: the executor was seen in one, with a timer that was due,
 //! and went on when its wait in the kernel was interrupted.
 
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use nix::sys::pthread::{Pthread, pthread_kill};
 use nix::sys::signal::Signal;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ pub(super) struct Watchdog {
 
 /// How far a core was, and when it was first seen there.
 struct Seen {
-    gauges: Arc<Gauges>,
+    metrics: Arc<Metrics>,
     thread: Option<Pthread>,
     turns: u64,
     since: Instant,
 }
 
 impl Watchdog {
-    /// Over the cores that count in `gauges`.
-    pub fn new(gauges: Vec<Arc<Gauges>>, now: Instant) -> Watchdog {
+    /// Over the cores that count in `metrics`.
+    pub fn new(metrics: Vec<Arc<Metrics>>, now: Instant) -> Watchdog {
         let cores =
-            gauges.into_iter().map(|gauges| Seen { gauges, thread: None, turns: 0, since: now }).collect();
+            metrics.into_iter().map(|metrics| Seen { metrics, thread: None, turns: 0, since: now }).collect();
         Watchdog { cores, looked: now }
     }
 
@@ -70,7 +70,7 @@ impl Watchdog {
         let is_late = now.duration_since(self.looked) > LATE;
         self.looked = now;
         for seen in &mut self.cores {
-            let turns = seen.gauges.turns_total.get();
+            let turns = seen.metrics.turns_total.get();
             if turns != seen.turns || is_late {
                 (seen.turns, seen.since) = (turns, now);
             }
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn a_core_that_has_started_and_takes_no_turn_for_a_second_is_stuck() {
-        let (gauges, start) = (vec![Arc::<Gauges>::default(), Arc::default()], Instant::now());
+        let (metrics, start) = (vec![Arc::<Metrics>::default(), Arc::default()], Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut watchdog = Watchdog::new(gauges.clone(), start);
+        let mut watchdog = Watchdog::new(metrics.clone(), start);
         assert_eq!(watchdog.stuck(after(1)), [], "none has started");
-        gauges.iter().for_each(|gauges| gauges.turns_total.add(1));
+        metrics.iter().for_each(|metrics| metrics.turns_total.add(1));
         assert_eq!(watchdog.stuck(after(2)), []);
-        gauges[0].turns_total.add(1);
+        metrics[0].turns_total.add(1);
         assert_eq!(watchdog.stuck(after(3)), [(1, Duration::from_secs(1))]);
         assert_eq!(watchdog.stuck(after(4)).len(), 2);
         assert_eq!(watchdog.stuck(after(60)), [], "the whole process was stopped");

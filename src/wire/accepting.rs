@@ -3,7 +3,7 @@
 //! that its address has too many of is reset, before anything else is done for it.
 
 use super::admission::{AddressLimits, PortUse, Refused, RefusedConnections};
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::listener::ACCEPTS;
 use super::listeners::is_exhausted;
 use super::operation::Operation;
@@ -112,7 +112,7 @@ impl Wire {
             self.proxied.expect(slot, is_believed);
         }
         self.arm_receive(slot);
-        self.events.push_back(Event::Accepted { slot, listener, peer, is_proxied });
+        self.events.push_back(WireEvent::Accepted { slot, listener, peer, is_proxied });
     }
 
     /// The client learns that its connection is over, and the kernel keeps nothing of it. Its close follows.

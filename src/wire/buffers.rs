@@ -25,9 +25,9 @@ pub(super) struct Buffers {
 }
 
 /// Bytes that arrived.
-pub struct Received(Place);
+pub struct Received(Storage);
 
-enum Place {
+enum Storage {
     Lent(Lent),
     /// They came sealed, and this is what they say.
     Unsealed(Vec<u8>),
@@ -43,7 +43,7 @@ struct Lent {
 impl Received {
     /// What sealed bytes say.
     pub(super) fn unsealed(bytes: Vec<u8>) -> Received {
-        Received(Place::Unsealed(bytes))
+        Received(Storage::Unsealed(bytes))
     }
 }
 
@@ -66,7 +66,7 @@ impl Buffers {
     /// Wraps buffer `id`, which the kernel just filled with `length` bytes.
     pub fn received(self: &Rc<Self>, id: u16, length: usize) -> Received {
         debug_assert!(id < BUFFERS && length <= BUFFER_BYTES);
-        Received(Place::Lent(Lent {
+        Received(Storage::Lent(Lent {
             buffers: self.clone(),
             id: id % BUFFERS,
             length: length.min(BUFFER_BYTES),
@@ -95,8 +95,8 @@ impl Deref for Received {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Place::Lent(lent) => lent.bytes(),
-            Place::Unsealed(bytes) => bytes,
+            Storage::Lent(lent) => lent.bytes(),
+            Storage::Unsealed(bytes) => bytes,
         }
     }
 }
@@ -104,8 +104,8 @@ impl Deref for Received {
 impl DerefMut for Received {
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
-            Place::Lent(lent) => lent.bytes_mut(),
-            Place::Unsealed(bytes) => bytes,
+            Storage::Lent(lent) => lent.bytes_mut(),
+            Storage::Unsealed(bytes) => bytes,
         }
     }
 }

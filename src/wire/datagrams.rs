@@ -78,7 +78,7 @@ impl DatagramSocket {
         let mut memory = [0u32; MEMINFO_WORDS];
         let mut length = size_of_val(&memory) as libc::socklen_t;
         let place = memory.as_mut_ptr().cast();
-        // SAFETY: `place` and `length` are valid for the answer, of which the kernel writes no more than `length`.
+        // SAFETY: `open_socket` and `length` are valid for the answer, of which the kernel writes no more than `length`.
         let asked = unsafe {
             libc::getsockopt(self.descriptor(), libc::SOL_SOCKET, libc::SO_MEMINFO, place, &raw mut length)
         };

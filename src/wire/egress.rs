@@ -5,7 +5,7 @@
 //! send of the same slot is never queued behind one whose outcome is unknown.
 
 use super::backlog::Backlog;
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::operation::{Completion, Operation};
 use super::slots::{Overflow, flag};
 use super::token::{Kind, Token};
@@ -179,7 +179,7 @@ impl Wire {
         let sent = match result {
             sent if sent >= 0 => sent as usize,
             error if error == -libc::EAGAIN => 0,
-            _ => return self.events.push_back(Event::Failed { slot }),
+            _ => return self.events.push_back(WireEvent::Failed { slot }),
         };
         let Some(rest) = data.filter(|data| sent < data.len()).map(|data| data.slice(sent..)) else { return };
         // The bound is checked when more is added: what the kernel took half of must be finished or the stream is torn.
@@ -233,7 +233,7 @@ impl Wire {
         let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
         backlog.is_in_flight = false;
         if result < 0 && result != -libc::EINTR && result != -libc::EAGAIN {
-            return self.events.push_back(Event::Failed { slot });
+            return self.events.push_back(WireEvent::Failed { slot });
         }
         let (before, sent) = (backlog.bytes(), result.max(0) as usize);
         backlog.advance(sent);
@@ -248,7 +248,7 @@ impl Wire {
         }
         self.slots.clear(slot, flag::BACKLOGGED);
         self.progress.forget(slot);
-        self.events.push_back(Event::Drained { slot });
+        self.events.push_back(WireEvent::Drained { slot });
     }
 
     /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.

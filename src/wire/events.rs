@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What happened to a client connection, or to a datagram socket.
-pub enum Event {
+pub enum WireEvent {
     /// A client connected through listener `listener` (by the order given at start).
     Accepted {
         /// Its slot, from now until `close`.
@@ -116,7 +116,7 @@ pub struct Wire {
     starved: FxHashSet<Slot>,
     /// Of whom the last `poll_all` did not report everything; `None` if nobody knows.
     unread: Option<FxHashSet<Slot>>,
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: VecDeque<WireEvent>,
     buffers: Rc<Buffers>,
     pub(super) listeners: Listeners,
     pub(super) admission: Admission,
@@ -175,7 +175,7 @@ impl Wire {
 
     /// Submits what is queued, looks at what completed, and appends what happened to `events`. The kernel posts some twenty
     /// completions at a time, so there may be more.
-    pub fn poll(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
+    pub fn poll(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
         self.gather(0)?;
@@ -185,7 +185,7 @@ impl Wire {
     /// As [`Wire::poll`], but of everything that had come before this call, so that deadlines can be judged;
     /// [`Wire::is_read`] says of whom it could not. It takes more memory at a time, as clients are heard before any can be
     /// paused.
-    pub fn poll_all(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
+    pub fn poll_all(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
         // Those that lacked a buffer receive again with this.
@@ -202,7 +202,7 @@ impl Wire {
     }
 
     /// Turns completions into `events`, as many as there is time for.
-    fn report(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
+    fn report(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         let mut completions = std::mem::take(&mut self.completions);
         let mut done = 0;
         self.secure.begin_turn();
@@ -363,7 +363,7 @@ impl Wire {
             Kind::Measure => self.measured(token, completion.result),
             Kind::MeasureUnread => self.measured_unread(token, completion.result),
             Kind::Shutdown => self.was_shut_down(token),
-            Kind::Readable => self.events.push_back(Event::Readable { socket: token.slot.0 }),
+            Kind::Readable => self.events.push_back(WireEvent::Readable { socket: token.slot.0 }),
             Kind::Knock => self.knocked(token.slot.0),
             Kind::MoveIn => self.moved_in(token.slot.0, completion.result),
             // A send's shortfall is settled right after its submission, so one that comes here is late.
@@ -383,9 +383,9 @@ impl Wire {
             self.slots.clear(slot, flag::RECEIVING);
         }
         match completion.result {
-            0 => return self.events.push_back(Event::Ended { slot }),
+            0 => return self.events.push_back(WireEvent::Ended { slot }),
             error if error < 0 && !is_transient(error) => {
-                return self.events.push_back(Event::Failed { slot });
+                return self.events.push_back(WireEvent::Failed { slot });
             }
             _ => {}
         }
@@ -407,7 +407,7 @@ impl Wire {
     pub(super) fn heard(&mut self, slot: Slot, bytes: Received) {
         match self.slots.has(slot, flag::INDIRECT) {
             true => self.unseal(slot, bytes),
-            false => self.events.push_back(Event::Received { slot, bytes }),
+            false => self.events.push_back(WireEvent::Received { slot, bytes }),
         }
     }
 

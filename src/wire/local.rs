@@ -3,7 +3,7 @@
 //! descriptors, where they are connections like all others.
 
 use super::admission::PortUse;
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::listeners::is_exhausted;
 use super::local_clients::Moving;
 use super::operation::Operation;
@@ -96,7 +96,7 @@ impl Wire {
         self.admission.hold(slot, moving.entry_id, moving.port_use);
         self.arm_receive(slot);
         let Moving { listener, peer, .. } = moving;
-        self.events.push_back(Event::AcceptedLocal { slot, listener, peer });
+        self.events.push_back(WireEvent::AcceptedLocal { slot, listener, peer });
     }
 
     /// Reports once, as a completion of `kind`, that `descriptor` has something to read.

@@ -3,7 +3,7 @@
 //!
 //! Only such clients are looked at, some in each turn, when the core wants to know.
 
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::operation::Operation;
 use super::slots::flag;
 use super::token::{Kind, Token};
@@ -13,7 +13,7 @@ const AT_ONCE: usize = 256;
 
 impl Wire {
     /// Begins to look at all clients that are behind, unless that goes on already. What each has taken comes as
-    /// [`Event::Took`].
+    /// [`WireEvent::Took`].
     pub fn begin_to_measure(&mut self) {
         if !self.progress.is_going_on() {
             let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
@@ -55,6 +55,6 @@ impl Wire {
             return;
         }
         let taken = self.progress.measure(slot, u64::try_from(result).ok());
-        self.events.push_back(Event::Took { slot, taken });
+        self.events.push_back(WireEvent::Took { slot, taken });
     }
 }

@@ -14,7 +14,7 @@
 //!   `sealing` stands between them and clients that speak TLS, whose sessions are in `secure`. `kept` adds up the memory of
 //!   connections. `datagrams` receives datagrams in batches.
 //!
-//! [`Wire`] (`events`) ties them together and turns completions into [`Event`]s. What it knows of each subject is a value in
+//! [`Wire`] (`events`) ties them together and turns completions into [`WireEvent`]s. What it knows of each subject is a value in
 //! a file of its own; what it does with it is in another file, which knows [`Wire`].
 //!
 //! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
@@ -63,7 +63,7 @@ pub use datagrams::{
     bind_unix_datagram,
 };
 pub use doorbell::{Doorbell, Ringer, ThreadBell};
-pub use events::{Event, Wire};
+pub use events::{Wire, WireEvent};
 pub use heap::return_free_pages;
 pub use ledger::Ledger;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};

@@ -34,7 +34,7 @@ pub(super) enum Operation {
     Watch { descriptor: RawFd },
     /// Post after [`REST_MS`].
     Rest,
-    /// Copy the descriptor at `place` into a free slot, and write which one in its stead.
+    /// Copy the descriptor at `open_socket` into a free slot, and write which one in its stead.
     MoveIn { place: *mut RawFd },
 }
 

@@ -4,7 +4,7 @@
 
 use super::admission::Refused;
 use super::buffers::Received;
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::slots::flag;
 use crate::ids::Slot;
 use crate::proto::proxy_protocol::{Header, Source, read_header};
@@ -24,7 +24,7 @@ impl Wire {
                     return self.ignore(slot);
                 }
                 self.proxied.forget(slot);
-                self.events.push_back(Event::Proxied { slot, source });
+                self.events.push_back(WireEvent::Proxied { slot, source });
                 if !rest.is_empty() {
                     self.heard(slot, Received::unsealed(rest));
                 }
@@ -50,6 +50,6 @@ impl Wire {
     /// Has the core close a connection; nothing more of it is read.
     fn ignore(&mut self, slot: Slot) {
         self.proxied.ignore(slot);
-        self.events.push_back(Event::Failed { slot });
+        self.events.push_back(WireEvent::Failed { slot });
     }
 }

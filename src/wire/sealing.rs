@@ -8,7 +8,7 @@
 
 use super::backlog::Backlog;
 use super::buffers::Received;
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::slots::{Overflow, flag};
 use crate::ids::Slot;
 use crate::tls::{Heard, Offer, Session};
@@ -35,7 +35,7 @@ impl Wire {
         }
     }
 
-    /// A client came by a port with `offer`; whether it can be spoken to.
+    /// A client came by a port with `event_batch`; whether it can be spoken to.
     pub(super) fn begin_session(&mut self, slot: Slot, offer: &Offer) -> bool {
         let session = Session::new(offer.clone());
         let session = session.inspect_err(|error| tracing::warn!(%error, "a client's TLS cannot begin"));
@@ -80,14 +80,14 @@ impl Wire {
         drop(bytes);
         self.send_sealed(slot, heard.reply.into());
         if !heard.plain.is_empty() {
-            self.events.push_back(Event::Received { slot, bytes: Received::unsealed(heard.plain) });
+            self.events.push_back(WireEvent::Received { slot, bytes: Received::unsealed(heard.plain) });
         }
         match outcome {
             Err(error) => {
                 tracing::debug!(%error, "a client's TLS failed");
-                self.events.push_back(Event::Failed { slot });
+                self.events.push_back(WireEvent::Failed { slot });
             }
-            Ok(()) if heard.ended => self.events.push_back(Event::Ended { slot }),
+            Ok(()) if heard.ended => self.events.push_back(WireEvent::Ended { slot }),
             Ok(()) => {}
         }
     }
@@ -140,7 +140,7 @@ impl Wire {
         let outcome = session.seal(data, sealed);
         if let Err(error) = &outcome {
             tracing::debug!(%error, "a client's TLS cannot go on");
-            self.events.push_back(Event::Failed { slot });
+            self.events.push_back(WireEvent::Failed { slot });
         }
         outcome.is_ok()
     }
@@ -158,7 +158,7 @@ impl Wire {
         }
         let backlog = self.slots.backlogs.entry(slot).or_default();
         if backlog.bytes() + Backlog::cost(&sealed) > SEALED_BYTES {
-            return self.events.push_back(Event::Failed { slot });
+            return self.events.push_back(WireEvent::Failed { slot });
         }
         self.slots.backlog_bytes += Backlog::cost(&sealed);
         backlog.push(sealed);

@@ -7,7 +7,7 @@
 //! what was sent and not taken is counted as unsent.
 
 use super::backlog::Backlog;
-use super::events::{Event, Wire};
+use super::events::{Wire, WireEvent};
 use super::slots::{Overflow, flag};
 use super::virtual_slots::{Line, VirtualClient};
 use super::{Received, WireLimits};
@@ -137,13 +137,13 @@ impl Wire {
             return;
         }
         if std::mem::take(&mut line.is_drained) {
-            self.events.push_back(Event::Drained { slot });
+            self.events.push_back(WireEvent::Drained { slot });
         }
         let is_heard = !self.slots.has(slot, flag::PAUSED);
         if is_heard && !line.input.is_empty() {
             let waiting = line.input.len();
             let piece = line.input.split_to(waiting.min(PIECE_BYTES));
-            self.events.push_back(Event::Received { slot, bytes: Received::unsealed(piece.into()) });
+            self.events.push_back(WireEvent::Received { slot, bytes: Received::unsealed(piece.into()) });
             if line.input.is_empty() {
                 // An idle client has no buffer.
                 line.input = BytesMut::new();
@@ -155,9 +155,9 @@ impl Wire {
                 self.virtual_slots.note(slot);
             }
         } else if std::mem::take(&mut line.is_broken) {
-            self.events.push_back(Event::Failed { slot });
+            self.events.push_back(WireEvent::Failed { slot });
         } else if is_heard && line.has_hung_up {
-            self.events.push_back(Event::Ended { slot });
+            self.events.push_back(WireEvent::Ended { slot });
         }
     }
 

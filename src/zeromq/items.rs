@@ -4,7 +4,7 @@
 use super::parts::Parts;
 use crate::backplane::{Arrival, Inlet, Item, Source};
 use crate::channel::home_of;
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use crate::proto::grip::Publication;
 use crate::proto::grip::message::{self, MessageError};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Items {
     inlets: Vec<Arc<Inlet>>,
     /// A batch, by core; empty between batches.
     batch: Vec<Vec<Arrival>>,
-    gauges: Arc<Gauges>,
+    metrics: Arc<Metrics>,
     /// Items are counted in blocks of so many bytes, unless that is 0.
     block_bytes: u32,
     /// Bad messages that the operator has not heard of, and what was wrong with the first.
@@ -33,9 +33,9 @@ pub struct Items {
 
 impl Items {
     /// Items go to these cores.
-    pub fn new(inlets: Vec<Arc<Inlet>>, gauges: Arc<Gauges>, block_bytes: u32) -> Items {
+    pub fn new(inlets: Vec<Arc<Inlet>>, metrics: Arc<Metrics>, block_bytes: u32) -> Items {
         let batch = inlets.iter().map(|_| Vec::new()).collect();
-        Items { inlets, batch, gauges, block_bytes, bad: 0, complaint: None, complained: None }
+        Items { inlets, batch, metrics, block_bytes, bad: 0, complaint: None, complained: None }
     }
 
     /// Whether anything may be received. If not, a core will ring.
@@ -77,7 +77,7 @@ impl Items {
                     self.add(publication, source.clone());
                 }
                 Err(error) => {
-                    self.gauges.bad_zeromq_messages_total.add(1);
+                    self.metrics.bad_zeromq_messages_total.add(1);
                     self.bad += 1;
                     self.complaint.get_or_insert(error);
                 }
@@ -87,8 +87,8 @@ impl Items {
     }
 
     fn add(&mut self, publication: Publication, source: Source) {
-        self.gauges.zeromq_messages_total.add(1);
-        self.gauges.count_published(&publication, self.block_bytes);
+        self.metrics.zeromq_messages_total.add(1);
+        self.metrics.count_published(&publication, self.block_bytes);
         let home = home_of(&publication.channel, self.inlets.len());
         if let Some(batch) = self.batch.get_mut(home.index()) {
             let item = Item { publication: publication.into(), source, position: None };
@@ -126,7 +126,7 @@ mod tests {
     struct World {
         items: Items,
         inlets: Vec<Arc<Inlet>>,
-        gauges: Arc<Gauges>,
+        metrics: Arc<Metrics>,
         sender: Socket,
         receiver: Socket,
         _context: Context,
@@ -139,9 +139,9 @@ mod tests {
         let sender = context.socket(SocketType::PUSH).expect("a socket");
         sender.connect("inproc://items").expect("a connection");
         let inlets: Vec<Arc<Inlet>> = (0..CORES).map(|_| Arc::default()).collect();
-        let gauges = Arc::<Gauges>::default();
-        let items = Items::new(inlets.clone(), gauges.clone(), 0);
-        World { items, inlets, gauges, sender, receiver, _context: context }
+        let metrics = Arc::<Metrics>::default();
+        let items = Items::new(inlets.clone(), metrics.clone(), 0);
+        World { items, inlets, metrics, sender, receiver, _context: context }
     }
 
     fn channel_of(arrival: &Arrival) -> Option<String> {
@@ -179,7 +179,7 @@ mod tests {
         };
         let expected: Vec<Vec<String>> = (0..CORES).map(|core| homed(core).collect()).collect();
         assert_eq!(world.given(), expected);
-        assert_eq!(world.gauges.zeromq_messages_total.get(), 20);
+        assert_eq!(world.metrics.zeromq_messages_total.get(), 20);
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         world.sender.send(item("alone", 1).as_bytes(), 0).expect("room");
         world.items.subscribed(&world.receiver);
         assert_eq!(world.given().concat(), ["news"]);
-        assert_eq!(world.gauges.bad_zeromq_messages_total.get(), 1);
+        assert_eq!(world.metrics.bad_zeromq_messages_total.get(), 1);
     }
 
     #[test]
@@ -230,6 +230,6 @@ mod tests {
         assert_eq!(world.items.complain(now), Some(COMPLAIN - COMPLAIN / 4));
         now += COMPLAIN;
         assert_eq!(world.items.complain(now), None);
-        assert_eq!((world.items.bad, world.gauges.bad_zeromq_messages_total.get()), (0, 2));
+        assert_eq!((world.items.bad, world.metrics.bad_zeromq_messages_total.get()), (0, 2));
     }
 }

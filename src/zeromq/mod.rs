@@ -30,7 +30,7 @@ pub use {sockets::Sockets, thread::Running};
 
 use crate::backplane::ThreadEnd;
 use crate::monitor::{Mailbox, Stats};
-use crate::observe::Gauges;
+use crate::observe::Metrics;
 use std::sync::Arc;
 
 /// A socket cannot be had.
@@ -64,7 +64,7 @@ pub struct Ties {
     /// By which items come and interest goes.
     pub end: ThreadEnd,
     /// What the thread counts, and what all count, itself included.
-    pub gauges: (Arc<Gauges>, Arc<[Arc<Gauges>]>),
+    pub metrics: (Arc<Metrics>, Arc<[Arc<Metrics>]>),
     /// What the stats socket says.
     pub stats: Stats,
     /// What it is told by the cores.

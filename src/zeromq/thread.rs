@@ -5,9 +5,9 @@ use super::items::Items;
 use super::publisher::Publisher;
 use super::sockets::Sockets;
 use super::{Ties, ZeroMqError};
-use crate::backplane::{Outlet, ThreadEnd, Told};
+use crate::backplane::{Messages, Outlet, ThreadEnd};
 use crate::monitor::{Mailbox, Packet, Stats, Totals};
-use crate::observe::{Gauges, Sums};
+use crate::observe::{Metrics, PushpinTotals};
 use crate::wire::{Ringer, SocketFile, ThreadBell};
 use std::mem;
 use std::sync::Arc;
@@ -60,39 +60,39 @@ struct Loop {
     sub: Option<Socket>,
     commands: Option<Commands>,
     items: Items,
-    watch: Option<Watch>,
+    watch: Option<StatsSocket>,
     outlet: Arc<Outlet>,
     bell: ThreadBell,
     started: Instant,
 }
 
 /// What the stats socket needs.
-struct Watch {
+struct StatsSocket {
     publisher: Publisher,
     stats: Stats,
     mailbox: Arc<Mailbox>,
     packets: Vec<Packet>,
-    all_gauges: Arc<[Arc<Gauges>]>,
-    own_gauges: Arc<Gauges>,
+    all_metrics: Arc<[Arc<Metrics>]>,
+    own_metrics: Arc<Metrics>,
     ticked: Instant,
 }
 
 impl Loop {
     fn new(sockets: Sockets, ties: Ties) -> Loop {
         let Sockets { pull, sub, command, publisher, uris, .. } = sockets;
-        let Ties { end, gauges: (own_gauges, all_gauges), stats, mailbox } = ties;
+        let Ties { end, metrics: (own_metrics, all_metrics), stats, mailbox } = ties;
         let ThreadEnd { inlets, outlet, bell } = end;
         let started = Instant::now();
         let first = inlets.first().cloned();
         let commands = command.zip(first).map(|(socket, inlet)| Commands::new(socket, inlet, uris));
-        let items = Items::new(inlets, own_gauges.clone(), stats.block_bytes());
-        let watch = publisher.map(|publisher| Watch {
+        let items = Items::new(inlets, own_metrics.clone(), stats.block_bytes());
+        let watch = publisher.map(|publisher| StatsSocket {
             publisher,
             stats,
             mailbox,
             packets: Vec::new(),
-            all_gauges,
-            own_gauges,
+            all_metrics,
+            own_metrics,
             ticked: started,
         });
         Loop { pull, sub, commands, items, watch, outlet, bell, started }
@@ -130,7 +130,7 @@ impl Loop {
     /// Does what the cores have told.
     fn hear(&mut self) {
         self.bell.silence();
-        let Told { interest, outcomes } = self.outlet.take();
+        let Messages { interest, outcomes } = self.outlet.take();
         for (channel, wanted) in interest.into_iter().flat_map(|(_, changes)| changes) {
             self.listen(&channel, wanted);
         }
@@ -165,7 +165,7 @@ impl Loop {
     }
 }
 
-impl Watch {
+impl StatsSocket {
     /// When there may be something to say.
     fn due_in(&self, now: Instant) -> Duration {
         TICK.saturating_sub(now.duration_since(self.ticked))
@@ -175,7 +175,7 @@ impl Watch {
         let now = Instant::now();
         let now_ms = now.duration_since(started).as_millis() as u64;
         while let Some(events) = self.mailbox.take() {
-            self.own_gauges.lost_stats_total.add(events.lost);
+            self.own_metrics.lost_stats_total.add(events.lost);
             self.stats.take(events, now_ms, &mut self.packets);
         }
         if self.due_in(now).is_zero() {
@@ -186,7 +186,7 @@ impl Watch {
     }
 
     fn totals(&self) -> Totals {
-        let sums = Sums::of(&self.all_gauges);
+        let sums = PushpinTotals::of(&self.all_metrics);
         Totals {
             requests: sums.requests_total,
             items: sums.received_total,

@@ -252,7 +252,7 @@ impl Town {
             | SliceKind::Response { .. }
             | SliceKind::Unfit { .. }
             | SliceKind::Filtered { .. } => {}
-            SliceKind::Astray { slots } => {
+            SliceKind::Gapped { slots } => {
                 slots.into_iter().try_for_each(|slot| self.ask(at, slot.0))?;
             }
             SliceKind::Stream { frame, then } => {

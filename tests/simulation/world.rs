@@ -6,8 +6,8 @@
 use crate::ledger::{Arrivals, Ledger, Speaks, Subscriber};
 use bytes::Bytes;
 use gripwire::channel::{
-    Audience, Counting, Dispatched, Home, HomeTimes, Items, LastId, Place, Reach, Readiness, Receipts, Slice,
-    SliceKind, Subscriptions, ToCore, ToHome, Transport, home_of,
+    Audience, Counting, Dispatched, Home, HomeTimes, ItemPlace, Items, LastId, Reach, Readiness, Receipts,
+    Slice, SliceKind, Subscriptions, ToCore, ToHome, Transport, home_of,
 };
 use gripwire::ids::{CoreId, Slot};
 use gripwire::proto::grip::{Publication, Receipt, ResponseFormat, SocketFormat, StreamFormat, Then};
@@ -320,7 +320,7 @@ impl World {
             let items = receipts.forget(ticket).unwrap_or_default();
             prop_assert_eq!(items.len(), 1);
             let reports = self.reported.range((number, 0)..(number + 1, 0)).count();
-            prop_assert_eq!(items[0].place, Place::On(reports as u16));
+            prop_assert_eq!(items[0].place, ItemPlace::On(reports as u16));
             let expected = Reach { received: self.ledger.received(number), dropped: 0 };
             prop_assert_eq!(items[0].reach, expected, "the receipt of {}", number);
         }
@@ -504,7 +504,7 @@ impl Core {
         }
         let tasks: Vec<Task> = match std::mem::take(&mut self.slice.kind) {
             SliceKind::Empty => Vec::new(),
-            SliceKind::Astray { .. } => return Err(TestCaseError::fail("nobody here follows ids")),
+            SliceKind::Gapped { .. } => return Err(TestCaseError::fail("nobody here follows ids")),
             SliceKind::Stream { frame, then } => {
                 let ends = then == Then::End;
                 let whole = self.slice.slots.iter().map(|slot| (*slot, frame.clone()));

@@ -6,7 +6,7 @@ mod link;
 mod plan;
 
 use crate::layout::Layout;
-use crate::orders::{Order, Progress, Report, Tally};
+use crate::orders::{Order, Progress, Report, RouteStats};
 use crate::{Latencies, now_ns};
 use link::{Heard, Link};
 use serde::Serialize;
@@ -31,7 +31,7 @@ struct Worker {
     subscribers: u32,
     progress: Progress,
     opened_seconds: Option<f64>,
-    tally: Option<Tally>,
+    tally: Option<RouteStats>,
 }
 
 /// How an opening went.
@@ -209,7 +209,7 @@ impl Fleet {
     /// # Errors
     ///
     /// When a worker cannot go on.
-    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<Tally, FleetError> {
+    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<RouteStats, FleetError> {
         for worker in &mut self.workers {
             let range = worker.first..worker.first + worker.subscribers;
             let channels: HashSet<u32> = range.map(|subscriber| self.layout.channel(subscriber)).collect();
@@ -219,7 +219,7 @@ impl Fleet {
         while self.workers.iter().any(|worker| worker.tally.is_none()) {
             self.listen(Duration::from_secs(1))?;
         }
-        let mut sum = Tally::empty();
+        let mut sum = RouteStats::empty();
         self.workers.iter_mut().filter_map(|worker| worker.tally.take()).for_each(|tally| sum.add(&tally));
         Ok(sum)
     }

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::amount::{bytes, count, duration};
-use crate::orders::Tally;
+use crate::orders::RouteStats;
 
 /// Name, value, and what the value means if that is not plain.
 pub type Figure = (String, String, String);
@@ -46,8 +46,15 @@ impl Outcome {
             figure("latest publish call", duration(self.latest_call_ns as f64), "behind its schedule".into()),
             figure("bytes received", bytes(self.bytes as f64), String::new()),
         ];
-        let Tally {
-            expected, received, lost, missed_between_polls, duplicates, out_of_order, foreign, ..
+        let RouteStats {
+            expected,
+            received,
+            lost,
+            missed_between_polls,
+            duplicates,
+            out_of_order,
+            foreign,
+            ..
         } = self.tally;
         if self.drained {
             let note = "should have come".into();

@@ -2,7 +2,7 @@
 
 use super::Moment;
 use crate::fleet::Opening;
-use crate::orders::Tally;
+use crate::orders::RouteStats;
 use crate::server::ServerCost;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub struct Outcome {
     /// How the opening went.
     pub opening: Opening,
     /// What was received. Empty when draining.
-    pub tally: Tally,
+    pub tally: RouteStats,
     /// Open subscribers that the server ended.
     pub closed: u32,
     /// Why the first subscriber failed or was ended.
@@ -82,14 +82,14 @@ impl Outcome {
 
     /// Whether everything was delivered once, in order, to everybody.
     pub fn is_clean(&self) -> bool {
-        let Tally { lost, duplicates, out_of_order, foreign, .. } = self.tally;
+        let RouteStats { lost, duplicates, out_of_order, foreign, .. } = self.tally;
         let trouble = lost + duplicates + out_of_order + foreign;
         trouble == 0 && self.opening.failed == 0 && self.closed == 0
     }
 
     /// Everything, as JSON.
     pub fn json(&self) -> Value {
-        let Tally {
+        let RouteStats {
             expected,
             received,
             lost,

@@ -8,7 +8,7 @@ use crate::decode::frames;
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Standing};
 use crate::message::Message;
-use crate::orders::{Assignment, Progress, Tally};
+use crate::orders::{Assignment, Progress, RouteStats};
 use crate::sys::{self, Epoll, Event, Interest};
 use crate::target::{CHANNEL, Subscription};
 use crate::transport::Transport;
@@ -22,7 +22,7 @@ pub(super) struct Subscribers {
     table: Vec<Subscriber>,
     open: u32,
     pub progress: Progress,
-    tally: Tally,
+    tally: RouteStats,
     /// Where input is read; nothing of it outlives a look at one subscriber.
     input: Vec<u8>,
 }
@@ -67,7 +67,15 @@ impl Subscribers {
         let table = Vec::with_capacity(assignment.subscribers as usize);
         let recent = (!assignment.drain).then(Latencies::coarse);
         let progress = Progress { recent, ..Progress::default() };
-        Subscribers { assignment, epoll, table, open: 0, progress, tally: Tally::empty(), input: Vec::new() }
+        Subscribers {
+            assignment,
+            epoll,
+            table,
+            open: 0,
+            progress,
+            tally: RouteStats::empty(),
+            input: Vec::new(),
+        }
     }
 
     /// Those that have been open, whatever became of them.
@@ -305,7 +313,7 @@ impl Subscribers {
     }
 
     /// Settles the accounts of those that were open and read. `published` tells how many messages went to each channel.
-    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Tally {
+    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> RouteStats {
         for (index, subscriber) in self.table.iter_mut().enumerate() {
             let number = self.assignment.first + index as u32;
             if !subscriber.was_open || self.assignment.stalls(number) {
@@ -322,14 +330,14 @@ impl Subscribers {
                 false => self.tally.lost += lost,
             }
         }
-        std::mem::replace(&mut self.tally, Tally::empty())
+        std::mem::replace(&mut self.tally, RouteStats::empty())
     }
 }
 
 /// Where a subscriber's arrivals are entered.
 struct Counts<'a> {
     progress: &'a mut Progress,
-    tally: &'a mut Tally,
+    tally: &'a mut RouteStats,
     ledger: &'a mut Ledger,
     channel: u32,
 }

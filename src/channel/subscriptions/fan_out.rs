@@ -50,8 +50,8 @@ impl Subscriptions {
         }
         let weight = publication.weight();
         let receivers = Audience::all(&channel.roster).concerned_by(&publication);
-        if let Some(tallied) = &mut self.tallied {
-            tallied.send(id, &publication);
+        if let Some(by_route) = &mut self.by_route {
+            by_route.send(id, &publication);
         }
         channel.next = channel.next.wrapping_add(1);
         channel.pending.push_back(publication);

@@ -1,4 +1,4 @@
-//! Subscribers that follow ids: what they have missed when they come, where they go astray, and up to which item they
+//! Subscribers that follow ids: what they have missed when they come, where they go gapped, and up to which item they
 //! have everything when they leave to ask their application.
 
 use super::{LocalChannel, Subscriptions};
@@ -130,7 +130,7 @@ impl Subscriptions {
             entry.is_some_and(|entry| !before(turn.count, entry.next))
         };
         let slots: Vec<Slot> = turn.slots.iter().copied().filter(still_due).collect();
-        slice.kind = SliceKind::Astray { slots };
+        slice.kind = SliceKind::Gapped { slots };
         true
     }
 }

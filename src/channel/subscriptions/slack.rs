@@ -26,8 +26,8 @@ impl Subscriptions {
         if let Some(changed) = &mut self.changed {
             look.at(changed);
         }
-        if let Some(tallied) = &mut self.tallied {
-            tallied.look_at_tables(used, look);
+        if let Some(by_route) = &mut self.by_route {
+            by_route.look_at_tables(used, look);
         }
         self.newcomers.look_at_tables(look);
     }

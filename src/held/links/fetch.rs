@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 impl Linked {
     /// Has the next link asked for, unless it is already, or there is none.
-    pub(super) fn refetch(self: &Rc<Self>, slot: Slot, reason: Reason) {
+    pub(super) fn fetch_next(self: &Rc<Self>, slot: Slot, reason: Reason) {
         let can_fetch = self.state.borrow().can_fetch();
         if can_fetch && self.holds.clients.is_held_by(slot, self) {
             let heard = self.holds.delivery.withdraw(slot);
@@ -65,7 +65,7 @@ impl Holds {
         if waiting.is_empty() {
             return;
         }
-        self.context.gauges.refetches_total.add(1);
+        self.context.metrics.refetches_total.add(1);
         let fetched =
             within(PATIENCE, self.ask_for(request, &route, origin)).await.unwrap_or(Err(LinkError::Timeout));
         drop(permit);

@@ -71,7 +71,9 @@ impl Linked {
             self.move_to_channels(slot, hold, fetched.prefix.as_deref());
         }
         let clients = &self.holds.clients;
-        clients.count_for(slot, |tally| tally.client.sent.content_bytes += fetched.body.len() as u64);
+        clients.count_for(slot, |route_stats| {
+            route_stats.client.sent.content_bytes += fetched.body.len() as u64
+        });
         let part = self.asked.body_writer().part(&fetched.body);
         if !part.is_empty() && clients.send(slot, part).is_err() {
             return clients.reset_overflowed(slot);

@@ -4,7 +4,7 @@ use super::gone::GoneLink;
 use super::state::{Doing, Due, State, remaining};
 use super::target::Next;
 use crate::channel::Missed;
-use crate::clients::{Asked, CloseReason, Description, Held, Offer, Reason, Undeliverable};
+use crate::clients::{Asked, CloseReason, Description, Held, ItemOffer, Reason, Undeliverable};
 use crate::context::ticks;
 use crate::held::Holds;
 use crate::held::keep_alive::KeepAlive;
@@ -52,7 +52,7 @@ impl Linked {
             None => self.holds.clients.cancel_timer(slot),
         }
         if goes_on && !self.holds.clients.is_backlogged(slot) {
-            self.refetch(slot, Reason::Hint);
+            self.fetch_next(slot, Reason::Hint);
         }
     }
 
@@ -72,7 +72,7 @@ impl Linked {
         }
         self.holds.context.wake();
         if more {
-            self.refetch(slot, Reason::Behind(behind));
+            self.fetch_next(slot, Reason::Behind(behind));
         }
     }
 
@@ -126,7 +126,7 @@ impl Held for Linked {
     fn drained(self: Rc<Self>, slot: Slot) {
         let goes_on = self.state.borrow().goes_on();
         if goes_on {
-            self.refetch(slot, Reason::Hint);
+            self.fetch_next(slot, Reason::Hint);
         }
     }
 
@@ -140,7 +140,7 @@ impl Held for Linked {
             self.holds.clients.set_timer(slot, delay_ms);
         }
         if next_after_s.is_some() && next_in.is_none() {
-            self.refetch(slot, Reason::Missed);
+            self.fetch_next(slot, Reason::Missed);
         }
     }
 
@@ -156,7 +156,7 @@ impl Held for Linked {
         }
     }
 
-    fn offer(&self, item: &Publication) -> Option<Offer> {
+    fn offer(&self, item: &Publication) -> Option<ItemOffer> {
         stream::offer(item)
     }
 
@@ -167,7 +167,7 @@ impl Held for Linked {
         content: Option<Bytes>,
     ) -> Result<(), Undeliverable> {
         match self.holds.write_to_stream(slot, self.asked, item, content)? {
-            Then::Refetch => self.refetch(slot, Reason::Hint),
+            Then::Refetch => self.fetch_next(slot, Reason::Hint),
             Then::End => self.tell_gone(slot),
             Then::Stay | Then::Refresh => {}
         }
@@ -184,14 +184,14 @@ impl Held for Linked {
         self.tell_gone(slot);
     }
 
-    fn ask_again(self: Rc<Self>, slot: Slot, reason: Reason) {
-        self.refetch(slot, reason);
+    fn refetch(self: Rc<Self>, slot: Slot, reason: Reason) {
+        self.fetch_next(slot, reason);
     }
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {
         let can_ask = self.state.borrow().next.is_some();
         if can_ask {
-            self.refetch(slot, Reason::Hint);
+            self.fetch_next(slot, Reason::Hint);
         }
         can_ask
     }

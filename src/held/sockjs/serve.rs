@@ -1,6 +1,6 @@
 //! Answers the requests of SockJS clients.
 
-use super::session::{Attached, Told};
+use super::session::{Attached, ToClient};
 use crate::clients::{Exchange, Request, answer};
 use crate::held::Holds;
 use crate::origin::{RETRY_AFTER_S, Route};
@@ -90,8 +90,8 @@ impl Holds {
             self.bridge(&session, request, route, move || sessions.remove(&name));
         }
         match next(&attached).await {
-            Some(Told::Frame(text) | Told::Closed(text, ..)) => frame(&text, callback),
-            Some(Told::Rejected(status)) => answer::text(status, format!("{}\n", reason_phrase(status))),
+            Some(ToClient::Frame(text) | ToClient::Closed(text, ..)) => frame(&text, callback),
+            Some(ToClient::Rejected(status)) => answer::text(status, format!("{}\n", reason_phrase(status))),
             None => not_found(),
         }
     }
@@ -137,16 +137,16 @@ impl Holds {
 
     /// There are too many conversations.
     pub(super) fn no_place(&self) -> Answer {
-        self.context.gauges.refused_conversations_total.add(1);
+        self.context.metrics.refused_conversations_total.add(1);
         answer::unavailable("Too many conversations.\n", RETRY_AFTER_S)
     }
 }
 
 /// What the client is told next, if only that nothing has come.
-pub(in crate::held) async fn next(attached: &Attached) -> Option<Told> {
+pub(in crate::held) async fn next(attached: &Attached) -> Option<ToClient> {
     let heartbeat = async {
         runtime::sleep(HEARTBEAT).await;
-        Some(Told::Frame(sockjs::HEARTBEAT.to_owned()))
+        Some(ToClient::Frame(sockjs::HEARTBEAT.to_owned()))
     };
     attached.next().or(heartbeat).await
 }

@@ -5,7 +5,7 @@
 //!
 //! `bridge` is the application's side of it, `serve` and `socket` the client's.
 
-use super::places::Place;
+use super::conversation_limit::ConversationPermit;
 use crate::proto::sockjs;
 use crate::runtime;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ const MESSAGE_BYTES: usize = 64;
 /// A conversation.
 pub struct Session {
     state: Mutex<State>,
-    place: Option<Place>,
+    place: Option<ConversationPermit>,
 }
 
 struct State {
@@ -59,7 +59,7 @@ enum Opening {
 
 /// What a client is told next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ToClient {
     /// A frame.
     Frame(String),
     /// The last frame: the application has closed.
@@ -87,8 +87,8 @@ impl Drop for Attached {
 
 /// What the client's side does.
 impl Session {
-    /// A conversation that has `place` among all, as long as anybody knows of it.
-    pub fn new(place: Option<Place>) -> Arc<Session> {
+    /// A conversation that has `open_socket` among all, as long as anybody knows of it.
+    pub fn new(place: Option<ConversationPermit>) -> Arc<Session> {
         let state = State {
             opening: Opening::Asked,
             to_client: VecDeque::new(),
@@ -137,7 +137,7 @@ impl Session {
 
 impl Attached {
     /// Waits for what the client is told next; `None` when the client has left.
-    pub async fn next(&self) -> Option<Told> {
+    pub async fn next(&self) -> Option<ToClient> {
         poll_fn(|context| self.session.poll_told(context)).await
     }
 
@@ -234,14 +234,14 @@ impl Session {
 }
 
 impl Session {
-    fn poll_told(&self, context: &Context<'_>) -> Poll<Option<Told>> {
+    fn poll_told(&self, context: &Context<'_>) -> Poll<Option<ToClient>> {
         let mut state = self.lock();
         match state.opening {
             Opening::Asked => return state.wait_as_client(context),
-            Opening::Rejected(status) => return Poll::Ready(Some(Told::Rejected(status))),
+            Opening::Rejected(status) => return Poll::Ready(Some(ToClient::Rejected(status))),
             Opening::Accepted => {
                 state.opening = Opening::Said;
-                return Poll::Ready(Some(Told::Frame(sockjs::OPEN.to_owned())));
+                return Poll::Ready(Some(ToClient::Frame(sockjs::OPEN.to_owned())));
             }
             Opening::Said => {}
         }
@@ -253,11 +253,11 @@ impl Session {
             state.to_client_bytes = 0;
             self.count(&state);
             wake(&mut state.bridge);
-            return Poll::Ready(Some(Told::Frame(sockjs::messages(&messages))));
+            return Poll::Ready(Some(ToClient::Frame(sockjs::messages(&messages))));
         }
         if let Some((code, reason)) = state.close.clone() {
             let frame = sockjs::close(code, &reason);
-            return Poll::Ready(Some(Told::Closed(frame, code, reason)));
+            return Poll::Ready(Some(ToClient::Closed(frame, code, reason)));
         }
         state.wait_as_client(context)
     }
@@ -296,12 +296,12 @@ mod tests {
     use super::*;
     use futures_lite::future::{block_on, poll_once};
 
-    fn told(attached: &Attached) -> Option<Told> {
+    fn told(attached: &Attached) -> Option<ToClient> {
         block_on(poll_once(attached.next())).flatten()
     }
 
-    fn frame(text: &str) -> Option<Told> {
-        Some(Told::Frame(text.to_owned()))
+    fn frame(text: &str) -> Option<ToClient> {
+        Some(ToClient::Frame(text.to_owned()))
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
         drop(attached);
         for _ in 0..2 {
             let again = session.attach().unwrap();
-            let closed = Told::Closed(r#"c[3000,"bye"]"#.into(), 3000, "bye".into());
+            let closed = ToClient::Closed(r#"c[3000,"bye"]"#.into(), 3000, "bye".into());
             assert_eq!(told(&again), Some(closed));
         }
         assert!(session.say(vec!["late".into()]).is_err());
@@ -352,7 +352,7 @@ mod tests {
         let session = Session::new(None);
         session.reject(403);
         let attached = session.attach().unwrap();
-        assert_eq!(told(&attached), Some(Told::Rejected(403)));
+        assert_eq!(told(&attached), Some(ToClient::Rejected(403)));
         assert_eq!(block_on(attached.opened()), Err(403));
         drop(attached);
         assert!(session.is_abandoned(Duration::ZERO) && !session.is_abandoned(Duration::from_secs(60)));

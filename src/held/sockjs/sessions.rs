@@ -1,6 +1,6 @@
 //! The conversations of all cores, by name.
 
-use super::places::{Place, Places};
+use super::conversation_limit::{ConversationLimit, ConversationPermit};
 use super::session::Session;
 use crate::clients::Request;
 use crate::config::Config;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Default)]
 pub struct Sessions {
     by_name: Mutex<NameMap<Box<str>, Arc<Session>>>,
-    places: Places,
+    places: ConversationLimit,
 }
 
 impl Sessions {
@@ -23,7 +23,7 @@ impl Sessions {
     }
 
     /// A place for one more of the client that `request` comes from, if there is any.
-    pub(super) fn place(&self, settings: &Config, request: &Request) -> Option<Place> {
+    pub(super) fn place(&self, settings: &Config, request: &Request) -> Option<ConversationPermit> {
         let address = client_address(settings, request);
         let is_exempt = settings.limits.exempt.has(address, settings.http.trusted_proxies.as_ref());
         self.places.take(address, settings.limits.sockjs_conversations, is_exempt)
@@ -33,7 +33,7 @@ impl Sessions {
     pub(super) fn find_or_begin(
         &self,
         name: &str,
-        place: impl FnOnce() -> Option<Place>,
+        place: impl FnOnce() -> Option<ConversationPermit>,
     ) -> Option<(Arc<Session>, bool)> {
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         match by_name.get(name) {

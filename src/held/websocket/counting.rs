@@ -8,19 +8,19 @@ use crate::proto::websocket::{Relayed, Seen};
 impl Holds {
     /// Messages of the client in `slot` go to its application.
     pub(super) fn count_heard(&self, slot: Slot, socket: &Socket, heard: Seen) {
-        self.clients.count_for(slot, |tally| {
-            tally.client.received.saw(heard);
-            tally.server.sent.saw(heard);
-            tally.activity += u64::from(socket.is_active(self.context.now()));
+        self.clients.count_for(slot, |route_stats| {
+            route_stats.client.received.saw(heard);
+            route_stats.server.sent.saw(heard);
+            route_stats.activity += u64::from(socket.is_active(self.context.now()));
         });
     }
 
     /// Messages of the application have come, and what of them is for the client in `slot` goes there.
     pub(super) fn count_relayed(&self, slot: Slot, socket: &Socket, relayed: Relayed) {
-        self.clients.count_for(slot, |tally| {
-            tally.server.received.saw(relayed.said);
-            tally.client.sent.saw(relayed.passed);
-            tally.activity += u64::from(socket.is_active(self.context.now()));
+        self.clients.count_for(slot, |route_stats| {
+            route_stats.server.received.saw(relayed.said);
+            route_stats.client.sent.saw(relayed.passed);
+            route_stats.activity += u64::from(socket.is_active(self.context.now()));
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::socket::Socket;
 use crate::channel::Transport;
-use crate::clients::{CloseReason, Description, Held, Offer, Reason, Undeliverable};
+use crate::clients::{CloseReason, Description, Held, ItemOffer, Reason, Undeliverable};
 use crate::ids::Slot;
 use crate::proto::grip::{Format, Publication, SocketFormat};
 use bytes::Bytes;
@@ -51,12 +51,12 @@ impl Held for Socket {
         self.wake();
     }
 
-    fn offer(&self, item: &Publication) -> Option<Offer> {
+    fn offer(&self, item: &Publication) -> Option<ItemOffer> {
         let content = match item.socket.as_ref()? {
             SocketFormat::Message { content, .. } => Some(content.clone()),
             SocketFormat::Close(_) | SocketFormat::Refresh => None,
         };
-        Some(Offer { format: Format::Socket, content })
+        Some(ItemOffer { format: Format::Socket, content })
     }
 
     fn deliver(
@@ -80,7 +80,7 @@ impl Held for Socket {
     }
 
     /// WebSockets follow no ids.
-    fn ask_again(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+    fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {
         self.holds().refresh_socket(slot, &self)

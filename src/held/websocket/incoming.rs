@@ -2,7 +2,7 @@
 //! the end of its message.
 
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Decoder, Event, Kind, ProtocolError, inflate};
+use crate::proto::websocket::{Decoder, FrameEvent, Kind, ProtocolError, inflate};
 use bytes::{Bytes, BytesMut};
 
 /// Bytes of a client that are not an event yet.
@@ -44,16 +44,16 @@ impl Incoming {
         let event = match decoded.event {
             None if used == 0 => return Ok(None),
             None => None,
-            Some(Event::Data { kind, bytes, ends, is_compressed }) => {
+            Some(FrameEvent::Data { kind, bytes, ends, is_compressed }) => {
                 self.message.extend_from_slice(bytes);
                 match ends {
                     true => Some(self.message(kind, is_compressed, room)?),
                     false => None,
                 }
             }
-            Some(Event::Ping(content)) => Some(WebSocketEvent::Ping(Bytes::copy_from_slice(content))),
-            Some(Event::Pong(content)) => Some(WebSocketEvent::Pong(Bytes::copy_from_slice(content))),
-            Some(Event::Close(close)) => Some(WebSocketEvent::Close(close)),
+            Some(FrameEvent::Ping(content)) => Some(WebSocketEvent::Ping(Bytes::copy_from_slice(content))),
+            Some(FrameEvent::Pong(content)) => Some(WebSocketEvent::Pong(Bytes::copy_from_slice(content))),
+            Some(FrameEvent::Close(close)) => Some(WebSocketEvent::Close(close)),
         };
         Ok(Some((event, used)))
     }

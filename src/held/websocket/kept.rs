@@ -96,7 +96,7 @@ impl Holds {
             code,
             "a WebSocket is closed: its message is too large or late"
         );
-        self.context.gauges.refused_messages_total.add(1);
+        self.context.metrics.refused_messages_total.add(1);
         self.forget_waiting(socket);
         let _ = self.clients.send(slot, close_frame(Some(&Close::with(code))));
         self.close_socket(slot, socket, true);

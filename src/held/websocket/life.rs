@@ -82,7 +82,7 @@ impl Holds {
     /// The client broke the protocol: it is told so, unless it was sent a close, which nothing may follow, and the
     /// application that it is gone.
     fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
-        self.context.gauges.bad_requests_total.add(1);
+        self.context.metrics.bad_requests_total.add(1);
         let was_closed = match &socket.application {
             Application::Through(through) => through.has_closed(),
             Application::OverHttp(_) | Application::SockJs(_) => false,

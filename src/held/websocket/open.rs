@@ -1,6 +1,6 @@
 //! The upgrade of a client's connection: its route says how its application knows WebSockets.
 
-use super::place::Place;
+use super::open_socket::OpenSocket;
 use super::socket::Socket;
 use crate::clients::counting::answer_bytes;
 use crate::clients::{Exchange, Request, answer};
@@ -53,15 +53,15 @@ impl Holds {
         &self,
         exchange: &Rc<Exchange>,
         socket: Rc<Socket>,
-    ) -> Option<(Place, BytesMut)> {
+    ) -> Option<(OpenSocket, BytesMut)> {
         let slot = exchange.slot;
         socket.activity.was_counted(self.context.now());
         let rest = self.clients.hold(exchange, socket.clone())?;
         // What was sent ahead goes to the WebSocket at once, which has bounds of its own.
         self.clients.resume(slot);
         self.clients.tell_connected(slot);
-        self.context.gauges.holds_total.add(1);
-        Some((Place { slot, socket }, rest))
+        self.context.metrics.holds_total.add(1);
+        Some((OpenSocket { slot, socket }, rest))
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
 
 /// The 101 that answers the `handshake` of `exchange`, with what of the application's headers is for the client.
 pub(super) fn switch_head(exchange: &Exchange, mut headers: Headers, handshake: &Handshake) -> Bytes {
-    exchange.count(|tally| tally.client.sent.header_bytes += answer_bytes(101, None, &headers));
+    exchange.count(|route_stats| route_stats.client.sent.header_bytes += answer_bytes(101, None, &headers));
     if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }

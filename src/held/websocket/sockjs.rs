@@ -3,11 +3,11 @@
 
 use super::life::note_ping;
 use super::open::switch_head;
-use super::place::Place;
+use super::open_socket::OpenSocket;
 use super::socket::{Application, Closing, Socket};
 use crate::clients::Exchange;
 use crate::held::Holds;
-use crate::held::sockjs::{Attached, Session, Told, next};
+use crate::held::sockjs::{Attached, Session, ToClient, next};
 use crate::ids::Slot;
 use crate::origin::Route;
 use crate::proto::grip::WebSocketEvent;
@@ -36,10 +36,10 @@ impl Holds {
         if exchange.send(switch_head(exchange, Headers::new(), handshake)).is_err() {
             return session.leave();
         }
-        let Some((place, rest)) = self.become_socket(exchange, socket.clone()) else {
+        let Some((open_socket, rest)) = self.become_socket(exchange, socket.clone()) else {
             return session.leave();
         };
-        runtime::spawn(async move { tell(&place, &attached).await }).detach();
+        runtime::spawn(async move { tell(&open_socket, &attached).await }).detach();
         self.socket_received(exchange.slot, &socket, &rest);
     }
 
@@ -76,23 +76,23 @@ impl Holds {
 }
 
 /// Tells the client what comes, until the end.
-async fn tell(place: &Place, attached: &Attached) {
-    place.head_has_gone().await;
+async fn tell(open_socket: &OpenSocket, attached: &Attached) {
+    open_socket.head_has_gone().await;
     while let Some(told) = next(attached).await {
         match told {
-            Told::Frame(text) => place.send(frame(Opcode::Text, text.as_bytes())).await,
-            Told::Closed(text, code, reason) => {
-                place.send(frame(Opcode::Text, text.as_bytes())).await;
+            ToClient::Frame(text) => open_socket.send(frame(Opcode::Text, text.as_bytes())).await,
+            ToClient::Closed(text, code, reason) => {
+                open_socket.send(frame(Opcode::Text, text.as_bytes())).await;
                 let code = if Close::may_be_sent(code) { code } else { Close::NORMAL };
-                place.send(close_frame(Some(&Close { code, reason: reason.into() }))).await;
+                open_socket.send(close_frame(Some(&Close { code, reason: reason.into() }))).await;
                 break;
             }
-            Told::Rejected(_) => break,
+            ToClient::Rejected(_) => break,
         }
     }
-    if place.socket.closing.get() == Closing::No && !place.is_over() {
-        place.holds().close_was_sent(place.slot, &place.socket);
+    if open_socket.socket.closing.get() == Closing::No && !open_socket.is_over() {
+        open_socket.holds().close_was_sent(open_socket.slot, &open_socket.socket);
     }
-    place.socket.busy().has_task = false;
-    place.socket.settle();
+    open_socket.socket.busy().has_task = false;
+    open_socket.socket.settle();
 }

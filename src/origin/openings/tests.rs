@@ -4,8 +4,8 @@ use futures_lite::future::{or, poll_once};
 use std::net::IpAddr;
 use std::pin::pin;
 
-fn place(host: &str) -> Place {
-    Place { host: host.into(), port: 80, tls: None, untrusted: false, named_by_application: false }
+fn place(host: &str) -> OriginAddress {
+    OriginAddress { host: host.into(), port: 80, tls: None, untrusted: false, named_by_application: false }
 }
 
 fn client(number: u8) -> ClientNetwork {

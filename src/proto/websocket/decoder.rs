@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// Something that was received.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Event<'a> {
+pub enum FrameEvent<'a> {
     /// More of a message; text may be cut within a character.
     Data {
         /// What the message holds.
@@ -72,7 +72,7 @@ pub struct Decoded<'a> {
     /// Bytes of the input that are done with. With no event and nothing used, more must arrive.
     pub used: usize,
     /// What they were, if anything.
-    pub event: Option<Event<'a>>,
+    pub event: Option<FrameEvent<'a>>,
 }
 
 /// The client broke the protocol.
@@ -206,7 +206,7 @@ impl Decoder {
         if ends {
             self.message = None;
         }
-        let event = (ends || now > 0).then_some(Event::Data { kind, bytes, ends, is_compressed });
+        let event = (ends || now > 0).then_some(FrameEvent::Data { kind, bytes, ends, is_compressed });
         Ok(Decoded { used, event })
     }
 }
@@ -241,9 +241,9 @@ fn control(
     let Some(payload) = input.get_mut(skip..used) else { return Ok(Decoded { used: 0, event: None }) };
     unmask(payload, mask, 0);
     let event = match opcode {
-        Opcode::Ping => Event::Ping(payload),
-        Opcode::Pong => Event::Pong(payload),
-        _ => Event::Close(Close::parse(payload)?),
+        Opcode::Ping => FrameEvent::Ping(payload),
+        Opcode::Pong => FrameEvent::Pong(payload),
+        _ => FrameEvent::Close(Close::parse(payload)?),
     };
     Ok(Decoded { used, event: Some(event) })
 }
@@ -282,7 +282,7 @@ mod tests {
                 let decoded = decoder.decode(&mut carry)?;
                 let used = decoded.used;
                 match decoded.event {
-                    Some(Event::Data { kind, bytes, ends, .. }) => {
+                    Some(FrameEvent::Data { kind, bytes, ends, .. }) => {
                         message.extend_from_slice(bytes);
                         if ends {
                             let whole = std::mem::take(&mut message);
@@ -359,7 +359,7 @@ mod tests {
         let mut decoder = Decoder::new(1000, true);
         for expected in [(&b"\xff"[..], false, true), (b"\xff", true, true), (b"a", true, false)] {
             let decoded = decoder.decode(&mut input).unwrap();
-            let Some(Event::Data { bytes, ends, is_compressed, .. }) = decoded.event else {
+            let Some(FrameEvent::Data { bytes, ends, is_compressed, .. }) = decoded.event else {
                 panic!("{decoded:?}")
             };
             assert_eq!((bytes, ends, is_compressed), expected);

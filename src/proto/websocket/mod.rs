@@ -17,7 +17,7 @@ mod relay;
 mod utf8;
 
 pub use close::{Close, CloseError};
-pub use decoder::{Decoded, Decoder, Event, Kind, ProtocolError};
+pub use decoder::{Decoded, Decoder, FrameEvent, Kind, ProtocolError};
 pub use deflate::{Compression, InflateError, deflate, inflate};
 pub use encode::{close_frame, compressed_frame, encode_frame, frame, mask_frame};
 pub use frames::{Frames, Piece, Seen};

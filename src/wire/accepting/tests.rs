@@ -46,7 +46,7 @@ impl World {
         let mut events = VecDeque::new();
         self.wire.poll(&mut events).unwrap();
         for event in events {
-            if let Event::Accepted { slot, listener, .. } = event {
+            if let WireEvent::Accepted { slot, listener, .. } = event {
                 self.open[listener].push(slot);
             }
         }

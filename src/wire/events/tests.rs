@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct World {
     wire: Wire,
     address: SocketAddr,
-    events: VecDeque<Event>,
+    events: VecDeque<WireEvent>,
     _doorbell: Doorbell,
 }
 
@@ -48,14 +48,14 @@ impl World {
         let client = TcpStream::connect(self.address).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let slot = self.await_event(|event| match event {
-            Event::Accepted { slot, .. } => Some(*slot),
+            WireEvent::Accepted { slot, .. } => Some(*slot),
             _ => None,
         });
         (client, slot)
     }
 
     /// Turns until an event comes that `wanted` takes; others are forgotten.
-    fn await_event<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    fn await_event<T>(&mut self, wanted: impl Fn(&WireEvent) -> Option<T>) -> T {
         let mut found = None;
         self.turn_until(|world| {
             found = world.events.drain(..).find_map(|event| wanted(&event));
@@ -106,7 +106,7 @@ fn a_client_that_is_closed_sees_it_and_the_next_in_its_slot_is_heard() {
         let (mut client, slot) = world.connect();
         client.write_all(b"hello").unwrap();
         let heard = world.await_event(|event| match event {
-            Event::Received { slot, bytes } => Some((*slot, bytes.to_vec())),
+            WireEvent::Received { slot, bytes } => Some((*slot, bytes.to_vec())),
             _ => None,
         });
         assert_eq!(heard, (slot, b"hello".to_vec()));
@@ -162,7 +162,7 @@ fn what_a_client_takes_is_known_while_it_is_behind() {
         world.wire.begin_to_measure();
         assert!(!world.wire.measure_some());
         world.turn_until(|_| true);
-        assert!(!world.events.iter().any(|event| matches!(event, Event::Took { .. })));
+        assert!(!world.events.iter().any(|event| matches!(event, WireEvent::Took { .. })));
     });
 }
 
@@ -186,7 +186,7 @@ fn look(world: &mut World) -> (Slot, Taken) {
     world.wire.begin_to_measure();
     assert!(!world.wire.measure_some());
     world.await_event(|event| match event {
-        Event::Took { slot, taken } => Some((*slot, *taken)),
+        WireEvent::Took { slot, taken } => Some((*slot, *taken)),
         _ => None,
     })
 }
@@ -213,10 +213,10 @@ fn a_poll_reports_all_that_has_come_or_knows_from_whom_it_lacks_it() {
         assert!(all.len() == MANY && !unread.is_empty(), "{} of {MANY}, {} unread", all.len(), unread.len());
         assert!(unread.len() < MANY, "it knows from whom it has everything");
         let mut bytes = 0;
-        let count = |events: &mut VecDeque<Event>| -> usize {
+        let count = |events: &mut VecDeque<WireEvent>| -> usize {
             events
                 .drain(..)
-                .map(|event| if let Event::Received { bytes, .. } = event { bytes.len() } else { 0 })
+                .map(|event| if let WireEvent::Received { bytes, .. } = event { bytes.len() } else { 0 })
                 .sum()
         };
         bytes += count(&mut events);
@@ -241,7 +241,8 @@ fn say(client: &mut TcpStream, bytes: &[u8]) {
     }
 }
 
-fn heard_from(events: &VecDeque<Event>) -> FxHashSet<Slot> {
-    let received = |event: &Event| if let Event::Received { slot, .. } = event { Some(*slot) } else { None };
+fn heard_from(events: &VecDeque<WireEvent>) -> FxHashSet<Slot> {
+    let received =
+        |event: &WireEvent| if let WireEvent::Received { slot, .. } = event { Some(*slot) } else { None };
     events.iter().filter_map(received).collect()
 }

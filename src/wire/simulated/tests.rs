@@ -5,7 +5,7 @@ use crate::ids::Slot;
 use crate::runtime;
 use crate::simulation::{Random, Simulation, connect, current, listen};
 use crate::tls::stand::{Stand, stand};
-use crate::wire::{Doorbell, Event, Ledger, Preface, Taken, Wire, WireLimits};
+use crate::wire::{Doorbell, Ledger, Preface, Taken, Wire, WireEvent, WireLimits};
 use bytes::Bytes;
 use futures_lite::future::{or, zip};
 use futures_lite::io::split;
@@ -203,7 +203,7 @@ fn connector() -> TlsConnector {
 /// What a core does with a wire, at random.
 struct TestCore {
     wire: Wire,
-    events: VecDeque<Event>,
+    events: VecDeque<WireEvent>,
     /// Open slots, and whose they are once that was said.
     slots: BTreeMap<u32, Option<usize>>,
     /// Bytes that clients were seen to take.
@@ -269,17 +269,17 @@ impl TestCore {
         self.wire.poll(&mut self.events).expect("a ring that works");
         while let Some(event) = self.events.pop_front() {
             match event {
-                Event::Accepted { slot, .. } => {
+                WireEvent::Accepted { slot, .. } => {
                     let before = self.slots.insert(slot.0, None);
                     assert!(before.is_none(), "a slot is given out twice");
                 }
-                Event::Received { slot, bytes } => self.hear(slot, &bytes),
+                WireEvent::Received { slot, bytes } => self.hear(slot, &bytes),
                 // One that was closed meanwhile may have ended before.
-                Event::Ended { slot } if self.is_open(slot) => self.close(slot),
-                Event::Failed { slot } if self.is_open(slot) => self.cut(slot),
-                Event::Ended { .. } | Event::Failed { .. } => {}
-                Event::Took { slot, taken } => self.took(slot, taken),
-                Event::Drained { slot } => assert!(!self.wire.is_backlogged(slot) || !self.is_open(slot)),
+                WireEvent::Ended { slot } if self.is_open(slot) => self.close(slot),
+                WireEvent::Failed { slot } if self.is_open(slot) => self.cut(slot),
+                WireEvent::Ended { .. } | WireEvent::Failed { .. } => {}
+                WireEvent::Took { slot, taken } => self.took(slot, taken),
+                WireEvent::Drained { slot } => assert!(!self.wire.is_backlogged(slot) || !self.is_open(slot)),
                 _ => panic!("something happened that cannot happen here"),
             }
         }

@@ -72,12 +72,12 @@ impl World {
     }
 }
 
-fn told(event: &Event) -> String {
+fn told(event: &WireEvent) -> String {
     match event {
-        Event::Received { bytes, .. } => format!("received {}", bytes.len()),
-        Event::Drained { .. } => "drained".into(),
-        Event::Ended { .. } => "ended".into(),
-        Event::Failed { .. } => "failed".into(),
+        WireEvent::Received { bytes, .. } => format!("received {}", bytes.len()),
+        WireEvent::Drained { .. } => "drained".into(),
+        WireEvent::Ended { .. } => "ended".into(),
+        WireEvent::Failed { .. } => "failed".into(),
         _ => "something else".into(),
     }
 }
@@ -250,7 +250,7 @@ fn a_broadcast_reaches_both_kinds_of_slots_in_order_and_corks_hold() {
         let (mut events, deadline) = (VecDeque::new(), Instant::now() + PATIENCE);
         let accepted = loop {
             world.wire.poll(&mut events).unwrap();
-            if let Some(Event::Accepted { slot, .. }) = events.pop_front() {
+            if let Some(WireEvent::Accepted { slot, .. }) = events.pop_front() {
                 break slot;
             }
             assert!(Instant::now() < deadline, "nobody is accepted");

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gripwire::proto::grip::WebSocketEvent;
-use gripwire::proto::websocket::{Decoder, Event, Relay, Relayed, inflate};
+use gripwire::proto::websocket::{Decoder, FrameEvent, Relay, Relayed, inflate};
 
 /// Frames: however they are cut, the same comes out, or the same error. The first byte says which settings apply.
 pub fn check_frames(input: &[u8]) {
@@ -49,7 +49,7 @@ fn decoded(input: &[u8], piece: usize, compression: bool) -> (Vec<String>, Optio
             };
             let used = step.used;
             match step.event {
-                Some(Event::Data { kind, bytes, ends, is_compressed }) => {
+                Some(FrameEvent::Data { kind, bytes, ends, is_compressed }) => {
                     message.extend_from_slice(bytes);
                     if ends {
                         let message = std::mem::take(&mut message);

@@ -7,7 +7,7 @@ use gripwire::config::Config;
 use gripwire::core::{self, CorePlan, Renewal, Renewals};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
-use gripwire::observe::Gauges;
+use gripwire::observe::Metrics;
 use gripwire::origin::Routes;
 use gripwire::queries::QueryPlan;
 use gripwire::requests::Signers;
@@ -64,7 +64,7 @@ impl Node {
 /// A server.
 #[derive(Clone)]
 pub struct Cluster {
-    gauges: Arc<[Arc<Gauges>]>,
+    metrics: Arc<[Arc<Metrics>]>,
     ledger: Arc<Ledger>,
 }
 
@@ -86,7 +86,7 @@ impl Cluster {
         let (routes, problems) = Routes::parse(routes, "routes");
         assert!(problems.is_empty(), "{problems:?}");
         let (settings, routes) = (Arc::new(settings), Arc::new(routes));
-        let gauges: Arc<[Arc<Gauges>]> = (0..cores).map(|_| Arc::default()).collect();
+        let metrics: Arc<[Arc<Metrics>]> = (0..cores).map(|_| Arc::default()).collect();
         let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
         let (queries, sockjs) = (QueryPlan::new(cores), Arc::default());
         let dispatched = Arc::new(Dispatched::new(cores));
@@ -98,7 +98,7 @@ impl Cluster {
                 cores,
                 start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
                 renewals: Renewals::default(),
-                gauges: gauges.clone(),
+                metrics: metrics.clone(),
                 listeners: [
                     (node.clients(), Service::Clients(Port::Plain)),
                     (node.control(), Service::Control),
@@ -132,12 +132,12 @@ impl Cluster {
             };
             simulation.world().spawn_on(node.host(core), running).detach();
         }
-        Cluster { gauges, ledger }
+        Cluster { metrics, ledger }
     }
 
     /// A counter or level, over all cores.
     pub fn sum(&self, name: &str) -> u64 {
-        let sums = Gauges::sums(&self.gauges);
+        let sums = Metrics::sums(&self.metrics);
         sums.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no gauge {name}")).1
     }
 

@@ -2,7 +2,7 @@
 //! it answers goes to the client as it is.
 
 use super::answer::{Answered, answered};
-use super::offer::Offer;
+use super::event_batch::EventBatch;
 use super::state::OverHttp;
 use crate::clients::counting::request_bytes;
 use crate::clients::{Exchange, Request, answer, counting};
@@ -37,9 +37,9 @@ impl Holds {
             ConnectionId::new_for_application(self.context.id, exchange.slot),
             self.context.now(),
         );
-        let first = over_http.request(&self.requests, &route, None, &Offer::to_open());
+        let first = over_http.request(&self.requests, &route, None, &EventBatch::to_open());
         let head = || request_bytes(first.method.as_str(), &first.path_and_query, &first.headers);
-        exchange.count(|tally| tally.server.sent.header_bytes += head());
+        exchange.count(|route_stats| route_stats.server.sent.header_bytes += head());
         let response = match self.requests.pool().request(&route, first).await {
             Ok(response) => {
                 counting::count_response(exchange, response.status, &response.headers);
@@ -91,8 +91,8 @@ impl Holds {
         if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
             return;
         }
-        let Some((place, rest)) = self.become_socket(exchange, socket.clone()) else { return };
-        self.talk_on(place, implied.unwrap_or_default(), answered);
+        let Some((open_socket, rest)) = self.become_socket(exchange, socket.clone()) else { return };
+        self.talk_on(open_socket, implied.unwrap_or_default(), answered);
         self.socket_received(exchange.slot, &socket, &rest);
     }
 }

@@ -1,6 +1,6 @@
 //! What the client of a WebSocket over HTTP sends, on its way to the application.
 
-use super::offer::WAITING_BYTES;
+use super::event_batch::WAITING_BYTES;
 use super::state::OverHttp;
 use crate::held::Holds;
 use crate::held::websocket::life::note_ping;

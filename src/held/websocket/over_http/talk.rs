@@ -1,11 +1,11 @@
 //! Talking to the application: events go out in one request after the other, and what it answers is done in order.
 
 use super::answer::{Answered, answered};
-use super::offer::{Offer, RESUME_BYTES};
+use super::event_batch::{EventBatch, RESUME_BYTES};
 use super::open::STANDARD_PREFIX;
 use super::state::OverHttp;
 use crate::held::Holds;
-use crate::held::websocket::place::Place;
+use crate::held::websocket::open_socket::OpenSocket;
 use crate::held::websocket::socket::{Closing, Socket};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
@@ -33,7 +33,7 @@ impl OverHttp {
         requests: &Requests,
         route: &Route,
         meta: Option<&BTreeMap<String, String>>,
-        offer: &Offer,
+        offer: &EventBatch,
     ) -> Request {
         let body = offer.body();
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
@@ -64,7 +64,7 @@ impl Holds {
     pub(super) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.wants_out());
         if waits {
-            spawn_talk(Place { slot, socket: socket.clone() }, async |_| {});
+            spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |_| {});
         }
     }
 
@@ -77,8 +77,8 @@ impl Holds {
                 return;
             }
         }
-        spawn_talk(Place { slot, socket: socket.clone() }, async |talk| {
-            let offer = talk.place.socket.offer();
+        spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |talk| {
+            let offer = talk.open_socket.socket.offer();
             talk.exchange(offer).await;
         });
     }
@@ -86,16 +86,16 @@ impl Holds {
     /// Does what the answer to OPEN said, on a WebSocket that is open now.
     pub(super) fn talk_on(
         &self,
-        place: Place,
+        open_socket: OpenSocket,
         implied: Vec<String>,
         Answered { events, interval_s, meta, .. }: Answered,
     ) {
-        place.socket.set_interval(interval_s);
-        spawn_talk(place, async move |talk| {
-            talk.place.head_has_gone().await;
+        open_socket.socket.set_interval(interval_s);
+        spawn_talk(open_socket, async move |talk| {
+            talk.open_socket.head_has_gone().await;
             talk.set_meta(meta);
             for channel in &implied {
-                talk.place.join(channel).await;
+                talk.open_socket.join(channel).await;
             }
             talk.obey(events).await;
         });
@@ -103,11 +103,11 @@ impl Holds {
 }
 
 /// Starts the one task of a WebSocket: `first`, and then all that waits.
-fn spawn_talk(place: Place, first: impl AsyncFnOnce(&Talk) + 'static) {
-    if mem::replace(&mut place.socket.busy().has_task, true) {
+fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static) {
+    if mem::replace(&mut open_socket.socket.busy().has_task, true) {
         return;
     }
-    let talk = Talk { place };
+    let talk = Talk { open_socket };
     runtime::spawn(async move {
         first(&talk).await;
         while let Some(offer) = talk.next_offer() {
@@ -122,31 +122,31 @@ fn spawn_talk(place: Place, first: impl AsyncFnOnce(&Talk) + 'static) {
 
 /// A WebSocket in conversation with its application.
 struct Talk {
-    place: Place,
+    open_socket: OpenSocket,
 }
 
 impl Talk {
     /// What is to be sent next, if anything.
-    fn next_offer(&self) -> Option<Offer> {
-        let socket = &self.place.socket;
+    fn next_offer(&self) -> Option<EventBatch> {
+        let socket = &self.open_socket.socket;
         let offer = {
             let mut busy = socket.busy();
-            let asks_again = mem::take(&mut busy.ask_again) && !self.place.is_over();
+            let asks_again = mem::take(&mut busy.ask_again) && !self.open_socket.is_over();
             let is_due = busy.waiting.wants_out() || asks_again;
             is_due.then(|| busy.waiting.offer(socket.events_at_a_time()))
         };
-        self.place.holds().count_kept(socket);
+        self.open_socket.holds().count_kept(socket);
         self.read_on();
         offer
     }
 
     /// Goes on with a client that is not read if there is room: first with what has come of it already.
     fn read_on(&self) {
-        let Place { slot, socket } = &self.place;
+        let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
         let resumes = {
             let mut busy = socket.busy();
-            let has_room = busy.waiting.bytes() < RESUME_BYTES && !self.place.is_over();
+            let has_room = busy.waiting.bytes() < RESUME_BYTES && !self.open_socket.is_over();
             has_room && mem::take(&mut busy.paused)
         };
         if !resumes {
@@ -154,18 +154,18 @@ impl Talk {
         }
         holds.socket_received(*slot, socket, &[]);
         let is_paused = socket.busy.borrow().as_ref().is_some_and(|busy| busy.paused);
-        if !is_paused && !self.place.is_over() {
+        if !is_paused && !self.open_socket.is_over() {
             holds.clients.resume(*slot);
             holds.context.wake();
         }
     }
 
-    /// Sends `offer` and does what the answer says.
-    async fn exchange(&self, offer: Offer) {
-        let socket = &self.place.socket;
+    /// Sends `event_batch` and does what the answer says.
+    async fn exchange(&self, offer: EventBatch) {
+        let socket = &self.open_socket.socket;
         let outcome = match self.request(&offer).await {
             Ok(response) if response.status == 200 => {
-                let settings = self.place.holds().context.settings();
+                let settings = self.open_socket.holds().context.settings();
                 answered(response, settings.websocket.message_bytes).await
             }
             Ok(response) => Err(format!("it answered with status {}", response.status)),
@@ -182,7 +182,7 @@ impl Talk {
                 self.set_meta(meta);
                 self.obey(events).await;
             }
-            Err(reason) if self.place.is_over() => {
+            Err(reason) if self.open_socket.is_over() => {
                 tracing::debug!(reason, "the end of a WebSocket was not taken");
             }
             Err(reason) => {
@@ -191,7 +191,7 @@ impl Talk {
                     reason,
                     "a WebSocket is cut: its application failed"
                 );
-                self.place.reset();
+                self.open_socket.reset();
             }
         }
         self.settle_close();
@@ -202,7 +202,7 @@ impl Talk {
         if set.is_empty() {
             return;
         }
-        let mut rare = self.place.socket.rare();
+        let mut rare = self.open_socket.socket.rare();
         for (name, value) in set {
             match value.is_empty() {
                 true => drop(rare.meta.remove(&name)),
@@ -212,14 +212,14 @@ impl Talk {
         let fits = may_have(rare.meta.iter().map(|(name, value)| (&**name, &**value)));
         drop(rare);
         if !fits {
-            self.place.fail();
+            self.open_socket.fail();
         }
     }
 
     /// Asks again when the application cannot be reached, or the request waited for its turn for too long: nothing was
     /// sent then.
-    async fn request(&self, offer: &Offer) -> Result<Response, OriginError> {
-        let socket = &self.place.socket;
+    async fn request(&self, offer: &EventBatch) -> Result<Response, OriginError> {
+        let socket = &self.open_socket.socket;
         let holds = socket.holds();
         let Some(over_http) = socket.over_http() else { return Err(OriginError::Unavailable) };
         let mut tries = 0;
@@ -248,8 +248,8 @@ impl Talk {
 
     /// Gives up a request some time after its client is gone: an application that hangs must not keep what it brings.
     async fn given_up(&self) -> Result<Response, OriginError> {
-        while !self.place.is_over() {
-            self.place.changed().await;
+        while !self.open_socket.is_over() {
+            self.open_socket.changed().await;
         }
         runtime::sleep(PATIENCE).await;
         Err(OriginError::Unavailable)
@@ -257,42 +257,42 @@ impl Talk {
 
     /// Does what the events of an answer say, in order.
     async fn obey(&self, events: Vec<WebSocketEvent>) {
-        let Place { slot, socket } = &self.place;
+        let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
         for event in events {
-            if self.place.is_over() || socket.detached.get() {
+            if self.open_socket.is_over() || socket.detached.get() {
                 return;
             }
             match event {
                 WebSocketEvent::Text(content) => self.message(Opcode::Text, content).await,
                 WebSocketEvent::Binary(content) => self.message(Opcode::Binary, content).await,
-                WebSocketEvent::Ping(content) => self.place.send(frame(Opcode::Ping, &content)).await,
-                WebSocketEvent::Pong(content) => self.place.send(frame(Opcode::Pong, &content)).await,
+                WebSocketEvent::Ping(content) => self.open_socket.send(frame(Opcode::Ping, &content)).await,
+                WebSocketEvent::Pong(content) => self.open_socket.send(frame(Opcode::Pong, &content)).await,
                 WebSocketEvent::Close(close) => {
-                    self.place.send(close_frame(close.as_ref())).await;
+                    self.open_socket.send(close_frame(close.as_ref())).await;
                     match socket.closing.get() {
                         Closing::ByClient => return holds.close_socket(*slot, socket, false),
                         _ => holds.close_was_sent(*slot, socket),
                     }
                 }
-                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.place.reset(),
+                WebSocketEvent::Open | WebSocketEvent::Disconnect => return self.open_socket.reset(),
             }
         }
     }
 
     /// A message of the application: for the client, or for this server.
     async fn message(&self, opcode: Opcode, content: Bytes) {
-        let socket = &self.place.socket;
+        let socket = &self.open_socket.socket;
         let said = Seen::message(&content);
         if !socket.over_http().is_some_and(|over_http| over_http.grip.get()) {
             self.count(Relayed { said, passed: said });
-            return self.place.send(socket.encode(opcode, &content)).await;
+            return self.open_socket.send(socket.encode(opcode, &content)).await;
         }
         if opcode == Opcode::Text
             && let Some(control) = content.strip_prefix(b"c:")
         {
             self.count(Relayed { said, passed: Seen::default() });
-            return self.place.control(control).await;
+            return self.open_socket.control(control).await;
         }
         let content = {
             let rare = socket.rare.borrow();
@@ -301,18 +301,18 @@ impl Talk {
         };
         self.count(Relayed { said, passed: content.map(Seen::message).unwrap_or_default() });
         let frame = content.map(|content| socket.encode(opcode, content));
-        self.place.send(frame.unwrap_or_default()).await;
+        self.open_socket.send(frame.unwrap_or_default()).await;
     }
 
     fn count(&self, relayed: Relayed) {
-        let Place { slot, socket } = &self.place;
+        let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
         holds.count_relayed(*slot, socket, relayed);
     }
 
     /// A client that has closed is owed an answer by this request; without one its connection just ends.
     fn settle_close(&self) {
-        let Place { slot, socket } = &self.place;
+        let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
         let asks_later = socket.over_http().is_some_and(|over_http| over_http.interval_s.get() > 0);
         let done = match socket.closing.get() {
@@ -320,22 +320,22 @@ impl Talk {
             Closing::Done => true,
             Closing::No | Closing::ByServer => false,
         };
-        if done && !self.place.is_over() && socket.busy().waiting.is_empty() {
+        if done && !self.open_socket.is_over() && socket.busy().waiting.is_empty() {
             match socket.closing.get() {
                 Closing::Done => holds.close_socket(*slot, socket, false),
-                _ => self.place.reset(),
+                _ => self.open_socket.reset(),
             }
         }
     }
 
     /// The task is over: the clock goes on.
     fn rest(&self) {
-        let Place { slot, socket } = &self.place;
+        let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
         socket.busy().has_task = false;
         socket.settle();
         let Some(over_http) = socket.over_http() else { return };
-        if self.place.is_over() || socket.closing.get() != Closing::No {
+        if self.open_socket.is_over() || socket.closing.get() != Closing::No {
             return;
         }
         let interval_s = u64::from(over_http.interval_s.get());
@@ -349,7 +349,7 @@ impl Talk {
 
 impl Socket {
     /// Takes out what one request may have.
-    fn offer(&self) -> Offer {
+    fn offer(&self) -> EventBatch {
         self.busy().waiting.offer(self.events_at_a_time())
     }
 

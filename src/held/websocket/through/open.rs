@@ -7,7 +7,7 @@ use crate::clients::{Exchange, Request, answer, counting};
 use crate::held::Holds;
 use crate::held::websocket::open::{grip_prefix, switch_head};
 use crate::held::websocket::socket::{Application, Socket};
-use crate::origin::{self, Answer, OriginError, RequestBody, Route, Upgraded};
+use crate::origin::{self, OriginError, RequestBody, Route, UpgradeAnswer, Upgraded};
 use crate::proto::websocket::Handshake;
 use crate::requests::Scheme;
 use crate::runtime;
@@ -27,13 +27,13 @@ impl Holds {
         let asked = self.switch_request(&request, &route);
         counting::count_request(exchange, &asked);
         let upgraded = match self.requests.pool().switch(&route, asked).await {
-            Ok(Answer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
-            Ok(Answer::Switched(_)) => {
+            Ok(UpgradeAnswer::Switched(upgraded)) if accepts(&upgraded.headers, handshake) => upgraded,
+            Ok(UpgradeAnswer::Switched(_)) => {
                 let error = OriginError::Handshake { target: route.target_names() };
                 return self.requests.fail(exchange, &request, Some(&route), &error);
             }
             // The application rejects the WebSocket in its own words.
-            Ok(Answer::Response(response)) => {
+            Ok(UpgradeAnswer::Response(response)) => {
                 counting::count_response(exchange, response.status, &response.headers);
                 let _ = answer::relay(exchange, response).await;
                 return;
@@ -68,10 +68,10 @@ impl Holds {
         if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
             return;
         }
-        let Some((place, rest)) = self.become_socket(exchange, socket.clone()) else { return };
+        let Some((open_socket, rest)) = self.become_socket(exchange, socket.clone()) else { return };
         runtime::spawn(async move {
-            place.head_has_gone().await;
-            relay(&place, &upgraded, prefix).await;
+            open_socket.head_has_gone().await;
+            relay(&open_socket, &upgraded, prefix).await;
         })
         .detach();
         self.socket_received(exchange.slot, &socket, &rest);

@@ -1,7 +1,7 @@
 //! The task of a WebSocket that passes through, from its opening until one side is gone.
 
 use super::Through;
-use crate::held::websocket::place::Place;
+use crate::held::websocket::open_socket::OpenSocket;
 use crate::held::websocket::socket::{Application, Closing};
 use crate::origin::Upgraded;
 use crate::patience;
@@ -15,28 +15,28 @@ use std::time::Duration;
 /// How long an application may take to read what its client sent before it left, or to close.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Carries frames between the client at `place` and its application until one of them is gone.
-pub(super) async fn relay(place: &Place, application: &Upgraded, prefix: Option<Box<str>>) {
-    let Application::Through(through) = &place.socket.application else { return };
-    let target = place.socket.route().targets.get(application.target);
+/// Carries frames between the client at `open_socket` and its application until one of them is gone.
+pub(super) async fn relay(open_socket: &OpenSocket, application: &Upgraded, prefix: Option<Box<str>>) {
+    let Application::Through(through) = &open_socket.socket.application else { return };
+    let target = open_socket.socket.route().targets.get(application.target);
     for channel in target.into_iter().flat_map(|target| &target.subscriptions) {
-        place.join(channel).await;
+        open_socket.join(channel).await;
     }
-    let down = to_client(place, through, application, Relay::new(prefix));
-    down.or(to_application(place, through, application)).await;
-    if place.socket.detached.get() {
-        part_from_application(place, through, application).await;
-    } else if !place.is_over() {
-        place.holds().close_socket(place.slot, &place.socket, true);
+    let down = to_client(open_socket, through, application, Relay::new(prefix));
+    down.or(to_application(open_socket, through, application)).await;
+    if open_socket.socket.detached.get() {
+        part_from_application(open_socket, through, application).await;
+    } else if !open_socket.is_over() {
+        open_socket.holds().close_socket(open_socket.slot, &open_socket.socket, true);
     }
-    place.socket.busy().has_task = false;
-    place.socket.settle();
+    open_socket.socket.busy().has_task = false;
+    open_socket.socket.settle();
 }
 
 /// Tells the application that it takes no more part, and gives it time to close.
-async fn part_from_application(place: &Place, through: &Through, application: &Upgraded) {
+async fn part_from_application(open_socket: &OpenSocket, through: &Through, application: &Upgraded) {
     let closing = async {
-        if application.write(&place.take_outgoing(through)).await.is_ok() {
+        if application.write(&open_socket.take_outgoing(through)).await.is_ok() {
             while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
         }
     };
@@ -44,42 +44,42 @@ async fn part_from_application(place: &Place, through: &Through, application: &U
 }
 
 /// Returns when the application is gone, takes no more part, or has closed as its client has.
-async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut relay: Relay) {
+async fn to_client(open_socket: &OpenSocket, through: &Through, application: &Upgraded, mut relay: Relay) {
     let mut rest = Bytes::new();
     loop {
         let is_between = relay.is_between_messages();
-        place.taken().await;
-        if place.is_over() {
+        open_socket.taken().await;
+        if open_socket.is_over() {
             // What the client sent last is still on its way to the application.
             pending::<()>().await;
         }
         let mut out = BytesMut::new();
         let control = match rest.is_empty() {
-            true => read(place, application, &mut relay, &mut out, &mut rest).await,
+            true => read(open_socket, application, &mut relay, &mut out, &mut rest).await,
             false => {
                 let mut input = &rest[..];
-                let control = place.pass(&mut relay, &mut input, &mut out);
+                let control = open_socket.pass(&mut relay, &mut input, &mut out);
                 rest = rest.slice_ref(input);
                 Ok(control)
             }
         };
         let Ok(control) = control else { return };
-        if is_between && place.socket.closing.get() == Closing::ByServer {
+        if is_between && open_socket.socket.closing.get() == Closing::ByServer {
             break;
         }
-        place.relayed(out.freeze(), &relay);
+        open_socket.relayed(out.freeze(), &relay);
         through.has_closed.set(relay.has_closed() && relay.is_between_frames());
         if through.has_closed.get() && through.client_has_closed() {
             return;
         }
         if let Some(control) = control {
-            place.control(&control).await;
-            if place.socket.detached.get() {
+            open_socket.control(&control).await;
+            if open_socket.socket.detached.get() {
                 return;
             }
         }
     }
-    // The client was sent a close: nothing that the application says has a place after it, and the client's answer ends
+    // The client was sent a close: nothing that the application says has a open_socket after it, and the client's answer ends
     // it.
     while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
     pending::<()>().await;
@@ -87,7 +87,7 @@ async fn to_client(place: &Place, through: &Through, application: &Upgraded, mut
 
 /// Reads from the application, up to the next control message; what follows that is left in `rest`.
 async fn read(
-    place: &Place,
+    open_socket: &OpenSocket,
     application: &Upgraded,
     relay: &mut Relay,
     out: &mut BytesMut,
@@ -96,7 +96,7 @@ async fn read(
     application
         .read(|bytes| {
             let mut input = bytes;
-            let control = place.pass(relay, &mut input, out);
+            let control = open_socket.pass(relay, &mut input, out);
             *rest = Bytes::copy_from_slice(input);
             if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(control) }
         })
@@ -104,12 +104,12 @@ async fn read(
 }
 
 /// Returns when the client is gone, or has closed as its application has, and the application has what it sent.
-async fn to_application(place: &Place, through: &Through, application: &Upgraded) {
+async fn to_application(open_socket: &OpenSocket, through: &Through, application: &Upgraded) {
     let all = async {
         loop {
-            let bytes = place.take_outgoing(through);
+            let bytes = open_socket.take_outgoing(through);
             match bytes.is_empty() {
-                true if place.is_over() => return,
+                true if open_socket.is_over() => return,
                 true if through.has_closed.get() && through.client_has_closed() => return,
                 true => through.waiting.rung().await,
                 false => {
@@ -122,7 +122,7 @@ async fn to_application(place: &Place, through: &Through, application: &Upgraded
         }
     };
     let gone = async {
-        while !place.is_over() {
+        while !open_socket.is_over() {
             through.left.rung().await;
         }
         patience().await;
@@ -135,7 +135,7 @@ async fn patience() {
     patience::pass(PATIENCE).await;
 }
 
-impl Place {
+impl OpenSocket {
     /// Lets the relay take what the application said, up to the next control message.
     fn pass(&self, relay: &mut Relay, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
         let mut relayed = Relayed::default();

@@ -17,12 +17,12 @@ const AFTER_HEAD: Duration = Duration::from_millis(5);
 
 /// A WebSocket and where it is.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct OpenSocket {
     pub slot: Slot,
     pub socket: Rc<Socket>,
 }
 
-impl Place {
+impl OpenSocket {
     /// The holds of its core.
     pub fn holds(&self) -> &Rc<Holds> {
         self.socket.holds()

@@ -23,7 +23,7 @@ const FREE_BYTES: usize = 16 * 1024;
 
 /// The places of all cores, and what waits in their conversations.
 #[derive(Clone, Default)]
-pub(super) struct Places(Arc<Shared>);
+pub(super) struct ConversationLimit(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -39,17 +39,17 @@ struct Taken {
 }
 
 /// A place of one conversation, which is free again when this is dropped.
-pub struct Place {
-    of: Places,
+pub struct ConversationPermit {
+    of: ConversationLimit,
     client: ClientNetwork,
     /// Bytes that wait in the conversation.
     kept: AtomicUsize,
 }
 
-impl Places {
+impl ConversationLimit {
     /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are
     /// one. The share of one address is not for those that are exempt from limits by address.
-    pub fn take(&self, address: Option<IpAddr>, limit: usize, is_exempt: bool) -> Option<Place> {
+    pub fn take(&self, address: Option<IpAddr>, limit: usize, is_exempt: bool) -> Option<ConversationPermit> {
         let client = ClientNetwork::of(address);
         let mut taken = self.lock();
         let own = taken.by_client.get(&client).copied().unwrap_or_default();
@@ -60,7 +60,7 @@ impl Places {
         }
         taken.all += 1;
         taken.by_client.insert(client, own + 1);
-        Some(Place { of: self.clone(), client, kept: AtomicUsize::default() })
+        Some(ConversationPermit { of: self.clone(), client, kept: AtomicUsize::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -73,7 +73,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl ConversationPermit {
     /// `bytes` wait in its conversation now.
     pub fn keep(&self, bytes: usize) {
         let before = self.kept.swap(bytes, Relaxed);
@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConversationPermit {
     fn drop(&mut self) {
         self.keep(0);
         let mut taken = self.of.lock();
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_conversation_may_keep_little_while_all_together_keep_much() {
-        let places = Places::default();
+        let places = ConversationLimit::default();
         let (greedy, other) = (places.take(None, 64, true).unwrap(), places.take(None, 64, true).unwrap());
         greedy.keep(MOST_BYTES + 10);
         assert_eq!((other.bound(1_000_000), other.bound(10)), (FREE_BYTES, 10));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn one_address_leaves_room_for_others_and_places_come_back() {
-        let places = Places::default();
+        let places = ConversationLimit::default();
         let greedy: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::2".parse().unwrap();
         let take = |address: IpAddr| places.take(Some(address), 64, false);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Where a connection goes and as whom the other side was verified: connections are shared exactly when these
 /// agree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct OriginAddress {
     pub host: String,
     pub port: u16,
     pub tls: Option<Identity>,
@@ -28,7 +28,7 @@ pub(super) struct Identity {
     pub certificate: Option<Arc<ClientCertificate>>,
 }
 
-impl Place {
+impl OriginAddress {
     /// Where `target` is, for a request whose URI names `uri_host`.
     pub fn of(host: &str, port: u16, target: &Target, uri_host: &str) -> Self {
         let name = if target.trust_connect_host { host } else { without_port(uri_host) };
@@ -38,7 +38,7 @@ impl Place {
             certificate: target.client_certificate.clone(),
         });
         let Target { untrusted, named_by_application, .. } = *target;
-        Place { host: host.to_owned(), port, tls, untrusted, named_by_application }
+        OriginAddress { host: host.to_owned(), port, tls, untrusted, named_by_application }
     }
 
     /// As an operator writes it.
@@ -74,7 +74,7 @@ mod tests {
         for (ssl, trust_connect_host, uri_host, name) in cases {
             let mut target = target_at("10.0.0.1", 443);
             (target.ssl, target.trust_connect_host) = (ssl, trust_connect_host);
-            let place = Place::of("10.0.0.1", 443, &target, uri_host);
+            let place = OriginAddress::of("10.0.0.1", 443, &target, uri_host);
             assert_eq!(place.tls.as_ref().map(|identity| identity.name.as_str()), name, "{uri_host}");
         }
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_place_is_named_as_in_the_routes_file() {
         for (host, named) in [("app", "app:80"), ("::1", "[::1]:80")] {
-            assert_eq!(Place::of(host, 80, &target_at(host, 80), "").name(), named);
+            assert_eq!(OriginAddress::of(host, 80, &target_at(host, 80), "").name(), named);
         }
     }
 }

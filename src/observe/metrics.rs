@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One number.
 #[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
+pub struct Metric(AtomicU64);
 
-impl Gauge {
+impl Metric {
     /// Adds `amount`.
     pub fn add(&self, amount: u64) {
         // The core is the only writer, so no atomic addition is needed.
@@ -33,13 +33,13 @@ pub struct Growth(Cell<u64>);
 
 impl Growth {
     /// The growth of `gauge` since the last call.
-    pub fn of(&self, gauge: &Gauge) -> u64 {
+    pub fn of(&self, gauge: &Metric) -> u64 {
         let now = gauge.get();
         now.wrapping_sub(self.0.replace(now))
     }
 }
 
-impl Gauges {
+impl Metrics {
     /// Counts an item that is published, and the blocks of its largest part, of so many bytes each, unless that is 0.
     pub fn count_published(&self, publication: &Publication, block_bytes: u32) {
         let formats = [Format::Response, Format::Stream, Format::Socket];
@@ -49,19 +49,19 @@ impl Gauges {
     }
 }
 
-macro_rules! gauges {
+macro_rules! metrics {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// A core's counters (`_total`, since start) and levels (now).
         // Aligned as what CPUs fetch at a time, so that no two cores write to what the other has in its cache.
         #[repr(align(128))]
         #[derive(Debug, Default)]
-        pub struct Gauges { $($(#[doc = $doc])+ pub $name: Gauge,)+ }
+        pub struct Metrics { $($(#[doc = $doc])+ pub $name: Metric,)+ }
 
-        impl Gauges {
-            /// The sums over `gauges`, by name; of times that something has waited (`_longest_ms`) the longest.
-            pub fn sums(gauges: &[Arc<Gauges>]) -> Vec<(&'static str, u64)> {
+        impl Metrics {
+            /// The sums over `metrics`, by name; of times that something has waited (`_longest_ms`) the longest.
+            pub fn sums(metrics: &[Arc<Metrics>]) -> Vec<(&'static str, u64)> {
                 vec![$({
-                    let (name, of_cores) = (stringify!($name), gauges.iter().map(|gauges| gauges.$name.get()));
+                    let (name, of_cores) = (stringify!($name), metrics.iter().map(|metrics| metrics.$name.get()));
                     let all = match name.ends_with("_longest_ms") {
                         true => of_cores.max().unwrap_or_default(),
                         false => of_cores.sum(),
@@ -73,7 +73,7 @@ macro_rules! gauges {
     };
 }
 
-gauges! {
+metrics! {
     /// Client connections open now.
     connections,
     /// Conversations of SockJS that an application has, or is asked for, now. They are no connections.
@@ -190,7 +190,7 @@ gauges! {
     stream_messages_total,
     /// Items for WebSockets, one for each WebSocket.
     socket_messages_total,
-    /// Events of the stats socket that were lost because there were too many.
+    /// StatsBatch of the stats socket that were lost because there were too many.
     lost_stats_total,
     /// Connections whose backlog was full.
     overflows_total,

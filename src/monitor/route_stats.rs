@@ -5,7 +5,7 @@ use crate::proto::websocket::Seen;
 
 /// Figures of a route.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Tally {
+pub struct RouteStats {
     /// Requests that are being answered or held, and WebSockets, now.
     pub connections: u64,
     /// The most of them at a time.
@@ -46,9 +46,9 @@ pub struct Volume {
     pub messages: u64,
 }
 
-impl Tally {
+impl RouteStats {
     /// Counts what came later too.
-    pub fn add(&mut self, later: &Tally) {
+    pub fn add(&mut self, later: &RouteStats) {
         self.connections = later.connections;
         self.most = self.most.max(later.most);
         self.begun += later.begun;
@@ -61,8 +61,9 @@ impl Tally {
     }
 
     /// Takes everything out but what there is now.
-    pub fn take(&mut self) -> Tally {
-        let now = Tally { connections: self.connections, most: self.connections, ..Tally::default() };
+    pub fn take(&mut self) -> RouteStats {
+        let now =
+            RouteStats { connections: self.connections, most: self.connections, ..RouteStats::default() };
         std::mem::replace(self, now)
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::rc::Rc;
 
 /// A request as it was received, and what has become of it since.
-pub(super) struct Again {
+pub(super) struct KeptRequest {
     /// Method, target and header fields.
     pub request: Request,
     /// The body.

@@ -4,7 +4,7 @@
 use super::Subscriptions;
 use crate::channel::audience::Audience;
 use crate::channel::transport::Transport;
-use crate::ids::{BySlot, ChannelId, Slot, TallyId};
+use crate::ids::{BySlot, ChannelId, RouteStatsId, Slot};
 use crate::proto::grip::{Format, Publication};
 use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
@@ -24,22 +24,22 @@ pub struct Delivered {
 }
 
 /// The routes of a channel's subscribers.
-type ChannelRoutes = SmallVec<[(TallyId, Audience); 1]>;
+type ChannelRoutes = SmallVec<[(RouteStatsId, Audience); 1]>;
 
 /// Subscribers by route.
-pub(super) struct Tallied {
+pub(super) struct ByRoute {
     block_bytes: u32,
-    of_slot: BySlot<TallyId>,
+    of_slot: BySlot<RouteStatsId>,
     by_channel: Vec<ChannelRoutes>,
-    sent: FxHashMap<TallyId, Delivered>,
+    sent: FxHashMap<RouteStatsId, Delivered>,
 }
 
 impl Subscriptions {
     /// From now on it is counted what is sent to the clients of each route, until [`Subscriptions::take_sent`]; in
     /// blocks of so many bytes too, unless that is 0.
-    pub fn tally(&mut self, block_bytes: u32) {
+    pub fn route_stats(&mut self, block_bytes: u32) {
         debug_assert_eq!(self.subscriptions, 0);
-        self.tallied = Some(Box::new(Tallied {
+        self.by_route = Some(Box::new(ByRoute {
             block_bytes,
             of_slot: BySlot::default(),
             by_channel: Vec::new(),
@@ -47,48 +47,48 @@ impl Subscriptions {
         }));
     }
 
-    /// What is sent to `slot`, which has no subscription, is counted at `tally`.
-    pub fn tally_at(&mut self, slot: Slot, tally: TallyId) {
-        let Some(tallied) = &mut self.tallied else { return };
-        if let Some(of_slot) = tallied.of_slot.entry(slot) {
-            *of_slot = tally;
+    /// What is sent to `slot`, which has no subscription, is counted at `route_stats`.
+    pub fn count_for_route(&mut self, slot: Slot, route_stats: RouteStatsId) {
+        let Some(by_route) = &mut self.by_route else { return };
+        if let Some(of_slot) = by_route.of_slot.entry(slot) {
+            *of_slot = route_stats;
         }
     }
 
     /// `slot` is over.
-    pub fn forget_tally(&mut self, slot: Slot) {
-        if let Some(tallied) = &mut self.tallied {
-            tallied.of_slot.take(slot);
+    pub fn forget_route(&mut self, slot: Slot) {
+        if let Some(by_route) = &mut self.by_route {
+            by_route.of_slot.take(slot);
         }
     }
 
     /// What was sent since this was last asked.
-    pub fn take_sent(&mut self) -> FxHashMap<TallyId, Delivered> {
-        self.tallied.as_mut().map(|tallied| std::mem::take(&mut tallied.sent)).unwrap_or_default()
+    pub fn take_sent(&mut self) -> FxHashMap<RouteStatsId, Delivered> {
+        self.by_route.as_mut().map(|by_route| std::mem::take(&mut by_route.sent)).unwrap_or_default()
     }
 }
 
-impl Tallied {
+impl ByRoute {
     /// A subscription of `slot` to `channel` is in force.
     pub fn begins(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
         let index = channel.0 as usize;
         if self.by_channel.len() <= index {
             self.by_channel.resize_with(index + 1, SmallVec::new);
         }
-        let tally = self.of(slot);
+        let route_stats = self.of(slot);
         let Some(routes) = self.by_channel.get_mut(index) else { return };
         let one = Audience::of(transport, 1);
-        match routes.iter_mut().find(|(known, _)| *known == tally) {
+        match routes.iter_mut().find(|(known, _)| *known == route_stats) {
             Some((_, audience)) => audience.add(one),
-            None => routes.push((tally, one)),
+            None => routes.push((route_stats, one)),
         }
     }
 
     /// It is over.
     pub fn ends(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
-        let tally = self.of(slot);
+        let route_stats = self.of(slot);
         let Some(routes) = self.by_channel.get_mut(channel.0 as usize) else { return };
-        let Some(index) = routes.iter().position(|(known, _)| *known == tally) else { return };
+        let Some(index) = routes.iter().position(|(known, _)| *known == route_stats) else { return };
         if let Some((_, audience)) = routes.get_mut(index) {
             audience.remove(Audience::of(transport, 1));
             if audience.total() == 0 {
@@ -109,14 +109,14 @@ impl Tallied {
     /// `item` is about to be given to all subscribers of `channel`.
     pub fn send(&mut self, channel: ChannelId, item: &Publication) {
         let Some(routes) = self.by_channel.get(channel.0 as usize) else { return };
-        for (tally, audience) in routes {
+        for (route_stats, audience) in routes {
             let items = audience.concerned_by(item);
             let formats = [
                 (Format::Response, items.responses),
                 (Format::Stream, items.streams),
                 (Format::Socket, items.sockets),
             ];
-            let sent = self.sent.entry(*tally).or_default();
+            let sent = self.sent.entry(*route_stats).or_default();
             sent.items.add(items);
             sent.messages += if item.is_message() { items.sockets as u64 } else { 0 };
             for (format, receivers) in formats {
@@ -128,8 +128,8 @@ impl Tallied {
         }
     }
 
-    fn of(&self, slot: Slot) -> TallyId {
-        self.of_slot.get(slot).copied().unwrap_or(TallyId::NONE)
+    fn of(&self, slot: Slot) -> RouteStatsId {
+        self.of_slot.get(slot).copied().unwrap_or(RouteStatsId::NONE)
     }
 }
 
@@ -139,8 +139,8 @@ mod tests {
     use crate::channel::{ToCore, ToHome};
     use crate::proto::grip::StreamFormat;
 
-    fn subscribe(table: &mut Subscriptions, slot: u32, tally: u32, transport: Transport) {
-        table.tally_at(Slot(slot), TallyId(tally));
+    fn subscribe(table: &mut Subscriptions, slot: u32, route_stats: u32, transport: Transport) {
+        table.count_for_route(Slot(slot), RouteStatsId(route_stats));
         let mut asked = Vec::new();
         let _ = table.subscribe(Slot(slot), transport, &["c"], &mut |_, message| asked.push(message));
         for message in asked {
@@ -163,20 +163,20 @@ mod tests {
     #[test]
     fn what_is_sent_is_counted_for_the_routes_of_those_who_get_it() {
         let mut table = Subscriptions::new(1, 1);
-        table.tally(4);
+        table.route_stats(4);
         subscribe(&mut table, 1, 1, Transport::StreamRaw);
         subscribe(&mut table, 2, 2, Transport::StreamChunked);
         subscribe(&mut table, 3, 1, Transport::StreamChunked);
         subscribe(&mut table, 4, 3, Transport::Socket);
         publish(&mut table);
         let sent = table.take_sent();
-        assert_eq!((sent[&TallyId(1)], sent[&TallyId(2)]), (streams(2, 4, 10), streams(1, 2, 5)));
-        assert_eq!(sent[&TallyId(3)], Delivered::default());
+        assert_eq!((sent[&RouteStatsId(1)], sent[&RouteStatsId(2)]), (streams(2, 4, 10), streams(1, 2, 5)));
+        assert_eq!(sent[&RouteStatsId(3)], Delivered::default());
         table.unsubscribe(Slot(1));
         table.unsubscribe(Slot(2));
         publish(&mut table);
         let sent = table.take_sent();
-        assert_eq!((sent[&TallyId(1)], sent.get(&TallyId(2))), (streams(1, 2, 5), None));
+        assert_eq!((sent[&RouteStatsId(1)], sent.get(&RouteStatsId(2))), (streams(1, 2, 5), None));
         assert!(table.take_sent().is_empty());
     }
 }

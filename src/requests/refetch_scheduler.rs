@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Requests that wait for their time, or for others to be done.
-pub(super) struct Spread<J> {
+pub(super) struct RefetchScheduler<J> {
     /// Requests at a time to one application.
     limit: usize,
     origins: HashMap<Arc<str>, Origin<J>>,
@@ -23,10 +23,10 @@ struct Origin<J> {
     waiting: BTreeMap<(u64, u64), J>,
 }
 
-impl<J> Spread<J> {
+impl<J> RefetchScheduler<J> {
     /// Nothing waits. At most `limit` requests run at a time to one application.
-    pub fn new(limit: usize, seed: u64) -> Spread<J> {
-        Spread { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
+    pub fn new(limit: usize, seed: u64) -> RefetchScheduler<J> {
+        RefetchScheduler { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
     }
 
     /// Lets at most `limit` requests run at a time from now on.
@@ -41,7 +41,7 @@ impl<J> Spread<J> {
         self.origins.entry(origin).or_insert_with(new).waiting.insert((due_ms, self.jobs), job);
     }
 
-    /// A job that starts now, and its origin, which [`Spread::done`] is told when it is over.
+    /// A job that starts now, and its origin, which [`RefetchScheduler::done`] is told when it is over.
     pub fn start(&mut self, now_ms: u64) -> Option<(Arc<str>, J)> {
         let limit = self.limit;
         self.origins.iter_mut().find_map(|(name, origin)| {
@@ -97,27 +97,28 @@ mod tests {
 
     #[test]
     fn jobs_start_in_time_and_no_more_at_a_time_than_may() {
-        let (mut spread, a, b): (_, Arc<str>, Arc<str>) = (Spread::new(2, 1), "a".into(), "b".into());
+        let (mut scheduler, a, b): (_, Arc<str>, Arc<str>) =
+            (RefetchScheduler::new(2, 1), "a".into(), "b".into());
         for (job, due_ms) in [(1, 20), (2, 10), (3, 10), (4, 0)] {
-            spread.add(a.clone(), job, due_ms);
+            scheduler.add(a.clone(), job, due_ms);
         }
-        spread.add(b.clone(), 5, 10);
-        let started = |spread: &mut Spread<i32>, now_ms| {
+        scheduler.add(b.clone(), 5, 10);
+        let started = |scheduler: &mut RefetchScheduler<i32>, now_ms| {
             let mut jobs: Vec<i32> =
-                std::iter::from_fn(|| spread.start(now_ms)).map(|(_, job)| job).collect();
+                std::iter::from_fn(|| scheduler.start(now_ms)).map(|(_, job)| job).collect();
             jobs.sort_unstable();
             jobs
         };
-        assert_eq!(started(&mut spread, 9), [4]);
-        assert_eq!(started(&mut spread, 20), [2, 5]);
-        spread.done(&a);
-        assert_eq!((started(&mut spread, 20), spread.waiting()), (vec![3], 1));
-        spread.done(&a);
-        spread.done(&a);
-        spread.done(&b);
-        assert_eq!(started(&mut spread, 20), [1]);
-        spread.done(&a);
-        assert!(spread.origins.is_empty());
+        assert_eq!(started(&mut scheduler, 9), [4]);
+        assert_eq!(started(&mut scheduler, 20), [2, 5]);
+        scheduler.done(&a);
+        assert_eq!((started(&mut scheduler, 20), scheduler.waiting()), (vec![3], 1));
+        scheduler.done(&a);
+        scheduler.done(&a);
+        scheduler.done(&b);
+        assert_eq!(started(&mut scheduler, 20), [1]);
+        scheduler.done(&a);
+        assert!(scheduler.origins.is_empty());
     }
 
     proptest! {
@@ -127,13 +128,13 @@ mod tests {
             jobs in prop::collection::vec((0..3usize, 0..5u64), 1..200),
         ) {
             let origins: [Arc<str>; 3] = ["a".into(), "b".into(), "c".into()];
-            let (mut spread, mut now_ms) = (Spread::new(limit, seed), 0);
+            let (mut scheduler, mut now_ms) = (RefetchScheduler::new(limit, seed), 0);
             let (mut running, mut started) = ([0; 3], vec![0; jobs.len()]);
             for (job, (origin, later_ms)) in jobs.iter().enumerate() {
-                let due_ms = now_ms + spread.random_below(spread_ms);
-                spread.add(origins[*origin].clone(), job, due_ms);
+                let due_ms = now_ms + scheduler.random_below(spread_ms);
+                scheduler.add(origins[*origin].clone(), job, due_ms);
                 now_ms += later_ms;
-                while let Some((origin, job)) = spread.start(now_ms) {
+                while let Some((origin, job)) = scheduler.start(now_ms) {
                     let place = origins.iter().position(|other| *other == origin).unwrap();
                     running[place] += 1;
                     started[job] += 1;
@@ -141,15 +142,15 @@ mod tests {
                 }
                 if running[*origin] > 0 && job % 3 == 0 {
                     running[*origin] -= 1;
-                    spread.done(&origins[*origin]);
+                    scheduler.done(&origins[*origin]);
                 }
             }
-            while spread.waiting() > 0 {
+            while scheduler.waiting() > 0 {
                 now_ms += 500;
                 for (origin, running) in origins.iter().zip(&mut running) {
-                    (0..std::mem::take(running)).for_each(|_| spread.done(origin));
+                    (0..std::mem::take(running)).for_each(|_| scheduler.done(origin));
                 }
-                while let Some((origin, job)) = spread.start(now_ms) {
+                while let Some((origin, job)) = scheduler.start(now_ms) {
                     running[origins.iter().position(|other| *other == origin).unwrap()] += 1;
                     started[job] += 1;
                 }

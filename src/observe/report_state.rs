@@ -1,23 +1,23 @@
 //! What an operator hears of what a core refused, lost, or gave up: for each counter that has grown one line of the log, at
 //! most once a second, with the number and the setting to look at.
 
-use super::gauges::{Gauges, Growth};
+use super::metrics::{Growth, Metrics};
 use crate::ids::CoreId;
 
 macro_rules! sentences {
     ($($counter:ident, $what:ident: $sentence:literal;)+) => {
         /// What the operator has heard of, by counter.
         #[derive(Default)]
-        pub struct Told {
+        pub struct ReportState {
             $($counter: Growth,)+
         }
 
-        impl Told {
+        impl ReportState {
             /// Tells of all counters of `core` that nobody has more to say of. Called once a second.
-            pub fn tell_of_counters(&self, core: CoreId, gauges: &Gauges) {
+            pub fn report(&self, core: CoreId, metrics: &Metrics) {
                 let core = core.0;
                 $(
-                    let $what = self.$counter.of(&gauges.$counter);
+                    let $what = self.$counter.of(&metrics.$counter);
                     if $what > 0 {
                         tracing::warn!(core, $what, $sentence);
                     }

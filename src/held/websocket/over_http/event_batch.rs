@@ -29,7 +29,7 @@ pub(in crate::held::websocket) struct Waiting {
 }
 
 /// What one request brings.
-pub(super) struct Offer {
+pub(super) struct EventBatch {
     events: VecDeque<WebSocketEvent>,
     /// Bytes of it that the application was offered before.
     pub replayed_bytes: usize,
@@ -83,9 +83,9 @@ impl Waiting {
     }
 
     /// Takes out as much as one request may have: one event at least, and `events` at most.
-    pub(super) fn offer(&mut self, events: usize) -> Offer {
+    pub(super) fn offer(&mut self, events: usize) -> EventBatch {
         let replayed_bytes = mem::take(&mut self.replayed_bytes);
-        let mut offer = Offer { events: VecDeque::new(), replayed_bytes, is_full: false };
+        let mut offer = EventBatch { events: VecDeque::new(), replayed_bytes, is_full: false };
         let mut bytes = 0;
         while let Some(event) = self.events.front()
             && offer.events.len() < events
@@ -113,10 +113,10 @@ impl Waiting {
     }
 }
 
-impl Offer {
+impl EventBatch {
     /// The question for a WebSocket.
-    pub fn to_open() -> Offer {
-        Offer { events: [WebSocketEvent::Open].into(), replayed_bytes: 0, is_full: false }
+    pub fn to_open() -> EventBatch {
+        EventBatch { events: [WebSocketEvent::Open].into(), replayed_bytes: 0, is_full: false }
     }
 
     /// The request's body.
