@@ -1,11 +1,12 @@
 //! What the pool promises, against origins on threads.
 
+mod built_in;
 mod tls;
 
 use super::*;
 use crate::config::Config;
 use crate::origin::fake_origin::Reply::{Close, Send, Stall};
-use crate::origin::fake_origin::{FakeOrigin, Reply, route_to, target, target_at};
+use crate::origin::fake_origin::{FakeOrigin, Reply, route_to, target_at};
 use crate::origin::upload::RequestBody;
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::http1::Headers;
@@ -472,29 +473,5 @@ fn an_untrusted_target_on_this_machine_is_not_asked_nor_the_one_after_it() {
         let blocked = pool.request(&route, get()).await;
         assert!(matches!(blocked, Err(OriginError::Blocked { .. })), "{blocked:?}");
         assert_eq!(origin.asked_more(), 1, "a kept connection is not for an untrusted target");
-    });
-}
-
-#[test]
-fn built_in_applications_answer_without_a_socket_and_publish() {
-    run(async {
-        let (pool, published) = (pool(), Rc::<RefCell<Vec<Publication>>>::default());
-        let published_by = published.clone();
-        pool.publish_by(move |publications| {
-            published_by.borrow_mut().extend(publications);
-            Box::pin(async { Ok(()) })
-        });
-        let mut route = route_to(&[target(Destination::Demo)]);
-        route.path_beg = Some("/demo".into());
-        let mut send = request(Method::POST, streamed(&[Ok("message="), Ok("hi")], None));
-        send.path_and_query = "/demo/send".into();
-        let sent = pool.request(&route, send).await.unwrap();
-        assert_eq!(sent.status, 204);
-        assert!(matches!(&published.borrow()[..], [publication] if &*publication.channel == "demo"));
-
-        let route = route_to(&[target(Destination::Test)]);
-        let large = request(Method::POST, RequestBody::Whole(vec![b'x'; 100_001].into()));
-        let response = pool.request(&route, large).await.unwrap();
-        assert_eq!((response.status, text(response).await.as_str()), (400, "request too large\n"));
     });
 }
