@@ -4,7 +4,7 @@
 //! asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`,
 //! `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share, `files`
 //! what they do with files, `defaults` what holds where nothing is said. What is wrong is a [`Problem`]: file, line, what
-//! to change. `renewal` keeps what cannot change while the server runs.
+//! to change. `marks` says what a setting's mark does, `renewal` keeps what cannot change while the server runs.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod files;
 mod forwarded_for;
 mod ini;
 mod load;
+mod marks;
 mod metrics_port;
 mod native;
 mod problem;

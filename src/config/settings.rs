@@ -1,9 +1,9 @@
 //! Every setting, declared with what becomes of a change while the server runs: `live` settings come into force,
 //! `restart` settings stay as they were at the start and the log names those that differ, and a `section` leaves it to
-//! its own settings. A setting without such a mark does not compile. `defaults` has their values where nothing is said,
-//! `renewal` what the marks do.
+//! its own settings. A setting without such a mark does not compile. `marks` has what they do, `defaults` the values
+//! where nothing is said.
 
-use super::renewal::{self, Renewed};
+use super::marks::{self, Renewed};
 use super::{Endpoint, Exempt, ForwardedFor, Grants, MetricsPort, Token, TrustedProxies, UnixPort};
 use http::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ macro_rules! settings {
 
         impl Renewed for $Table {
             fn keep(&mut self, old: &Self, differ: &mut Vec<&'static str>) {
-                $(renewal::$mark(
+                $(marks::$mark(
                     &mut self.$setting,
                     &old.$setting,
                     concat!($prefix, stringify!($setting)),
