@@ -22,7 +22,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub channel: ChannelId,
-    /// The transport in the three highest bits, the index in its list below.
+    /// The transport in the five highest bits, the index in its list below.
     place: u32,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn place_of(number: u32) -> (Transport, u32) {
     (transport.unwrap_or(Transport::Response), number & ((1 << INDEX_BITS) - 1))
 }
 
-const INDEX_BITS: u32 = 29;
+const INDEX_BITS: u32 = 27;
 
 /// The links of every slot. One link, the common case, stands in place.
 pub(super) type Links = BySlot<SlotLinks>;

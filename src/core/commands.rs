@@ -1,5 +1,7 @@
-//! New settings and routes, taken over while clients are held. They come by a queue that the core looks into with
-//! each tick of its clock, so that nothing else has to. Whoever is held keeps the route it came by.
+//! Commands of the main thread to a core. They come by a queue that the core looks into with each tick of its clock, so
+//! that nothing else has to. A command is answered when the core has done it.
+//!
+//! New settings and routes are taken over while clients are held: a client that is held keeps the route it came by.
 
 use super::Core;
 use crate::channel::HomeTimes;
@@ -10,7 +12,13 @@ use crate::requests::Signers;
 use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 
-/// What is in force from now on.
+/// What the main thread has a core do.
+pub enum CoreCommand {
+    /// Put new settings, routes and keys in force.
+    Renew(Renewal),
+}
+
+/// New settings, routes and keys.
 pub struct Renewal {
     /// The settings.
     pub settings: Arc<Config>,
@@ -20,14 +28,28 @@ pub struct Renewal {
     pub signers: Signers,
 }
 
-/// The way of renewals from the main thread to one core.
-pub type Renewals = Arc<SegQueue<Renewal>>;
+/// The way of commands from the main thread to one core.
+#[derive(Clone, Default)]
+pub struct CoreCommands(Arc<SegQueue<(CoreCommand, Done)>>);
+
+/// Called by the core when a command is done.
+type Done = Box<dyn FnOnce() + Send>;
+
+impl CoreCommands {
+    /// Has the core do `command`; it calls `done` afterwards. Commands are done in the order in which they are sent.
+    pub fn send(&self, command: CoreCommand, done: impl FnOnce() + Send + 'static) {
+        self.0.push((command, Box::new(done)));
+    }
+}
 
 impl Core {
-    /// Takes over what has come.
-    pub(super) fn take_renewals(&self) {
-        while let Some(renewal) = self.renewals.pop() {
-            self.renew(renewal);
+    /// Does what the main thread has asked for.
+    pub(super) fn obey_commands(&self) {
+        while let Some((command, done)) = self.commands.0.pop() {
+            match command {
+                CoreCommand::Renew(renewal) => self.renew(renewal),
+            }
+            done();
         }
     }
 

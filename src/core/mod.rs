@@ -1,7 +1,8 @@
 //! One core's world: its rooms, its loop, its commands. Nothing here is shared with other threads.
 //!
 //! [`Core`] composes the rooms; `start` makes them, from the bottom up. The loop is `turn`; `serve` hands requests to
-//! whom they are for. `commands` takes over new settings, and `operator_commands` what operators ask by way of a
+//! whom they are for. `commands` are those of the main
+//! thread, and `operator_commands` what operators ask by way of a
 //! backplane. `ceiling` bounds the
 //! memory of the process, `memory` gives back what is not needed, and `reporting` is what operators see.
 
@@ -16,7 +17,7 @@ mod serve;
 mod start;
 mod turn;
 
-pub use commands::{Renewal, Renewals};
+pub use commands::{CoreCommand, CoreCommands, Renewal};
 pub use start::{CoreError, CorePlan, run};
 
 use crate::clients::Clients;
@@ -45,7 +46,8 @@ pub struct Core {
     holds: Rc<Holds>,
     control: Rc<ControlPort>,
     queries: Rc<Queries>,
-    renewals: Renewals,
+    /// What the main thread asks for.
+    commands: CoreCommands,
     ceiling: Ceiling,
     /// What is known of memory that is not needed.
     memory: RefCell<Memory>,

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::ceiling::Ceiling;
-use super::commands::{Renewal, Renewals, home_times};
+use super::commands::{CoreCommands, Renewal, home_times};
 use crate::backplane::Backplane;
 use crate::channel::{Dispatched, Home, Subscriptions};
 use crate::clients::{Clients, Listeners, Service};
@@ -38,8 +38,8 @@ pub struct CorePlan {
     pub cores: usize,
     /// The settings, the routes, and who signs for them.
     pub start: Renewal,
-    /// What comes to replace them.
-    pub renewals: Renewals,
+    /// What the main thread asks of it later.
+    pub commands: CoreCommands,
     /// The counters of all cores.
     pub metrics: Arc<[Arc<Metrics>]>,
     /// Its listening sockets, what clients there are to begin with, and what each serves.
@@ -122,7 +122,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
         holds,
         control,
         queries,
-        renewals: plan.renewals,
+        commands: plan.commands,
         ceiling: Ceiling::of(plan.memory),
         memory: RefCell::default(),
         report_state: ReportState::default(),

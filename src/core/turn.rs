@@ -107,7 +107,7 @@ impl Core {
         let Some(before) = clock.move_to(now) else { return false };
         let tick = clock.tick();
         self.clients.set_now(now);
-        self.take_renewals();
+        self.obey_commands();
         if before / SECOND != tick / SECOND {
             self.each_second();
         }

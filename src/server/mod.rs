@@ -19,7 +19,7 @@ pub use supervisor::Files;
 use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
-use crate::core::{CorePlan, Renewal, Renewals};
+use crate::core::{CoreCommands, CorePlan, Renewal};
 use crate::doctor::{self, Machine};
 use crate::held::Sessions;
 use crate::ids::CoreId;
@@ -66,7 +66,7 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
     let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
-    let (mut plans, renewals) = plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref())?;
+    let (mut plans, commands) = plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref())?;
     // It ends when this returns.
     let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
@@ -75,7 +75,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     }
     let metrics = metrics.iter().take(cores).cloned().collect();
     let watchdog = Watchdog::new(metrics, Instant::now());
-    Supervisor { settings, files, certificates, events, renewals, watch, due: None, watchdog }.run()
+    let renewing = None;
+    Supervisor { settings, files, certificates, events, tell, commands, renewing, watch, due: None, watchdog }
+        .run()
 }
 
 fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {
@@ -147,7 +149,7 @@ fn plan(
     wire: WireLimits,
     metrics: &Arc<[Arc<Metrics>]>,
     zeromq: Option<&ZeroMqThread>,
-) -> Result<(Vec<CorePlan>, Vec<Renewals>), ServerError> {
+) -> Result<(Vec<CorePlan>, Vec<CoreCommands>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
     if let Some(error) = check_keys(settings, routes).into_iter().next() {
@@ -162,14 +164,14 @@ fn plan(
     let mut plans = (Vec::new(), Vec::new());
     for (index, sockets) in sockets.into_iter().enumerate() {
         let signers = signers(settings, routes)?;
-        let renewals = Renewals::default();
-        plans.1.push(renewals.clone());
+        let commands = CoreCommands::default();
+        plans.1.push(commands.clone());
         let id = CoreId(index as u16);
         plans.0.push(CorePlan {
             id,
             cores,
             start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
-            renewals,
+            commands,
             sockjs: sockjs.clone(),
             metrics: metrics.clone(),
             listeners: sockets.listeners,

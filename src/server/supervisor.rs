@@ -8,14 +8,14 @@ use super::keys::{check_keys, signers};
 use super::watch::FileWatch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
-use crate::core::{Renewal, Renewals};
+use crate::core::{CoreCommand, CoreCommands, Renewal};
 use crate::origin::Routes;
 use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
 use nix::sys::pthread::Pthread;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 /// From the first change of a file to its being read: whoever writes it has finished by then.
@@ -50,10 +50,22 @@ pub(super) enum SupervisorEvent {
     Touched,
     /// A core begins to run on a thread.
     Started(u16, Pthread),
+    /// A core has put new settings in force.
+    Renewed,
     /// A core cannot go on.
     Core(u16, String),
     /// The thread of ZeroMQ cannot go on.
     ZeroMq(ZeroMqError),
+}
+
+/// New settings that cores put in force.
+pub(super) struct Renewing {
+    /// Answers of cores that are still to come, those to commands before included.
+    awaited: usize,
+    /// How many routes there are.
+    routes: usize,
+    /// Settings that have changed and take a restart.
+    differ: Vec<&'static str>,
 }
 
 /// The state of the main thread.
@@ -63,8 +75,12 @@ pub(super) struct Supervisor<'f> {
     /// What clients by TLS are shown.
     pub certificates: Option<Arc<Certificates>>,
     pub events: Receiver<SupervisorEvent>,
+    /// Tells of events.
+    pub tell: Sender<SupervisorEvent>,
     /// To each core.
-    pub renewals: Vec<Renewals>,
+    pub commands: Vec<CoreCommands>,
+    /// What the cores put in force now, if they have not all done it.
+    pub renewing: Option<Renewing>,
     pub watch: Option<FileWatch>,
     /// When the files are read because one has changed.
     pub due: Option<Instant>,
@@ -86,6 +102,7 @@ impl Supervisor<'_> {
                 Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(SupervisorEvent::ZeroMq(error)) => return Err(error.into()),
                 Ok(SupervisorEvent::Hangup) => self.reload(),
+                Ok(SupervisorEvent::Renewed) => self.renewed(),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Ok(SupervisorEvent::Touched) => {
                     if self.due.is_none() && self.watch.as_ref().is_some_and(FileWatch::has_changed) {
@@ -134,16 +151,18 @@ impl Supervisor<'_> {
         {
             return tracing::error!("the old settings stay in force: {exposure}, and restart");
         }
-        if let Err(error) = self.hand_out(settings, Arc::new(routes)) {
-            return tracing::error!("the old settings stay in force: {error}");
-        }
-        for name in differ {
-            tracing::warn!("`{name}` has changed: restart to change it");
+        if let Err(error) = self.hand_out(settings, Arc::new(routes), differ) {
+            tracing::error!("the old settings stay in force: {error}");
         }
     }
 
     /// Gives all cores what is new, or none of them if it cannot be used.
-    fn hand_out(&mut self, settings: Config, routes: Arc<Routes>) -> Result<(), ServerError> {
+    fn hand_out(
+        &mut self,
+        settings: Config,
+        routes: Arc<Routes>,
+        differ: Vec<&'static str>,
+    ) -> Result<(), ServerError> {
         if let Some(error) = check_keys(&settings, &routes).into_iter().next() {
             return Err(error);
         }
@@ -152,13 +171,29 @@ impl Supervisor<'_> {
             let signers = signers(&settings, &routes)?;
             Ok(Renewal { settings: settings.clone(), routes: routes.clone(), signers })
         };
-        let all = self.renewals.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
-        for (core, renewal) in self.renewals.iter().zip(all) {
-            core.push(renewal);
+        let all = self.commands.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
+        let before = self.renewing.take().map_or(0, |renewing| renewing.awaited);
+        self.renewing = Some(Renewing { awaited: before + all.len(), routes: routes.len(), differ });
+        for (core, renewal) in self.commands.iter().zip(all) {
+            let tell = self.tell.clone();
+            // Nobody hears it if the server ends at this moment.
+            core.send(CoreCommand::Renew(renewal), move || drop(tell.send(SupervisorEvent::Renewed)));
         }
         self.files.in_force(&settings);
-        tracing::info!("routes loaded with {} entries", routes.len());
         self.settings = settings;
         Ok(())
+    }
+
+    /// A core has put new settings in force; when all have, the operator reads of it.
+    fn renewed(&mut self) {
+        let Some(renewing) = &mut self.renewing else { return };
+        renewing.awaited -= 1;
+        if renewing.awaited == 0 {
+            tracing::info!("routes loaded with {} entries", renewing.routes);
+            for name in &renewing.differ {
+                tracing::warn!("`{name}` has changed: restart to change it");
+            }
+            self.renewing = None;
+        }
     }
 }

@@ -4,7 +4,7 @@ use gripwire::backplane::Backplane;
 use gripwire::channel::Dispatched;
 use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
-use gripwire::core::{self, CorePlan, Renewal, Renewals};
+use gripwire::core::{self, CoreCommands, CorePlan, Renewal};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
 use gripwire::observe::Metrics;
@@ -97,7 +97,7 @@ impl Cluster {
                 id: CoreId(core as u16),
                 cores,
                 start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
-                renewals: Renewals::default(),
+                commands: CoreCommands::default(),
                 metrics: metrics.clone(),
                 listeners: [
                     (node.clients(), Service::Clients(Port::Plain)),
