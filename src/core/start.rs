@@ -4,7 +4,7 @@ use super::Core;
 use super::ceiling::Ceiling;
 use super::commands::{CoreCommands, Renewal, home_times};
 use crate::backplane::Backplane;
-use crate::channel::{Dispatched, Home, Subscriptions};
+use crate::channel::{Dispatched, Home, Subscriptions, ToCore, ToHome};
 use crate::clients::{Clients, Listeners, Service};
 use crate::config::{Config, Endpoint, ZeroMq};
 use crate::context::{Context, TICK_MS, ticks};
@@ -13,12 +13,12 @@ use crate::delivery::Delivery;
 use crate::filters::Filters;
 use crate::held::{Holds, Sessions};
 use crate::ids::CoreId;
-use crate::mesh::MeshPlan;
+use crate::mesh::{MeshPlan, RingEnds};
 use crate::monitor::Mailbox;
 use crate::observe::{Growth, Metrics, ReportState, StatsReporter};
 use crate::origin::OwnPorts;
 use crate::publish::{Publishing, Ways};
-use crate::queries::{Queries, QueryPlan};
+use crate::queries::{Queries, QueryPlan, Questions};
 use crate::requests::Requests;
 use crate::runtime;
 use crate::wire::{DatagramSocket, Doorbell, Ledger, Preface, Wire, WireLimits};
@@ -85,77 +85,89 @@ pub enum CoreError {
 /// # Errors
 /// When the ring of client sockets, or the mesh between the cores, fails.
 pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
-    let Renewal { settings, routes, signers } = plan.start;
-    let (mesh, home_ends, core_ends) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
-    let metrics = plan.metrics.get(plan.id.index()).cloned().unwrap_or_default();
-    let watch = plan.mailbox.map(|mailbox| StatsReporter::new(mailbox, &settings.stats));
-    let subscriptions =
-        subscriptions(plan.id, plan.cores, &settings, watch.is_some(), plan.dispatched.clone());
-    let context = Context::new(plan.id, plan.cores, &settings, metrics, watch);
-    let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
     let doorbell = Doorbell::new()?;
-    let own_ports = own_ports(&plan.listeners, &settings);
-    let (listeners, tcp) = plan.listeners.into_iter().unzip();
-    let local_listeners = plan.local_listeners.into_iter();
-    let local_listeners =
-        local_listeners.map(|(listener, service)| ((listener, service.port_use()), service));
-    let (local_listeners, local) = local_listeners.unzip();
-    let wire = Wire::new(listeners, local_listeners, plan.wire, plan.ledger, &doorbell)?;
+    let own_ports = own_ports(&plan.listeners, &plan.start.settings);
+    let (core, incoming) = compose(plan, &doorbell).await?;
+    core.requests.pool().protect(own_ports);
+    connect(&core, incoming);
+    runtime::spawn(hear(doorbell, core.clone())).detach();
+    runtime::spawn(tick(core.clone())).detach();
+    core.turn_forever().await
+}
+
+/// What comes in from other cores.
+struct Incoming {
+    to_home: RingEnds<ToHome>,
+    to_core: RingEnds<ToCore>,
+    questions: Questions,
+}
+
+/// Makes the rooms of a core, from the bottom up; `doorbell` wakes it.
+async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incoming), CoreError> {
+    let Renewal { settings, routes, signers } = plan.start;
+    let (mesh, to_home, to_core) = plan.mesh.join().await.ok_or(CoreError::Mesh)?;
+    let metrics = plan.metrics.get(plan.id.index()).cloned().unwrap_or_default();
+    let reporter = plan.mailbox.map(|mailbox| StatsReporter::new(mailbox, &settings.stats));
+    let mut subscriptions = subscriptions(plan.cores, &settings, reporter.is_some());
+    subscriptions.set_dispatched(plan.dispatched.clone(), plan.id);
+    let context = Context::new(plan.id, plan.cores, &settings, metrics, reporter);
+    let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
+    let (sockets, tcp) = plan.listeners.into_iter().unzip();
+    let local = plan.local_listeners.into_iter();
+    let (local_sockets, local) =
+        local.map(|(socket, service)| ((socket, service.port_use()), service)).unzip();
+    let wire = Wire::new(sockets, local_sockets, plan.wire, plan.ledger, doorbell)?;
     let clients = Clients::new(context.clone(), wire, Listeners { tcp, local });
+    clients.limit_addresses(&settings);
     let delivery = Delivery::new(context.clone(), clients.clone(), queries.clone(), subscriptions);
-    let home = Home::new(plan.id, home_times(&settings.channels));
-    let (dispatched, datagrams, backplanes) = (plan.dispatched, plan.datagrams, plan.backplanes);
-    let ways = Ways { home, mesh, dispatched, datagrams, backplanes };
+    let ways = Ways {
+        home: Home::new(plan.id, home_times(&settings.channels)),
+        mesh,
+        dispatched: plan.dispatched,
+        datagrams: plan.datagrams,
+        backplanes: plan.backplanes,
+    };
     let publishing =
         Publishing::new(context.clone(), clients.clone(), delivery.clone(), ways, &doorbell.ringer());
     let requests = Requests::new(context.clone(), clients.clone(), delivery.clone(), routes, signers);
     let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
-    let holds = Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs);
-    let control = ControlPort::new(publishing.clone(), queries.clone(), plan.metrics);
-    let core = Rc::new(Core {
+    let core = Core {
+        holds: Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs),
+        control: ControlPort::new(publishing.clone(), queries.clone(), plan.metrics),
         context,
         clients,
         delivery,
         publishing,
         requests,
         filters,
-        holds,
-        control,
         queries,
         commands: plan.commands,
         ceiling: Ceiling::of(plan.memory),
         memory: RefCell::default(),
         report_state: ReportState::default(),
         reported_queue_timeouts: Growth::default(),
-    });
-    core.requests.pool().protect(own_ports);
+    };
+    Ok((Rc::new(core), Incoming { to_home, to_core, questions }))
+}
+
+/// Has lower rooms know the higher ones that they call by their traits, and lets in what other cores have.
+fn connect(core: &Rc<Core>, incoming: Incoming) {
     core.publishing.publish_for_applications(core.requests.pool());
-    core.clients.limit_addresses(&settings);
-    core.clients.serve(Rc::downgrade(&core) as Weak<_>);
+    core.clients.serve(Rc::downgrade(core) as Weak<_>);
     core.delivery.filter_by(Rc::downgrade(&core.filters) as Weak<_>);
-    core.publishing.start_readers(home_ends, core_ends);
-    core.queries.start(questions, Rc::downgrade(&core.control) as Weak<_>);
+    core.queries.start(incoming.questions, Rc::downgrade(&core.control) as Weak<_>);
+    core.publishing.start_readers(incoming.to_home, incoming.to_core);
     core.publishing.watch_datagrams();
     core.publishing.start_hearing_of_room();
-    runtime::spawn(hear(doorbell, core.clone())).detach();
-    runtime::spawn(tick(core.clone())).detach();
-    core.turn_forever().await
 }
 
 /// The table of a core of `cores`; the stats socket is told of it if `is_watched`.
-fn subscriptions(
-    id: CoreId,
-    cores: usize,
-    settings: &Config,
-    is_watched: bool,
-    dispatched: Arc<Dispatched>,
-) -> Subscriptions {
+fn subscriptions(cores: usize, settings: &Config, is_watched: bool) -> Subscriptions {
     let mut subscriptions = Subscriptions::new(cores, ticks(settings.channels.linger_ms));
     if is_watched {
         subscriptions.watch();
         subscriptions.route_stats(settings.stats.message_block_bytes);
     }
-    subscriptions.set_dispatched(dispatched, id);
     subscriptions
 }
 

@@ -161,17 +161,17 @@ impl Awaited {
 
 impl Queries {
     /// Joins the mesh; with what comes in, which [`Queries::start`] takes. `None` if that fails.
-    pub async fn join(context: Rc<Context>, plan: QueryPlan) -> Option<(Rc<Queries>, Incoming)> {
+    pub async fn join(context: Rc<Context>, plan: QueryPlan) -> Option<(Rc<Queries>, Questions)> {
         let (lanes, ends) = plan.0.join().await?;
         let (waiting, tickets, tables) = (RefCell::default(), Cell::default(), OnceCell::new());
-        Some((Rc::new(Queries { context, lanes, waiting, tickets, tables }), Incoming(ends)))
+        Some((Rc::new(Queries { context, lanes, waiting, tickets, tables }), Questions(ends)))
     }
 
     /// Answers the questions of other cores by `tables` from now on: one task for each ring that ends here.
     ///
     /// # Panics
     /// When it was called before.
-    pub fn start(self: &Rc<Self>, Incoming(ends): Incoming, tables: Weak<dyn LookUp>) {
+    pub fn start(self: &Rc<Self>, Questions(ends): Questions, tables: Weak<dyn LookUp>) {
         assert!(self.tables.set(tables).is_ok(), "tables are given once");
         for peer in ends.peers() {
             let (queries, ends) = (self.clone(), ends.clone());
@@ -260,4 +260,4 @@ impl Queries {
 }
 
 /// What comes in from other cores.
-pub struct Incoming(RingEnds<Message>);
+pub struct Questions(RingEnds<Message>);
