@@ -1,7 +1,7 @@
 //! What other rooms may do with the bytes, the timer and the place of a client. Slots without a descriptor of their own are
 //! written to by the same methods.
 
-use super::{Clients, Service};
+use super::Clients;
 use crate::ids::{RouteStatsId, Slot};
 use crate::slack::Look;
 use crate::wire::{Overflow, RefusedConnections, VirtualClient, WireEvent};
@@ -255,10 +255,5 @@ impl Clients {
     /// Requests that are being answered or held, and WebSockets, now.
     pub fn engaged(&self) -> u64 {
         self.engaged.get()
-    }
-
-    /// What the client's listener serves.
-    pub fn service(&self, slot: Slot) -> Option<Service> {
-        self.rows.borrow_mut().get(slot).map(|row| row.service)
     }
 }

@@ -2,7 +2,7 @@
 //! homes of channels go.
 
 use super::Delivery;
-use crate::channel::{Audience, HeardUpTo, LastId, Missed, Page, Readiness, ToHome, Transport};
+use crate::channel::{Audience, HeardUpTo, Missed, Page, Readiness, ToHome, Transport};
 use crate::ids::{CoreId, Slot};
 use crate::slack::Look;
 use std::sync::Arc;
@@ -137,11 +137,6 @@ impl Delivery {
     /// Up to `limit` subscribers of `channel`, from place `before` downwards.
     pub fn members(&self, channel: &str, before: u32, limit: usize) -> Page<(Slot, Transport)> {
         self.subscriptions.borrow().members(channel, before, limit)
-    }
-
-    /// The id of the last item of `channel` that has come here.
-    pub fn last_id(&self, channel: &str) -> LastId {
-        self.subscriptions.borrow().last_id(channel).map(Into::into)
     }
 
     /// Gives up to `limit` channels up that nobody has used for a while; whether there are more.
