@@ -13,7 +13,7 @@ use crate::proto::grip::{
     self, Channel, FilterError, Hold, IdRenderer, IdRendering, Instruct, InstructError, Link, Mode,
 };
 use crate::requests::{
-    KEPT_BYTES, Kept, Permit, Scheme, cross_origin, forged_events, no_route, request_body, say_what_was_heard,
+    Connect, KEPT_BYTES, Kept, Permit, Scheme, no_route, request_body, say_what_was_heard,
 };
 use crate::runtime;
 use bytes::{Bytes, BytesMut};
@@ -46,13 +46,8 @@ impl Holds {
         if let Some(below) = route.below_sockjs(&request.target).map(str::to_owned) {
             return self.answer_sockjs(exchange, request, route, &below).await;
         }
-        let asked_body = match cross_origin::prepare(exchange, &mut request, &route) {
-            Ok(asked_body) => asked_body,
-            Err(error) => return answer::send_whole(exchange, &answer::text(400, format!("{error}\n"))),
-        };
-        if let Some(error) = forged_events(&request, &route) {
-            return requests.fail(exchange, &request, Some(&route), &error);
-        }
+        let connect = requests.connect(exchange, &mut request, &route, Scheme::Http);
+        let Connect::GoesOn { body: asked_body } = connect else { return };
         let kept = Rc::new(RefCell::new(Kept::default()));
         let own_body = match request_body(exchange, request.body, &kept).await {
             Ok(body) => body,

@@ -3,15 +3,16 @@
 //!
 //! - [`Requests`] has the routes, the pool of connections to applications, and who signs for them (`signatures`).
 //! - A client's request: `routing` finds its route, `forwarding` finds out whose it is and by which way it came,
-//!   `cross_origin` what browsers of other origins are to be told, `client_body` is its body, and `to_origin` writes it
-//!   for its application.
+//!   `connecting` decides whether its application is asked, `cross_origin` what browsers of other origins are to be told,
+//!   `client_body` is its body, and `to_origin` writes it for its application.
 //! - Requests that no client makes: `origin` is where a client's request went, `way` says which way requests may take
 //!   whose URI an application has named, and `permits` says when they may be made, by turns that `refetch_scheduler` gives out.
 
 #![forbid(unsafe_code)]
 
 mod client_body;
-pub mod cross_origin;
+mod connecting;
+mod cross_origin;
 pub mod forwarding;
 mod origin;
 mod permits;
@@ -22,9 +23,10 @@ mod to_origin;
 mod way;
 
 pub use client_body::{KEPT_BYTES, Kept, request_body};
+pub use connecting::Connect;
 pub use origin::Origin;
 pub use permits::Permit;
-pub use routing::{forged_events, host_name, no_route};
+pub use routing::{host_name, no_route};
 pub use signatures::Signers;
 pub use to_origin::{Scheme, say_what_was_heard};
 

@@ -6,7 +6,6 @@ use crate::clients::answer;
 use crate::clients::counting::request_bytes;
 use crate::clients::{Exchange, Request};
 use crate::origin::{Lookup, OriginError, Refusal, Route};
-use crate::proto::grip;
 use http::{HeaderName, header};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,12 +101,6 @@ impl Requests {
             %method, host, target, from, client, forwarded_for, user_agent, route, status, bytes, connection, "{what}"
         );
     }
-}
-
-/// The refusal of a client that speaks to its application as this server does for WebSockets.
-pub fn forged_events(request: &Request, route: &Route) -> Option<OriginError> {
-    let is_forged = !request.is_trusted && !route.no_grip && grip::claims_events(&request.headers);
-    is_forged.then(|| OriginError::ForgedEvents { route: route.id.clone() })
 }
 
 /// No route is for this request.

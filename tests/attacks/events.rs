@@ -47,3 +47,35 @@ fn no_forged_event_reaches_an_application() {
     innocent.expect_unharmed(DEADLINE);
     server.await_empty();
 }
+
+#[test]
+fn neither_scripts_nor_upgrades_forge_events() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = asked.clone();
+    let application = Origin::http(move |_| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        Answer::text("believed\n")
+    });
+    let address = application.address();
+    let server = Launch::route(&format!("* {address}"))
+        .and_route(&format!("scripts.test,aco {address}"))
+        .and_route(&format!("sockets.test {address},over_http"))
+        .and_route(&format!("sockjs.test,sockjs=/sockjs {address},over_http"))
+        .start();
+    let closing = "Connection: close\r\n";
+    // What is forged shows only when the script's request has become the one that it means.
+    let forged = "%7b%22Content-Type%22:%22application/websocket-events%22%7d";
+    let script = format!("/account?callback=f&_method=POST&_headers={forged}&_body=OPEN%0d%0a%0d%0a");
+    let answer =
+        server.ask(format!("GET {script} HTTP/1.1\r\nHost: scripts.test\r\n{closing}\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"code\": 403"), "{answer}");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAccept: application/websocket-events\r\n";
+    for (host, path) in [("any.test", "/"), ("sockets.test", "/"), ("sockjs.test", "/sockjs/websocket")] {
+        let answer =
+            server.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{upgrade}{closing}\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{host}: {answer}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    server.await_empty();
+}

@@ -9,7 +9,7 @@ use crate::origin::{Destination, Route, Target};
 use crate::proto::grip::Answer;
 use crate::proto::http1::{self, Headers};
 use crate::proto::websocket::{Handshake, HandshakeError};
-use crate::requests::{forged_events, no_route};
+use crate::requests::{Connect, Scheme, no_route};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use std::rc::Rc;
@@ -31,16 +31,15 @@ impl Holds {
     pub(in crate::held) async fn answer_upgrade_on(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
-        request: Request,
+        mut request: Request,
         route: Arc<Route>,
     ) {
         let handshake = match Handshake::read(&request.method, &request.headers) {
             Ok(handshake) => handshake,
             Err(error) => return answer::send_whole(exchange, &refusal(error)),
         };
-        if let Some(error) = forged_events(&request, &route) {
-            return self.requests.fail(exchange, &request, Some(&route), &error);
-        }
+        let connect = self.requests.connect(exchange, &mut request, &route, Scheme::WebSocket);
+        let Connect::GoesOn { .. } = connect else { return };
         match route.targets.first().is_some_and(is_over_http) {
             true => self.open_over_http(exchange, request, route, &handshake).await,
             false => self.open_through(exchange, request, route, &handshake).await,
