@@ -9,6 +9,7 @@ use crate::channel::{Audience, Page, Transport};
 use crate::clients::answer;
 use crate::ids::{ConnectionId, CoreId};
 use crate::proto::grip::{Answer, Publication, ResponseFormat, SocketFormat, StreamFormat};
+use crate::publish::Admitted;
 use crate::queries::{ClientState, QueryAnswer as Word, Question, Refreshed};
 use serde_json::{Value, json as value};
 use std::sync::Arc;
@@ -264,7 +265,7 @@ async fn refresh_channel(port: &ControlPort, channel: &str) -> Answer {
     item.response = Some(ResponseFormat::Hint);
     item.stream = Some(StreamFormat::Hint);
     item.socket = Some(SocketFormat::Refresh);
-    match with_receipts(port, vec![item], REFRESH_WAIT_MS).await {
+    match with_receipts(port, Admitted::all(vec![item]), REFRESH_WAIT_MS).await {
         Ok(receipts) if receipts.receivers() == 0 => not_found(),
         Ok(receipts) => refreshed(receipts.receivers()),
         Err(refusal) => refusal,

@@ -7,7 +7,8 @@ use super::query::Query;
 use crate::channel::{Audience, ItemPlace, Sent};
 use crate::clients::answer;
 use crate::patience::within;
-use crate::proto::grip::{Answer, Publication, publish as publish_call};
+use crate::proto::grip::{Answer, publish as publish_call};
+use crate::publish::{Admitted, Refused};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -30,18 +31,18 @@ pub(super) async fn publish(call: &Call<'_>, query: &Query<'_>) -> Answer {
         Ok(publications) => publications,
         Err(error) => return answer::text(400, error.to_string()),
     };
-    let may = |item: &&Publication| call.grants.may_publish_to(&item.channel);
-    if let Some(item) = publications.iter().find(|item| !may(item)) {
-        return call.forbidden(&format!("publish to `{}`", item.channel));
-    }
+    let admitted = match Admitted::by(&call.grants, publications) {
+        Ok(admitted) => admitted,
+        Err(Refused { channel }) => return call.forbidden(&format!("publish to `{channel}`")),
+    };
     let port = call.port;
     if query.flag("receipt") {
-        return match with_receipts(port, publications, wait_ms).await {
+        return match with_receipts(port, admitted, wait_ms).await {
             Ok(receipts) => json(format!("{}\n", receipts.to_json())),
             Err(refusal) => refusal,
         };
     }
-    match port.publishing.publish(publications).await {
+    match port.publishing.publish(admitted).await {
         Ok(()) => done(format, "Published"),
         Err(error) => busy(error),
     }
@@ -56,11 +57,11 @@ pub(super) struct Receipts {
 /// Publishes, and waits for receipts for `wait_ms` at most.
 pub(super) async fn with_receipts(
     port: &ControlPort,
-    mut publications: Vec<Publication>,
+    mut admitted: Admitted,
     wait_ms: u64,
 ) -> Result<Receipts, Answer> {
-    let expected = port.delivery.expect_receipts(&mut publications).map_err(busy)?;
-    port.publishing.publish(publications).await.map_err(busy)?;
+    let expected = port.delivery.expect_receipts(admitted.items()).map_err(busy)?;
+    port.publishing.publish(admitted).await.map_err(busy)?;
     let timed_out = within(Duration::from_millis(wait_ms), expected.settled()).await.is_none();
     Ok(Receipts { items: expected.into_items(), timed_out })
 }

@@ -4,6 +4,7 @@
 use super::Core;
 use crate::backplane::{Caller, CommandOutcome, OperatorCommand};
 use crate::ids::{ConnectionId, NameSet};
+use crate::publish::Admitted;
 use crate::queries::{QueryAnswer, Question, Refreshed};
 use crate::runtime;
 use std::rc::Rc;
@@ -28,7 +29,7 @@ impl Core {
         match command {
             OperatorCommand::Publish(publications) => self
                 .publishing
-                .publish(publications)
+                .publish(Admitted::all(publications))
                 .await
                 .map_or(CommandOutcome::Busy, |()| CommandOutcome::Done),
             OperatorCommand::Recover => {

@@ -3,7 +3,6 @@
 //! settings name.
 
 use crate::config::{Config, Grants};
-use crate::proto::grip::Publication;
 use crate::wire::Credentials;
 
 /// Who may publish.
@@ -26,12 +25,9 @@ impl Permits {
         }
     }
 
-    /// The first channel among those of `items` that datagrams by UDP may not publish to.
-    pub fn refused_by_udp<'i>(&self, items: &'i [Publication]) -> Option<&'i str> {
-        if self.udp.admin {
-            return None;
-        }
-        items.iter().map(|item| &*item.channel).find(|channel| !self.udp.may_publish_to(channel))
+    /// What datagrams by UDP may do.
+    pub fn by_udp(&self) -> &Grants {
+        &self.udp
     }
 
     /// Whether they may.
@@ -46,16 +42,6 @@ impl Permits {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn datagrams_by_udp_go_to_the_channels_of_their_scopes() {
-        let items = ["a-1", "b"].map(Publication::new);
-        let refused = |udp| Permits { udp, ..Permits::default() }.refused_by_udp(&items).map(str::to_owned);
-        let to_a = Grants { publish: vec!["a-".into()], ..Grants::default() };
-        assert_eq!(refused(to_a).as_deref(), Some("b"));
-        assert_eq!(refused(Grants::default()).as_deref(), Some("a-1"));
-        assert_eq!((refused(Grants::all()), refused(Grants::to_publish())), (None, None));
-    }
 
     #[test]
     fn root_the_own_user_and_those_that_are_named_may() {

@@ -25,6 +25,8 @@ impl Publishing {
                 tracing::trace!(channel, id = publication.id.as_deref(), ?source, ?position, "arrived");
                 let message = ToHome::Publish(publication);
                 match source {
+                    // Whoever reaches such a socket may publish everything, so nothing is decided on the item. A hook on
+                    // publish is called here as well, and while it takes its time nothing more is taken from the inlet.
                     Source::ThisNode => self.at_home(id, message),
                     Source::Elsewhere(_) => self.handle_at_home(id, message),
                 }

@@ -4,7 +4,7 @@
 //!
 //! Every datagram that was sent is counted once: as published, bad, dropped here, or dropped by the kernel.
 
-use super::Publishing;
+use super::{Admitted, Publishing, Refused};
 use crate::ingest::{self, DatagramError, GATHER_US, Pace};
 use crate::proto::grip::Publication;
 use crate::runtime;
@@ -39,6 +39,12 @@ struct Counts {
 enum Loss {
     Bad(DatagramError),
     NoRoom,
+}
+
+impl From<Refused> for Loss {
+    fn from(Refused { channel }: Refused) -> Loss {
+        Loss::Bad(DatagramError::Scope(channel.to_string()))
+    }
 }
 
 impl Datagrams {
@@ -136,7 +142,6 @@ impl Publishing {
                     datagrams.complaint.get_or_insert(error);
                 }
             }
-            datagrams.items.clear();
         }
         self.count(&counts);
         true
@@ -148,16 +153,19 @@ impl Publishing {
         is_local: bool,
         items: &mut Vec<Publication>,
     ) -> Result<(), Loss> {
+        let permits = self.context.permits();
         if let Some(sender) = datagram.sender
-            && !self.context.permits().allow(sender)
+            && !permits.allow(sender)
         {
             return Err(Loss::Bad(DatagramError::Refused(sender)));
         }
         ingest::read(datagram, items).map_err(Loss::Bad)?;
-        if !is_local && let Some(channel) = self.context.permits().refused_by_udp(items) {
-            return Err(Loss::Bad(DatagramError::Scope(channel.to_owned())));
-        }
-        if self.publish_now(items) { Ok(()) } else { Err(Loss::NoRoom) }
+        let read = std::mem::take(items);
+        let admitted = match is_local {
+            true => Admitted::all(read),
+            false => Admitted::by(permits.by_udp(), read)?,
+        };
+        if self.publish_now(admitted, items) { Ok(()) } else { Err(Loss::NoRoom) }
     }
 
     fn count(&self, counts: &Counts) {

@@ -1,6 +1,7 @@
 //! The ways of what is published: into this core, to the homes of channels, and from homes to the cores that are
 //! interested.
 //!
+//! - [`Admitted`] are items that may be published: whoever publishes here has them admitted first.
 //! - [`Publishing`] has the homes of this core and its ends of the mesh. `publishing` sends publications to their homes
 //!   and waits for `confirmations`, `homes` lets the homes here do their work, `readers` take what comes from other cores.
 //! - Ways in beside the control port: `datagrams`, and `backplanes` from other nodes.
@@ -8,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admitted;
 mod backplanes;
 mod confirmations;
 mod datagrams;
@@ -16,6 +18,7 @@ mod publishing;
 mod readers;
 mod waits;
 
+pub use admitted::{Admitted, Refused};
 pub use publishing::Busy;
 
 use crate::backplane::{Backplane, Backplanes};

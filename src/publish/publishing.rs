@@ -1,7 +1,7 @@
 //! Publications on their way to the homes of their channels, with the back-pressure that keeps the mesh bounded: a
 //! publisher waits while the way is full, and is told to come back later when that takes too long.
 
-use super::Publishing;
+use super::{Admitted, Publishing};
 use crate::bell::Bell;
 use crate::channel::{ToHome, home_of};
 use crate::ids::CoreId;
@@ -36,13 +36,13 @@ impl Drop for Expected<'_> {
 }
 
 impl Publishing {
-    /// Sends `publications` to the homes of their channels, in order, and waits until all have their place there: what
-    /// a publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing
-    /// one are sent.
-    pub async fn publish(self: &Rc<Self>, publications: Vec<Publication>) -> Result<(), Busy> {
+    /// Sends `admitted` to the homes of their channels, in order, and waits until all have their place there: what a
+    /// publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing one
+    /// are sent.
+    pub async fn publish(self: &Rc<Self>, admitted: Admitted) -> Result<(), Busy> {
         let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
         let block_bytes = self.context.settings().stats.message_block_bytes;
-        for publication in publications {
+        for publication in admitted.into_items() {
             let home = home_of(&publication.channel, self.context.cores);
             if !self.has_room(home) {
                 self.context.metrics.publish_waits_total.add(1);
@@ -70,7 +70,8 @@ impl Publishing {
             Box::pin(async move {
                 match publishing {
                     Some(publishing) => {
-                        publishing.publish(publications).await.map_err(|busy| busy.to_string())
+                        let admitted = Admitted::all(publications);
+                        publishing.publish(admitted).await.map_err(|busy| busy.to_string())
                     }
                     None => Ok(()),
                 }
@@ -106,15 +107,17 @@ impl Publishing {
         waited.ok_or(Busy)
     }
 
-    /// Sends `publications` to the homes of their channels without waiting, if all of them have room; else none of
-    /// them. Whether it did.
-    pub fn publish_now(self: &Rc<Self>, publications: &mut Vec<Publication>) -> bool {
+    /// Sends `admitted` to the homes of their channels without waiting, if all of them have room; else none of them.
+    /// Whether it did. `spent` has their memory afterwards.
+    pub(super) fn publish_now(self: &Rc<Self>, admitted: Admitted, spent: &mut Vec<Publication>) -> bool {
         let home = |publication: &Publication| home_of(&publication.channel, self.context.cores);
-        if !publications.iter().all(|publication| self.has_room(home(publication))) {
+        *spent = admitted.into_items();
+        if !spent.iter().all(|publication| self.has_room(home(publication))) {
+            spent.clear();
             return false;
         }
         let block_bytes = self.context.settings().stats.message_block_bytes;
-        for publication in publications.drain(..) {
+        for publication in spent.drain(..) {
             self.context.metrics.count_published(&publication, block_bytes);
             let home = home(&publication);
             let message = ToHome::Publish(Arc::new(publication));
