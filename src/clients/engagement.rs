@@ -59,6 +59,11 @@ impl Clients {
     }
 
     /// What the client did is over, if it was a client's. Said before the slot is used for anything else.
+    ///
+    /// Every request ends here, however it was answered or held: by its whole answer, the end of its stream or WebSocket,
+    /// or the loss of its client. This is where a hook on close is called for a client of which a hook on connect has
+    /// heard. What still holds the client is told after it, by `Held::ended`, and what the client has said may still be on
+    /// its way to the application.
     pub(super) fn request_ends(&self, slot: Slot) {
         let (mark, route_stats, id_of_application) = {
             let mut rows = self.rows.borrow_mut();

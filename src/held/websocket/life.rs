@@ -6,7 +6,7 @@ use crate::clients::InKernel;
 use crate::held::Holds;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
-use crate::proto::websocket::{Close, Opcode, ProtocolError, Seen, close_frame, frame};
+use crate::proto::websocket::{Close, Opcode, ProtocolError, close_frame, frame};
 use bytes::Bytes;
 use std::rc::Rc;
 
@@ -24,16 +24,7 @@ impl Holds {
             Application::OverHttp(_) => self.received_without_application(slot, socket, bytes),
             Application::SockJs(session) if !is_told => self.received_sockjs(slot, socket, session, bytes),
             Application::SockJs(_) => self.received_without_application(slot, socket, bytes),
-            Application::Through(through) if !is_told => {
-                let mut heard = Seen::default();
-                let passed = through.pass(bytes, &mut heard);
-                self.count_heard(slot, socket, heard);
-                passed.map(|full| {
-                    if full {
-                        self.clients.pause(slot);
-                    }
-                })
-            }
+            Application::Through(through) if !is_told => self.received_through(slot, socket, through, bytes),
             Application::Through(through) => {
                 self.received_without_application(slot, socket, through.skip(bytes))
             }

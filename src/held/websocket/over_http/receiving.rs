@@ -98,14 +98,22 @@ impl Holds {
                 socket.tell(WebSocketEvent::Close(close));
                 return false;
             }
-            event => {
-                if let WebSocketEvent::Text(content) | WebSocketEvent::Binary(content) = &event {
-                    self.count_heard(slot, socket, Seen::message(content));
-                }
-                socket.tell(event);
-            }
+            WebSocketEvent::Text(content) => self.said(slot, socket, content, WebSocketEvent::Text),
+            WebSocketEvent::Binary(content) => self.said(slot, socket, content, WebSocketEvent::Binary),
+            event => socket.tell(event),
         }
         true
+    }
+
+    /// The client has sent a message of this `kind`, which waits for the application from now on.
+    ///
+    /// Every message of such a client passes here, once, whole and in order, however often it is offered to the
+    /// application afterwards. This is where a hook on messages is called: it may let the message go on, put another in its
+    /// place, drop it, or close the WebSocket. For a hook that takes its time the message waits with the events, not to be
+    /// offered yet; the events after it wait behind it, and a client that sends too many is not read.
+    fn said(&self, slot: Slot, socket: &Socket, content: Bytes, kind: fn(Bytes) -> WebSocketEvent) {
+        self.count_heard(slot, socket, Seen::message(&content));
+        socket.tell(kind(content));
     }
 
     /// The client is gone: the application is told, unless it knows.

@@ -1,9 +1,11 @@
 //! WebSockets that pass through to an application that speaks WebSocket itself. `open` asks the application with the
 //! client's own handshake, and `relay` is the one task that then carries frames both ways, without putting them together.
+//! `receiving` takes what the client sends.
 //! With GRIP's extension, what the application says to this server is done on the way (`open_socket`). What is published waits
 //! behind a cork while a message of the application is partly sent.
 
 mod open;
+mod receiving;
 mod relay;
 
 use crate::bell::Bell;
