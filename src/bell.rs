@@ -1,6 +1,6 @@
-//! Wakes tasks of one core from the same core. A bell counts its rings; a task that waits compares that count with the
-//! one it knew, so a ring wakes every task that waited for it and no task can take it away from another. Not for other
-//! threads.
+//! Wakes tasks of one core from another task on that core. A bell counts its rings, and a waiting task compares this
+//! count with the count it knew. So one ring wakes every waiting task, and no task can take a ring away from another.
+//! Other threads cannot ring it.
 
 #![forbid(unsafe_code)]
 
@@ -17,37 +17,37 @@ pub struct Bell {
     waits: Cell<WaitId>,
 }
 
-/// Tells the waits of one bell apart.
+/// Identifies one wait of a bell.
 type WaitId = u64;
 
-/// A wait for a ring; see [`Bell::rung`]. A wait that is dropped leaves nothing behind.
+/// A wait for a ring; see [`Bell::rung`]. A dropped wait is removed from the bell.
 pub struct Rung<'b> {
     bell: &'b Bell,
     seen: u64,
-    /// Set while `bell.waiting` has an entry of this wait, unless a ring has taken it.
+    /// Set once this wait has had an entry in `bell.waiting`. The next ring removes the entry.
     id: Option<WaitId>,
 }
 
 impl Bell {
-    /// Wakes every task that waits.
+    /// Wakes every waiting task.
     pub fn ring(&self) {
         self.rings.set(self.rings.get() + 1);
         self.waiting.borrow_mut().drain(..).for_each(|(_, waker)| waker.wake());
     }
 
-    /// How often the bell was rung so far.
+    /// How many times the bell was rung so far.
     pub fn rings(&self) -> u64 {
         self.rings.get()
     }
 
-    /// Waits for the first ring after this call. What the task waits for must be looked at after the call or right
-    /// before it, with no await in between.
+    /// Waits for the first ring after this call. The task must check its condition after this call or right before
+    /// it, with no await in between, or it may miss a ring.
     pub fn rung(&self) -> Rung<'_> {
         self.rung_since(self.rings())
     }
 
-    /// Waits for the first ring after the `seen`th; returns at once when that has been. With 0: until the first ring of
-    /// all.
+    /// Waits for the first ring after ring number `seen`, and returns at once if there has been one. With 0, it waits
+    /// for the first ring at all.
     pub fn rung_since(&self, seen: u64) -> Rung<'_> {
         Rung { bell: self, seen, id: None }
     }
@@ -77,7 +77,7 @@ impl Future for Rung<'_> {
 
 impl Drop for Rung<'_> {
     fn drop(&mut self) {
-        // A ring takes all entries, so there is one only as long as none came.
+        // A ring removes all entries, so this wait has an entry only if the bell was not rung since.
         if self.id.is_some() && self.bell.rings() == self.seen {
             self.bell.waiting.borrow_mut().retain(|(id, _)| Some(*id) != self.id);
         }

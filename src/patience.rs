@@ -1,6 +1,6 @@
-//! Waiting for something as long as a limit allows, for the tasks of a core. When the limit has passed there is a last
-//! look: what has come by then may not have been read yet, because the process was stopped or the machine is busy, and
-//! a timer that fires is heard before the sockets are.
+//! Waiting with a time limit, for the tasks of a core. When the limit has passed, the work gets one more chance: its
+//! data may have arrived in time and not been read yet, because the process was stopped or the machine is busy, and
+//! because the executor handles timers before sockets.
 
 #![forbid(unsafe_code)]
 
@@ -9,10 +9,11 @@ use futures_lite::FutureExt;
 use std::future::Future;
 use std::time::Duration;
 
-/// How long the core has, once a limit has passed, for what had come before. As exact are all timeouts.
+/// How long the core may still read, after a limit has passed, data that arrived in time. All timeouts are this
+/// exact.
 pub const LAST_LOOK: Duration = Duration::from_millis(100);
 
-/// What `work` gives, or `None` if it takes longer than `limit`.
+/// Runs `work`, and returns its result, or `None` if it takes longer than `limit`.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let done = async { Some(work.await) };
     let given_up = async {
@@ -22,7 +23,7 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
     done.or(given_up).await
 }
 
-/// Returns when `limit` has passed and what had come by then was read.
+/// Returns when `limit` has passed and everything that had arrived by then was read.
 pub async fn pass(limit: Duration) {
     sleep(limit).await;
     sleep(LAST_LOOK).await;
@@ -47,7 +48,7 @@ mod tests {
         });
     }
 
-    /// As after a pause of the process: the limit is long over when the core looks at anything.
+    /// As after a pause of the process: the limit has long passed when the core reads anything.
     #[test]
     fn what_came_in_time_is_read_however_late_the_core_looks() {
         block_on(async {
@@ -59,7 +60,7 @@ mod tests {
                 let mut byte = [0];
                 within(LIMIT, near.read_exact(&mut byte)).await.map(|read| read.map(|()| byte[0]).ok())
             });
-            // It waits for both now.
+            // The task waits for the timer and for the socket now.
             sleep(LIMIT / 10).await;
             far.write_all(b"x").expect("room in the socket");
             std::thread::sleep(3 * LIMIT);

@@ -1,45 +1,46 @@
-//! Room that tables have and no longer need. A table grows with what it holds and keeps its room when that goes: for a
-//! million channels or clients, that is hundreds of megabytes. Whoever owns tables has them looked at now and then,
-//! always in the same order; one that was nearly empty for a while gives back most of its room. A look costs nothing
-//! but a few comparisons, and at most one large table shrinks in it, which takes as long as to walk over its empty
-//! places once (a million: about a millisecond).
+//! Shrinks tables that keep more memory than they need. A table grows with its contents and keeps its capacity when
+//! they are removed: after a million channels or clients, that is hundreds of megabytes. The owner of tables lets a
+//! [`Look`] examine them from time to time, always in one order; a table that has been nearly empty for a while gives
+//! back most of its capacity. A look costs a few comparisons for each table. It shrinks at most one large table,
+//! which takes as long as one walk over the table's empty places (for a million places about a millisecond).
 
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
-/// Smaller tables keep their room, bytes.
+/// Tables smaller than this keep their capacity, in bytes.
 const SMALL_BYTES: usize = 64 * 1024;
-/// When one that is larger has shrunk, others wait for the next look, bytes.
+/// A look that has given back this many bytes shrinks no further table.
 const LARGE_BYTES: usize = 1024 * 1024;
-/// A table is nearly empty while it uses no more than this part of its room.
+/// A table is nearly empty while it uses at most one part in this many of its capacity.
 const NEARLY_EMPTY: usize = 8;
-/// A table must have been nearly empty for so many ticks.
+/// A table is shrunk after it has been nearly empty for this many ticks.
 const WHILE_TICKS: u32 = 5;
-/// A table that has shrunk, or could not, is left alone for so many ticks.
+/// After an attempt to shrink a table, it is not tried again for this many ticks.
 const REST_TICKS: u32 = 300;
 
-/// Something that keeps room for more than it holds.
+/// A table whose capacity can exceed its contents.
 pub trait Table {
-    /// What it holds.
+    /// The number of places in use.
     fn used(&self) -> usize;
-    /// What it has room for.
+    /// The number of places that the table has memory for.
     fn room(&self) -> usize;
     /// Bytes of one place.
     fn place_bytes(&self) -> usize;
-    /// Gives back most of the room that is not used.
+    /// Gives back most of the capacity that is not used.
     fn shrink(&mut self);
 }
 
-/// Which tables have been nearly empty since when.
+/// Remembers since when each table has been nearly empty.
 #[derive(Default)]
 pub struct Slack {
-    /// By table, in the order of the looks: a tick, which may lie ahead.
+    /// For each table, in the order of the looks: the tick since when it is nearly empty, which lies in the future
+    /// after a shrink.
     since: Vec<Option<u32>>,
 }
 
-/// One look at all tables.
+/// One examination of all tables, in their order.
 pub struct Look<'a> {
     slack: &'a mut Slack,
     now: u32,
@@ -55,7 +56,7 @@ impl Slack {
 }
 
 impl Look<'_> {
-    /// Looks at the next table.
+    /// Examines the next table, and shrinks it if it was nearly empty for long enough.
     pub fn at(&mut self, table: &mut dyn Table) {
         let place = self.place;
         self.place += 1;
@@ -77,17 +78,17 @@ impl Look<'_> {
         *since = Some(self.now.wrapping_add(REST_TICKS));
     }
 
-    /// Bytes that were given back.
+    /// Bytes that this look has given back so far.
     pub fn given_back(&self) -> usize {
         self.given_back
     }
 }
 
-/// A list by place, whose unused places at its end can be cut off; `is_used` tells those from others.
+/// A list whose unused places at its end can be cut off.
 pub struct Places<'a, T, F: Fn(&T) -> bool> {
     /// The list.
     pub list: &'a mut Vec<T>,
-    /// No fewer than its places in use.
+    /// At least the number of places in use.
     pub used: usize,
     /// Whether a place is in use.
     pub is_used: F,
@@ -113,7 +114,8 @@ impl<T, F: Fn(&T) -> bool> Table for Places<'_, T, F> {
     }
 }
 
-/// Tables of the standard library, whose capacity is their room: the parameters, the table, and one place of it.
+/// Implements [`Table`] for tables of the standard library: the type parameters, the table, and the type of one
+/// place.
 macro_rules! tables {
     ($([$($parameters:tt)*] $table:ty, $place:ty;)+) => {$(
         impl<$($parameters)*> Table for $table {

@@ -1,10 +1,10 @@
-//! How many subscribers there are, or an item reached, by what its formats are for.
+//! Numbers of subscribers by kind: of a channel's subscribers, or of the receivers of an item.
 
 use super::roster::Roster;
 use super::transport::Transport;
 use crate::proto::grip::Publication;
 
-/// Numbers of subscribers.
+/// Numbers of subscribers by kind.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Audience {
     /// Long polls.
@@ -31,14 +31,14 @@ impl Audience {
         audience
     }
 
-    /// Everyone in `roster`.
+    /// The numbers of all subscribers in `roster`.
     pub(super) fn all(roster: &Roster) -> Audience {
         let mut audience = Audience::default();
         roster.counts().for_each(|(transport, count)| audience.add(Audience::of(transport, count)));
         audience
     }
 
-    /// Those of them whom `publication` has something for.
+    /// The numbers of the subscribers for whose format `publication` has a part.
     pub fn concerned_by(self, publication: &Publication) -> Audience {
         Audience {
             responses: if publication.response.is_some() { self.responses } else { 0 },
@@ -47,21 +47,21 @@ impl Audience {
         }
     }
 
-    /// Counts `other` too.
+    /// Adds the numbers of `other`.
     pub fn add(&mut self, other: Audience) {
         self.responses += other.responses;
         self.streams += other.streams;
         self.sockets += other.sockets;
     }
 
-    /// Counts `other` no more.
+    /// Subtracts the numbers of `other`.
     pub fn remove(&mut self, other: Audience) {
         self.responses = self.responses.saturating_sub(other.responses);
         self.streams = self.streams.saturating_sub(other.streams);
         self.sockets = self.sockets.saturating_sub(other.sockets);
     }
 
-    /// All of them.
+    /// The number of all subscribers.
     pub fn total(self) -> usize {
         self.responses + self.streams + self.sockets
     }

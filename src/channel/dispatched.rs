@@ -1,38 +1,38 @@
-//! How many messages each home has sent to each core: the only counters that homes and other cores share. A core that
-//! compares such a counter with the number of messages it has taken knows whether anything is under way to it, and
-//! which message is the last that was sent before now.
+//! Counts the messages that each home has sent to each core. These are the only counters that homes and other cores
+//! share. A core compares the counter with the number of messages it has taken, and so knows whether messages are in
+//! transit to it, and which message is the last that was sent before now.
 
 use crate::ids::CoreId;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of two cache lines, which CPUs fetch together, so that no two homes write to the same ones.
+/// Counters in two cache lines, which CPUs fetch together, so that no two homes write to the same cache lines.
 const LINE: usize = 16;
 
-/// Messages sent, by home and core.
+/// The number of messages sent, by home and core.
 pub struct Dispatched {
     lines: Box<[CachePadded<[AtomicU64; LINE]>]>,
     lines_of_home: usize,
 }
 
 impl Dispatched {
-    /// No home of `cores` cores has sent anything.
+    /// The counters of `cores` cores, all 0.
     pub fn new(cores: usize) -> Dispatched {
         let lines_of_home = cores.div_ceil(LINE);
         let lines = (0..cores * lines_of_home).map(|_| CachePadded::default()).collect();
         Dispatched { lines, lines_of_home }
     }
 
-    /// `home` is about to send one more message to `core`. Only the thread of `home` may say so, and before anybody can
-    /// hear that the message has its place.
+    /// Counts one more message from `home` to `core`, which is about to be sent. Only the thread of `home` may call
+    /// this, and it calls it before anybody can learn that the message has its place.
     pub fn count(&self, home: CoreId, core: CoreId) {
         if let Some(counter) = self.counter(home, core) {
-            // One writer, so nothing is lost between the load and the store.
+            // There is one writer, so no count is lost between the load and the store.
             counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
         }
     }
 
-    /// How many messages `home` has sent to `core`.
+    /// The number of messages that `home` has sent to `core`.
     pub fn sent(&self, home: CoreId, core: CoreId) -> u64 {
         self.counter(home, core).map_or(0, |counter| counter.load(Ordering::Acquire))
     }

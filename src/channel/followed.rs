@@ -1,9 +1,10 @@
-//! What a core knows of a channel whose subscribers follow ids: an application that said with which item its answer
-//! ends (`prev-id`) can be asked for what came after it. Almost always a follower's last id is the channel's, because
-//! everybody gets the same; so a delivery looks at single followers only when an item does not follow the one before
-//! it, or when nobody knew the channel's last id when they came. Few channels have this value; fan-out never looks at it.
+//! The followers of a channel on one core: subscribers whose application gave the id of the last item in its answer
+//! (`prev-id`), so that the application can be asked for later items. Almost always a follower's last id is the
+//! channel's last id, because all subscribers get equal items. So a delivery looks at single followers only if an
+//! item does not follow the item before it, or if the channel's last id was unknown when a follower came. Few
+//! channels have followers; fan-out never reads this value.
 //!
-//! The last items are kept: who was away while the application was asked finds in them what came meanwhile.
+//! The latest items are kept for followers that return after a request to their application.
 
 use super::message::LastId;
 use super::roster::before;
@@ -15,76 +16,77 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Items that are kept, and their bytes.
+/// The number of items that are kept, and their bytes.
 const RECENT: usize = 100;
 const RECENT_BYTES: usize = 256 * 1024;
-/// Hints that are remembered: more than can wait for fan-out between two looks at it.
+/// Hints that are remembered: more than can wait for fan-out between two uses of this list.
 const HINTS: usize = 16;
 
 /// The followers of one channel on one core.
 #[derive(Default)]
 pub(super) struct Followed {
     followers: FxHashMap<Slot, Follower>,
-    /// Followers that go by an id of their own.
+    /// Followers with `until: None`.
     undecided: usize,
-    /// The last items, each following the one before it. All of them have ids.
+    /// The latest items, each of which follows the item before it. All of them have ids.
     recent: VecDeque<Arc<Publication>>,
     recent_bytes: usize,
-    /// Items at which followers went gapped, by the core's count, in order.
+    /// The items at which followers are gapped, by the core's count, in order.
     turns: VecDeque<Turn>,
-    /// The last hints: nobody has got what they speak of.
+    /// The latest hints. The item that a hint announces has reached no subscriber.
     hints: VecDeque<Hint>,
-    /// The channel's last id before what is not written to everyone yet.
+    /// The channel's last id before the items that are not yet written to all subscribers.
     pub settled_id: LastId,
 }
 
-/// How far a subscriber is.
+/// The state of a follower.
 enum Follower {
-    /// Its subscription is not in force yet. What it has ends with this.
+    /// The subscription is not in force yet. The follower has all items up to this id.
     Asked(Box<str>),
-    /// What it has ends with this, until it has got the item with the count `until`; from then on with what the channel's
-    /// does. `None` while nobody knows which item that is, because nobody knew the channel's last id when it came.
+    /// The follower has all items up to `id`, until it gets the item with the count `until`; from then on its last id
+    /// is the channel's. `until` is `None` while that item is not known, because the channel's last id was unknown
+    /// when the follower came.
     Own { id: Box<str>, until: Option<u32> },
 }
 
 struct Hint {
     count: u32,
-    /// For streams, or for long polls.
+    /// Whether the hint is for streams, and whether it is for long polls.
     to_streams: bool,
     to_polls: bool,
-    /// The channel's last id before it.
+    /// The channel's last id before the hint.
     id_before: LastId,
 }
 
-/// Followers that must not get the item with this count.
+/// Followers that are gapped at the item with this count, and must not get it.
 pub(super) struct Turn {
     pub count: u32,
     pub slots: Vec<Slot>,
 }
 
-/// What a new follower has missed.
+/// The items that a new follower has missed.
 #[derive(Default)]
 pub struct Missed {
-    /// These, which are at hand.
+    /// The missed items that are known.
     pub items: Vec<Arc<Publication>>,
-    /// More than that, or nobody knows what: the application must be asked.
+    /// More items were missed, or it is not known which: the application must be asked.
     pub more: bool,
 }
 
 impl Followed {
-    /// Of a channel with this last id; nobody follows yet.
+    /// A value without followers, for a channel with this last id.
     pub fn after_all_up_to(settled_id: LastId) -> Followed {
         Followed { settled_id, ..Followed::default() }
     }
 
-    /// `slot` has everything up to `id`. Its subscription may not be in force yet.
+    /// Adds `slot` as a follower that has all items up to `id`. Its subscription may not be in force yet.
     pub fn follow(&mut self, slot: Slot, id: &str) {
         self.forget(slot);
         self.followers.insert(slot, Follower::Asked(id.into()));
     }
 
-    /// The subscription of `slot` is in force from the item with the count `next` on; the channel's last id is `last_id`.
-    /// Says what it has missed.
+    /// Puts the subscription of `slot` into force, from the item with the count `next` on. The channel's last id is
+    /// `last_id`. Adds the items between to `missed`.
     pub fn begin(&mut self, slot: Slot, last_id: &LastId, next: u32, missed: &mut Missed) {
         let Some(follower) = self.followers.get_mut(&slot) else { return };
         let Follower::Asked(id) = &*follower else { return };
@@ -105,7 +107,8 @@ impl Followed {
         }
     }
 
-    /// `publication` arrives after what had `last_id`. It has this count if anybody is to get it.
+    /// Handles the arrival of `publication` after the item with `last_id`. If there are subscribers, its count is
+    /// `count`.
     pub fn arrives(
         &mut self,
         publication: &Arc<Publication>,
@@ -129,7 +132,7 @@ impl Followed {
         self.remember(publication, in_order);
     }
 
-    /// The followers for whom `publication` is not what comes next; the others are decided.
+    /// The followers that `publication` leaves with a gap. For the others with `until: None`, sets `until`.
     fn gapped(&mut self, publication: &Publication, in_order: bool, count: u32) -> Vec<Slot> {
         let mut gapped = Vec::new();
         for (slot, follower) in &mut self.followers {
@@ -158,7 +161,7 @@ impl Followed {
         }
     }
 
-    /// If the item before the one with the count `next` was a hint to `transport`: the channel's last id before it.
+    /// The channel's last id before a hint to `transport`, if the item with the count before `next` is such a hint.
     fn id_before_hint(&self, next: u32, transport: Transport) -> Option<&LastId> {
         let is_poll = transport.is_poll();
         let hint = self.hints.iter().rev().find(|hint| hint.count.wrapping_add(1) == next)?;
@@ -179,7 +182,7 @@ impl Followed {
         }
     }
 
-    /// The items after the one with `id`, if all of them are known and none of them says to ask the application.
+    /// The items after the item with `id`, if all of them are known and none of them is a hint.
     fn after(&self, id: &str) -> Option<Vec<Arc<Publication>>> {
         let place = self.recent.iter().position(|item| item.id.as_deref() == Some(id)).map(|place| place + 1);
         let first = || self.recent.front().filter(|first| first.prev_id.as_deref() == Some(id)).map(|_| 0);
@@ -187,23 +190,23 @@ impl Followed {
         items.iter().all(|item| !is_hint(item)).then_some(items)
     }
 
-    /// The followers that may not get the item that comes next, which has this count.
+    /// Removes and returns the followers that must not get the next item, if its count is `count`.
     pub fn turn_at(&mut self, count: u32) -> Option<Turn> {
         self.turns.pop_front_if(|turn| turn.count == count)
     }
 
-    /// The count of the next turn.
+    /// The count of the next item at which followers are gapped.
     pub fn next_turn(&self) -> Option<u32> {
         self.turns.front().map(|turn| turn.count)
     }
 
-    /// Whether `slot` follows.
+    /// Whether `slot` is a follower.
     pub fn has(&self, slot: Slot) -> bool {
         self.followers.contains_key(&slot)
     }
 
-    /// The id that what `slot` has ends with: its own, while it has got nothing, else the channel's at its place.
-    /// `next` is the count of the item it gets next. A hint is nothing that it has got.
+    /// The id of the last item that `slot` has: its own id while it has got no item, then the channel's last id at
+    /// its position. `next` is the count of the item it gets next. Hints do not count as items.
     pub fn id_of(
         &self,
         slot: Slot,
@@ -220,21 +223,21 @@ impl Followed {
         }
     }
 
-    /// `slot` follows no more.
+    /// Removes `slot` from the followers.
     pub fn forget(&mut self, slot: Slot) {
         if let Some(Follower::Own { until: None, .. }) = self.followers.remove(&slot) {
             self.undecided -= 1;
         }
     }
 
-    /// Nothing is known of what came before.
+    /// Forgets the latest items, because an item between them and the next one is missing.
     pub fn forget_recent(&mut self) {
         self.recent.clear();
         self.recent_bytes = 0;
     }
 }
 
-/// Whether an item has nothing to say but that the application has.
+/// Whether an item is a hint: it only says that the application has something new.
 fn is_hint(publication: &Publication) -> bool {
     matches!(publication.stream, Some(StreamFormat::Hint))
         || matches!(publication.response, Some(ResponseFormat::Hint))
@@ -306,7 +309,7 @@ mod tests {
         assert_eq!(
             followed.id_of(Slot(1), 0, Transport::StreamRaw, channels).as_deref(),
             Some("7"),
-            "it has not got it yet"
+            "the follower has not got the item yet"
         );
         assert_eq!(followed.id_of(Slot(1), 1, Transport::StreamRaw, channels).as_deref(), Some("8"));
         followed.forget(Slot(2));

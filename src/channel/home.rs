@@ -1,7 +1,8 @@
-//! The home of the channels whose name hashes to this core: the one place where a channel has an order. It knows
-//! which cores are interested and sends them every publication in that order: as it takes them, but for those whose
-//! predecessor is missing, which wait for it (`sequence`), and those that came before (`recent_ids`). A channel that no
-//! core is interested in is not kept, its last id included. Time is told to it, in ticks that may wrap.
+//! The home of the channels whose name hashes to this core: the one place where a channel has an order. The home
+//! knows the interested cores and sends them every item in one order. It sends items as they arrive, except items
+//! whose predecessor is missing, which wait for it (`sequence`), and items that were published before (`recent_ids`).
+//! A channel without interested cores is not kept, nor is its last id. The home has no clock; it is told the time in
+//! ticks, which may wrap.
 
 use super::home_channel::{HomeChannel, place};
 use super::message::{LastId, ToCore, ToHome};
@@ -13,44 +14,44 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Publications of one channel that wait for their predecessors, and bytes of all that wait at one home. Beyond them
-/// those that have waited longest on the channel go as if their time were up.
+/// Limits on the items of one channel that wait for their predecessors, and on the bytes of all waiting items of a
+/// home. Beyond them, the oldest items of the channel are sent as if their time were up.
 const CHANNEL_WAITING: usize = 100;
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
 
-/// The core that is home to `channel`. Applications name channels after what clients call their rooms, so the choice is
-/// keyed: else a client could make all its rooms the work of one core.
+/// The core that is the home of `channel`. The hash has a random key: applications name channels after names that
+/// clients choose, and without the key a client could give all its channels the same home.
 pub fn home_of(channel: &str, cores: usize) -> CoreId {
     CoreId(spread(channel.as_bytes(), cores) as u16)
 }
 
-/// How long a home waits and remembers, in ticks.
+/// Times that a home waits and remembers, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub struct HomeTimes {
-    /// A publication waits so long for its predecessor.
+    /// How long an item waits for its predecessor.
     pub message_wait: u32,
-    /// The id of a publication is remembered so long; 0 is not at all.
+    /// How long the id of an item is remembered; 0 turns this off.
     pub duplicate_ids: u32,
 }
 
-/// One core's share of all channels.
+/// The channels that have their home on one core.
 pub struct Home {
     id: CoreId,
     times: HomeTimes,
     now_tick: u32,
-    /// Boxed, so that the table can grow and shrink without carrying them about.
+    /// Boxed, so that growing and shrinking the table moves pointers only.
     channels: NameMap<Arc<str>, Box<HomeChannel>>,
     recent_ids: RecentIds,
-    /// When the patience of what waits ends, in that order. Some of it may be gone.
+    /// When waiting items time out, in that order. Some of these items may have been sent already.
     deadlines: VecDeque<Deadline>,
-    /// Publications that have waited.
+    /// The number of items that have waited since start.
     numbers: u64,
     waiting_bytes: usize,
-    /// Channels whose interest began or ended, if anyone wants to know.
+    /// Channels that got their first interested core, or lost their last, if somebody watches.
     changes: Option<Vec<Change>>,
 }
 
-/// The interest of all cores in a channel began, or ended.
+/// A channel, and whether it has interested cores now.
 pub type Change = (Arc<str>, bool);
 
 struct Deadline {
@@ -60,7 +61,7 @@ struct Deadline {
 }
 
 impl Home {
-    /// The home on core `id`, of no channel yet.
+    /// A home on core `id`, without channels.
     pub fn new(id: CoreId, times: HomeTimes) -> Home {
         Home {
             id,
@@ -75,29 +76,29 @@ impl Home {
         }
     }
 
-    /// From now on it is kept which channels interest begins and ends in, until [`Home::take_changes`].
+    /// Records from now on the channels that gain or lose interest, for [`Home::take_changes`].
     pub fn watch(&mut self) {
         self.changes.get_or_insert_default();
     }
 
-    /// What has changed, in order.
+    /// The changes since the previous call, in order.
     pub fn take_changes(&mut self) -> Vec<Change> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Changes how long it waits and remembers.
+    /// Sets how long the home waits and remembers.
     pub fn set_times(&mut self, times: HomeTimes) {
         self.times = times;
         self.recent_ids.set_keep(times.duplicate_ids);
     }
 
-    /// Tells the time.
+    /// Sets the time.
     pub fn set_now(&mut self, tick: u32) {
         self.now_tick = tick;
         self.recent_ids.forget_old(tick);
     }
 
-    /// Takes one message of core `from` and calls `out` for every message it causes, in order.
+    /// Handles one message of core `from`, and calls `out` for every message it causes, in order.
     pub fn handle(&mut self, from: CoreId, message: ToHome, out: &mut impl FnMut(CoreId, ToCore)) {
         match message {
             ToHome::Subscribe { channel, epoch } => {
@@ -117,8 +118,9 @@ impl Home {
         }
     }
 
-    /// Delivers one publication whose patience has ended at tick `until`, and what follows it; whether there was one.
-    /// That may lie before the time that was told: what has come since then is to be handled first.
+    /// Sends one item that has timed out by tick `until`, with the items that follow it; returns whether there was
+    /// one. `until` may be earlier than the time that was set: messages that have arrived since must be handled
+    /// first.
     pub fn lose_patience(&mut self, until: u32, out: &mut impl FnMut(CoreId, ToCore)) -> bool {
         while let Some(deadline) = self.deadlines.front() {
             if (deadline.tick.wrapping_sub(until) as i32) > 0 {
@@ -134,7 +136,7 @@ impl Home {
         false
     }
 
-    /// The id of what was published last on `channel`, if it is known.
+    /// The id of the last item on `channel`, if it is known.
     pub fn last_id(&self, channel: &str) -> LastId {
         self.channels.get(channel)?.sequence.last_id().clone()
     }
@@ -144,19 +146,19 @@ impl Home {
         self.channels.contains_key(channel)
     }
 
-    /// Channels that some core is interested in.
+    /// The number of channels with interested cores.
     pub fn channels(&self) -> usize {
         self.channels.len()
     }
 
-    /// Has a look at all tables.
+    /// Lets `look` shrink all tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.channels);
         look.at(&mut self.deadlines);
         self.recent_ids.look_at_tables(look);
     }
 
-    /// Bytes of the publications that wait for their predecessors.
+    /// Bytes of the items that wait for their predecessors.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
     }
@@ -171,7 +173,7 @@ impl Home {
         let Some(known) = self.channels.get_mut(channel) else { return };
         known.dismiss(core, epoch);
         if !known.has_interest() {
-            // What waits goes to nobody.
+            // No core is interested, so the waiting items reach nobody.
             self.waiting_bytes -= known.deliver_all(out);
             self.channels.remove(channel);
             self.changes.iter_mut().for_each(|changes| changes.push((channel.clone(), false)));
@@ -207,7 +209,7 @@ impl Home {
         self.forget_stale_deadlines();
     }
 
-    /// Forgets all last ids.
+    /// Forgets the last ids of all channels, and tells interested cores.
     fn recover(&mut self, out: &mut impl FnMut(CoreId, ToCore)) {
         let mut interested: SmallVec<[CoreId; 16]> = SmallVec::new();
         for known in self.channels.values_mut() {
@@ -221,14 +223,14 @@ impl Home {
         interested.into_iter().for_each(|core| out(core, ToCore::Recover { home: self.id }));
     }
 
-    /// Forgets the last id of `channel`.
+    /// Forgets the last id of `channel`, and tells interested cores.
     fn recover_channel(&mut self, channel: Arc<str>, out: &mut impl FnMut(CoreId, ToCore)) {
         let Some(known) = self.channels.get_mut(&channel) else { return };
         self.waiting_bytes -= known.forget(out);
         known.cores().for_each(|core| out(core, ToCore::RecoverChannel { channel: channel.clone() }));
     }
 
-    /// Deadlines of what went in time are dropped from the front, so that they cost no more than what they are for.
+    /// Removes deadlines of items that were sent in time from the front, so that the list does not outgrow the items.
     fn forget_stale_deadlines(&mut self) {
         while let Some(Deadline { channel, number, .. }) = self.deadlines.front() {
             if self.channels.get(channel).is_some_and(|known| known.sequence.has(*number)) {
@@ -248,7 +250,7 @@ mod tests {
         Home::new(CoreId(0), HomeTimes { message_wait: 50, duplicate_ids: 600 })
     }
 
-    /// The ids of what goes to core 1 when items with these ids and prev-ids are published.
+    /// The ids of the items that go to core 1 when items with these ids and prev-ids are published.
     fn delivered(home: &mut Home, items: &[(&str, &str)]) -> Vec<String> {
         let mut ids = Vec::new();
         for (id, prev_id) in items {
@@ -278,7 +280,7 @@ mod tests {
         let mut home = home();
         told(&mut home, 1, subscribe(1));
         assert_eq!(delivered(&mut home, &[("1", ""), ("3", "2")]), ["1"]);
-        // The time has moved on by far, and what came meanwhile is still to be handled.
+        // Much time has passed, and the messages that arrived meanwhile are still to be handled.
         home.set_now(10_000);
         assert!(!home.lose_patience(49, &mut |_, _| {}));
         assert_eq!(delivered(&mut home, &[("2", "1")]), ["2", "3"]);
@@ -358,7 +360,7 @@ mod tests {
             told
         };
         assert_eq!(placed(&[]), [(7, Some(0))]);
-        assert_eq!(placed(&[subscribe(1)]), [(7, None)], "it was published before");
+        assert_eq!(placed(&[subscribe(1)]), [(7, None)], "a repetition");
         let mut waits = Publication::new("c");
         (waits.id, waits.prev_id) = (Some("3".into()), Some("2".into()));
         waits.receipt = Some(Receipt { core: CoreId(7), ticket: 2, item: 0 });
@@ -366,7 +368,7 @@ mod tests {
         first.id = Some("0".into());
         let messages = [first, waits].map(|item| ToHome::Publish(Arc::new(item)));
         let gone = [&messages[..], &[unsubscribe(1)]].concat();
-        assert_eq!(placed(&gone), [(7, Some(0)), (7, None)], "nobody is left for what waits");
+        assert_eq!(placed(&gone), [(7, Some(0)), (7, None)], "no core is left for the waiting item");
     }
 
     #[test]
@@ -449,14 +451,14 @@ mod tests {
             home.handle(CoreId(0), message, &mut |core, message| missed.push((core.0, message)));
             missed
         };
-        assert!(miss(&mut home, "c").is_empty(), "nobody listens");
+        assert!(miss(&mut home, "c").is_empty(), "no core is interested");
         told(&mut home, 1, subscribe(1));
         told(&mut home, 2, subscribe(1));
         delivered(&mut home, &[("1", ""), ("3", "2")]);
         assert!(miss(&mut home, "other").is_empty());
         let missed = miss(&mut home, "c");
         let ids: Vec<_> = missed.iter().filter_map(|(_, message)| id_of(message)).collect();
-        assert_eq!(ids, ["3", "3"], "what waited has nothing to wait for any more");
+        assert_eq!(ids, ["3", "3"], "the waiting items are sent");
         let is_missed =
             |message: &ToCore| matches!(message, ToCore::RecoverChannel { channel } if &**channel == "c");
         let cores = missed.iter().filter(|(_, message)| is_missed(message)).map(|(core, _)| *core);

@@ -1,4 +1,4 @@
-//! One channel at its home: the cores that are interested in it, and its order. The home keeps it while there is interest.
+//! One channel at its home: its interested cores, and its order. The home keeps it while any core is interested.
 
 use super::message::ToCore;
 use super::sequence::Sequence;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 #[derive(Default)]
 pub(super) struct HomeChannel {
-    /// Interested cores, each with the epoch of its request; no core twice.
+    /// The interested cores, each once, with the epoch of its request.
     interested: SmallVec<[(CoreId, u32); 4]>,
     pub sequence: Sequence,
 }
 
 impl HomeChannel {
-    /// `core` is interested, by a request of this epoch.
+    /// Adds the interest of `core`, by a request with this epoch.
     pub fn admit(&mut self, core: CoreId, epoch: u32) {
         match self.interested.iter_mut().find(|(known, _)| *known == core) {
             Some((_, known_epoch)) => *known_epoch = epoch,
@@ -23,7 +23,7 @@ impl HomeChannel {
         }
     }
 
-    /// The request of `core` with this epoch is over. One that was made since then has its own epoch, and stands.
+    /// Ends the interest of `core` from the request with this epoch. A later request has another epoch, and stays.
     pub fn dismiss(&mut self, core: CoreId, epoch: u32) {
         self.interested.retain(|entry| *entry != (core, epoch));
     }
@@ -38,7 +38,8 @@ impl HomeChannel {
         self.interested.iter().map(|(core, _)| *core)
     }
 
-    /// Sends `publication` to the interested cores, and everything that waited for it; the bytes of the latter.
+    /// Sends `publication`, and the items that waited for it, to the interested cores. Returns the bytes of the items
+    /// that had waited.
     pub fn deliver(&mut self, publication: Arc<Publication>, out: &mut impl FnMut(CoreId, ToCore)) -> usize {
         let (mut turn, mut waited_bytes) = (Some(publication), 0);
         while let Some(publication) = turn {
@@ -51,8 +52,8 @@ impl HomeChannel {
         waited_bytes
     }
 
-    /// Delivers the publication that has waited for longest, if `may_go` says so of its number, and everything that waited
-    /// for it; the bytes of all that has waited.
+    /// Sends the item that has waited longest, if `may_go` accepts its number, and the items that waited for it.
+    /// Returns the bytes of the items that had waited.
     pub fn deliver_oldest_if(
         &mut self,
         may_go: impl FnOnce(u64) -> bool,
@@ -63,7 +64,7 @@ impl HomeChannel {
         Some(weight + self.deliver(oldest, out))
     }
 
-    /// Delivers everything that waits, as if its time were up; its bytes.
+    /// Sends all waiting items, as if their time were up. Returns their bytes.
     pub fn deliver_all(&mut self, out: &mut impl FnMut(CoreId, ToCore)) -> usize {
         let mut waited_bytes = 0;
         while let Some(bytes) = self.deliver_oldest_if(|_| true, out) {
@@ -72,7 +73,8 @@ impl HomeChannel {
         waited_bytes
     }
 
-    /// Forgets the last id. What waits has nothing to wait for any more and is delivered; its bytes.
+    /// Forgets the last id, and sends all waiting items, because they have no known predecessor to wait for. Returns
+    /// their bytes.
     pub fn forget(&mut self, out: &mut impl FnMut(CoreId, ToCore)) -> usize {
         let waited_bytes = self.deliver_all(out);
         self.sequence.forget();
@@ -80,7 +82,7 @@ impl HomeChannel {
     }
 }
 
-/// Tells who wants to know that `publication` goes to `cores` cores.
+/// Tells the publisher's core, if it asked for a receipt, that `publication` goes to `cores` cores.
 pub(super) fn place(publication: &Publication, cores: Option<u16>, out: &mut impl FnMut(CoreId, ToCore)) {
     if let Some(receipt) = publication.receipt {
         out(receipt.core, ToCore::Placed { receipt, cores });

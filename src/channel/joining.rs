@@ -1,6 +1,5 @@
-//! WebSockets that have asked for one more channel, which its home has not acknowledged. Unlike the rows that `waiting`
-//! keeps, which come into force with all their channels at one moment, each of these channels comes into force by
-//! itself.
+//! WebSockets that have asked to join another channel, which its home has not acknowledged. A row in `waiting` comes
+//! into force with all its channels at one moment; here each channel comes into force by itself.
 
 use super::transport::Transport;
 use crate::ids::{ChannelId, Slot};
@@ -8,8 +7,8 @@ use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Who waits for what; no list is empty. Each slot knows its place in the list of each of its channels: when thousands
-/// who wait for one channel go at once, going costs each of them the same.
+/// WebSockets by channel and channels by WebSocket; no list is empty. Each slot knows its place in the list of each
+/// of its channels, so that leaving costs the same for each client even if thousands wait for one channel.
 #[derive(Default)]
 pub(super) struct Joining {
     by_channel: FxHashMap<ChannelId, Vec<(Slot, Transport)>>,
@@ -17,7 +16,7 @@ pub(super) struct Joining {
 }
 
 impl Joining {
-    /// `slot` waits for `channel`, for which it does not wait yet.
+    /// Adds `channel` to the channels that `slot` waits for. It must not be among them.
     pub fn add(&mut self, slot: Slot, transport: Transport, channel: ChannelId) {
         debug_assert!(!self.contains(slot, channel));
         let list = self.by_channel.entry(channel).or_default();
@@ -35,37 +34,37 @@ impl Joining {
         self.by_slot.get(&slot).into_iter().flatten().map(|(channel, _)| *channel)
     }
 
-    /// Whether anyone waits for `channel`.
+    /// Whether any WebSocket waits for `channel`.
     pub fn any_for(&self, channel: ChannelId) -> bool {
         self.by_channel.contains_key(&channel)
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.by_channel);
         look.at(&mut self.by_slot);
     }
 
-    /// Whether nobody waits for anything.
+    /// Whether no WebSocket waits for a channel.
     pub fn is_empty(&self) -> bool {
         self.by_slot.is_empty()
     }
 
-    /// `slot` waits for `channel` no more; whether it did.
+    /// Stops waiting of `slot` for `channel`; returns whether it waited.
     pub fn remove(&mut self, slot: Slot, channel: ChannelId) -> bool {
         let Some(place) = self.forget(slot, channel) else { return false };
         self.take_out(channel, place);
         true
     }
 
-    /// `slot` waits for nothing any more; what it waited for.
+    /// Stops all waiting of `slot`; returns the channels that it waited for.
     pub fn remove_all(&mut self, slot: Slot) -> SmallVec<[ChannelId; 2]> {
         let places = self.by_slot.remove(&slot).unwrap_or_default();
         places.iter().for_each(|(channel, place)| self.take_out(*channel, *place));
         places.into_iter().map(|(channel, _)| channel).collect()
     }
 
-    /// `channel` is live: those who waited for it.
+    /// The home has acknowledged `channel`: removes and returns the WebSockets that waited for it.
     pub fn acknowledge(&mut self, channel: ChannelId) -> Vec<(Slot, Transport)> {
         let slots = self.by_channel.remove(&channel).unwrap_or_default();
         for (slot, _) in &slots {
@@ -74,7 +73,7 @@ impl Joining {
         slots
     }
 
-    /// Strikes `channel` off what `slot` waits for; its place in the list of that.
+    /// Removes `channel` from the channels of `slot`; returns the place of `slot` in the list of `channel`.
     fn forget(&mut self, slot: Slot, channel: ChannelId) -> Option<u32> {
         let places = self.by_slot.get_mut(&slot)?;
         let index = places.iter().position(|(other, _)| *other == channel)?;
@@ -85,7 +84,7 @@ impl Joining {
         Some(place)
     }
 
-    /// Takes out who stands at `open_socket` in the list of `channel`; the last one takes the place.
+    /// Removes the WebSocket at `place` from the list of `channel`; the last WebSocket of the list moves there.
     fn take_out(&mut self, channel: ChannelId, place: u32) {
         let Some(list) = self.by_channel.get_mut(&channel) else { return };
         list.swap_remove(place as usize);

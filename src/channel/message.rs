@@ -1,85 +1,89 @@
-//! What cores and homes tell each other. Both ways are first in, first out for each pair of cores; that order is what
-//! makes an acknowledgement mean something: what the home sequences after it arrives after it.
+//! Messages between cores and homes. Messages between each two cores stay in order, in both directions. This order
+//! gives an acknowledgement its meaning: items that the home sequences after an acknowledgement arrive after it.
 
 use crate::ids::CoreId;
 use crate::proto::grip::{Publication, Receipt};
 use std::sync::Arc;
 
-/// From a core to the home of a channel.
+/// A message from a core to the home of a channel.
 #[derive(Clone, Debug)]
 pub enum ToHome {
-    /// The core has a subscriber; send what is published from now on.
+    /// The core has a subscriber, and wants all items that are published from now on.
     Subscribe {
         /// The channel.
         channel: Arc<str>,
-        /// Tells this request from earlier ones of the same core for the same channel.
+        /// Distinguishes this request from earlier requests of the core for the channel.
         epoch: u32,
     },
     /// The core has no subscriber any more.
     Unsubscribe {
         /// The channel.
         channel: Arc<str>,
-        /// The request that ends.
+        /// The epoch of the request that ends.
         epoch: u32,
     },
     /// Sequence this and send it to every interested core.
     Publish(Arc<Publication>),
-    /// Tell when what this core published before is sequenced: whatever anyone publishes after that comes after it.
+    /// Asks for an answer when all items that this core published before are sequenced; items that are published
+    /// after the answer come after these.
     Confirm {
-        /// Given back in [`ToCore::Sequenced`].
+        /// Returned in [`ToCore::Sequenced`].
         ticket: u64,
     },
-    /// Forget what was published before, and have everyone ask who may have missed some of it.
+    /// Items were lost on their way to the home: forget all last ids, and tell the interested cores, so that clients
+    /// are refetched.
     Recover,
-    /// Items of this channel were lost on their way to the home: do that for the channel alone.
+    /// Items of this channel were lost on their way to the home: do as for `Recover`, for this channel alone.
     RecoverChannel {
         /// The channel.
         channel: Arc<str>,
     },
 }
 
-/// The publisher's id of a channel's last publication; `None` if that had none, or nobody knows.
+/// The publisher's id of a channel's last item; `None` if that item has none, or if it is not known.
 pub type LastId = Option<Box<str>>;
 
-/// From the home of a channel to an interested core.
+/// A message from the home of a channel to an interested core.
 #[derive(Clone, Debug)]
 pub enum ToCore {
-    /// Everything sequenced from now on will follow.
+    /// The request is acknowledged: all items that are sequenced from now on will follow.
     Subscribed {
         /// The channel.
         channel: Arc<str>,
         /// The request that is acknowledged.
         epoch: u32,
-        /// The id of what was sequenced last, if the home knows.
+        /// The id of the item that was sequenced last, if the home knows it.
         last_id: LastId,
     },
-    /// The next publication of its channel.
+    /// The next item of its channel.
     Deliver(Arc<Publication>),
-    /// What this core published before it asked with this ticket has its place in the order.
+    /// The items that this core published before it sent [`ToHome::Confirm`] are sequenced.
     Sequenced {
-        /// As in [`ToHome::Confirm`].
+        /// The ticket from [`ToHome::Confirm`].
         ticket: u64,
     },
-    /// An item with a receipt has its place.
+    /// An item with a receipt is sequenced, or was dropped.
     Placed {
-        /// The item's.
+        /// The receipt of the item.
         receipt: Receipt,
-        /// How many cores it goes to, each of which will say whom it reached; `None` if the item had come before.
+        /// The number of cores that the item was sent to, each of which will report its reach; `None` if the item was
+        /// a repetition.
         cores: Option<u16>,
     },
-    /// This home has forgotten the last ids of its channels: whoever is held on one of them may have missed something.
+    /// The home has forgotten the last ids of its channels: clients that are held on them may have missed items.
     Recover {
-        /// The home.
+        /// The core of the home.
         home: CoreId,
     },
-    /// The home has forgotten the last id of this channel: whoever is held on it may have missed something.
+    /// The home has forgotten the last id of this channel: clients that are held on it may have missed items.
     RecoverChannel {
         /// The channel.
         channel: Arc<str>,
     },
 }
 
-/// The last id after `publication`. One outside the sequence leaves it as it was; one without an id clears it.
+/// Updates the channel's last id for `publication`. An item outside the sequence does not change it; an item without
+/// an id clears it.
 pub(super) fn last_id_after(before: &mut LastId, publication: &Publication) {
     if !publication.no_seq {
         before.clone_from(&publication.id);

@@ -1,15 +1,17 @@
-//! Channels: what was published, who is subscribed on this core, and the one place where a channel has an order.
+//! Channels: their published items, their subscribers on this core, and their homes, where each channel has its
+//! order.
 //!
-//! - `message` is what homes and cores tell each other; the published items in it are values of `proto::grip`.
-//! - `home` gives channels their order and knows which cores are interested. Each is a `home_channel`, with `sequence` for
-//!   items that came too early; `recent_ids` is for those that came twice.
-//! - `subscriptions` is a core's table. `waiting` has its rows that are not acknowledged yet, `joining` its WebSockets
-//!   that wait for one more channel, and `followed` its channels whose subscribers follow ids. `newcomers` has its
-//!   subscribers that asked while messages were under way from the home; `dispatched` counts what homes have sent.
-//! - `roster` is the dense list of one channel's subscribers by `transport`; `pass` is one walk over them with all that
-//!   was pending at its start, in `slice`s.
-//! - `reach` is what a publisher learns of whom an item reached, `receipts` what a core knows of that while it is
-//!   under way, and `audience` counts subscribers.
+//! - `message` has the messages between homes and cores; the published items in them are values of `proto::grip`.
+//! - `home` gives channels their order and knows the interested cores. It has a `home_channel` for each channel, with
+//!   a `sequence` for items that arrived too early; `recent_ids` recognises items that arrive twice.
+//! - `subscriptions` is a core's subscription table. `waiting` has its rows that are not acknowledged yet, `joining`
+//!   its WebSockets that wait for another channel, and `followed` the followers of ids of a channel. `newcomers` has
+//!   subscribers that subscribed while messages from the home were in transit; `dispatched` counts the messages that
+//!   homes have sent.
+//! - `roster` has dense lists of one channel's subscribers, one for each `transport`. `pass` is one walk over them
+//!   with all items that were pending at its start, in `slice`s.
+//! - `reach` is the number of subscribers that an item reached, for its publisher; `receipts` collects it while the
+//!   item is in transit; `audience` is the numbers of subscribers by kind.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,10 @@
-//! Subscribers that asked for a channel while messages of its home were under way to this core. Those messages had
-//! their place, and their publishers may have been told so, before the subscriber asked: they are not for it. How many
-//! they are on the channel is not known before the last of them is taken, so until then the subscriber's entry is
-//! parked: its next publication lies beyond all that can be under way.
+//! Subscribers that subscribed to a channel while messages of its home were in transit to this core. The items in
+//! these messages were sequenced before the subscriber came, and their publishers may know that already, so the
+//! subscriber must not get them. How many of them are for the channel is not known before the last of them is taken.
+//! Until then the subscriber's entry is parked: its `next` count is beyond all items that can be in transit.
 //!
-//! Messages of one home come in order, so a number of messages says which they are. A subscriber that asks while
-//! nothing is under way, which is almost always so, is never in here.
+//! Messages of one home arrive in order, so the number of messages identifies the last one in transit. Almost always
+//! no message is in transit when a subscriber comes, and the subscriber is not entered here.
 
 use super::dispatched::Dispatched;
 use crate::ids::{ChannelId, CoreId, Slot};
@@ -13,36 +13,37 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How far ahead of its channel a parked entry's next publication lies: further than any number of publications that
-/// can be under way, and less than half of what counts that wrap can tell apart.
+/// How far the `next` of a parked entry is ahead of its channel: further than the number of items that can be in
+/// transit, and less than half of the range of the counts, which wrap.
 const PARKED: u32 = 1 << 30;
 
 /// The newcomers of one core.
 #[derive(Default)]
 pub(super) struct Newcomers {
-    /// What the homes have sent, and which core this is; `None` where whatever is sent arrives at once.
+    /// The counters of messages from homes, and the number of this core; `None` if messages arrive at once.
     homes: Option<(Arc<Dispatched>, CoreId)>,
     /// By home.
     of_home: Vec<OfHome>,
-    /// Of each newcomer, the last message of the channel's home that is not for it.
+    /// For each newcomer, the number of the last message of the channel's home that is not for it.
     parked: FxHashMap<(Slot, ChannelId), u64>,
 }
 
 #[derive(Default)]
 struct OfHome {
-    /// Messages that this core has taken.
+    /// The number of messages that this core has taken.
     taken: u64,
-    /// Who waits for which message to be taken, in that order. Some have left, or have asked again, meanwhile.
+    /// The newcomers that wait for a message to be taken, in the order of messages. Some may have unsubscribed or
+    /// subscribed again.
     waiting: VecDeque<(u64, Slot, ChannelId)>,
 }
 
 impl Newcomers {
-    /// From now on `dispatched` says what is under way to core `own`.
+    /// Sets the counters of messages, and the number of this core.
     pub fn set_dispatched(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
         self.homes = Some((dispatched, own));
     }
 
-    /// `slot` asks for `channel` now, whose home is `home`.
+    /// Records that `slot` subscribes to `channel`, which has its home at `home`.
     pub fn add(&mut self, slot: Slot, channel: ChannelId, home: CoreId) {
         let Some((dispatched, own)) = &self.homes else { return };
         let last = dispatched.sent(home, *own);
@@ -53,30 +54,30 @@ impl Newcomers {
         }
     }
 
-    /// Everything on `channel` is for `slot`, or it has left; whether it was a newcomer there.
+    /// Removes `slot` from the newcomers of `channel`; returns whether it was among them.
     pub fn remove(&mut self, slot: Slot, channel: ChannelId) -> bool {
         !self.parked.is_empty() && self.parked.remove(&(slot, channel)).is_some()
     }
 
-    /// The first publication that is for `slot`, which is in the channel's list from now on, if the next that arrives
-    /// has the count `next`.
+    /// The count of the first item for `slot`, which is about to be entered into the channel's list. `next` is the
+    /// count of the next item that arrives.
     pub fn first(&self, slot: Slot, channel: ChannelId, next: u32) -> u32 {
         let is_parked = !self.parked.is_empty() && self.parked.contains_key(&(slot, channel));
         if is_parked { next.wrapping_add(PARKED) } else { next }
     }
 
-    /// One more message of `home` was taken.
+    /// Counts one more message that was taken from `home`.
     pub fn took(&mut self, home: CoreId) {
         of_home(&mut self.of_home, home).taken += 1;
     }
 
-    /// One who waited for the last message that was taken of `home`, and is to get what comes next.
+    /// Removes and returns a newcomer whose last foreign message was taken; it gets all items from now on.
     pub fn next_due(&mut self, home: CoreId) -> Option<(Slot, ChannelId)> {
         let of_home = self.of_home.get_mut(home.index())?;
         while let Some((last, slot, channel)) =
             of_home.waiting.pop_front_if(|(last, ..)| *last <= of_home.taken)
         {
-            // Whoever has left and come back waits for a later message.
+            // A slot that has unsubscribed and subscribed again waits for a later message.
             if self.parked.get(&(slot, channel)) == Some(&last) {
                 self.parked.remove(&(slot, channel));
                 return Some((slot, channel));
@@ -85,13 +86,13 @@ impl Newcomers {
         None
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.parked);
         self.of_home.iter_mut().for_each(|of_home| look.at(&mut of_home.waiting));
     }
 
-    /// Whether there are none.
+    /// Whether there are no newcomers.
     pub fn is_empty(&self) -> bool {
         self.parked.is_empty()
     }
@@ -142,7 +143,7 @@ mod tests {
         assert!(newcomers.first(Slot(1), A, u32::MAX) != u32::MAX);
         dispatched.count(HOME, CoreId(0));
         newcomers.add(Slot(3), A, HOME);
-        // One leaves, another leaves and comes back.
+        // One slot unsubscribes, another unsubscribes and subscribes again.
         newcomers.remove(Slot(2), A);
         newcomers.remove(Slot(1), A);
         newcomers.add(Slot(1), A, HOME);

@@ -1,6 +1,6 @@
-//! One walk over a channel's subscribers with everything that was pending when it started. What waited goes out
+//! One walk over a channel's subscribers with all items that were pending when it started. These items are sent
 //! together, as one contiguous buffer for each stream transport: under load the cost is one send for each connection
-//! and pass, not for each message.
+//! and pass, not for each item.
 
 use super::audience::Audience;
 use super::reach::Counting;
@@ -13,41 +13,41 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Publications of one pass.
+/// The most items in one pass.
 const PASS_PUBLICATIONS: usize = 256;
-/// Bytes gathered for one pass; a single larger publication still goes out, by itself.
+/// The most bytes in one pass; a single larger item is sent in a pass of its own.
 const PASS_BYTES: usize = 1024 * 1024;
 /// The last chunk of a chunked body (RFC 9112 section 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A pass in progress.
 pub(super) struct Pass {
-    /// The count of its first publication, and of the first after it.
+    /// The count of the pass's first item, and of the first item after the pass.
     first: u32,
     end: u32,
-    /// Most passes have one; it needs no memory of its own.
+    /// Most passes have one item, which takes no memory of its own here.
     publications: Items,
-    /// What the last of them does to streams, and to WebSockets; none before it does anything.
+    /// The effect of the last item on streams, and on WebSockets; the items before it have none.
     then_stream: Then,
     then_socket: Then,
     /// Index into [`Transport::ALL`].
     transport: usize,
-    /// Entries below it are still to be visited.
+    /// Entries below this index are still to be visited.
     cursor: usize,
     gathered: Gathered,
 }
 
-/// A pass's content for one stream transport.
+/// The content of a pass for one stream transport.
 #[derive(Default)]
 struct Gathered {
     frame: Bytes,
-    /// For each publication of the pass, where its part starts.
+    /// For each item of the pass, the offset of its part.
     starts: SmallVec<[u32; 4]>,
     then: Then,
 }
 
 impl Pass {
-    /// Takes up to `limit` publications off `pending`, whose first has count `first`.
+    /// Takes up to `limit` items off `pending`, the first of which has the count `first`.
     pub fn new(pending: &mut VecDeque<Arc<Publication>>, first: u32, limit: usize) -> Pass {
         let (mut publications, mut bytes) = (Items::new(), 0);
         while let Some(next) = pending.front() {
@@ -57,7 +57,7 @@ impl Pass {
                 break;
             }
             publications.extend(pending.pop_front());
-            // What follows the end of streams is for those who join after it, and so for the next pass.
+            // Items after the end of streams are for subscribers that join after it, and so for the next pass.
             let is_last =
                 |publication: &Arc<Publication>| is_last_of_pass(publication) || stands_alone(publication);
             if publications.last().is_some_and(is_last) {
@@ -81,24 +81,24 @@ impl Pass {
         }
     }
 
-    /// The count of the first publication after this pass.
+    /// The count of the first item after this pass.
     #[cfg(test)]
     fn end(&self) -> u32 {
         self.end
     }
 
-    /// All it has.
+    /// The items of the pass.
     pub fn publications(&self) -> &[Arc<Publication>] {
         &self.publications
     }
 
-    /// Publications and bytes of this pass.
+    /// The number of items in this pass, and their bytes.
     pub fn weight(&self) -> (usize, usize) {
         (self.publications.len(), self.publications.iter().map(|publication| publication.weight()).sum())
     }
 
-    /// Visits up to `budget` subscribers of one transport, and says in `slice` what to do. Returns whether the pass is
-    /// over.
+    /// Visits up to `budget` subscribers of one transport, and describes in `slice` what the core does for them.
+    /// Returns whether the pass is over.
     pub fn advance(&mut self, roster: &mut Roster, budget: usize, slice: &mut Slice) -> bool {
         while let Some(transport) = self.transport() {
             let list = roster.list(transport);
@@ -114,11 +114,12 @@ impl Pass {
         self.is_over(None, slice)
     }
 
-    /// Whether everyone was visited, the last of them by `transport`; has them counted if anyone wants to know.
+    /// Whether all subscribers were visited, the last of them with `transport`; fills `slice.counting` if the item
+    /// has a receipt.
     fn is_over(&self, transport: Option<Transport>, slice: &mut Slice) -> bool {
         let is_last = self.transport().is_none();
         slice.counting = self.publications.first().and_then(|item| {
-            // Filters see what is not for their transport, too.
+            // Filters see items without a part for their transport, too.
             let speaks = |to: &Transport| Audience::of(*to, 1).concerned_by(item).total() > 0;
             Some(Counting { receipt: item.receipt?, transport: transport.filter(speaks), is_last })
         });
@@ -130,7 +131,7 @@ impl Pass {
         Transport::ALL.get(self.transport).copied()
     }
 
-    /// Whether any publication has something for `transport`; gathers it on the way in.
+    /// Gathers the content for `transport` before its first slice; returns whether its subscribers must be visited.
     fn begin_transport(&mut self, transport: Transport) -> bool {
         if self.cursor != usize::MAX || self.unfit(transport).is_some() {
             return true;
@@ -142,7 +143,7 @@ impl Pass {
             Transport::StreamRaw => {
                 self.gathered = self.gather(Publication::stream_content, self.then_stream, b"");
             }
-            // The close frame is the closing publication's part.
+            // The close frame is the part of the closing item.
             Transport::Socket => {
                 self.gathered = self.gather(Publication::socket_frame, self.then_socket, b"");
             }
@@ -152,7 +153,8 @@ impl Pass {
             Transport::Response => {
                 return self.publications.iter().any(|it| it.response.is_some()) || self.renews();
             }
-            // They follow ids by themselves, so they see everything.
+            // Subscribers with filters follow ids by themselves, so they need every item, even one without a part for
+            // their transport.
             Transport::FilteredResponse | Transport::FilteredStream | Transport::FilteredSocket => {
                 return true;
             }
@@ -160,7 +162,8 @@ impl Pass {
         self.gathered.speaks() || self.renews()
     }
 
-    /// What the subscribers of `transport` must not get, and their format. Such an item is alone in its pass.
+    /// The item that must not be sent to the subscribers of `transport`, and their format. Such an item is alone in
+    /// its pass.
     fn unfit(&self, transport: Transport) -> Option<(&Arc<Publication>, Format)> {
         let format = match transport {
             Transport::Response => Format::Response,
@@ -173,22 +176,22 @@ impl Pass {
         Some((self.publications.first().filter(|item| !item.is_plain(format))?, format))
     }
 
-    /// Whether every subscriber is visited, even if there is nothing for it. Once in 2^30 publications that must be:
-    /// counts wrap, and the `next` of one that was never visited would in time seem to lie ahead.
+    /// Whether every subscriber must be visited even if there is no content for it. This is so once in 2^30 items:
+    /// counts wrap, and the `next` of an entry that was never visited would in time seem to be in the future.
     fn renews(&self) -> bool {
         self.first >> 30 != self.end >> 30
     }
 
-    /// Goes on to the next transport.
+    /// Moves on to the next transport.
     fn next_transport(&mut self) {
         self.transport += 1;
         self.cursor = usize::MAX;
     }
 
-    /// Visits up to `budget` of `list`, the subscribers of the current transport, and says in `slice` what to do.
-    /// Returns whether all of them were visited.
+    /// Visits up to `budget` of `list`, the subscribers of the current transport, and describes in `slice` what the
+    /// core does for them. Returns whether all of them were visited.
     fn visit(&mut self, transport: Transport, list: &mut [Entry], budget: usize, slice: &mut Slice) -> bool {
-        // With filters, each publication is a delivery of its own.
+        // With filters, each item is a delivery of its own.
         let budget =
             if transport.is_filtered() { (budget / self.publications.len().max(1)).max(1) } else { budget };
         // The list may have shrunk below the cursor since the last slice.
@@ -234,7 +237,7 @@ impl Pass {
                 slice.slots.push(entry.slot);
             } else if before(entry.next, self.end) {
                 let part = self.gathered.from(entry.next.wrapping_sub(self.first) as usize);
-                // What it joined before may have nothing for its transport.
+                // The items since the subscriber joined may have no part for its transport.
                 if !part.is_empty() || self.gathered.then != Then::Stay {
                     slice.partial.push((entry.slot, part));
                 }
@@ -242,7 +245,7 @@ impl Pass {
         }
     }
 
-    /// What the pass had for `entries`, they have got.
+    /// Marks the items of the pass as delivered to `entries`.
     fn move_past(&self, entries: &mut [Entry]) {
         for entry in entries {
             if before(entry.next, self.end) {
@@ -273,7 +276,7 @@ impl Pass {
         slice.kind = SliceKind::Filtered { deliveries };
     }
 
-    /// What a subscriber is still to get of this pass.
+    /// The items of this pass that a subscriber has not got yet.
     fn due(&self, entry: &Entry) -> impl Iterator<Item = &Arc<Publication>> {
         let joined = entry.next.wrapping_sub(self.first);
         let skip = if before(self.first, entry.next) { joined as usize } else { 0 };
@@ -312,7 +315,7 @@ impl Pass {
     }
 }
 
-/// Whether it has a pass of its own.
+/// Whether no item may follow this one in its pass.
 fn is_last_of_pass(publication: &Publication) -> bool {
     let asks_again = matches!(publication.response, Some(ResponseFormat::Hint));
     asks_again || publication.then_stream() != Then::Stay || publication.then_socket() != Then::Stay
@@ -323,12 +326,12 @@ fn stands_alone(publication: &Publication) -> bool {
 }
 
 impl Gathered {
-    /// Whether it says anything.
+    /// Whether there is anything to send or do.
     fn speaks(&self) -> bool {
         !self.frame.is_empty() || self.then != Then::Stay
     }
 
-    /// The part of those who joined when `joined` publications of the pass had come.
+    /// The part for subscribers that joined after the first `joined` items of the pass.
     fn from(&self, joined: usize) -> Bytes {
         let start = self.starts.get(joined).map_or(self.frame.len(), |start| *start as usize);
         self.frame.slice(start..)
@@ -423,12 +426,12 @@ mod tests {
         while counted.last().is_none_or(|(_, _, is_last)| !is_last) {
             slice.slots.clear();
             pass.advance(&mut roster, 2, &mut slice);
-            let counting = slice.counting.take().expect("it is to be counted");
+            let counting = slice.counting.take().expect("the slice is counted");
             assert_eq!(counting.receipt, receipt);
             counted.push((slice.slots.len(), counting.transport, counting.is_last));
         }
         let raw = Some(Transport::StreamRaw);
-        // The filters of the WebSocket see the item, which has nothing for it.
+        // The filters of the WebSocket see the item, which has no part for WebSockets.
         assert_eq!(counted, [(2, raw, false), (1, raw, false), (0, None, true)]);
     }
 
@@ -472,6 +475,6 @@ mod tests {
         assert!(matches!(slice.kind, SliceKind::Unfit { format: Format::Stream, .. }));
         assert_eq!((slice.slots, entries.map(|entry| entry.next)), (vec![Slot(1), Slot(0)], [2; 3]));
         pass.next_transport();
-        assert!(!pass.begin_transport(Transport::Socket), "it has nothing for WebSockets");
+        assert!(!pass.begin_transport(Transport::Socket), "the item has no part for WebSockets");
     }
 }

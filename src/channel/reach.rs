@@ -1,33 +1,33 @@
-//! How many subscribers an item reached. The publisher's core gives an item a [`Receipt`]; its home says how many cores
-//! it went to, and each of them reports a [`Reach`] when its fan-out has passed the last subscriber. An item with a
-//! receipt has a pass of its own, so that counting costs others nothing.
+//! The number of subscribers that an item reached. The publisher's core gives the item a [`Receipt`]. The item's home
+//! reports how many cores it was sent to, and each of these cores reports a [`Reach`] after its fan-out has passed
+//! the last subscriber. An item with a receipt has a pass of its own, so other items have no counting overhead.
 
 use super::audience::Audience;
 use super::transport::Transport;
 use crate::proto::grip::Receipt;
 
-/// Whom an item reached.
+/// The subscribers that an item reached.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Reach {
-    /// Those that were sent it, or did what it says.
+    /// Subscribers to which the item was sent, or on which it took effect.
     pub received: Audience,
-    /// Subscribers that did not get it, because they did not take what came before.
+    /// Subscribers that did not get the item, because they had not taken earlier data.
     pub dropped: u32,
 }
 
-/// A part of a pass whose one item has a receipt.
+/// Counts one slice of a pass whose one item has a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counting {
-    /// The item's.
+    /// The receipt of the item.
     pub receipt: Receipt,
-    /// The transport of those who are written to; `None` if nobody is.
+    /// The transport of the subscribers in the slice; `None` if nothing is sent to them.
     pub transport: Option<Transport>,
-    /// Nobody is left after these.
+    /// The slice is the last one of the pass.
     pub is_last: bool,
 }
 
 impl Reach {
-    /// Counts `other` too.
+    /// Adds the numbers of `other`.
     pub fn add(&mut self, other: Reach) {
         self.received.add(other.received);
         self.dropped = self.dropped.saturating_add(other.dropped);

@@ -1,6 +1,6 @@
-//! Receipts of one core, at both ends: publish calls that wait to hear whom their items reached, and items whose
-//! fan-out here is being counted. An item is settled when its home has said how many cores it went to and each of them
-//! has reported; their words come in any order.
+//! The receipts of one core, on both sides: publish calls that wait to learn how many subscribers their items
+//! reached, and items whose fan-out on this core is being counted. An item is settled when its home has reported how
+//! many cores it was sent to, and each of them has reported its reach. These reports come in any order.
 
 use super::reach::Reach;
 use crate::bell::Bell;
@@ -11,21 +11,23 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Items with receipts under way at a time.
+/// Items whose receipts are in transit at a time, at most.
 const ITEMS: usize = 10_000;
 
-/// There would be too many receipts under way.
+/// The call would exceed the limit on receipts in transit.
 #[derive(Debug, thiserror::Error)]
-#[error("more than {ITEMS} receipts would be under way; publish fewer items at once, or try again")]
+#[error(
+    "more than {ITEMS} receipts would be in transit; publish fewer items in one call, or try again later"
+)]
 pub struct TooMany;
 
-/// Both ends.
+/// The receipts of one core, on both sides.
 #[derive(Default)]
 pub struct Receipts {
     waiting: FxHashMap<u64, Waiting>,
     tickets: u64,
     items: usize,
-    /// Whom items of any core have reached here so far.
+    /// The subscribers on this core that items of any core have reached so far.
     counted: FxHashMap<Receipt, Reach>,
 }
 
@@ -35,16 +37,16 @@ struct Waiting {
     bell: Rc<Bell>,
 }
 
-/// What is known of an item.
+/// The state of a published item with a receipt.
 pub struct Sent {
-    /// Its channel.
+    /// The item's channel.
     pub channel: Arc<str>,
     /// The id its publisher gave it.
     pub id: Option<Box<str>>,
-    /// Where it is.
+    /// Where the item is.
     pub place: ItemPlace,
     reports: u16,
-    /// Whom it has reached, as far as cores have reported.
+    /// The subscribers it has reached, as far as cores have reported.
     pub reach: Reach,
 }
 
@@ -53,21 +55,24 @@ pub struct Sent {
 pub enum ItemPlace {
     /// On its way to its home, or waiting there for its predecessor.
     Unknown,
-    /// Dropped there, because it had come before.
+    /// Dropped by the home as a repetition.
     Repeated,
-    /// On its way to the subscribers of so many cores.
+    /// Sent to the subscribers of this many cores.
     On(u16),
 }
 
 impl Receipts {
-    /// Has a look at both tables.
+    /// Lets `look` shrink both tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.waiting);
         look.at(&mut self.counted);
     }
 
-    /// Asks for receipts of all `publications`, which are about to be published on `core`: the call's ticket, and what
-    /// rings when all are settled.
+    /// Gives receipts to all `publications`, which are about to be published on `core`. Returns the call's ticket,
+    /// and a bell that is rung when all of them are settled.
+    ///
+    /// # Errors
+    /// [`TooMany`], if too many receipts would be in transit.
     pub fn expect(
         &mut self,
         core: CoreId,
@@ -94,24 +99,24 @@ impl Receipts {
         Ok((self.tickets, bell))
     }
 
-    /// Whether anything of a call is not settled yet.
+    /// Whether some item of the call is not settled yet.
     pub fn is_waiting(&self, ticket: u64) -> bool {
         self.waiting.get(&ticket).is_some_and(|waiting| waiting.unsettled > 0)
     }
 
-    /// Nobody waits for a call any more; what is known of its items.
+    /// Ends the call, and returns the state of its items.
     pub fn forget(&mut self, ticket: u64) -> Option<Vec<Sent>> {
         let waiting = self.waiting.remove(&ticket)?;
         self.items -= waiting.items.len();
         Some(waiting.items)
     }
 
-    /// The home of an item has given it its place, on `cores` cores, or has dropped it.
+    /// Records the report of an item's home: the item was sent to `cores` cores, or was dropped.
     pub fn placed(&mut self, receipt: Receipt, cores: Option<u16>) {
         self.learn(receipt, |item| item.place = cores.map_or(ItemPlace::Repeated, ItemPlace::On));
     }
 
-    /// A core has reported.
+    /// Records the report of a core.
     pub fn reached(&mut self, receipt: Receipt, reach: Reach) {
         self.learn(receipt, |item| {
             item.reports += 1;
@@ -122,7 +127,7 @@ impl Receipts {
     fn learn(&mut self, receipt: Receipt, what: impl FnOnce(&mut Sent)) {
         let Some(waiting) = self.waiting.get_mut(&receipt.ticket) else { return };
         let Some(item) = waiting.items.get_mut(receipt.item as usize) else { return };
-        debug_assert!(!item.is_settled(), "more cores report than the item went to");
+        debug_assert!(!item.is_settled(), "more cores report than the item was sent to");
         what(item);
         if item.is_settled() {
             waiting.unsettled -= 1;
@@ -132,7 +137,7 @@ impl Receipts {
         }
     }
 
-    /// Adds to what an item has reached here; all of it, if that was the last.
+    /// Adds `reach` to the reach of an item on this core; returns the sum if this was the last slice.
     pub fn count(&mut self, receipt: Receipt, reach: Reach, is_last: bool) -> Option<Reach> {
         let before = self.counted.remove(&receipt);
         let mut all = before.unwrap_or_default();
@@ -148,7 +153,7 @@ impl Receipts {
 }
 
 impl Sent {
-    /// Whether nothing more will be heard of it.
+    /// Whether all reports for the item have come.
     pub fn is_settled(&self) -> bool {
         match self.place {
             ItemPlace::Unknown => false,

@@ -1,23 +1,23 @@
-//! The ids that came in lately, by channel: what a publisher sends twice, because it never heard of the first time, is
-//! delivered once. One for each core that is home to channels. Bounded by time and by number; of each id a keyed hash
-//! of 128 bits is kept, which nobody can make collide on purpose.
+//! The ids of recently published items, by channel. If a publisher sends an item twice, because it got no answer to
+//! the first call, the item is delivered once. Each home has one such table. It is limited by time and by number. For
+//! each id a keyed hash of 128 bits is kept, so nobody can construct ids that collide.
 
 use crate::slack::Look;
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
-/// Ids that are remembered at a time; beyond it the oldest are forgotten early.
+/// Ids that are remembered at a time; beyond this number the oldest are forgotten early.
 const IDS: usize = 100_000;
 
 type Hash = [u64; 2];
 
-/// The ids of the last while.
+/// The ids of recently published items.
 pub(super) struct RecentIds {
-    /// How long an id is remembered, in ticks; 0 is not at all.
+    /// How long an id is remembered, in ticks; 0 turns this off.
     keep_ticks: u32,
     known: FxHashSet<Hash>,
-    /// The same, with the tick each came at, in that order.
+    /// The ids in order of arrival, each with the tick of its arrival.
     by_age: VecDeque<(u32, Hash)>,
     keys: [RandomState; 2],
 }
@@ -28,12 +28,12 @@ impl RecentIds {
         RecentIds { keep_ticks, known: FxHashSet::default(), by_age: VecDeque::new(), keys }
     }
 
-    /// Remembers for so many ticks from now on.
+    /// Sets how long ids are remembered, in ticks.
     pub fn set_keep(&mut self, keep_ticks: u32) {
         self.keep_ticks = keep_ticks;
     }
 
-    /// Remembers that `id` came on `channel`; whether it had come before.
+    /// Remembers `id` on `channel`; returns whether it was known already.
     pub fn is_repeated(&mut self, channel: &str, id: &str, now: u32) -> bool {
         if self.keep_ticks == 0 {
             return false;
@@ -50,7 +50,7 @@ impl RecentIds {
         false
     }
 
-    /// Forgets the ids that are old enough at tick `now`.
+    /// Forgets ids that are too old at tick `now`.
     pub fn forget_old(&mut self, now: u32) {
         while self.by_age.front().is_some_and(|(tick, _)| now.wrapping_sub(*tick) >= self.keep_ticks) {
             self.forget_oldest();
@@ -58,7 +58,7 @@ impl RecentIds {
         debug_assert_eq!(self.known.len(), self.by_age.len());
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.known);
         look.at(&mut self.by_age);
@@ -81,7 +81,7 @@ mod tests {
         let mut ids = RecentIds::new(10);
         assert!(!ids.is_repeated("a", "1", start) && ids.is_repeated("a", "1", start));
         assert!(!ids.is_repeated("b", "1", start) && !ids.is_repeated("a", "2", start));
-        assert!(ids.is_repeated("a", "1", start.wrapping_add(9)), "a repeat does not renew it");
+        assert!(ids.is_repeated("a", "1", start.wrapping_add(9)), "a repetition does not extend the time");
         assert!(!ids.is_repeated("a", "1", start.wrapping_add(10)));
         assert!(!RecentIds::new(0).is_repeated("a", "1", 0));
     }

@@ -1,10 +1,12 @@
-//! Who is subscribed to one channel on one core: a dense list for each transport that anyone uses, so that a fan-out walks
-//! memory in order. Each entry knows the first publication (by the core's own count, wrapping) it is still to get.
+//! The subscribers of one channel on one core: a dense list for each transport in use, so that a fan-out reads memory
+//! in order. Each entry has the count of the first item that its subscriber has not got (the core's own count, which
+//! wraps).
 //!
-//! A pass walks a list from its end downwards and sets `next` of every entry it served past the pass. Entries above
-//! the cursor are served or joined later (their `next` lies past the pass). Removal is `swap_remove`: above the
-//! cursor it moves only such entries; below, it moves a served or a later one down, where it is visited again and
-//! has nothing to get. So nobody is left out and nobody is served twice, whoever comes and goes meanwhile.
+//! A pass walks a list from its end downwards, and sets `next` of each served entry to the end of the pass. Entries
+//! above the cursor were served, or joined later (their `next` is at the end of the pass or beyond). Removal is
+//! `swap_remove`. Above the cursor it moves only such entries. Below the cursor it moves a served or later entry
+//! down, where it is visited again and has nothing to get. So no subscriber is left out and none is served twice,
+//! whichever subscribers come and go during the pass.
 
 use super::transport::Transport;
 use crate::ids::{BySlot, ChannelId, Slot};
@@ -14,21 +16,21 @@ use smallvec::SmallVec;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub slot: Slot,
-    /// The first publication it is to get.
+    /// The count of the first item that the subscriber has not got.
     pub next: u32,
 }
 
-/// Where a slot stands in a channel's lists.
+/// A slot's entry in the lists of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub channel: ChannelId,
-    /// The transport in the five highest bits, the index in its list below.
+    /// The transport in the five highest bits, and the index in its list in the other bits.
     place: u32,
 }
 
 impl Link {
     pub fn new(channel: ChannelId, transport: Transport, index: u32) -> Link {
-        debug_assert!(index < 1 << INDEX_BITS, "slots are fewer than that");
+        debug_assert!(index < 1 << INDEX_BITS, "a list has fewer entries than indices");
         Link { channel, place: number_of(transport, index) }
     }
 
@@ -37,12 +39,12 @@ impl Link {
     }
 }
 
-/// A place in a channel's lists as one number: they follow each other in the order of [`Transport::ALL`].
+/// The position of an entry as one number: the lists follow each other in the order of [`Transport::ALL`].
 pub(super) fn number_of(transport: Transport, index: u32) -> u32 {
     ((transport as u32) << INDEX_BITS) | index
 }
 
-/// The place that a number stands for.
+/// The position that a number of [`number_of`] stands for.
 pub(super) fn place_of(number: u32) -> (Transport, u32) {
     let transport = Transport::ALL.get((number >> INDEX_BITS) as usize).copied();
     (transport.unwrap_or(Transport::Response), number & ((1 << INDEX_BITS) - 1))
@@ -50,13 +52,13 @@ pub(super) fn place_of(number: u32) -> (Transport, u32) {
 
 const INDEX_BITS: u32 = 27;
 
-/// The links of every slot. One link, the common case, stands in place.
+/// The links of every slot. A single link, the common case, is stored in the table itself.
 pub(super) type Links = BySlot<SlotLinks>;
 
-/// Those of one.
+/// The links of one slot.
 pub(super) type SlotLinks = SmallVec<[Link; 1]>;
 
-/// The subscribers of one channel. No list is empty; most channels have one.
+/// The subscribers of one channel. No list is empty; most channels have one list.
 #[derive(Default)]
 pub(super) struct Roster {
     lists: SmallVec<[(Transport, Vec<Entry>); 1]>,
@@ -79,7 +81,7 @@ impl Roster {
         self.entries(transport).get(index as usize)
     }
 
-    /// Each transport that anyone uses, and how many do.
+    /// Each transport with subscribers, and their number.
     pub fn counts(&self) -> impl Iterator<Item = (Transport, usize)> {
         self.lists.iter().map(|(transport, list)| (*transport, list.len()))
     }
@@ -88,7 +90,7 @@ impl Roster {
         self.lists.iter().map(|(_, list)| list.len()).sum()
     }
 
-    /// Adds a subscriber; its place in the list.
+    /// Adds a subscriber; returns its index in the list.
     pub fn add(&mut self, transport: Transport, entry: Entry) -> u32 {
         match self.lists.iter_mut().find(|(of, _)| *of == transport) {
             Some((_, list)) => {
@@ -102,7 +104,7 @@ impl Roster {
         }
     }
 
-    /// Takes out the entry at `index`; the slot that now stands there, if one was moved.
+    /// Removes the entry at `index`; returns the slot of the entry that moved there, if any.
     pub fn remove(&mut self, transport: Transport, index: u32) -> Option<Slot> {
         let place = self.lists.iter().position(|(of, _)| *of == transport)?;
         let (_, list) = self.lists.get_mut(place)?;
@@ -115,7 +117,7 @@ impl Roster {
     }
 }
 
-/// Whether publication `a` comes before `b`, for counts that wrap.
+/// Whether item `a` comes before item `b`, for counts that wrap.
 pub(super) fn before(a: u32, b: u32) -> bool {
     (b.wrapping_sub(a) as i32) > 0
 }

@@ -1,55 +1,56 @@
-//! The order of one channel, as its publisher means it: an item that names its predecessor (`prev-id`) waits until
-//! that one has come. The home asks this value about every item; it has no clock, so who gives up on a predecessor is
-//! the home too. Nothing is ever dropped here, and what waits is released in the order it came in, as far as ids allow.
+//! The order of one channel, as its publisher intends it: an item that names its predecessor (`prev-id`) waits until
+//! the predecessor has arrived. The home asks this value about every item. This value has no clock, so the home
+//! decides when to give up on a predecessor. No item is dropped here; waiting items are released in order of arrival,
+//! as far as their ids allow.
 
 use super::message::{LastId, last_id_after};
 use crate::proto::grip::Publication;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The last id of a channel, and what waits for another.
+/// The last id of a channel, and the items that wait for a predecessor.
 #[derive(Default)]
 pub(super) struct Sequence {
     last_id: LastId,
-    /// In the order they came in, each with the number it waits under. None of them follows `last_id`.
+    /// Waiting items in order of arrival, each with its number. None of them follows `last_id`.
     waiting: VecDeque<(u64, Arc<Publication>)>,
 }
 
 impl Sequence {
-    /// The id of what was released last, if it had one.
+    /// The id of the item that was released last, if it has one.
     pub fn last_id(&self) -> &LastId {
         &self.last_id
     }
 
-    /// Whether it is this item's turn: it is outside the sequence, or its predecessor is the last one, or nobody can
-    /// know that it is not.
+    /// Whether the item can be released: it is outside the sequence, or it follows the last item, or it is not known
+    /// whether it does.
     pub fn is_turn_of(&self, publication: &Publication) -> bool {
         publication.no_seq || follows(&self.last_id, publication)
     }
 
-    /// Lets an item wait under `number`; it is not its turn.
+    /// Adds a waiting item with this number. It cannot be released yet.
     pub fn wait(&mut self, number: u64, publication: Arc<Publication>) {
         debug_assert!(!self.is_turn_of(&publication));
         self.waiting.push_back((number, publication));
     }
 
-    /// This item is delivered, whoever's turn it is.
+    /// Updates the last id for an item that is released, even out of order.
     pub fn release(&mut self, publication: &Publication) {
         last_id_after(&mut self.last_id, publication);
     }
 
-    /// Takes out the first item whose turn it is now.
+    /// Removes and returns the first waiting item that can be released now.
     pub fn next(&mut self) -> Option<Arc<Publication>> {
         let place = self.waiting.iter().position(|(_, publication)| self.is_turn_of(publication))?;
         self.waiting.remove(place).map(|(_, publication)| publication)
     }
 
-    /// Takes out the item that has waited longest, if `may_go` says so of its number.
+    /// Removes and returns the item that has waited longest, if `may_go` accepts its number.
     pub fn oldest_if(&mut self, may_go: impl FnOnce(u64) -> bool) -> Option<Arc<Publication>> {
         self.waiting.pop_front_if(|(number, _)| may_go(*number)).map(|(_, publication)| publication)
     }
 
-    /// Nothing is known of what came before.
+    /// Forgets the last id.
     pub fn forget(&mut self) {
         self.last_id = None;
     }
@@ -59,13 +60,13 @@ impl Sequence {
         self.waiting.iter().any(|(other, _)| *other == number)
     }
 
-    /// How many items wait, and their bytes.
+    /// The number of waiting items, and their bytes.
     pub fn waiting(&self) -> (usize, usize) {
         (self.waiting.len(), self.waiting.iter().map(|(_, publication)| publication.weight()).sum())
     }
 }
 
-/// Whether `publication` may come after what has `last_id`, for all that is known.
+/// Whether `publication` may follow the item with `last_id`, as far as is known.
 pub(super) fn follows(last_id: &LastId, publication: &Publication) -> bool {
     match (last_id, &publication.prev_id) {
         (Some(last_id), Some(prev_id)) => last_id == prev_id,
@@ -84,7 +85,7 @@ mod tests {
         Arc::new(publication)
     }
 
-    /// The ids in the order they are released in, when nobody's patience ends.
+    /// The ids in the order of their release, if no item times out.
     fn released(items: &[(&str, &str)]) -> String {
         let (mut sequence, mut order) = (Sequence::default(), String::new());
         for (number, (id, prev_id)) in items.iter().enumerate() {
@@ -111,12 +112,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_not_waited_for() {
-        assert_eq!(released(&[("7", "6"), ("8", "7")]), "78", "the first of all");
-        assert_eq!(released(&[("1", ""), ("5", ""), ("6", "5")]), "156", "one that names nobody");
+        assert_eq!(released(&[("7", "6"), ("8", "7")]), "78", "the first item of the channel");
+        assert_eq!(released(&[("1", ""), ("5", ""), ("6", "5")]), "156", "an item without a prev-id");
         assert_eq!(
             released(&[("1", ""), ("3", "2"), ("", ""), ("9", "8")]),
             "1-3",
-            "after one without an id"
+            "after an item without an id"
         );
     }
 

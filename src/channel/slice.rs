@@ -1,5 +1,5 @@
-//! What the fan-out asks the core to do next: a slice of a pass. Made by `pass`, and by `subscriptions` for followers who
-//! must be led aside first.
+//! A slice of a fan-out: what the core does next, and for which subscribers. `pass` makes slices, and `subscriptions`
+//! makes those for gapped followers.
 
 use super::reach::Counting;
 use crate::ids::Slot;
@@ -8,16 +8,16 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// What a slice of a fan-out asks the core to do. Reused from slice to slice.
+/// What the core does for some subscribers of a channel. The value is reused for all slices.
 #[derive(Default)]
 pub struct Slice {
-    /// What is to be done with the subscribers.
+    /// What the core does.
     pub kind: SliceKind,
-    /// Subscribers that get the whole frame of a stream slice, or that an item does not fit.
+    /// Subscribers that get the whole frame of a stream slice, or that an unfit item is withheld from.
     pub slots: Vec<Slot>,
-    /// Subscribers that joined after the pass's first publication, each with the part that is theirs.
+    /// Subscribers that joined after the pass's first item, each with the part that it has not got.
     pub partial: Vec<(Slot, Bytes)>,
-    /// They are to be counted.
+    /// Set if the slice is counted for a receipt.
     pub counting: Option<Counting>,
 }
 
@@ -29,34 +29,34 @@ pub enum SliceKind {
     Empty,
     /// Write `frame` to `slots`.
     Stream {
-        /// All that goes out to them, as it stands on the wire.
+        /// The bytes for the subscribers, as they are sent.
         frame: Bytes,
-        /// What becomes of the subscribers then (of those in `partial` too).
+        /// The effect on the subscribers afterwards, including those in `partial`.
         then: Then,
     },
-    /// These followers have missed something: they must not get what comes next, but ask their applications.
+    /// These followers have missed an item: they do not get the next one, and their applications are asked.
     Gapped {
-        /// They have got everything before.
+        /// The followers. They have all items before the gap.
         slots: Vec<Slot>,
     },
     /// Answer these long polls.
     Response {
-        /// Each with the publication that ends it.
+        /// Each long poll with the item that answers it.
         deliveries: Vec<(Slot, Arc<Publication>)>,
     },
-    /// `slots` have no filters, and what the item has in their format is for who has some: they do not get it.
+    /// The item's part for this format is only for subscribers with filters. `slots` have none and do not get it.
     Unfit {
         /// The item.
         item: Arc<Publication>,
-        /// Their format.
+        /// The format of `slots`.
         format: Format,
     },
-    /// Let these subscribers' filters decide.
+    /// Let the filters of these subscribers decide.
     Filtered {
-        /// Each with all that came, for whichever transport.
+        /// Each subscriber with all items, whichever transport they are for.
         deliveries: Vec<(Slot, Items)>,
     },
 }
 
-/// Publications of one channel, in their order.
+/// Items of one channel, in order.
 pub type Items = SmallVec<[Arc<Publication>; 1]>;

@@ -1,14 +1,14 @@
-//! A core's subscription table. A slot becomes subscribed to all its channels at one moment: when the homes of all of
-//! them have acknowledged this core's interest. From then on it gets exactly what those homes sequenced since, in their
-//! order, until it is unsubscribed. What a home has sequenced before the slot asked is not for it, though it may still
-//! be under way to this core (`newcomers`).
+//! A core's subscription table. A slot is subscribed to all its channels at one moment: when the homes of all of them
+//! have acknowledged this core's interest. From then on it gets exactly the items that those homes sequence, in their
+//! order, until it is unsubscribed. Items that a home sequenced before the slot subscribed are not for it, even if
+//! they are still in transit to this core (`newcomers`).
 //!
-//! A channel whose last subscriber left lingers for a while with its interest kept (`lingering`), so that long polls,
-//! which leave and come back with every message, cost the mesh nothing.
+//! A channel whose last subscriber has left lingers for a while with its interest kept (`lingering`), so that long
+//! polls, which leave and come back with every item, cause no messages in the mesh.
 //!
-//! `fan_out` is the run queue of what is to be written. `sockets` joins and leaves one channel at a time, `filtered`
-//! keeps subscriptions with filters apart, `following` has those who follow ids. `census` and `counting` tell who is
-//! subscribed, `by_route` what is sent for each route, and `slack` gives back what tables no longer need.
+//! `fan_out` is the run queue of channels with items to write. `sockets` lets WebSockets join and leave single
+//! channels, `filtered` separates subscriptions with filters, and `following` handles followers of ids. `census` and
+//! `counting` report subscribers, `by_route` counts sent items for each route, and `slack` shrinks tables.
 
 mod by_route;
 mod census;
@@ -45,19 +45,19 @@ pub use following::HeardUpTo;
 /// Whether a new subscription is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
-    /// It is.
+    /// The subscription is in force.
     Ready,
-    /// It will be when the homes have acknowledged; [`Subscriptions::handle`] says so.
+    /// The subscription waits for homes; [`Subscriptions::handle`] reports when it is in force.
     Waiting,
 }
 
-/// All channels that rows of this core are subscribed to.
+/// The subscription table of one core.
 pub struct Subscriptions {
     cores: usize,
     linger_ticks: u32,
     now_tick: u32,
     names: NameMap<Arc<str>, ChannelId>,
-    /// Boxed: places outlast their channels.
+    /// Boxed, because places outlast their channels.
     channels: Vec<Option<Box<LocalChannel>>>,
     free: Vec<ChannelId>,
     links: Links,
@@ -65,24 +65,24 @@ pub struct Subscriptions {
     joining: Joining,
     newcomers: Newcomers,
     queue: VecDeque<ChannelId>,
-    /// Channels that were left by their last subscriber, and when; each channel at most once.
+    /// Channels without subscribers, and when their last subscriber left; each channel at most once.
     lingering: VecDeque<(u32, ChannelId)>,
     epochs: u32,
-    /// What followers of ids had missed when they came, until it is asked for.
+    /// The items that followers had missed when they came, until [`Subscriptions::take_missed`].
     missed: FxHashMap<Slot, Missed>,
-    /// Receipts of items that came for nobody, until they are asked for.
+    /// Receipts of items that had no subscriber here, until [`Subscriptions::take_unheard`].
     unheard: Vec<Receipt>,
-    /// Subscriptions with filters, whether in force or not.
+    /// Subscriptions with filters, in force or not.
     filtered: FxHashSet<(Slot, ChannelId)>,
-    /// Entries of all rosters.
+    /// The number of entries in all rosters.
     subscriptions: usize,
     pending_publications: usize,
     pending_bytes: usize,
-    /// Receivers of everything that was delivered.
+    /// The receivers of all items that were delivered.
     received: Audience,
-    /// Channels whose number of subscribers has changed, if anyone wants to know.
+    /// Channels whose number of subscribers has changed, if somebody watches.
     changed: Option<FxHashSet<ChannelId>>,
-    /// Subscribers by route, if anyone wants to know.
+    /// Subscribers by route, if sent items are counted for each route.
     by_route: Option<Box<ByRoute>>,
 }
 
@@ -90,32 +90,32 @@ struct LocalChannel {
     name: Arc<str>,
     /// The epoch of the request to the home.
     epoch: u32,
-    /// The home has acknowledged it.
+    /// The home has acknowledged the request.
     live: bool,
-    /// Of what arrived last, while it is live.
+    /// The id of the last item that arrived, while the channel is live.
     last_id: LastId,
     roster: Roster,
-    /// Delivered by the home, not yet part of a pass. The count of the first of them is `next - pending.len()`.
+    /// Items from the home that are not part of a pass yet. The count of the first one is `next - pending.len()`.
     pending: VecDeque<Arc<Publication>>,
-    /// The count the next delivery gets.
+    /// The count for the next item that arrives.
     next: u32,
-    /// Boxed: few channels of many are being written at a time.
+    /// Boxed, because few of many channels are in a pass at a time.
     pass: Option<Box<Pass>>,
-    /// There are, or were, subscribers that follow ids.
+    /// The channel has, or had, followers of ids.
     followed: Option<Box<Followed>>,
     queued: bool,
-    /// When stream content last came.
+    /// When an item with content for streams last arrived.
     stream_tick: Option<u32>,
-    /// When a message for WebSockets last came.
+    /// When a message for WebSockets last arrived.
     socket_tick: Option<u32>,
-    /// When it was last left, and whether it stands in the lingering queue.
+    /// When the last subscriber left, and whether the channel is in the lingering queue.
     idle_since: u32,
     lingers: bool,
 }
 
 impl Subscriptions {
-    /// An empty table of one of `cores` cores. Channels without subscribers are kept `linger_ticks`,
-    /// and to the next tick at least: whoever counts subscribers is told of them once a tick.
+    /// An empty table of one of `cores` cores. Channels without subscribers are kept for `linger_ticks`, at least
+    /// until the next tick, because changes in subscriber counts are collected once a tick.
     pub fn new(cores: usize, linger_ticks: u32) -> Subscriptions {
         Subscriptions {
             cores,
@@ -143,7 +143,7 @@ impl Subscriptions {
         }
     }
 
-    /// Tells the time, in ticks that may wrap.
+    /// Sets the time, in ticks that may wrap.
     pub fn set_now(&mut self, tick: u32) {
         self.now_tick = tick;
     }
@@ -176,7 +176,7 @@ impl Subscriptions {
         Readiness::Waiting
     }
 
-    /// Takes `slot` out of everything.
+    /// Ends all subscriptions of `slot`.
     pub fn unsubscribe(&mut self, slot: Slot) {
         self.missed.remove(&slot);
         if let Some((_, channels)) = self.waiting.remove(slot) {
@@ -197,15 +197,14 @@ impl Subscriptions {
         }
     }
 
-    /// Takes one message from a home; pushes to `ready` the slots of which a subscription came into
-    /// force.
+    /// Handles one message from a home; pushes to `ready` the slots whose subscriptions came into force.
     pub fn handle(&mut self, message: ToCore, ready: &mut Vec<Slot>) {
         match message {
             ToCore::Subscribed { channel, epoch, last_id } => {
                 self.acknowledged(&channel, epoch, last_id, ready)
             }
             ToCore::Deliver(publication) => self.deliver(publication),
-            // For the publisher, who is not in this table; and for the rows that are held.
+            // These messages concern publishers, which are not in this table, or held rows.
             ToCore::Sequenced { .. }
             | ToCore::Placed { .. }
             | ToCore::Recover { .. }
@@ -213,35 +212,35 @@ impl Subscriptions {
         }
     }
 
-    /// When any of the channels of `slot` last had content for streams; not those with filters, of which it may have
-    /// got nothing.
+    /// When an item with content for streams last arrived on a channel of `slot`. Channels with filters are left out,
+    /// because the filters may have dropped the item.
     pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
         let links = self.links_of(slot).iter().filter(|link| !link.place().0.is_filtered());
         let ticks = links.filter_map(|link| self.channel(link.channel)?.stream_tick);
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
-    /// When any of the channels of `slot` last had a message for WebSockets; not those with filters.
+    /// When a message for WebSockets last arrived on a channel of `slot`, channels with filters left out.
     pub fn last_socket_activity(&self, slot: Slot) -> Option<u32> {
         let links = self.links_of(slot).iter().filter(|link| !link.place().0.is_filtered());
         let ticks = links.filter_map(|link| self.channel(link.channel)?.socket_tick);
         ticks.min_by_key(|tick| self.now_tick.wrapping_sub(*tick))
     }
 
-    /// The channels `slot` is subscribed to, or waits for.
+    /// The channels that `slot` is subscribed to, or waits for.
     pub fn channels_of(&self, slot: Slot) -> Vec<Arc<str>> {
         let held = self.links_of(slot).iter().map(|link| link.channel);
         let held = held.chain(self.waiting.channels_of(slot)).chain(self.joining.channels_of(slot));
         held.filter_map(|id| Some(self.channel(id)?.name.clone())).collect()
     }
 
-    /// The id of the last publication on `channel` that arrived here: what a subscriber that becomes ready now has
-    /// missed, it missed up to this one. `None` if unknown.
+    /// The id of the last item that arrived here on `channel`: a subscriber that becomes ready now may have missed
+    /// items up to this one. `None` if it is not known.
     pub fn last_id(&self, channel: &str) -> Option<&str> {
         self.channel(*self.names.get(channel)?)?.last_id.as_deref()
     }
 
-    /// Whether nothing is left of anything: no channel, no subscriber, nothing to write.
+    /// Whether the table has no channel, no subscriber and nothing to write.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
             && self.subscriptions == 0
@@ -250,12 +249,12 @@ impl Subscriptions {
             && self.newcomers.is_empty()
     }
 
-    /// Channels in the table, lingering ones included.
+    /// The number of channels in the table, lingering channels included.
     pub fn channels(&self) -> usize {
         self.names.len()
     }
 
-    /// Subscriptions in force.
+    /// The number of subscriptions in force.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions
     }
@@ -286,7 +285,7 @@ impl Subscriptions {
     fn acknowledged(&mut self, name: &str, epoch: u32, last_id: LastId, ready: &mut Vec<Slot>) {
         let Some(&id) = self.names.get(name) else { return };
         let Some(channel) = self.channel_mut(id) else { return };
-        // An acknowledgement of a request that was taken back says nothing about the one made since.
+        // An acknowledgement of a cancelled request says nothing about a later request.
         if channel.epoch != epoch || channel.live {
             return;
         }
@@ -341,7 +340,7 @@ impl Subscriptions {
         self.take_entry(slot, link);
     }
 
-    /// Takes a subscriber out of the list it stands in.
+    /// Removes a subscriber from its list.
     fn take_entry(&mut self, slot: Slot, link: Link) {
         let Some(channel) = self.channels.get_mut(link.channel.0 as usize).and_then(Option::as_deref_mut)
         else {
@@ -356,7 +355,7 @@ impl Subscriptions {
         }
     }
 
-    /// Forgets what is known of a subscription beside its place, as it ends.
+    /// Forgets the filters, the following and the newcomer state of a subscription that ends.
     fn forget(&mut self, slot: Slot, id: ChannelId) {
         self.forget_filters(slot, id);
         self.follow_no_more(slot, id);

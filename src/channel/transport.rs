@@ -1,9 +1,9 @@
-//! The ways a subscriber is written to, which divide a channel's subscribers into lists (`roster`): a fan-out serves one
-//! of them after the other, with the part of an item that is for it.
+//! The transports of subscribers. They divide a channel's subscribers into lists (`roster`): a fan-out serves one
+//! list after the other, with the part of an item for that transport.
 
 use crate::proto::grip::Format;
 
-/// How a subscriber is written to.
+/// The transport of a subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Transport {
@@ -38,7 +38,7 @@ impl Transport {
         Transport::FilteredSocket,
     ];
 
-    /// What items have for it, by GRIP's name.
+    /// GRIP's name of the format for this transport.
     pub fn format(self) -> &'static str {
         match self.part() {
             Format::Response => "http-response",
@@ -47,7 +47,7 @@ impl Transport {
         }
     }
 
-    /// The part of items that is for it.
+    /// The format of the part for this transport.
     pub fn part(self) -> Format {
         match self {
             Transport::Response | Transport::FilteredResponse => Format::Response,
@@ -56,7 +56,7 @@ impl Transport {
         }
     }
 
-    /// The same with filters, for which what is published cannot be written as it stands.
+    /// This transport with filters, to which items cannot be sent unchanged.
     pub fn filtered(self) -> Transport {
         match self {
             Transport::Response => Transport::FilteredResponse,
@@ -66,12 +66,12 @@ impl Transport {
         }
     }
 
-    /// Whether there are filters.
+    /// Whether this transport has filters.
     pub fn is_filtered(self) -> bool {
         self == self.filtered()
     }
 
-    /// Whether one message ends it.
+    /// Whether one item ends the hold.
     pub fn is_poll(self) -> bool {
         matches!(self, Transport::Response | Transport::FilteredResponse)
     }

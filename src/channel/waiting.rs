@@ -1,7 +1,8 @@
 //! Rows that wait for homes to acknowledge some of their channels. `subscriptions` adds a row with all its channels,
-//! those that are live already included, so that none of them goes meanwhile; the row leaves when the last channel is
-//! acknowledged, or when its client does. Each row knows its place in the list of each of its channels: when a
-//! hundred thousand clients come back at once for one channel, coming and going costs each of them the same.
+//! also those that are live already, so that these do not expire meanwhile. The row leaves when the last channel is
+//! acknowledged, or when its client leaves. Each row knows its place in the list of each of its channels, so that
+//! coming and going costs the same for each client even if a hundred thousand clients come back at once for one
+//! channel.
 
 use super::transport::Transport;
 use crate::ids::{ChannelId, Slot};
@@ -19,17 +20,17 @@ pub(super) struct WaitingRows {
     by_channel: FxHashMap<ChannelId, Vec<Slot>>,
 }
 
-/// What a row asked for.
+/// A waiting row.
 struct WaitingRow {
     transport: Transport,
-    /// Its channels, and its place in the list of each.
+    /// The row's channels, and its place in the list of each.
     places: SmallVec<[(ChannelId, u32); 2]>,
-    /// How many of them are not live.
+    /// The number of these channels that are not live.
     missing: usize,
 }
 
 impl WaitingRows {
-    /// `slot` waits until `missing` more of `channels` are acknowledged.
+    /// Adds a row of `slot`, which waits until `missing` of `channels` are acknowledged.
     pub fn add(&mut self, slot: Slot, transport: Transport, channels: &[ChannelId], missing: usize) {
         debug_assert!(missing > 0 && missing <= channels.len() && !self.contains(slot));
         let mut places = SmallVec::new();
@@ -41,7 +42,7 @@ impl WaitingRows {
         self.rows.insert(slot, WaitingRow { transport, places, missing });
     }
 
-    /// Takes `slot` out, if it waits; what it asked for.
+    /// Removes `slot`, if it waits; returns its transport and channels.
     pub fn remove(&mut self, slot: Slot) -> Option<(Transport, Channels)> {
         let row = self.rows.remove(&slot)?;
         for (channel, place) in &row.places {
@@ -50,9 +51,9 @@ impl WaitingRows {
         Some((row.transport, row.places.iter().map(|(channel, _)| *channel).collect()))
     }
 
-    /// `channel` is live now; takes out the rows that waited for nothing else.
+    /// Handles that `channel` is live: removes and returns the rows that waited for nothing else.
     ///
-    /// Goes down from the end: a row that is taken out is replaced by the last one, which was counted already.
+    /// The list is walked from its end down: a removed row is replaced by the last row, which was counted already.
     pub fn acknowledge(&mut self, channel: ChannelId) -> Vec<(Slot, Transport, Channels)> {
         let mut complete = Vec::new();
         for place in (0..self.waiting_for(channel).len()).rev() {
@@ -66,7 +67,7 @@ impl WaitingRows {
         complete
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.rows);
         look.at(&mut self.by_channel);
@@ -77,12 +78,12 @@ impl WaitingRows {
         self.rows.contains_key(&slot)
     }
 
-    /// Whether any row waits that has `channel` among its own.
+    /// Whether `channel` is among the channels of any waiting row.
     pub fn any_with(&self, channel: ChannelId) -> bool {
         self.by_channel.contains_key(&channel)
     }
 
-    /// The channels `slot` waits with.
+    /// The channels of the waiting row of `slot`.
     pub fn channels_of(&self, slot: Slot) -> impl Iterator<Item = ChannelId> {
         self.rows.get(&slot).into_iter().flat_map(|row| row.places.iter().map(|(channel, _)| *channel))
     }

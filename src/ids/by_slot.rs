@@ -1,13 +1,14 @@
-//! A table with a value for each slot of a core. Slots of connections have small numbers, so their values stand in a
-//! list by number, which a fan-out walks. Virtual slots have large numbers that come once, so their values stand in a
-//! map, where each goes when its slot is over: a table whose core has no virtual slots costs nothing for them. The map
-//! is looked into only where the list ends, so finding the value of a connection costs what it costs in a list.
+//! A table with one value for each slot of a core. Slots of connections have small numbers, so their values are kept
+//! in a list indexed by slot number, which a fan-out walks. Virtual slots have large numbers that are used once, so
+//! their values are kept in a map and are removed when the slot closes; a core without virtual slots has an empty
+//! map. The map is read only if the slot is beyond the end of the list, so the lookup for a connection costs as much
+//! as in a plain list.
 
 use super::Slot;
 use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
 
-/// Values by slot.
+/// Values indexed by slot.
 #[derive(Default)]
 pub struct BySlot<T> {
     list: Vec<T>,
@@ -15,13 +16,14 @@ pub struct BySlot<T> {
 }
 
 impl<T: Default> BySlot<T> {
-    /// Default values for the slots of `connections`.
+    /// Creates a table with default values for the slots of `connections`.
     pub fn for_connections(connections: u32) -> BySlot<T> {
         let list = std::iter::repeat_with(T::default).take(connections as usize).collect();
         BySlot { list, virtual_slots: FxHashMap::default() }
     }
 
-    /// The value of `slot`, if it ever had one, and of a virtual slot until it was taken.
+    /// Returns the value of `slot`, or `None` if the slot has never had one. The value of a virtual slot is gone
+    /// after `take`.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&T> {
         match self.list.get(slot.index()) {
@@ -30,7 +32,7 @@ impl<T: Default> BySlot<T> {
         }
     }
 
-    /// The same, to change it.
+    /// Returns the value of `slot` for changes, or `None` if the slot has never had one.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         match self.list.get_mut(slot.index()) {
@@ -39,7 +41,7 @@ impl<T: Default> BySlot<T> {
         }
     }
 
-    /// The value of `slot`, which is the default if it has had none.
+    /// Returns the value of `slot`, and inserts the default first if the slot has none.
     pub fn entry(&mut self, slot: Slot) -> Option<&mut T> {
         if slot.is_virtual() {
             return Some(self.virtual_slots.entry(slot).or_default());
@@ -50,7 +52,7 @@ impl<T: Default> BySlot<T> {
         self.list.get_mut(slot.index())
     }
 
-    /// Takes the value of `slot` out of the table.
+    /// Removes and returns the value of `slot`.
     pub fn take(&mut self, slot: Slot) -> Option<T> {
         match self.list.get_mut(slot.index()) {
             Some(value) => Some(std::mem::take(value)),
@@ -58,12 +60,13 @@ impl<T: Default> BySlot<T> {
         }
     }
 
-    /// Places of a walk over all values, see [`BySlot::some`]. All virtual slots together have the last one.
+    /// The number of steps of a walk over all values with [`BySlot::some`]. All virtual slots together are the last
+    /// step.
     pub fn places(&self) -> usize {
         self.list.len() + 1
     }
 
-    /// The values in up to `count` places, from the one at `from` on.
+    /// The values in up to `count` places of the walk, beginning with place `from`.
     pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &T)> {
         let list = self.list.iter().enumerate().skip(from).take(count);
         let has_last = (from..from.saturating_add(count)).contains(&self.list.len());
@@ -72,7 +75,8 @@ impl<T: Default> BySlot<T> {
             .chain(virtual_slots.map(|(slot, value)| (*slot, value)))
     }
 
-    /// Has a look at both parts. No more than `used` values are in use, as `is_used` tells.
+    /// Lets `look` shrink the list and the map. At most `used` values are in use; `is_used` recognises a value in
+    /// use.
     pub fn look_at(&mut self, used: usize, is_used: impl Fn(&T) -> bool, look: &mut Look<'_>) {
         look.at(&mut Places { list: &mut self.list, used, is_used });
         look.at(&mut self.virtual_slots);

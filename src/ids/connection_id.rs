@@ -1,6 +1,6 @@
-//! What operators and applications know a client's connection by, as long as it is open: the core, its slot there, and
-//! the slot's generation (`0-17-3`); or, of a WebSocket over HTTP, the Connection-Id that its application knows, a UUID
-//! that tells its core and slot. So nobody has to keep a table of either.
+//! The id by which operators and applications refer to an open connection. It is either core, slot and generation
+//! (`0-17-3`), or, for a WebSocket over HTTP, the Connection-Id that its application knows: a UUID in which the core
+//! and the slot are hidden. Both forms contain the place of the connection, so no table of ids is needed.
 
 use super::{CoreId, Slot};
 use rustc_hash::FxHasher;
@@ -16,7 +16,7 @@ pub struct ConnectionId {
     proof: Proof,
 }
 
-/// What tells it from others that had or will have its slot.
+/// The part of the id that differs between connections that used the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Proof {
     Generation(u32),
@@ -24,12 +24,12 @@ enum Proof {
 }
 
 impl ConnectionId {
-    /// That of what is in a slot, by the slot's count of connections.
+    /// The id of the connection in `slot`, from the slot's generation.
     pub fn of_place(core: CoreId, slot: Slot, generation: u32) -> ConnectionId {
         ConnectionId { core, slot, proof: Proof::Generation(generation) }
     }
 
-    /// That of what an application knows by `id`.
+    /// The id of a WebSocket over HTTP, from the Connection-Id that its application knows.
     pub fn of_application(id: Uuid) -> ConnectionId {
         let (_, low) = id.as_u64_pair();
         let place = (low ^ mask(id.as_bytes())) & PLACE;
@@ -37,8 +37,8 @@ impl ConnectionId {
         ConnectionId { core, slot, proof: Proof::Application(id) }
     }
 
-    /// A new Connection-Id for what is in a slot. It looks like any other random UUID: its last 48 bits are the place,
-    /// hidden by a hash of the bits before them.
+    /// Makes a new Connection-Id for the connection in `slot`. It looks like any random UUID: its last 48 bits are
+    /// core and slot, masked with a hash of the bits before them.
     pub fn new_for_application(core: CoreId, slot: Slot) -> Uuid {
         let mut bytes = Uuid::new_v4().into_bytes();
         let place = (u64::from(core.0) << 32) | u64::from(slot.0);
@@ -49,7 +49,7 @@ impl ConnectionId {
         Uuid::from_bytes(bytes)
     }
 
-    /// Reads one.
+    /// Parses an id of either form; `None` if `text` is neither.
     pub fn parse(text: &str) -> Option<ConnectionId> {
         if let Ok(id) = Uuid::try_parse(text) {
             return Some(ConnectionId::of_application(id));
@@ -61,17 +61,17 @@ impl ConnectionId {
         numbers.next().is_none().then_some(ConnectionId::of_place(core, Slot(slot), generation))
     }
 
-    /// The core that has or had it.
+    /// The core of the connection.
     pub fn core(&self) -> CoreId {
         self.core
     }
 
-    /// Where it is or was there.
+    /// The slot of the connection on its core.
     pub fn slot(&self) -> Slot {
         self.slot
     }
 
-    /// Whether it is what is in its slot now, with this generation and Connection-Id.
+    /// Whether this is the id of a connection with this generation and Connection-Id.
     pub fn is_of(&self, generation: u32, application: Option<Uuid>) -> bool {
         match self.proof {
             Proof::Generation(wanted) => wanted == generation,
@@ -89,14 +89,14 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What hides a place in the bits before it.
+/// The mask that hides core and slot: a hash of the first 80 bits.
 fn mask(bytes: &[u8; 16]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(bytes.get(..10).unwrap_or_default());
     hasher.finish() & PLACE
 }
 
-/// The last 48 bits.
+/// The last 48 bits, which contain core and slot.
 const PLACE: u64 = (1 << 48) - 1;
 
 #[cfg(test)]

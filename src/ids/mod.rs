@@ -1,6 +1,6 @@
-//! The newtypes that index Gripwire's tables. They are plain numbers with a name, so that a slot is never
-//! taken for a core or a length. Beside them `names`: how names that others choose are hashed, and `by_slot`: tables with
-//! a value for each slot.
+//! Newtypes that index Gripwire's tables: numbers with a type of their own, so that a slot cannot be mistaken for a
+//! core or a length. `names` hashes names that outsiders choose, `by_slot` is a table with one value for each slot,
+//! and `connection_id` is the id of a connection for operators and applications.
 
 mod by_slot;
 mod connection_id;
@@ -10,22 +10,22 @@ pub use by_slot::BySlot;
 pub use connection_id::ConnectionId;
 pub use names::{NameHash, NameMap, NameSet, spread};
 
-/// A client connection's place in the tables of its core; also the index of its direct descriptor in the
-/// core's wire ring. Reused after the connection ends, so pair it with a generation where lateness matters.
+/// The number of a client connection in the tables of its core, and the index of its direct descriptor in the core's
+/// io_uring. A slot is reused after its connection ends, so code that may run late pairs it with a generation.
 ///
-/// A virtual slot is that of a connection without a descriptor, whose client is this server itself. Its number is higher
-/// than that of any descriptor, and not reused until all others were.
+/// A virtual slot belongs to a connection without a descriptor, whose client is this server itself. Its number is
+/// higher than that of any descriptor, and is reused only after all other virtual numbers were used.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Slot(pub u32);
 
 impl Slot {
-    /// The virtual slot of this number, below 2^30.
+    /// The virtual slot with this number, which is below 2^30.
     pub fn of_virtual(number: u32) -> Slot {
         debug_assert!(number < VIRTUAL_SLOTS);
         Slot(FIRST_VIRTUAL | (number % VIRTUAL_SLOTS))
     }
 
-    /// Whether it is one without a descriptor.
+    /// Whether this is a virtual slot, which has no descriptor.
     pub fn is_virtual(self) -> bool {
         self.0 & FIRST_VIRTUAL != 0
     }
@@ -36,19 +36,19 @@ impl Slot {
     }
 }
 
-/// A channel's place in the subscription table of its core. Used again when nobody is subscribed any more.
+/// The index of a channel in the subscription table of its core. It is reused when the channel has left the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChannelId(pub u32);
 
-/// A place in a core's table of what is counted for each route. Used again when the route has no clients any more.
+/// The index of a route in a core's table of route statistics. It is reused when the route has no clients any more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RouteStatsId(pub u32);
 
 impl RouteStatsId {
-    /// Of a request whose route is not known, or of which nothing is counted.
+    /// Stands for requests without a known route, and for requests that are not counted.
     pub const NONE: RouteStatsId = RouteStatsId(u32::MAX);
 
-    /// The place as an index into a table.
+    /// The id as an index into a table.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -71,7 +71,7 @@ impl CoreId {
     }
 }
 
-/// The bit that virtual slots have. No list has so many places.
+/// The bit that is set in the number of every virtual slot. No list has that many places.
 const FIRST_VIRTUAL: u32 = 1 << 31;
-/// How many numbers there are for virtual slots.
+/// How many virtual slot numbers exist.
 pub const VIRTUAL_SLOTS: u32 = 1 << 30;

@@ -1,23 +1,23 @@
-//! Tables whose keys others may choose: channels, URLs, addresses, names of connections. They are hashed with a key that
-//! is made when the process starts, so that nobody outside can find names that collide, or that all have one core as their
-//! home. Tables whose keys are this server's own numbers need no key.
+//! Hash tables whose keys outsiders may choose: channels, URLs, addresses, names of connections. They are hashed with
+//! a random key that is made when the process starts, so that an outsider can neither find names that collide nor
+//! names that all have one core as their home. Tables whose keys are this server's own numbers need no such key.
 
 use ahash::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
-/// A table by names that others may choose.
+/// A hash map whose keys are names that outsiders may choose.
 pub type NameMap<K, V> = HashMap<K, V, NameHash>;
-/// A set of names that others may choose.
+/// A set of names that outsiders may choose.
 pub type NameSet<K> = HashSet<K, NameHash>;
 
-/// Hashes names with the key of this process.
+/// Hashes names with the random key of this process.
 #[derive(Clone)]
 pub struct NameHash(RandomState);
 
-/// The keys of this process: of tables, and of what [`refetch_scheduler`] gives. They differ, or the names of one core would share
-/// the low bits of their hashes in its tables.
+/// The random keys of this process: one for tables, one for [`spread`]. With one key for both, all names whose home
+/// is one core would share the low bits of their hashes in that core's tables.
 struct Keys {
     tables: RandomState,
     spread: RandomState,
@@ -39,7 +39,8 @@ impl BuildHasher for NameHash {
     }
 }
 
-/// A number below `conversation_limit` for `name`, the same in the whole process; 0 if there are no places.
+/// Maps `name` to a number below `places`. The result is equal everywhere in this process, and 0 if there are no
+/// places.
 pub fn spread(name: &[u8], places: usize) -> usize {
     let mut hasher = keys().spread.build_hasher();
     hasher.write(name);
@@ -53,8 +54,8 @@ fn keys() -> &'static Keys {
     })
 }
 
-/// The standard library's keys come from the system's source of randomness. In simulations everything follows from a seed,
-/// so there each process has the same.
+/// A random number for a key. The standard library takes it from the system's source of randomness. In simulations
+/// everything follows from a seed, so every process gets equal numbers there.
 fn random() -> u64 {
     #[cfg(feature = "simulation")]
     {
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn names_made_to_collide_in_a_hash_without_a_key_do_not_collide() {
-        // FxHash of two words: whatever the first is, the second makes up for it.
+        // FxHash of two words: for any first word, a second word exists that cancels it.
         use rustc_hash::FxHasher;
         let fx = |name: &[u64; 2]| {
             let mut hasher = FxHasher::default();

@@ -1,7 +1,7 @@
-//! One core's lanes of a mesh: for each other core an ordered queue in front of the ring. A message goes straight
-//! into the ring while there is room and nothing waits; else it waits in the lane, behind what waits there already.
-//! Lanes are bounded by those who send: they ask [`Lanes::has_room`] before they take on work that makes messages, and
-//! wait for [`Lanes::roomier`] if there is none.
+//! One core's lanes of a mesh: for each other core an ordered queue in front of the ring. A message goes into the
+//! ring if the ring has room and no message waits before it; otherwise it waits in the lane, behind earlier messages.
+//! The senders keep lanes bounded: a sender calls [`Lanes::has_room`] before it starts work that makes messages, and
+//! waits for [`Lanes::roomier`] if there is no room.
 
 use crate::bell::Bell;
 use crate::ids::CoreId;
@@ -11,37 +11,38 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Messages that may wait in front of a full ring before [`Lanes::has_room`] says no.
+/// Messages that may wait in front of a full ring before [`Lanes::has_room`] returns false.
 const WAITING: usize = 1024;
-/// Messages that wait when those who wait for room hear that there is some. There is always a ring between full and
-/// empty, and each is followed by many sends, so it does not matter that it wakes everybody.
+/// When the queue of a full lane has shrunk to this many messages, senders that wait for room are woken. Filling and
+/// draining a lane takes many sends, so it does not matter that a ring wakes all waiting senders.
 const ROOMY: usize = WAITING / 2;
 
 /// The sending side.
 pub struct Lanes<T: Send + 'static> {
     senders: Option<Rc<Senders<T>>>,
     lanes: Vec<Rc<Lane<T>>>,
-    /// Rung when a lane has become [`ROOMY`].
+    /// Rung when a lane has shrunk to [`ROOMY`] messages.
     roomier: Rc<Bell>,
 }
 
 struct Lane<T> {
     waiting: RefCell<VecDeque<T>>,
-    /// A message was taken off `waiting` and is not in the ring yet: nothing may pass it.
+    /// A message was taken off `waiting` and is not in the ring yet, so no other message may enter the ring.
     moving: Cell<bool>,
-    /// Messages that have waited here and are in the ring.
+    /// Messages that have waited here and were moved into the ring.
     moved: Cell<u64>,
     filled: Bell,
 }
 
-/// What waits in a lane.
+/// The load of one lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneLoad {
     /// The core that the lane leads to.
     pub to: CoreId,
     /// Messages that wait in front of the ring.
     pub messages: usize,
-    /// Messages that have waited and went on since start. While this stands still, the other core takes nothing.
+    /// Messages that have waited and were moved into the ring since start. While this does not grow, the other core
+    /// reads nothing.
     pub moved: u64,
 }
 
@@ -56,7 +57,7 @@ impl<T: Send + 'static> Lanes<T> {
         Lanes { senders: None, lanes: Vec::new(), roomier: Rc::default() }
     }
 
-    /// Lanes into `senders`' rings. Starts a task for each lane that moves what waits into the ring.
+    /// Creates the lanes to all other cores. For each lane, a task moves waiting messages into the ring.
     pub(super) fn new(senders: Senders<T>) -> Lanes<T> {
         let (senders, roomier) = (Rc::new(senders), Rc::<Bell>::default());
         let lanes: Vec<Rc<Lane<T>>> = (0..senders.nr_consumers()).map(|_| Rc::default()).collect();
@@ -66,7 +67,7 @@ impl<T: Send + 'static> Lanes<T> {
         Lanes { senders: Some(senders), lanes, roomier }
     }
 
-    /// Sends `message` to another core, behind everything sent to it before.
+    /// Sends `message` to another core, behind all messages that were sent to it before.
     pub fn send(&self, core: CoreId, message: T) {
         let (Some(senders), Some(lane)) = (&self.senders, self.lanes.get(core.index())) else { return };
         let mut waiting = lane.waiting.borrow_mut();
@@ -80,27 +81,27 @@ impl<T: Send + 'static> Lanes<T> {
         }
     }
 
-    /// Whether less waits for `core` than may.
+    /// Whether the lane to `core` has room for more work.
     pub fn has_room(&self, core: CoreId) -> bool {
         self.lanes.get(core.index()).is_none_or(|lane| lane.waiting.borrow().len() < WAITING)
     }
 
-    /// Whether all lanes have room.
+    /// Whether all lanes have room for more work.
     pub fn all_have_room(&self) -> bool {
         self.lanes.iter().all(|lane| lane.waiting.borrow().len() < WAITING)
     }
 
-    /// Rung when a lane that had no room has some again.
+    /// The bell that is rung when a full lane has room again.
     pub fn roomier(&self) -> Rc<Bell> {
         self.roomier.clone()
     }
 
-    /// Has a look at the queues.
+    /// Lets `look` shrink the queues.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.lanes.iter().for_each(|lane| look.at(&mut *lane.waiting.borrow_mut()));
     }
 
-    /// What waits in each lane in which something does.
+    /// The load of each lane in which messages wait.
     pub fn loads(&self) -> impl Iterator<Item = LaneLoad> {
         self.lanes.iter().enumerate().filter_map(|(to, lane)| {
             let messages = lane.waiting.borrow().len() + usize::from(lane.moving.get());
@@ -118,7 +119,7 @@ impl<T> Default for Lane<T> {
 }
 
 impl<T: Send + 'static> RingEnds<T> {
-    /// The ends of a core that has no peers.
+    /// The receiving side of a core that has no peers.
     pub fn alone() -> RingEnds<T> {
         RingEnds { receivers: None }
     }
@@ -134,7 +135,7 @@ impl<T: Send + 'static> RingEnds<T> {
         (0..receivers.nr_producers()).filter(|peer| *peer != own).map(|peer| CoreId(peer as u16)).collect()
     }
 
-    /// The next message from `peer`; `None` when that core is gone.
+    /// Waits for the next message from `peer`; `None` if that core has ended.
     pub async fn receive(&self, peer: CoreId) -> Option<T> {
         self.receivers.as_ref()?.recv_from(peer.index()).await
     }
@@ -146,7 +147,7 @@ impl<T: Send + 'static> Clone for RingEnds<T> {
     }
 }
 
-/// Moves what waits in `lane` into the ring, in order.
+/// Moves the messages that wait in `lane` into the ring, in order.
 async fn forward<T: Send + 'static>(
     senders: Rc<Senders<T>>,
     peer: usize,

@@ -1,9 +1,10 @@
-//! Messages between cores: two meshes of lock-free SPSC rings (`runtime`'s), one towards the channels'
-//! homes and one from them. They are two because their readers differ: a home that cannot forward stops reading what
-//! is sent to homes, while what comes from homes is always read until fan-out falls behind, and fan-out needs no
-//! ring. So no circle of full rings can form. The room `queries` adds a third, for what operators ask of all cores.
+//! Messages between cores, in two meshes of lock-free rings with one sender and one receiver each (`runtime`'s): one
+//! leads to the homes of channels, the other away from them. They are separate because they are read differently. A
+//! home that cannot forward stops reading messages to homes. Messages from homes are read until fan-out falls behind,
+//! and fan-out sends into no ring. So full rings cannot block each other in a circle. The room `queries` adds a third
+//! mesh, for core queries of operators.
 //!
-//! `lane` is what waits in front of a full ring.
+//! `lane` queues messages in front of a full ring.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +18,7 @@ use crate::channel::{ToCore, ToHome};
 use crate::runtime::MeshBuilder;
 use crate::slack::Look;
 
-/// Makes one mesh; every core joins a clone.
+/// Makes one mesh; every core joins with its own clone.
 pub struct LanesPlan<T: Send + 'static> {
     mesh: MeshBuilder<T>,
     cores: usize,
@@ -35,7 +36,7 @@ impl<T: Send + 'static> LanesPlan<T> {
         LanesPlan { mesh: MeshBuilder::new(cores, messages), cores }
     }
 
-    /// Joins; returns when every core has. `None` when a core joined twice or cannot join.
+    /// Joins the mesh, and returns when every core has joined; `None` if a core joined twice or cannot join.
     pub async fn join(self) -> Option<(Lanes<T>, RingEnds<T>)> {
         if self.cores == 1 {
             return Some((Lanes::alone(), RingEnds::alone()));
@@ -45,7 +46,7 @@ impl<T: Send + 'static> LanesPlan<T> {
     }
 }
 
-/// Makes the two meshes; every core joins a clone.
+/// Makes the two meshes; every core joins with its own clone.
 #[derive(Clone)]
 pub struct MeshPlan {
     to_home: LanesPlan<ToHome>,
@@ -54,14 +55,14 @@ pub struct MeshPlan {
 
 /// One core's ends of the two meshes.
 pub struct Mesh {
-    /// Subscribes and publishes, on their way to the home of their channel.
+    /// Subscriptions and published items, on their way to the homes of their channels.
     pub to_home: Lanes<ToHome>,
-    /// Acknowledgements and deliveries, on their way to interested cores.
+    /// Acknowledgements and items, on their way from homes to interested cores.
     pub to_core: Lanes<ToCore>,
 }
 
 impl Mesh {
-    /// Has a look at the queues of all lanes.
+    /// Lets `look` shrink the queues of all lanes.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.to_home.look_at_tables(look);
         self.to_core.look_at_tables(look);
@@ -74,7 +75,7 @@ impl MeshPlan {
         MeshPlan { to_home: LanesPlan::new(cores, messages), to_core: LanesPlan::new(cores, messages) }
     }
 
-    /// Joins both meshes; returns when every core has. `None` when a core joined twice or cannot join.
+    /// Joins both meshes, and returns when every core has joined; `None` if a core joined twice or cannot join.
     pub async fn join(self) -> Option<(Mesh, RingEnds<ToHome>, RingEnds<ToCore>)> {
         let (to_home, home_ends) = self.to_home.join().await?;
         let (to_core, core_ends) = self.to_core.join().await?;

@@ -1,4 +1,4 @@
-//! Cores that only the mesh wakes: whatever waits for room must hear of it from the lanes alone.
+//! Cores that only the mesh wakes: a task that waits for room must be woken by the lanes alone.
 
 use super::{Lanes, LanesPlan, RingEnds};
 use crate::ids::CoreId;
@@ -10,21 +10,21 @@ use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// As long as a test may take on a machine that is busy with others.
+/// How long a test may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// Publishers of a core that all wait for room in the same lanes.
 const PUBLISHERS: usize = 6;
-/// What each of them publishes.
+/// Messages that each publisher publishes.
 const MESSAGES: usize = 2_000;
 
-/// One core, as the server's are: what is published goes to a home, which passes it on to every other core. Homes wait
-/// for room towards cores, publishers for room towards homes.
+/// One core that works like a core of the server: published messages go to a home, which forwards them to every other
+/// core. Homes wait for room towards cores, publishers wait for room towards homes.
 struct TestCore {
     id: CoreId,
     cores: usize,
     to_home: Lanes<Published>,
     to_core: Lanes<Published>,
-    /// Messages that homes still have to pass on, and this core still has to take.
+    /// Messages that the home here has yet to forward, and messages that this core has yet to receive.
     expected: Cell<(usize, usize)>,
     done: crate::bell::Bell,
 }
@@ -47,7 +47,7 @@ fn publishers_that_give_up_do_not_take_the_room_of_others() {
     }
 }
 
-/// Runs so many cores with rings of so many messages. On each core `given_up` more publishers begin, and are dropped
+/// Runs `cores` cores with rings of `ring` messages. On each core, `given_up` more publishers start, and are dropped
 /// while they wait for room.
 fn run(cores: usize, ring: usize, given_up: usize) {
     let (to_home, to_core) = (LanesPlan::new(cores, ring), LanesPlan::new(cores, ring));
@@ -59,7 +59,7 @@ fn run(cores: usize, ring: usize, given_up: usize) {
     }
     for finished in 0..cores {
         let heard = all.recv_timeout(DEADLINE);
-        assert!(heard.is_ok(), "{finished} of {cores} cores got everything, with rings of {ring}");
+        assert!(heard.is_ok(), "{finished} of {cores} cores got all messages, with rings of {ring}");
     }
 }
 
@@ -72,7 +72,7 @@ async fn core(
     let (to_home, home_ends) = plans.0.join().await.expect("a mesh");
     let (to_core, core_ends) = plans.1.join().await.expect("a mesh");
     let (id, published) = (own_id(&home_ends, cores), PUBLISHERS * MESSAGES);
-    // A core's messages go to the others by turns; each home passes what it gets to all others.
+    // A core sends its messages to the other cores in turn; each home forwards every message to all other cores.
     let at_home = published;
     let arrives = published * (cores - 1);
     let expected = Cell::new((at_home, arrives));
@@ -96,7 +96,7 @@ async fn core(
         .detach();
     }
     for first in 0..given_up {
-        // It publishes nothing that is counted: it only waits where others wait.
+        // Its messages are not counted: it only waits for room like the others.
         let core = core.clone();
         let gives_up = async move {
             let waits = async {
@@ -153,7 +153,7 @@ impl TestCore {
         }
     }
 
-    /// As a home: waits for room towards all cores, then passes one message to each.
+    /// Works as a home: waits for room towards all cores, then sends one message to each.
     async fn pass_on(&self) {
         let roomier = self.to_core.roomier();
         while !self.to_core.all_have_room() {

@@ -1,4 +1,4 @@
-//! A descriptor by which other threads and the kernel wake a task of this core.
+//! An eventfd by which other threads and the kernel wake a task of this core.
 
 use glommio::io::BufferedFile;
 use std::io;
@@ -7,12 +7,15 @@ use std::io;
 pub struct EventFile(BufferedFile);
 
 impl EventFile {
-    /// Waits for `file`, which the caller makes of the descriptor (`FromRawFd`): this room has no unsafe code.
+    /// Wraps `file`, which the caller makes of the eventfd (`FromRawFd`), because this room has no unsafe code.
     pub fn new(file: BufferedFile) -> EventFile {
         EventFile(file)
     }
 
-    /// Waits until its count is not 0, and makes it 0.
+    /// Waits until the count of the eventfd is not 0, and resets it to 0.
+    ///
+    /// # Errors
+    /// The system's error, if the eventfd cannot be read.
     pub async fn rung(&self) -> io::Result<()> {
         self.0.read_at(0, size_of::<u64>()).await.map(drop).map_err(io::Error::from)
     }

@@ -1,18 +1,18 @@
-//! What the rooms above ask of the executor of their core. All of it is glommio's, which no other room names, so that
-//! another executor could take its place, and so that a whole core can also run inside a simulation
-//! (`crate::simulation`), where time is virtual and the order of events comes from a seed. Without the feature
+//! The functions of a core's executor that the rooms above use. All of them are glommio's, and no other room names
+//! glommio, so that another executor can replace it. A whole core can also run inside a simulation
+//! (`crate::simulation`), where time is virtual and the order of events follows from a seed. Without the feature
 //! `simulation`, which only tests enable, nearly every function here is one call of glommio.
 //!
-//! What an executor has to provide, and what the rooms above rely on:
+//! The executor provides, and the rooms above rely on:
 //!
-//! - `thread`: a thread for each core, kept on one CPU, that sleeps in the kernel while none of its tasks can run.
-//! - `task`: tasks that need not be `Send`, that run until they first have to wait when they are spawned, and that are
-//!   cancelled when they are dropped; timers, which fire before sockets are read (see `patience`); a way to let all
-//!   others have their turn, timers and sockets included; threads for work that blocks.
-//! - `tcp`: connections with a limit to the time that connecting takes, whose descriptor may be read beside the executor.
-//! - `event_file`: a task that waits for an eventfd, which the kernel and other threads write to.
-//! - `rings`: bounded queues of one sender and one receiver, between each two cores, that keep messages in order, wake a
-//!   core that sleeps, and cost neither side a lock or a system call while both are awake.
+//! - `thread`: a thread for each core, pinned to one CPU, which sleeps in the kernel while none of its tasks can run.
+//! - `task`: tasks that need not be `Send`, that run up to their first wait when they are spawned, and that are
+//!   cancelled when they are dropped; timers, which fire before sockets are read (see `patience`); a yield to all
+//!   other tasks, timers and sockets; threads for work that blocks.
+//! - `tcp`: connections with a connect timeout, whose descriptor may be read outside the executor.
+//! - `event_file`: a task waits for an eventfd, which the kernel and other threads write to.
+//! - `rings`: bounded queues with one sender and one receiver, between each two cores. They keep messages in order,
+//!   wake a core that sleeps, and cost neither side a lock or a system call while both are awake.
 
 #![forbid(unsafe_code)]
 
@@ -46,7 +46,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// A number to begin pseudo-random numbers with: different for each core and each start.
+/// A seed for pseudo-random numbers, different for each core and each start.
 pub fn seed() -> u64 {
     #[cfg(feature = "simulation")]
     if let Some(world) = simulation::current() {
@@ -55,7 +55,7 @@ pub fn seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Runs `work`, which may wait for files or for the system's resolver, without holding up the core.
+/// Runs `work`, which may block on files or on the system's resolver, on another thread.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     #[cfg(feature = "simulation")]
     if simulation::current().is_some() {

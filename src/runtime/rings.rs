@@ -1,5 +1,5 @@
-//! Rings between cores: bounded queues of messages from each core to each other one, which are glommio's channel mesh, or
-//! simulated ones when the cores run in a simulation.
+//! Rings between cores: bounded queues of messages from each core to each other core. They are glommio's channel
+//! mesh, or simulated rings if the cores run in a simulation.
 
 #[cfg(feature = "simulation")]
 use super::simulated_rings as simulated;
@@ -8,24 +8,24 @@ use glommio::channels::channel_mesh::{self, Full};
 use glommio::{GlommioError, ResourceType};
 use std::time::Duration;
 
-/// How often a core that waits for others to join looks for them.
+/// How often a core that waits for others to join checks whether they have.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Makes a mesh; every core joins a clone.
+/// Makes a mesh; every core joins with its own clone.
 pub(crate) enum MeshBuilder<T: Send + 'static> {
     Glommio(channel_mesh::MeshBuilder<T, Full>),
     #[cfg(feature = "simulation")]
     Simulated(simulated::MeshBuilder<T>),
 }
 
-/// A core's rings to the others.
+/// The sending ends of a core's rings.
 pub(crate) enum Senders<T: Send + 'static> {
     Glommio(channel_mesh::Senders<T>),
     #[cfg(feature = "simulation")]
     Simulated(simulated::Ends<T>),
 }
 
-/// A core's rings from the others.
+/// The receiving ends of a core's rings.
 pub(crate) enum Receivers<T: Send + 'static> {
     Glommio(channel_mesh::Receivers<T>),
     #[cfg(feature = "simulation")]
@@ -52,7 +52,7 @@ impl<T: Send + 'static> MeshBuilder<T> {
         MeshBuilder::Glommio(channel_mesh::MeshBuilder::full(cores, messages))
     }
 
-    /// Joins; returns when every core has. `None` when a core joined twice or cannot join.
+    /// Joins the mesh, and returns when every core has joined; `None` if a core joined twice or cannot join.
     pub async fn join(self) -> Option<(Senders<T>, Receivers<T>)> {
         match self {
             MeshBuilder::Glommio(mesh) => join(mesh).await,
@@ -75,7 +75,7 @@ impl<T: Send + 'static> Senders<T> {
         }
     }
 
-    /// How many cores there are.
+    /// The number of cores.
     pub fn nr_consumers(&self) -> usize {
         match self {
             Senders::Glommio(senders) => senders.nr_consumers(),
@@ -84,7 +84,7 @@ impl<T: Send + 'static> Senders<T> {
         }
     }
 
-    /// Gives `message` back when the ring is full.
+    /// Sends `message` to `core`, or gives `message` back if the ring is full.
     pub fn try_send_to(&self, core: usize, message: T) -> Result<(), T> {
         match self {
             Senders::Glommio(senders) => refused(senders.try_send_to(core, message)).map_or(Ok(()), Err),
@@ -93,7 +93,7 @@ impl<T: Send + 'static> Senders<T> {
         }
     }
 
-    /// Waits for room.
+    /// Sends `message` to `core`, and waits for room in the ring.
     pub async fn send_to(&self, core: usize, message: T) {
         match self {
             // A closed ring means that the peer core ended, and with it the process.
@@ -114,7 +114,7 @@ impl<T: Send + 'static> Receivers<T> {
         }
     }
 
-    /// How many cores there are.
+    /// The number of cores.
     pub fn nr_producers(&self) -> usize {
         match self {
             Receivers::Glommio(receivers) => receivers.nr_producers(),
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Receivers<T> {
         }
     }
 
-    /// The next message of a core; `None` when that is gone.
+    /// Waits for the next message from `core`; `None` if that core has ended.
     pub async fn recv_from(&self, core: usize) -> Option<T> {
         match self {
             Receivers::Glommio(receivers) => receivers.recv_from(core).await.ok().flatten(),
@@ -133,8 +133,9 @@ impl<T: Send + 'static> Receivers<T> {
     }
 }
 
-/// Joins glommio's mesh. A core that waits for the last one to join would sleep until that one rings, and the ring can
-/// be lost: then both would wait for ever, and no client would be answered. So it also wakes by itself, and looks.
+/// Joins glommio's mesh. A core that waits for the last one to join sleeps until it is notified, and this
+/// notification can be lost. The cores would then wait for ever, and no client would be answered. So the core also
+/// wakes at an interval to check.
 async fn join<T: Send + 'static>(
     mesh: channel_mesh::MeshBuilder<T, Full>,
 ) -> Option<(Senders<T>, Receivers<T>)> {
@@ -148,7 +149,7 @@ async fn join<T: Send + 'static>(
     Some((Senders::Glommio(senders), Receivers::Glommio(receivers)))
 }
 
-/// The message of a send that found the ring full.
+/// The message that was not sent because the ring was full.
 fn refused<T>(outcome: glommio::Result<(), T>) -> Option<T> {
     match outcome {
         Err(GlommioError::WouldBlock(ResourceType::Channel(message))) => Some(message),

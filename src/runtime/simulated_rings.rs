@@ -1,5 +1,5 @@
-//! Rings between the cores of a simulation. A message is there for its reader some time after it was sent, in order, as
-//! if the cores had caches and threads of their own.
+//! Rings between the cores of a simulation. A message becomes visible to its receiver some time after it was sent, in
+//! order, as if the cores had caches and threads of their own.
 
 use crate::simulation::{Random, current};
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-/// Makes a mesh; every core joins a clone.
+/// Makes a mesh; every core joins with its own clone.
 pub struct MeshBuilder<T> {
     rings: Arc<Rings<T>>,
 }
@@ -23,7 +23,7 @@ pub struct Ends<T> {
 struct Rings<T> {
     cores: usize,
     messages: usize,
-    /// From each core to each: `from * cores + to`.
+    /// The ring from each core to each other, at index `from * cores + to`.
     rings: Vec<Mutex<Ring<T>>>,
     joined: Mutex<Joined>,
 }
@@ -35,7 +35,7 @@ struct Joined {
 }
 
 struct Ring<T> {
-    /// Each with when it can be seen.
+    /// The messages, each with the time when it becomes visible.
     messages: VecDeque<(Duration, T)>,
     latest: Duration,
     receiver: Vec<Waker>,
@@ -60,7 +60,7 @@ impl<T: Send + 'static> MeshBuilder<T> {
         MeshBuilder { rings: Arc::new(Rings { cores, messages, rings, joined: Mutex::default() }) }
     }
 
-    /// Joins as the core that is the host of this task; returns when every core has.
+    /// Joins as the core that is the host of this task, and returns when every core has joined.
     pub async fn join(self) -> (Ends<T>, Ends<T>) {
         let core = current().map_or(0, |world| world.host().core());
         {

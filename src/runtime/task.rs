@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A task of this core. Dropping it cancels the task, which [`Task::detach`] prevents.
+/// A task of this core. Dropping it cancels the task, unless it was detached ([`Task::detach`]).
 pub struct Task<T>(TaskKind<T>);
 
 enum TaskKind<T> {
@@ -16,7 +16,7 @@ enum TaskKind<T> {
     Simulated(simulation::Task<T>),
 }
 
-/// Completes once, after a while.
+/// A future that completes once, after a delay.
 pub struct Timer(TimerKind);
 
 enum TimerKind {
@@ -25,7 +25,7 @@ enum TimerKind {
     Simulated(simulation::Timer),
 }
 
-/// Starts a task on this core. It runs until it first has to wait before this returns.
+/// Starts a task on this core. The task runs up to its first wait before this returns.
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
     #[cfg(feature = "simulation")]
     if let Some(world) = simulation::current() {
@@ -34,7 +34,7 @@ pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
     Task(TaskKind::Glommio(glommio::spawn_local(future)))
 }
 
-/// Lets the other tasks of this core, and its sockets, have their turn.
+/// Yields to the other tasks of this core and to its sockets.
 pub async fn yield_now() {
     #[cfg(feature = "simulation")]
     if simulation::current().is_some() {
@@ -49,7 +49,7 @@ pub async fn sleep(delay: Duration) {
 }
 
 impl<T: 'static> Task<T> {
-    /// Lets the task run to its end.
+    /// Lets the task run to its end without an owner.
     pub fn detach(self) {
         match self.0 {
             TaskKind::Glommio(task) => drop(task.detach()),

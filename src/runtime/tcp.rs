@@ -22,7 +22,10 @@ enum Stream {
 }
 
 impl TcpStream {
-    /// Connects to `address`, within `timeout`.
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// If the connection fails, or takes longer than `timeout`.
     pub async fn connect_timeout(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         #[cfg(feature = "simulation")]
         if simulation::current().is_some() {
@@ -31,7 +34,10 @@ impl TcpStream {
         Ok(TcpStream(Stream::Glommio(glommio::net::TcpStream::connect_timeout(address, timeout).await?)))
     }
 
-    /// Sends what is written at once (TCP_NODELAY).
+    /// Sends written data without delay (TCP_NODELAY).
+    ///
+    /// # Errors
+    /// The system's error.
     pub fn set_nodelay(&self, value: bool) -> io::Result<()> {
         match &self.0 {
             Stream::Glommio(tcp) => Ok(tcp.set_nodelay(value)?),
@@ -40,7 +46,7 @@ impl TcpStream {
         }
     }
 
-    /// Its descriptor; a simulated connection has none.
+    /// The socket's descriptor; `None` for a simulated connection.
     pub fn descriptor(&self) -> Option<RawFd> {
         match &self.0 {
             Stream::Glommio(tcp) => Some(tcp.as_raw_fd()),
@@ -49,7 +55,8 @@ impl TcpStream {
         }
     }
 
-    /// Whether nothing is to be read, not even the end. Asks the kernel: the executor hears of it a little later.
+    /// Whether there is nothing to read, not even the end of the stream. This asks the kernel, because the executor
+    /// learns of data a little later.
     pub fn is_quiet(&self) -> bool {
         match &self.0 {
             Stream::Glommio(tcp) => {
@@ -61,7 +68,7 @@ impl TcpStream {
         }
     }
 
-    /// Reads what there is, none at the end; `None` if there is nothing.
+    /// Reads the data that has arrived, 0 bytes at the end of the stream; `None` if nothing has arrived.
     pub fn try_read(&mut self, into: &mut [u8]) -> Option<io::Result<usize>> {
         match &mut self.0 {
             Stream::Glommio(tcp) => match recv(tcp.as_raw_fd(), into, MsgFlags::MSG_DONTWAIT) {

@@ -4,8 +4,11 @@ use glommio::{LocalExecutorBuilder, Placement};
 use std::future::Future;
 use std::io;
 
-/// Starts a thread called `name` with an executor that runs what `make` makes to its end, on the CPU of that number
-/// alone if there is one. `Err` when the executor or its rings cannot be had.
+/// Starts a thread called `name`, with an executor that runs the future of `make` to its end. With `cpu`, the thread
+/// is pinned to that CPU.
+///
+/// # Errors
+/// If the executor or its io_urings cannot be created.
 pub fn start<F>(name: &str, cpu: Option<usize>, make: impl FnOnce() -> F + Send + 'static) -> io::Result<()>
 where
     F: Future<Output = ()> + 'static,

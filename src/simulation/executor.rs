@@ -1,5 +1,5 @@
-//! Runs the tasks of a simulation, in an order that the dice choose. As with the executor of a real core, a task runs
-//! until it first waits before the call that started it returns, and one that is dropped is cancelled.
+//! Runs the tasks of a simulation in a random order that follows from the seed. As on the executor of a real core, a
+//! new task runs up to its first wait before the call that started it returns, and a dropped task is cancelled.
 
 use super::host::Host;
 use super::random::Random;
@@ -21,10 +21,10 @@ pub(super) struct Executor {
     tasks: RefCell<BTreeMap<Id, Rc<Running>>>,
     ready: Arc<Ready>,
     started: Cell<Id>,
-    /// Whose task runs now.
+    /// The host of the task that runs now.
     host: Cell<Option<Host>>,
     paused: RefCell<BTreeSet<u16>>,
-    /// The world ends: nothing more is started.
+    /// The world has ended: no more tasks are started.
     is_over: Cell<bool>,
 }
 
@@ -34,7 +34,7 @@ struct Ready(Mutex<Vec<Id>>);
 
 struct Running {
     host: Host,
-    /// Taken out while it is polled.
+    /// The task's future; taken out while it is polled.
     work: Cell<Option<Work>>,
     is_cancelled: Cell<bool>,
     alarm: Arc<Alarm>,
@@ -54,7 +54,7 @@ impl Wake for Alarm {
     }
 }
 
-/// A task. Dropping it cancels the task, which [`Task::detach`] prevents.
+/// A task. Dropping it cancels the task, unless it was detached ([`Task::detach`]).
 pub struct Task<T> {
     end: Rc<End<T>>,
     /// `None` once detached.
@@ -68,7 +68,7 @@ struct End<T> {
 }
 
 impl Executor {
-    /// Whose task runs now.
+    /// The host of the task that runs now.
     pub fn host(&self) -> Host {
         self.host.get().unwrap_or(Host::OUTSIDE)
     }
@@ -96,12 +96,12 @@ impl Executor {
         task
     }
 
-    /// One of the tasks that can go on.
+    /// Removes and returns one of the tasks that can run, chosen at random.
     pub fn next(&self, dice: &mut Random) -> Option<Id> {
         let mut ready = self.ready.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (tasks, paused) = (self.tasks.borrow(), self.paused.borrow());
         if paused.is_empty() {
-            // One that was cancelled meanwhile is polled in vain.
+            // A cancelled task may be among these; polling it does nothing.
             let count = ready.len();
             return (count > 0).then(|| ready.swap_remove(dice.below(count)));
         }
@@ -111,7 +111,7 @@ impl Executor {
         (!candidates.is_empty()).then(|| ready.swap_remove(*dice.pick(&candidates)))
     }
 
-    /// Lets task `id` go on until it waits.
+    /// Runs task `id` until its next wait.
     pub fn poll(&self, id: Id) {
         let Some(task) = self.tasks.borrow().get(&id).cloned() else { return };
         let Some(mut work) = task.work.take() else { return };
@@ -130,7 +130,7 @@ impl Executor {
     fn cancel(&self, id: Id) {
         let Some(task) = self.tasks.borrow().get(&id).cloned() else { return };
         task.is_cancelled.set(true);
-        // Without its work it runs now, and ends when it waits next.
+        // A task without its future here is running now; it ends at its next wait.
         if let Some(work) = task.work.take() {
             self.tasks.borrow_mut().remove(&id);
             drop(work);
@@ -145,7 +145,7 @@ impl Executor {
         self.paused.borrow_mut().remove(&host.0);
     }
 
-    /// Drops all tasks; whether there were any.
+    /// Drops all tasks, and returns whether there were any.
     pub fn drop_tasks(&self) -> bool {
         self.is_over.set(true);
         let tasks = self.tasks.take();
@@ -156,7 +156,7 @@ impl Executor {
 }
 
 impl<T> Task<T> {
-    /// Lets the task run to its end.
+    /// Lets the task run to its end without an owner.
     pub fn detach(mut self) {
         self.id = None;
     }

@@ -1,7 +1,7 @@
-//! The machines of a simulation: one for each core, and one for all others.
+//! The hosts of a simulation: one for each core, and one for everything else.
 
-/// Whose tasks these are: those of one core are paused together. Tasks belong to the host of the task that started
-/// them.
+/// The host that a task belongs to: all tasks of one host can be paused together. A new task belongs to the host of
+/// the task that started it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Host(pub u16);
 

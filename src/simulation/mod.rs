@@ -1,11 +1,12 @@
-//! A world in one thread for tests: a clock, tasks, and a network, in which whole cores run with their clients and
-//! applications. Everything that a real machine leaves to chance comes from a seed: which task goes next, how long
-//! bytes travel, where they are cut. So a failure can be run again. Compiled with the feature `simulation` only.
+//! A simulated world in one thread, for tests: a clock, tasks and a network, in which whole cores run with their
+//! clients and applications. Everything that is left to chance on a real machine follows from a seed: which task runs
+//! next, how long bytes travel, where they are cut. So a failure can be repeated. It is compiled with the feature
+//! `simulation` only.
 //!
-//! `world` has the clock and what is to happen when; `executor` runs the tasks of each `host`; `network` carries bytes;
-//! `random` is the dice. `crate::runtime` comes here when a world exists on its thread, and `crate::wire` puts a
-//! simulated kernel under its ring. Time moves when a task has run, by some microseconds, and when nothing is left to
-//! run, to the next event.
+//! `world` has the clock and the events that are planned; `executor` runs the tasks of each `host`; `network` carries
+//! bytes; `random` generates the random numbers. `crate::runtime` uses the world of its thread, if there is one, and
+//! `crate::wire` uses a simulated kernel then. Time advances by some microseconds for each step of a task, and to the
+//! next planned event when no task can run.
 
 #![forbid(unsafe_code)]
 
@@ -30,12 +31,12 @@ use std::time::Duration;
 /// Owns the world of its thread; the world ends when this is dropped.
 pub struct Simulation(Rc<World>);
 
-/// Nothing is left to happen, and the simulation has not come to its end.
+/// No task can run and no event is planned, but the simulation has not finished.
 #[derive(Debug)]
 pub struct Stuck;
 
 impl Simulation {
-    /// A new world, in which everything follows from `seed`. There is one for each thread.
+    /// A new world, in which everything follows from `seed`. A thread can have one at a time.
     pub fn new(seed: u64) -> Simulation {
         Simulation(World::install(seed))
     }
@@ -45,7 +46,10 @@ impl Simulation {
         &self.0
     }
 
-    /// Lets the world go on until `future` is done.
+    /// Runs the world until `future` is done.
+    ///
+    /// # Errors
+    /// [`Stuck`], if nothing can happen any more and `future` is not done.
     pub fn run<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Result<T, Stuck> {
         let done = Rc::new(std::cell::RefCell::new(None));
         let result = done.clone();
@@ -64,7 +68,7 @@ impl Simulation {
         }
     }
 
-    /// The tasks of `host` do not run for `delay` from now on, as if its machine gave it no CPU.
+    /// Pauses the tasks of `host` for `delay` from now on, as if its machine gave it no CPU.
     pub fn pause(&self, host: Host, delay: Duration) {
         self.0.pause(host, delay);
     }
@@ -73,7 +77,7 @@ impl Simulation {
 impl Drop for Simulation {
     fn drop(&mut self) {
         self.0.stop();
-        // Connections that end now plan something in the world.
+        // Connections that end here plan events in the world, so the world is still there.
         network::clear();
         World::remove();
     }

@@ -1,13 +1,13 @@
-//! Pseudo-random numbers (SplitMix64): the same ones for the same seed.
+//! Pseudo-random numbers (SplitMix64): equal seeds give equal numbers.
 
 use std::ops::Range;
 
-/// A series of numbers.
+/// A series of pseudo-random numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The series of `seed`.
+    /// The series that follows from `seed`.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
@@ -21,12 +21,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of `range`, which is not empty.
+    /// A number in `range`, which is not empty.
     pub fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.number() % (range.end - range.start)
     }
 
-    /// Below `bound`, which is not 0.
+    /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.number() % bound as u64) as usize
     }
@@ -41,7 +41,7 @@ impl Random {
         &choices[self.below(choices.len())]
     }
 
-    /// A series of its own.
+    /// A new series, seeded from this one.
     pub fn fork(&mut self) -> Random {
         Random(self.number())
     }

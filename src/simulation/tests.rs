@@ -1,4 +1,4 @@
-//! What cores rely on in a world.
+//! The properties of a simulated world that cores rely on.
 
 use super::*;
 use crate::runtime::{self, now, sleep, spawn};
@@ -33,7 +33,7 @@ fn a_task_begins_when_it_is_started_and_ends_when_it_is_dropped() {
         assert_eq!(steps.get(), 1);
         assert_eq!(spawn(async { 7 }).await, 7);
     });
-    ran.expect("all of it happens");
+    ran.expect("the test runs to its end");
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn a_paused_host_does_nothing_while_others_go_on() {
     };
     simulation.world().spawn_on(Host(0), work).detach();
     simulation.pause(Host(0), Duration::from_secs(2));
-    simulation.run(sleep(Duration::from_secs(1))).expect("others go on");
+    simulation.run(sleep(Duration::from_secs(1))).expect("other hosts go on");
     assert_eq!(done_at.get(), Duration::ZERO);
-    simulation.run(sleep(Duration::from_secs(2))).expect("others go on");
+    simulation.run(sleep(Duration::from_secs(2))).expect("other hosts go on");
     assert!(done_at.get() >= Duration::from_secs(2));
 }
 
@@ -82,7 +82,7 @@ fn bytes_arrive_in_order_then_the_end_and_a_reset_breaks_both_ways() {
             while server.write(b"x").await.is_ok() {}
             assert!(connect("127.0.0.1:81".parse().expect("an address")).await.is_err());
         });
-        ran.expect("all of it happens");
+        ran.expect("the test runs to its end");
     }
 }
 
@@ -105,5 +105,5 @@ fn what_is_closed_unread_is_reset_and_who_vanishes_is_missed_late() {
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         assert!(now().duration_since(begun) >= Duration::from_secs(100));
     });
-    ran.expect("all of it happens");
+    ran.expect("the test runs to its end");
 }

@@ -1,5 +1,5 @@
-//! The clock of a simulation, and what is to happen when. Events that are due at one time happen in the order they were
-//! asked for.
+//! The clock of a simulation, and its planned events. Events with equal times happen in the order in which they were
+//! planned.
 
 use super::executor::{Executor, Task};
 use super::host::Host;
@@ -24,12 +24,12 @@ pub fn current() -> Option<Rc<World>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Lists what is left of something that should have nothing left.
+/// Lists the remains of objects of a kind that should all be gone.
 type Auditor = Box<dyn Fn() -> Vec<String>>;
 
-/// A clock, and tasks.
+/// A simulated clock, with planned events and tasks.
 pub struct World {
-    /// When this began, by the real clock.
+    /// The real time when this world began.
     base: Instant,
     elapsed: Cell<Duration>,
     random: RefCell<Random>,
@@ -39,7 +39,7 @@ pub struct World {
     executor: Rc<Executor>,
 }
 
-/// Something that is to happen: when, and a number that tells it from others.
+/// A planned event: its time, and a number that orders events with equal times.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Event(Duration, u64);
 
@@ -59,9 +59,9 @@ impl World {
         world
     }
 
-    /// Ends everything that still runs, and starts nothing more.
+    /// Drops all tasks and planned events, and starts no more tasks.
     pub(super) fn stop(&self) {
-        // What is dropped may start more, or plan more, in its turn.
+        // Dropping one may plan another.
         loop {
             let agenda = self.agenda.take();
             if !self.executor.drop_tasks() && agenda.is_empty() {
@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    /// This thread has no world any more.
+    /// Removes the world of this thread.
     pub(super) fn remove() {
         CURRENT.take();
     }
@@ -80,7 +80,7 @@ impl World {
         self.base + self.elapsed.get()
     }
 
-    /// How long this world has gone on.
+    /// The time since this world began.
     pub fn elapsed(&self) -> Duration {
         self.elapsed.get()
     }
@@ -90,17 +90,17 @@ impl World {
         self.random.borrow_mut().number()
     }
 
-    /// The dice.
+    /// Lets `throw` use the random numbers of this world.
     pub fn dice<T>(&self, throw: impl FnOnce(&mut Random) -> T) -> T {
         throw(&mut self.random.borrow_mut())
     }
 
-    /// Has `happen` called after `delay`.
+    /// Plans to call `happen` after `delay`.
     pub fn after(&self, delay: Duration, happen: impl FnOnce() + 'static) -> Event {
         self.at(self.elapsed() + delay, happen)
     }
 
-    /// Has `happen` called when this world has gone on for so long.
+    /// Plans to call `happen` when `elapsed` has passed since the world began.
     pub fn at(&self, elapsed: Duration, happen: impl FnOnce() + 'static) -> Event {
         self.asked.set(self.asked.get() + 1);
         let event = Event(elapsed, self.asked.get());
@@ -108,33 +108,33 @@ impl World {
         event
     }
 
-    /// What was asked for is not wanted any more.
+    /// Cancels a planned event.
     pub fn forget(&self, event: Event) {
         let forgotten = self.agenda.borrow_mut().remove(&event);
         drop(forgotten);
     }
 
-    /// Has `auditor` asked what is left over in the end.
+    /// Registers `auditor`, which [`World::leftovers`] calls.
     pub fn audit(&self, auditor: impl Fn() -> Vec<String> + 'static) {
         self.auditors.borrow_mut().push(Box::new(auditor));
     }
 
-    /// What is left over, where nothing should be when everyone has gone.
+    /// Lists what remains. Nothing should remain when all clients and connections are gone.
     pub fn leftovers(&self) -> Vec<String> {
         self.auditors.borrow().iter().flat_map(|auditor| auditor()).collect()
     }
 
-    /// Whose task runs now.
+    /// The host of the task that runs now.
     pub fn host(&self) -> Host {
         self.executor.host()
     }
 
-    /// Starts a task, which belongs to the host of the task that runs now.
+    /// Starts a task on the host of the task that runs now.
     pub fn spawn<T: 'static>(self: &Rc<Self>, future: impl Future<Output = T> + 'static) -> Task<T> {
         self.executor.spawn(self.executor.host(), future)
     }
 
-    /// Starts a task of `host`.
+    /// Starts a task on `host`.
     pub fn spawn_on<T: 'static>(
         self: &Rc<Self>,
         host: Host,
@@ -143,7 +143,7 @@ impl World {
         self.executor.spawn(host, future)
     }
 
-    /// Completes after `delay`.
+    /// A timer that completes after `delay`.
     pub fn timer(self: &Rc<Self>, delay: Duration) -> Timer {
         let state = Rc::<TimerState>::default();
         let fired = state.clone();
@@ -154,14 +154,14 @@ impl World {
         Timer { state, event }
     }
 
-    /// The tasks of `host` do not run for `delay` from now on.
+    /// Pauses the tasks of `host` for `delay` from now on.
     pub fn pause(self: &Rc<Self>, host: Host, delay: Duration) {
         self.executor.pause(host);
         let world = self.clone();
         self.after(delay, move || world.executor.resume(host));
     }
 
-    /// Lets one thing happen; whether there was any.
+    /// Runs one step of a task, or the next event; returns whether there was one.
     pub(super) fn step(self: &Rc<Self>) -> bool {
         while self.happen_if_due() {}
         let next = self.dice(|dice| self.executor.next(dice));
@@ -187,7 +187,7 @@ impl World {
     }
 }
 
-/// Completes once, at its time.
+/// A future that completes once, at its time.
 pub struct Timer {
     state: Rc<TimerState>,
     event: Event,

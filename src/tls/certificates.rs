@@ -1,7 +1,7 @@
-//! Certificates by the names of hosts, in a directory that is laid out as Pushpin's: `HOST.crt` and `HOST.key` for a
-//! host, `_.PARENT.crt` for all hosts one level below one, `default_PORT.crt` for everyone else who comes by a port.
-//! They are read at start and when the main thread notices a change, so that no handshake waits for a disk. What cannot
-//! be used is named, and what was read before stays in its place.
+//! Certificates by host name, from a directory that is laid out as Pushpin's: `HOST.crt` and `HOST.key` for a host,
+//! `_.PARENT.crt` for all hosts one level below PARENT, `default_PORT.crt` for all other hosts on a port. The files
+//! are read at start and when the main thread notices a change, so no handshake waits for a disk. A file that cannot
+//! be used is reported, and the certificate that was read before stays in use.
 
 use crate::proto::byte_order_mark::without_bom;
 use rustls::crypto::ring;
@@ -15,17 +15,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The certificates of a directory. Read by all cores, renewed by the main thread.
+/// The certificates of a directory. All cores read them; the main thread renews them.
 #[derive(Debug)]
 pub struct Certificates {
     directory: PathBuf,
-    /// Locked for a look-up in a handshake, and to put a new one in their place.
+    /// Locked to copy the pointer for a handshake, and to replace it after a change.
     by_name: RwLock<Arc<ByName>>,
 }
 
 type ByName = HashMap<String, Arc<CertifiedKey>>;
 
-/// A file that cannot be used.
+/// A certificate or key file that cannot be used, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CertificateProblem {
     file: PathBuf,
@@ -39,14 +39,15 @@ impl Display for CertificateProblem {
 }
 
 impl Certificates {
-    /// Those in `directory`, and what is wrong there.
+    /// Reads the certificates in `directory`, and returns the files that cannot be used.
     pub fn read(directory: &Path) -> (Certificates, Vec<CertificateProblem>) {
         let certificates = Certificates { directory: directory.to_owned(), by_name: RwLock::default() };
         let problems = certificates.renew();
         (certificates, problems)
     }
 
-    /// Reads all of them again, and says what is wrong. A name whose files cannot be used keeps what it had.
+    /// Reads all certificates again, and returns the files that cannot be used. A name whose files cannot be used
+    /// keeps its previous certificate.
     pub fn renew(&self) -> Vec<CertificateProblem> {
         let names = match names_in(&self.directory) {
             Ok(names) => names,
@@ -64,12 +65,12 @@ impl Certificates {
         problems
     }
 
-    /// Where they are.
+    /// The directory of the certificates.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// What to look at for changes: the directory, and all files in it that count.
+    /// The paths to watch for changes: the directory, and all certificate and key files in it.
     pub fn paths(&self) -> Vec<PathBuf> {
         let names = names_in(&self.directory).unwrap_or_default();
         let files = names
@@ -78,14 +79,14 @@ impl Certificates {
         std::iter::once(self.directory.clone()).chain(files).collect()
     }
 
-    /// Whether there is a certificate for anyone who comes by `port`.
+    /// Whether any certificate can be used on `port`.
     pub fn serve(&self, port: u16) -> bool {
         let of_this_port = default_of(port);
         let for_it = |name: &String| *name == of_this_port || !is_default(name);
         self.by_name().keys().any(for_it)
     }
 
-    /// Those that who comes by `port` may be shown.
+    /// Chooses among these certificates for the clients of `port`.
     pub(super) fn of_port(self: Arc<Self>, port: u16) -> OfPort {
         OfPort { certificates: self, default: default_of(port) }
     }
@@ -95,7 +96,7 @@ impl Certificates {
     }
 }
 
-/// Chooses for the clients of one port.
+/// Chooses the certificate for a client of one port.
 #[derive(Debug)]
 pub(super) struct OfPort {
     certificates: Arc<Certificates>,
@@ -120,7 +121,7 @@ impl ResolvesServerCert for OfPort {
     }
 }
 
-/// The names for which there is a certificate or a key.
+/// The names for which the directory has a certificate or a key.
 fn names_in(directory: &Path) -> Result<BTreeSet<String>, CertificateProblem> {
     let wrong =
         |error: std::io::Error| CertificateProblem { file: directory.to_owned(), message: error.to_string() };
@@ -134,7 +135,7 @@ fn names_in(directory: &Path) -> Result<BTreeSet<String>, CertificateProblem> {
     Ok(names)
 }
 
-/// Reads the certificate of `name`, with its key.
+/// Reads the certificate of `name` and its key.
 fn read_one(directory: &Path, name: &str) -> Result<Arc<CertifiedKey>, CertificateProblem> {
     let (chain, key) = (directory.join(format!("{name}.crt")), directory.join(format!("{name}.key")));
     let wrong = |file: &Path, error: &dyn Display| CertificateProblem {
@@ -146,13 +147,15 @@ fn read_one(directory: &Path, name: &str) -> Result<Arc<CertifiedKey>, Certifica
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong(&chain, &error))?;
     if certificates.is_empty() {
-        return Err(wrong(&chain, &"there is no certificate in it"));
+        return Err(wrong(&chain, &"the file has no certificate"));
     }
     let private = PrivateKeyDer::from_pem_slice(without_bom(&read(&key)?));
     let private = private.map_err(|error| wrong(&key, &error))?;
     let certified = CertifiedKey::from_der(certificates, private, &ring::default_provider());
     certified.map(Arc::new).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => wrong(&key, &"it is not the key of that certificate"),
+        rustls::Error::InconsistentKeys(_) => {
+            wrong(&key, &"this is not the key of the certificate of this name")
+        }
         error => wrong(&chain, &error),
     })
 }

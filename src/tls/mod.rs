@@ -1,7 +1,7 @@
-//! TLS towards clients, without sockets: [`Session`] turns what a client sent into what it said, and what it is told
-//! into what it is sent; [`Certificates`] are read from a directory and chosen by the name that a client asks for;
-//! `event_batch` is what a port agrees to. The wire has a session for each client that came by such a port. `stand` is a
-//! certificate for tests.
+//! TLS between clients and this server, without sockets. [`Session`] decrypts the bytes that a client sent, and
+//! encrypts the data for the client. [`Certificates`] are read from a directory and chosen by the server name in the
+//! client's hello. [`Offer`] is the TLS configuration of one port. The wire has one session for each client that
+//! connected to such a port. `stand` is a certificate for tests.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! What ports offer to who connects: TLS 1.2 and 1.3, HTTP/1.1, and sessions that go on. Tickets are good on every core and
-//! port, as one key encrypts them, which is made at start and changes every six hours.
+//! The TLS configuration of ports: TLS 1.2 and 1.3, HTTP/1.1, and session resumption. One key encrypts the session
+//! tickets, so a ticket is valid on every core and port. The key is made at start and changes every six hours.
 
 use super::certificates::Certificates;
 use rustls::ServerConfig;
@@ -8,35 +8,39 @@ use rustls::server::ServerSessionMemoryCache;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Sessions of clients that know no tickets.
+/// Sessions that are remembered for clients without support for tickets.
 const SESSIONS: usize = 10_000;
-/// What is spoken, as clients ask for it (RFC 7301); who asks for something else alone is refused. curl asks for the latter.
+/// The protocols that ALPN (RFC 7301) accepts; a client that asks for other protocols only is refused. curl can ask
+/// for HTTP/1.0.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
-/// What one port agrees to; the same for all cores.
+/// The TLS configuration of one port, shared by all cores.
 pub type Offer = Arc<ServerConfig>;
 
-/// A port that could answer nobody, or TLS as such.
+/// Why TLS cannot be offered on a port.
 #[derive(Debug, thiserror::Error)]
 pub enum NoTls {
-    /// There is no certificate for anyone.
+    /// No certificate in the directory is usable on the port.
     #[error(
         "there is no certificate for TLS on port {port}: put default_{port}.crt and default_{port}.key, or NAME.crt and \
-         NAME.key of a host, into {}, or name their directory by `certificates` in [http]",
+         NAME.key of a host, into {}, or set `certificates` in [http] to their directory",
         .directory.display()
     )]
     NoCertificate {
         /// The port.
         port: u16,
-        /// Where they are looked for.
+        /// The directory where certificates are looked for.
         directory: PathBuf,
     },
-    /// The library refuses.
+    /// rustls refuses the configuration.
     #[error("TLS: {0}")]
     Library(#[from] rustls::Error),
 }
 
-/// What each of `ports` offers.
+/// Makes the TLS configuration of each of `ports`.
+///
+/// # Errors
+/// If there is no certificate for one of the ports, or rustls refuses the configuration.
 pub fn offers(certificates: &Arc<Certificates>, ports: &[u16]) -> Result<Vec<Offer>, NoTls> {
     let ticketer = ring::Ticketer::new()?;
     let sessions = ServerSessionMemoryCache::new(SESSIONS);

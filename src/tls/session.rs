@@ -1,6 +1,6 @@
-//! One client's TLS as a plain value: received bytes in; what they say, and what is to be sent because of them, out. It is
-//! rustls without its buffers: an idle session keeps keys and nothing else, as what it decrypts is in the memory that the
-//! bytes came in, and only the beginning of a record is kept until the rest has come.
+//! TLS with one client as a plain value: received bytes go in; the client's data and the bytes to send in reply come
+//! out. It uses rustls without rustls' buffers. Received bytes are decrypted in the memory they arrived in, and only
+//! an incomplete record is kept until the rest of it has arrived, so an idle session keeps its keys and no buffer.
 
 use rustls::Error;
 use rustls::ServerConfig;
@@ -11,54 +11,61 @@ use rustls::unbuffered::{
 };
 use std::sync::Arc;
 
-/// A message of the handshake may have 64 KiB (as rustls allows where it keeps it itself), and a record follow it.
+/// A handshake message may have 64 KiB (the limit of rustls' own buffers), and a record may follow it.
 const PARTIAL_BYTES: usize = 84 * 1024;
 
-/// TLS with one client.
+/// A TLS session with one client.
 pub struct Session {
     connection: UnbufferedServerConnection,
-    /// What was received and is not whole: of a record, or of a message of the handshake. rustls knows places in it.
+    /// Received bytes of an incomplete record or handshake message. rustls remembers offsets in it.
     partial: Vec<u8>,
     /// The client has sent something.
     has_begun: bool,
     is_broken: bool,
-    /// Its end is not to be told.
+    /// No close_notify is to be sent.
     is_torn: bool,
 }
 
-/// What came of received bytes.
+/// The outcome of received bytes.
 #[derive(Default)]
 pub struct Heard {
-    /// What the client said.
+    /// The data that the client sent, decrypted.
     pub plain: Vec<u8>,
-    /// What must be sent to it.
+    /// Bytes that must be sent to the client.
     pub reply: Vec<u8>,
-    /// It will say nothing more.
+    /// The client has sent close_notify: no data will follow.
     pub ended: bool,
 }
 
-/// A session that cannot go on.
+/// Why a session cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The client broke the rules of TLS, agrees to nothing that is offered, or refuses the certificate.
+    /// The client violated TLS, accepts nothing that is offered, or refuses the certificate.
     #[error(transparent)]
     Tls(#[from] Error),
-    /// What is not whole is too long.
-    #[error("a message of the handshake is too long")]
+    /// An incomplete handshake message or record is too long.
+    #[error("a message of the TLS handshake is too long")]
     TooLong,
-    /// Nothing can be sent before the handshake, or any more.
-    #[error("nothing can be sent now")]
+    /// The handshake is not complete, or the session has ended, so nothing can be sent.
+    #[error("TLS cannot send: the handshake is not complete, or the session has ended")]
     Closed,
 }
 
 impl Session {
-    /// With a client that has sent nothing yet.
+    /// Starts a session with a client that has sent nothing yet.
+    ///
+    /// # Errors
+    /// If rustls refuses `config`.
     pub fn new(config: Arc<ServerConfig>) -> Result<Session, SessionError> {
         let connection = UnbufferedServerConnection::new(config)?;
         Ok(Session { connection, partial: Vec::new(), has_begun: false, is_broken: false, is_torn: false })
     }
 
-    /// The client has sent `bytes`, which are overwritten. What is to be sent is in `heard` after an error too: an alert.
+    /// Takes `bytes` that the client has sent, and overwrites them. After an error too, `heard.reply` must be sent:
+    /// it has the alert.
+    ///
+    /// # Errors
+    /// If the client violates TLS, a handshake message is too long, or the session has failed before.
     pub fn receive(&mut self, bytes: &mut [u8], heard: &mut Heard) -> Result<(), SessionError> {
         if self.is_broken {
             return Err(SessionError::Closed);
@@ -89,34 +96,37 @@ impl Session {
         result
     }
 
-    /// Appends `data` to `sealed` as the client is to be sent it. What is sealed must be sent, in this order.
+    /// Encrypts `data` and appends the result to `sealed`. All sealed bytes must be sent, in the order of sealing.
+    ///
+    /// # Errors
+    /// If the handshake is not complete, or the session has ended.
     pub fn seal(&mut self, data: &[u8], sealed: &mut Vec<u8>) -> Result<(), SessionError> {
         self.write(sealed, |traffic, room| traffic.encrypt(data, room))
     }
 
-    /// Appends the alert that nothing more will be sent; nothing if that was said, or cannot be.
+    /// Appends a close_notify alert to `sealed`, unless it was sent before, must not be sent, or cannot be sent.
     pub fn close(&mut self, sealed: &mut Vec<u8>) {
         if !self.is_torn {
             let _ = self.write(sealed, |traffic, room| traffic.queue_close_notify(room));
         }
     }
 
-    /// The client is not to take the end of its connection for that of what it was sent.
+    /// Prevents a close_notify, so that the client cannot mistake the end of the connection for the end of the data.
     pub fn tear(&mut self) {
         self.is_torn = true;
     }
 
-    /// Bytes that are kept of a record or a message that is not whole.
+    /// Bytes that are kept for an incomplete record or handshake message.
     pub fn partial_bytes(&self) -> usize {
         self.partial.capacity()
     }
 
-    /// Whether the handshake is not done.
+    /// Whether the handshake is incomplete.
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }
 
-    /// Whether the client broke its rules, or began a handshake that is not done.
+    /// Whether the client violated TLS, or began a handshake and has not completed it.
     pub fn has_failed(&self) -> bool {
         self.is_broken || self.has_begun && self.is_handshaking()
     }
@@ -133,7 +143,7 @@ impl Session {
             return Err(SessionError::Closed);
         }
         loop {
-            // With what is kept, as rustls knows places in it; there is nothing in it to go on with.
+            // `partial` is passed because rustls remembers offsets in it. It has no complete record.
             let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut self.partial);
             match state? {
                 ConnectionState::EncodeTlsData(data) => encode(data, sealed),
@@ -154,12 +164,12 @@ impl Session {
 }
 
 struct Outcome {
-    /// Bytes that are done with.
+    /// Bytes of the input that are not needed any more.
     used: usize,
     error: Option<Error>,
 }
 
-/// Takes what is whole in `input`.
+/// Processes the complete records in `input`.
 fn process(connection: &mut UnbufferedServerConnection, input: &mut [u8], heard: &mut Heard) -> Outcome {
     let mut used = 0;
     loop {
@@ -199,8 +209,8 @@ fn process(connection: &mut UnbufferedServerConnection, input: &mut [u8], heard:
     }
 }
 
-/// What a session that has failed still has to say. It must not be made to look at `rest` again, so it is asked no more
-/// often than it has something.
+/// Collects the alerts of a session that has failed. It stops as soon as rustls has no more to send, because rustls
+/// must not process `rest` again.
 fn take_alerts(connection: &mut UnbufferedServerConnection, rest: &mut [u8], heard: &mut Heard) {
     while connection.wants_write() {
         match connection.process_tls_records(rest).state {
@@ -218,7 +228,7 @@ fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, out: &mut Vec<u8>) 
     });
 }
 
-/// Appends what `write` writes, which says when it needs more room; `None` if it cannot.
+/// Appends the bytes that `write` produces, with more room if `write` asks for it; `None` if `write` fails.
 fn fill(
     out: &mut Vec<u8>,
     mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<InsufficientSizeError>>,

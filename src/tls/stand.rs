@@ -1,4 +1,5 @@
-//! A certificate for the tests of this room and of those above, what is offered with it, and who trusts it.
+//! A certificate for the tests of this room and of the rooms above, with an [`Offer`] that uses it and a root store
+//! that trusts it.
 
 use super::{Certificates, Offer, offers};
 use rustls::RootCertStore;
@@ -11,7 +12,7 @@ pub(crate) struct Stand {
     pub roots: Arc<RootCertStore>,
 }
 
-/// The same for all tests of a process.
+/// The certificate of this process, made at the first call.
 pub(crate) fn stand() -> &'static Stand {
     static STAND: OnceLock<Stand> = OnceLock::new();
     STAND.get_or_init(|| {

@@ -1,6 +1,6 @@
-//! Accepts: how many are in flight for each of the `listeners`, and what becomes of those that finish. No more are in
-//! flight than there are free slots: beyond that clients wait in the kernel's queue instead of being refused. A connection
-//! that its address has too many of is reset, before anything else is done for it.
+//! Accepting clients: how many accepts are in flight for each of the `listeners`, and how finished accepts are
+//! handled. No more accepts are in flight than there are free slots; further clients wait in the kernel's queue and
+//! are not refused. A connection beyond the limits of its address is reset before anything else is done for it.
 
 use super::admission::{AddressLimits, PortUse, Refused, RefusedConnections};
 use super::events::{Wire, WireEvent};
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 impl Wire {
-    /// Slots that connections of `port_use` may take beyond the accepts that are in flight.
+    /// Slots that further connections of `port_use` may take, beside the accepts that are in flight.
     pub(super) fn room(&self, port_use: PortUse) -> usize {
         let (of_clients, of_operators) =
             (self.listeners.in_flight(PortUse::Clients), self.listeners.in_flight(PortUse::Operators));
@@ -31,7 +31,7 @@ impl Wire {
         }
     }
 
-    /// Starts the accepts that are not in flight, as far as there is room.
+    /// Starts accepts for all listeners, as far as there are free slots.
     pub(super) fn arm_accepts(&mut self) {
         for port_use in [PortUse::Operators, PortUse::Clients] {
             let mut room = self.room(port_use);
@@ -48,8 +48,8 @@ impl Wire {
         }
     }
 
-    /// Starts up to `room` accepts for `port_use`, so that no listener has more than `most`: one for each listener in turn,
-    /// or the first would have all slots that become free.
+    /// Starts up to `room` accepts for `port_use`, with at most `most` in flight for each listener. The listeners get
+    /// one accept each in turn, or the first listener would take all slots that become free.
     fn arm_in_turn(&mut self, port_use: PortUse, most: usize, room: usize) {
         let (mut room, listeners) = (room, self.listeners.all.len());
         let of_use = self.listeners.all.iter().filter(|(_, preface)| preface.port_use == port_use);
@@ -80,7 +80,7 @@ impl Wire {
         unsafe { self.push(operation, token.pack()) };
     }
 
-    /// An accept has finished.
+    /// Handles a finished accept.
     pub(super) fn accepted(&mut self, accept: u32, result: i32) {
         let error = io::Error::from_raw_os_error(-result.min(0));
         if is_exhausted(&error) {
@@ -95,7 +95,7 @@ impl Wire {
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
         let Preface { port_use, proxy_protocol: is_proxied, tls } = preface;
-        // A proxy's handshake is its client's, who is not known yet.
+        // Behind a proxy, the handshake is counted for the proxy's client, which is not known yet.
         let is_handshake = tls.is_some() && !is_proxied;
         match self.admission.admit(Some(peer.ip()), is_handshake) {
             Ok(entry_id) => self.admission.hold(slot, entry_id, port_use),
@@ -115,7 +115,8 @@ impl Wire {
         self.events.push_back(WireEvent::Accepted { slot, listener, peer, is_proxied });
     }
 
-    /// The client learns that its connection is over, and the kernel keeps nothing of it. Its close follows.
+    /// Resets the connection in `slot`, so that the kernel keeps no data for it. The caller closes the slot
+    /// afterwards.
     pub fn reset(&mut self, slot: Slot) {
         if slot.is_virtual() || !self.slots.has(slot, flag::OPEN) {
             return;
@@ -124,30 +125,30 @@ impl Wire {
         unsafe { self.push(Operation::Reset { slot }, self.slots.token(Kind::Close, slot)) };
     }
 
-    /// The system could not accept a client: `accept` is over, and another begins, after a rest. At once it would fail
-    /// again, in circles.
+    /// The system lacks memory or descriptors for a client. The accept is not repeated at once, because it would fail
+    /// again; another accept starts after [`Operation::Rest`].
     pub(super) fn rest(&mut self, accept: Token, error: io::Error) {
         self.listeners.refusal = Some(error);
         // SAFETY: a rest points to nothing.
         unsafe { self.push(Operation::Rest, accept.pack()) };
     }
 
-    /// Why clients could not be accepted since this was last asked.
+    /// The last error that kept clients from being accepted since the previous call.
     pub fn take_refusal(&mut self) -> Option<io::Error> {
         self.listeners.refusal.take()
     }
 
-    /// Slots that clients may have.
+    /// Slots that clients may take.
     pub fn client_slots(&self) -> usize {
         (self.limits.connections as usize).saturating_sub(self.listeners.reserved)
     }
 
-    /// What one address may have from now on. Connections that were counted before still are.
+    /// Sets the limits for one address. Connections that were counted before stay counted.
     pub fn set_address_limits(&mut self, limits: AddressLimits) {
         self.admission.set_limits(limits);
     }
 
-    /// The clock has moved to `now`: limits by the second count in another second.
+    /// Advances the clock to `now`, for the limits that count within a second.
     pub fn set_now(&mut self, now: Instant) {
         self.admission.set_now(now);
     }

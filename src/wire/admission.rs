@@ -1,8 +1,8 @@
-//! Whether one more connection of an address is let in. The wire asks when it has accepted a connection, before anything
-//! else is done for it, and again when a proxy has named its client; what the answer counts in the [`Ledger`] is counted
-//! down when the connection's slot is released, however it ended. Each core has an [`Admission`] with the limits in
-//! force, and all of them have the same ledger. Clients that are exempt are not counted at all, nor is anybody while
-//! there is no limit, so whoever is connected when a limit is set is not counted against it.
+//! Decides whether a connection is admitted, by the limits of its address. The wire asks after it has accepted a
+//! connection, before anything else is done for it, and again when a proxy has named its client. An admitted
+//! connection is counted in the [`Ledger`] until its slot is released. Each core has one [`Admission`] with the
+//! current limits, and all cores share one ledger. Clients that are exempt are not counted. While there is no limit,
+//! no connection is counted, so connections that are open when a limit is set do not count towards it.
 
 use super::ledger::{Bounds, EntryId, Excess, Ledger};
 use crate::ids::Slot;
@@ -13,7 +13,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What one address may have of the whole process: an IPv4 address, or a /64 of IPv6. A limit of 0 is none.
+/// The limits of one address in the whole process; an address is an IPv4 address or an IPv6 /64. A limit of 0 is no
+/// limit.
 #[derive(Clone, Debug, Default)]
 pub struct AddressLimits {
     /// Connections at a time.
@@ -22,9 +23,9 @@ pub struct AddressLimits {
     pub new_per_s: u16,
     /// Handshakes of TLS that begin within a second.
     pub handshakes_per_s: u16,
-    /// For whom there are no limits.
+    /// Clients that have no limits.
     pub exempt: Exempt,
-    /// Proxies that are believed as to whose connections they relay.
+    /// Proxies that are trusted to name the client of a connection.
     pub trusted_proxies: Option<TrustedProxies>,
 }
 
@@ -39,33 +40,33 @@ pub struct RefusedConnections {
     pub handshakes: u64,
 }
 
-/// Whose connections a listener accepts.
+/// Who connects to a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PortUse {
-    /// Clients, for whom the reserved slots are not.
+    /// Clients, which may not take the reserved slots.
     #[default]
     Clients,
     /// Operators and publishers.
     Operators,
 }
 
-/// The limits of one core, and what each of its slots is counted as.
+/// The limits of one core, and the ledger entry of each of its slots.
 pub(super) struct Admission {
     ledger: Arc<Ledger>,
     limits: AddressLimits,
     second: u16,
     refused: RefusedConnections,
-    /// For each slot the number of its entry, 0 if there is none, and [`OPERATOR`].
+    /// For each slot the number of its ledger entry (0 if it is not counted), and [`OPERATOR`].
     holders: Vec<u32>,
     /// Open connections of operators.
     operators: usize,
 }
 
-/// The connection was refused, which is counted.
+/// The connection is refused. The refusal has been counted.
 pub(super) struct Refused;
 
 impl Admission {
-    /// Of `slots` slots, without limits.
+    /// An admission for `slots` slots, without limits.
     pub fn new(slots: u32, ledger: Arc<Ledger>) -> Admission {
         Admission {
             ledger,
@@ -77,12 +78,12 @@ impl Admission {
         }
     }
 
-    /// What one address may have from now on. Connections that were counted before still are.
+    /// Sets the limits for one address. Connections that were counted before stay counted.
     pub fn set_limits(&mut self, limits: AddressLimits) {
         self.limits = limits;
     }
 
-    /// The clock has moved to `now`: limits by the second count in another second.
+    /// Advances the clock to `now`, for the limits that count within a second.
     pub fn set_now(&mut self, now: Instant) {
         self.second = self.ledger.second(now);
     }
@@ -92,12 +93,13 @@ impl Admission {
         self.refused
     }
 
-    /// Whether the proxy at `peer` may say whose connections it relays.
+    /// Whether the proxy at `peer` is trusted to name its clients.
     pub fn believes(&self, peer: IpAddr) -> bool {
         self.limits.trusted_proxies.as_ref().is_some_and(|trusted| trusted.trusts(Some(peer)))
     }
 
-    /// Lets in one more connection of `address`, if its limits allow that; `None` if it is not counted.
+    /// Admits one more connection of `address` if its limits allow it, and returns its ledger entry; `None` if it is
+    /// not counted.
     pub fn admit(&mut self, address: Option<IpAddr>, is_handshake: bool) -> Result<Option<EntryId>, Refused> {
         let AddressLimits { connections, new_per_s, handshakes_per_s, exempt, trusted_proxies } =
             &self.limits;
@@ -118,7 +120,7 @@ impl Admission {
         })
     }
 
-    /// A connection of `port_use` that was admitted has `slot` now.
+    /// Stores the ledger entry of an admitted connection of `port_use` for its `slot`.
     pub fn hold(&mut self, slot: Slot, entry_id: Option<EntryId>, port_use: PortUse) {
         let is_operator = port_use == PortUse::Operators;
         let word = entry_id.map_or(0, |entry_id| entry_id.0.get()) | if is_operator { OPERATOR } else { 0 };
@@ -129,7 +131,7 @@ impl Admission {
         }
     }
 
-    /// The connection in `slot` is that of a client at `address`, which is counted instead of its proxy.
+    /// Counts the connection in `slot` for the client at `address`, in place of the client's proxy.
     pub fn rename(&mut self, slot: Slot, address: IpAddr, is_handshake: bool) -> Result<(), Refused> {
         let entry_id = self.admit(Some(address), is_handshake)?;
         if let Some(holder) = self.holders.get_mut(slot.index()) {
@@ -140,7 +142,7 @@ impl Admission {
         Ok(())
     }
 
-    /// The connection in `slot` is over.
+    /// Stops counting the connection in `slot`, which has ended.
     pub fn release(&mut self, slot: Slot) {
         let Some(holder) = self.holders.get_mut(slot.index()).filter(|holder| **holder != 0) else { return };
         let holder = std::mem::take(holder);
@@ -148,7 +150,7 @@ impl Admission {
         self.forget(account_of(holder));
     }
 
-    /// A connection that was admitted came to nothing, or is over.
+    /// Stops counting a connection that was admitted.
     pub fn forget(&self, entry_id: Option<EntryId>) {
         entry_id.into_iter().for_each(|entry_id| self.ledger.end(entry_id));
     }
@@ -163,5 +165,5 @@ fn account_of(holder: u32) -> Option<EntryId> {
     NonZeroU32::new(holder & !OPERATOR).map(EntryId)
 }
 
-/// The bit of a slot's holder that an operator has. Entries leave it free.
+/// The bit that is set in the holder of an operator's slot. No entry number has it.
 const OPERATOR: u32 = 1 << 31;

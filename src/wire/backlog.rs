@@ -1,11 +1,11 @@
-//! What a slow client has not taken yet: shared slices in order, never copies. The front slice belongs to the waiting
-//! send in flight, so it is only ever trimmed by that send's completion. Each slice counts [`SLICE_BYTES`] beside its own,
-//! or a backlog of short messages would take many times what its bound says.
+//! The bytes that a slow client's socket has not taken yet: shared slices in order, never copied. The front slice
+//! belongs to the waiting send in flight, so only the completion of that send trims it. Each slice is counted with
+//! [`SLICE_BYTES`] beside its length; otherwise a backlog of short messages would take many times its limit.
 
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 
-/// What a slice takes beside its bytes.
+/// Memory that a slice takes beside its bytes.
 pub(super) const SLICE_BYTES: usize = size_of::<Bytes>();
 
 /// Unsent bytes of one connection.
@@ -13,7 +13,7 @@ pub(super) const SLICE_BYTES: usize = size_of::<Bytes>();
 pub(super) struct Backlog {
     slices: VecDeque<Bytes>,
     bytes: usize,
-    /// The kernel has been asked to send the front slice, and has not said what became of it.
+    /// The kernel is sending the front slice, and has not posted the result.
     pub is_in_flight: bool,
 }
 
@@ -25,27 +25,27 @@ impl Backlog {
         self.slices.push_back(data);
     }
 
-    /// The slice to be sent now.
+    /// The slice that is sent next.
     pub fn front(&self) -> Option<&Bytes> {
         self.slices.front()
     }
 
-    /// Unsent bytes, and what their slices take.
+    /// The size of the backlog: unsent bytes and the memory of their slices.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What `data` would add to that.
+    /// The size that `data` would add.
     pub fn cost(data: &Bytes) -> usize {
         data.len() + SLICE_BYTES
     }
 
-    /// Everything, in order.
+    /// All slices, in order.
     pub fn into_slices(self) -> VecDeque<Bytes> {
         self.slices
     }
 
-    /// Takes `sent` bytes off the front slice.
+    /// Removes `sent` bytes from the front slice.
     pub fn advance(&mut self, sent: usize) {
         let Some(front) = self.slices.front_mut() else { return };
         let sent = sent.min(front.len());

@@ -1,5 +1,5 @@
-//! The core's receive buffers, lent to the kernel as a provided-buffer ring: an idle connection owns none.
-//! A filled one comes back as [`Received`], which reads as a byte slice and returns the buffer when dropped, so each
+//! The core's receive buffers, lent to the kernel as a provided-buffer ring, so an idle connection needs no buffer. A
+//! filled buffer comes back as [`Received`], which reads as a byte slice and returns the buffer when dropped, so each
 //! buffer id is handed back exactly once.
 
 use super::ring::Ring;
@@ -24,16 +24,16 @@ pub(super) struct Buffers {
     tail: Cell<u16>,
 }
 
-/// Bytes that arrived.
+/// Bytes that were received from a client.
 pub struct Received(Storage);
 
 enum Storage {
     Lent(Lent),
-    /// They came sealed, and this is what they say.
+    /// Bytes in memory of their own: decrypted, or not received through the kernel.
     Unsealed(Vec<u8>),
 }
 
-/// The buffer that the kernel chose.
+/// A receive buffer that the kernel filled.
 struct Lent {
     buffers: Rc<Buffers>,
     id: u16,
@@ -41,14 +41,15 @@ struct Lent {
 }
 
 impl Received {
-    /// What sealed bytes say.
+    /// Wraps bytes that are not in a receive buffer, such as decrypted ones.
     pub(super) fn unsealed(bytes: Vec<u8>) -> Received {
         Received(Storage::Unsealed(bytes))
     }
 }
 
 impl Buffers {
-    /// Allocates the buffers, touches them (so that memory is taken at start, not under load) and lends all of them.
+    /// Allocates the buffers, touches them (so that memory is taken at start, not under load) and lends all of them
+    /// to the kernel.
     pub fn register(ring: &mut Ring) -> io::Result<Rc<Buffers>> {
         let buffers = Rc::new(Buffers {
             descriptors: allocate(descriptor_layout())?.cast(),
@@ -63,7 +64,7 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// Wraps buffer `id`, which the kernel just filled with `length` bytes.
+    /// Wraps buffer `id`, which the kernel has filled with `length` bytes.
     pub fn received(self: &Rc<Self>, id: u16, length: usize) -> Received {
         debug_assert!(id < BUFFERS && length <= BUFFER_BYTES);
         Received(Storage::Lent(Lent {
@@ -73,7 +74,7 @@ impl Buffers {
         }))
     }
 
-    /// Gives buffer `id` to the kernel.
+    /// Lends buffer `id` to the kernel.
     fn lend(&self, id: u16) {
         let tail = self.tail.get();
         // SAFETY: the index is within the array by the mask; `tail` is only advanced here, on the core's own thread,

@@ -1,6 +1,6 @@
-//! Datagram sockets: UDP, one for each core (SO_REUSEPORT), and of this machine. What arrives is received in batches
-//! without waiting, into buffers of the core; the kernel says of each datagram whether it was whole and, on a socket of
-//! this machine, whose it is.
+//! Datagram sockets: UDP, with one socket for each core (SO_REUSEPORT), and Unix sockets. Datagrams are received in
+//! batches, without waiting, into buffers of the core. The kernel reports for each datagram whether it is complete
+//! and, on a Unix socket, the credentials of its sender.
 
 use super::listener::BindError;
 use super::socket_file::{Credentials, SocketFile, bind_file};
@@ -15,27 +15,33 @@ use std::path::Path;
 const BATCH: usize = 64;
 /// The longest datagram: more than UDP can carry.
 pub const DATAGRAM_BYTES: usize = 64 * 1024;
-/// Buffers do not all begin in the same sets of the cache; the pages that nothing arrived in take no memory.
+/// The distance between buffers, chosen so that they do not all begin in the same cache sets. Pages of a buffer that
+/// were never used take no memory.
 const STRIDE: usize = DATAGRAM_BYTES + 320;
-/// Room for what one message says of its sender, in words so that it is aligned.
+/// Room for the control message of one datagram, in words for alignment.
 const CONTROL_WORDS: usize = 4;
-/// What the kernel may keep of one socket until it is received (bounded by net.core.rmem_max): a second of full speed
-/// of one sender, so that nothing is lost while the core is at something else.
+/// Receive buffer of one socket in the kernel (limited by net.core.rmem_max): it holds a second of one sender at full
+/// speed, so that nothing is lost while the core is busy.
 pub const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A socket that datagrams come by.
+/// A socket that receives datagrams.
 pub struct DatagramSocket {
     socket: Socket,
-    /// Its senders are of this machine: each datagram says whose it is, and senders wait when they are too fast.
+    /// A Unix socket: each datagram has its sender's credentials, and the kernel lets senders wait when they are too
+    /// fast.
     is_local: bool,
-    /// What the kernel's count of drops, which wraps, was when it was last asked.
+    /// The kernel's count of dropped datagrams, which wraps, at the last query.
     drops_seen: Cell<u32>,
 }
 
-/// Binds `address` for `cores` cores: one socket each, between which the kernel spreads the senders, so that what one
-/// sender sends on one socket stays in order.
+/// Binds `address` for `cores` cores, one socket each. The kernel spreads senders over the sockets, so the datagrams
+/// of one sending socket stay in order.
 ///
-/// The first is bound without SO_REUSEPORT and closed again, so that a second server on the same port is refused.
+/// The address is first bound without SO_REUSEPORT and closed again, so that a second server on the same port is
+/// refused.
+///
+/// # Errors
+/// If the address cannot be bound; the text says what to change.
 pub fn bind_udp(address: SocketAddr, cores: usize) -> Result<Vec<DatagramSocket>, BindError> {
     let failed = |source| BindError::udp(address, source);
     udp(address).and_then(|socket| socket.bind(&address.into())).map_err(failed)?;
@@ -48,7 +54,10 @@ pub fn bind_udp(address: SocketAddr, cores: usize) -> Result<Vec<DatagramSocket>
     (0..cores).map(|_| of_core().map_err(failed)).collect()
 }
 
-/// Binds a datagram socket to the file `path`, for whom `mode` lets write to it.
+/// Binds a datagram socket to the file `path`, whose `mode` says who may send.
+///
+/// # Errors
+/// If the file cannot be bound; the text says what to change.
 pub fn bind_unix_datagram(path: &Path, mode: u32) -> Result<(DatagramSocket, SocketFile), BindError> {
     let (socket, file) = bind_file(path, Type::DGRAM, mode.into())?;
     let socket = socket.set_passcred(true).and_then(|()| DatagramSocket::new(socket, true));
@@ -62,23 +71,23 @@ fn udp(address: SocketAddr) -> io::Result<Socket> {
 impl DatagramSocket {
     fn new(socket: Socket, is_local: bool) -> io::Result<DatagramSocket> {
         socket.set_nonblocking(true)?;
-        // What it cannot have of this it does without.
+        // If the kernel allows less, the socket works with less.
         let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
         Ok(DatagramSocket { socket, is_local, drops_seen: Cell::new(0) })
     }
 
-    /// Whether its senders are of this machine and wait when they are too fast.
+    /// Whether this is a Unix socket, on which senders wait when they are too fast.
     pub fn is_local(&self) -> bool {
         self.is_local
     }
 
-    /// How many datagrams the kernel has dropped since this was last asked, those after the last received one
-    /// included (SO_MEMINFO; SO_RXQ_OVFL tells only with the next datagram, which may never come).
+    /// The number of datagrams that the kernel has dropped since the previous call (SO_MEMINFO). SO_RXQ_OVFL would
+    /// report drops only with the next datagram, which may never arrive.
     pub fn kernel_drops(&self) -> u32 {
         let mut memory = [0u32; MEMINFO_WORDS];
         let mut length = size_of_val(&memory) as libc::socklen_t;
         let place = memory.as_mut_ptr().cast();
-        // SAFETY: `open_socket` and `length` are valid for the answer, of which the kernel writes no more than `length`.
+        // SAFETY: `place` and `length` are valid for the answer, of which the kernel writes no more than `length`.
         let asked = unsafe {
             libc::getsockopt(self.descriptor(), libc::SOL_SOCKET, libc::SO_MEMINFO, place, &raw mut length)
         };
@@ -91,7 +100,7 @@ impl DatagramSocket {
     }
 }
 
-/// Datagrams received together, and the memory for them.
+/// Datagrams that were received together, and the memory for them.
 pub struct Batch {
     memory: Vec<u8>,
     control: Vec<[u64; CONTROL_WORDS]>,
@@ -101,18 +110,18 @@ pub struct Batch {
     filled: usize,
 }
 
-/// A datagram of a batch.
+/// One datagram of a batch.
 pub struct Datagram<'b> {
-    /// What arrived, or its beginning.
+    /// The datagram, or its beginning.
     pub bytes: &'b [u8],
-    /// Whether that is all of it.
+    /// Whether `bytes` is the whole datagram.
     pub is_whole: bool,
-    /// Whose it is, if it came by a socket of this machine.
+    /// The credentials of the sender, on a Unix socket.
     pub sender: Option<Credentials>,
 }
 
 impl Batch {
-    /// An empty batch. Most of its memory is taken only by long datagrams.
+    /// An empty batch. Most of its memory is taken only once long datagrams arrive.
     pub fn new() -> Batch {
         let vector = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: DATAGRAM_BYTES };
         // SAFETY: all zeroes is a header that points to nothing.
@@ -126,8 +135,11 @@ impl Batch {
         }
     }
 
-    /// Receives what has arrived at `socket`, as far as there is room, in place of what was here. Whether there may
-    /// be more.
+    /// Receives the datagrams that have arrived at `socket`, up to a batch, in place of the previous batch. Returns
+    /// whether there may be more.
+    ///
+    /// # Errors
+    /// The system's error, if the socket failed.
     pub fn receive(&mut self, socket: &DatagramSocket) -> io::Result<bool> {
         self.filled = 0;
         self.point(socket.is_local);
@@ -148,7 +160,7 @@ impl Batch {
         }
     }
 
-    /// Gives each header its buffer, and room for credentials if they are wanted.
+    /// Points each header to its buffer, and to room for credentials if they are wanted.
     fn point(&mut self, with_credentials: bool) {
         let buffers = self.memory.chunks_exact_mut(STRIDE).zip(&mut self.control);
         for ((header, vector), (buffer, control)) in
@@ -167,17 +179,17 @@ impl Batch {
         }
     }
 
-    /// How many there are.
+    /// The number of datagrams.
     pub fn len(&self) -> usize {
         self.filled
     }
 
-    /// Whether there are none.
+    /// Whether there are no datagrams.
     pub fn is_empty(&self) -> bool {
         self.filled == 0
     }
 
-    /// All of them, in the order they arrived.
+    /// All datagrams, in the order they arrived.
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         let buffers = self.memory.chunks_exact(STRIDE);
         self.headers[..self.filled].iter().zip(buffers).map(|(header, buffer)| {
@@ -197,7 +209,7 @@ impl Default for Batch {
     }
 }
 
-/// The credentials that came with a message (SCM_CREDENTIALS), which the kernel has checked.
+/// The sender's credentials in a control message (SCM_CREDENTIALS), which the kernel has verified.
 fn sender_of(header: &libc::msghdr) -> Option<Credentials> {
     // SAFETY: the kernel has filled the control memory that the header points to and set its length to what it wrote;
     // the macros stay within that, and credentials are copied out only where a whole message of that kind is.

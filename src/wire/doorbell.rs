@@ -1,6 +1,6 @@
-//! Wakes the core's executor when the wire ring has completions: an eventfd that the ring signals and that a task of the
-//! core waits for. Other threads ring it by a [`Ringer`]; a thread
-//! without an executor has a [`ThreadBell`] of the same kind.
+//! Wakes the core's executor when the wire's io_uring has completions: an eventfd that the ring signals and that a
+//! task of the core waits for. Other threads ring it with a [`Ringer`]. A thread without an executor has a
+//! [`ThreadBell`] of the same kind.
 
 #[cfg(feature = "simulation")]
 use super::simulated::Chime;
@@ -24,15 +24,18 @@ enum Ear {
     Simulated(Rc<Chime>),
 }
 
-/// Wakes whoever waits for a bell. Rings that nobody has heard yet are one.
+/// Rings a bell from any thread. Several rings before the waiting thread wakes count as one.
 #[derive(Clone)]
 pub struct Ringer(Arc<File>);
 
-/// A bell of a thread that polls its descriptor.
+/// The bell of a thread that polls the bell's descriptor.
 pub struct ThreadBell(Ringer);
 
 impl Doorbell {
-    /// A new eventfd. Must be called inside the core's executor.
+    /// Creates the eventfd. Must be called inside the core's executor.
+    ///
+    /// # Errors
+    /// The system's error, if there is no descriptor left.
     pub fn new() -> io::Result<Doorbell> {
         let descriptor = eventfd(0)?;
         let ringer = Ringer(Arc::new(File::from(descriptor.try_clone()?)));
@@ -49,7 +52,7 @@ impl Doorbell {
         self.ringer.0.as_raw_fd()
     }
 
-    /// What a simulated kernel rings, if this core has one.
+    /// The bell that a simulated kernel rings, if this core has one.
     #[cfg(feature = "simulation")]
     pub(super) fn chime(&self) -> Option<Rc<Chime>> {
         match &self.ear {
@@ -58,12 +61,15 @@ impl Doorbell {
         }
     }
 
-    /// Rings it from other threads.
+    /// A ringer for other threads.
     pub fn ringer(&self) -> Ringer {
         self.ringer.clone()
     }
 
-    /// Waits until it was rung at least once since the last call.
+    /// Waits until the bell was rung at least once since the last call.
+    ///
+    /// # Errors
+    /// The system's error, if the eventfd cannot be read.
     pub async fn rung(&self) -> io::Result<()> {
         match &self.ear {
             Ear::File(file) => file.rung().await,
@@ -77,32 +83,35 @@ impl Doorbell {
 }
 
 impl Ringer {
-    /// Rings.
+    /// Rings the bell.
     pub fn ring(&self) {
-        // It fails only when 2^64 rings were not heard.
+        // Writing fails only when the count of rings is at its maximum, near 2^64.
         let _ = (&*self.0).write(&1u64.to_ne_bytes());
     }
 }
 
 impl ThreadBell {
-    /// A new eventfd.
+    /// Creates the eventfd.
+    ///
+    /// # Errors
+    /// The system's error, if there is no descriptor left.
     pub fn new() -> io::Result<ThreadBell> {
         Ok(ThreadBell(Ringer(Arc::new(File::from(eventfd(libc::EFD_NONBLOCK)?)))))
     }
 
-    /// Rings it from other threads.
+    /// A ringer for other threads.
     pub fn ringer(&self) -> Ringer {
         self.0.clone()
     }
 
-    /// Readable once it was rung.
+    /// The descriptor, which is readable once the bell was rung.
     pub fn descriptor(&self) -> RawFd {
         self.0.0.as_raw_fd()
     }
 
-    /// Hears all rings so far.
+    /// Resets the bell; it has not been rung afterwards.
     pub fn silence(&self) {
-        // It fails only when there is none.
+        // Reading fails only when the bell was not rung.
         let _ = (&*self.0.0).read(&mut [0; size_of::<u64>()]);
     }
 }

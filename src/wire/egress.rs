@@ -1,8 +1,8 @@
-//! Sending. A send is tried inside `io_uring_enter`, hundreds for each call, and posts nothing when all of it went
-//! (MSG_DONTWAIT, MSG_WAITALL, IOSQE_CQE_SKIP_SUCCESS): so the bytes may be released when the call returns, and the
-//! common case costs no bookkeeping. What fell short becomes the connection's backlog with a waiting send, and the
-//! connection leaves the fast path until that is empty. Bytes of one connection keep their order always: a second
-//! send of the same slot is never queued behind one whose outcome is unknown.
+//! Sending. A send is tried inside `io_uring_enter`, hundreds in each call, and posts no completion if all of it was
+//! sent (MSG_DONTWAIT, MSG_WAITALL, IOSQE_CQE_SKIP_SUCCESS). So the bytes may be released when the call returns, and
+//! the common case needs no bookkeeping. Bytes that the socket does not take become the connection's backlog with a
+//! waiting send, and the connection leaves the fast path until its backlog is empty. The bytes of one connection
+//! always keep their order: a second send to a slot is never queued while the result of the first is unknown.
 
 use super::backlog::Backlog;
 use super::events::{Wire, WireEvent};
@@ -12,11 +12,14 @@ use super::token::{Kind, Token};
 use crate::ids::Slot;
 use bytes::Bytes;
 
-/// Sends handed to the kernel in one call.
+/// Sends that are handed to the kernel in one call.
 const BATCH: usize = 256;
 
 impl Wire {
-    /// Sends `data` to `slot`, behind everything sent to it before. Gone to the kernel by the next [`Wire::flush`].
+    /// Sends `data` to `slot`, behind everything sent to it before. The next [`Wire::flush`] hands it to the kernel.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the backlog of the slot, or of the core, has no room for `data`.
     pub fn send(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
         if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
             return Ok(());
@@ -27,7 +30,10 @@ impl Wire {
         }
     }
 
-    /// The same, past the cork.
+    /// Sends `data` to `slot` past a cork.
+    ///
+    /// # Errors
+    /// As for [`Wire::send`].
     pub fn send_now(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
         if data.is_empty() || !self.slots.has(slot, flag::OPEN) {
             return Ok(());
@@ -56,7 +62,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Queues a send to `slot`, which has none queued and no backlog.
+    /// Queues a send to `slot`, which has no queued send and no backlog.
     pub(super) fn queue(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::QUEUED);
         // SAFETY: `queued` keeps `data` until `flush` saw the kernel finish it.
@@ -67,9 +73,9 @@ impl Wire {
         }
     }
 
-    /// Sends `frame` to every one of `slots`; pushes to `overflowed` those whose backlog could not take it.
+    /// Sends `frame` to all `slots`; pushes to `overflowed` the slots whose backlog had no room for it.
     ///
-    /// All sends finish before this returns, so the frame is shared by reference: no count is touched per slot.
+    /// All sends finish before this returns, so the sends share the frame by reference and change no reference count.
     pub fn broadcast(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
         if frame.is_empty() {
             return;
@@ -103,7 +109,7 @@ impl Wire {
         }
     }
 
-    /// Sends `frame` to those of `slots` who speak TLS, to each in bytes of its own, and to virtual slots.
+    /// Sends `frame` to those `slots` that are TLS connections, encrypted for each one, or virtual slots.
     fn send_to_indirect(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
         for &slot in slots {
             if self.slots.has(slot, flag::INDIRECT) && self.send(slot, frame.clone()).is_err() {
@@ -112,7 +118,7 @@ impl Wire {
         }
     }
 
-    /// Hands all queued sends to the kernel and learns which fell short.
+    /// Hands all queued sends to the kernel, and starts a backlog for each slot whose socket did not take all bytes.
     pub fn flush(&mut self) {
         if self.queued.is_empty() {
             return;
@@ -127,14 +133,17 @@ impl Wire {
         self.queued.clear();
     }
 
-    /// From now on what is sent to `slot` waits, except by [`Wire::send_now`].
+    /// Corks `slot`: data for it waits until [`Wire::uncork`], except with [`Wire::send_now`].
     pub fn cork(&mut self, slot: Slot) {
         if self.slots.has(slot, flag::OPEN) {
             self.slots.set(slot, flag::CORKED);
         }
     }
 
-    /// Sends what has waited, in its order.
+    /// Removes the cork of `slot`, and sends the data that waited, in order.
+    ///
+    /// # Errors
+    /// As for [`Wire::send`].
     pub fn uncork(&mut self, slot: Slot) -> Result<(), Overflow> {
         self.slots.clear(slot, flag::CORKED);
         let Some(corked) = self.slots.corked.remove(&slot) else { return Ok(()) };
@@ -142,7 +151,7 @@ impl Wire {
         corked.into_slices().into_iter().try_for_each(|data| self.send_now(slot, data))
     }
 
-    /// Bounds the unsent bytes of one client, and of all, from now on.
+    /// Sets the limits on unsent bytes of one client, and of all clients together.
     pub fn set_backlog_limits(&mut self, of_one: usize, of_all: usize) {
         self.limits.backlog_bytes = of_one;
         self.limits.backlog_bytes_total = of_all;
@@ -153,12 +162,13 @@ impl Wire {
         self.slots.backlog_bytes
     }
 
-    /// Whether `slot` has unsent bytes that its client must take first.
+    /// Whether `slot` has unsent bytes in a backlog.
     pub fn is_backlogged(&self, slot: Slot) -> bool {
         self.slots.has(slot, flag::BACKLOGGED)
     }
 
-    /// Looks through the completions of the call just made for sends that fell short of what `sent` says they were.
+    /// Handles the completions of sends in the submission just made. Each is a send that fell short; `sent` gives its
+    /// data.
     fn settle(&mut self, sent: impl Fn(Slot) -> Option<Bytes>) {
         let before = self.completions.len();
         self.ring.reap(&mut self.completions);
@@ -182,11 +192,12 @@ impl Wire {
             _ => return self.events.push_back(WireEvent::Failed { slot }),
         };
         let Some(rest) = data.filter(|data| sent < data.len()).map(|data| data.slice(sent..)) else { return };
-        // The bound is checked when more is added: what the kernel took half of must be finished or the stream is torn.
+        // The limit is not checked here: once the kernel has taken a part, the rest must follow, or the stream is
+        // corrupt.
         self.fly(slot, rest);
     }
 
-    /// Begins a backlog with `data` and its waiting send.
+    /// Starts a backlog with `data` and its waiting send.
     pub(super) fn fly(&mut self, slot: Slot, data: Bytes) {
         self.slots.set(slot, flag::BACKLOGGED);
         self.slots.backlog_bytes += Backlog::cost(&data);
@@ -194,8 +205,8 @@ impl Wire {
         self.drain(slot);
     }
 
-    /// Keeps what cannot be sent now, within the bounds: behind the cork, or in the backlog of a slot that has one, or
-    /// behind that if it is to be sealed yet.
+    /// Keeps data that cannot be sent now, within the limits: behind the cork, in the backlog of a slot that has one,
+    /// or for a TLS connection in the queue of data to be encrypted.
     pub(super) fn defer(&mut self, slot: Slot, data: Bytes, is_corked: bool) -> Result<(), Overflow> {
         let backlogs = match is_corked {
             true => &mut self.slots.corked,
@@ -223,7 +234,7 @@ impl Wire {
         unsafe { self.push(send, self.slots.token(Kind::Drain, slot)) };
     }
 
-    /// The waiting send of `token` finished.
+    /// Handles the finished waiting send of `token`.
     pub(super) fn drained(&mut self, token: Token, result: i32) {
         self.orphans.remove(&token.pack());
         if !self.slots.is_current(token) {
@@ -251,7 +262,7 @@ impl Wire {
         self.events.push_back(WireEvent::Drained { slot });
     }
 
-    /// Forgets the backlog of a slot that closes; the slice in flight stays until the kernel lets go of it.
+    /// Drops the backlog of a slot that closes; the slice in flight is kept until its send has completed.
     pub(super) fn abandon_backlog(&mut self, slot: Slot) {
         self.abandon_corked(slot);
         self.progress.forget(slot);
@@ -262,7 +273,7 @@ impl Wire {
         }
     }
 
-    /// Forgets what a cork holds back.
+    /// Drops the data behind the cork.
     pub(super) fn abandon_corked(&mut self, slot: Slot) {
         if let Some(corked) = self.slots.corked.remove(&slot) {
             self.slots.backlog_bytes -= corked.bytes();

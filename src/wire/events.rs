@@ -1,6 +1,6 @@
-//! [`Wire`]: the ring, its listeners, buffers and slots, and the turning of completions into events for the core. The core
-//! owns the decision; the wire only reports. Every event about a connection is made while that is open; after `close` no
-//! event for it is made any more, but one already queued may still be seen by the core.
+//! [`Wire`]: the ring, its listeners, buffers and slots, and the translation of completions into events for the core.
+//! The wire only reports; the core decides. Events about a connection are made only while it is open: `close` stops
+//! new events, but the core may still see an event that was queued before.
 
 use super::WireLimits;
 use super::admission::{Admission, PortUse};
@@ -31,90 +31,90 @@ use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What happened to a client connection, or to a datagram socket.
+/// An event of a client connection, or of a datagram socket.
 pub enum WireEvent {
     /// A client connected through listener `listener` (by the order given at start).
     Accepted {
-        /// Its slot, from now until `close`.
+        /// The slot of the client, until `close`.
         slot: Slot,
         /// Which listener.
         listener: usize,
         /// The client's address.
         peer: SocketAddr,
-        /// That is a proxy, if it is one: whom it has relayed comes before anything else.
+        /// Whether `peer` is a proxy. If so, [`WireEvent::Proxied`] comes before any other event of the slot.
         is_proxied: bool,
     },
-    /// A proxy has said whose connection it relays.
+    /// A proxy has named the client of the connection.
     Proxied {
-        /// Its slot.
+        /// The slot of the connection.
         slot: Slot,
-        /// Whose.
+        /// The source of the connection, as the proxy names it.
         source: Source,
     },
-    /// A client of this machine connected.
+    /// A client connected through a Unix socket.
     AcceptedLocal {
-        /// Its slot, from now until `close`.
+        /// The slot of the client, until `close`.
         slot: Slot,
-        /// Which of the listeners of this machine.
+        /// The index of the Unix socket among the listeners of this kind.
         listener: usize,
-        /// Whose process it is.
+        /// The credentials of the client's process.
         peer: Credentials,
     },
-    /// Datagrams have arrived at a socket that was watched.
+    /// Datagrams have arrived at a watched socket.
     Readable {
-        /// The number it was watched by.
+        /// The number that was given to [`Wire::watch_datagrams`].
         socket: u32,
     },
-    /// Bytes arrived.
+    /// Bytes arrived from a client.
     Received {
-        /// From whom.
+        /// The slot of the client.
         slot: Slot,
         /// The bytes, in a borrowed receive buffer.
         bytes: Received,
     },
-    /// The client will send nothing more.
+    /// The client has closed its sending side.
     Ended {
-        /// Which client.
+        /// The slot of the client.
         slot: Slot,
     },
-    /// The connection broke.
+    /// The connection failed.
     Failed {
-        /// Which client.
+        /// The slot of the client.
         slot: Slot,
     },
-    /// A client that is behind was looked at.
+    /// The kernel was asked how far a client with a backlog has come.
     Took {
-        /// Which client.
+        /// The slot of the client.
         slot: Slot,
-        /// What it took since the last look.
+        /// Bytes that the client took since the last measurement.
         taken: Taken,
     },
-    /// The client has taken all that was waiting for it.
+    /// The backlog of the client is empty again.
     Drained {
-        /// Which client.
+        /// The slot of the client.
         slot: Slot,
     },
 }
 
 /// All client sockets of one core.
 pub struct Wire {
-    // First, so that the kernel has let go of everything below when that is dropped.
+    // The first field, because the kernel must have let go of the memory below before that memory is dropped.
     pub(super) ring: Ring,
     pub(super) limits: WireLimits,
     pub(super) slots: Slots,
     pub(super) queued: Vec<(Slot, Bytes)>,
-    /// What waiting sends of closed connections still point to, by token.
+    /// Data of waiting sends whose connection has closed, by token.
     pub(super) orphans: FxHashMap<u64, Bytes>,
-    /// Clients that were paused, whose receives take one buffer at a time.
+    /// Clients that were paused before; each of their receives takes one buffer.
     pub(super) metered: FxHashSet<Slot>,
-    /// Shutdowns in flight of connections that are closed meanwhile, by token.
+    /// Tokens of shutdowns in flight whose connection has been closed meanwhile.
     late_closes: FxHashSet<u64>,
     pub(super) completions: Vec<Completion>,
-    /// Not all that had come was gathered by the last `poll`.
+    /// The last `poll` did not take all completions that the kernel had.
     is_behind: bool,
-    /// Clients that sent something for which there was no buffer, since the last `poll_all` began.
+    /// Clients that have sent bytes for which there was no buffer, since the last `poll_all` began.
     starved: FxHashSet<Slot>,
-    /// Of whom the last `poll_all` did not report everything; `None` if nobody knows.
+    /// Clients whose bytes the last `poll_all` did not report completely; `None` if that is not known.
     unread: Option<FxHashSet<Slot>>,
     pub(super) events: VecDeque<WireEvent>,
     buffers: Rc<Buffers>,
@@ -126,14 +126,18 @@ pub struct Wire {
     pub(super) local: LocalClients,
     pub(super) virtual_slots: VirtualSlots,
     pub(super) open: u32,
-    /// Connections of which no bytes are taken for now.
+    /// Connections that are paused.
     pub(super) paused: usize,
     broken: Option<io::Error>,
 }
 
 impl Wire {
-    /// Sets up the ring and starts accepting on `listeners`, by TLS where there is something to offer, and on `local` those
-    /// of this machine. Connections are counted in `ledger`, which all cores share. Must run on the core's own thread.
+    /// Sets up the ring and starts accepting clients on `listeners`, with TLS where the [`Preface`] has an offer, and
+    /// on the Unix sockets `local`. Connections are counted in `ledger`, which all cores share. Must run on the
+    /// core's own thread.
+    ///
+    /// # Errors
+    /// The system's error, if the ring, its buffers or its doorbell cannot be set up.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
         local: Vec<(UnixListener, PortUse)>,
@@ -173,8 +177,11 @@ impl Wire {
         Ok(wire)
     }
 
-    /// Submits what is queued, looks at what completed, and appends what happened to `events`. The kernel posts some twenty
-    /// completions at a time, so there may be more.
+    /// Submits queued operations, handles completions, and appends the resulting events to `events`. The kernel posts
+    /// about twenty completions at a time, so there may be more.
+    ///
+    /// # Errors
+    /// The system's error, if the ring has failed.
     pub fn poll(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
@@ -182,13 +189,16 @@ impl Wire {
         self.report(events)
     }
 
-    /// As [`Wire::poll`], but of everything that had come before this call, so that deadlines can be judged;
-    /// [`Wire::is_read`] says of whom it could not. It takes more memory at a time, as clients are heard before any can be
-    /// paused.
+    /// Like [`Wire::poll`], but handles everything that had arrived before this call, so that deadlines can be
+    /// judged. [`Wire::is_read`] says for which clients this was not possible. It takes more memory at a time,
+    /// because no client can be paused in between.
+    ///
+    /// # Errors
+    /// The system's error, if the ring has failed.
     pub fn poll_all(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
-        // Those that lacked a buffer receive again with this.
+        // Receives that ended for lack of a buffer were armed again, and are submitted with this.
         self.starved.clear();
         self.gather(GATHERED)?;
         self.report(events)?;
@@ -201,7 +211,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Turns completions into `events`, as many as there is time for.
+    /// Turns completions into `events`, as long as there is time for handshakes in this turn.
     fn report(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         let mut completions = std::mem::take(&mut self.completions);
         let mut done = 0;
@@ -220,10 +230,10 @@ impl Wire {
         self.broken.take().map_or(Ok(()), Err)
     }
 
-    /// Takes completions that the kernel has to post: all of them, unless there are `enough`.
+    /// Takes completions from the kernel: all that it has to post, or at least `enough`.
     ///
-    /// The kernel sets IORING_SQ_TASKRUN after it has queued work, so another CPU may set it when that work is done
-    /// already. It stays then until more comes: it counts only where something was posted.
+    /// The kernel sets IORING_SQ_TASKRUN after it has queued work. Another CPU may set the flag after that work was
+    /// done, and then it stays set until more work is queued. So the flag counts only if completions were posted.
     fn gather(&mut self, enough: usize) -> io::Result<()> {
         loop {
             let before = self.completions.len();
@@ -236,7 +246,8 @@ impl Wire {
         }
     }
 
-    /// Whether all that `slot` had sent, or taken, before the last [`Wire::poll_all`] was in events.
+    /// Whether the events of the last [`Wire::poll_all`] had everything that `slot` had sent, or taken, before that
+    /// call.
     pub fn is_read(&self, slot: Slot) -> bool {
         self.unread.as_ref().is_some_and(|unread| !unread.contains(&slot))
     }
@@ -247,17 +258,17 @@ impl Wire {
         self.is_behind || has_queues || self.virtual_slots.have_work()
     }
 
-    /// Whether the doorbell stays silent: while the core is awake it polls anyway.
+    /// Silences the doorbell, or enables it again. While the core is awake it polls anyway.
     pub fn silence_doorbell(&mut self, silent: bool) {
         self.ring.silence_doorbell(silent);
     }
 
-    /// Reports once, with an event, that `socket` has datagrams to receive; `number` tells it from others.
+    /// Reports once, with [`WireEvent::Readable`] and `number`, that `socket` has datagrams.
     pub fn watch_datagrams(&mut self, number: u32, socket: &DatagramSocket) {
         self.watch(Kind::Readable, number, socket.descriptor());
     }
 
-    /// Ends the sending side once all queued bytes are with the kernel; receiving goes on.
+    /// Ends the sending side once the kernel has all queued bytes; receiving goes on.
     pub fn shutdown(&mut self, slot: Slot) {
         self.say_goodbye(slot);
         self.flush();
@@ -272,7 +283,7 @@ impl Wire {
         unsafe { self.push(Operation::Shutdown { slot }, self.slots.token(Kind::Shutdown, slot)) };
     }
 
-    /// Closes `slot` at once. A backlog is dropped; nothing is reported for the connection from now on.
+    /// Closes `slot` at once. Its backlog is dropped, and no more events are made for the connection.
     pub fn close(&mut self, slot: Slot) {
         if !self.slots.has(slot, flag::OPEN) {
             return;
@@ -282,8 +293,8 @@ impl Wire {
         }
         self.say_goodbye(slot);
         self.flush();
-        // No other operation of a slot waits in the kernel: a send that is not a backlog's is over when the kernel was
-        // entered, and a shutdown is waited for below.
+        // No other operation of this slot can be waiting in the kernel: a send without a backlog finished when the
+        // kernel was entered, and a shutdown in flight is handled below.
         for (flag, kind) in [(flag::RECEIVING, Kind::Receive), (flag::BACKLOGGED, Kind::Drain)] {
             if self.slots.has(slot, flag) {
                 self.cancel(kind, slot);
@@ -295,8 +306,8 @@ impl Wire {
         self.metered.remove(&slot);
         self.unpause(slot);
         if self.slots.has(slot, flag::SHUTTING) {
-            // The kernel works on a shutdown in a thread of its own and looks up the slot only then: released now, it
-            // could hold another client by that time.
+            // The kernel runs a shutdown in a thread of its own, which looks up the slot. If the slot were released
+            // now, another client could have it by then.
             self.late_closes.insert(self.slots.token(Kind::Shutdown, slot));
         } else {
             self.release(slot);
@@ -304,10 +315,11 @@ impl Wire {
         self.slots.retire(slot);
     }
 
-    /// Cancels the one operation of this kind that waits for `slot`.
+    /// Cancels the waiting operation of this kind for `slot`.
     ///
-    /// By its token, which the kernel looks up in a hash table. To cancel by descriptor, it looks at every operation that
-    /// waits in the ring: among 18,000 idle connections that took 180 us for each cancellation, against 6 us.
+    /// The operation is found by its token, which the kernel looks up in a hash table. To cancel by descriptor, the
+    /// kernel searches all waiting operations of the ring: with 18,000 idle connections a cancellation took 180 us,
+    /// against 6 us.
     pub(super) fn cancel(&mut self, kind: Kind, slot: Slot) {
         let cancel = Operation::Cancel { token: self.slots.token(kind, slot) };
         // SAFETY: a cancellation points to nothing.
@@ -330,7 +342,7 @@ impl Wire {
         }
     }
 
-    /// Tells the connection in `slot` from those that were there before it.
+    /// The generation of `slot`, which differs between connections that use the slot one after another.
     pub fn generation(&self, slot: Slot) -> u32 {
         self.slots.generation(slot)
     }
@@ -340,7 +352,7 @@ impl Wire {
         self.open
     }
 
-    /// Has a look at its tables. Those with a word for each slot are as large as they are at start.
+    /// Lets `look` shrink the wire's tables. Tables with one word for each slot keep their size.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.queued);
         look.at(&mut self.orphans);
@@ -366,7 +378,7 @@ impl Wire {
             Kind::Readable => self.events.push_back(WireEvent::Readable { socket: token.slot.0 }),
             Kind::Knock => self.knocked(token.slot.0),
             Kind::MoveIn => self.moved_in(token.slot.0, completion.result),
-            // A send's shortfall is settled right after its submission, so one that comes here is late.
+            // The result of a send is handled right after its submission, so a send that comes here was late.
             Kind::Send | Kind::Cancel | Kind::Close => {}
         }
     }
@@ -403,7 +415,7 @@ impl Wire {
         }
     }
 
-    /// The client of `slot` sent `bytes`, sealed or not.
+    /// Handles `bytes` that the client of `slot` sent, encrypted or not.
     pub(super) fn heard(&mut self, slot: Slot, bytes: Received) {
         match self.slots.has(slot, flag::INDIRECT) {
             true => self.unseal(slot, bytes),
@@ -411,7 +423,7 @@ impl Wire {
         }
     }
 
-    /// Queues an operation; a ring that cannot take it is reported by the next `poll`.
+    /// Queues an operation. If the ring cannot take it, the next `poll` reports the error.
     ///
     /// # Safety
     /// As for [`Ring::push`].
@@ -430,12 +442,12 @@ impl Wire {
     }
 }
 
-/// Receive errors after which the connection goes on: cancelled by `pause`, or out of buffers for a moment.
+/// Errors of a receive after which the connection goes on: it was cancelled by `pause`, or there was no buffer.
 fn is_transient(error: i32) -> bool {
     [libc::ECANCELED, libc::ENOBUFS, libc::EINTR, libc::EAGAIN].contains(&-error)
 }
 
-/// Completions gathered at a time at most; as many as the ring holds.
+/// At most this many completions are taken at a time: as many as the ring holds.
 const GATHERED: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Free memory goes back to the system. The allocator of the C library keeps the pages of what was freed, unless they
-//! lie at the end of one of its arenas.
+//! Returns free memory to the system. The allocator of the C library keeps the pages of freed memory, unless they are
+//! at the end of one of its arenas.
 
-/// Returns the free pages of all arenas to the system. While an arena is looked through, those who allocate in it wait:
+/// Returns the free pages of all arenas to the system. Threads that allocate in an arena wait while it is searched,
 /// about 0.2 ms for each MiB that is returned.
 pub fn return_free_pages() {
     #[cfg(target_env = "gnu")]

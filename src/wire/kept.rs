@@ -1,5 +1,5 @@
-//! Memory that connections take, by counts of what has a known size: each one's socket and state, what waits to be sent,
-//! what sessions of TLS keep, and what waits in the kernel for clients that are slow, or not read.
+//! An estimate of the memory that connections take, from counts of parts with known sizes: sockets and their state,
+//! unsent data, TLS sessions, and bytes in the kernel for clients that are slow or paused.
 
 use super::backlog::Backlog;
 use super::events::Wire;
@@ -18,9 +18,9 @@ impl Wire {
             + self.secure.kept_bytes()
     }
 
-    /// Bytes that the connection in `slot` takes beyond what an idle one takes.
+    /// Bytes that the connection in `slot` takes beyond an idle connection.
     pub fn kept_for(&self, slot: Slot) -> usize {
-        // Most clients have nothing in any table.
+        // Most clients are in none of the tables.
         if !self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED | flag::PAUSED | flag::INDIRECT) {
             return 0;
         }
@@ -32,21 +32,21 @@ impl Wire {
         unsent + unread + self.progress.in_kernel_for(slot) + self.secure.kept_for(slot)
     }
 
-    /// Clients with a backlog that were looked at at least once.
+    /// Clients with a backlog that were measured at least once.
     pub fn behind(&self) -> impl Iterator<Item = Slot> {
         self.progress.clients()
     }
 
-    /// Clients that are not read.
+    /// Clients that are paused.
     pub fn unread_clients(&self) -> impl Iterator<Item = Slot> {
         self.metered.iter().copied().filter(|slot| self.slots.has(*slot, flag::PAUSED))
     }
 
-    /// Whether `slot` is behind, and was looked at.
+    /// Whether `slot` has a backlog, and was measured.
     pub fn is_behind(&self, slot: Slot) -> bool {
         self.slots.has(slot, flag::BACKLOGGED) && self.progress.has(slot)
     }
 }
 
-/// What an idle connection takes, most of it in the kernel (tuning/README.md).
+/// Memory of an idle connection, most of it in the kernel (tuning/README.md).
 const CONNECTION_BYTES: usize = 4_800;

@@ -1,26 +1,28 @@
-//! How many connections each address has, and how many it began within this second: for the whole process, because an
-//! attacker's connections are spread over all cores. [`Admission`](super::admission) asks here for each connection that
-//! is not exempt.
+//! Counts the open connections of each address, and those it began within the current second. The counts are for the
+//! whole process, because an attacker's connections are spread over all cores. [`Admission`](super::admission) asks
+//! the ledger about each connection that is not exempt.
 //!
 //! The cores share the ledger without a lock. It is a hash table in segments, each four times as large as the one
-//! before, which are made when they are needed and never moved or freed. A key has one bucket of [`BUCKET`] entries (two
-//! or three cache lines) in each segment. An entry is two words of 8 bytes: the fingerprint and the count of open connections,
-//! and two windows of a second. The fingerprint and the count share a word, so an entry is claimed, counted up, counted
-//! down and claimed again for another address by single compare-and-swaps. An entry is free when its count is 0 and its
-//! windows are over.
+//! before; segments are made when they are needed and never moved or freed. A key has one bucket of [`BUCKET`]
+//! entries (two or three cache lines) in each segment. An entry is two words of 8 bytes: the fingerprint with the
+//! count of open connections, and two windows of a second. Because fingerprint and count share a word, single
+//! compare-and-swaps claim an entry, count it up and down, and claim it again for another address. An entry is free
+//! when its count is 0 and its windows are over.
 //!
-//! Memory: an entry has 16 bytes, the first segment 16 KiB. 100,000 addresses at a time take 5.6 MB, 56 bytes for each; what
-//! was once made stays. There are never more entries in use than connections that are counted, and, where a rate is
-//! limited, those that began within this second.
+//! Memory: an entry has 16 bytes, the first segment 16 KiB. 100,000 addresses at a time take 5.6 MB, 56 bytes each.
+//! Memory is never freed. There are never more entries in use than counted connections, plus, where a rate is
+//! limited, the connections that began within the current second.
 //!
 //! Races, and why they are harmless:
-//! - Two cores that see the first connections of one address at once may claim two entries for it. Each connection is
-//!   counted down where it was counted up, so no count is lost: the second entry is found by nobody as long as the first
-//!   has the fingerprint, and is free when its few connections are over. Until then the address may have so many more.
-//! - An entry that is claimed for another address just when its own address comes back loses the window of this second.
-//! - Two addresses whose fingerprints (40 bits) and buckets are equal share an entry. The hash has a key that is made
-//!   when the process starts, so nobody can look for such addresses, or for many that need one bucket.
-//! - A second has 16 bits: a window that was last used 65,536 s ago, to the second, is taken for this one.
+//! - Two cores that see the first connections of an address at once may claim two entries for it. Each connection is
+//!   counted down in its own entry, so no count is lost. The second entry is not found as long as the first has the
+//!   fingerprint, and becomes free when its few connections are over. Until then the address may have that many more
+//!   connections.
+//! - If an entry is claimed for another address just when its previous address returns, that address loses its window
+//!   of this second.
+//! - Two addresses with equal fingerprints (40 bits) and buckets share an entry. The hash has a random key that is
+//!   made when the process starts, so nobody can search for such addresses, or for many addresses of one bucket.
+//! - A second has 16 bits: a window that was last used exactly 65,536 s ago is mistaken for the current one.
 
 use crate::ids::NameHash;
 use crate::proto::client_network::ClientNetwork;
@@ -31,18 +33,18 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// The connections of all addresses.
+/// The connection counts of all addresses.
 pub struct Ledger {
     segments: [OnceLock<Box<[Entry]>>; SEGMENTS],
     hash: NameHash,
     started: Instant,
 }
 
-/// Where a connection is counted, until [`Ledger::end`]. The two highest bits are 0.
+/// The entry in which a connection is counted, until [`Ledger::end`]. Its two highest bits are 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct EntryId(pub NonZeroU32);
 
-/// What one address may have; a bound of 0 is none.
+/// The limits of one address; 0 is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Bounds {
     /// Connections at a time.
@@ -53,7 +55,7 @@ pub(super) struct Bounds {
     pub handshakes_per_s: u16,
 }
 
-/// Which bound an address has reached.
+/// The limit that an address has reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Excess {
     Connections,
@@ -61,40 +63,42 @@ pub(super) enum Excess {
     Handshakes,
 }
 
-/// The connections of one address.
+/// The counts of one address.
 #[derive(Default)]
 struct Entry {
     /// Fingerprint (high 40 bits) and open connections (low 24).
     word: AtomicU64,
-    /// New connections (high 32 bits) and handshakes (low 32): each the second that it counts in, and the count (16).
+    /// New connections (high 32 bits) and handshakes (low 32): for each, the second in which they are counted, and
+    /// the count (16 bits).
     windows: AtomicU64,
 }
 
-/// What a look at the entries of a key has found.
+/// The outcome of a search for the entry of a key.
 enum Found {
-    /// Its entry, where the connection is counted.
+    /// The entry, in which the connection has been counted.
     EntryId(EntryId),
-    /// Its entry, which has as many as it may have.
+    /// The entry of the address has as many connections as allowed.
     Full,
-    /// Other cores changed the entries meanwhile.
+    /// Another core changed the entry during the search.
     Changed,
-    /// All its buckets are full.
+    /// All buckets of the key are full.
     NoRoom,
 }
 
 impl Ledger {
-    /// Without connections. Seconds are counted from `now`.
+    /// An empty ledger. Seconds are counted from `now`.
     pub fn new(now: Instant) -> Ledger {
         Ledger { segments: Default::default(), hash: NameHash::default(), started: now }
     }
 
-    /// The second that `now` is in, the same for all cores.
+    /// The number of the second that `now` is in, equal on all cores.
     pub(super) fn second(&self, now: Instant) -> u16 {
         now.saturating_duration_since(self.started).as_secs() as u16
     }
 
-    /// Counts one more connection of `address`, or says which bound that would break. Clients without an address are
-    /// one. `None` if there is no entry for it, because 2^24 connections have one address, or all buckets are full.
+    /// Counts one more connection of `address`, or returns the limit that it would exceed. All clients without an
+    /// address share one entry. `None` if the connection cannot be counted, because the address has 2^24 connections
+    /// or all its buckets are full.
     pub(super) fn begin(
         &self,
         address: Option<IpAddr>,
@@ -128,20 +132,20 @@ impl Ledger {
         Err(excess)
     }
 
-    /// A connection that was counted in `entry_id` is over.
+    /// Stops counting a connection that was counted in `entry_id`.
     pub(super) fn end(&self, entry_id: EntryId) {
         let counted_down = |word| (word & COUNT_MASK > 0).then(|| word - 1);
         let ended = self.entry(entry_id).map(|entry| entry.word.try_update(Relaxed, Relaxed, counted_down));
-        debug_assert!(ended.is_some_and(|ended| ended.is_ok()), "a connection ends twice");
+        debug_assert!(ended.is_some_and(|ended| ended.is_ok()), "a connection was counted down twice");
     }
 
-    /// Connections of all addresses that are counted now. Looks at all entries: for tests.
+    /// The connections of all addresses that are counted now. Reads all entries: for tests.
     pub fn connections(&self) -> u64 {
         let entries = self.segments.iter().filter_map(OnceLock::get).flatten();
         entries.map(|entry| entry.word.load(Relaxed) & COUNT_MASK).sum()
     }
 
-    /// Looks for the entry of `hash` in its buckets, or for a free one, and counts one connection up there, if there are
+    /// Looks in its buckets for the entry of `hash`, or for a free one, and counts one connection in it if it has
     /// fewer than `most`.
     fn count_up(&self, hash: u64, most: u64, second: u16) -> Found {
         let fingerprint = hash & !COUNT_MASK;
@@ -189,7 +193,7 @@ fn found(segment: usize, place: usize) -> Found {
 }
 
 impl Entry {
-    /// Counts up, unless the entry is another address's meanwhile, or has `most`.
+    /// Counts one connection, unless the entry now belongs to another address, or has `most` connections.
     fn count_up(&self, fingerprint: u64, most: u64) -> Result<(), Found> {
         let counted = self.word.try_update(Relaxed, Relaxed, |word| {
             (word & !COUNT_MASK == fingerprint && word & COUNT_MASK < most).then_some(word + 1)
@@ -201,7 +205,8 @@ impl Entry {
         }
     }
 
-    /// Whether another address may have it: no connection is open, and none began within this second.
+    /// Whether the entry can be claimed for another address: no connection is open, and none began within this
+    /// second.
     fn is_free(&self, word: u64, second: u16) -> bool {
         if word & COUNT_MASK > 0 {
             return false;
@@ -210,12 +215,12 @@ impl Entry {
         [NEW, HANDSHAKES].iter().all(|shift| counted((windows >> shift) as u32, second) == 0)
     }
 
-    /// Counts one more in the window at `shift`, unless it has `most`.
+    /// Counts one more in the window at `shift`, unless the window has `most`.
     fn take(&self, shift: u32, most: u16, second: u16) -> bool {
         let taken = self.windows.try_update(Relaxed, Relaxed, |windows| {
             let window = (windows >> shift) as u32;
             let count = counted(window, second);
-            // A core whose clock is behind goes on with the window of the others.
+            // A core whose clock is behind continues the window of the other cores.
             let began = if count > 0 { window >> 16 } else { second.into() };
             let others = windows & !(WINDOW_MASK << shift);
             (count < most).then_some(others | u64::from(began << 16 | u32::from(count + 1)) << shift)
@@ -224,13 +229,13 @@ impl Entry {
     }
 }
 
-/// What a window has counted within `second`. The clock of another core may be in the next one already.
+/// The count of a window within `second`. The clock of another core may have reached the next second already.
 fn counted(window: u32, second: u16) -> u16 {
     let is_current = ((window >> 16) as u16).wrapping_sub(second) <= 1;
     if is_current { window as u16 } else { 0 }
 }
 
-/// So many free entries. Pages of them that nobody touches take no memory.
+/// This many free entries. Pages that are never touched take no memory.
 fn zeroed(entries: usize) -> Box<[Entry]> {
     let zeroed = Box::<[Entry]>::new_zeroed_slice(entries);
     // SAFETY: an entry is two atomic numbers, and all bits 0 are a value of these.
@@ -242,13 +247,13 @@ const BUCKET: usize = 8;
 /// Entries of the first segment; each of the others has 2^[`GROWTH`] times as many as the one before.
 const SEGMENT: usize = 1024;
 const GROWTH: usize = 2;
-/// 89 million entries together, 1.4 GB: more than the direct descriptors of any machine.
+/// 89 million entries in all, 1.4 GB: more than any machine has direct descriptors.
 const SEGMENTS: usize = 9;
 /// Bits of a place within a segment.
 const PLACE_BITS: u32 = 26;
 const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 const COUNT_MASK: u64 = (1 << 24) - 1;
-/// Where the windows are.
+/// The positions of the windows in their word.
 const NEW: u32 = 32;
 const HANDSHAKES: u32 = 0;
 const WINDOW_MASK: u64 = 0xffff_ffff;

@@ -1,6 +1,6 @@
-//! Listening sockets, one for each core and address (SO_REUSEPORT), and their accepts: a few single-shot ones in
-//! flight, each with its own address slot, because a multishot accept cannot report peers and a direct descriptor
-//! has no getpeername. Options that accepted sockets inherit are set here.
+//! Listening sockets, one for each core and address (SO_REUSEPORT), and their accepts. A few single-shot accepts are
+//! in flight, each with its own memory for the address, because a multishot accept cannot report peers and a direct
+//! descriptor has no getpeername. Options that accepted sockets inherit are set here.
 
 use super::operation::Operation;
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, TcpKeepalive, Type};
@@ -12,25 +12,25 @@ use std::time::Duration;
 
 /// Accepts in flight for each listener, at most.
 pub(super) const ACCEPTS: usize = 16;
-/// Clients the kernel completes handshakes for before they are accepted (bounded by net.core.somaxconn).
+/// Clients for which the kernel completes the handshake before they are accepted (limited by net.core.somaxconn).
 pub const ACCEPT_QUEUE: u16 = 65_535;
-/// A client from which nothing came for this long is asked for a sign of life, and each time this interval is over
-/// again (TCP_KEEPIDLE, TCP_KEEPINTVL). Clients that were all written to at one moment would otherwise be asked at one
-/// moment too, and the kernel drops most of tens of thousands of packets that are made in the same tick. So times
-/// differ.
+/// Seconds without data from a client before the kernel sends a keepalive probe, and between probes (TCP_KEEPIDLE,
+/// TCP_KEEPINTVL). If many clients were written to at one moment, equal times would send all their probes at one
+/// moment too, and the kernel drops most of tens of thousands of packets that are made in one tick. So the times
+/// differ between clients.
 const QUIET_S: std::ops::Range<u64> = 60..90;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the asking): it was
-/// asked at least four times, because questions and answers get lost.
+/// A client that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, which also ends the probes). At least
+/// four probes are sent in this time, because probes and answers get lost.
 const SILENCE: Duration = Duration::from_secs(125);
-/// The kernel takes no more than this of what it cannot send yet (TCP_NOTSENT_LOWAT), and has room again when half of it
-/// is sent. Without it a client that stops reading had megabytes of the kernel's memory, and one that reads slowly was
-/// seen to take something only when a third of that was free.
+/// At most this many bytes that cannot be sent yet wait in the kernel for one socket (TCP_NOTSENT_LOWAT); there is
+/// room again when half of them are sent. Without it, a client that stops reading had megabytes of the kernel's
+/// memory, and a slow reader was seen to take bytes only when a third of them was free.
 const UNSENT_BYTES: u32 = 128 * 1024;
-/// So many clients have the same time.
+/// This many clients in succession have equal keepalive times.
 const ALIKE: u32 = 64;
 
-/// A socket could not be had where it should be.
+/// A socket could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {place}: {source}{remedy}")]
 pub struct BindError {
@@ -41,35 +41,43 @@ pub struct BindError {
 
 impl BindError {
     fn tcp(address: SocketAddr, source: io::Error) -> BindError {
-        let remedy = remedy(&source, "; another server has this port: stop it, or choose another port");
+        let remedy = remedy(&source, "; another server uses this port: stop it, or choose another port");
         BindError { place: address.to_string(), source, remedy }
     }
 
     pub(super) fn udp(address: SocketAddr, source: io::Error) -> BindError {
         let remedy = remedy(
             &source,
-            "; another server has this port: stop it, or give `udp` in [ingest] (or --udp) another port, or false",
+            "; another server uses this port: stop it, or set `udp` in [ingest] (or --udp) to another port, or to false",
         );
         BindError { place: format!("UDP {address}"), source, remedy }
     }
 
     pub(super) fn file(path: &Path, source: io::Error) -> BindError {
         let remedy = match source.kind() {
-            io::ErrorKind::AddrInUse => "; another server has this socket: stop it, or choose another path",
-            io::ErrorKind::AlreadyExists => "; what is there is no socket: remove it, or choose another path",
+            io::ErrorKind::AddrInUse => "; another server uses this socket: stop it, or choose another path",
+            io::ErrorKind::AlreadyExists => {
+                "; the file at this path is no socket: remove it, or choose another path"
+            }
             io::ErrorKind::NotFound => "; its directory is missing: create it",
-            io::ErrorKind::PermissionDenied => "; let the server's user write to its directory",
-            io::ErrorKind::InvalidInput => "; a socket's path has at most 107 bytes: choose a shorter one",
+            io::ErrorKind::PermissionDenied => "; allow the server's user to write to its directory",
+            io::ErrorKind::InvalidInput => {
+                "; the path of a socket may have at most 107 bytes: choose a shorter path"
+            }
             _ => "",
         };
         BindError { place: path.display().to_string(), source, remedy }
     }
 }
 
-/// Binds `address` for `cores` cores: one listening socket each, between which the kernel spreads the clients.
+/// Binds `address` for `cores` cores, one listening socket each. The kernel spreads the clients over the sockets.
 ///
-/// The first is bound without SO_REUSEPORT and closed again, so that a second server on the same port is refused
-/// instead of silently getting half of the clients. It never listens: whoever connected to it would be reset.
+/// The address is first bound without SO_REUSEPORT and closed again, so that a second server on the same port is
+/// refused instead of silently getting half of the clients. This first socket never listens, or clients that connect
+/// to it would be reset.
+///
+/// # Errors
+/// If the address cannot be bound; the text says what to change.
 pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindError> {
     let failed = |source| BindError::tcp(address, source);
     socket(address).and_then(|socket| socket.bind(&address.into())).map_err(failed)?;
@@ -112,10 +120,10 @@ fn remedy(error: &io::Error, in_use: &'static str) -> &'static str {
 /// One listening socket and its accepts.
 pub(super) struct Listener {
     socket: TcpListener,
-    // Boxed: the kernel holds pointers into it while accepts are in flight.
+    // Boxed, because the kernel holds pointers into it while accepts are in flight.
     accepts: Box<[Accept]>,
     in_flight: usize,
-    /// Accepts that finished.
+    /// Accepts that have finished.
     accepted: u32,
 }
 
@@ -135,7 +143,7 @@ impl Listener {
         self.in_flight
     }
 
-    /// An accept to be submitted, and its index; `None` while all are in flight.
+    /// An accept to submit, and its index; `None` while all are in flight.
     pub fn next_accept(&mut self) -> Option<(Operation, usize)> {
         let listener = self.socket.as_raw_fd();
         let (index, accept) = self.accepts.iter_mut().enumerate().find(|(_, accept)| !accept.in_flight)?;
@@ -146,19 +154,19 @@ impl Listener {
         Some((Operation::Accept { listener, address, length }, index))
     }
 
-    /// Accept `index` finished; the peer it reported, or the unspecified address when it failed.
+    /// Ends accept `index`, and returns the peer's address, or the unspecified address if the accept failed.
     pub fn finish(&mut self, index: usize) -> SocketAddr {
         self.accepted = self.accepted.wrapping_add(1);
         if self.accepted.is_multiple_of(ALIKE) {
             let quiet_s = QUIET_S.start + u64::from(self.accepted / ALIKE) % (QUIET_S.end - QUIET_S.start);
-            // Without it the next clients are asked when those before them are, that is all.
+            // If it fails, the next clients have the keepalive times of the clients before them.
             let _ = SockRef::from(&self.socket).set_tcp_keepalive(&asking(quiet_s));
         }
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let Some(accept) = self.accepts.get_mut(index) else { return unknown };
         self.in_flight -= usize::from(std::mem::take(&mut accept.in_flight));
         let storage = std::mem::replace(&mut accept.address, SockAddrStorage::zeroed());
-        // SAFETY: zeroed at first, then written by the kernel, which set `length` to what it wrote.
+        // SAFETY: zeroed at first, then written by the kernel, which set `length` to the bytes it wrote.
         let peer = unsafe { SockAddr::new(storage, accept.length) };
         peer.as_socket().unwrap_or(unknown)
     }

@@ -1,6 +1,6 @@
-//! The listeners of a core by TCP, and how its slots are shared: the last ones are reserved for operators and publishers,
-//! so that no flood of clients shuts them out, and these may not have more than half of all slots, so that they do not
-//! shut out clients. `accepting` keeps to it.
+//! The TCP listeners of a core, and the division of its slots. The last slots are reserved for operators and
+//! publishers, so that a flood of clients cannot shut them out. Operators and publishers may have at most half of all
+//! slots, so that they cannot shut out clients. `accepting` applies this.
 
 use super::WireLimits;
 use super::admission::PortUse;
@@ -10,23 +10,24 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
-/// The listeners of a core by TCP, and the share of the slots that is for operators.
+/// The TCP listeners of a core, and the division of its slots.
 pub(super) struct Listeners {
     pub all: Vec<(Listener, Preface)>,
-    /// The listener that has the first of the slots that become free.
+    /// The listener that gets the first slot that becomes free.
     pub first: usize,
-    /// Slots that clients leave free.
+    /// Slots that clients may not take.
     pub reserved: usize,
-    /// Slots that operators may have.
+    /// Slots that operators may take at most.
     pub for_operators: usize,
-    /// Accepts in flight for each listener of operators, so that idle ones do not take all that is reserved.
+    /// Accepts in flight for each listener of operators, so that idle listeners do not take all reserved slots.
     pub operator_accepts: usize,
-    /// The last time that the system could not accept a client.
+    /// The last error for which the system could not accept a client.
     pub refusal: Option<io::Error>,
 }
 
 impl Listeners {
-    /// Accepts on `listeners`; those of `local` are accepted elsewhere, but have their share of the slots.
+    /// The listeners of `listeners`. Those of `local` are accepted in another place, but count for the division of
+    /// the slots.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
         local: &[(UnixListener, PortUse)],
@@ -36,7 +37,7 @@ impl Listeners {
         let uses = of_tcp.chain(local.iter().map(|(_, port_use)| *port_use));
         let operators = uses.filter(|port_use| *port_use == PortUse::Operators).count();
         let slots = limits.connections as usize;
-        // Each listener can have an accept in flight, and one more connection.
+        // Each listener can have one accept in flight, and one more connection.
         let needed = (2 * operators).min(slots / 2);
         let reserved = if operators == 0 { 0 } else { (limits.reserved as usize).max(needed) };
         Listeners {
@@ -56,7 +57,7 @@ impl Listeners {
     }
 }
 
-/// The system has no descriptor or memory for one more client.
+/// Whether the system lacks a descriptor or memory for one more client.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
     let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| exhausted.contains(&code))

@@ -1,6 +1,6 @@
-//! Clients of this machine, by listening sockets with a file. Who they are can be asked of an ordinary descriptor only,
-//! so they are accepted the ordinary way when the ring says that one has come, and then moved into its table of direct
-//! descriptors, where they are connections like all others.
+//! Clients that connect through Unix sockets. The credentials of a client can only be read from an ordinary
+//! descriptor. So clients are accepted with ordinary system calls when the ring reports one, and are then moved into
+//! the ring's table of direct descriptors, where they are connections like all others.
 
 use super::admission::PortUse;
 use super::events::{Wire, WireEvent};
@@ -13,12 +13,12 @@ use super::token::{Kind, Token};
 use crate::ids::Slot;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// Clients accepted when a listener becomes readable.
+/// Clients that are accepted each time a listener becomes readable.
 const ACCEPTS: usize = 16;
 
 impl Wire {
-    /// Watches the listeners for `port_use` that are not watched. Called while there are free slots for it: beyond that
-    /// clients wait in the kernel's queue.
+    /// Watches the listeners for `port_use` that are not watched. Called while there are free slots for this use;
+    /// otherwise clients wait in the kernel's queue.
     pub(super) fn watch_local_listeners(&mut self, port_use: PortUse) {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
@@ -29,7 +29,7 @@ impl Wire {
         }
     }
 
-    /// Takes those who came when there was no room, before others come.
+    /// Accepts clients that connected when there was no free slot.
     pub(super) fn take_waiting_local(&mut self, port_use: PortUse) {
         for index in 0..self.local.listeners.len() {
             let listener = self.local.listeners.get(index);
@@ -39,7 +39,7 @@ impl Wire {
         }
     }
 
-    /// Someone has come to listener `index`. It is watched again when there is room.
+    /// Accepts the clients of listener `index`. The listener is watched again when there are free slots.
     pub(super) fn knocked(&mut self, index: u32) {
         let Some(port_use) = self.local.listeners.get(index as usize).map(|listener| listener.port_use)
         else {
@@ -61,7 +61,7 @@ impl Wire {
             self.rest(Token { kind: Kind::Knock, generation: 0, slot: Slot(index) }, error);
         }
         for stream in come {
-            // One whose credentials cannot be had is closed, and so is one beyond a limit.
+            // A client whose credentials cannot be read is closed, and so is a client beyond a limit.
             let Ok(peer) = Credentials::of_peer(&stream) else { continue };
             let Ok(entry_id) = self.admission.admit(None, false) else { continue };
             self.move_in(Moving {
@@ -81,11 +81,12 @@ impl Wire {
         let operation = Operation::MoveIn { place: moving.place.as_mut_ptr() };
         let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
         self.local.moving.insert(id, moving);
-        // SAFETY: the place stays in the map until the completion was seen.
+        // SAFETY: the memory stays in the map until the completion was seen.
         unsafe { self.push(operation, token.pack()) };
     }
 
-    /// The kernel has copied the descriptor of client `id`, or could not.
+    /// Opens the connection of client `id`, whose descriptor the kernel has copied, or drops the client if it was not
+    /// copied.
     pub(super) fn moved_in(&mut self, id: u32, result: i32) {
         let Some(moving) = self.local.moving.remove(&id) else { return };
         let slot = moving.place.first().and_then(|slot| u32::try_from(*slot).ok()).map(Slot);
@@ -99,7 +100,7 @@ impl Wire {
         self.events.push_back(WireEvent::AcceptedLocal { slot, listener, peer });
     }
 
-    /// Reports once, as a completion of `kind`, that `descriptor` has something to read.
+    /// Reports once, as a completion of `kind`, that `descriptor` is readable.
     pub(super) fn watch(&mut self, kind: Kind, index: u32, descriptor: RawFd) {
         let token = Token { kind, generation: 0, slot: Slot(index) };
         // SAFETY: a poll points to nothing.

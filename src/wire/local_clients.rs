@@ -1,5 +1,5 @@
-//! The listeners of a core with a file, and the clients that were accepted from them and are on their way into its table
-//! of direct descriptors. `local` moves them.
+//! The Unix listeners of a core, and the clients that were accepted and are being moved into the ring's table of
+//! direct descriptors. `local` moves them.
 
 use super::admission::PortUse;
 use super::ledger::EntryId;
@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use std::os::fd::RawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-/// The listeners of a core, and the clients on their way into its table.
+/// The Unix listeners of a core, and the clients that are being moved.
 #[derive(Default)]
 pub(super) struct LocalClients {
     pub listeners: Vec<LocalListener>,
@@ -16,33 +16,34 @@ pub(super) struct LocalClients {
     pub moved: u32,
 }
 
-/// A listening socket with a file.
+/// A listening Unix socket.
 pub(super) struct LocalListener {
     pub socket: UnixListener,
     pub port_use: PortUse,
     /// A poll is in flight.
     pub is_watched: bool,
-    /// Someone came when there was no room.
+    /// A client connected when there was no free slot.
     pub is_waiting: bool,
 }
 
-/// A client whose descriptor the kernel copies into the table.
+/// A client whose descriptor is being copied into the table of direct descriptors.
 pub(super) struct Moving {
-    /// Closed when it was copied.
+    /// Closed when the descriptor was copied.
     pub _stream: UnixStream,
-    /// The one descriptor, in whose place the kernel writes the slot. Not in a box, which may not be pointed into.
+    /// The one descriptor, which the kernel replaces by the slot. Not a `Box`, because a `Box` may not be aliased by
+    /// a pointer.
     pub place: Vec<RawFd>,
-    /// By which listener it came.
+    /// The listener that accepted the client.
     pub listener: usize,
-    /// Whose process it is.
+    /// The credentials of the client's process.
     pub peer: Credentials,
-    /// Where it is counted.
+    /// The ledger entry in which the client is counted.
     pub entry_id: Option<EntryId>,
     pub port_use: PortUse,
 }
 
 impl LocalClients {
-    /// Listens on `sockets`, which do not block.
+    /// Listens on `sockets`, which are non-blocking.
     pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
         let listener =
             |(socket, port_use)| LocalListener { socket, port_use, is_watched: false, is_waiting: false };
@@ -50,12 +51,12 @@ impl LocalClients {
         LocalClients { listeners, ..LocalClients::default() }
     }
 
-    /// Slots that connections on their way will take.
+    /// Slots that the clients being moved will take.
     pub fn moving(&self) -> usize {
         self.moving.len()
     }
 
-    /// Those of operators among them.
+    /// Slots among these that operators will take.
     pub fn moving_operators(&self) -> usize {
         self.moving.values().filter(|moving| moving.port_use == PortUse::Operators).count()
     }

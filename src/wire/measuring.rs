@@ -1,19 +1,20 @@
-//! Asks the kernel for what clients that are behind have not acknowledged (SIOCOUTQ), and for what it has of clients that
-//! are not read. A waiting send cannot tell: it goes on only when a good part of a socket's buffer is free.
+//! Asks the kernel how many bytes are unacknowledged by clients with a backlog (SIOCOUTQ), and how many bytes it
+//! holds from clients that are paused. A waiting send cannot tell this, because it completes only when a good part of
+//! the socket's buffer is free.
 //!
-//! Only such clients are looked at, some in each turn, when the core wants to know.
+//! Only such clients are measured, some in each turn, after the core has asked for it.
 
 use super::events::{Wire, WireEvent};
 use super::operation::Operation;
 use super::slots::flag;
 use super::token::{Kind, Token};
 
-/// Clients asked about in one turn: it takes about a microsecond for each.
+/// Clients that are measured in one turn; each takes about a microsecond.
 const AT_ONCE: usize = 256;
 
 impl Wire {
-    /// Begins to look at all clients that are behind, unless that goes on already. What each has taken comes as
-    /// [`WireEvent::Took`].
+    /// Begins to measure all clients with a backlog and all paused clients, unless this is going on already. The
+    /// results are reported as [`WireEvent::Took`].
     pub fn begin_to_measure(&mut self) {
         if !self.progress.is_going_on() {
             let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
@@ -23,32 +24,32 @@ impl Wire {
         }
     }
 
-    /// Asks about some of them; whether more are to be asked about.
+    /// Measures some more clients; returns whether more are left.
     pub fn measure_some(&mut self) -> bool {
         for _ in 0..AT_ONCE {
             let Some(slot) = self.progress.next_waiting() else { return false };
             if self.slots.has(slot, flag::OPEN | flag::BACKLOGGED) {
-                // SAFETY: the question points to nothing.
+                // SAFETY: the operation points to nothing.
                 unsafe {
                     self.push(Operation::Unacknowledged { slot }, self.slots.token(Kind::Measure, slot))
                 };
             }
             if self.slots.has(slot, flag::OPEN | flag::PAUSED) {
-                // SAFETY: the question points to nothing.
+                // SAFETY: the operation points to nothing.
                 unsafe { self.push(Operation::Unread { slot }, self.slots.token(Kind::MeasureUnread, slot)) };
             }
         }
         self.progress.is_going_on()
     }
 
-    /// The answer to how much of a client nobody has read: bytes, or an error.
+    /// Handles the number of unread bytes of a paused client, or an error.
     pub(super) fn measured_unread(&mut self, token: Token, result: i32) {
         if self.slots.is_current(token) && self.slots.has(token.slot, flag::PAUSED) {
             self.progress.measure_unread(token.slot, usize::try_from(result).unwrap_or_default());
         }
     }
 
-    /// The answer to that: bytes, or an error.
+    /// Handles the number of unacknowledged bytes of a client with a backlog, or an error.
     pub(super) fn measured(&mut self, token: Token, result: i32) {
         let slot = token.slot;
         if !self.slots.is_current(token) || !self.slots.has(slot, flag::BACKLOGGED) {

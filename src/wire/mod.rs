@@ -1,25 +1,26 @@
 //! Client sockets on an io_uring of their own. This room knows bytes and slots, never HTTP.
 //!
-//! - The kernel: `ring` is the queue pair for `operation`s, on its io_uring (`uring`) or a simulated one (`simulated`).
-//!   `token` packs what a completion is about, `buffers` lends receive buffers, `doorbell` wakes the core's executor, `heap`
-//!   returns free pages, `outer_buffers` bounds what it keeps for sockets outside the ring, `probe` says at start what it
-//!   lacks.
-//! - Who comes: each `listener` is a socket that clients connect to, `listeners` shares the slots between them, `accepting`
-//!   accepts, and `admission` refuses connections of addresses that have too many, which the `ledger` knows for all cores.
-//!   `proxy_headers` reads what load balancers say of a connection, of which `proxied` keeps what has come. `local` accepts
-//!   clients by Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots` are connections whose client is
-//!   this server itself; `virtual_traffic` carries what goes through them.
-//! - What is moved: `receiving` says when bytes are taken, `egress` sends, alone or to a whole batch of slots, `backlog` holds
-//!   what a slow client has not taken, `progress` tells how far it comes with that, by what `measuring` asks the kernel, and
-//!   `sealing` stands between them and clients that speak TLS, whose sessions are in `secure`. `kept` adds up the memory of
-//!   connections. `datagrams` receives datagrams in batches.
+//! - The kernel: `ring` is the queue pair for `operation`s, on the kernel's io_uring (`uring`) or a simulated one
+//!   (`simulated`). `token` identifies the operation of a completion, `buffers` lends receive buffers, `doorbell`
+//!   wakes the core's executor, `heap` returns free pages, `outer_buffers` limits the kernel's buffers of sockets
+//!   outside the ring, and `probe` checks at start that the kernel has all needed features.
+//! - Connecting: each `listener` is a socket that clients connect to, `listeners` divides the slots among them,
+//!   `accepting` accepts, and `admission` refuses connections of addresses that have too many; the `ledger` counts
+//!   these for all cores. `proxy_headers` reads the PROXY protocol of load balancers, and `proxied` keeps incomplete
+//!   headers. `local` accepts clients on Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots`
+//!   are connections whose client is this server itself; `virtual_traffic` carries their data.
+//! - Data: `receiving` decides when bytes are received, `egress` sends, to one slot or to a whole batch of slots, and
+//!   `backlog` holds bytes that a slow client has not taken. `progress` knows how many bytes such a client has taken,
+//!   from the figures that `measuring` asks the kernel for. `sealing` encrypts and decrypts for clients with TLS,
+//!   whose sessions are in `secure`. `kept` adds up the memory of connections. `datagrams` receives datagrams in
+//!   batches.
 //!
-//! [`Wire`] (`events`) ties them together and turns completions into [`WireEvent`]s. What it knows of each subject is a value in
-//! a file of its own; what it does with it is in another file, which knows [`Wire`].
+//! [`Wire`] (`events`) ties them together and turns completions into [`WireEvent`]s. The state for each subject is a
+//! value in a file of its own; the code that uses it with [`Wire`] is in another file.
 //!
-//! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays
-//! where it is until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until
-//! that call returned.
+//! Unsafe code lives in this room only. Its one recurring invariant: memory that an operation points to stays in
+//! place until the operation's completion was seen, or, for sends that finish inside `io_uring_enter`, until that
+//! call returned.
 
 mod accepting;
 mod admission;
@@ -75,20 +76,20 @@ pub use slots::Overflow;
 pub use socket_file::{Access, Credentials, SocketFile, bind_unix};
 pub use virtual_slots::VirtualClient;
 
-/// Slots of a core that are reserved for operators and publishers, if it has eight times as many.
+/// Slots of a core that are reserved for operators and publishers, if the core has at least eight times as many.
 pub const RESERVED_SLOTS: u32 = 32;
-/// Most direct descriptors that a ring may have (IORING_MAX_FIXED_FILES).
+/// The most direct descriptors that a ring may have (IORING_MAX_FIXED_FILES).
 pub const SLOTS: u32 = 1 << 20;
 
-/// Sizes and bounds of one core's wire, fixed at start.
+/// Sizes and limits of one core's wire, fixed at start.
 #[derive(Clone, Copy, Debug)]
 pub struct WireLimits {
-    /// Most connections; the size of the ring's direct descriptor table.
+    /// Maximum number of connections; the size of the ring's table of direct descriptors.
     pub connections: u32,
-    /// The last of them, which are for operators and publishers, if there are listeners for these.
+    /// Slots among them that are reserved for operators and publishers, if there are listeners for these.
     pub reserved: u32,
-    /// Unsent bytes one connection may have waiting.
+    /// Maximum of unsent bytes for one connection.
     pub backlog_bytes: usize,
-    /// Unsent bytes all connections together may have waiting.
+    /// Maximum of unsent bytes for all connections together.
     pub backlog_bytes_total: usize,
 }

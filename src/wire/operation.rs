@@ -1,51 +1,51 @@
-//! What the wire asks of the kernel, and how the kernel answers. [`Operation`]s go into a ring, [`Completion`]s come out;
-//! the rest of the wire knows no more of io_uring than that.
+//! The requests of the wire to the kernel, and the kernel's answers. [`Operation`]s go into a ring, [`Completion`]s
+//! come out; the rest of the wire knows nothing else of io_uring.
 
 use crate::ids::Slot;
 use socket2::SockAddrStorage;
 use std::os::fd::RawFd;
 
-/// What the kernel is asked to do. Slots are direct descriptors of the ring.
+/// A request to the kernel. Slots are direct descriptors of the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
     /// Accept a client into a free slot, which is the result, and write its address.
     Accept { listener: RawFd, address: *mut SockAddrStorage, length: *mut libc::socklen_t },
-    /// Receive into provided buffers, again and again, until told otherwise.
+    /// Receive into provided buffers, again and again, until cancelled.
     Receive { slot: Slot },
     /// Receive into one provided buffer, once.
     ReceiveOnce { slot: Slot },
-    /// Send what the socket has room for, inside the call. Nothing is posted if that is all.
+    /// Send as many bytes as the socket has room for, inside the call. Nothing is posted if all bytes were sent.
     Send { slot: Slot, data: *const u8, length: u32 },
-    /// Wait until the socket has room, however long that takes, and send what there is room for.
+    /// Wait until the socket has room, however long that takes, and send as many bytes as there is room for.
     PatientSend { slot: Slot, data: *const u8, length: u32 },
     /// Cancel the operation with this token. Nothing is posted for the cancellation if it was found.
     Cancel { token: u64 },
     /// Shut down the sending side.
     Shutdown { slot: Slot },
-    /// Say how many bytes of the client nobody has read; an error where that cannot be told.
+    /// Report how many bytes of the client are unread; an error where the kernel cannot tell.
     Unread { slot: Slot },
-    /// Say how many bytes the client has not acknowledged; an error where that cannot be told.
+    /// Report how many bytes the client has not acknowledged; an error where the kernel cannot tell.
     Unacknowledged { slot: Slot },
     /// Reset the connection. Nothing is posted if that succeeds.
     Reset { slot: Slot },
     /// Free a slot. Nothing is posted if that succeeds.
     Close { slot: Slot },
-    /// Post once a descriptor has something to read.
+    /// Post once when a descriptor is readable.
     Watch { descriptor: RawFd },
     /// Post after [`REST_MS`].
     Rest,
-    /// Copy the descriptor at `open_socket` into a free slot, and write which one in its stead.
+    /// Copy the descriptor at `place` into a free slot, and write the slot's number to `place`.
     MoveIn { place: *mut RawFd },
 }
 
-/// An operation has finished, or has something to tell.
+/// The result of an operation, or one of several results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Completion {
     /// The token it was pushed with.
     pub token: u64,
-    /// What came of it: a number, or the negative of an error's.
+    /// The result: a number, or a negative error code.
     pub result: i32,
-    /// As the kernel packs them.
+    /// The flags, as the kernel packs them.
     pub flags: u32,
 }
 
@@ -55,7 +55,7 @@ impl Completion {
         io_uring::cqueue::buffer_select(self.flags)
     }
 
-    /// Whether the operation goes on.
+    /// Whether the operation goes on and will post more completions.
     pub fn goes_on(&self) -> bool {
         io_uring::cqueue::more(self.flags)
     }

@@ -1,12 +1,15 @@
-//! Bounds what the kernel keeps for sockets that are not in the ring: connections to applications.
+//! Limits the kernel's buffers of sockets that are not in the ring: connections to origins.
 
 use socket2::SockRef;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Has the kernel keep at most about twice `received` bytes of what was not read from the open socket `descriptor`
-/// (SO_RCVBUF, which net.core.rmem_max caps), and at most `unsent` bytes that it cannot send yet (TCP_NOTSENT_LOWAT).
-/// Without bounds both grow to megabytes (tcp_rmem, tcp_wmem), and stay full while nobody reads.
+/// Limits the kernel's buffers of the open socket `descriptor`: to about twice `received` unread bytes (SO_RCVBUF,
+/// which net.core.rmem_max caps), and to `unsent` bytes that it cannot send yet (TCP_NOTSENT_LOWAT). Without limits,
+/// both grow to megabytes (tcp_rmem, tcp_wmem) and stay full while nobody reads.
+///
+/// # Errors
+/// The system's error, if `descriptor` is no TCP socket.
 pub fn bound_buffers(descriptor: RawFd, received: usize, unsent: u32) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed for this call only, in which its owner, who called, cannot close it.
     let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };

@@ -1,5 +1,5 @@
-//! What the kernel must offer, tried once at start by doing it: a small ring with everything the wire uses. What is
-//! missing is said in one line that names the likely cause and what mends it.
+//! Checks at start that the kernel has all needed features, by using them: it sets up a small ring with everything
+//! the wire uses. A missing feature is reported in one line that names the likely cause and the remedy.
 
 use super::buffers::Buffers;
 use super::ring::Ring;
@@ -15,6 +15,9 @@ pub struct MissingFeature {
 }
 
 /// Tries everything the wire needs, with a table of `connections` direct descriptors.
+///
+/// # Errors
+/// [`MissingFeature`] names the missing feature and the remedy.
 pub fn check_kernel(connections: u32) -> Result<(), MissingFeature> {
     check_memlock()?;
     let plain = IoUring::new(8)
@@ -29,8 +32,11 @@ pub fn check_kernel(connections: u32) -> Result<(), MissingFeature> {
     Ok(())
 }
 
-/// Raises the soft limit on open files to the hard one and returns it: it bounds each ring's descriptor table. All of
-/// `cores` must find room for what they open at start.
+/// Raises the soft limit on open files to the hard limit and returns it: it bounds each ring's descriptor table. It
+/// must leave room for the files that all `cores` open at start.
+///
+/// # Errors
+/// [`MissingFeature`] if the limit is too low, or cannot be read or raised.
 pub fn raise_file_limit(cores: usize) -> Result<u64, MissingFeature> {
     let failed = |doing| missing(doing, &io::Error::last_os_error(), FILES_REMEDY);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -106,7 +112,7 @@ fn setup_remedy(error: &io::Error) -> &'static str {
         Some(libc::ENOSYS) => "Linux 6.1 or newer, built with CONFIG_IO_URING, is needed",
         Some(libc::ENOMEM) => "raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory",
         Some(libc::EMFILE | libc::ENFILE) => "raise RLIMIT_NOFILE (`ulimit -n`)",
-        _ => "see io_uring_setup(2) for this error",
+        _ => "io_uring_setup(2) explains this error",
     }
 }
 
@@ -115,14 +121,16 @@ fn ring_remedy(error: &io::Error) -> &'static str {
         Some(libc::EINVAL) => {
             "Linux 6.1 or newer is needed (SINGLE_ISSUER, DEFER_TASKRUN, direct descriptors)"
         }
-        Some(libc::EMFILE) => "connections_per_core is above RLIMIT_NOFILE: lower it, or raise `ulimit -n`",
+        Some(libc::EMFILE) => {
+            "`connections_per_core` in [limits] is above RLIMIT_NOFILE: lower it, or raise `ulimit -n`"
+        }
         _ => setup_remedy(error),
     }
 }
 
-/// What the rings of a core's executor want.
+/// Locked memory that the rings of a core's executor need.
 pub const MEMLOCK_BYTES: u64 = 512 * 1024;
-/// Rings, event descriptors, listeners, and some connections to applications.
+/// Descriptors for a core's rings, eventfds, listeners, and some connections to origins.
 pub const FILES_PER_CORE: u64 = 64;
 const FILES_REMEDY: &str = "set LimitNOFILE=1048576 in the unit file, or raise `ulimit -n`";
 

@@ -1,58 +1,58 @@
-//! How far clients have come with what they were sent, where that is behind, and how much the kernel has of clients
-//! that are not read. What the kernel was given since the last look is known, so what it still has says what the client
-//! has taken. `measuring` asks it.
+//! How many bytes clients with a backlog have taken, and how many bytes the kernel holds from clients that are
+//! paused. The bytes given to the kernel since the last measurement are known; less the bytes that the kernel still
+//! has, they are the bytes that the client has taken. `measuring` asks the kernel.
 
 use crate::ids::Slot;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 
-/// What the kernel is taken to have of a client that is not read, before it was asked: about the first window.
+/// The bytes that the kernel is assumed to hold from a paused client before it was asked: about the first TCP window.
 pub(super) const UNREAD_BYTES: usize = 64 * 1024;
 
-/// What a client that is behind has taken since the last look.
+/// The bytes that a client with a backlog has taken since the last measurement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Taken {
-    /// This is the first look since it got a backlog.
+    /// This is the first measurement since the backlog began.
     Unknown,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
-    /// At least so many bytes: the kernel cannot tell (before Linux 6.7, and Unix sockets).
+    /// At least this many bytes: the kernel cannot tell exactly (before Linux 6.7, and on Unix sockets).
     AtLeast(u64),
 }
 
-/// What is known of all clients that are behind.
+/// The measurements of all clients with a backlog, and of all paused clients.
 #[derive(Default)]
 pub(super) struct Progress {
     clients: FxHashMap<Slot, Behind>,
-    /// What the kernel had for all of them at the last look at each.
+    /// Bytes that the kernel had for all clients with a backlog, by the last measurement of each.
     unacknowledged: usize,
-    /// What the kernel had of clients that are not read, beyond [`UNREAD_BYTES`], at the last look at each.
+    /// For each paused client, bytes that the kernel held from it beyond [`UNREAD_BYTES`], at the last measurement.
     unread: FxHashMap<Slot, usize>,
-    /// All of it.
+    /// The sum of `unread`.
     unread_bytes: usize,
-    /// Those to be looked at yet.
+    /// Clients that are still to be measured.
     waiting: Vec<Slot>,
 }
 
-/// A client since the first look at it.
+/// A client with a backlog, since its first measurement.
 struct Behind {
     /// Bytes that were given to the kernel.
     given: u64,
-    /// As many less what the kernel still had, at the last look.
+    /// `given` less `unacknowledged`, at the last measurement.
     taken: i64,
-    /// What the kernel had then.
+    /// Bytes that the kernel had for the client at the last measurement.
     unacknowledged: usize,
 }
 
 impl Progress {
-    /// The kernel took `bytes` of the backlog of `slot`.
+    /// Records that the kernel took `bytes` of the backlog of `slot`.
     pub fn gave(&mut self, slot: Slot, bytes: usize) {
         if let Some(behind) = self.clients.get_mut(&slot) {
             behind.given += bytes as u64;
         }
     }
 
-    /// `slot` is not behind any more.
+    /// Forgets `slot`, which has no backlog any more.
     pub fn forget(&mut self, slot: Slot) {
         if !self.clients.is_empty() {
             let behind = self.clients.remove(&slot);
@@ -60,76 +60,77 @@ impl Progress {
         }
     }
 
-    /// Bytes that the kernel had for clients that are behind, when it was last asked.
+    /// Bytes that the kernel had for clients with a backlog, by the last measurements.
     pub fn in_kernel(&self) -> usize {
         self.unacknowledged
     }
 
-    /// The part of that for the client of `slot`.
+    /// Bytes that the kernel had for the client of `slot`, by the last measurement.
     pub fn in_kernel_for(&self, slot: Slot) -> usize {
         self.clients.get(&slot).map_or(0, |behind| behind.unacknowledged)
     }
 
-    /// `slot` is read again, or over.
+    /// Forgets the unread bytes of `slot`, which is not paused any more.
     pub fn is_read(&mut self, slot: Slot) {
         if !self.unread.is_empty() {
             self.unread_bytes -= self.unread.remove(&slot).unwrap_or_default();
         }
     }
 
-    /// Bytes beyond [`UNREAD_BYTES`] that the kernel has of clients that are not read.
+    /// Bytes beyond [`UNREAD_BYTES`] that the kernel holds from all paused clients.
     pub fn unread(&self) -> usize {
         self.unread_bytes
     }
 
-    /// The part of that of the client of `slot`.
+    /// Bytes beyond [`UNREAD_BYTES`] that the kernel holds from the client of `slot`.
     pub fn unread_of(&self, slot: Slot) -> usize {
         self.unread.get(&slot).copied().unwrap_or_default()
     }
 
-    /// The clients that are behind and have been looked at.
+    /// The clients with a backlog that have been measured.
     pub fn clients(&self) -> impl Iterator<Item = Slot> {
         self.clients.keys().copied()
     }
 
-    /// Whether `slot` is one of these.
+    /// Whether `slot` has a backlog and has been measured.
     pub fn has(&self, slot: Slot) -> bool {
         self.clients.contains_key(&slot)
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.clients);
         look.at(&mut self.unread);
         look.at(&mut self.waiting);
     }
 
-    /// Whether some are to be looked at yet.
+    /// Whether clients are still to be measured.
     pub fn is_going_on(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// These are to be looked at.
+    /// Adds `slots` to the clients that are to be measured.
     pub fn begin(&mut self, slots: impl Iterator<Item = Slot>) {
         self.waiting.extend(slots);
     }
 
-    /// The next one to be looked at.
+    /// The next client to be measured.
     pub fn next_waiting(&mut self) -> Option<Slot> {
         self.waiting.pop()
     }
 
-    /// The kernel has `bytes` of the client of `slot`, which is not read.
+    /// Records that the kernel holds `bytes` from the paused client of `slot`.
     pub fn measure_unread(&mut self, slot: Slot, bytes: usize) {
         let bytes = bytes.saturating_sub(UNREAD_BYTES);
         self.unread_bytes += bytes;
         self.unread_bytes -= self.unread.insert(slot, bytes).unwrap_or_default();
     }
 
-    /// What the client of `slot` has taken, of which the kernel still has `unacknowledged` bytes, if it can tell.
+    /// Returns the bytes that the client of `slot` has taken, if the kernel still has `unacknowledged` bytes for it.
+    /// `None` means that the kernel cannot tell.
     pub fn measure(&mut self, slot: Slot, unacknowledged: Option<u64>) -> Taken {
         let before = self.in_kernel_for(slot);
-        // Where the kernel cannot tell now, nothing of what it had is known to be taken.
+        // If the kernel cannot tell now, none of the bytes it had before are known to be taken.
         let in_kernel = unacknowledged.map_or(before, |bytes| bytes as usize);
         let kept = in_kernel as i64;
         self.unacknowledged += in_kernel;

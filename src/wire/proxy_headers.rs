@@ -1,6 +1,6 @@
-//! Connections by listeners that expect the PROXY protocol: what they send is kept until its header is whole, and what
-//! follows is the client's. TLS begins behind the header. Whether the sender is believed is up to the core, which is
-//! told of it before anything that the client says.
+//! Connections of listeners that expect the PROXY protocol. Their bytes are kept until the header is complete; the
+//! bytes behind it are the client's. TLS begins behind the header. The core decides whether the proxy is trusted; it
+//! is told of the proxy before it sees any byte of the client.
 
 use super::admission::Refused;
 use super::buffers::Received;
@@ -10,7 +10,8 @@ use crate::ids::Slot;
 use crate::proto::proxy_protocol::{Header, Source, read_header};
 
 impl Wire {
-    /// Takes `bytes` of a connection whose header is not whole. What is kept is bounded by the longest header.
+    /// Handles `bytes` of a connection whose header is incomplete. The length of a header limits the bytes that are
+    /// kept.
     pub(super) fn read_proxy_header(&mut self, slot: Slot, bytes: Received) {
         let Some(begun) = self.proxied.header(slot) else { return };
         begun.extend_from_slice(&bytes);
@@ -30,13 +31,14 @@ impl Wire {
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "a connection is closed");
+                tracing::debug!(%error, "a connection is closed because its PROXY protocol header is invalid");
                 self.ignore(slot);
             }
         }
     }
 
-    /// Counts a connection for its client instead of its proxy. A proxy stands for clients that it does not name.
+    /// Counts a connection for the client that its proxy names. If the proxy names none, it stays counted for the
+    /// proxy.
     fn count_for(&mut self, slot: Slot, source: Source) -> Result<(), Refused> {
         match source {
             Source::Client(client) => {
@@ -47,7 +49,7 @@ impl Wire {
         }
     }
 
-    /// Has the core close a connection; nothing more of it is read.
+    /// Has the core close a connection, and ignores further bytes of it.
     fn ignore(&mut self, slot: Slot) {
         self.proxied.ignore(slot);
         self.events.push_back(WireEvent::Failed { slot });

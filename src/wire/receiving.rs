@@ -1,7 +1,7 @@
-//! When bytes are taken from a client. A receive of the kernel goes on by itself, as fast as the client sends, so that
-//! a busy connection costs no submissions; but before a pause reaches the kernel, it may have filled every buffer of
-//! the core for one client. A client that had to be paused once sends faster than it is served: from then on each
-//! receive takes one buffer, and what exceeds the core's bound by the time it pauses is one buffer, not megabytes.
+//! When bytes are received from a client. A multishot receive goes on as fast as the client sends, so a busy
+//! connection costs no submissions. But before a pause reaches the kernel, the receive may have filled every buffer
+//! of the core for one client. A client that was paused once sends faster than it is served, so from then on each of
+//! its receives takes one buffer. Then the core's limit is exceeded by one buffer, not by megabytes.
 
 use super::Wire;
 use super::operation::Operation;
@@ -10,7 +10,7 @@ use super::token::Kind;
 use crate::ids::Slot;
 
 impl Wire {
-    /// Takes no more bytes from `slot` than are on their way already.
+    /// Stops receiving from `slot`. Bytes that the kernel has put into buffers already are still reported.
     pub fn pause(&mut self, slot: Slot) {
         if self.slots.has(slot, flag::PAUSED) || !self.slots.has(slot, flag::OPEN) {
             return;
@@ -23,7 +23,7 @@ impl Wire {
         }
     }
 
-    /// Takes bytes from `slot` again.
+    /// Receives from `slot` again.
     pub fn resume(&mut self, slot: Slot) {
         self.unpause(slot);
         if self.slots.has(slot, flag::OPEN) && !self.slots.has(slot, flag::RECEIVING) {
@@ -31,7 +31,7 @@ impl Wire {
         }
     }
 
-    /// `slot` is not paused any more.
+    /// Ends the pause of `slot`, without receiving.
     pub(super) fn unpause(&mut self, slot: Slot) {
         if self.slots.has(slot, flag::PAUSED) {
             self.slots.clear(slot, flag::PAUSED);
@@ -40,7 +40,7 @@ impl Wire {
         }
     }
 
-    /// Whether no bytes are taken from `slot` now.
+    /// Whether `slot` is paused.
     pub fn is_paused(&self, slot: Slot) -> bool {
         self.slots.has(slot, flag::PAUSED)
     }

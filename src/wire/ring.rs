@@ -1,5 +1,5 @@
-//! The queue pair: [`Operation`]s go in, [`Completion`]s come out. Below it is the kernel's own (`uring`), or a simulated
-//! kernel (`simulated`) when the core runs in a simulation.
+//! The queue pair: [`Operation`]s go in, [`Completion`]s come out. Below it is the kernel's io_uring (`uring`), or a
+//! simulated kernel (`simulated`) if the core runs in a simulation.
 
 use super::doorbell::Doorbell;
 use super::operation::{Completion, Operation};
@@ -51,7 +51,7 @@ impl Ring {
         }
     }
 
-    /// Submits what is queued and lets the kernel post what became ready.
+    /// Submits queued operations, and lets the kernel post completions that are ready.
     pub fn run_task_work(&mut self) -> io::Result<()> {
         match self {
             Ring::Kernel(ring) => ring.run_task_work(),
@@ -90,7 +90,8 @@ impl Ring {
         }
     }
 
-    /// While the core is awake it looks at the queue anyway; the doorbell would only wake it once more.
+    /// Silences the doorbell, or enables it again. While the core is awake it reads the queue anyway, and a ring
+    /// would only wake it once more.
     pub fn silence_doorbell(&mut self, silent: bool) {
         match self {
             Ring::Kernel(ring) => ring.silence_doorbell(silent),

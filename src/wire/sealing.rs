@@ -1,10 +1,10 @@
-//! Clients that speak TLS. The core above sees what they say and sends what they are told, as with all others; in
-//! between stands a [`Session`].
+//! Clients with TLS. The core sends and receives plain data as for all other clients; in between, a [`Session`]
+//! encrypts and decrypts.
 //!
-//! What is sent is sealed when it goes, never before: a session's bytes must all arrive, in the order of sealing, and
-//! what waits unsealed can still be refused, and is shared between clients. So a slow client has one piece sealed and
-//! in flight (its backlog, as the rest of the wire knows it), and what is behind that waits as it came. Corks hold what
-//! is not sealed either.
+//! Data is encrypted (sealed) when it is sent, never before. All sealed bytes must be sent, in the order of sealing,
+//! while data that is not sealed can still be refused and is shared between clients. So a slow client has one piece
+//! of sealed data in flight, which is its backlog for the rest of the wire, and the data behind it is not sealed yet.
+//! The data behind a cork is not sealed either.
 
 use super::backlog::Backlog;
 use super::buffers::Received;
@@ -14,36 +14,39 @@ use crate::ids::Slot;
 use crate::tls::{Heard, Offer, Session};
 use bytes::Bytes;
 
-/// So much is sealed at a time for a client that is slow, or of what is long.
+/// Plain bytes that are sealed at a time, for slow clients and for long data.
 const PIECE_BYTES: usize = 64 * 1024;
-/// What sealing adds to most messages, at most (TLS 1.2; a record has 16 KiB).
+/// The most that sealing adds to short messages (TLS 1.2; a record has 16 KiB).
 const SEAL_BYTES: usize = 32;
-/// Sealed bytes that a client may leave unread; only one that makes the session itself speak, again and again, has
-/// more.
+/// Sealed bytes that a client may leave unread. Only a client that makes the session itself answer again and again
+/// can exceed it.
 const SEALED_BYTES: usize = 256 * 1024;
 
 impl Wire {
-    /// Connections by TLS that ended in their handshake, or because their client broke the rules, since start.
+    /// TLS connections that failed since start: they ended in their handshake, or their client violated TLS.
     pub fn tls_failures(&self) -> u64 {
         self.secure.failures
     }
 
-    /// Whoever reads from `slot` is not to take the end of the connection for the end of what was sent.
+    /// Prevents a close_notify for `slot`, so that its client cannot mistake the end of the connection for the end of
+    /// the data.
     pub fn tear(&mut self, slot: Slot) {
         if let Some(session) = self.secure.sessions.get_mut(&slot) {
             session.tear();
         }
     }
 
-    /// A client came by a port with `event_batch`; whether it can be spoken to.
+    /// Starts a session for a client of a port with TLS; returns whether that succeeded.
     pub(super) fn begin_session(&mut self, slot: Slot, offer: &Offer) -> bool {
         let session = Session::new(offer.clone());
-        let session = session.inspect_err(|error| tracing::warn!(%error, "a client's TLS cannot begin"));
+        let session = session.inspect_err(
+            |error| tracing::warn!(%error, "TLS cannot start for a client; its connection is closed"),
+        );
         self.slots.set(slot, flag::INDIRECT);
         session.is_ok_and(|session| self.secure.sessions.insert(slot, Box::new(session)).is_none())
     }
 
-    /// The connection is over, or about to be: what waits for it is forgotten, and its keys.
+    /// Drops the keys and the unsent data of a connection that ends.
     pub(super) fn end_session(&mut self, slot: Slot) {
         if !self.slots.has(slot, flag::INDIRECT) {
             return;
@@ -57,7 +60,7 @@ impl Wire {
         }
     }
 
-    /// Tells the client of `slot` that nothing follows, if it speaks TLS and has been sent everything.
+    /// Sends a close_notify to the client of `slot`, if it uses TLS and nothing else waits to be sent.
     pub(super) fn say_goodbye(&mut self, slot: Slot) {
         if !self.slots.has(slot, flag::INDIRECT) || self.slots.has_any(slot, flag::BACKLOGGED | flag::CORKED)
         {
@@ -69,7 +72,7 @@ impl Wire {
         self.send_sealed(slot, goodbye.into());
     }
 
-    /// The client of `slot` sent `bytes`.
+    /// Decrypts `bytes` of the client of `slot`, and reports the data.
     pub(super) fn unseal(&mut self, slot: Slot, mut bytes: Received) {
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return };
         self.secure.steps += u32::from(session.is_handshaking());
@@ -84,7 +87,7 @@ impl Wire {
         }
         match outcome {
             Err(error) => {
-                tracing::debug!(%error, "a client's TLS failed");
+                tracing::debug!(%error, "the TLS session with a client failed");
                 self.events.push_back(WireEvent::Failed { slot });
             }
             Ok(()) if heard.ended => self.events.push_back(WireEvent::Ended { slot }),
@@ -92,13 +95,13 @@ impl Wire {
         }
     }
 
-    /// Sends `data`, which is not empty, to a client that speaks TLS.
+    /// Sends `data`, which is not empty, to a client with TLS.
     pub(super) fn send_secure(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
         if self.slots.has(slot, flag::BACKLOGGED) {
             return self.defer(slot, data, false);
         }
         if data.len() > PIECE_BYTES {
-            // As for all clients: what nothing waits before is taken, whatever its length.
+            // As for all clients: with no data in front of it, data of any length is accepted.
             self.slots.set(slot, flag::BACKLOGGED);
             self.slots.backlog_bytes += Backlog::cost(&data);
             self.secure.unsealed.entry(slot).or_default().push(data);
@@ -112,7 +115,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Puts the next piece of what waits into flight; whether there was any. Nothing sealed waits.
+    /// Seals and sends the next piece of the data that waits; returns whether there was any. No sealed data waits
+    /// before it.
     pub(super) fn seal_waiting(&mut self, slot: Slot) -> bool {
         let Some(mut unsealed) = self.secure.unsealed.remove(&slot) else { return false };
         let before = unsealed.bytes();
@@ -134,18 +138,19 @@ impl Wire {
         before > 0
     }
 
-    /// Appends `data` to `sealed` as it is sent; whether that could be done, as the end of the session is reported.
+    /// Appends `data` to `sealed`, encrypted; returns whether that succeeded. A failure is reported as the end of the
+    /// connection.
     fn seal(&mut self, slot: Slot, data: &[u8], sealed: &mut Vec<u8>) -> bool {
         let Some(session) = self.secure.sessions.get_mut(&slot) else { return false };
         let outcome = session.seal(data, sealed);
         if let Err(error) = &outcome {
-            tracing::debug!(%error, "a client's TLS cannot go on");
+            tracing::debug!(%error, "the TLS session with a client cannot send");
             self.events.push_back(WireEvent::Failed { slot });
         }
         outcome.is_ok()
     }
 
-    /// Sends what the session itself has to say.
+    /// Sends bytes that the session itself made, such as alerts.
     fn send_sealed(&mut self, slot: Slot, sealed: Bytes) {
         if sealed.is_empty() {
             return;

@@ -1,13 +1,13 @@
-//! The state of every direct descriptor, one word each so that a fan-out walks a compact array: the generation that
-//! late completions are told by, and what is in flight. Backlogs are rare and stand in a map beside it, and so do the
-//! words of virtual slots.
+//! The state of every direct descriptor, in one word each, so that a fan-out walks a compact array: the slot's
+//! generation, by which late completions are recognised, and flags for operations in flight. Backlogs are rare and
+//! are kept in a map, and so are the words of virtual slots.
 
 use super::backlog::Backlog;
 use super::token::{GENERATION_MASK, Kind, Token};
 use crate::ids::{BySlot, Slot};
 use rustc_hash::FxHashMap;
 
-/// A connection's backlog, or the core's, is full: the bytes were not taken.
+/// The backlog of a connection, or of the core, is full: the bytes were refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overflow;
 
@@ -17,25 +17,25 @@ pub(super) mod flag {
     pub const OPEN: u32 = 1;
     /// A receive is armed.
     pub const RECEIVING: u32 = 1 << 1;
-    /// The core wants no more bytes for now.
+    /// The core has paused receiving.
     pub const PAUSED: u32 = 1 << 2;
     /// There is a backlog, and its waiting send is in flight.
     pub const BACKLOGGED: u32 = 1 << 3;
-    /// A send is queued that the kernel has not been entered for.
+    /// A send is queued, and the kernel has not been entered for it yet.
     pub const QUEUED: u32 = 1 << 4;
-    /// What is sent waits until the core has finished something else on this connection.
+    /// Data for the slot waits until the core removes the cork.
     pub const CORKED: u32 = 1 << 5;
     /// A shutdown is in flight.
     pub const SHUTTING: u32 = 1 << 6;
-    /// What is sent does not go to the kernel as it is: the client speaks TLS, or the slot is a virtual one.
+    /// Data for the slot is not handed to the kernel as it is: the client uses TLS, or the slot is virtual.
     pub const INDIRECT: u32 = 1 << 7;
 }
 
-/// Generation (high 24 bits) and flags (low 8) for every slot, and the backlogs.
+/// Generation (high 24 bits) and flags (low 8) of every slot, and the backlogs.
 pub(super) struct Slots {
     words: BySlot<u32>,
     pub backlogs: FxHashMap<Slot, Backlog>,
-    /// What corked connections are to be sent; counted in `backlog_bytes` like all unsent bytes.
+    /// Data behind corks; counted in `backlog_bytes` like all unsent bytes.
     pub corked: FxHashMap<Slot, Backlog>,
     pub backlog_bytes: usize,
 }
@@ -67,19 +67,19 @@ impl Slots {
         }
     }
 
-    /// A new virtual slot.
+    /// Opens a virtual slot.
     pub fn open_virtual(&mut self, slot: Slot) {
         if let Some(word) = self.words.entry(slot) {
             *word = flag::OPEN | flag::INDIRECT;
         }
     }
 
-    /// A virtual slot is over. It has no generations, as its number does not come again.
+    /// Closes a virtual slot. It has no generation, because its number is not used again soon.
     pub fn close_virtual(&mut self, slot: Slot) {
         self.words.take(slot);
     }
 
-    /// The slot's connection ends: what is still in flight for it is from now on late.
+    /// Ends the slot's connection: completions of operations still in flight for it are late from now on.
     pub fn retire(&mut self, slot: Slot) {
         if let Some(word) = self.words.get_mut(slot) {
             let generation = ((*word >> 8) + 1) & GENERATION_MASK;
@@ -91,12 +91,12 @@ impl Slots {
         self.words.get(slot).map_or(0, |word| word >> 8)
     }
 
-    /// The token of an operation on `slot` as it is now.
+    /// The token for an operation on the current connection of `slot`.
     pub fn token(&self, kind: Kind, slot: Slot) -> u64 {
         Token { kind, generation: self.generation(slot), slot }.pack()
     }
 
-    /// Whether `token` is about the connection that holds its slot now.
+    /// Whether `token` belongs to the connection that has the slot now.
     pub fn is_current(&self, token: Token) -> bool {
         self.has(token.slot, flag::OPEN) && self.generation(token.slot) == token.generation
     }

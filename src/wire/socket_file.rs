@@ -1,6 +1,6 @@
-//! Sockets with a name in the file system. The file exists from bind to exit: one that nobody is bound to any more is
-//! replaced, one in use is not, and what is no socket is never touched. The mode of the file says who may connect,
-//! [`Credentials`] who did.
+//! Unix sockets with a name in the file system. The file exists from bind to exit. A file of a socket that is not
+//! bound any more is replaced, a socket in use is not, and a file that is no socket is never touched. The mode of the
+//! file decides who may connect; [`Credentials`] tell who did.
 
 use super::listener::BindError;
 use nix::sys::socket::{getsockopt, sockopt};
@@ -15,24 +15,24 @@ use std::path::{Path, PathBuf};
 /// Connections that wait to be accepted.
 const QUEUE: i32 = 1024;
 
-/// Whose process is at the other end, as the kernel says.
+/// The user and group of the process at the other end, as the kernel reports them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credentials {
-    /// The user's id.
+    /// The user id.
     pub user: u32,
-    /// The id of its main group.
+    /// The id of the user's main group.
     pub group: u32,
 }
 
 impl Credentials {
-    /// Those of who connected to this end (SO_PEERCRED).
+    /// The credentials of the process that connected to `socket` (SO_PEERCRED).
     pub(super) fn of_peer(socket: &impl AsFd) -> io::Result<Credentials> {
         let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(io::Error::from)?;
         Ok(Credentials { user: peer.uid(), group: peer.gid() })
     }
 }
 
-/// The file of a bound socket; removed when this is dropped, unless another one has taken its place.
+/// The file of a bound socket. Dropping this removes the file, unless another file has taken its place.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -40,7 +40,10 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// The file of a socket that is bound already.
+    /// The file of a socket that is already bound.
+    ///
+    /// # Errors
+    /// The system's error, if there is no file at `path`.
     pub fn of_bound(path: &Path) -> io::Result<SocketFile> {
         Ok(SocketFile { path: path.to_owned(), identity: identity(path)? })
     }
@@ -54,14 +57,14 @@ impl Drop for SocketFile {
     }
 }
 
-/// Whose a file is, and who may write to it.
+/// The owner and the mode of a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access {
-    /// Its mode; `None` leaves it to the umask.
+    /// The file's mode; `None` leaves it to the umask.
     pub mode: Option<u32>,
-    /// Its user, if not the server's.
+    /// The file's user, if it is not the server's.
     pub user: Option<u32>,
-    /// Its group.
+    /// The file's group, if it is not the server's.
     pub group: Option<u32>,
 }
 
@@ -71,7 +74,10 @@ impl From<u32> for Access {
     }
 }
 
-/// Listens on the file `path`, for whom `access` lets write to it.
+/// Listens on the Unix socket `path`; `access` decides who may connect.
+///
+/// # Errors
+/// If the socket cannot be bound; the text says what to change.
 pub fn bind_unix(path: &Path, access: impl Into<Access>) -> Result<(UnixListener, SocketFile), BindError> {
     let (socket, file) = bind_file(path, Type::STREAM, access.into())?;
     let listening = socket.set_nonblocking(true).and_then(|()| socket.listen(QUEUE));
@@ -86,7 +92,7 @@ pub(super) fn bind_file(path: &Path, kind: Type, access: Access) -> Result<(Sock
         remove_stale(path, kind, &address)?;
         let mut socket = Socket::new(Domain::UNIX, kind, None)?;
         if let Some(mode) = access.mode {
-            // A socket gives its mode to the file, less the umask: nobody gets in before the mode is set.
+            // A socket passes its mode, less the umask, to the file, so no client can connect before the mode is set.
             socket = with_mode(socket, mode)?;
         }
         socket.bind(&address)?;
@@ -108,7 +114,7 @@ fn with_mode(socket: Socket, mode: u32) -> io::Result<Socket> {
     Ok(Socket::from(OwnedFd::from(file)))
 }
 
-/// Removes a socket that was left behind: its file is there and nobody is bound to it.
+/// Removes the file of a socket that is not bound any more.
 fn remove_stale(path: &Path, kind: Type, address: &SockAddr) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {}
@@ -118,7 +124,7 @@ fn remove_stale(path: &Path, kind: Type, address: &SockAddr) -> io::Result<()> {
     }
     match Socket::new(Domain::UNIX, kind, None)?.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // Whoever answers, also with a socket of another kind, is there.
+        // If anything answers, even a socket of another kind, the socket is in use.
         _ => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
@@ -169,7 +175,7 @@ mod tests {
             let error = bind_file(&path, kind, 0o600.into()).unwrap_err().to_string();
             assert!(error.contains("another server"), "{error}");
         }
-        // As after the end of a process that could not clean up.
+        // As after the end of a process that could not remove its file.
         let aside = path.with_extension("aside");
         fs::rename(&path, &aside).unwrap();
         drop((listener, file));

@@ -1,10 +1,10 @@
-//! What a completion is about, packed into its `user_data`: kind (8 bits), generation (24), slot (32).
+//! Identifies the operation of a completion, packed into its `user_data`: kind (8 bits), generation (24), slot (32).
 //! The generation of a slot changes when its connection ends, so a late completion for a reused slot is recognised
 //! and dropped.
 
 use crate::ids::Slot;
 
-/// Which operation a completion belongs to.
+/// The kind of operation that a completion belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -16,21 +16,21 @@ pub(super) enum Kind {
     Send,
     /// The waiting send of a slot's backlog.
     Drain,
-    /// A cancellation; its result is of no interest.
+    /// A cancellation; its result is not used.
     Cancel,
     /// Shutdown of the sending side.
     Shutdown,
     /// Release of a direct descriptor; a completion means it failed.
     Close,
-    /// A datagram socket has something to read; the slot field is its number.
+    /// A datagram socket is readable; the slot field is its number.
     Readable,
-    /// A client has come to a listener of this machine; the slot field is the listener's number.
+    /// A client has connected to a Unix socket; the slot field is the listener's number.
     Knock,
-    /// A client's descriptor was copied into the table; the slot field is the client's number.
+    /// A client's descriptor was copied into the table of direct descriptors; the slot field is the client's number.
     MoveIn,
-    /// How many bytes a client has not acknowledged.
+    /// The number of bytes that a client has not acknowledged.
     Measure,
-    /// How many bytes of a client nobody has read.
+    /// The number of unread bytes of a paused client.
     MeasureUnread,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Token {
     pub slot: Slot,
 }
 
-/// Generations wrap here.
+/// The highest generation; generations wrap after it.
 pub(super) const GENERATION_MASK: u32 = (1 << 24) - 1;
 
 impl Token {

@@ -1,5 +1,6 @@
-//! The kernel's queue pair: submission with room made when it is full, and completions copied out so that handling one
-//! may submit more. Created and used by one thread only (SINGLE_ISSUER, DEFER_TASKRUN).
+//! The kernel's queue pair. A full submission queue is submitted to make room, and completions are copied out, so
+//! that the handling of one completion may submit more. Created and used by one thread only (SINGLE_ISSUER,
+//! DEFER_TASKRUN).
 
 use super::operation::{Completion, Operation, REST_MS};
 use crate::ids::Slot;
@@ -15,9 +16,9 @@ const SUBMISSIONS: u32 = 1024;
 const COMPLETIONS: u32 = 16 * 1024;
 /// The buffer group all receives draw from.
 const GROUP: u16 = 0;
-/// Finish now or not at all.
+/// A send with these flags finishes at once, or falls short.
 const NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-/// IORING_RECVSEND_POLL_FIRST: a socket that has just been full is not tried before it has room.
+/// IORING_RECVSEND_POLL_FIRST: a socket that was just full is not tried before it has room.
 const POLL_FIRST: u16 = 1;
 /// SOCKET_URING_OP_SIOCINQ (Linux 6.7).
 const UNREAD: u32 = 0;
@@ -27,14 +28,14 @@ const UNACKNOWLEDGED: u32 = 1;
 const ANY_SLOT: i32 = -1;
 /// IORING_ENTER_GETEVENTS.
 const ENTER_GETEVENTS: u32 = 1;
-/// To connect a socket of TCP to an address of this kind resets its connection (connect(2)).
+/// Connecting a TCP socket to an address of this kind resets its connection (connect(2)).
 static NOBODY: libc::sockaddr =
     libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
 static REST: Timespec = Timespec::new().nsec(REST_MS * 1_000_000);
 
 pub(super) struct KernelRing {
     uring: IoUring,
-    /// Completions taken out of the way of submissions; they come before those still in the queue.
+    /// Completions that were moved here to make room for submissions; they come before those still in the queue.
     aside: Vec<Completion>,
 }
 
@@ -74,7 +75,7 @@ impl KernelRing {
             match self.uring.submit() {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // EBUSY: the kernel has completions to post and no room for them.
+                // EBUSY: the kernel has completions to post and no room for them in its queue.
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                     self.aside.extend(self.uring.completion().map(Completion::from));
                 }
@@ -84,7 +85,8 @@ impl KernelRing {
         Ok(())
     }
 
-    /// Submits what is queued and lets the kernel post what became ready: under DEFER_TASKRUN nothing else does.
+    /// Submits queued operations, and lets the kernel post completions that are ready; under DEFER_TASKRUN nothing
+    /// else does.
     pub fn run_task_work(&mut self) -> io::Result<()> {
         let queued = self.uring.submission().len() as u32;
         // SAFETY: no pointer argument is passed.
@@ -110,7 +112,7 @@ impl KernelRing {
         out.extend(self.uring.completion().map(Completion::from));
     }
 
-    /// Has the eventfd `doorbell` signalled for every completion.
+    /// Signals the eventfd `doorbell` for every completion.
     pub fn register_doorbell(&mut self, doorbell: RawFd) -> io::Result<()> {
         self.uring.submitter().register_eventfd(doorbell)
     }
@@ -136,8 +138,8 @@ impl From<cqueue::Entry> for Completion {
     }
 }
 
-/// `operation` as the kernel reads it. Inlined up to those who push, so that each one's operation is known and nothing
-/// is left of the match.
+/// Translates `operation` for the kernel. It is inlined into the code that pushes, where the kind of operation is
+/// known, so that nothing is left of the match.
 #[inline(always)]
 fn entry(operation: Operation) -> squeue::Entry {
     match operation {
@@ -146,7 +148,7 @@ fn entry(operation: Operation) -> squeue::Entry {
             accept.file_index(Some(DestinationSlot::auto_target())).build()
         }
         Operation::ReceiveOnce { slot } => {
-            // The length is that of the buffer.
+            // The length is that of the provided buffer.
             opcode::Recv::new(fixed(slot), std::ptr::null_mut(), 0)
                 .buf_group(GROUP)
                 .build()

@@ -1,8 +1,8 @@
-//! The virtual slots of a core, which are connections without a descriptor, whose client is a task of the same core, and
-//! what is between each and its client. `virtual_traffic` carries it.
+//! The virtual slots of a core: connections without a descriptor, whose client is a task of the same core.
+//! `virtual_traffic` carries their data.
 //!
-//! No number of a virtual slot comes again before [`VIRTUAL_SLOTS`] others, so nothing that is late can be about another
-//! connection, and tables forget a virtual slot when it is over.
+//! The number of a virtual slot is used again only after [`VIRTUAL_SLOTS`] others, so late messages cannot reach
+//! another connection, and tables forget a virtual slot when it is closed.
 
 use crate::bell::Bell;
 use crate::ids::{Slot, VIRTUAL_SLOTS};
@@ -15,30 +15,31 @@ use std::rc::Rc;
 #[derive(Default)]
 pub(super) struct VirtualSlots {
     pub lines: FxHashMap<Slot, Line>,
-    /// Those of which something is to be reported; each once.
+    /// Slots with something to report, each once.
     pub noted: Vec<Slot>,
-    /// The number of the next one.
+    /// The number for the next virtual slot.
     pub next: u32,
 }
 
-/// The client of a virtual slot.
+/// The client's side of a virtual slot.
 pub struct VirtualClient {
     pub(super) slot: Slot,
-    /// Rung when there may be something to take, or room.
+    /// Rung when there may be data to take, or room for data.
     pub(super) changed: Rc<Bell>,
 }
 
-/// What is between a virtual slot and its client. It is there until the slot is closed and its client has hung up.
+/// The connection between a virtual slot and its client. It exists until the slot is closed and the client has hung
+/// up.
 pub(super) struct Line {
-    /// What the client has said and the core has not heard.
+    /// Bytes from the client that are not yet reported to the core.
     pub input: BytesMut,
     pub changed: Rc<Bell>,
     pub is_noted: bool,
-    /// All that was backlogged is taken, which is to be reported.
+    /// The backlog has become empty, which is to be reported.
     pub is_drained: bool,
-    /// The client takes and says nothing more.
+    /// The client is gone.
     pub has_hung_up: bool,
-    /// There was something that it has not taken when it hung up, or afterwards.
+    /// The client has not taken all data that was sent to it before it hung up, or afterwards.
     pub is_broken: bool,
 }
 
@@ -48,23 +49,23 @@ impl VirtualSlots {
         !self.noted.is_empty()
     }
 
-    /// Those of which something is to be reported.
+    /// The slots with something to report.
     pub fn noted(&self) -> &[Slot] {
         &self.noted
     }
 
-    /// How many there are.
+    /// The number of virtual slots.
     pub fn count(&self) -> usize {
         self.lines.len()
     }
 
-    /// Has a look at its tables.
+    /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.lines);
         look.at(&mut self.noted);
     }
 
-    /// The next poll looks what there is to report of `slot`.
+    /// Has the next poll report the changes of `slot`.
     pub fn note(&mut self, slot: Slot) {
         if let Some(line) = self.lines.get_mut(&slot)
             && !std::mem::replace(&mut line.is_noted, true)
@@ -73,7 +74,7 @@ impl VirtualSlots {
         }
     }
 
-    /// A slot that nobody has.
+    /// A virtual slot that is not in use.
     pub fn free_slot(&mut self) -> Slot {
         loop {
             let slot = Slot::of_virtual(self.next);
@@ -86,13 +87,13 @@ impl VirtualSlots {
 }
 
 impl VirtualClient {
-    /// Its slot.
+    /// The client's slot.
     pub fn slot(&self) -> Slot {
         self.slot
     }
 
-    /// Waits until there may be something to take, or room. Whether there is must be looked at right before, with no
-    /// await in between.
+    /// Waits until there may be data to take, or room for data. The caller checks for both right before this call,
+    /// with no await in between.
     pub async fn changed(&self) {
         self.changed.rung().await;
     }

@@ -1,10 +1,10 @@
-//! What goes through virtual slots. To the core above, a virtual slot is like any other: it has events, a backlog, a cork,
-//! it is paused and closed. What is sent to it waits in its backlog until the client takes it, what the client says waits
-//! in its [`Line`] until the next poll reports it, and nothing of both goes through the kernel.
+//! Data of virtual slots. For the core, a virtual slot is like any other: it has events, a backlog and a cork, and it
+//! is paused and closed. Data for the client waits in the slot's backlog until the client takes it. Data from the
+//! client waits in its [`Line`] until the next poll reports it. The kernel is not involved.
 //!
-//! The bounds are those of a socket. Beyond [`WINDOW_BYTES`] that the client has not taken, the slot is backlogged, and
-//! `backlog_bytes` bounds what else is sent to it; beyond as many that the core has not heard, the client waits. All of
-//! what was sent and not taken is counted as unsent.
+//! The limits work as for a socket. While the client has more than [`WINDOW_BYTES`] to take, the slot counts as
+//! backlogged, and `backlog_bytes` limits further data for it. While as many bytes from the client wait for the core,
+//! the client waits. All data that the client has not taken counts as unsent.
 
 use super::backlog::Backlog;
 use super::events::{Wire, WireEvent};
@@ -17,15 +17,15 @@ use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Bytes that may wait on each side before the other is slow.
+/// Bytes that may wait in each direction before the other side counts as slow.
 const WINDOW_BYTES: usize = 64 * 1024;
 
-/// The core hears so many at a time, as of sockets, so that it can pause.
+/// Bytes that are reported to the core at a time, as for sockets, so that the core can pause the slot.
 const PIECE_BYTES: usize = 8 * 1024;
 
-/// What the client does. The loop of the core must be woken afterwards, as after all that is asked of the wire.
+/// The client's calls. After each of them the core's loop must be woken, as after all other calls of the wire.
 impl Wire {
-    /// A new connection, whose client is given. The caller bounds how many there are.
+    /// Opens a connection, and returns its client. The caller limits how many there are.
     pub fn open_virtual(&mut self) -> VirtualClient {
         let slot = self.virtual_slots.free_slot();
         let client = VirtualClient { slot, changed: Rc::default() };
@@ -42,7 +42,7 @@ impl Wire {
         client
     }
 
-    /// Takes the next bytes that `client` was sent: as they were sent, without a copy. `None` when nothing follows.
+    /// Takes the next bytes for `client`, as they were sent, without a copy. `None` if no more will follow.
     pub fn take_sent(&mut self, client: &VirtualClient) -> Poll<Option<Bytes>> {
         let slot = client.slot;
         let Some(backlog) = self.slots.backlogs.get_mut(&slot) else {
@@ -65,10 +65,10 @@ impl Wire {
         Poll::Ready(Some(bytes))
     }
 
-    /// Takes all `bytes` that `client` says, if there is room: it may wait behind a window, and is not cut.
+    /// Sends `bytes` from `client` to the core. They are accepted whole, or, if the window is full, not at all.
     ///
     /// # Errors
-    /// `BrokenPipe` when its slot is closed.
+    /// `BrokenPipe` if the slot is closed.
     pub fn take_said(&mut self, client: &VirtualClient, bytes: &[u8]) -> Poll<io::Result<()>> {
         let line = self.virtual_slots.lines.get_mut(&client.slot);
         let Some(line) = line.filter(|_| self.slots.has(client.slot, flag::OPEN)) else {
@@ -82,7 +82,7 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// `client` is gone: the core hears what it has said, and then its end.
+    /// Ends the client's side: the core gets the bytes that `client` has sent, and then its end.
     pub fn hang_up(&mut self, client: &VirtualClient) {
         let slot = client.slot;
         let is_broken = self.slots.backlogs.contains_key(&slot);
@@ -98,7 +98,7 @@ impl Wire {
     }
 }
 
-/// What the core does.
+/// The core's calls.
 impl Wire {
     /// Sends `data` to the client of a virtual slot.
     pub(super) fn send_virtual(&mut self, slot: Slot, data: Bytes) -> Result<(), Overflow> {
@@ -112,7 +112,7 @@ impl Wire {
             return self.defer(slot, data, false);
         }
         line.changed.ring();
-        // As for all clients: what is not backlogged takes a message, whatever its length.
+        // As for all clients: a slot without a backlog accepts data of any length.
         let WireLimits { backlog_bytes_total, .. } = self.limits;
         self.slots.backlog_bytes += Backlog::cost(&data);
         let backlog = self.slots.backlogs.entry(slot).or_default();
@@ -123,7 +123,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Reports what has happened at virtual slots.
+    /// Makes the events of virtual slots.
     pub(super) fn look_at_virtual_slots(&mut self) {
         for slot in std::mem::take(&mut self.virtual_slots.noted) {
             self.look_at_virtual(slot);
@@ -161,12 +161,12 @@ impl Wire {
         }
     }
 
-    /// The core hears the client of a virtual slot again.
+    /// Receives from the client of a virtual slot again.
     pub(super) fn resume_virtual(&mut self, slot: Slot) {
         self.virtual_slots.note(slot);
     }
 
-    /// Nothing follows for the client of a virtual slot.
+    /// Ends the sending side of a virtual slot.
     pub(super) fn shutdown_virtual(&mut self, slot: Slot) {
         self.slots.set(slot, flag::SHUTTING);
         if let Some(line) = self.virtual_slots.lines.get_mut(&slot) {
@@ -174,7 +174,7 @@ impl Wire {
         }
     }
 
-    /// Closes a virtual slot. As with a socket, its client can take what was sent before, but for a backlog.
+    /// Closes a virtual slot. As with a socket, its client can still take data that was sent before, but no backlog.
     pub(super) fn close_virtual(&mut self, slot: Slot) {
         match self.slots.has(slot, flag::BACKLOGGED) {
             true => self.abandon_backlog(slot),
@@ -191,7 +191,7 @@ impl Wire {
         }
     }
 
-    /// Virtual slots that are open, or whose client has not hung up.
+    /// The number of virtual slots that are open, or whose client has not hung up.
     pub fn virtual_slots(&self) -> usize {
         self.virtual_slots.count()
     }

@@ -1,5 +1,6 @@
-//! What is sent to the clients of each route, for whoever watches the server. Each channel knows how many subscribers
-//! it has of each route, so an item is counted once for each route when it arrives, and its fan-out counts nothing.
+//! Counts the items that are sent to the clients of each route, for the stats socket. Each channel knows how many
+//! subscribers it has from each route. So an item is counted once for each route when it arrives, and not again in
+//! its fan-out.
 
 use super::Subscriptions;
 use crate::channel::audience::Audience;
@@ -10,20 +11,20 @@ use crate::slack::{Look, Places};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Items sent to the clients of a route: before filters, as each stands.
+/// Items sent to the clients of a route, counted before filters.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Delivered {
-    /// One for each receiver.
+    /// The receivers of items.
     pub items: Audience,
-    /// Those of them that are messages of WebSockets, not pings or closes.
+    /// Receivers that got a WebSocket message, not a ping or a close.
     pub messages: u64,
-    /// Their blocks, where items are counted in blocks.
+    /// The blocks of these items, if items are counted in blocks.
     pub blocks: u64,
-    /// The contents of those for streams and WebSockets. What answers a long poll is known when it has.
+    /// Content bytes for streams and WebSockets. The bytes of an answer to a long poll are counted when it is sent.
     pub content_bytes: u64,
 }
 
-/// The routes of a channel's subscribers.
+/// The routes of a channel's subscribers, with their numbers.
 type ChannelRoutes = SmallVec<[(RouteStatsId, Audience); 1]>;
 
 /// Subscribers by route.
@@ -35,8 +36,8 @@ pub(super) struct ByRoute {
 }
 
 impl Subscriptions {
-    /// From now on it is counted what is sent to the clients of each route, until [`Subscriptions::take_sent`]; in
-    /// blocks of so many bytes too, unless that is 0.
+    /// Counts from now on the items that are sent to the clients of each route, for [`Subscriptions::take_sent`].
+    /// They are also counted in blocks of `block_bytes`, unless that is 0.
     pub fn route_stats(&mut self, block_bytes: u32) {
         debug_assert_eq!(self.subscriptions, 0);
         self.by_route = Some(Box::new(ByRoute {
@@ -47,7 +48,7 @@ impl Subscriptions {
         }));
     }
 
-    /// What is sent to `slot`, which has no subscription, is counted at `route_stats`.
+    /// Counts items for `slot`, which has no subscription yet, at the route `route_stats`.
     pub fn count_for_route(&mut self, slot: Slot, route_stats: RouteStatsId) {
         let Some(by_route) = &mut self.by_route else { return };
         if let Some(of_slot) = by_route.of_slot.entry(slot) {
@@ -55,21 +56,21 @@ impl Subscriptions {
         }
     }
 
-    /// `slot` is over.
+    /// Forgets the route of `slot`, whose connection has ended.
     pub fn forget_route(&mut self, slot: Slot) {
         if let Some(by_route) = &mut self.by_route {
             by_route.of_slot.take(slot);
         }
     }
 
-    /// What was sent since this was last asked.
+    /// The items sent since the previous call, by route.
     pub fn take_sent(&mut self) -> FxHashMap<RouteStatsId, Delivered> {
         self.by_route.as_mut().map(|by_route| std::mem::take(&mut by_route.sent)).unwrap_or_default()
     }
 }
 
 impl ByRoute {
-    /// A subscription of `slot` to `channel` is in force.
+    /// A subscription of `slot` to `channel` comes into force.
     pub fn begins(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
         let index = channel.0 as usize;
         if self.by_channel.len() <= index {
@@ -84,7 +85,7 @@ impl ByRoute {
         }
     }
 
-    /// It is over.
+    /// A subscription of `slot` to `channel` ends.
     pub fn ends(&mut self, slot: Slot, channel: ChannelId, transport: Transport) {
         let route_stats = self.of(slot);
         let Some(routes) = self.by_channel.get_mut(channel.0 as usize) else { return };
@@ -97,7 +98,7 @@ impl ByRoute {
         }
     }
 
-    /// Has a look at its tables; there are `subscriptions`.
+    /// Lets `look` shrink its tables; there are `subscriptions` in all.
     pub fn look_at_tables(&mut self, subscriptions: usize, look: &mut Look<'_>) {
         look.at(&mut Places {
             list: &mut self.by_channel,
@@ -106,7 +107,7 @@ impl ByRoute {
         });
     }
 
-    /// `item` is about to be given to all subscribers of `channel`.
+    /// Counts `item` for the routes of all subscribers of `channel`.
     pub fn send(&mut self, channel: ChannelId, item: &Publication) {
         let Some(routes) = self.by_channel.get(channel.0 as usize) else { return };
         for (route_stats, audience) in routes {

@@ -1,6 +1,7 @@
-//! Who is subscribed to what, for operators: in pages, so that no question costs more than a page. Channels are listed
-//! by their places in the table, which stay theirs, and the subscribers of one from the end of its lists downwards: what
-//! takes the place of one that left comes from above, and was seen. So pages show everyone who is there throughout.
+//! Lists channels and subscribers for operators, in pages, so that no query costs more than one page. Channels are
+//! listed by their places in the table, which do not change. The subscribers of a channel are listed from the end of
+//! its lists downwards: if a subscriber leaves, its place is taken by one from above, which was listed already. So a
+//! subscriber that stays during the whole listing is always listed.
 
 use super::Subscriptions;
 use crate::channel::audience::Audience;
@@ -9,19 +10,19 @@ use crate::channel::transport::Transport;
 use crate::ids::Slot;
 use std::sync::Arc;
 
-/// Places of the table looked at for one page.
+/// Places of the table that are examined for one page.
 const LOOKED_AT: usize = 10_000;
 
-/// A part of something, and where to go on; `None` at its end.
+/// One page of a listing.
 pub struct Page<T> {
-    /// The part.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// What to ask for next.
+    /// Where the next page begins; `None` at the end.
     pub next: Option<u32>,
 }
 
 impl Subscriptions {
-    /// Up to `limit` channels that have subscribers and whose names begin with `prefix`, from place `from` on.
+    /// Up to `limit` channels that have subscribers and whose names begin with `prefix`, beginning at place `from`.
     pub fn list(&self, from: u32, prefix: &str, limit: usize) -> Page<Arc<str>> {
         let mut items = Vec::new();
         for (place, channel) in self.channels.iter().enumerate().skip(from as usize) {
@@ -34,13 +35,13 @@ impl Subscriptions {
         Page { items, next: None }
     }
 
-    /// Those subscribed to `channel`.
+    /// The numbers of subscribers of `channel`.
     pub fn audience(&self, channel: &str) -> Audience {
         let channel = self.names.get(channel).and_then(|id| self.channel(*id));
         channel.map_or_else(Audience::default, |channel| Audience::all(&channel.roster))
     }
 
-    /// Up to `limit` subscribers of `channel`, from below place `before` downwards.
+    /// Up to `limit` subscribers of `channel`, from below position `before` downwards.
     pub fn members(&self, channel: &str, before: u32, limit: usize) -> Page<(Slot, Transport)> {
         let mut items = Vec::new();
         let Some(channel) = self.names.get(channel).and_then(|id| self.channel(*id)) else {
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
     use crate::channel::{ToCore, ToHome};
 
-    /// A table in which slots 0.. are subscribed as `subscribed` says, each with a transport and a channel.
+    /// A table with slots 0.. subscribed as `subscribed` lists: each has a transport and a channel.
     fn table(subscribed: &[(Transport, &str)]) -> Subscriptions {
         let mut table = Subscriptions::new(1, 1);
         for (slot, (transport, channel)) in subscribed.iter().enumerate() {

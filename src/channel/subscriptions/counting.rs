@@ -1,22 +1,22 @@
-//! Numbers of subscribers, for whoever watches the server.
+//! Numbers of subscribers, for the stats socket.
 
 use super::Subscriptions;
 use crate::channel::audience::Audience;
 use std::sync::Arc;
 
 impl Subscriptions {
-    /// How often anything that was delivered had a subscriber it was for, since start.
+    /// The receivers of all items that were delivered since start.
     pub fn received(&self) -> Audience {
         self.received
     }
 
-    /// From now on it is kept which channels get or lose subscribers, until [`Subscriptions::take_changed`].
+    /// Records from now on which channels get or lose subscribers, for [`Subscriptions::take_changed`].
     pub fn watch(&mut self) {
         self.changed.get_or_insert_default();
     }
 
-    /// The channels that got or lost subscribers, and who is subscribed to them now. Must be asked for before channels
-    /// expire.
+    /// The channels that got or lost subscribers since the previous call, and their numbers of subscribers now. Must
+    /// be called before channels expire.
     pub fn take_changed(&mut self) -> Vec<(Arc<str>, Audience)> {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
         let channels = changed.into_iter().filter_map(|id| self.channel(id));
@@ -46,7 +46,7 @@ mod tests {
                 });
             });
         }
-        assert!(table.take_changed().is_empty(), "nothing is in force");
+        assert!(table.take_changed().is_empty(), "no subscription is in force");
         table.handle(
             ToCore::Subscribed { channel: "c".into(), epoch: epochs[0], last_id: None },
             &mut Vec::new(),

@@ -1,5 +1,5 @@
-//! The run queue: what homes deliver waits at its channel, channels with something to write stand in line, and the
-//! first of them gives a slice of its pass.
+//! The run queue. Items from homes wait at their channel, channels with items to write wait in the queue, and the
+//! first channel gives a slice of its pass.
 
 use super::Subscriptions;
 use crate::channel::audience::Audience;
@@ -11,12 +11,12 @@ use crate::proto::grip::{Publication, Receipt};
 use std::sync::Arc;
 
 impl Subscriptions {
-    /// The receipts of items that came since this was last called, and for nobody.
+    /// The receipts of items that arrived since the previous call and had no subscriber here.
     pub fn take_unheard(&mut self) -> Vec<Receipt> {
         std::mem::take(&mut self.unheard)
     }
 
-    /// A home delivers a publication.
+    /// Handles an item from a home.
     pub(super) fn deliver(&mut self, publication: Arc<Publication>) {
         let receipt = publication.receipt;
         if !self.take_in(publication) {
@@ -24,7 +24,7 @@ impl Subscriptions {
         }
     }
 
-    /// Queues a publication for its subscribers; whether there are any.
+    /// Queues an item for its subscribers; returns whether there are any.
     fn take_in(&mut self, publication: Arc<Publication>) -> bool {
         let Some(&id) = self.names.get(&publication.channel) else { return false };
         let now = self.now_tick;
@@ -62,7 +62,7 @@ impl Subscriptions {
         true
     }
 
-    /// The channel has something to write.
+    /// Puts the channel into the run queue, unless it is there.
     fn enqueue(&mut self, id: ChannelId) {
         let Some(channel) = self.channel_mut(id) else { return };
         if !std::mem::replace(&mut channel.queued, true) {
@@ -70,8 +70,8 @@ impl Subscriptions {
         }
     }
 
-    /// The next slice of the fan-out: up to `budget` subscribers of the channel whose turn it is. `false` when nothing
-    /// is pending. A slice may be empty.
+    /// Makes the next slice of the fan-out: up to `budget` subscribers of the first channel in the queue. Returns
+    /// `false` if nothing is pending. A slice may be empty.
     pub fn next_slice(&mut self, budget: usize, slice: &mut Slice) -> bool {
         debug_assert!(budget > 0);
         slice.kind = SliceKind::Empty;
@@ -95,7 +95,7 @@ impl Subscriptions {
         true
     }
 
-    /// Goes on with the channel's pass, or begins one.
+    /// Continues the channel's pass, or begins one.
     fn advance(&mut self, id: ChannelId, budget: usize, slice: &mut Slice) {
         let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
             return;
@@ -120,7 +120,7 @@ impl Subscriptions {
         }
     }
 
-    /// Publications, and their bytes, that are not yet written to all their subscribers.
+    /// The number of items that are not yet written to all their subscribers, and their bytes.
     pub fn pending(&self) -> (usize, usize) {
         (self.pending_publications, self.pending_bytes)
     }

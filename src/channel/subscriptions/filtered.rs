@@ -1,13 +1,13 @@
-//! Subscriptions with filters: what is published does not go to them as it stands, so they stand in lists of their own, and
-//! the others' fan-out never looks at them.
+//! Subscriptions with filters. Items are not sent to them unchanged, so they have lists of their own, which the
+//! fan-out to other subscribers does not read.
 
 use super::Subscriptions;
 use crate::channel::roster::Link;
 use crate::ids::{ChannelId, Slot};
 
 impl Subscriptions {
-    /// The subscription of `slot` to `channel`, in force or not, has filters from now on, until it ends. Nothing is missed
-    /// and nothing comes twice.
+    /// Marks the subscription of `slot` to `channel`, in force or not, as one with filters until it ends. No item is
+    /// lost or repeated by this.
     pub fn filter(&mut self, slot: Slot, channel: &str) {
         let Some(&id) = self.names.get(channel) else { return };
         if self.filtered.insert((slot, id)) {
@@ -20,8 +20,8 @@ impl Subscriptions {
         self.names.get(channel).is_some_and(|id| self.filtered.contains(&(slot, *id)))
     }
 
-    /// A pass serves the lists with filters last. So whoever is moved into one still gets there what the pass has for it, or
-    /// was served before.
+    /// Moves the entry to the list for filters. A pass serves these lists last, so the subscriber either was served
+    /// before, or gets the items of the pass there.
     fn move_to_filtered(&mut self, slot: Slot, id: ChannelId) {
         let Some(link) = self.links_of(slot).iter().find(|link| link.channel == id).copied() else { return };
         let (transport, index) = link.place();
@@ -62,7 +62,7 @@ mod tests {
         ToCore::Deliver(Arc::new(publication))
     }
 
-    /// Who is written to next: as it stands, and by filters.
+    /// The slots that get the items next: unchanged, and through filters.
     fn served(table: &mut Subscriptions) -> (Vec<u32>, Vec<u32>) {
         let (mut slice, mut plain, mut filtered) = (Slice::default(), Vec::new(), Vec::new());
         while table.next_slice(1, &mut slice) {
@@ -89,7 +89,7 @@ mod tests {
         table.filter(Slot(1), "unknown");
         table.handle(ToCore::Subscribed { channel: "c".into(), epoch, last_id: None }, &mut Vec::new());
         table.handle(content("a"), &mut Vec::new());
-        // In the midst of a pass, from the front of the list and from its end.
+        // During a pass, from the front of the list and from its end.
         assert!(table.next_slice(1, &mut Slice::default()));
         table.filter(Slot(0), "c");
         table.filter(Slot(3), "c");

@@ -1,5 +1,5 @@
-//! Subscribers that follow ids: what they have missed when they come, where they go gapped, and up to which item they
-//! have everything when they leave to ask their application.
+//! Followers of ids: the items that they have missed when they come, the gaps that they run into, and the last item
+//! that they have when their application is asked for more.
 
 use super::{LocalChannel, Subscriptions};
 use crate::channel::followed::{Followed, Missed};
@@ -15,11 +15,11 @@ use std::sync::Arc;
 pub type HeardUpTo = (Arc<str>, Box<str>);
 
 impl Subscriptions {
-    /// `slot`, which has just subscribed to `channel`, has everything on it up to the item with `id`.
-    /// [`Subscriptions::take_missed`] says what it has missed, when its subscription is in force.
+    /// Makes `slot`, which has just subscribed to `channel`, a follower that has all items up to `id`. When the
+    /// subscription is in force, [`Subscriptions::take_missed`] returns the items it has missed.
     pub fn follow(&mut self, slot: Slot, channel: &str, id: &str) {
         let Some(&place) = self.names.get(channel) else { return };
-        // What is under way is part of what it has missed.
+        // Items in transit are among the items that it has missed.
         if self.newcomers.remove(slot, place) {
             self.unpark(slot, place);
         }
@@ -33,13 +33,13 @@ impl Subscriptions {
         }
     }
 
-    /// What `slot`, whose subscriptions are in force, had missed when they came into force; nothing if it was asked
-    /// before.
+    /// The items that `slot` had missed when its subscriptions came into force; empty if they were taken before.
     pub fn take_missed(&mut self, slot: Slot) -> Missed {
         self.missed.remove(&slot).unwrap_or_default()
     }
 
-    /// The channels that `slot` follows, with the last item it has of each; those it waits for included.
+    /// The channels that `slot` follows, with the id of the last item it has on each; channels that it waits for
+    /// included.
     pub fn heard(&self, slot: Slot) -> Vec<HeardUpTo> {
         let in_force = self.links_of(slot).iter().filter_map(|link| {
             let channel = self.channel(link.channel)?;
@@ -56,8 +56,8 @@ impl Subscriptions {
         in_force.chain(joining).collect()
     }
 
-    /// Takes a stream out of the channels that it follows, until its application has been asked what comes next; on its
-    /// other channels it stays. The channels, with the last item it has of each.
+    /// Unsubscribes a stream from the channels that it follows, until its application has answered a refetch; its
+    /// other channels stay. Returns the followed channels, with the id of the last item it has on each.
     pub fn withdraw(&mut self, slot: Slot) -> Vec<HeardUpTo> {
         self.missed.remove(&slot);
         let heard = self.heard(slot);
@@ -67,14 +67,15 @@ impl Subscriptions {
         heard
     }
 
-    /// The tick since which some channel of `slot` has had nothing for streams; `None` if that has had nothing yet.
+    /// The tick of the oldest last stream content among the channels of `slot`; `None` if some channel has had none
+    /// yet.
     pub fn quiet_since(&self, slot: Slot) -> Option<u32> {
         let links = self.links_of(slot).iter();
         let ticks = links.map(|link| self.channel(link.channel).and_then(|channel| channel.stream_tick));
         ticks.reduce(|a, b| Some(if before(a?, b?) { a? } else { b? })).flatten()
     }
 
-    /// The slots of long polls and streams on channels at `home`.
+    /// The slots of long polls and streams on channels with their home at `home`.
     pub fn held_on(&self, home: CoreId) -> Vec<Slot> {
         let channels = self.channels.iter().flatten();
         let channels = channels.filter(|channel| home_of(&channel.name, self.cores) == home);
@@ -90,7 +91,7 @@ impl Subscriptions {
         channel.into_iter().flat_map(LocalChannel::held).collect()
     }
 
-    /// Forgets the last ids of the channels at `home`, as that home has.
+    /// Forgets the last ids of the channels with their home at `home`, as the home has done.
     pub fn forget_last_ids(&mut self, home: CoreId) {
         let cores = self.cores;
         let channels = self.channels.iter_mut().flatten();
@@ -98,13 +99,13 @@ impl Subscriptions {
         channels.for_each(|channel| channel.forget_last_id());
     }
 
-    /// Forgets the last id of `channel`, as its home has.
+    /// Forgets the last id of `channel`, as its home has done.
     pub fn forget_last_id(&mut self, channel: &str) {
         let Some(id) = self.names.get(channel).copied() else { return };
         self.channel_mut(id).into_iter().for_each(LocalChannel::forget_last_id);
     }
 
-    /// The subscription of `slot` to one channel has come into force.
+    /// Starts following, because the subscription of `slot` to one channel has come into force.
     pub(super) fn begin_following(&mut self, slot: Slot, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
             return;
@@ -113,7 +114,7 @@ impl Subscriptions {
         followed.begin(slot, &channel.last_id, channel.next, self.missed.entry(slot).or_default());
     }
 
-    /// Names in `slice` the followers that may not get the next publication of the channel; whether there are any.
+    /// Puts the followers that are gapped at the channel's next item into `slice`; returns whether there was a gap.
     pub(super) fn lead_aside(&mut self, id: ChannelId, slice: &mut Slice) -> bool {
         let Some(channel) = self.channel_mut(id).filter(|channel| channel.pass.is_none()) else {
             return false;
@@ -143,12 +144,12 @@ impl LocalChannel {
         }
     }
 
-    /// The count of the first publication that is pending.
+    /// The count of the first pending item.
     pub(super) fn first_pending(&self) -> u32 {
         self.next.wrapping_sub(self.pending.len() as u32)
     }
 
-    /// The channel's last id for a subscriber whose next item has the count `next`.
+    /// The channel's last id before the item with the count `next`.
     fn id_before(&self, next: u32) -> LastId {
         if next == self.next && self.pass.is_none() && self.pending.is_empty() {
             return self.last_id.clone();

@@ -1,5 +1,5 @@
-//! Channels that nobody uses any more. They stay for a while with their interest kept, so that long polls, which leave
-//! and come back with every message, cost the mesh nothing.
+//! Channels without subscribers. They stay for a while with their interest kept, so that long polls, which leave and
+//! come back with every item, cause no messages in the mesh.
 
 use super::{LocalChannel, Subscriptions};
 use crate::channel::home::home_of;
@@ -7,8 +7,8 @@ use crate::channel::message::ToHome;
 use crate::ids::{ChannelId, CoreId};
 
 impl Subscriptions {
-    /// Gives up channels that lingered long enough, after a look at `limit` of them at most; `out` gets the messages to
-    /// their homes. Whether there may be more.
+    /// Removes channels that have lingered long enough, and looks at no more than `limit`; `out` gets the messages to
+    /// their homes. Returns whether there may be more.
     pub fn expire(&mut self, limit: usize, out: &mut impl FnMut(CoreId, ToHome)) -> bool {
         for _ in 0..limit {
             let Some(&(since, id)) = self.lingering.front() else { return false };
@@ -32,7 +32,7 @@ impl Subscriptions {
         true
     }
 
-    /// Has `id` linger, if nobody uses it any more.
+    /// Lets `id` linger, if it is not in use any more.
     pub(super) fn maybe_linger(&mut self, id: ChannelId) {
         if !self.is_idle(id) {
             return;
@@ -44,8 +44,8 @@ impl Subscriptions {
         }
     }
 
-    /// Has `id` looked at when it may have lingered long enough; in order of time, so a channel that was in use
-    /// meanwhile is looked at again and lingers up to twice as long.
+    /// Queues `id` to be examined when it may have lingered long enough. The queue is in order of time, so a channel
+    /// that was in use meanwhile is examined again, and lingers up to twice as long.
     fn linger(&mut self, id: ChannelId) {
         let now = self.now_tick;
         let Some(channel) = self.channel_mut(id) else { return };
@@ -54,7 +54,7 @@ impl Subscriptions {
         }
     }
 
-    /// Nobody is subscribed or waits, and nothing is being written.
+    /// Whether the channel has no subscribers, no waiting rows, and nothing to write.
     fn is_idle(&self, id: ChannelId) -> bool {
         let unused = |channel: &LocalChannel| channel.roster.len() == 0 && !channel.queued;
         self.channel(id).is_some_and(unused) && !self.waiting.any_with(id) && !self.joining.any_for(id)

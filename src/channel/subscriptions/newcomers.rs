@@ -1,4 +1,4 @@
-//! Subscribers that asked while messages of their channel's home were under way: their place in the channel's lists.
+//! The entries of newcomers: subscribers that came while messages of their channel's home were in transit.
 
 use super::Subscriptions;
 use crate::channel::dispatched::Dispatched;
@@ -6,13 +6,13 @@ use crate::ids::{ChannelId, CoreId, Slot};
 use std::sync::Arc;
 
 impl Subscriptions {
-    /// From now on `dispatched` says how many messages homes have sent to this core, which is `own`, and
-    /// [`Subscriptions::took`] how many of them were taken. Nothing was sent yet.
+    /// Counts messages in transit from now on: `dispatched` has the number of messages that homes have sent to this
+    /// core, `own`, and [`Subscriptions::took`] counts those that were taken. No message was sent yet.
     pub fn set_dispatched(&mut self, dispatched: Arc<Dispatched>, own: CoreId) {
         self.newcomers.set_dispatched(dispatched, own);
     }
 
-    /// One more message of `home` was taken, whatever it was, and handled.
+    /// Counts one more message of `home`, of any kind, that was taken and handled.
     pub fn took(&mut self, home: CoreId) {
         self.newcomers.took(home);
         while let Some((slot, id)) = self.newcomers.next_due(home) {
@@ -20,7 +20,7 @@ impl Subscriptions {
         }
     }
 
-    /// What arrives on the channel from now on is for `slot`, if it is in the channel's lists.
+    /// Lets `slot` get all items that arrive on the channel from now on, if it is in the channel's lists.
     pub(super) fn unpark(&mut self, slot: Slot, id: ChannelId) {
         let Some(link) = self.links_of(slot).iter().find(|link| link.channel == id).copied() else { return };
         let (transport, index) = link.place();
@@ -41,7 +41,7 @@ mod tests {
 
     const HOME: CoreId = CoreId(0);
 
-    /// A table of one core that hears of its home by a ring, with a subscriber in slot 0.
+    /// A table of one core that gets its home's messages through a ring, with a subscriber in slot 0.
     fn table() -> (Subscriptions, Arc<Dispatched>) {
         let (mut table, dispatched) = (Subscriptions::new(1, 1), Arc::new(Dispatched::new(1)));
         table.set_dispatched(dispatched.clone(), HOME);
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(readiness, Readiness::Ready);
     }
 
-    /// What each slot is written, up to slot 3.
+    /// The items written to each slot, for slots 0 to 3.
     fn written(table: &mut Subscriptions) -> [String; 4] {
         let (mut slice, mut all) = (Slice::default(), <[String; 4]>::default());
         while table.next_slice(9, &mut slice) {
@@ -96,7 +96,7 @@ mod tests {
         subscribe(&mut table, 2);
         take(&mut table, item(1));
         take(&mut table, item(2));
-        // It leaves and comes back, so what is under way now is not for it either.
+        // The slot unsubscribes and subscribes again, so it must not get the items that are in transit now.
         table.unsubscribe(Slot(2));
         dispatched.count(HOME, HOME);
         subscribe(&mut table, 2);

@@ -1,4 +1,4 @@
-//! The tables of a core's subscriptions, which shrink when they have been nearly empty for a while (`crate::slack`).
+//! Shrinks the subscription tables of a core when they have been nearly empty for a while (`crate::slack`).
 
 use super::{LocalChannel, Subscriptions};
 use crate::channel::roster::SlotLinks;
@@ -6,7 +6,7 @@ use crate::ids::ChannelId;
 use crate::slack::{Look, Places, Table};
 
 impl Subscriptions {
-    /// Has a look at all tables.
+    /// Lets `look` shrink all tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.names);
         look.at(&mut ChannelPlaces {
@@ -33,7 +33,7 @@ impl Subscriptions {
     }
 }
 
-/// The places of channels, and those that are free.
+/// The places of channels, and the free places.
 struct ChannelPlaces<'a> {
     channels: &'a mut Vec<Option<Box<LocalChannel>>>,
     free: &'a mut Vec<ChannelId>,
@@ -53,8 +53,8 @@ impl Table for ChannelPlaces<'_> {
         size_of::<Option<Box<LocalChannel>>>() + size_of::<ChannelId>()
     }
 
-    /// Cuts off the free places at the end. From then on the lowest are taken first, so that the end becomes free
-    /// again.
+    /// Removes the free places at the end. From then on the lowest free places are used first, so that the end
+    /// becomes free again.
     fn shrink(&mut self) {
         let used = |list: &mut Vec<Option<Box<LocalChannel>>>| {
             Places { list, used: 0, is_used: Option::is_some }.shrink();
@@ -101,7 +101,7 @@ mod tests {
             .sum();
         assert!(given_back > 50 * MANY as usize, "{given_back} bytes");
         assert_eq!((table.channels.len(), table.links.places(), table.free.len()), (8, 8 + 1, 7));
-        // Who stayed is delivered to, and others come to the places that are free.
+        // Subscribers that stayed get their items, and new subscribers take the free places.
         (0..7).for_each(|slot| subscribe(&mut table, slot, &format!("d{slot}")));
         assert_eq!((table.channels.len(), table.channels_of(Slot(7))), (8, vec!["c7".into()]));
         let mut item = Publication::new("c7");

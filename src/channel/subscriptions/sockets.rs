@@ -1,5 +1,5 @@
-//! WebSockets join and leave channels one by one while they are open. Each channel comes into force by itself, when its
-//! home has acknowledged it.
+//! WebSockets join and leave single channels while they are open. Each joined channel comes into force by itself,
+//! when its home has acknowledged it.
 
 use super::{Readiness, Subscriptions};
 use crate::channel::home::home_of;
@@ -10,8 +10,9 @@ use crate::ids::{CoreId, Slot};
 use smallvec::SmallVec;
 
 impl Subscriptions {
-    /// Subscribes a WebSocket to one more channel, beside those it has, which are of the same transport.
-    /// [`Readiness::Waiting`] if the home is asked first; a channel that it has or waits for already stays as it is.
+    /// Subscribes a WebSocket to another channel; `transport` is that of its other channels. Returns
+    /// [`Readiness::Waiting`] if the home must acknowledge first. A channel that it has or waits for already stays as
+    /// it is.
     pub fn join(
         &mut self,
         slot: Slot,
@@ -40,12 +41,12 @@ impl Subscriptions {
         Readiness::Ready
     }
 
-    /// Whether a WebSocket waits for a channel it asked for.
+    /// Whether a WebSocket waits for a channel to come into force.
     pub fn is_joining(&self, slot: Slot) -> bool {
         self.joining.channels_of(slot).next().is_some()
     }
 
-    /// Takes a WebSocket out of one channel; whether it was in it, or waited for it.
+    /// Removes a WebSocket from one channel; returns whether it was subscribed or waited for it.
     pub fn leave(&mut self, slot: Slot, channel: &str) -> bool {
         let Some(&id) = self.names.get(channel) else { return false };
         if self.joining.remove(slot, id) {

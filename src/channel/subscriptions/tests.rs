@@ -1,4 +1,4 @@
-//! What the table promises beyond what `tests/simulation` finds out by itself.
+//! Properties of the table that `tests/simulation` does not find by itself.
 
 use super::super::roster::SlotLinks;
 use super::*;
@@ -7,7 +7,7 @@ fn table() -> Subscriptions {
     Subscriptions::new(1, 1)
 }
 
-/// The epoch of the request that subscribing causes; 0 if it causes none.
+/// Returns the epoch of the request that the subscription causes; 0 if it causes none.
 fn subscribe(table: &mut Subscriptions, slot: u32) -> u32 {
     let mut asked = 0;
     table.subscribe(Slot(slot), Transport::Response, &["c", "c"], &mut |_, message| {
@@ -53,7 +53,7 @@ fn a_channel_lingers_for_those_who_come_back() {
     unheard.id = Some("7".into());
     table.handle(ToCore::Deliver(Arc::new(unheard)), &mut Vec::new());
     assert_eq!((table.pending().0, table.last_id("c")), (0, Some("7")));
-    assert_eq!(subscribe(&mut table, 1), 0, "it is live still");
+    assert_eq!(subscribe(&mut table, 1), 0, "the channel is still live");
     assert_eq!((table.subscriptions(), expire(&mut table, 9)), (1, 0));
     table.unsubscribe(Slot(1));
     assert_eq!((table.subscriptions(), expire(&mut table, 10)), (0, 1));

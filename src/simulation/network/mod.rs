@@ -1,5 +1,5 @@
-//! The network of a simulation: ports that listen, and connections to them. Clients, applications and origin
-//! connections use [`Stream`] as they would a socket; the simulated kernel below the wire owns the server's end of
+//! The network of a simulation: listening ports, and connections to them. Clients, applications and origin
+//! connections use a [`Stream`] in place of a socket; the simulated kernel below the wire owns the server's end of
 //! clients' connections. `pipe` carries the bytes of one direction.
 
 mod pipe;
@@ -20,18 +20,18 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// How long a connection may be without a sign of life from its other side, which is gone (TCP_USER_TIMEOUT).
+/// A connection fails after this time without a packet from an other side that has vanished (TCP_USER_TIMEOUT).
 const SILENCE: Duration = Duration::from_secs(125);
 
 thread_local! {
     static NETWORK: Network = Network::default();
 }
 
-/// Who listens where, on a thread with a world.
+/// The listeners of a thread with a world.
 #[derive(Default)]
 struct Network {
     ports: RefCell<BTreeMap<SocketAddr, Vec<Weak<Port>>>>,
-    /// Those that the simulated kernel accepts from, by the descriptor that stands for them.
+    /// The listeners that the simulated kernel accepts from, by the descriptor that stands for each.
     descriptors: RefCell<BTreeMap<RawFd, Listener>>,
     clients: Cell<u16>,
 }
@@ -43,25 +43,25 @@ struct Port {
     observer: RefCell<Option<Observer>>,
 }
 
-/// A port that listens, as long as this lives.
+/// A listening port. It listens as long as this value or a clone of it lives.
 #[derive(Clone)]
 pub struct Listener(Rc<Port>);
 
-/// A connection that was made to a port.
+/// A connection that was made to a port, and is not accepted yet.
 pub struct Arrival {
-    /// The listener's end of it.
+    /// The listener's end of the connection.
     pub stream: Stream,
-    /// Where it comes from.
+    /// The address of the client.
     pub peer: SocketAddr,
 }
 
-/// One end of a connection. Dropping it closes the connection; as in TCP that is a reset if there are unread bytes.
+/// One end of a connection. Dropping it closes the connection; as in TCP, it is reset if bytes are unread.
 pub struct Stream {
     incoming: Rc<Pipe>,
     outgoing: Rc<Pipe>,
 }
 
-/// Listens on `address`, beside others that do.
+/// Listens on `address`. Several listeners may share an address.
 pub fn listen(address: SocketAddr) -> Listener {
     let port = Rc::<Port>::default();
     NETWORK.with(|network| {
@@ -71,6 +71,9 @@ pub fn listen(address: SocketAddr) -> Listener {
 }
 
 /// Connects to `address`.
+///
+/// # Errors
+/// `ConnectionRefused` if nothing listens there, `NotConnected` if this thread has no world.
 pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let Some(world) = current() else { return Err(io::ErrorKind::NotConnected.into()) };
     let delay = world.dice(pipe::delay);
@@ -82,7 +85,10 @@ pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     Ok(here)
 }
 
-/// Connects to `address`, within `timeout`.
+/// Connects to `address`.
+///
+/// # Errors
+/// As for [`connect`], and `TimedOut` after `timeout`.
 pub async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
     let Some(world) = current() else { return Err(io::ErrorKind::NotConnected.into()) };
     let timed_out = async {
@@ -92,7 +98,7 @@ pub async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Resul
     futures_lite::future::or(connect(address), timed_out).await
 }
 
-/// Ends all connections that nobody has accepted, and forgets who listens.
+/// Drops all connections that were not accepted, and all listeners.
 pub(super) fn clear() {
     NETWORK.with(Network::clear);
 }
@@ -133,15 +139,18 @@ impl Port {
 }
 
 impl Listener {
-    /// A socket that stands for this listener where a real one is expected: the simulated kernel knows it by its
-    /// descriptor. It is neither bound nor does it listen.
+    /// A socket that stands for this listener where a real one is expected: the simulated kernel finds the listener
+    /// by the socket's descriptor. The socket is not bound and does not listen.
+    ///
+    /// # Errors
+    /// The system's error, if it has no descriptor left.
     pub fn socket(&self) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         NETWORK.with(|network| network.descriptors.borrow_mut().insert(socket.as_raw_fd(), self.clone()));
         Ok(socket.into())
     }
 
-    /// The listener that a descriptor stands for.
+    /// The listener that `descriptor` stands for.
     pub fn of(descriptor: RawFd) -> Option<Listener> {
         NETWORK.with(|network| network.descriptors.borrow().get(&descriptor).cloned())
     }
@@ -151,7 +160,7 @@ impl Listener {
         !self.0.waiting.borrow().is_empty()
     }
 
-    /// The connection that has waited longest.
+    /// Accepts the connection that has waited longest.
     pub fn try_accept(&self) -> Option<Arrival> {
         self.0.waiting.borrow_mut().pop_front()
     }
@@ -168,27 +177,30 @@ impl Listener {
         .await
     }
 
-    /// `observer` hears of every connection that comes.
+    /// Calls `observer` for every new connection.
     pub fn observe(&self, observer: Observer) {
         self.0.observer.replace(Some(observer));
     }
 }
 
 impl Stream {
-    /// The two ends of a connection.
+    /// Makes the two ends of a connection.
     pub fn pair() -> (Stream, Stream) {
         let (one, other) = (Pipe::new(), Pipe::new());
         let here = Stream { incoming: one.clone(), outgoing: other.clone() };
         (here, Stream { incoming: other, outgoing: one })
     }
 
-    /// `observer` hears when there may be something to read, or room to write.
+    /// Calls `observer` when there may be data to read, or room to write.
     pub fn observe(&self, observer: &Observer) {
         self.incoming.observe_arrivals(observer.clone());
         self.outgoing.observe_room(observer.clone());
     }
 
-    /// Reads what has arrived; nothing at the end, and `WouldBlock` while nothing is there.
+    /// Reads data that has arrived, 0 bytes at the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing has arrived; the failure of the connection, if it has failed.
     pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         self.incoming.read(into)
     }
@@ -198,12 +210,16 @@ impl Stream {
         self.incoming.is_readable()
     }
 
-    /// When something last arrived.
+    /// The time when data last arrived.
     pub fn arrived_at(&self) -> Duration {
         self.incoming.arrived_at()
     }
 
-    /// Writes what there is room for; `WouldBlock` if there is none.
+    /// Writes as many bytes as there is room for.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room; `BrokenPipe` after [`Stream::shut_down`]; the failure of the connection, if
+    /// it has failed.
     pub fn try_write(&self, from: &[u8]) -> io::Result<usize> {
         if let Some(error) = self.incoming.failure() {
             return Err(error);
@@ -216,22 +232,23 @@ impl Stream {
         self.incoming.failure().is_some() || self.outgoing.has_room()
     }
 
-    /// Bytes written that nobody has read.
+    /// Bytes that were written here and not read at the other end.
     pub fn unread(&self) -> usize {
         self.outgoing.unread()
     }
 
-    /// Nothing more will be written.
+    /// Ends the sending side.
     pub fn shut_down(&self) {
         self.outgoing.end();
     }
 
-    /// Breaks the connection.
+    /// Resets the connection.
     pub fn reset(self) {
         self.outgoing.fail(io::ErrorKind::ConnectionReset, Duration::ZERO);
     }
 
-    /// This end is gone without a word: its machine lost power. The other end finds out after a long time.
+    /// Simulates that the machine of this end loses power: nothing is sent any more, and the other end fails after a
+    /// long time.
     pub fn vanish(self) {
         self.incoming.swallow();
         self.outgoing.fail(io::ErrorKind::TimedOut, SILENCE);

@@ -1,5 +1,5 @@
-//! One direction of a connection: bytes that travel for a while, arrive in their order, and wait to be read. There is
-//! room for so many that nobody has read, as in the buffers of two sockets.
+//! One direction of a connection. Bytes travel for a while, arrive in order, and wait to be read. As with the buffers
+//! of two sockets, the number of unread bytes is bounded.
 
 use crate::simulation::random::Random;
 use crate::simulation::world::current;
@@ -10,22 +10,22 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// Is called when something has happened that its owner may want to look at.
+/// A function that is called after a change that its owner may want to look at.
 pub type Observer = Rc<dyn Fn()>;
 
-/// Room in a pipe: some have little, so that what is sent to them falls short.
+/// Capacities of pipes. Some are small, so that sends into them fall short.
 const CAPACITIES: [usize; 5] = [200, 4_000, 64_000, 256_000, 256_000];
 
-/// One direction.
+/// One direction of a connection.
 pub(super) struct Pipe {
     state: RefCell<State>,
     reader: Side,
     writer: Side,
-    /// Who writes in the other direction, and cannot when this one is broken.
+    /// The writer of the other direction, which cannot write when this direction has failed.
     opposite: Side,
 }
 
-/// Who is told that something changed.
+/// A task and an observer that are notified of a change.
 #[derive(Default)]
 struct Side {
     waker: Cell<Option<Waker>>,
@@ -34,24 +34,24 @@ struct Side {
 
 struct State {
     arrived: VecDeque<u8>,
-    /// When something last did.
+    /// The time when bytes last arrived.
     arrived_at: Duration,
     travelling: usize,
     capacity: usize,
-    /// When what was sent last arrives: nothing overtakes it.
+    /// The arrival time of the bytes that were sent last: later bytes do not arrive earlier.
     latest: Duration,
-    /// The writer has said that nothing follows; whether that has arrived.
+    /// `is_ending`: the writer has ended the stream. `has_ended`: the end has arrived.
     is_ending: bool,
     has_ended: bool,
-    /// It broke.
+    /// The error, after the pipe has failed.
     failure: Option<io::ErrorKind>,
-    /// Nobody reads any more.
+    /// The reader is gone.
     is_abandoned: bool,
-    /// What travels is lost.
+    /// Bytes in transit are lost.
     swallows: bool,
 }
 
-/// How long something travels.
+/// A random travel time.
 pub(super) fn delay(dice: &mut Random) -> Duration {
     Duration::from_micros(match dice.below(20) {
         0 => dice.within(1_000..60_000),
@@ -115,7 +115,7 @@ impl Pipe {
         !state.arrived.is_empty() || state.has_ended || state.failure.is_some()
     }
 
-    /// When something last arrived.
+    /// The time when bytes last arrived.
     pub fn arrived_at(&self) -> Duration {
         self.state.borrow().arrived_at
     }
@@ -129,13 +129,13 @@ impl Pipe {
         state.is_ending || state.arrived.len() + state.travelling < state.capacity
     }
 
-    /// Bytes on their way, or not read yet.
+    /// Bytes in transit or not read yet.
     pub fn unread(&self) -> usize {
         let state = self.state.borrow();
         state.arrived.len() + state.travelling
     }
 
-    /// What arrived before the pipe broke can still be read.
+    /// Reads bytes that have arrived. Bytes that arrived before a failure can still be read.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.state.borrow_mut();
         if state.arrived.is_empty() {
@@ -154,7 +154,7 @@ impl Pipe {
         Ok(count)
     }
 
-    /// `back` is the other direction, which breaks if nobody reads this one.
+    /// Sends bytes. `back` is the other direction, which fails if the reader of this one is gone.
     pub fn write(self: &Rc<Self>, from: &[u8], back: &Rc<Pipe>) -> io::Result<usize> {
         let mut state = self.state.borrow_mut();
         if state.is_ending {
@@ -186,7 +186,7 @@ impl Pipe {
         Ok(count)
     }
 
-    /// Nothing more is written.
+    /// Ends the stream.
     pub fn end(self: &Rc<Self>) {
         if std::mem::replace(&mut self.state.borrow_mut().is_ending, true) {
             return;
@@ -201,7 +201,7 @@ impl Pipe {
         });
     }
 
-    /// The pipe breaks, after `patience`.
+    /// Makes the pipe fail after `patience`.
     pub fn fail(self: &Rc<Self>, failure: io::ErrorKind, patience: Duration) {
         self.state.borrow_mut().is_ending = true;
         let pipe = self.clone();
@@ -219,14 +219,14 @@ impl Pipe {
         }
     }
 
-    /// Nobody reads any more; whether there is something unread.
+    /// Marks the reader as gone, and returns whether bytes were unread.
     pub fn abandon(&self) -> bool {
         let mut state = self.state.borrow_mut();
         state.is_abandoned = true;
         !state.arrived.is_empty() || state.travelling > 0
     }
 
-    /// What travels, and what is sent from now on, is lost.
+    /// Loses the bytes in transit, and all bytes that are sent from now on.
     pub fn swallow(&self) {
         self.state.borrow_mut().swallows = true;
     }
@@ -236,7 +236,7 @@ impl Pipe {
         self.reader.tell();
     }
 
-    /// Has `happen` called when something sent now arrives.
+    /// Calls `happen` at the time when bytes that are sent now arrive.
     fn arrives(&self, happen: impl FnOnce() + 'static) {
         let Some(world) = current() else { return };
         let delay = world.dice(delay);

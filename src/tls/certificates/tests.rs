@@ -9,7 +9,7 @@ impl Directory {
         Directory(path)
     }
 
-    /// A certificate for `name`; what it is told by.
+    /// Makes a certificate for `name`, and returns it for comparison.
     fn add(&self, name: &str) -> CertificateDer<'static> {
         let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
         self.write(&format!("{name}.crt"), &made.cert.pem());

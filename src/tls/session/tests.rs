@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use std::io::{Read, Write};
 
-/// Both ends, and what is on its way between them.
+/// Both ends of a session, and the bytes in transit between them.
 struct Pair {
     client: ClientConnection,
     server: Session,
@@ -45,7 +45,8 @@ impl Pair {
         pair
     }
 
-    /// Carries what is under way until nothing is, to the server in parts of these sizes, again and again.
+    /// Carries bytes in both directions until none are left; the server receives them in pieces of these sizes,
+    /// repeated.
     fn settle(&mut self, sizes: &[usize]) {
         let mut sizes = sizes.iter().copied().cycle();
         loop {
@@ -186,7 +187,7 @@ fn each_side_may_close_first() {
         assert!(!pair.server.has_failed());
         let before = pair.to_client.len();
         pair.server.close(&mut pair.to_client);
-        assert_eq!(pair.to_client.len(), before, "it is said once");
+        assert_eq!(pair.to_client.len(), before, "close_notify is sent once");
     }
 }
 

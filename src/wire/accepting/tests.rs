@@ -12,12 +12,12 @@ const SLOTS: u32 = 40;
 const RESERVED: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A wire with a listener for each use.
+/// A wire with one listener for clients and one for operators.
 struct World {
     wire: Wire,
     clients: SocketAddr,
     operators: SocketAddr,
-    /// Open connections of both, by the listener.
+    /// Open connections, by listener.
     open: [Vec<Slot>; 2],
     _doorbell: Doorbell,
 }
@@ -52,7 +52,8 @@ impl World {
         }
     }
 
-    /// Turns until so many of clients and of operators are open, and then some more, in which nothing may change.
+    /// Turns until this many clients and operators are connected, and then some more turns in which nothing may
+    /// change.
     fn turn_until(&mut self, clients: usize, operators: usize) {
         let deadline = Instant::now() + PATIENCE;
         let open = |world: &World| world.open.each_ref().map(Vec::len);
@@ -62,7 +63,7 @@ impl World {
             std::thread::yield_now();
         }
         (0..100).for_each(|_| self.turn());
-        assert_eq!(open(self), [clients, operators], "no further one is accepted");
+        assert_eq!(open(self), [clients, operators], "no further connection is accepted");
     }
 
     fn close_all(&mut self, index: usize) {
@@ -93,7 +94,7 @@ fn clients_leave_the_reserved_slots_to_operators_who_leave_half_to_clients() {
         while world.open[1].len() < most_operators {
             assert!(Instant::now() < deadline, "{} operators", world.open[1].len());
             world.turn();
-            // Those of the first flood are still in the kernel's queue.
+            // Clients of the first flood are still in the kernel's queue.
             world.close_all(0);
         }
         (0..100).for_each(|_| world.turn());

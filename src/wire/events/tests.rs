@@ -1,4 +1,4 @@
-//! How connections end, and what a poll reports of those that go on, with real sockets.
+//! How connections end, and what a poll reports of open connections, with real sockets.
 
 use super::*;
 use crate::runtime::block_on;
@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// Clients at a time, as many as there are slots: every further client gets a slot that another one had.
+/// Clients at a time, as many as there are slots, so every further client gets a used slot.
 const CLIENTS: usize = 8;
-/// More than the kernel takes for a client that does not read.
+/// More bytes than the kernel takes for a client that does not read.
 const MUCH: usize = 16 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -43,7 +43,7 @@ impl World {
         World { wire, address, events: VecDeque::new(), _doorbell: doorbell }
     }
 
-    /// A client, and its slot.
+    /// Connects a client, and returns it with its slot.
     fn connect(&mut self) -> (TcpStream, Slot) {
         let client = TcpStream::connect(self.address).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -54,7 +54,7 @@ impl World {
         (client, slot)
     }
 
-    /// Turns until an event comes that `wanted` takes; others are forgotten.
+    /// Turns until `wanted` takes an event; other events are dropped.
     fn await_event<T>(&mut self, wanted: impl Fn(&WireEvent) -> Option<T>) -> T {
         let mut found = None;
         self.turn_until(|world| {
@@ -73,13 +73,13 @@ impl World {
             if is_reached(self) {
                 return;
             }
-            assert!(Instant::now() < deadline, "it does not happen");
+            assert!(Instant::now() < deadline, "the expected state is not reached in time");
             std::thread::yield_now();
         }
     }
 }
 
-/// Runs a test where a doorbell can be made.
+/// Runs a test inside an executor, which a doorbell needs.
 fn on_a_core(test: impl FnOnce()) {
     block_on(async { test() });
 }
@@ -125,7 +125,7 @@ fn a_close_takes_back_what_waits_to_be_sent_and_gives_its_memory_free() {
             assert!(world.wire.is_backlogged(slot) && world.wire.backlog_bytes() > 0);
             world.wire.close(slot);
             assert_eq!((world.wire.backlog_bytes(), world.wire.open_connections()), (0, 0));
-            // The kernel has let go of it before its client has read anything.
+            // The kernel has let go of the data before the client has read anything.
             world.turn_until(|world| world.wire.orphans.is_empty());
             assert!(much.is_unique());
             let mut got = Vec::new();
@@ -143,7 +143,7 @@ fn what_a_client_takes_is_known_while_it_is_behind() {
         world.wire.send(slot, vec![b'x'; MUCH].into()).unwrap();
         world.wire.flush();
         assert_eq!(look(&mut world), (slot, Taken::Unknown));
-        // Its kernel takes something yet, until the buffers are full.
+        // The client's kernel still takes bytes until its buffers are full.
         world.turn_until(|world| look(world) == (slot, Taken::Bytes(0)));
         client.set_nonblocking(true).unwrap();
         let (mut part, mut read, mut taken) = (vec![0; MUCH / 2], 0, 0);
@@ -153,7 +153,7 @@ fn what_a_client_takes_is_known_while_it_is_behind() {
             taken += bytes as usize;
             read == MUCH / 2 && bytes == 0
         });
-        // What it reads makes room for as much again, but for what its kernel keeps back.
+        // The bytes that the client reads make room for as many, except what its kernel holds back.
         assert!((MUCH / 4..MUCH).contains(&taken), "{taken} bytes of {read}");
         world.turn_until(|world| {
             let _ = client.read(&mut part);
@@ -181,7 +181,7 @@ fn a_reset_reaches_a_client_that_is_behind_at_once() {
     });
 }
 
-/// What the only client that is behind has taken since the last look.
+/// The bytes that the only client with a backlog has taken since the last measurement.
 fn look(world: &mut World) -> (Slot, Taken) {
     world.wire.begin_to_measure();
     assert!(!world.wire.measure_some());
@@ -204,14 +204,14 @@ fn a_poll_reports_all_that_has_come_or_knows_from_whom_it_lacks_it() {
         assert_eq!(heard_from(&events).len(), MANY);
         assert!(clients.iter().all(|(_, slot)| world.wire.is_read(*slot)));
         events.clear();
-        // More than there are buffers, none of which is given back.
+        // More bytes than there are buffers, and no buffer is given back.
         clients.iter_mut().for_each(|(client, _)| say(client, &[b'y'; PIECE]));
         world.wire.poll_all(&mut events).unwrap();
         let unread: FxHashSet<Slot> =
             clients.iter().map(|(_, slot)| *slot).filter(|slot| !world.wire.is_read(*slot)).collect();
         let all: FxHashSet<Slot> = heard_from(&events).union(&unread).copied().collect();
         assert!(all.len() == MANY && !unread.is_empty(), "{} of {MANY}, {} unread", all.len(), unread.len());
-        assert!(unread.len() < MANY, "it knows from whom it has everything");
+        assert!(unread.len() < MANY, "clients that were read completely are known");
         let mut bytes = 0;
         let count = |events: &mut VecDeque<WireEvent>| -> usize {
             events
@@ -229,7 +229,7 @@ fn a_poll_reports_all_that_has_come_or_knows_from_whom_it_lacks_it() {
     });
 }
 
-/// Sends `bytes`, and returns when the other side's kernel has them.
+/// Sends `bytes`, and returns when the kernel of the other side has them.
 fn say(client: &mut TcpStream, bytes: &[u8]) {
     client.write_all(bytes).unwrap();
     let deadline = Instant::now() + PATIENCE;
@@ -237,7 +237,7 @@ fn say(client: &mut TcpStream, bytes: &[u8]) {
     while under_way > 0 {
         // SAFETY: the descriptor is open, and the place is valid.
         assert_eq!(unsafe { libc::ioctl(client.as_raw_fd(), libc::TIOCOUTQ, &mut under_way) }, 0);
-        assert!(Instant::now() < deadline, "{under_way} bytes are under way");
+        assert!(Instant::now() < deadline, "{under_way} bytes are in transit");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger counts, alone and from many threads at once.
+//! The counts of the ledger, from one thread and from many threads at once.
 
 use super::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -45,7 +45,7 @@ impl Ledger {
 fn an_entry_has_16_bytes_and_an_account_leaves_two_bits_free() {
     assert_eq!(size_of::<Entry>(), 16);
     let last = found(SEGMENTS - 1, (SEGMENT << (GROWTH * (SEGMENTS - 1))) - 1);
-    let Found::EntryId(last) = last else { panic!("an entry_id") };
+    let Found::EntryId(last) = last else { panic!("no entry was found") };
     assert!(last.0.get() < 1 << 30);
     const { assert!(SEGMENT << (GROWTH * (SEGMENTS - 1)) <= 1 << PLACE_BITS) };
 }
@@ -61,7 +61,7 @@ fn an_address_has_as_many_as_its_bound_and_others_are_not_concerned() {
     ledger.end(accounts.remove(0));
     accounts.push(begin(&ledger, v4(1), &bounds).unwrap());
     assert_eq!(begin(&ledger, v4(1), &bounds), Err(Excess::Connections));
-    // A limit that is lowered meanwhile.
+    // The limit was lowered meanwhile.
     assert_eq!(begin(&ledger, v4(1), &Bounds { connections: 1, ..UNBOUND }), Err(Excess::Connections));
     accounts.into_iter().for_each(|entry_id| ledger.end(entry_id));
     assert_eq!(ledger.connections(), 0);
@@ -96,7 +96,7 @@ fn rates_are_of_one_second_and_outlive_the_connections() {
             assert_eq!(try_at(second, false), Err(Excess::NewConnections));
         }
         assert_eq!(ledger.connections(), 0);
-        // Of another core, whose clock is behind.
+        // From another core, whose clock is behind.
         assert_eq!(try_at(second.wrapping_sub(1), false), Err(Excess::NewConnections));
         let other = ledger.begin(v4(2), &bounds, true, second).unwrap();
         ledger.end(other.unwrap());
@@ -111,7 +111,7 @@ fn entries_are_used_again_so_that_addresses_that_come_and_go_take_no_more_memory
         ledger.end(begin(&ledger, v4(number), &UNBOUND).unwrap());
     }
     assert_eq!(ledger.bytes(), SEGMENT * size_of::<Entry>());
-    // With a rate they are kept for their second.
+    // With a rate limit, entries are kept for their second.
     let bounds = Bounds { new_per_s: 1, ..UNBOUND };
     for second in 0..50 {
         for number in 0..1_000 {
@@ -119,7 +119,7 @@ fn entries_are_used_again_so_that_addresses_that_come_and_go_take_no_more_memory
             ledger.end(entry_id.unwrap().unwrap());
         }
     }
-    // Two segments, unless chance fills a bucket in both.
+    // Two segments, unless by chance a bucket is full in both.
     assert!(ledger.bytes() <= 21 * SEGMENT * size_of::<Entry>(), "{} bytes", ledger.bytes());
 }
 
@@ -128,7 +128,10 @@ fn many_addresses_have_an_account_each_and_all_of_them_are_counted_down() {
     let (ledger, bounds) = (ledger(), Bounds { connections: 1, ..UNBOUND });
     let accounts: Vec<_> = (0..50_000).map(|number| begin(&ledger, v4(number), &bounds).unwrap()).collect();
     assert_eq!((ledger.connections(), ledger.used()), (50_000, 50_000));
-    assert!((0..50_000).all(|number| begin(&ledger, v4(number), &bounds).is_err()), "all are found again");
+    assert!(
+        (0..50_000).all(|number| begin(&ledger, v4(number), &bounds).is_err()),
+        "every address is found again"
+    );
     assert!(ledger.bytes() < 50_000 * 128, "{} bytes", ledger.bytes());
     accounts.into_iter().for_each(|entry_id| ledger.end(entry_id));
     assert_eq!(ledger.connections(), 0);
@@ -191,7 +194,7 @@ fn counts_return_to_zero_however_threads_come_and_go() {
     assert_eq!((ledger.connections(), ledger.used()), (0, 0));
 }
 
-/// Prints what 100,000 addresses take, and how long a connection is counted up and down. Run with
+/// Prints the memory for 100,000 addresses, and the time to count a connection up and down. Run with
 /// `cargo test --release --lib what_addresses_cost -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]

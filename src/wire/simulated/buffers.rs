@@ -1,4 +1,4 @@
-//! The kernel's side of provided buffers: it takes them in the order in which they were lent.
+//! The kernel's side of provided buffers: buffers are taken in the order in which they were lent.
 
 use io_uring::types::BufRingEntry;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -23,7 +23,7 @@ impl ProvidedBuffers {
         ProvidedBuffers { descriptors: address as *const BufRingEntry, entries, head: 0 }
     }
 
-    /// How many were lent and not taken.
+    /// The number of buffers that were lent and not taken.
     pub fn available(&self) -> u16 {
         // SAFETY: the descriptors are there as long as this is, and the tail, which is in the first, is only ever
         // accessed as an atomic.
@@ -31,25 +31,25 @@ impl ProvidedBuffers {
         tail.load(Ordering::Acquire).wrapping_sub(self.head)
     }
 
-    /// How many are with the core.
+    /// The number of buffers that the core has.
     pub fn taken(&self) -> u16 {
         self.entries - self.available()
     }
 
-    /// The one that was taken last was not needed.
+    /// Gives back the buffer that was taken last, because it was not needed.
     pub fn take_back(&mut self) {
         self.head = self.head.wrapping_sub(1);
     }
 
-    /// The next one.
+    /// Takes the next buffer.
     pub fn take(&mut self) -> Option<Buffer<'_>> {
         if self.available() == 0 {
             return None;
         }
         let index = usize::from(self.head & (self.entries - 1));
         self.head = self.head.wrapping_add(1);
-        // SAFETY: the index is within the descriptors. This one was lent, so its memory is the kernel's until a
-        // completion hands it back, which whoever borrows this has not posted yet.
+        // SAFETY: the index is within the descriptors. This buffer was lent, so its memory is the kernel's until a
+        // completion hands it back, and the borrower of this value has not posted that completion yet.
         unsafe {
             let descriptor = &*self.descriptors.add(index);
             let memory =

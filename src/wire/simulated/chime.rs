@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
-/// Rings that nobody has heard yet are one.
+/// Several rings before the core wakes count as one.
 #[derive(Default)]
 pub(in crate::wire) struct Chime {
     is_rung: Cell<bool>,

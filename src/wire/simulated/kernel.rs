@@ -1,5 +1,5 @@
-//! What the simulated kernel does with operations. Those that cannot finish at once wait here, with the socket they are
-//! for, until [`Kernel::work`] finds that they can: as under DEFER_TASKRUN, nothing is posted before the core asks.
+//! How the simulated kernel handles operations. An operation that cannot finish at once waits here, with the socket
+//! it is for, until [`Kernel::work`] can finish it: as under DEFER_TASKRUN, nothing is posted before the core asks.
 
 use super::buffers::ProvidedBuffers;
 use super::chime::Chime;
@@ -12,18 +12,18 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// Of 100 sends, so many are cut or refused though there is room.
+/// Of 100 sends, this many are cut or refused though there is room.
 const FALL_SHORT: u64 = 4;
-/// Of 100 operations that could finish, so many do so later, unless they could for longer than [`FRESH`].
+/// Of 100 operations that could finish, this many finish later, unless they could for longer than [`FRESH`].
 const LATE: u64 = 10;
 const FRESH: Duration = Duration::from_millis(1);
-/// Of 100 receives that get something, so many end though nothing is wrong.
+/// Of 100 receives that get data, this many end though nothing is wrong.
 const STOP: u64 = 3;
-/// Of 100 receives that could get something, so many find no buffer.
+/// Of 100 receives that could get data, this many find no buffer.
 const NO_BUFFER: u64 = 1;
-/// Of 100 questions for what a client has not acknowledged, so many cannot be answered.
+/// Of 100 queries for unacknowledged bytes, this many fail.
 const UNKNOWN: u64 = 5;
-/// Completions posted at once; since Linux 6.14 about so many.
+/// Completions that are posted at once; about as many as Linux posts since 6.14.
 const AT_ONCE: usize = 20;
 /// IORING_CQE_F_BUFFER, IORING_CQE_F_MORE, IORING_CQE_BUFFER_SHIFT.
 const BUFFER: u32 = 1;
@@ -37,17 +37,17 @@ pub(super) struct Kernel {
     accepts: Vec<Accept>,
     receives: Vec<Receive>,
     sends: Vec<Send>,
-    /// Finished, not posted yet.
+    /// Completions that are not posted yet.
     finished: Vec<Completion>,
     posted: Vec<Completion>,
     pub buffers: Option<ProvidedBuffers>,
     pub chime: Option<Rc<Chime>>,
     pub is_silent: bool,
-    /// There was more to post than is posted at once.
+    /// More completions could be posted than are posted at once.
     pub has_more: bool,
-    /// It says that there is more, though there is nothing, until it has posted something.
+    /// The flag for more completions is set although there are none; it stays set until something is posted.
     pub has_stale_flag: bool,
-    /// Has the kernel look at what waits.
+    /// Called when waiting operations may be able to finish.
     observer: Observer,
 }
 
@@ -61,7 +61,7 @@ struct Accept {
 struct Receive {
     token: u64,
     socket: Rc<Stream>,
-    /// One buffer ends it.
+    /// The receive ends after one buffer.
     is_once: bool,
 }
 
@@ -98,7 +98,7 @@ impl Kernel {
         })
     }
 
-    /// Begins an operation, and finishes it if it does not wait.
+    /// Begins an operation, and finishes it at once if it need not wait.
     ///
     /// # Safety
     /// As for [`crate::wire::ring::Ring::push`].
@@ -136,7 +136,7 @@ impl Kernel {
                 self.post(token, socket.map_or(-libc::EOPNOTSUPP, |socket| socket.unread() as i32), 0);
             }
             Operation::Shutdown { slot } => self.shut_down_in_a_thread(slot, token),
-            // Its close follows, which clients cannot tell from it.
+            // Its close follows, and clients cannot tell a close from a reset.
             Operation::Reset { .. } => {}
             Operation::Close { slot } => {
                 let socket = self.slots.get_mut(slot.index()).and_then(Option::take);
@@ -148,7 +148,7 @@ impl Kernel {
                 let delay = Duration::from_millis(REST_MS.into());
                 self.after(delay, move |kernel| kernel.finish(token, -libc::ETIME));
             }
-            // Nothing in a simulation comes by an ordinary descriptor.
+            // No client in a simulation uses an ordinary descriptor.
             Operation::Watch { .. } => {}
             Operation::MoveIn { .. } => self.finish(token, -libc::EINVAL),
         }
@@ -171,9 +171,9 @@ impl Kernel {
         }
     }
 
-    /// Ends the operation with token `of`; whether it was found.
+    /// Cancels the operation with token `of`; returns whether it was found.
     fn cancel(&mut self, of: u64) -> bool {
-        // What has arrived by now may still be taken.
+        // Data that has arrived by now may still be received.
         if self.dice(|dice| dice.chance(30)) {
             self.work();
         }
@@ -187,7 +187,7 @@ impl Kernel {
         !ended.is_empty()
     }
 
-    /// A shutdown may block, so the kernel does it in a thread, which looks up the slot when it comes to that.
+    /// A shutdown may block, so the kernel runs it in a thread, which looks up the slot when it gets to it.
     fn shut_down_in_a_thread(&mut self, slot: Slot, token: u64) {
         let delay = Duration::from_micros(self.dice(|dice| dice.within(1..500)));
         self.after(delay, move |kernel| {
@@ -197,7 +197,7 @@ impl Kernel {
         });
     }
 
-    /// Finishes and posts what can be, or some of it.
+    /// Finishes operations that can finish, or some of them, and posts their completions.
     pub fn work(&mut self) {
         let most = self.posted.len() + self.dice(|dice| 1 + dice.below(AT_ONCE));
         self.has_more = false;
@@ -238,7 +238,8 @@ impl Kernel {
             arrival.stream.observe(&self.observer);
             self.slots[slot] = Some(Rc::new(arrival.stream));
             let peer = SockAddr::from(arrival.peer);
-            // SAFETY: whoever pushed the accept keeps the places for address and length until it has finished.
+            // SAFETY: the code that pushed the accept keeps the memory for address and length until the accept has
+            // finished.
             unsafe {
                 *length = peer.len();
                 *address = peer.as_storage();
@@ -266,7 +267,7 @@ impl Kernel {
         }
     }
 
-    /// Whether the receive goes on.
+    /// Continues a receive, and returns whether it goes on.
     fn receive_on(&mut self, receive: &Receive) -> bool {
         loop {
             let (stops, no_buffer) = self.dice(|dice| (dice.chance(STOP), dice.chance(NO_BUFFER)));
@@ -304,7 +305,7 @@ impl Kernel {
                 self.sends.push(send);
                 continue;
             }
-            // SAFETY: whoever pushed the send keeps its data until it has finished.
+            // SAFETY: the code that pushed the send keeps its data until the send has finished.
             let data = unsafe { std::slice::from_raw_parts(send.data, send.length) };
             match send.socket.try_write(data) {
                 Ok(sent) => self.post(send.token, sent as i32, 0),
@@ -313,7 +314,7 @@ impl Kernel {
         }
     }
 
-    /// Rings if something can finish.
+    /// Rings the doorbell if an operation can finish.
     pub fn notice(&self) {
         let can_finish = !self.finished.is_empty()
             || !self.posted.is_empty()
@@ -329,7 +330,7 @@ impl Kernel {
         self.posted.drain(..)
     }
 
-    /// What is left when everyone has gone.
+    /// Lists what remains. Nothing should remain when all clients are gone.
     pub fn leftovers(&self) -> Vec<String> {
         let sockets = self.slots.iter().filter(|slot| slot.is_some()).count();
         let buffers = self.buffers.as_ref().map_or(0, |buffers| usize::from(buffers.taken()));
@@ -342,14 +343,14 @@ impl Kernel {
         counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect()
     }
 
-    /// Whether no more is posted now, though something could be.
+    /// Whether no more is posted now, although more could be.
     fn is_enough(&mut self, most: usize) -> bool {
         let is_enough = self.posted.len() >= most;
         self.has_more |= is_enough;
         is_enough
     }
 
-    /// Whether something that could finish since a moment ago does not yet, and the core will hear of it later.
+    /// Whether an operation that can finish since `since` is delayed. The core is notified of it later.
     fn is_late(&self, since: Duration) -> bool {
         let is_fresh = self.world.elapsed() - since < FRESH;
         let is_late = is_fresh && self.dice(|dice| dice.chance(LATE));

@@ -1,9 +1,9 @@
-//! A kernel for a wire in a simulation. It does what io_uring promises and no more: completions come late, short, in
-//! pieces or not in the order of their operations, by the dice of the simulation; operations in flight keep their
-//! socket when its slot is freed; a shutdown looks up its slot only when it runs. Memory that operations point to is
-//! read and written when they complete, so a sanitizer sees it if the wire has let go of it too early.
+//! A simulated kernel for the wire in a simulation. It guarantees only what io_uring guarantees: completions come
+//! late, short, in pieces, or not in the order of their operations, at random by the simulation's seed. Operations in
+//! flight keep their socket when its slot is freed, and a shutdown looks up its slot only when it runs. Memory that
+//! operations point to is accessed when they complete, so a sanitizer detects if the wire has let go of it too early.
 //!
-//! `kernel` does the operations, `buffers` takes from the provided buffers, `chime` wakes the core.
+//! `kernel` handles the operations, `buffers` takes provided buffers, `chime` wakes the core.
 
 mod buffers;
 mod chime;
@@ -48,7 +48,7 @@ impl SimulatedRing {
     pub fn submit(&mut self) -> io::Result<()> {
         let mut kernel = self.kernel.borrow_mut();
         for (operation, token) in self.queued.drain(..) {
-            // SAFETY: who pushed the operation keeps what it points to.
+            // SAFETY: the code that pushed the operation keeps the memory it points to.
             unsafe { kernel.begin(operation, token) };
         }
         kernel.notice();
@@ -63,8 +63,8 @@ impl SimulatedRing {
         Ok(())
     }
 
-    /// Whether there was more to post than the kernel posts when it is asked once. As the kernel does, it may say so
-    /// in vain.
+    /// Whether more completions could be posted than the kernel posts at once. Like the kernel, it may report this
+    /// although there are none.
     pub fn has_task_work(&self) -> bool {
         let kernel = self.kernel.borrow();
         kernel.has_more || kernel.has_stale_flag

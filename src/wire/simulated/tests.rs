@@ -1,5 +1,6 @@
-//! The wire on a simulated kernel, with clients that read slowly, leave in the middle, and speak TLS or not: whatever
-//! falls short, comes late or is cancelled, each client gets what was sent to it, in order, and is heard as it spoke.
+//! The wire on a simulated kernel, with clients that read slowly, disconnect midway, and use TLS or not. However
+//! operations fall short, come late or are cancelled, each client gets the data for it, in order, and the core gets
+//! each client's data in order.
 
 use crate::ids::Slot;
 use crate::runtime;
@@ -22,26 +23,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
-/// Clients of one world, of which so many are connected at a time.
+/// Clients of one world. [`SLOTS`] of them can be connected at a time.
 const CLIENTS: usize = 24;
 const SLOTS: u32 = 6;
-/// Worlds of each test.
+/// Worlds in each test.
 const SEEDS: u64 = 12;
-/// As long as a world may go on.
+/// The longest time that a world may run.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rounds in which the core sends.
 const ROUNDS: usize = 400;
 
-/// What passed between the core and one client, whose number is the first byte that it says.
+/// The data between the core and one client. A client's number is the first byte that it sends.
 #[derive(Default, Clone)]
 struct Account {
-    /// By the client, and to it.
+    /// Bytes sent by the client, and bytes sent to it.
     said: Vec<u8>,
     told: Vec<u8>,
-    /// By the core, and by the client.
+    /// Bytes received by the core, and bytes received by the client.
     heard: Vec<u8>,
     got: Vec<u8>,
-    /// It ended before both were done.
+    /// The connection ended before both sides were done.
     is_cut: bool,
 }
 
@@ -70,7 +71,7 @@ fn clients_that_speak_no_tls_are_counted_where_it_is_spoken() {
                 runtime::sleep(Duration::from_micros(100)).await;
             }
         };
-        // An alert and the end, or a reset as its request was not read to the end.
+        // The client gets an alert and the end, or a reset because its request was not read to the end.
         let ends = async { drop(client.read_to_end(&mut Vec::new()).await) };
         or(ends, turns).await;
         assert_eq!((core.wire.tls_failures(), core.wire.open_connections()), (1, 0));
@@ -78,7 +79,7 @@ fn clients_that_speak_no_tls_are_counted_where_it_is_spoken() {
     done.expect("the client is answered");
 }
 
-/// One wire, and all its clients one after the other.
+/// Runs one wire, and all its clients.
 fn world(seed: u64, is_secure: bool) {
     let simulation = Simulation::new(seed);
     let book: Book = Rc::new(RefCell::new(vec![Account::default(); CLIENTS]));
@@ -95,11 +96,11 @@ fn world(seed: u64, is_secure: bool) {
         let too_long = runtime::sleep(PATIENCE / 2);
         or(all_leave, or(core.serve(), too_long)).await;
         while core.wire.open_connections() > 0 || !core.wire.orphans.is_empty() {
-            assert!(elapsed() < PATIENCE, "seed {seed}: memory or a connection is kept for nobody");
+            assert!(elapsed() < PATIENCE, "seed {seed}: memory or a connection is not released");
             core.turn();
             rest(500).await;
         }
-        // Slots are free once the kernel has heard of it.
+        // Slots are free once the kernel has run their close.
         core.turn();
         assert_eq!(core.wire.backlog_bytes(), 0, "seed {seed}");
         let leftovers = current().expect("a simulation").leftovers();
@@ -108,7 +109,7 @@ fn world(seed: u64, is_secure: bool) {
     done.unwrap_or_else(|stuck| panic!("seed {seed}: {stuck:?}"));
     for (number, Account { said, told, heard, got, is_cut }) in book.borrow().iter().enumerate() {
         assert!(told.starts_with(got), "seed {seed}: client {number} got something else");
-        assert!(said.starts_with(heard), "seed {seed}: client {number} was heard otherwise");
+        assert!(said.starts_with(heard), "seed {seed}: the core got something else from client {number}");
         assert!(
             *is_cut || (told.len(), said.len()) == (got.len(), heard.len()),
             "seed {seed}: client {number}"
@@ -134,7 +135,8 @@ fn some_bytes(most: usize) -> Vec<u8> {
     (0..length).map(|index| first.wrapping_add(index as u8)).collect()
 }
 
-/// Comes some time, says its number and more, and reads to the end, unless it leaves before.
+/// A client: it waits a while, connects, sends its number and more, and reads to the end, unless it disconnects
+/// before.
 async fn client(number: usize, is_secure: bool, book: Book) {
     rest(20_000).await;
     let stream = connect(ADDRESS).await.expect("a connection");
@@ -200,13 +202,13 @@ fn connector() -> TlsConnector {
     TlsConnector::from(Arc::new(config.with_root_certificates(roots.clone()).with_no_client_auth()))
 }
 
-/// What a core does with a wire, at random.
+/// A core that uses a wire at random.
 struct TestCore {
     wire: Wire,
     events: VecDeque<WireEvent>,
-    /// Open slots, and whose they are once that was said.
+    /// Open slots, with the client's number once it was received.
     slots: BTreeMap<u32, Option<usize>>,
-    /// Bytes that clients were seen to take.
+    /// Bytes that the wire reported as taken, by client.
     taken: BTreeMap<usize, usize>,
     is_secure: bool,
     book: Book,
@@ -232,7 +234,7 @@ impl TestCore {
         TestCore { wire, events: VecDeque::new(), slots, taken, is_secure, book, _doorbell: doorbell }
     }
 
-    /// Sends for a while, and then lets everyone go who is there, for ever.
+    /// Sends for a while, and then ends the sending side of every client that is connected, and never returns.
     async fn serve(&mut self) {
         for _ in 0..ROUNDS {
             self.turn();
@@ -249,7 +251,7 @@ impl TestCore {
         }
     }
 
-    /// Has the client of `slot` hear that nothing follows, once it has everything.
+    /// Ends the sending side for the client of `slot`, once the client has been sent everything.
     fn let_go(&mut self, slot: Slot) {
         self.wire.resume(slot);
         if self.wire.uncork(slot).is_err() {
@@ -274,18 +276,19 @@ impl TestCore {
                     assert!(before.is_none(), "a slot is given out twice");
                 }
                 WireEvent::Received { slot, bytes } => self.hear(slot, &bytes),
-                // One that was closed meanwhile may have ended before.
+                // A client that was closed meanwhile may have ended before.
                 WireEvent::Ended { slot } if self.is_open(slot) => self.close(slot),
                 WireEvent::Failed { slot } if self.is_open(slot) => self.cut(slot),
                 WireEvent::Ended { .. } | WireEvent::Failed { .. } => {}
                 WireEvent::Took { slot, taken } => self.took(slot, taken),
                 WireEvent::Drained { slot } => assert!(!self.wire.is_backlogged(slot) || !self.is_open(slot)),
-                _ => panic!("something happened that cannot happen here"),
+                _ => panic!("an event that cannot occur here"),
             }
         }
     }
 
-    /// Nobody who is still there has taken more than it got, as far as it is known who that is and what was sealed.
+    /// Checks that a connected client has not taken more than it received, where the client's number and the bytes
+    /// before encryption are known.
     fn took(&mut self, slot: Slot, taken: Taken) {
         let Some(Some(number)) = self.slots.get(&slot.0).filter(|_| !self.is_secure) else { return };
         if let Taken::Bytes(bytes) = taken {
@@ -312,7 +315,7 @@ impl TestCore {
         self.wire.close(slot);
     }
 
-    /// Closes what is not over.
+    /// Closes a connection that is not over.
     fn cut(&mut self, slot: Slot) {
         if let Some(Some(number)) = self.slots.get(&slot.0) {
             self.book.borrow_mut()[*number].is_cut = true;
@@ -320,7 +323,7 @@ impl TestCore {
         self.close(slot);
     }
 
-    /// Something that a core may do.
+    /// Does one of the things that a core may do.
     fn act(&mut self) {
         let known: Vec<(Slot, usize)> =
             self.slots.iter().filter_map(|(slot, number)| Some((Slot(*slot), (*number)?))).collect();

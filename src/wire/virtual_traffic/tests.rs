@@ -1,4 +1,4 @@
-//! Virtual slots beside the kernel's ring: bounds, order, and ends from both sides.
+//! Virtual slots beside the kernel's ring: limits, order, and ends from both sides.
 
 use super::*;
 use crate::runtime::block_on;
@@ -12,12 +12,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Unsent bytes that a slot may have, and all together.
+/// The limit on unsent bytes for one slot, and for all slots together.
 const BACKLOG_BYTES: usize = 2 * WINDOW_BYTES;
 const BACKLOG_BYTES_TOTAL: usize = 3 * WINDOW_BYTES;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A wire, and what happened on it.
+/// A wire that listens, and its doorbell.
 struct World {
     wire: Wire,
     address: SocketAddr,
@@ -41,7 +41,7 @@ impl World {
         World { wire, address, _doorbell: doorbell }
     }
 
-    /// What one poll reports, in words.
+    /// The events of one poll, in words.
     fn poll(&mut self) -> Vec<String> {
         let mut events = VecDeque::new();
         self.wire.poll(&mut events).unwrap();
@@ -52,7 +52,7 @@ impl World {
         self.wire.take_sent(client)
     }
 
-    /// Takes all that waits.
+    /// Takes all bytes that wait.
     fn take_all(&mut self, client: &VirtualClient) -> Vec<u8> {
         let mut all = Vec::new();
         while let Poll::Ready(Some(bytes)) = self.take(client) {
@@ -82,7 +82,7 @@ fn told(event: &WireEvent) -> String {
     }
 }
 
-/// Runs a test where a doorbell can be made.
+/// Runs a test inside an executor, which a doorbell needs.
 fn on_a_core<T>(test: impl Future<Output = T>) -> T {
     block_on(test)
 }
@@ -95,7 +95,7 @@ fn a_client_that_takes_nothing_is_backlogged_and_then_too_slow_until_it_takes_al
         let slot = client.slot();
         let window = Bytes::from(vec![b'w'; WINDOW_BYTES - SLICE_BYTES]);
         assert_eq!(world.wire.send(slot, window.clone()), Ok(()));
-        assert!(!world.wire.is_backlogged(slot), "a window is no backlog");
+        assert!(!world.wire.is_backlogged(slot), "data within the window is no backlog");
         assert_eq!(world.wire.send(slot, Bytes::from_static(b"more")), Ok(()));
         assert!(world.wire.is_backlogged(slot));
         assert_eq!(world.wire.send(slot, window.clone()), Err(Overflow));
@@ -103,7 +103,7 @@ fn a_client_that_takes_nothing_is_backlogged_and_then_too_slow_until_it_takes_al
         world.wire.broadcast(&[slot], &window, &mut overflowed);
         assert_eq!((overflowed, world.wire.backlog_bytes()), (vec![slot], WINDOW_BYTES + 4 + SLICE_BYTES));
         assert_eq!(world.take(&client), Poll::Ready(Some(window.clone())));
-        assert!(world.wire.is_backlogged(slot), "until all is taken");
+        assert!(world.wire.is_backlogged(slot), "the backlog lasts until all data is taken");
         assert_eq!(world.take(&client), Poll::Ready(Some(Bytes::from_static(b"more"))));
         assert!(world.take(&client).is_pending() && !world.wire.is_backlogged(slot));
         assert!(world.wire.has_work());
@@ -167,7 +167,7 @@ fn what_a_client_says_is_heard_in_pieces_unless_it_is_paused_and_makes_it_wait()
         assert!(poll_once(&mut has_room).await.is_none());
         let mut events = VecDeque::new();
         world.wire.poll_all(&mut events).unwrap();
-        assert!(events.len() == 1 && !world.wire.is_read(slot), "there is more than one poll reports");
+        assert!(events.len() == 1 && !world.wire.is_read(slot), "one poll does not report all data");
         while world.wire.has_work() {
             world.wire.poll_all(&mut events).unwrap();
         }
@@ -176,7 +176,7 @@ fn what_a_client_says_is_heard_in_pieces_unless_it_is_paused_and_makes_it_wait()
         expected.push("received 1".into());
         assert_eq!(lengths, expected);
         assert!(world.wire.is_read(slot));
-        assert!(poll_once(has_room).await.is_some(), "whoever waits for room hears of it");
+        assert!(poll_once(has_room).await.is_some(), "a client that waits for room is woken");
         assert_eq!(world.say(&client, b"y"), Poll::Ready(None));
         assert_eq!(world.poll(), ["received 1"]);
         world.wire.close(slot);
@@ -228,7 +228,7 @@ fn a_client_that_hangs_up_is_heard_to_its_end_and_fails_where_it_has_not_taken_e
         world.wire.hang_up(&early);
         assert!(!world.wire.is_backlogged(early.slot()));
         assert_eq!(world.poll(), ["failed"]);
-        // One that is not heard is missed when something is sent.
+        // The end of a client that is paused is noticed when something is sent to it.
         world.wire.pause(late.slot());
         world.wire.hang_up(&late);
         assert!(world.poll().is_empty());
@@ -253,7 +253,7 @@ fn a_broadcast_reaches_both_kinds_of_slots_in_order_and_corks_hold() {
             if let Some(WireEvent::Accepted { slot, .. }) = events.pop_front() {
                 break slot;
             }
-            assert!(Instant::now() < deadline, "nobody is accepted");
+            assert!(Instant::now() < deadline, "no client is accepted");
             std::thread::yield_now();
         };
         let [plain, corked] = [(); 2].map(|()| world.wire.open_virtual());
