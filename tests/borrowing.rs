@@ -1,9 +1,9 @@
-//! No guard of a RefCell is alive while a method of a core's room is called: the method may need the same cell, now or
-//! after the next change, and then the core panics. This test reads the sources of these rooms and finds the ways in which
-//! that has happened: a guard with a name that lives to the end of its block, and a guard that is a temporary of the
-//! head of an `if let`, `match`, `while let` or `for`, or of the same line, and lives as long as what follows.
+//! No guard of a RefCell is alive while a method of a core's room is called. The method may need the same cell, now or after
+//! a later change, and then the core panics. This test reads the sources of these rooms and finds two forms of this mistake: a
+//! named guard that lives to the end of its block, and a temporary guard in the head of an `if let`, `match`, `while let` or
+//! `for`, or in the same line, that lives as long as the code after it.
 //!
-//! It reads lines, as rustfmt writes them, and no more than that: a guard that is handed to a function is not seen.
+//! The test reads single lines in rustfmt's format. It does not see a guard that is passed to a function.
 
 use std::fs;
 use std::path::{Path, PathBuf};

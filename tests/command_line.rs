@@ -1,5 +1,5 @@
-//! What an operator relies on when typing `gripwire check`, `gripwire publish` and `gripwire doctor`: the exact
-//! problems with their lines, the exit codes, and the request a publish makes. Runs the real binary.
+//! The commands `gripwire check`, `gripwire publish` and `gripwire doctor`, as operators use them: the exact problems with
+//! their lines, the exit codes, and the request that a publish makes. The tests run the real binary.
 
 use gripwire_harness::directory::Directory;
 use gripwire_harness::origin::Origin;

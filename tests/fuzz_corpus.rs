@@ -1,5 +1,5 @@
-//! Inputs that fuzzing found worth keeping, replayed with every test run. They lie in `tests/fuzz/corpus`, a folder
-//! for each target; what must hold for them is in `tests/fuzz/checks`, which the fuzz targets share.
+//! Replays inputs that fuzzing has found, with every test run. The inputs are in `tests/fuzz/corpus`, one folder for each
+//! target. The checks on them are in `tests/fuzz/checks`, which the fuzz targets use too.
 
 #[path = "fuzz/checks/browser.rs"]
 mod browser;

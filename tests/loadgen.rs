@@ -1,5 +1,5 @@
-//! Messages of the load generator reach its subscribers through the real server, on every transport: nothing is lost,
-//! repeated or out of order. Workers run as threads of the test, so no other program is needed.
+//! The load generator's messages reach its subscribers through the real server, on every transport: no message is lost,
+//! repeated or out of order. The load generator's workers run as threads of the test, so no other program is needed.
 
 use gripwire_harness::port::Port;
 use gripwire_harness::server::{Launch, Server};

@@ -1,5 +1,5 @@
-//! What someone relies on who comes from Pushpin with a `pushpin.conf` and a routes file: both are taken as they are,
-//! with every key and every option that Pushpin documents, and what has no effect is told with the reason.
+//! Moving from Pushpin with a `pushpin.conf` and a routes file: Gripwire accepts both files, with every key and every option
+//! that Pushpin documents, and names each one that has no effect, with the reason.
 
 use gripwire_harness::directory::Directory;
 use gripwire_harness::port::Port;

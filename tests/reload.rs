@@ -1,6 +1,5 @@
-//! What an operator relies on who changes files of a running server: what is new comes into force, at SIGHUP or by
-//! itself, nobody who is held is dropped, and files that cannot be used change nothing. Runs the real binary with its
-//! built-in application, and reads its log.
+//! Changing files of a running server: changes come into force at SIGHUP or by themselves, no held client is dropped, and a
+//! file that cannot be used changes nothing. The tests run the real binary with its built-in application, and read its log.
 
 use gripwire_harness::deadline::patience;
 use gripwire_harness::server::{Launch, Server};

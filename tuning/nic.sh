@@ -1,8 +1,8 @@
 #!/bin/sh
 # Spreads the work of a network card over the CPUs: `nic.sh INTERFACE [CPUS]`, as root, after each start of the machine.
-# CPUS is a list such as 0-3,8, those that Gripwire's cores run on; all that are online if it is missing. Each step is
-# said; one that the card or the kernel does not offer is left out. irqbalance must not run, because it would undo the
-# second step.
+# CPUS is a list such as 0-3,8 of the CPUs that Gripwire's cores run on; without CPUS, all online CPUs are used. The script
+# prints each step, and skips steps that the card or the kernel does not support. irqbalance must not run, because it would
+# undo the second step.
 set -eu
 
 interface=${1:?usage: nic.sh INTERFACE [CPUS]}
@@ -12,15 +12,15 @@ card=/sys/class/net/$interface
 
 say() { echo "$interface: $*"; }
 
-# Writes $1 to the file $2; whether that was possible. Some virtual cards have the file and refuse.
+# Writes $1 to the file $2, and fails if it cannot. Some virtual cards have the file but refuse to be written.
 put() { [ -w "$2" ] && { echo "$1" >"$2"; } 2>/dev/null; }
 
-# The CPUs of a list, one a line.
+# Prints the CPUs of a list, one on each line.
 expand() {
     echo "$1" | tr ',' '\n' | while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done
 }
 
-# The mask of the CPUs given, as the kernel writes it: words of 32 bits, the highest first.
+# Prints the mask of the given CPUs in the kernel's form: words of 32 bits, the highest first.
 mask() {
     highest=0
     for cpu in "$@"; do [ "$cpu" -le "$highest" ] || highest=$cpu; done
@@ -37,7 +37,7 @@ mask() {
     echo "$text"
 }
 
-# The CPU for the queue with index $1: they take turns.
+# Prints the CPU for the queue with index $1: queues go to the CPUs in turn.
 cpu_of() { echo "$cpus" | sed -n "$(($1 % count + 1))p"; }
 
 cpus=$(expand "$list")
@@ -47,8 +47,8 @@ if pgrep -x irqbalance >/dev/null 2>&1; then
     say "irqbalance runs and will undo what follows: systemctl disable --now irqbalance" >&2
 fi
 
-# 1. As many queues as CPUs, so that each takes in packets for itself; and the longest rings, because a fan-out's
-#    acknowledgements come in one burst.
+# 1. As many queues as CPUs, so that each CPU receives its own packets; and the longest rings, because the acknowledgements
+#    of a fan-out arrive in one burst.
 if command -v ethtool >/dev/null; then
     most=$(ethtool -l "$interface" 2>/dev/null | awk '/^Combined:/ { print $2; exit }')
     case $most in
@@ -71,8 +71,8 @@ else
     say "queues and rings: left as they are, because ethtool is not installed"
 fi
 
-# 2. The interrupts of the queues, one CPU each; receiving and sending ones take turns apart, so that both halves of a
-#    queue meet on one CPU. Those of a virtio card belong to the device above it.
+# 2. The interrupts of the queues, each on one CPU. Receive interrupts and send interrupts are counted separately, so that
+#    both halves of a queue are on the same CPU. The interrupts of a virtio card belong to its parent device.
 receiving=0
 sending=0
 irqs=$(find "$card/device/msi_irqs/" "$card/device/../msi_irqs/" -mindepth 1 -maxdepth 1 2>/dev/null || true)
@@ -88,14 +88,14 @@ for irq in $(echo "$irqs" | sed 's|.*/||' | sort -nu); do
             cpu=$(cpu_of "$sending")
             sending=$((sending + 1))
             ;;
-        # Configuration and errors are rare.
+        # Interrupts for configuration and errors are rare, so they stay where they are.
         *) continue ;;
     esac
     if put "$cpu" "/proc/irq/$irq/smp_affinity_list"; then say "interrupt $irq ($name): CPU $cpu"; fi
 done
 
-# 3. RPS, only where the card has fewer receive queues than there are CPUs: the interrupt's CPU hands packets on to the
-#    others by a hash of their addresses. With a queue for each CPU it would only move them away from their cache.
+# 3. RPS, only if the card has fewer receive queues than there are CPUs: the CPU that gets the interrupt hands packets to
+#    other CPUs by a hash of their addresses. With a queue for each CPU, RPS would only move packets away from their cache.
 queues=$(find "$card/queues" -name 'rx-*' | wc -l)
 # shellcheck disable=SC2086 # a list of numbers, to be split
 if [ "$queues" -lt "$count" ]; then spread=$(mask $cpus); else spread=0; fi
@@ -103,7 +103,7 @@ for queue in "$card"/queues/rx-*; do
     if put "$spread" "$queue/rps_cpus"; then say "RPS of ${queue##*/}: $spread"; fi
 done
 
-# 4. XPS: each CPU sends by a queue of its own, so that cores do not wait for each other's locks in a fan-out.
+# 4. XPS: each CPU sends through its own queue, so that cores do not wait for each other's locks in a fan-out.
 queues=$(find "$card/queues" -name 'tx-*' | wc -l)
 index=0
 while [ "$index" -lt "$queues" ]; do
@@ -118,7 +118,7 @@ while [ "$index" -lt "$queues" ]; do
     index=$((index + 1))
 done
 
-# 5. fq at each sending queue: net.core.default_qdisc applies only to cards that are brought up later.
+# 5. fq on each send queue: net.core.default_qdisc applies only to cards that are brought up after it is set.
 if command -v tc >/dev/null; then
     if [ "$queues" -gt 1 ] && tc qdisc replace dev "$interface" root handle 1: mq 2>/dev/null; then
         say "queueing: mq with net.core.default_qdisc at each queue"

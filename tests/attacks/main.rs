@@ -1,5 +1,5 @@
-//! Hostile clients, pages and proxies, with innocent clients beside them: what an attack must not reach stays out of
-//! reach, what it takes is given back, and whoever does nothing wrong is served within [`DEADLINE`] all the while.
+//! Hostile clients, web pages and proxies, beside innocent clients: an attack does not reach anything it must not reach, the
+//! resources that it takes are given back, and innocent clients are served within [`DEADLINE`] meanwhile.
 
 mod addresses;
 mod events;

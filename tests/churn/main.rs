@@ -1,13 +1,13 @@
-//! What everyone relies on while clients come and go and messages come by every way, on 1, 2, 4 and 8 cores: whoever is
-//! subscribed gets each message once, in the order of its channel, from the first that was published after its
-//! subscription was in force to the last that was acknowledged before it leaves, and none that was acknowledged before
-//! it asked.
+//! Clients connect and disconnect while messages are published in every way, on 1, 2, 4 and 8 cores. Every subscriber gets each
+//! message once, in the order of its channel: from the first message that was published after its subscription came into
+//! force, to the last message that was acknowledged before it left. It gets no message that was acknowledged before it
+//! subscribed.
 //!
-//! [`ledger`] notes when everything happened and judges, [`publishers`] send, [`subscribers`] come and go, and
-//! [`application`] says who holds what. [`burst`] is about publishers that all come at once.
+//! [`ledger`] records when each event happened and judges the run, [`publishers`] publish, [`subscribers`] connect and
+//! disconnect, and [`application`] answers the requests for holds. [`burst`] tests publishers that all publish at once.
 //!
-//! `GRIPWIRE_CHURN_SECONDS` is how long all of it takes (120), `GRIPWIRE_CHURN_BURSTS` how many bursts there are (3),
-//! `GRIPWIRE_CHURN_SEED` repeats the choices of a run that has failed.
+//! `GRIPWIRE_CHURN_SECONDS` is the length of the whole suite (120), `GRIPWIRE_CHURN_BURSTS` the number of bursts (3), and
+//! `GRIPWIRE_CHURN_SEED` repeats the random choices of a failed run.
 
 mod application;
 mod burst;

@@ -1,5 +1,5 @@
-// Two tabs of a real browser on the demo page. Told where the server and the browser are; says on standard output what
-// has happened and waits for a line on standard input before it goes on where the test has something to do.
+// Two tabs of a real browser on the demo page. The arguments are the URL of the server and the path of the browser. The script
+// writes each event to standard output. Where the test has something to do, the script waits for a line on standard input.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 

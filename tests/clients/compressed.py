@@ -1,5 +1,5 @@
-"""A WebSocket client whose messages are compressed: has the demo publish a long message, and says what came back, and
-how."""
+"""A WebSocket client whose messages are compressed. It makes the demo publish a long message, and checks that
+the message comes back compressed."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
-"""A Django application with django-eventstream, its events kept in a database: a page with an EventSource, and events that
-it is told on standard input. The first line says where Gripwire's control port is."""
+"""A Django application with django-eventstream, which keeps its events in a database. It serves a page with an EventSource, and
+sends the lines of standard input as events. The first line is the URI of Gripwire's control port."""
 
 import socketserver
 import sys

@@ -1,5 +1,5 @@
-// A page of the Django application in a real browser. Told where it and the browser are; says what the page shows, all of it,
-// whenever it has as many events as the next line on standard input says.
+// A page of the Django application in a real browser. The arguments are the URL of the page and the path of the browser. Each
+// line on standard input is a number of events: when the page shows that many, the script writes the page's text.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 

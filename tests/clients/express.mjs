@@ -1,5 +1,5 @@
-// An application in Express with @fanoutio/serve-grip: holds streams, talks to WebSockets, and publishes to both what it is
-// told on standard input, whose first line says where.
+// An application in Express with @fanoutio/serve-grip. It holds streams, talks to WebSockets, and publishes the lines of standard
+// input to both. The first line is the URI of the control port.
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { HttpStreamFormat, WebSocketMessageFormat } from "@fanoutio/grip";

@@ -1,5 +1,5 @@
-// An application in Node with @fanoutio/grip: holds a stream for who comes through Gripwire, and publishes what it is
-// told on standard input.
+// An application in Node with @fanoutio/grip. It holds a stream for each request that comes through Gripwire, and publishes the
+// lines of standard input.
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { GripInstruct, Publisher, validateSig } from "@fanoutio/grip";

@@ -1,5 +1,5 @@
-"""An application in Python with gripcontrol: holds a stream for who comes through Gripwire, and publishes what it is
-told on standard input."""
+"""An application in Python with gripcontrol. It holds a stream for each request that comes through Gripwire, and publishes the
+lines of standard input."""
 
 import sys
 import threading

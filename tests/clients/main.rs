@@ -1,5 +1,6 @@
-//! Real clients: a browser, curl, and the libraries with which applications speak GRIP. `install` gets the libraries;
-//! what is missing is said in one line and skipped, unless `GRIPWIRE_TEST_CLIENTS=required`.
+//! Real clients: a browser, curl, and the libraries with which applications speak GRIP. The script `install` installs the
+//! libraries. If a program or library is missing, its test prints one line and is skipped, unless
+//! `GRIPWIRE_TEST_CLIENTS=required` is set.
 
 mod autobahn;
 mod browser;

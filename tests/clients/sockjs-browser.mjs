@@ -1,4 +1,4 @@
-// SockJS's own client in a real browser, by each transport that the server has, and by the one that it chooses itself.
+// SockJS's own client in a real browser, by each transport that the server has, and by the transport that the client chooses.
 import { chromium } from "playwright-core";
 
 const [origin, executablePath, library] = process.argv.slice(2);

@@ -1,5 +1,5 @@
-// SockJS's own client, by each transport that works outside a browser. Told where the service is; says on standard output
-// what has happened and waits for a line on standard input before it goes on.
+// SockJS's own client, by each transport that works outside a browser. The argument is the URL of the service. The script writes
+// each event to standard output, and waits for a line on standard input before it goes on.
 import { createInterface } from "node:readline";
 import SockJS from "sockjs-client";
 

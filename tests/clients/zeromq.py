@@ -1,5 +1,5 @@
-"""A publisher in Python with pubcontrol that speaks ZeroMQ: asks the command socket where to publish, then does so by PUSH
-and, when it is told to go on and the channel is seen to have a subscriber, by PUB."""
+"""A publisher in Python with pubcontrol that speaks ZeroMQ. It asks the command socket for the addresses to publish to, and
+publishes by PUSH. After a line on standard input, and when the channel has a subscriber, it publishes by PUB."""
 
 import sys
 import threading

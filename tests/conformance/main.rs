@@ -1,11 +1,13 @@
-//! The conformance suite: what a user of Gripwire relies on, checked from outside through real sockets.
+//! The conformance suite: behavior that users of Gripwire rely on, checked from outside through real sockets. The suite uses
+//! nothing of Gripwire's library.
 //!
-//! `cargo test --test conformance` checks Gripwire. `GRIP_PROXY=pushpin cargo test --test conformance` checks the
-//! expectations: the same cases run against Pushpin 1.36, which Gripwire is compatible with, and each must pass there
-//! as well, save for those marked `pushpin_differs!` with the reason: demands on Gripwire alone, which are skipped
-//! there. With `GRIP_MARKED=run` they are run all the same, and each must fail, or its mark is wrong. With
-//! `GRIPWIRE_TEST_KEEP=1` the servers' directories with their logs are kept. Nothing of Gripwire's library is used. All
-//! cases may run in parallel on one server: each has paths and channels of its own.
+//! `cargo test --test conformance` runs all cases against Gripwire. `GRIP_PROXY=pushpin cargo test --test conformance` runs
+//! the same cases against Pushpin 1.36, to prove that the expectations are Pushpin's too. Cases marked `pushpin_differs!`,
+//! with the reason, hold for Gripwire only and are skipped there. With `GRIP_MARKED=run` the marked cases run against Pushpin
+//! too, and each of them must fail, or its mark is wrong.
+//!
+//! With `GRIPWIRE_TEST_KEEP=1` the directories of the servers are kept, with their logs. All cases may run in parallel on one
+//! server, because each case has its own paths and channels.
 
 mod harness;
 

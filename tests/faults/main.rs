@@ -1,6 +1,6 @@
-//! What operators rely on when clients and applications vanish, stall, or send garbage: nobody else notices, nothing
-//! leaks, and no answer that was cut looks whole. Each test starts the real server and looks at it from outside: its
-//! sockets, `/stats`, and what /proc says of its memory and descriptors.
+//! Clients and applications that vanish, stall or send garbage: other clients do not notice, nothing leaks, and no incomplete
+//! answer looks complete. Each test starts the real server and observes it from outside: its sockets, `/stats`, and its memory
+//! and descriptors in /proc.
 
 mod bodies;
 mod garbage;

@@ -1,7 +1,7 @@
-//! The structure of the tree, held to a few figures that every later change must keep: no long file, a small core, rooms
-//! that know only the rooms below them, and no circles of files that need each other.
+//! Limits on the structure of the source tree: no long file, a small core, rooms that use only the rooms below them, and no
+//! circles of files that import each other.
 //!
-//! This test reads the sources as text. `imports` finds the paths in them; the rules are here.
+//! The test reads the sources as text. `imports` finds the paths in them; the rules are in this file.
 
 mod imports;
 

@@ -1,6 +1,6 @@
-//! What publishers rely on who do not publish by HTTP over TCP: datagrams reach subscribers in their order, what is
-//! lost is counted to the last one, sockets of this machine take nothing from whom the operator did not name, and those
-//! of ZeroMQ make publishers wait. Each test starts the real server and speaks to it by real sockets.
+//! Publishing by other ways than HTTP over TCP: datagrams reach subscribers in order, every lost datagram is counted, Unix
+//! sockets refuse users that the operator did not name, and ZeroMQ sockets make publishers wait while the server is busy. Each
+//! test starts the real server and talks to it through real sockets.
 
 mod commands;
 mod local;

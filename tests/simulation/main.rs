@@ -1,11 +1,10 @@
-//! A simulation of cores, homes and the rings between them, without sockets, clocks or threads: whoever subscribes,
-//! leaves and publishes, and however late every message and every slice of a fan-out comes, each subscriber gets
-//! exactly what it is owed, in order, once, each publisher that asks learns how many did, and nothing is left over in
-//! the end.
+//! A simulation of cores, homes and the rings between them, without sockets, clocks or threads. Whatever the order in which
+//! subscribers join and leave, publishers publish, and messages and slices of a fan-out arrive: each subscriber gets exactly
+//! the items it is owed, in order and once; a receipt counts the subscribers reached; and no table keeps anything at the end.
 //!
-//! `world` runs the channel room of several cores one step at a time; `ledger` keeps what every subscriber is owed, by
-//! rules that know nothing of how the room does it. `order` holds the order of items with ids against a model,
-//! `readers` those who follow ids. A failure prints the shortest series of steps that shows it, and its seed.
+//! `world` runs the room `channel` of several cores one step at a time. `ledger` keeps the items that every subscriber is
+//! owed, by rules that are independent of the room's code. `order` compares the order of items with ids with a model, and
+//! `readers` tests subscribers that follow ids. A failure prints its seed and the shortest series of steps that shows it.
 
 mod cores;
 mod ledger;

@@ -1,4 +1,4 @@
-//! What Gripwire's tests stand on: real servers, applications and clients, in which nothing can hang.
+//! The library of Gripwire's tests: real servers, applications and clients, all with timeouts, so that no test can hang.
 //!
 //! ```no_run
 //! use gripwire_harness::{innocent::Innocent, origin::{Answer, Origin}, request::get, server::Launch};
@@ -9,7 +9,7 @@
 //! let application = Origin::answering(hold);
 //! let server = Launch::route(&application.route()).and_route(Innocent::ROUTE).cores(4).start();
 //!
-//! // A client that reads strictly, and one that uses the server beside it all the time.
+//! // A client that reads strictly, and an innocent client that uses the server all the time.
 //! let innocent = Innocent::beside(&server);
 //! let mut client = server.client();
 //! client.send(get("/stream").bytes()).head();
@@ -18,7 +18,7 @@
 //! client.expect_body("hello\n");
 //! innocent.expect_unharmed(Duration::from_millis(500));
 //!
-//! // What is left of them.
+//! // Nothing is left of the clients.
 //! drop(client);
 //! server.await_empty();
 //! assert!(server.memory_bytes("RssAnon") < 1 << 30);
