@@ -1,5 +1,5 @@
-//! One datagram: the JSON of a publish call, or the compact form, told apart by the first byte. A datagram is taken
-//! whole or not at all.
+//! Reads one datagram. A datagram is either the JSON of a publish call or the compact form; its first byte tells
+//! which. A datagram is published whole or not at all.
 
 use crate::proto::grip::Publication;
 use crate::proto::grip::compact::{self, CompactError};
@@ -9,24 +9,27 @@ use crate::wire::{Credentials, DATAGRAM_BYTES, Datagram};
 /// Why a datagram is not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatagramError {
-    /// Only its beginning arrived.
+    /// Only the beginning of the datagram arrived.
     #[error("it is longer than {DATAGRAM_BYTES} bytes")]
     TooLong,
-    /// Its JSON is no publish call.
+    /// The JSON is not a valid publish call.
     #[error("{}", .0.to_string().trim_end())]
     Json(#[from] PublishError),
-    /// It is not what the compact form allows.
+    /// The datagram breaks the rules of the compact form.
     #[error("{0}")]
     Compact(#[from] CompactError),
-    /// Its sender may not publish.
+    /// The sender of the datagram may not publish.
     #[error("user {} may not publish here: see `unix_users` in [ingest]", .0.user)]
     Refused(Credentials),
-    /// It is for a channel that datagrams may not publish to.
+    /// An item is for a channel that datagrams may not publish to.
     #[error("datagrams by UDP may not publish to {0:?}: see `udp_scopes` in [ingest]")]
     Scope(String),
 }
 
-/// Appends what `datagram` publishes to `items`, which is left as it was on `Err`.
+/// Appends the items of `datagram` to `items`.
+///
+/// # Errors
+/// Why the datagram is not published; `items` is then unchanged.
 pub fn read(datagram: &Datagram<'_>, items: &mut Vec<Publication>) -> Result<(), DatagramError> {
     if !datagram.is_whole {
         return Err(DatagramError::TooLong);
@@ -61,7 +64,7 @@ mod tests {
         assert_eq!(read_bytes(b"", true), Err("Body is not valid JSON.".into()));
         assert_eq!(read_bytes(b"{}", true).unwrap_err(), "Invalid format: object does not contain 'items'");
         assert_eq!(read_bytes(&[compact::MAGIC], true), Err("it is not in the compact form".into()));
-        // What it begins with could be a whole call, and would be a wrong one.
+        // The beginning of the datagram is a whole publish call, but not the one that was sent.
         assert_eq!(read_bytes(br#"{"items":[]}"#, false), Err("it is longer than 65536 bytes".into()));
     }
 }

@@ -1,8 +1,9 @@
-//! The ways to publish other than HTTP over TCP: datagrams of UDP and of this machine.
+//! Reads datagrams, of UDP and of Unix sockets, and decides who may publish without HTTP over TCP.
 //!
-//! `datagram` reads one datagram into publications, in whichever form it is; `pace` decides when a socket is read, so that
-//! a flow costs one wakeup for many datagrams and a single one is taken at once; `permits` says which users of this
-//! machine may publish. The room `publish` owns the sockets and sends what arrives to its homes.
+//! `datagram` reads one datagram, in either of its forms, into publications. `pace` decides when a socket is read, so
+//! that a flow of datagrams costs one wakeup for many and a single datagram is read at once. `permits` decides which
+//! Unix users may publish, and to which channels UDP may. The room `publish` owns the sockets and sends the items to
+//! their homes.
 
 #![forbid(unsafe_code)]
 

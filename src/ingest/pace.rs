@@ -1,13 +1,15 @@
-//! When a datagram socket is read. A datagram that comes alone is taken as soon as the kernel says so. In a dense flow
-//! that would be a wakeup for each: there, reads are [`GATHER_US`] apart, and the kernel keeps what comes meanwhile. While
-//! more is waiting than one read takes, it is read again at once. Times are microseconds of the core's clock.
+//! Decides when a datagram socket is read. A datagram that comes alone is read as soon as the kernel reports it. In a
+//! dense flow, this would cost one wakeup for each datagram, so reads are [`GATHER_US`] apart and the kernel keeps
+//! the datagrams in between. If one read does not empty the socket, the socket is read again at once. Times are
+//! microseconds of the core's clock.
 
-/// The least time between two reads of a socket that were not full, us: what a datagram of a dense flow may wait.
+/// The least time between two reads that each emptied the socket, us. A datagram of a dense flow waits at most this
+/// long.
 pub const GATHER_US: u64 = 200;
-/// As many datagrams in one read say that more will come before a wakeup would be over.
+/// If one read returns at least this many datagrams, the flow is dense: more will come before a wakeup would be over.
 const DENSE: usize = 4;
 
-/// The state of one socket.
+/// When one socket is read next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
     state: State,
@@ -16,27 +18,27 @@ pub struct Pace {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// The kernel will say when something arrives.
+    /// The kernel will report the next datagram.
     Watched,
-    /// There may be something to read.
+    /// The socket may have datagrams to read.
     Ready,
-    /// It is not looked at before this time.
+    /// The socket is not read before this time.
     Waiting { until_us: u64 },
 }
 
 impl Pace {
-    /// A socket that is watched.
+    /// The state of a socket that the kernel watches.
     pub fn watched() -> Pace {
         Pace { state: State::Watched, last_read_us: None }
     }
 
-    /// The kernel said that something arrived.
+    /// The kernel reported that a datagram arrived.
     pub fn arrived(&mut self, now_us: u64) {
         let until_us = self.last_read_us.map_or(0, |last| last + GATHER_US);
         self.state = if until_us > now_us { State::Waiting { until_us } } else { State::Ready };
     }
 
-    /// Whether it is to be read now.
+    /// Whether the socket must be read now.
     pub fn is_due(&mut self, now_us: u64) -> bool {
         if matches!(self.state, State::Waiting { until_us } if until_us <= now_us) {
             self.state = State::Ready;
@@ -44,17 +46,18 @@ impl Pace {
         self.state == State::Ready
     }
 
-    /// Whether the kernel will say when something arrives.
+    /// Whether the kernel watches the socket and will report the next datagram.
     pub fn is_watched(&self) -> bool {
         self.state == State::Watched
     }
 
-    /// Whether it waits for a time, at which someone has to look again.
+    /// Whether the socket waits for a time, at which the caller has to call [`Pace::is_due`] again.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting { .. })
     }
 
-    /// It was read: `received` datagrams, and `more` may be there. Whether it must be watched from now on.
+    /// The socket was read: the read returned `received` datagrams, and `more` says whether others may be left.
+    /// Returns whether the kernel must watch the socket from now on.
     #[must_use]
     pub fn was_read(&mut self, received: usize, more: bool, now_us: u64) -> bool {
         self.last_read_us = Some(now_us);
@@ -66,7 +69,7 @@ impl Pace {
         self.state == State::Watched
     }
 
-    /// What was to be read cannot be taken now.
+    /// The datagrams of the socket cannot be published now, so the socket is read later.
     pub fn put_off(&mut self, now_us: u64) {
         self.state = State::Waiting { until_us: now_us + GATHER_US };
     }

@@ -1,11 +1,11 @@
-//! Who may publish by datagrams, and by sockets of this machine: there root, who may do anything, the server's own
-//! user, and those that the settings name; by UDP, which does not say who sends, everyone, to the channels that the
-//! settings name.
+//! Decides who may publish by datagrams and by Unix sockets. On Unix sockets, root, the server's own user and the
+//! users of `unix_users` may publish to every channel. UDP does not tell who sends, so everyone may publish by UDP,
+//! to the channels of `udp_scopes` only.
 
 use crate::config::{Config, Grants};
 use crate::wire::Credentials;
 
-/// Who may publish.
+/// Who may publish, and to which channels.
 #[derive(Clone, Debug, Default)]
 pub struct Permits {
     own_user: u32,
@@ -15,7 +15,7 @@ pub struct Permits {
 }
 
 impl Permits {
-    /// What the settings say, in this process.
+    /// The permits of `settings`, with the user of this process.
     pub fn new(settings: &Config) -> Permits {
         Permits {
             own_user: nix::unistd::geteuid().as_raw(),
@@ -25,12 +25,12 @@ impl Permits {
         }
     }
 
-    /// What datagrams by UDP may do.
+    /// What datagrams by UDP may do: the grants of `udp_scopes`.
     pub fn by_udp(&self) -> &Grants {
         &self.udp
     }
 
-    /// Whether they may.
+    /// Whether a user with these credentials may publish by a Unix socket.
     pub fn allow(&self, who: Credentials) -> bool {
         who.user == 0
             || who.user == self.own_user

@@ -1,6 +1,6 @@
-//! When bytes last moved on an origin connection, and waiting no longer than they may rest. The transport
-//! notes each read and write; exchanges and bodies wait through [`Activity::unless_idle`]. A connection
-//! nobody waits on is never timed, so a slow client does not make its origin look dead.
+//! Notes when bytes last moved on an origin connection, and limits how long a wait may go without any. The transport
+//! notes each read and write. Exchanges and bodies wait through [`Activity::unless_idle`]. A connection is timed only
+//! while a task waits for it, so a slow client does not make its origin look dead.
 
 use crate::patience::LAST_LOOK;
 use crate::runtime::{self, Timer};
@@ -12,27 +12,30 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-/// Shared by a connection and its transport.
+/// When bytes last moved; shared by a connection and its transport.
 #[derive(Clone)]
 pub(super) struct Activity(Rc<Cell<Instant>>);
 
-/// Nothing moved for as long as allowed, nor in the last look after that.
+/// No byte moved for the whole limit, nor when the connection was polled once more after it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 impl Activity {
-    /// Begins now.
+    /// An activity whose last movement is now.
     pub fn new() -> Self {
         Activity(Rc::new(Cell::new(runtime::now())))
     }
 
-    /// Notes that bytes have come from the origin, or that its side took some.
+    /// Notes that bytes came from the origin, or that the origin's side took some.
     pub fn moved(&self) {
         self.0.set(runtime::now());
     }
 
-    /// Does `work`, but gives up once no byte has moved for `limit`. One timer serves the whole wait: it is
-    /// only set again when it fires and finds that something moved meanwhile.
+    /// Does `work`, but gives up once no byte has moved for `limit`. One timer serves the whole wait: when the timer
+    /// fires, it is set again only if bytes moved in the meantime.
+    ///
+    /// # Errors
+    /// [`TooLong`] when no byte moved for `limit`.
     pub async fn unless_idle<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, TooLong> {
         let mut work = pin!(work);
         let mut timer: Option<Timer> = None;
@@ -77,7 +80,7 @@ mod tests {
     fn moving_bytes_prolong_the_wait() {
         block_on(async {
             let activity = Activity::new();
-            // Longer in all than the limit, but never silent for as long.
+            // The work takes longer than the limit, but is never silent for as long as the limit.
             let work = async {
                 for _ in 0..10 {
                     Timer::new(Duration::from_millis(50)).await;

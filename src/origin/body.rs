@@ -1,6 +1,6 @@
-//! An answer's body, piece by piece. The proxy task reads it; the piece after which nothing can follow
-//! already hands the connection back to the pool, so that a whole short answer costs one wait. A body that is
-//! dropped before its end closes its connection, because what is left of it cannot be skipped for free.
+//! The body of an answer, piece by piece. The proxy task reads it. The last piece hands the connection back to the
+//! pool before it is returned, so a short answer costs one wait. A body that is dropped before its end closes its
+//! connection, because the rest of the body would have to be read to reuse the connection.
 
 use super::connection::Connection;
 use super::error::OriginError;
@@ -27,43 +27,47 @@ enum Source {
     Origin(Box<Arriving>),
 }
 
-/// A body that comes on a connection.
+/// A body that arrives on a connection.
 pub(super) struct Arriving {
     pub decoder: BodyDecoder,
-    /// What is left to be written of the request.
+    /// The part of the request that is not written yet.
     pub upload: Option<Box<Upload>>,
-    /// The connection is kept after the body.
+    /// The connection may carry another request after the body.
     pub is_reusable: bool,
     pub lease: Lease,
 }
 
-/// A connection in use: where it goes back to, how long it may be silent, and its place among the open
+/// A connection in use: where the connection goes back to, how long it may be silent, and its turn among the open
 /// requests.
 pub(super) struct Lease {
     pub connection: Connection,
     pub place: OriginAddress,
     pub home: Rc<RefCell<Idle<Connection>>>,
     pub idle: Duration,
-    /// Given back when the answer is read to its end.
+    /// The request's turn; given back when the answer is read to its end.
     pub _opening: Opening,
 }
 
 impl ResponseBody {
-    /// A body that is all there.
+    /// A body of which all bytes are in memory.
     pub(super) fn whole(bytes: Bytes) -> Self {
         ResponseBody(Source::Whole(bytes))
     }
 
-    /// A body that comes on a connection.
+    /// A body that arrives on a connection.
     pub(super) fn arriving(arriving: Arriving) -> Self {
         let mut body = ResponseBody(Source::Origin(Box::new(arriving)));
         body.release_if_ended();
         body
     }
 
-    /// The next piece, never empty; `None` at the end. After an error there is nothing more.
+    /// The next piece, never empty; `None` at the end and after an error.
     ///
-    /// Cancel safe: a piece is lost only if it was returned.
+    /// Cancel safe: dropping the future loses no piece.
+    ///
+    /// # Errors
+    /// [`OriginError::Broken`], [`OriginError::Idle`] or [`OriginError::RequestBody`] when the answer cannot be
+    /// completed.
     pub async fn next(&mut self) -> Option<Result<Bytes, OriginError>> {
         let arriving = match &mut self.0 {
             Source::Origin(arriving) => arriving,
@@ -88,7 +92,7 @@ impl ResponseBody {
         }
     }
 
-    /// How many bytes are still to come, if that is known. 0 for an answer to HEAD.
+    /// How many bytes are still to come, if known. 0 for an answer to HEAD.
     pub fn exact_length(&self) -> Option<u64> {
         match &self.0 {
             Source::Ended => Some(0),
@@ -97,7 +101,7 @@ impl ResponseBody {
         }
     }
 
-    /// Whether nothing more will come.
+    /// Whether no more bytes will come.
     pub fn is_ended(&self) -> bool {
         self.exact_length() == Some(0)
     }
@@ -108,12 +112,16 @@ impl ResponseBody {
         }
     }
 
-    /// Gives the connection back. One whose request is not written, or on which more came than the answer, is closed.
+    /// Gives the connection back. A connection is closed instead if its request is not fully written, or if bytes
+    /// came after the answer.
     fn release(&mut self) {
         if let Source::Origin(arriving) = std::mem::replace(&mut self.0, Source::Ended) {
             let Lease { connection, place, home, .. } = arriving.lease;
             if connection.has_surplus() {
-                tracing::debug!(place = place.name(), "more came than the answer; the connection is closed");
+                tracing::debug!(
+                    place = place.name(),
+                    "bytes came after the answer; the connection is closed"
+                );
             } else if arriving.is_reusable {
                 home.borrow_mut().put(&place, connection, runtime::now());
             }

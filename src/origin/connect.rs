@@ -1,6 +1,6 @@
-//! A new connection to one place: name, TCP and TLS, all within `connect_timeout_ms`. The pool
-//! calls this when no kept connection will do. Whatever fails here failed before a byte of the request was
-//! sent, so another target may be tried.
+//! Makes a new connection to one place: name lookup, TCP and TLS, all within `connect_timeout_ms`. The pool calls
+//! this when no kept connection can be used. If connecting fails, no byte of the request was sent, so another target
+//! may be tried.
 
 use super::activity::Activity;
 use super::connect_error::ConnectError;
@@ -20,18 +20,18 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Makes a core's connections.
+/// Makes the connections of one core.
 pub(super) struct Connector {
     pub resolver: Resolver,
     pub tls: Tls,
-    /// Where no request goes that an application has named the URI of.
+    /// Ports that a request must not reach if an application named its URI.
     pub own_ports: RefCell<OwnPorts>,
     scratch: Scratch,
     timeout_ms: Cell<u64>,
 }
 
 impl Connector {
-    /// Connections have to stand within `timeout_ms`.
+    /// A connector whose connections must be complete within `timeout_ms`.
     pub fn new(tls: Tls, timeout_ms: u64) -> Self {
         Connector {
             resolver: Resolver::new(),
@@ -42,12 +42,15 @@ impl Connector {
         }
     }
 
-    /// Connections have to stand within `timeout_ms` from now on.
+    /// Changes the time limit for connections that are made from now on.
     pub fn set_timeout(&self, timeout_ms: u64) {
         self.timeout_ms.set(timeout_ms);
     }
 
-    /// A connection to `open_socket` that nobody has used.
+    /// A new connection to `place`.
+    ///
+    /// # Errors
+    /// Why there is no connection: the step that failed, and each address that was tried.
     pub async fn connect(&self, place: &OriginAddress) -> Result<Connection, ConnectError> {
         let timeout_ms = self.timeout_ms.get();
         let timeout = Duration::from_millis(timeout_ms.max(1));
@@ -72,7 +75,7 @@ impl Connector {
             .resolve(&place.host)
             .await
             .map_err(|source| ConnectError::Resolve { host: place.host.clone(), source })?;
-        // What is connected to below is what was checked here: the name is not looked up again.
+        // The addresses that are checked here are connected to below: the name is not looked up again in between.
         let allowed = self.allowed(place, &addresses)?;
         let Some((tcp, address)) = tcp(&allowed, place.port, deadline, refused).await else {
             let (timeout_ms, refused) = (self.timeout_ms.get(), refused.take());
@@ -92,7 +95,10 @@ impl Connector {
         Ok((stream, address))
     }
 
-    /// Those of `addresses`, each by itself, that `open_socket` may have.
+    /// The addresses of `addresses` that a connection to `place` may use.
+    ///
+    /// # Errors
+    /// [`ConnectError::Private`] or [`ConnectError::OwnPort`] when no address is allowed.
     fn allowed(&self, place: &OriginAddress, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, ConnectError> {
         let host = || place.host.clone();
         let mut allowed = addresses.to_vec();
@@ -119,7 +125,7 @@ impl Connector {
     }
 }
 
-/// Tries the addresses in turn. One that does not answer gets its share of the time, not all of it.
+/// Tries the addresses in turn. An address that does not answer gets its share of the time, not all of it.
 async fn tcp(
     addresses: &[IpAddr],
     port: u16,
@@ -143,7 +149,7 @@ async fn tcp(
 
 async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect_timeout(address, timeout).await?;
-    // A request is written in one piece and its answer awaited: Nagle's delay could only add to it.
+    // A request is written in one piece and then waits for its answer, so Nagle's algorithm could only delay it.
     tcp.set_nodelay(true)?;
     if let Some(descriptor) = tcp.descriptor() {
         bound_buffers(descriptor, RECEIVED_BYTES, UNSENT_BYTES)?;
@@ -151,10 +157,11 @@ async fn open(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     Ok(tcp)
 }
 
-/// What the kernel may receive ahead of an answer whose client takes it slowly. It allows 250 MB/s over a path of 1 ms.
+/// How much of an answer the kernel may receive ahead of a slow client, bytes. This allows 250 MB/s over a path of 1
+/// ms.
 pub const RECEIVED_BYTES: usize = 256 * 1024;
 
-/// What the kernel may keep of a request that its application does not read.
+/// How much of a request the kernel may keep while the application does not read it, bytes.
 pub const UNSENT_BYTES: u32 = 128 * 1024;
 
 #[cfg(test)]

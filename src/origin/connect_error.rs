@@ -1,39 +1,41 @@
-//! Why there is no connection to an application, in the operator's words: what was tried, and what to change.
+//! Why there is no connection to an application. The texts are for the operator: what was tried, and what to change.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// Why there is no connection.
+/// Why there is no connection to a target.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The name has no address.
     #[error("looking up {host}: {source}; check the name and the system's resolver")]
     Resolve {
-        /// The name.
+        /// The name that was looked up.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
-    /// None of its addresses is one of the Internet.
+    /// The target is `untrusted`, and none of its addresses is on the public Internet.
     #[error(
         "{host} is in a private network, or another that the Internet does not reach, and the target is `untrusted`"
     )]
     Private {
-        /// The name.
+        /// The target's host name.
         host: String,
     },
-    /// Its addresses, or those of them that are not private, are this server's.
-    #[error("{host}:{port} is where this server is operated: no link and no filter may lead there")]
+    /// All addresses that the target may use are this server's own, on a port for operators or publishers.
+    #[error(
+        "{host}:{port} is this server's port for operators or publishers, which links and filters must not reach"
+    )]
     OwnPort {
-        /// The name.
+        /// The target's host name.
         host: String,
-        /// The port.
+        /// The target's port.
         port: u16,
     },
-    /// No address took the connection.
+    /// No address accepted the connection.
     #[error("{}; check that the application listens there", list(.refused))]
     Tcp {
-        /// The addresses in the order of trying, and what each said.
+        /// The addresses in the order of trying, each with its error.
         refused: Vec<(SocketAddr, io::Error)>,
     },
     /// The TLS handshake failed.
@@ -41,17 +43,17 @@ pub enum ConnectError {
         "TLS with {name}: {source}; the target properties host, trust_connect_host and insecure change what is verified"
     )]
     Tls {
-        /// The name that was to be verified.
+        /// The name that the certificate was verified against.
         name: String,
-        /// What went wrong.
+        /// The error of the handshake.
         source: io::Error,
     },
-    /// Name, TCP and TLS together took too long.
+    /// Name lookup, TCP and TLS together took too long.
     #[error("{}no connection within {timeout_ms} ms (connect_timeout_ms)", those_before(.refused))]
     TimedOut {
-        /// The setting.
+        /// The value of `connect_timeout_ms`.
         timeout_ms: u64,
-        /// The addresses that had failed by then, and what each said.
+        /// The addresses that had failed by then, each with its error.
         refused: Vec<(SocketAddr, io::Error)>,
     },
 }

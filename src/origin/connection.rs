@@ -1,6 +1,6 @@
-//! One connection to an origin: an exchange on it, and the body that follows. A connection has no task of its own:
-//! whoever waits for its answer reads and writes, and one that nobody uses is looked at when it is wanted again.
-//! Dropping a [`Connection`] closes the socket. The pool and response bodies own them.
+//! One connection to an origin, which carries one exchange at a time. A connection has no task of its own: the task
+//! that waits for the answer reads and writes, and an unused connection is checked when it is wanted again. Dropping
+//! a [`Connection`] closes the socket. The pool and response bodies own the connections.
 
 use super::activity::Activity;
 use super::error::BadAnswer;
@@ -20,58 +20,62 @@ use std::time::{Duration, Instant};
 pub(super) struct Connection {
     transport: Transport,
     pub activity: Activity,
-    /// Where it leads.
+    /// The address that the connection leads to.
     pub address: IpAddr,
     begun: Instant,
-    /// Another request was sent on it before.
+    /// Whether an earlier request was sent on the connection.
     is_used: bool,
-    /// Received and not yet taken.
+    /// Bytes that were received and not yet consumed.
     inbox: BytesMut,
 }
 
-/// An answer whose body follows.
+/// The head of an answer, whose body follows on the connection.
 pub(super) struct Answered {
     pub head: Box<AnswerHead>,
-    /// What of the request is not written: the application answered before it had all of it.
+    /// The part of the request that is not written, if the application answered before it had the whole request.
     pub upload: Option<Box<Upload>>,
-    /// The request was written to its end before the answer began, and the answer lets the connection go on.
+    /// The request was fully written before the answer began, and the answer allows another request on the
+    /// connection.
     pub is_reusable: bool,
 }
 
 /// Why an exchange gave no answer.
 pub(super) enum Lost {
-    /// The request was never written and is given back.
+    /// The request was never written, and is returned here.
     Unsent(Upload, io::Error),
-    /// It may have been written; nothing came back.
+    /// The request may have been written, but no answer began.
     Unanswered(BadAnswer),
-    /// What came back was no answer, or not all of one.
+    /// An answer began, but it is malformed or incomplete.
     Garbled(BadAnswer),
-    /// The client broke off.
+    /// The client did not send its whole request body.
     Body(io::Error),
-    /// Nothing moved for this long.
+    /// No byte moved for this long.
     Idle(Duration),
 }
 
 impl Connection {
-    /// On a connected transport.
+    /// A connection on `transport`, which is connected.
     pub fn begin(transport: Transport, activity: Activity, address: IpAddr) -> Self {
         let (begun, inbox) = (runtime::now(), BytesMut::new());
         Connection { transport, activity, address, begun, is_used: false, inbox }
     }
 
-    /// The socket after a 101, and what came with that.
+    /// The transport after a 101, and the bytes that came right behind the 101.
     pub fn switched(self) -> (Transport, Bytes) {
         (self.transport, self.inbox.freeze())
     }
 
-    /// Sends a request and waits for the head of its answer, as long as bytes move within `idle`.
+    /// Sends `upload` and waits for the head of the answer. Bytes must move at least every `idle`.
+    ///
+    /// # Errors
+    /// [`Lost`], which says whether the request may be made again.
     pub async fn exchange(
         &mut self,
         upload: Upload,
         to_head: bool,
         idle: Duration,
     ) -> Result<Answered, Lost> {
-        debug_assert!(self.inbox.is_empty(), "what came before the request answers nothing");
+        debug_assert!(self.inbox.is_empty(), "bytes that came before the request belong to no answer");
         let (mut asking, activity) = (Asking::new(upload, to_head), self.activity.clone());
         let answer = poll_fn(|cx| asking.poll(self, cx));
         let head = match activity.unless_idle(idle, answer).await {
@@ -89,8 +93,7 @@ impl Connection {
         Ok(Answered { head, upload, is_reusable })
     }
 
-    /// The next piece of an answer's body, never empty; `None` at its end. Writes what is left of the request
-    /// meanwhile.
+    /// The next piece of an answer's body, never empty; `None` at its end. Meanwhile writes the rest of the request.
     pub fn poll_piece(
         &mut self,
         decoder: &mut BodyDecoder,
@@ -117,8 +120,8 @@ impl Connection {
         }
     }
 
-    /// Goes on writing a request whose answer has begun; whether it needs no more of that. An application that takes no
-    /// more may still have said all that it will.
+    /// Writes more of a request whose answer has begun; ready when writing is over. An application that takes no more
+    /// of the request may still send its whole answer, so its refusal is no error.
     pub fn poll_upload(&mut self, upload: &mut Upload, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match ready!(upload.poll(&mut self.transport, cx)) {
             Ok(()) | Err(UploadError::Write(_)) => Poll::Ready(Ok(())),
@@ -126,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// Whether something came that belongs to no answer.
+    /// Whether bytes came that belong to no answer.
     pub fn has_surplus(&self) -> bool {
         !self.inbox.is_empty()
     }
@@ -150,11 +153,11 @@ impl Reusable for Connection {
     }
 }
 
-/// A request whose answer has not come.
+/// An exchange whose answer has not come.
 struct Asking {
     writing: Writing,
     parser: AnswerParser,
-    /// Some of an answer has come.
+    /// Whether some bytes of an answer came.
     has_begun: bool,
 }
 
@@ -203,7 +206,7 @@ impl Asking {
         }
     }
 
-    /// Writes what can be written. When the application takes no more, it may have answered already.
+    /// Writes as much of the request as possible. If the application takes no more, it may have answered already.
     fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<(), Failure> {
         let Writing::Upload(upload) = &mut self.writing else { return Ok(()) };
         match upload.poll(&mut connection.transport, cx) {
@@ -218,7 +221,8 @@ impl Asking {
         Ok(())
     }
 
-    /// What comes on a used connection before the application can know which request is made is no answer to that.
+    /// Checks bytes that come on a used connection before the application can know the request: they do not answer
+    /// it.
     fn check_beginning(&mut self, connection: &mut Connection) -> Result<(), Failure> {
         if let Writing::Upload(upload) = &self.writing
             && upload.is_in_head()
@@ -240,7 +244,7 @@ impl Asking {
                 upload.rewind();
                 Lost::Unsent(upload, error)
             }
-            // That it took no more says more than that it then closed.
+            // A write error says more about the cause than the end of the connection that follows it.
             (Writing::Failed(error), _) => Lost::Unanswered(error.into()),
             (_, reason) => Lost::Unanswered(reason),
         }

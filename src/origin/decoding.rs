@@ -1,5 +1,6 @@
-//! Answers that this server reads, without the content coding that an application gave them unasked. Whoever reads an
-//! answer calls [`Response::decoded`] first; what is only relayed stays as it is, and its client decodes it.
+//! Removes the content coding of answers that this server reads itself. Applications are asked for `identity`, but
+//! some encode their answers anyway. Callers that read an answer call [`Response::decoded`] first. An answer that is
+//! only relayed stays encoded, and the client decodes it.
 
 use super::body::ResponseBody;
 use super::error::OriginError;
@@ -9,12 +10,16 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 
 impl Response {
-    /// The same answer as it is without content coding; `target` is who gave it.
+    /// This answer without its content coding; `target` names the origin in errors.
+    ///
+    /// # Errors
+    /// [`OriginError::ContentCoding`] when the coding is unknown or the body cannot be decoded, and the errors of
+    /// reading the body.
     pub async fn decoded(self, target: impl Fn() -> String) -> Result<Response, OriginError> {
         if self.body.is_ended() || !self.headers.contains_key(header::CONTENT_ENCODING) {
             return Ok(self);
         }
-        // Boxed, as few answers come here and every one that is read waits in the future around this.
+        // Boxed, because few answers are encoded, and every answer that is read would pay for the future's size.
         Box::pin(self.decode(target)).await
     }
 

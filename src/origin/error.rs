@@ -1,7 +1,6 @@
-//! What can go wrong between a request and its answer, for the operator's log (`Display`, with everything
-//! that was tried) and for the client ([`OriginError::answer`], Pushpin's statuses and words, so that scripts
-//! which look for them keep working). The pool makes most of these; the proxy task makes those about routes
-//! and instructs.
+//! Errors between a request and its answer. `Display` is for the operator's log and tells everything that was tried.
+//! [`OriginError::answer`] is for the client and has Pushpin's statuses and texts, so scripts that look for them keep
+//! working. The pool makes most of these errors; the proxy task makes the errors about routes and instructs.
 
 use super::connect_error::ConnectError;
 use crate::proto::content_coding::CodingError;
@@ -18,40 +17,40 @@ pub enum OriginError {
     NoRoute {
         /// The request's host.
         host: String,
-        /// Its path.
+        /// The request's path.
         path: String,
     },
-    /// No target of the route took a connection.
+    /// No target of the route accepted a connection.
     #[error("no target of route {route} can be reached: {}", list(tried, Attempt::explain))]
     Unreachable {
         /// The route's id.
         route: String,
-        /// In the order of trying.
+        /// The targets in the order of trying.
         tried: Vec<Attempt>,
     },
-    /// The origin is where it must not be.
+    /// The target's addresses are not allowed: they are private, or this server's own.
     #[error("{}: {}", attempt.target, attempt.error)]
     Blocked {
-        /// Who it is.
+        /// The target and the reason.
         attempt: Attempt,
     },
-    /// The origin broke off, or sent what is no HTTP answer.
-    #[error("{target} broke off or sent a bad response: {source}")]
+    /// The origin closed the connection early, or sent something that is not an HTTP answer.
+    #[error("{target} closed the connection early or sent an invalid answer: {source}")]
     Broken {
         /// `host:port`.
         target: String,
-        /// What is wrong with it.
+        /// The error in the answer.
         source: BadAnswer,
     },
-    /// The origin neither sent nor took a byte for too long.
+    /// The origin neither sent nor accepted a byte for too long.
     #[error("{target} was silent for {idle_ms} ms (origin_idle_timeout_ms)")]
     Idle {
         /// `host:port`.
         target: String,
-        /// The setting.
+        /// The value of `origin_idle_timeout_ms`.
         idle_ms: u64,
     },
-    /// The request waited for its turn for too long; nothing was sent.
+    /// The request waited for its turn for too long; no byte of it was sent.
     #[error(
         "{target} could not be asked within {timeout_ms} ms (queue_timeout_ms): too many requests are open, or take too \
          long; see whether it hangs or is overloaded, else raise open_requests_per_core"
@@ -59,84 +58,85 @@ pub enum OriginError {
     QueueTimeout {
         /// `host:port`.
         target: String,
-        /// The setting.
+        /// The value of `queue_timeout_ms`.
         timeout_ms: u64,
     },
-    /// The origin switched protocols without being asked to.
+    /// The origin switched protocols without a request to do so.
     #[error("{target} answered 101 though no upgrade was asked for")]
     Switched {
         /// `host:port`.
         target: String,
     },
-    /// The origin accepted a WebSocket without having read its key (RFC 6455 section 4.1).
-    #[error("{target} answered a WebSocket's handshake with a Sec-WebSocket-Accept that is not its key's")]
+    /// The origin accepted a WebSocket with a Sec-WebSocket-Accept that does not match the key (RFC 6455 section
+    /// 4.1).
+    #[error("{target} accepted a WebSocket with a Sec-WebSocket-Accept that does not match the key")]
     Handshake {
         /// `host:port`.
         target: String,
     },
-    /// A client that is no GRIP proxy sent events of a WebSocket, where this server alone does.
+    /// A client that is not a trusted GRIP proxy sent WebSocket events as HTTP, which only this server may do.
     #[error("a client sent events of a WebSocket to route {route}")]
     ForgedEvents {
         /// The route's id.
         route: String,
     },
-    /// The request's own body broke off or was malformed.
+    /// The client's request body ended early or was malformed.
     #[error("the client's request body failed on its way to {target}: {source}")]
     RequestBody {
         /// `host:port`.
         target: String,
-        /// What the client did.
+        /// The error of the client's body.
         source: io::Error,
     },
-    /// The request cannot be made.
+    /// The request target is not valid in a request to an origin.
     #[error("the request target {target:?} cannot be sent to an origin")]
     RequestTarget {
-        /// As it came.
+        /// The request target as the client sent it.
         target: String,
     },
-    /// The request's body is larger than what can be kept for a GRIP hold.
+    /// The request's body is larger than the copy that is kept for a GRIP hold may be.
     #[error("the request's body is too large to hold the request")]
     RequestTooLarge,
-    /// An answer that is to be read has a content coding that cannot be undone.
+    /// An answer that this server has to read has a content coding that cannot be decoded.
     #[error("{target} sent an answer that cannot be decoded: {reason}; it was asked for `identity`")]
     ContentCoding {
         /// `host:port`.
         target: String,
-        /// Why not.
+        /// The error of the coding.
         reason: CodingError,
     },
-    /// A GRIP instruct does not read.
-    #[error("{target} sent a GRIP instruct that does not read: {reason}")]
+    /// A GRIP instruct is invalid.
+    #[error("{target} sent an invalid GRIP instruct: {reason}")]
     Instruct {
         /// `host:port`.
         target: String,
-        /// What is wrong with it.
+        /// The error in the instruct.
         reason: String,
     },
-    /// A GRIP answer's body is larger than what can be kept for a hold.
+    /// The body of a GRIP answer is larger than the body of a hold may be.
     #[error("{target} sent a GRIP answer whose body is too large to hold")]
     InstructTooLarge {
         /// `host:port`.
         target: String,
     },
-    /// This server cannot take more.
+    /// The server is stopping, or has no capacity.
     #[error("the server is stopping or has no room")]
     Unavailable,
 }
 
-/// What is wrong with an answer, or with the connection that it was to come on.
+/// The error in an answer, or in the connection that the answer was expected on.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAnswer {
-    /// The connection ended too early.
+    /// The connection was closed before the answer was complete.
     #[error("the connection was closed before the answer was whole")]
     Ended,
-    /// Something came on a used connection before the request was sent.
-    #[error("it sent something that no request asked for")]
+    /// Bytes came on a used connection before the request was sent.
+    #[error("it sent bytes that belong to no request")]
     Unasked,
     /// The connection failed.
     #[error(transparent)]
     Connection(#[from] io::Error),
-    /// The head cannot be read.
+    /// The answer's head is malformed.
     #[error(transparent)]
     Head(#[from] AnswerError),
     /// The body breaks the rules of its framing.
@@ -149,23 +149,24 @@ pub enum BadAnswer {
 pub struct Attempt {
     /// `host:port`.
     pub target: String,
-    /// What it came to.
+    /// Why the target gave no connection.
     pub error: ConnectError,
 }
 
-/// What a client is told instead of an origin's answer. Goes out as `text/plain`.
+/// The answer to a client that gets none from an origin. It is sent as `text/plain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status code.
     pub status: u16,
-    /// Ends with a line feed.
+    /// The body, which ends with a line feed.
     pub body: Cow<'static, str>,
-    /// When the client may try again (`Retry-After`), s.
+    /// After how long the client may try again (`Retry-After`), s.
     pub retry_after_s: Option<u32>,
 }
 
 impl OriginError {
-    /// The answer to the client; `debug` is the route's or the server's setting.
+    /// The answer to the client. `debug` is the setting of the route or of the server: whether the answer says what
+    /// failed.
     pub fn answer(&self, debug: bool) -> Refusal {
         let (status, body) = match self {
             OriginError::NoRoute { .. } => (502, "Route not found\n".into()),
@@ -215,7 +216,7 @@ fn list(tried: &[Attempt], one: impl Fn(&Attempt) -> String) -> String {
     tried.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Long enough that clients who try again are no load, and short enough for people who wait.
+/// Long enough that clients which try again are no load, and short enough for people who wait.
 pub const RETRY_AFTER_S: u32 = 5;
 const NO_TARGET: &str = "Unable to connect to any targets. Tried: ";
 

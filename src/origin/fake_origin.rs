@@ -1,5 +1,5 @@
-//! Small origins on threads, for tests. Each connection follows a script: it reads a whole request, writes
-//! the next reply as it stands, and closes after the last. What was asked can be read back; nothing is timed.
+//! Small origins on threads, for tests. Each connection follows a script: it reads a whole request, writes the next
+//! reply literally, and closes after the last reply. Tests can read the requests back; nothing is timed.
 
 use super::route::{ClientCertificate, Destination, HostCondition, Route, Target};
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,11 +16,11 @@ use std::thread;
 /// What a connection does after reading a request.
 #[derive(Clone, Copy)]
 pub(super) enum Reply {
-    /// Writes this.
+    /// Writes these bytes.
     Send(&'static str),
-    /// Closes without a word.
+    /// Closes without writing.
     Close,
-    /// Writes this and waits for the other side to close.
+    /// Writes these bytes and waits for the other side to close.
     Stall(&'static str),
 }
 
@@ -31,16 +31,16 @@ pub(super) struct FakeOrigin {
     accepted: Arc<AtomicUsize>,
 }
 
-/// A certificate for `app.test` and its key.
+/// A certificate for `app.test`, with its key.
 pub(super) struct Identity {
     pub certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
-    /// The certificate and the key.
+    /// The PEM of the certificate, and of the key.
     pem: (String, String),
 }
 
 impl Identity {
-    /// Writes it to files, in a directory that is named after the test.
+    /// Writes both to files, in a directory that is named after the test.
     pub fn write(&self, test: &str) -> ClientCertificate {
         let directory = std::env::temp_dir().join(format!("gripwire-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
@@ -52,17 +52,18 @@ impl Identity {
 }
 
 impl FakeOrigin {
-    /// One script for each connection, in the order of accepting; then it no longer listens.
+    /// Starts an origin with one script for each connection, in the order of accepting. After the last script it
+    /// stops listening.
     pub fn start(scripts: &[&[Reply]]) -> Self {
         Self::serve(scripts, |tcp, script, seen| follow(tcp, script, &seen))
     }
 
-    /// The same behind TLS.
+    /// Starts such an origin behind TLS.
     pub fn start_tls(identity: &Identity, scripts: &[&[Reply]]) -> Self {
         Self::start_tls_for(None, identity, scripts)
     }
 
-    /// The same for clients that show the certificate of `client`.
+    /// Starts such an origin behind TLS, which demands the certificate of `client`.
     pub fn start_tls_for(client: Option<&Identity>, identity: &Identity, scripts: &[&[Reply]]) -> Self {
         let provider = Arc::new(ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider.clone())
@@ -89,17 +90,17 @@ impl FakeOrigin {
         })
     }
 
-    /// The next request that some connection has read.
+    /// The next request that a connection has read.
     pub fn asked(&self) -> String {
         self.requests.recv().expect("a request")
     }
 
-    /// How many requests were read and not yet looked at.
+    /// How many requests were read and not yet returned by [`FakeOrigin::asked`].
     pub fn asked_more(&self) -> usize {
         self.requests.try_iter().count()
     }
 
-    /// How many connections were made to it.
+    /// How many connections were made to this origin.
     pub fn connections(&self) -> usize {
         self.accepted.load(Relaxed)
     }
@@ -126,7 +127,7 @@ impl FakeOrigin {
     }
 }
 
-/// Makes a certificate that no one else trusts.
+/// Makes a self-signed certificate.
 pub(super) fn identity() -> Identity {
     let made = rcgen::generate_simple_self_signed(["app.test".to_string()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
@@ -134,7 +135,7 @@ pub(super) fn identity() -> Identity {
     Identity { certificate: made.cert.der().clone(), key, pem }
 }
 
-/// A route with these targets and nothing else set.
+/// A route with these targets and no other properties.
 pub(super) fn route_to(targets: &[Target]) -> Route {
     let bare = Route::bare(HostCondition::Any);
     Route { id: "r".into(), has_own_id: true, targets: targets.to_vec(), ..bare }
@@ -145,7 +146,7 @@ pub(super) fn target_at(host: &str, port: u16) -> Target {
     target(Destination::Address { host: host.into(), port })
 }
 
-/// A target with nothing else set.
+/// A target with no properties.
 pub(super) fn target(destination: Destination) -> Target {
     Target::to(destination)
 }
@@ -168,7 +169,7 @@ fn follow(stream: impl Read + Write, script: Vec<Reply>, seen: &Sender<String>) 
     Ok(())
 }
 
-/// Head and body as they came.
+/// The head and body of a request, unchanged.
 fn read_request(stream: &mut impl BufRead) -> io::Result<String> {
     let mut text = String::new();
     while !text.ends_with("\r\n\r\n") {

@@ -1,19 +1,20 @@
-//! What an origin is told of the way by which a request came: the client's address in X-Forwarded-For, its scheme in
-//! X-Forwarded-Proto, and what else proxies say of that. What came is kept from proxies that are believed
-//! (`http.trusted_proxies`, and other GRIP proxies), unless the settings say what becomes of it in each case. A
-//! pushpin.conf without trusted proxies has Pushpin's rules: what came passes, and nothing is added unless it says so.
+//! Tells an origin how a request came: the client's address in X-Forwarded-For, the client's scheme in
+//! X-Forwarded-Proto, and similar fields of proxies. Such fields of a request are kept if they come from a trusted
+//! proxy (`http.trusted_proxies`, or another GRIP proxy), and removed otherwise; a setting for each field may decide
+//! otherwise. A pushpin.conf without trusted proxies has Pushpin's rules: fields pass unchanged, and none is added
+//! unless a setting says so.
 
 use super::rules::Rules;
 use crate::config::{ForwardedFor, ForwardedProtocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
-/// Whether a field tells by which way a request came: from whom, for which host, by which scheme.
+/// Whether a field tells how a request came: from which client, for which host, by which scheme.
 pub(super) fn is_forwarding(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-") || FORWARDING.contains(name)
 }
 
-/// Sets these fields in a request's `headers`, which are as they came.
+/// Sets these fields in `headers`, which are the client's own.
 pub(super) fn set_forwarding(headers: &mut HeaderMap, rules: &Rules<'_>) {
     set_protocol(headers, rules);
     let said = match rules.is_trusted {
@@ -33,13 +34,14 @@ pub(super) fn set_forwarding(headers: &mut HeaderMap, rules: &Rules<'_>) {
 }
 
 impl Rules<'_> {
-    /// Whether what came stays where the settings of each field say nothing. `None`: it passes, as by Pushpin.
+    /// Whether fields of the request are kept where their settings say nothing. `None` means Pushpin's rules: fields
+    /// pass.
     fn keeps_forwarding(&self) -> Option<bool> {
         self.believes_peer.map(|believes| believes || self.is_trusted)
     }
 }
 
-/// Removes what came. The scheme has rules of its own.
+/// Removes the fields of the request. The scheme has rules of its own.
 fn remove_all(headers: &mut HeaderMap) {
     let is_here = |name: &&HeaderName| is_forwarding(name) && !PROTOCOL.contains(name);
     let names: Vec<HeaderName> = headers.keys().filter(is_here).cloned().collect();
@@ -65,8 +67,8 @@ fn set_protocol(headers: &mut HeaderMap, rules: &Rules<'_>) {
     }
 }
 
-/// Keeps the last addresses, adds the client's if it has one, and joins them to one header. Untouched unless a setting
-/// asks.
+/// Keeps the last addresses, appends the client's address if the client has one, and joins all to one header. Headers
+/// stay untouched unless a setting asks for a change.
 fn set_forwarded_for(headers: &mut HeaderMap, rule: ForwardedFor, peer: Option<IpAddr>) {
     if rule == ForwardedFor::default() {
         return;
@@ -104,7 +106,7 @@ mod tests {
 
     type Lines = &'static [(&'static str, &'static str)];
 
-    /// What of `client` is sent on, with what is added, to a client at 192.0.2.9.
+    /// The X-Forwarded-For of an origin for a client at 192.0.2.9 that sent `client`.
     fn sent(
         client: Lines,
         https: bool,

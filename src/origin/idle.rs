@@ -1,37 +1,37 @@
-//! Connections that nobody uses now, by place. The latest returned is used first, so that a burst's surplus
-//! grows old and goes. Within a place they are ordered by when they were returned, which is why expiry only
-//! ever looks at the front. The pool owns the one of its core; it holds no timers.
+//! Connections that carry no request now, by place. The connection that was returned last is used first, so that the
+//! surplus of a burst ages and expires. The connections of a place are ordered by the time of their return, so expiry
+//! checks only the front. Each core's pool owns one; it holds no timers.
 
 use super::origin_address::OriginAddress;
 use crate::ids::NameMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What can be kept for another exchange. Its last one is over on both sides.
+/// A connection that can be kept for another exchange. Its last exchange is complete on both sides.
 pub(super) trait Reusable {
-    /// Since when it has been connected.
+    /// When the connection was made.
     fn begun(&self) -> Instant;
 
-    /// Nothing has come on it, not even its end, since its last exchange.
+    /// Whether no bytes came since the last exchange, and the other side did not close the connection.
     fn is_alive(&mut self) -> bool;
 }
 
 /// A core's unused connections.
 pub(super) struct Idle<C> {
     places: NameMap<OriginAddress, VecDeque<Kept<C>>>,
-    /// Over all places.
+    /// The number of connections over all places.
     count: usize,
     bounds: Bounds,
 }
 
-/// How many connections are kept, and how long.
+/// How many connections are kept, and for how long.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub in_one_place: usize,
     pub in_all: usize,
-    /// Unused.
+    /// How long an unused connection is kept.
     pub keep: Duration,
-    /// Since it was made.
+    /// How old a connection may be.
     pub age: Duration,
 }
 
@@ -47,27 +47,27 @@ struct Kept<C> {
 }
 
 impl<C: Reusable> Idle<C> {
-    /// Keeps nothing yet.
+    /// A table without connections.
     pub fn new(bounds: Bounds) -> Self {
         Idle { places: NameMap::default(), count: 0, bounds }
     }
 
-    /// From now on, keeps unused connections for so long, and none that is older than `age`.
+    /// Changes how long unused connections are kept, and how old a connection may be.
     pub fn set_times(&mut self, keep: Duration, age: Duration) {
         (self.bounds.keep, self.bounds.age) = (keep, age);
     }
 
-    /// How many are kept.
+    /// How many connections are kept.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether a connection to `open_socket` is kept.
+    /// Whether a connection to `place` is kept.
     pub fn has(&self, place: &OriginAddress) -> bool {
         self.places.get(place).is_some_and(|kept| !kept.is_empty())
     }
 
-    /// The latest returned connection to `open_socket` that still works and `is_wanted`.
+    /// The connection to `place` that was returned last, among those that still work and that `is_wanted` accepts.
     pub fn take(&mut self, place: &OriginAddress, now: Instant, is_wanted: impl Fn(&C) -> bool) -> Option<C> {
         let kept = self.places.get_mut(place)?;
         while let Some(Kept { since, mut connection }) = kept.pop_back() {
@@ -84,7 +84,7 @@ impl<C: Reusable> Idle<C> {
         None
     }
 
-    /// Keeps `connection`, unless it is too old or there are enough.
+    /// Keeps `connection`, unless it is too old or enough connections are kept.
     pub fn put(&mut self, place: &OriginAddress, connection: C, now: Instant) {
         if self.bounds.is_too_old(&connection, now) || self.count >= self.bounds.in_all {
             return;
@@ -99,7 +99,7 @@ impl<C: Reusable> Idle<C> {
         }
     }
 
-    /// Drops what is too old or was closed by the other side.
+    /// Drops connections that are too old or that the other side closed.
     pub fn purge(&mut self, now: Instant) {
         let bounds = self.bounds;
         self.places.retain(|_, kept| {

@@ -1,6 +1,6 @@
-//! The built-in applications: answers made without a socket. The pool calls [`answer`] when a route's target
-//! is `test` or `demo`; what they answer goes through the same GRIP handling as any origin's answer, which is
-//! what makes them good for trying a server out. Nothing here keeps state.
+//! The built-in applications: answers made without a socket. The pool calls [`answer`] when a route's target is
+//! `test` or `demo`. The answers go through the same GRIP handling as any origin's, so the built-in applications can
+//! try out a server. They keep no state.
 
 use super::message::Response;
 use super::page::Page;
@@ -13,16 +13,16 @@ use futures_lite::StreamExt;
 use futures_lite::future::BoxedLocal;
 use http::{Method, StatusCode};
 
-/// The largest request body that the test handler reads, as in Pushpin.
+/// The largest request body that the test handler reads, bytes; as in Pushpin.
 const TEST_BODY_BYTES: usize = 100_000;
-/// The largest that the demo reads: its echo takes messages as large as they may be by default.
+/// The largest request body that the demo reads, bytes: its echo accepts messages of the largest default size.
 const DEMO_BODY_BYTES: usize = 17 * 1024 * 1024;
 
-/// How built-in applications publish; the error says why what they publish could not be taken.
+/// How built-in applications publish. The error says why the items could not be published.
 pub(super) type Publish = dyn Fn(Vec<Publication>) -> BoxedLocal<Result<(), String>>;
 
-/// Asks the application at `destination`. `path` is what follows the route's `path_beg`, query included. What the
-/// application publishes goes by `publish` before it answers.
+/// The answer of the application at `destination`. `path` is the request's path without the route's `path_beg`, with
+/// its query. The application's items are published by `publish` before this returns.
 pub(super) async fn answer(
     destination: &Destination,
     method: &Method,
@@ -51,7 +51,7 @@ pub(super) async fn answer(
     }
 }
 
-/// The whole body; `None` if it breaks off or has more than `limit` bytes.
+/// The whole body; `None` if it ends early or has more than `limit` bytes.
 async fn collect(body: RequestBody, limit: usize) -> Option<Bytes> {
     let whole = match body {
         RequestBody::Empty => Bytes::new(),

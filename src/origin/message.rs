@@ -1,6 +1,6 @@
-//! What the proxy task puts to the pool and what it gets back, and how a request becomes what is sent. The framing
-//! headers of a request are always made here, from its body: what a client wrote in them never reaches an
-//! origin, so the two sides cannot disagree about where a request ends.
+//! Requests to the pool and answers from the pool, and how a request is written. The framing headers of a request are
+//! always made here, from its body. A client's framing headers never reach an origin, so the two sides cannot
+//! disagree about where a request ends.
 
 use super::body::ResponseBody;
 use super::error::OriginError;
@@ -12,39 +12,39 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 
-/// A request as the proxy task wants it made.
+/// A request that the proxy task wants to make.
 pub struct Request {
     /// Any but CONNECT.
     pub method: Method,
     /// `host[:port]` of the URI; sent as `Host` unless the route or target overrides it.
     pub host: String,
-    /// The request target, path edits already made.
+    /// The request target, after the route's changes to the path.
     pub path_and_query: Bytes,
-    /// As [`super::request_headers()`] made them.
+    /// The headers that [`super::request_headers()`] made.
     pub headers: Headers,
-    /// What is sent after them.
+    /// The body that follows the headers.
     pub body: RequestBody,
-    /// The client for whom it is made, among whose requests it counts.
+    /// The client for whom the request is made; the request counts as one of this client's.
     pub client: ClientNetwork,
 }
 
-/// An answer, from an origin or from a built-in application. `headers` is without what is hop-by-hop and
-/// otherwise as the origin sent it, `Content-Length` included (which for HEAD is all that tells the length).
+/// An answer of an origin or of a built-in application. `headers` has no hop-by-hop headers and is otherwise
+/// unchanged. `Content-Length` is included; for HEAD nothing else tells the length.
 #[derive(Debug)]
 pub struct Response {
     /// 200 to 999; never 1xx.
     pub status: u16,
-    /// The reason phrase, where it is not the standard one.
+    /// The reason phrase, if it is not the standard one.
     pub reason: Option<Bytes>,
     /// In the origin's order and spelling.
     pub headers: Headers,
-    /// Read it to the end to keep the origin's connection; drop it to close that.
+    /// The body. Reading it to its end keeps the origin's connection; dropping it closes the connection.
     pub body: ResponseBody,
     /// Which of the route's targets answered.
     pub target: usize,
 }
 
-/// A request that is ready to be sent, but for `Host`, which depends on the target.
+/// A request that is ready to be sent, except for `Host`, which depends on the target.
 pub(super) struct Outbound {
     pub method: Method,
     pub target: PathAndQuery,
@@ -54,14 +54,17 @@ pub(super) struct Outbound {
 }
 
 impl Request {
-    /// Checks and frames it.
+    /// Checks the request and adds its framing headers.
+    ///
+    /// # Errors
+    /// [`OriginError::RequestTarget`] when the request target cannot be sent.
     pub(super) fn into_outbound(self) -> Result<Outbound, OriginError> {
         let target = match self.method {
             Method::CONNECT => None,
             _ => sendable(&self.path_and_query),
         };
         let target = target.ok_or_else(|| {
-            // Without its query, which may hold secrets, because it comes into the log.
+            // The query may contain secrets and this comes into the log, so the query is left out.
             let path = self.path_and_query.split(|byte| *byte == b'?').next().unwrap_or_default();
             OriginError::RequestTarget {
                 target: format!("{} {}", self.method, String::from_utf8_lossy(path)),
@@ -74,7 +77,10 @@ impl Request {
 }
 
 impl Outbound {
-    /// Says which host it is for.
+    /// Sets the `Host` header.
+    ///
+    /// # Errors
+    /// [`OriginError::RequestTarget`] when `host` is not valid in a header.
     pub fn set_host(&mut self, host: &str) -> Result<(), OriginError> {
         let value = HeaderValue::from_str(host);
         let value = value.map_err(|_| OriginError::RequestTarget { target: host.to_owned() })?;
@@ -82,15 +88,16 @@ impl Outbound {
         Ok(())
     }
 
-    /// What a connection writes. Takes the body; whoever does not send it puts it back.
+    /// The bytes that a connection writes. Takes the body out; a caller that does not send the upload puts the body
+    /// back.
     pub fn upload(&mut self) -> Upload {
         let body = std::mem::replace(&mut self.body, RequestBody::Empty);
         Upload::new(encode_request(&self.method, &self.target, &self.headers), body)
     }
 }
 
-/// The request target as it can be sent. Bytes that have no place in a URI but that clients send
-/// nonetheless are percent-encoded, which is what they mean; what could end the target early is refused.
+/// The request target in a form that can be sent. Bytes that clients send although a URI must not contain them are
+/// percent-encoded, which keeps their meaning. Bytes that could end the target early are refused (`None`).
 fn sendable(target: &Bytes) -> Option<PathAndQuery> {
     if target.contains(&b'#') {
         return None;
@@ -110,11 +117,12 @@ fn sendable(target: &Bytes) -> Option<PathAndQuery> {
     PathAndQuery::from_maybe_shared(Bytes::from(encoded)).ok()
 }
 
-/// Sets the headers that say where the body ends.
+/// Sets the headers that tell where the body ends.
 fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::TRANSFER_ENCODING);
-    // Only what is between this server and the origin may stay on the connection.
+    // The fields of `Connection` describe the client's connection, so only those for the origin's connection may
+    // stay.
     if !headers.contains_key(header::UPGRADE) {
         headers.remove(header::CONNECTION);
     }

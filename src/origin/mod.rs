@@ -1,15 +1,17 @@
-//! Towards the applications: routes, connections, requests and answers.
+//! Connects to applications: routes, connections, requests and answers.
 //!
-//! `routes` finds the `route` of a request. `request_headers`/`response_headers` say what crosses the proxy by the `rules`
-//! of the request, `reserved` what clients may not say, `forwarding` what is told of the way that a request came. `message`
-//! holds the values that go in and out, `pool` ties the rest: it takes each target of a route in order, `openings` admits
-//! as many requests as are good at a time, and shares them out among clients and applications, `idle` keeps unused
-//! connections, each for its `open_socket`, `connect` makes new ones or says why it cannot (`connect_error`; `resolve` for names,
-//! `private_network` and `special_purpose` for those that untrusted targets must not have, `own_ports` for those that
-//! no application may send this server to, `tls` for trust). `connection` does one exchange on a `transport`: `upload`
-//! writes the request, `proto/http1` reads the answer, and `body` hands its body over piece by piece, all within the
-//! patience of `activity`. `upgrade` has the transport once the protocol was switched. `decoding` takes the content
-//! coding off answers that this server reads. `error` says what a client is told when it fails. `local` answers for the
+//! `routes` finds the `route` of a request. `request_headers` and `response_headers` decide which headers pass;
+//! `rules` has the facts of one request that they decide by, `reserved` names the fields that clients may not set,
+//! and `forwarding` sets the fields that tell how a request came. `message` holds the requests and answers. `pool`
+//! ties the other files together: it tries the targets of a route in order. `openings` limits how many requests are
+//! open at a time and shares them out among clients and applications. `idle` keeps unused connections by
+//! `origin_address`. `connect` makes new connections or says why it cannot (`connect_error`), with four parts:
+//! `resolve` looks names up, `private_network` and `special_purpose` refuse addresses to untrusted targets,
+//! `own_ports` refuses this server's own ports to requests whose URI an application named, and `tls` decides whom to
+//! trust. `connection` does one exchange on a `transport`: `upload` writes the request, `proto/http1` reads the
+//! answer, and `body` returns the answer's body piece by piece; `activity` limits how long a connection may be
+//! silent. `upgrade` holds the transport after a switch of protocols. `decoding` removes the content coding of
+//! answers that this server reads. `error` has the failures and the client's answer to each. `local` answers for the
 //! built-in applications, `test_target` and `demo`, without a socket: each reads a `query` and makes a `page`.
 
 #![forbid(unsafe_code)]

@@ -1,9 +1,11 @@
-//! How many requests a core has open at applications, and who waits for one to end. Few at a time are quicker than
-//! many where an application answers at once: 15,000 requests that come together take half the CPU with 32 open that
-//! they take with 1,000, whose buffers fit no cache. So more than [`FEW`] are opened only where answers take long:
-//! while requests wait, their number doubles each [`LOOK`] in which those that are open turn out to take longer than
-//! [`SLOW`], and those that have been open for so long do not count among the few; it shrinks again when nobody waits.
-//! `shares` says whose turn is next, so that no client and no application keeps all others waiting; a request that has waited for too long is refused. One for each pool.
+//! Limits how many requests a core has open at applications, and lets the others wait. Where an application answers
+//! at once, few open requests are quicker than many: 15,000 requests that come together take half the CPU with 32
+//! open that they take with 1,000, whose buffers fit no cache. So more than [`FEW`] requests are open only where
+//! answers take long. While requests wait, the limit is looked at every [`LOOK`]: it doubles if the open requests
+//! turn out to take longer than [`SLOW`], and requests that have been open for so long do not count among the few.
+//! The limit shrinks again when no request waits. `shares` decides which request is next, so that no client and no
+//! application keeps all others waiting. A request that has waited for too long is refused. Each pool has one of
+//! these.
 
 mod shares;
 
@@ -20,54 +22,54 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Open at a time, however quick the answers are.
+/// This many requests are open at a time, however quickly applications answer.
 const FEW: u64 = 32;
-/// How often it is looked whether more are needed, and who has waited for too long, while some wait.
+/// While requests wait, how often the limit and the waiting times are checked.
 const LOOK: Duration = Duration::from_millis(10);
-/// What takes longer is taken to wait for something, and more of it can wait at a time.
+/// A request that takes longer than this is taken to wait for something, so more requests may be open beside it.
 const SLOW: Duration = Duration::from_millis(25);
-/// Whoever began so many looks ago has been open for [`SLOW`].
+/// A request that began this many looks ago has been open for [`SLOW`].
 const RECENT: usize = 3;
-/// A look that comes later than this after the one before was kept by a pause of the process: answers may have come
-/// meanwhile that are not read yet, so the time beyond it is not counted as waiting.
+/// A look that comes later than this after the look before was delayed by a pause of the process. Answers may have
+/// come in the pause and are not read yet, so the time beyond this does not count as waiting.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Admits requests.
+/// Admits requests of one core.
 pub(super) struct Openings(Rc<State>);
 
 struct State {
     shares: RefCell<Shares<Rc<Ticket>>>,
     most: u64,
     few: u64,
-    /// How many may be open now; `few` to `most`.
+    /// How many requests may be open now; `few` to `most`.
     limit: Cell<u64>,
-    /// Since it was last looked.
+    /// How many requests were admitted since the last look.
     admitted: Cell<u64>,
     recent: Recent,
     is_watched: Cell<bool>,
-    /// A request is refused when it has waited for so long; never if this is zero.
+    /// A request is refused when it has waited for this long; never if this is zero.
     timeout: Cell<Duration>,
-    /// Goes on while requests wait.
+    /// The time that counts as waiting; it advances while requests wait.
     clock: Cell<Duration>,
     timeouts: Cell<u64>,
 }
 
-/// A request is open as long as this lives.
+/// An open request: it counts as open until this is dropped.
 pub(super) struct Opening {
     state: Rc<State>,
     asker: Asker,
-    /// The look after which it began.
+    /// The number of the look after which the request began.
     look: u64,
 }
 
 /// A request has waited for too long.
 #[derive(Debug)]
 pub(super) struct Overdue {
-    /// The setting.
+    /// The value of `queue_timeout_ms`.
     pub timeout_ms: u64,
 }
 
-/// What a request that waits is told by.
+/// By which a waiting request learns that it is open, or overdue.
 struct Ticket {
     since: Duration,
     fate: Cell<Fate>,
@@ -77,15 +79,16 @@ struct Ticket {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Waits,
-    /// Its request is counted as open, and nobody knows yet.
+    /// The request counts as open, but its task does not know yet.
     Opened,
-    /// Somebody has taken that over.
+    /// The request's task took the opening.
     Taken,
     Refused,
 }
 
 impl Openings {
-    /// At most `most` at a time, and at least one. A request waits for up to `timeout_ms`, or without end if that is 0.
+    /// Admits at most `most` requests at a time, and at least one. A request waits for up to `timeout_ms`, or without
+    /// limit if `timeout_ms` is 0.
     pub fn new(most: usize, timeout_ms: u64) -> Openings {
         let most = most.max(1) as u64;
         let few = FEW.min(most);
@@ -103,46 +106,49 @@ impl Openings {
         }))
     }
 
-    /// Requests wait for up to `timeout_ms` from now on, those that wait already included.
+    /// Changes how long requests wait, those included that wait already.
     pub fn set_timeout(&self, timeout_ms: u64) {
         self.0.timeout.set(Duration::from_millis(timeout_ms));
     }
 
-    /// Waits until a request of `client` to `open_socket` may be made.
+    /// Waits until a request of `client` to `place` may be made.
+    ///
+    /// # Errors
+    /// [`Overdue`] when the request has waited for the whole timeout.
     pub async fn admit(&self, place: &OriginAddress, client: ClientNetwork) -> Result<Opening, Overdue> {
         let application = NameHash::default().hash_one((place.host.as_str(), place.port));
         let (state, asker) = (&self.0, Asker { application, client });
         let is_open = state.shares.borrow_mut().open_at_once(asker, state.limit.get());
         match is_open {
             true => Ok(Opening::begin(state, asker)),
-            // Boxed, or every request that is open would have room for it.
+            // Boxed, because every open request would pay for the size of the future otherwise.
             false => Box::pin(Waiting::begin(state, asker).turn()).await,
         }
     }
 
-    /// Requests that are open.
+    /// How many requests are open.
     pub fn open(&self) -> u64 {
         self.0.shares.borrow().open()
     }
 
-    /// Requests that wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> u64 {
         self.0.shares.borrow().waiting() as u64
     }
 
-    /// Requests that have waited for too long, since start.
+    /// How many requests have been refused since start because they waited for too long.
     pub fn timeouts(&self) -> u64 {
         self.0.timeouts.get()
     }
 
-    /// Has a look at the tables.
+    /// Shows the tables to `look`.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.0.shares.borrow_mut().look_at_tables(look);
     }
 }
 
 impl Opening {
-    /// Of a request that is counted as open.
+    /// The opening of a request that is already counted as open.
     fn begin(state: &Rc<State>, asker: Asker) -> Opening {
         state.admitted.set(state.admitted.get() + 1);
         let look = state.recent.begin();
@@ -158,7 +164,7 @@ impl Drop for Opening {
 }
 
 impl State {
-    /// A request that was open ends.
+    /// An open request ends.
     fn close(&self, asker: Asker) {
         let (waiting, open) = {
             let mut shares = self.shares.borrow_mut();
@@ -172,8 +178,8 @@ impl State {
         }
     }
 
-    /// Requests that have been open for longer than [`SLOW`]. They wait for something and take no time of the core, so
-    /// they must not have the places of the few.
+    /// How many requests have been open for longer than [`SLOW`]. They wait for something and take no time of the
+    /// core, so they must not take the turns of the few.
     fn open_for_long(&self) -> u64 {
         self.shares.borrow().open().saturating_sub(self.recent.count())
     }
@@ -182,7 +188,7 @@ impl State {
         self.limit.set(self.limit.get().max(limit.min(self.most)));
     }
 
-    /// Opens requests that wait, as many as may be open.
+    /// Opens as many waiting requests as the limit allows.
     fn open_more(&self) {
         loop {
             let next = self.shares.borrow_mut().open_next(self.limit.get());
@@ -208,12 +214,12 @@ impl State {
             self.timeouts.set(self.timeouts.get() + 1);
             ticket.tell(Fate::Refused);
         }
-        // Whoever is left may have a larger share.
+        // Fewer requests share the turns now, so those that still wait may have larger shares.
         self.open_more();
     }
 }
 
-/// Those of the open requests that have begun after one of the last [`RECENT`] looks, by look.
+/// How many of the open requests began after each of the last [`RECENT`] looks.
 #[derive(Default)]
 struct Recent {
     looks: Cell<u64>,
@@ -223,18 +229,18 @@ struct Recent {
 impl Recent {
     fn look(&self) {
         self.looks.set(self.looks.get() + 1);
-        // Those who began so many looks ago are not recent any more.
+        // Requests that began this many looks ago are no longer recent.
         self.begun_after(self.looks.get()).set(0);
     }
 
-    /// A request begins; the look after which it does.
+    /// A request begins; returns the number of the look after which it begins.
     fn begin(&self) -> u64 {
         let (look, begun) = (self.looks.get(), self.begun_after(self.looks.get()));
         begun.set(begun.get() + 1);
         look
     }
 
-    /// A request that began after `look` ends.
+    /// A request ends that began after `look`.
     fn end(&self, look: u64) {
         if self.looks.get() - look < RECENT as u64 {
             let begun = self.begun_after(look);
@@ -246,13 +252,13 @@ impl Recent {
         &self.begun[look as usize % RECENT]
     }
 
-    /// How many they are.
+    /// How many recent requests there are.
     fn count(&self) -> u64 {
         self.begun.iter().map(Cell::get).sum()
     }
 }
 
-/// A request that waits, until this is dropped.
+/// A waiting request. Dropping this withdraws the request.
 struct Waiting<'s> {
     state: &'s Rc<State>,
     asker: Asker,
@@ -267,7 +273,7 @@ impl Waiting<'_> {
         }
         let ticket = Rc::new(Ticket::since(state.clock.get()));
         let number = state.shares.borrow_mut().wait(asker, ticket.clone());
-        // Those who have less than their share are not kept by those who wait.
+        // A client with less than its share does not wait behind requests that wait already.
         state.open_more();
         Waiting { state, asker, number, ticket }
     }
@@ -291,7 +297,7 @@ impl Drop for Waiting<'_> {
             Fate::Opened => self.state.close(self.asker),
             Fate::Waits => {
                 let withdrawn = self.state.shares.borrow_mut().withdraw(self.number);
-                debug_assert!(withdrawn.is_some(), "it waited");
+                debug_assert!(withdrawn.is_some(), "a request that ends its wait has waited");
                 self.state.open_more();
             }
         }
@@ -319,7 +325,7 @@ impl Ticket {
     }
 }
 
-/// Admits more while some wait and answers take long, and refuses those that have waited for too long.
+/// Raises the limit while requests wait and answers take long, and refuses requests that have waited for too long.
 async fn look_after(state: Rc<State>) {
     state.admitted.set(0);
     let mut last = runtime::now();
@@ -340,7 +346,7 @@ async fn look_after(state: Rc<State>) {
     }
 }
 
-/// The time since `last`, which becomes now, as far as it counts.
+/// The time since `last`, without pauses of the process; sets `last` to now.
 fn passed_since(last: &mut Instant) -> Duration {
     let now = runtime::now();
     let passed = now.saturating_duration_since(*last);
@@ -348,8 +354,8 @@ fn passed_since(last: &mut Instant) -> Duration {
     passed.min(LATE)
 }
 
-/// How many more, when `admitted` of `limit` were admitted within [`LOOK`]: by Little's law they are open for
-/// `limit / admitted` times that.
+/// How many more requests should be open, when `admitted` requests were admitted within one [`LOOK`] at a limit of
+/// `limit`. By Little's law, each of them is open for `limit / admitted` looks.
 fn needed(limit: u64, admitted: u64, most: u64) -> u64 {
     let is_slow = u128::from(admitted) * SLOW.as_micros() < u128::from(limit) * LOOK.as_micros();
     if is_slow { limit.min(most.saturating_sub(limit)) } else { 0 }

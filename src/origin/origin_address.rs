@@ -1,35 +1,36 @@
-//! Where connections go, and as whom the other side is verified. A place is what connections are shared by (`idle`),
-//! what requests queue for (`openings`), and what the operator reads about in errors.
+//! The address of an origin, called place for short: where a connection leads, and the identity that TLS verifies.
+//! `idle` keeps connections by place, requests queue for a place (`openings`), and errors name the place to the
+//! operator.
 
 use super::route::{ClientCertificate, Target};
 use std::sync::Arc;
 
-/// Where a connection goes and as whom the other side was verified: connections are shared exactly when these
-/// agree.
+/// Where a connection leads, and the verified identity of the other side. Two requests may share a connection exactly
+/// when their places are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct OriginAddress {
     pub host: String,
     pub port: u16,
     pub tls: Option<Identity>,
-    /// It must be an address of the Internet.
+    /// The place must have an address on the public Internet.
     pub untrusted: bool,
-    /// It must not be a port where this server is operated.
+    /// The place must not be one of this server's own ports for operators and publishers.
     pub named_by_application: bool,
 }
 
-/// Who the other side of TLS has to be.
+/// The identity that the other side of TLS must prove.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    /// The name sent (SNI) and verified.
+    /// The name that is sent (SNI) and verified.
     pub name: String,
-    /// Nothing is verified.
+    /// The other side's certificate is not verified.
     pub insecure: bool,
-    /// What is shown to it.
+    /// The certificate that this server shows.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl OriginAddress {
-    /// Where `target` is, for a request whose URI names `uri_host`.
+    /// The place of `target`, for a request whose URI names `uri_host`.
     pub fn of(host: &str, port: u16, target: &Target, uri_host: &str) -> Self {
         let name = if target.trust_connect_host { host } else { without_port(uri_host) };
         let tls = target.ssl.then(|| Identity {
@@ -41,7 +42,7 @@ impl OriginAddress {
         OriginAddress { host: host.to_owned(), port, tls, untrusted, named_by_application }
     }
 
-    /// As an operator writes it.
+    /// The place in the form that an operator writes.
     pub fn name(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),

@@ -1,22 +1,22 @@
-//! This server's own ports that are for operators and publishers: control, metrics, and the sockets of ZeroMQ. No
-//! request that an application has the server make (by a link, or by a filter) may reach them: whoever asks there from
-//! this machine is believed, and could read and publish for everyone. `connect` looks here before it opens a connection
-//! for such a request, so no spelling of an address and no name goes past it.
+//! This server's own ports for operators and publishers: control, metrics, and the sockets of ZeroMQ. Requests that
+//! an application has the server make (by a link or by a filter) must not reach these ports: requests from this
+//! machine are trusted there, and could read and publish for everyone. `connect` checks each address before it opens
+//! a connection for such a request, so no spelling of an address and no name evades the check.
 
 use super::private_network::embedded;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-/// The addresses where operators and publishers are served.
+/// The addresses at which operators and publishers are served.
 #[derive(Clone, Debug, Default)]
 pub struct OwnPorts(Vec<SocketAddr>);
 
 impl OwnPorts {
-    /// Those that are bound to `addresses`.
+    /// The ports of sockets that are bound to `addresses`.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> OwnPorts {
         OwnPorts(addresses.into_iter().collect())
     }
 
-    /// Whether a connection to `address` may end at one of these ports.
+    /// Whether a connection to `address` may reach one of these ports.
     pub(super) fn include(&self, address: SocketAddr) -> bool {
         let mut bound = self.0.iter().filter(|bound| bound.port() == address.port()).peekable();
         if bound.peek().is_none() {
@@ -27,7 +27,7 @@ impl OwnPorts {
     }
 }
 
-/// What `address` may mean: itself, and what is within it.
+/// The addresses that `address` may stand for: `address` itself, and IPv4 addresses within it.
 fn meanings(address: IpAddr) -> Vec<IpAddr> {
     let inner = match address {
         IpAddr::V4(_) => None,
@@ -38,7 +38,7 @@ fn meanings(address: IpAddr) -> Vec<IpAddr> {
 
 /// Whether a connection to `address` reaches a socket that is bound to `bound`.
 fn leads_to(address: IpAddr, bound: IpAddr) -> bool {
-    // Linux connects to this machine's loopback where no address is given.
+    // Linux connects to the loopback address if the address is unspecified.
     let to_loopback = address.is_loopback() || address.is_unspecified();
     match bound {
         _ if bound.is_unspecified() => to_loopback || is_local(address),
@@ -47,8 +47,9 @@ fn leads_to(address: IpAddr, bound: IpAddr) -> bool {
     }
 }
 
-/// Whether `address` belongs to this machine. Only the kernel knows all of its addresses, and it lets nobody have a
-/// socket on another's; with the sysctl `ip_nonlocal_bind` it does, and then all addresses count as local.
+/// Whether `address` belongs to this machine. Only the kernel knows all addresses of the machine. The kernel refuses
+/// to bind a socket to another machine's address, unless the sysctl `ip_nonlocal_bind` is set; with it, all addresses
+/// count as local.
 fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
@@ -61,7 +62,7 @@ mod tests {
         OwnPorts::new([bound.parse().unwrap()]).include(address.parse().unwrap())
     }
 
-    /// An address of this machine that is not loopback, if it has one: that by which it would reach others.
+    /// The address by which this machine would reach other machines, if it has an address that is not loopback.
     fn own_address() -> Option<IpAddr> {
         let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
         socket.connect("192.0.2.1:9").ok()?;

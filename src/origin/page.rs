@@ -1,5 +1,5 @@
-//! What the built-in applications (`test_target`, `demo`) answer, made by pure functions. `local` makes answers of it
-//! that are like those of any origin.
+//! The answers of the built-in applications (`test_target`, `demo`) as values, which pure functions make. `local`
+//! turns a page into an answer like any origin's.
 
 use super::body::ResponseBody;
 use super::message::Response;
@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use std::borrow::Cow;
 
-/// A built-in application's whole answer, as the pure functions make it.
+/// The whole answer of a built-in application.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub status: StatusCode,
@@ -19,12 +19,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Plain text.
+    /// An answer of plain text.
     pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Page { status, headers: Vec::new(), body: body.into() }.with(header::CONTENT_TYPE, "text/plain")
     }
 
-    /// What became of a WebSocket.
+    /// An answer of WebSocket events.
     pub fn of_events(events: impl IntoIterator<Item = WebSocketEvent>) -> Self {
         let mut body = BytesMut::new();
         events.into_iter().for_each(|event| event.encode(&mut body));
@@ -38,7 +38,7 @@ impl Page {
         self
     }
 
-    /// Adds a GRIP hold on `channels`. A channel that cannot be written in a header is left out.
+    /// Adds a GRIP hold on `channels`. A channel that is not valid in a header is left out.
     pub fn holding(self, mode: &'static str, channels: &[Cow<'_, str>]) -> Self {
         let mut page = self.with(GRIP_HOLD, mode);
         let values = channels.iter().filter_map(|channel| HeaderValue::from_bytes(channel.as_bytes()).ok());
@@ -46,7 +46,7 @@ impl Page {
         page
     }
 
-    /// The same as an answer to a request with `method`.
+    /// This page as the answer to a request with `method`.
     pub fn into_response(self, method: &Method) -> Response {
         let mut headers: HeaderMap = HeaderMap::with_capacity(self.headers.len() + 1);
         headers.insert(header::CONTENT_LENGTH, self.body.len().into());

@@ -1,7 +1,7 @@
-//! A core's way to the applications: takes a request and a route, and gives an answer or says why there is
-//! none. Targets are tried in order, the next one only while nothing was sent. A kept connection that turns
-//! out dead costs one more attempt on a fresh one, if the request may be made twice or was not written at
-//! all. One pool for each core, on its thread; the core calls [`Pool::purge`] every second or so.
+//! Makes a core's requests to applications: takes a request and a route, and returns an answer or an error. Targets
+//! are tried in order; the next target is tried only while nothing was sent. If a kept connection turns out dead, the
+//! request is made again on a new connection, provided that the request may be made twice or was not written at all.
+//! Each core has one pool on its thread and calls [`Pool::purge`] about every second.
 
 use super::body::{Arriving, Lease, ResponseBody};
 use super::connect::Connector;
@@ -42,10 +42,10 @@ pub struct Pool {
     publish: OnceCell<Box<Publish>>,
 }
 
-/// What a pool has now, and what it has refused.
+/// The current figures of a pool, and how many requests it has refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolCounts {
-    /// Connections that nobody uses.
+    /// Connections that carry no request.
     pub idle: usize,
     /// Requests whose answer is not read to its end.
     pub open: u64,
@@ -57,13 +57,13 @@ pub struct PoolCounts {
 
 /// Why a target gave no answer.
 enum Trouble {
-    /// Nothing was sent; another target may be tried.
+    /// Nothing was sent, so another target may be tried.
     Connect(ConnectError),
     Failed(OriginError),
 }
 
 impl Pool {
-    /// An empty pool; needs the core's executor only when it is asked.
+    /// An empty pool. It needs the core's executor only when a request is made.
     pub fn new(proxy: &Proxy) -> Self {
         Self::trusting(Tls::default(), proxy)
     }
@@ -86,18 +86,18 @@ impl Pool {
         }
     }
 
-    /// Keeps requests that applications have named the URI of away from these ports.
+    /// Keeps requests away from `own_ports` if an application named their URI.
     pub fn protect(&self, own_ports: OwnPorts) {
         *self.connector.own_ports.borrow_mut() = own_ports;
     }
 
-    /// What built-in applications publish goes by `publish` from now on; without it, nowhere.
+    /// Sets how built-in applications publish. Without this, their items are not published.
     pub fn publish_by(&self, publish: impl Fn(Vec<Publication>) -> BoxedLocal<Result<(), String>> + 'static) {
         debug_assert!(self.publish.get().is_none(), "there is one way to publish");
         self.publish.get_or_init(|| Box::new(publish));
     }
 
-    /// Takes over the times of new settings, for requests that are made from now on, and reads certificates again.
+    /// Takes over the timeouts of new settings, for requests that are made from now on, and reads certificates again.
     pub fn renew(&self, proxy: &Proxy) {
         self.connector.set_timeout(proxy.connect_timeout_ms);
         self.connector.tls.forget_certificates();
@@ -107,8 +107,11 @@ impl Pool {
         self.openings.set_timeout(proxy.queue_timeout_ms);
     }
 
-    /// Makes `request` of the first target of `route` that can be reached. Waits for its turn while the core has as many
-    /// requests open as it may; dropping the future gives up the request and closes its connection.
+    /// Makes `request` at the first target of `route` that can be reached. Waits for its turn while the core has as
+    /// many open requests as allowed. Dropping the future gives up the request and closes its connection.
+    ///
+    /// # Errors
+    /// Why there is no answer; a target that cannot be reached is an error only if no other target can be.
     pub async fn request(&self, route: &Route, request: Request) -> Result<Response, OriginError> {
         match self.answer(route, request, false).await? {
             UpgradeAnswer::Response(response) => Ok(response),
@@ -116,7 +119,10 @@ impl Pool {
         }
     }
 
-    /// As [`Pool::request`], for a request that asks to switch protocols: always on a connection of its own.
+    /// As [`Pool::request`], for a request that asks to switch protocols: the request always has a new connection.
+    ///
+    /// # Errors
+    /// As [`Pool::request`].
     pub async fn switch(&self, route: &Route, request: Request) -> Result<UpgradeAnswer, OriginError> {
         self.answer(route, request, true).await
     }
@@ -153,23 +159,24 @@ impl Pool {
         Err(OriginError::Unreachable { route: route.id.clone(), tried })
     }
 
-    /// Drops connections and names that are too old. Cheap; without it they only cost memory and descriptors.
+    /// Drops connections and names that are too old. Cheap; old connections and names cost only memory and
+    /// descriptors.
     pub fn purge(&self, now: Instant) {
         self.idle.borrow_mut().purge(now);
         self.connector.resolver.purge(now);
     }
 
-    /// Has a look at the tables that grow with clients.
+    /// Shows the tables that grow with clients to `look`.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.openings.look_at_tables(look);
     }
 
-    /// The last application, `host:port`, that a request had waited for too long to ask since this was last called.
+    /// The application, `host:port`, of the last request that waited for its turn for too long since the last call.
     pub fn take_overdue(&self) -> Option<String> {
         self.overdue.take()
     }
 
-    /// For metrics.
+    /// The figures for metrics.
     pub fn counts(&self) -> PoolCounts {
         PoolCounts {
             idle: self.idle.borrow().count(),
@@ -185,8 +192,8 @@ impl Pool {
         local::answer(&target.destination, &outbound.method, path, outbound.body, publish).await
     }
 
-    /// One target: a kept connection if there is one, and a fresh one if there is none or it was dead. The body goes
-    /// back to `outbound` if nothing was sent.
+    /// Asks one target on a kept connection. If there is none, or it is dead, the target is asked on a new connection.
+    /// The body goes back to `outbound` if nothing was sent.
     async fn ask(
         &self,
         place: &OriginAddress,
@@ -207,7 +214,7 @@ impl Pool {
                 (Err(lost), spare) => retry(lost, spare, place)?,
             };
         }
-        // Boxed, or every request that waits would have room for what few of them do.
+        // Boxed, because every waiting request would pay for the future's size, and few requests make a connection.
         let mut connection = match Box::pin(self.connector.connect(place)).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -224,13 +231,13 @@ impl Pool {
         }
     }
 
-    /// A kept connection to where `open_socket` is now.
+    /// A kept connection to an address that `place` has now.
     async fn kept(&self, place: &OriginAddress) -> Option<Connection> {
         if !self.idle.borrow().has(place) {
             return None;
         }
         let resolver = &self.connector.resolver;
-        // Boxed as connecting is. If the resolver hangs, what is known goes on to hold.
+        // Boxed for the same reason as connecting. If the resolver hangs, the known addresses stay in force.
         within(LOOKUP, Box::pin(resolver.keep_current(&place.host))).await;
         let leads_there = |connection: &Connection| resolver.leads_to(&place.host, connection.address);
         self.idle.borrow_mut().take(place, runtime::now(), leads_there)
@@ -248,7 +255,7 @@ impl Pool {
     }
 }
 
-/// Takes the socket back after a 101.
+/// The transport of a connection that answered 101.
 fn switched(answered: Answered, connection: Connection) -> UpgradeAnswer {
     let mut headers = answered.head.headers;
     response_headers(&mut headers);
@@ -256,7 +263,7 @@ fn switched(answered: Answered, connection: Connection) -> UpgradeAnswer {
     UpgradeAnswer::Switched(Upgraded::new(headers, transport, early))
 }
 
-/// Makes a head an answer. Its body keeps the lease.
+/// The answer for a head; its body keeps the lease.
 fn accept(answered: Answered, lease: Lease) -> Result<UpgradeAnswer, Trouble> {
     let Answered { head, upload, is_reusable } = answered;
     if head.status == SWITCHING_PROTOCOLS {
@@ -268,14 +275,17 @@ fn accept(answered: Answered, lease: Lease) -> Result<UpgradeAnswer, Trouble> {
     Ok(UpgradeAnswer::Response(Response { status, reason, headers, body, target: 0 }))
 }
 
-/// Whether an application closes a connection that it has waited on for too long, and says so. It did not see the
-/// request (RFC 9110 section 15.5.9).
+/// Whether an application says that it closes a connection on which it waited for a request for too long. The
+/// application did not see this request (RFC 9110 section 15.5.9).
 fn gave_up_waiting(answered: &Answered) -> bool {
     answered.head.status == REQUEST_TIMEOUT && !answered.head.keep_alive
 }
 
-/// What to send again after a kept connection failed: the request itself if it was not written, its spare if
-/// no answer began. Otherwise the origin may have acted on it, and the failure stands.
+/// The upload to send again after a kept connection failed: the request itself if it was not written, or its spare if
+/// no answer began.
+///
+/// # Errors
+/// In all other cases the origin may have acted on the request, so the failure is returned.
 fn retry(lost: Lost, spare: Option<Upload>, place: &OriginAddress) -> Result<Upload, Trouble> {
     match (lost, spare) {
         (Lost::Unsent(upload, _), _) => Ok(upload),
@@ -298,7 +308,7 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 const REQUEST_TIMEOUT: u16 = 408;
 /// How long a request with a kept connection waits for the resolver.
 const LOOKUP: Duration = Duration::from_secs(1);
-/// More than this many at once to one place are rare; those beyond are made anew.
+/// More connections to one place are rarely needed at once; more than this many are not kept.
 const KEPT_FOR_ONE_PLACE: usize = 256;
 
 #[cfg(test)]

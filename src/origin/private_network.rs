@@ -1,12 +1,12 @@
-//! Addresses that a target marked `untrusted` must not have: those that the Internet does not reach, be they written as
-//! they are or carried within an IPv6 address. A name whose owner points it there could otherwise reach what only this
-//! machine, or its network, may.
+//! Addresses that a target marked `untrusted` must not have: addresses that the public Internet cannot reach, written
+//! plainly or carried within an IPv6 address. Otherwise the owner of a name could point the name to a service that
+//! only this machine or its network may reach.
 
 use super::special_purpose::is_globally_reachable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether `address`, or an IPv4 address within it, is this machine's, a private network's, or otherwise not one of the
-/// Internet.
+/// Whether `address`, or an IPv4 address within it, belongs to this machine or a private network, or is otherwise not
+/// on the public Internet.
 pub(super) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V6(outer) => {
@@ -17,18 +17,19 @@ pub(super) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 addresses that `address` may stand for: those of the forms by which gateways and tunnels carry IPv4.
+/// The IPv4 addresses that `address` may stand for, in the forms by which gateways and tunnels carry IPv4.
 pub(super) fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let bits = address.to_bits();
-    // The 32 bits that end at bit `end`, counted from the right.
+    // The IPv4 address whose last bit is bit `end`, counted from the right.
     let at = move |end: u32| Ipv4Addr::from_bits((bits >> end) as u32);
     let found: [Option<Ipv4Addr>; 2] = match address.segments() {
         // IPv4-mapped (RFC 4291 section 2.5.5.2), IPv4-compatible (section 2.5.5.1), IPv4-translated (RFC 2765).
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => {
             [Some(at(0)), None]
         }
-        // NAT64 (RFC 6052 section 2.1), and by prefixes for local use (RFC 8215), whose length is not known here: the
-        // one of 96 bits is the usual, the one of 48 bits has the address around bits 64 to 71 (RFC 6052 section 2.2).
+        // NAT64 (RFC 6052 section 2.1), and NAT64 with prefixes for local use (RFC 8215), whose length is not known
+        // here: the usual prefix has 96 bits; a prefix of 48 bits has the address around bits 64 to 71 (RFC 6052
+        // section 2.2).
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(at(0)), None],
         [0x64, 0xff9b, 1, ..] => {
             let [_, _, _, _, _, _, a, b, _, c, d, ..] = address.octets();
@@ -36,7 +37,7 @@ pub(super) fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
         }
         // 6to4 (RFC 3056 section 2).
         [0x2002, ..] => [Some(at(80)), None],
-        // Teredo (RFC 4380 section 4): its server, and its client with all bits turned over.
+        // Teredo (RFC 4380 section 4): its server's address, and its client's address with all bits inverted.
         [0x2001, 0, ..] => [Some(at(64)), Some(Ipv4Addr::from_bits(!at(0).to_bits()))],
         _ => [None, None],
     };

@@ -1,9 +1,9 @@
-//! The paths, queries and forms that the built-in applications are asked with.
+//! Paths, queries and forms of requests to the built-in applications.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// Cuts `path?query` and drops the leading slash, which `path_beg` may have taken.
+/// Splits `path?query` and drops the leading slash, which `path_beg` may have removed.
 pub(super) fn split(path: &str) -> (&str, &str) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     (path.strip_prefix('/').unwrap_or(path), query)
@@ -18,7 +18,7 @@ pub(super) fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow
         .map(|(_, v)| decode(v))
 }
 
-/// Undoes the form encoding. A percent sign that encodes nothing stands for itself.
+/// Decodes the form encoding. A percent sign that encodes nothing stands for itself.
 fn decode(encoded: &str) -> Cow<'_, str> {
     let spaced = encoded.replace('+', " ");
     Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())

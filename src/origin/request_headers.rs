@@ -1,7 +1,7 @@
-//! Which headers of a client's request reach the origin, and what is added. The proxy task calls this once
-//! for each request; the pool then sets `Host` and the framing headers, which depend on the target and the
-//! body. What only this server may say, or tells of the client's scheme, never reaches an origin unless Gripwire itself
-//! vouches for it: `reserved` says which headers these are.
+//! Decides which headers of a client's request reach the origin, and adds the headers of this server. The proxy task
+//! calls this once for each request; the pool then sets `Host` and the framing headers, which depend on the target
+//! and the body. Headers that only this server may set, and headers that tell the client's scheme, never reach an
+//! origin unless Gripwire itself vouches for them; `reserved` names them.
 
 use super::forwarding::set_forwarding;
 use super::reserved::{ORIGINAL_MARK, Reserved, is_marked};
@@ -11,8 +11,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// The headers to send to the origin, `Host` first.
 ///
-/// `Accept-Encoding` of clients goes no further on GRIP routes, and applications are told `identity`: what is published
-/// later could not be appended to a compressed answer.
+/// The `Accept-Encoding` of clients is dropped on GRIP routes, and applications are asked for `identity`: an item
+/// that is published later could not be appended to a compressed answer.
 pub fn request_headers(client: &Headers, rules: Rules<'_>) -> Headers {
     let grip = !rules.route.no_grip && !rules.is_trusted;
     let mut headers = Headers::from(forwarded(client, &rules));
@@ -59,8 +59,8 @@ fn forwarded(client: &HeaderMap, rules: &Rules<'_>) -> HeaderMap {
     headers
 }
 
-/// Says every header a second time with Pushpin's mark of an original. One that came marked is the original and stays;
-/// those that `need_mark` are said only so.
+/// Adds a copy of every header, named with Pushpin's mark of an original. A header that came with the mark is the
+/// original and stays. Headers in `need_mark` are sent only with the mark.
 fn mark_originals(headers: &mut HeaderMap, need_mark: &[HeaderName]) {
     let marked: Vec<_> = headers
         .iter()
@@ -75,7 +75,7 @@ fn mark_originals(headers: &mut HeaderMap, need_mark: &[HeaderName]) {
     }
 }
 
-/// Adds `item` to a list that may stand in several headers, which becomes one.
+/// Adds `item` to a list header, and joins a list that was in several headers to one.
 fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: &HeaderValue) {
     let mut items: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
     items.push(item.as_bytes());

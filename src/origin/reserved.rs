@@ -1,7 +1,8 @@
-//! Fields that a client may not say to an origin, because an origin takes them for the word of this server. The header
-//! rules ask here about each field of a request. Three kinds are reserved: what this server sets or answers itself,
-//! what only a GRIP proxy says, and fields under another spelling that CGI-like servers (CGI, WSGI, FastCGI, Rack)
-//! cannot tell from a reserved one: they turn every byte of a name that is no letter or digit into `_`.
+//! Fields that a client may not send to an origin, because an origin would believe that this server sent them. The
+//! header rules check each field of a request here. Three kinds are reserved: fields that this server sets or answers
+//! itself, fields that only a GRIP proxy sends, and fields whose names CGI-like servers (CGI, WSGI, FastCGI, Rack)
+//! cannot tell from a reserved name, because these servers turn every byte of a name that is no letter or digit into
+//! `_`.
 
 use super::forwarding::is_forwarding;
 use super::rules::Rules;
@@ -15,37 +16,38 @@ pub(super) struct Reserved<'a> {
 }
 
 impl<'a> Reserved<'a> {
-    /// For a request with the fields `client`.
+    /// Decides for a request with the fields `client`.
     pub fn of(client: &HeaderMap, rules: &'a Rules<'a>) -> Reserved<'a> {
         Reserved { rules, hop_by_hop: HopByHop::of(client) }
     }
 
-    /// Whether a field of this name goes no further.
+    /// Whether a field of this name must not reach the origin.
     pub fn has(&self, name: &HeaderName) -> bool {
         self.is_reserved(name, self.rules.is_trusted) || self.imitates(name)
     }
 
-    /// The same under its own name alone; `is_trusted` if another GRIP proxy says it.
+    /// Whether the exact name is reserved; `is_trusted` if another GRIP proxy sent the field.
     fn is_reserved(&self, name: &HeaderName, is_trusted: bool) -> bool {
         self.hop_by_hop.stays(name)
             || OURS.contains(name)
             || (!is_trusted && (self.is_of_grip(name) || self.is_mark(name)))
     }
 
-    /// What a GRIP proxy says: a forgery from anybody else. On routes without GRIP only its own prefix is reserved.
+    /// Whether only a GRIP proxy sends this field, so that any other client forges it. On routes without GRIP only
+    /// Gripwire's own prefix is reserved.
     fn is_of_grip(&self, name: &HeaderName) -> bool {
         let of_proxies = || !self.rules.route.no_grip && is_of_grip_proxies(name);
         name.as_str().starts_with(GRIP) || of_proxies()
     }
 
-    /// Where a route marks headers itself, what comes marked is taken for the original, as by Pushpin.
+    /// Where a route marks headers itself, a marked header of the client is taken for the original, as in Pushpin.
     fn is_mark(&self, name: &HeaderName) -> bool {
         is_marked(name) && !self.rules.route.orig_headers
     }
 
-    /// Whether a CGI-like server takes this name for one that is reserved, that describes the body, that tells of the
-    /// way a request came, or that the route sets. Another GRIP proxy may have let such a field of its client through,
-    /// so it goes no further from there either.
+    /// Whether a CGI-like server takes this name for the name of a reserved field, of a field that describes the body
+    /// or tells how the request came, or of a field that the route sets. Another GRIP proxy may have let such a field
+    /// of its own client through, so the field is not accepted from GRIP proxies either.
     fn imitates(&self, name: &HeaderName) -> bool {
         if name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return false;
@@ -60,7 +62,7 @@ impl<'a> Reserved<'a> {
     }
 }
 
-/// Whether a field is one that proxies say, of GRIP or of the way by which a request came, and no page or client.
+/// Whether only proxies send this field, because it is part of GRIP or tells how a request came.
 pub fn is_of_proxies(name: &HeaderName) -> bool {
     name.as_str().starts_with(GRIP) || is_of_grip_proxies(name) || is_forwarding(name)
 }
@@ -70,15 +72,15 @@ fn is_of_grip_proxies(name: &HeaderName) -> bool {
     PROXY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || PROXY_NAMES.contains(&name)
 }
 
-/// How Pushpin marks headers that it says a second time.
+/// Whether the name has Pushpin's mark of headers that are sent twice.
 pub(super) fn is_marked(name: &HeaderName) -> bool {
     name.as_str().starts_with(ORIGINAL_MARK)
 }
 
 pub(super) const ORIGINAL_MARK: &str = "eb9bf0f5-";
 
-/// Framing and `Host` are set by the pool, `Expect` is answered here, proxy credentials were meant for this server, and
-/// `Proxy` becomes a CGI program's HTTP_PROXY.
+/// The pool sets framing and `Host`, this server answers `Expect`, proxy credentials are for this server, and CGI
+/// programs take `Proxy` for HTTP_PROXY.
 static OURS: [HeaderName; 7] = [
     header::HOST,
     header::CONTENT_LENGTH,
@@ -90,11 +92,11 @@ static OURS: [HeaderName; 7] = [
 ];
 
 const GRIP: &str = "grip-";
-/// Those of WebSocket-over-HTTP and of filters, beside `Grip-`.
+/// Prefixes of WebSocket-over-HTTP and of filters, beside `Grip-`.
 const PROXY_PREFIXES: [&str; 4] = ["meta-", "sub-meta", "pub-meta", "content-bytes-"];
 const PROXY_NAMES: [&str; 2] = ["connection-id", "keep-alive-interval"];
 
-/// They pass under their own names.
+/// These fields pass under their own names, but not under names that a CGI-like server takes for them.
 static IMITATED: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,

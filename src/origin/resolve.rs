@@ -1,8 +1,8 @@
-//! Names to addresses, for the connector. Addresses and `localhost` need no lookup; other names are looked up
-//! by the system's resolver on a blocking thread and remembered for a few seconds, on each core by
-//! itself. One name is looked up once at a time, however many requests wait for it. While a name is in use it is looked
-//! up again in the background, so that kept connections follow it when it changes; while the resolver fails, the last
-//! answer stays in force.
+//! Looks up the addresses of names for the connector. IP addresses and `localhost` need no lookup. Other names are
+//! looked up by the system's resolver on a blocking thread; each core remembers the addresses for a few seconds. A
+//! name has one lookup at a time, however many requests wait for it. While a name is in use it is looked up again in
+//! the background, so kept connections follow a change of its addresses. While the resolver fails, the last addresses
+//! stay in force.
 
 use crate::bell::Bell;
 use crate::ids::NameMap;
@@ -13,27 +13,30 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// A core's names.
+/// The names that a core knows.
 pub(super) struct Resolver {
     names: RefCell<NameMap<String, Rc<Name>>>,
 }
 
 struct Name {
     host: String,
-    /// Somebody is asking the system.
+    /// Whether a lookup is under way.
     is_asked: Cell<bool>,
-    /// Rung when it has answered.
+    /// Rung when the lookup has ended.
     answered: Bell,
     answer: RefCell<Option<(Instant, Rc<[IpAddr]>)>>,
 }
 
 impl Resolver {
-    /// Knows nothing yet.
+    /// A resolver that knows no names.
     pub fn new() -> Self {
         Resolver { names: RefCell::default() }
     }
 
-    /// The addresses of `host` in the order they should be tried.
+    /// The addresses of `host` in the order in which they should be tried.
+    ///
+    /// # Errors
+    /// The system's resolver failed, or the name has no address.
     pub async fn resolve(&self, host: &str) -> io::Result<Rc<[IpAddr]>> {
         if let Some(known) = literal(host) {
             return Ok(known);
@@ -41,7 +44,7 @@ impl Resolver {
         self.name(host).current().await
     }
 
-    /// Sees to it that what is known of `host` is not older than [`FOLLOWED`]: waits for a lookup only if it is.
+    /// Ensures that the addresses of `host` are not older than [`FOLLOWED`]; waits for a lookup only if they are.
     pub async fn keep_current(&self, host: &str) {
         if literal(host).is_some() {
             return;
@@ -58,21 +61,21 @@ impl Resolver {
         }
     }
 
-    /// Whether `address` is one of `host`, as far as is known.
+    /// Whether `address` is one of the known addresses of `host`.
     pub fn leads_to(&self, host: &str, address: IpAddr) -> bool {
         let names = self.names.borrow();
         let answer = names.get(host).map(|name| name.answer.borrow());
         answer.is_none_or(|answer| answer.as_ref().is_none_or(|(_, known)| known.contains(&address)))
     }
 
-    /// Has looked `host` up just now.
+    /// Sets the addresses of `host` as if a lookup had just returned them.
     #[cfg(test)]
     pub fn remember(&self, host: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
         *self.name(host).answer.borrow_mut() = Some((runtime::now(), addresses));
     }
 
-    /// Forgets what is too old and not being asked for.
+    /// Forgets addresses that are too old, unless a lookup is under way.
     pub fn purge(&self, now: Instant) {
         let is_wanted =
             |name: &Rc<Name>| Rc::strong_count(name) > 1 || name.age(now).is_some_and(|age| age < REMEMBERED);
@@ -113,7 +116,11 @@ impl Name {
             (Ok(answer), _) => answer,
             (Err(error), Some(answer)) => {
                 let host = &self.host;
-                tracing::warn!(%error, host, "a name cannot be looked up; its last addresses are used");
+                tracing::warn!(
+                    %error,
+                    host,
+                    "looking up a name failed, so its last addresses are used; check the system's resolver"
+                );
                 answer
             }
             (Err(error), None) => return Err(error),
@@ -122,17 +129,17 @@ impl Name {
         Ok(answer)
     }
 
-    /// How old the answer is.
+    /// How old the addresses are.
     fn age(&self, now: Instant) -> Option<Duration> {
         self.answer.borrow().as_ref().map(|(at, _)| now.saturating_duration_since(*at))
     }
 }
 
-/// The time in which the system is asked for a name; it ends when this is dropped.
+/// A lookup of a name is under way; it ends when this is dropped.
 struct Asking<'n>(&'n Name);
 
 impl Asking<'_> {
-    /// `None` while somebody else asks.
+    /// Begins a lookup; `None` while another one is under way.
     fn begin(name: &Name) -> Option<Asking<'_>> {
         (!name.is_asked.replace(true)).then_some(Asking(name))
     }
@@ -145,7 +152,7 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// What needs no lookup (RFC 6761 section 6.3 for `localhost`).
+/// The addresses of hosts that need no lookup (RFC 6761 section 6.3 for `localhost`).
 fn literal(host: &str) -> Option<Rc<[IpAddr]>> {
     if host.eq_ignore_ascii_case("localhost") {
         return Some(Rc::from([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]));
@@ -164,13 +171,14 @@ async fn lookup(host: String) -> io::Result<Rc<[IpAddr]>> {
     Ok(addresses.into_iter().take(ADDRESSES).collect())
 }
 
-/// Short, because the system's resolver does not tell the record's own.
+/// How long addresses are used without a new lookup. Short, because the system's resolver does not tell the record's
+/// TTL.
 const TTL: Duration = Duration::from_secs(5);
-/// A change is followed within so long, by requests on kept connections too.
+/// Requests follow a change of addresses within this time, on kept connections too.
 const FOLLOWED: Duration = Duration::from_secs(8);
-/// The last answer is remembered for so long, for the case that the resolver fails.
+/// The last addresses are remembered for this long, in case the resolver fails.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Beyond this many addresses, trying one after the other helps nobody.
+/// Trying more addresses than this one after the other helps no client.
 const ADDRESSES: usize = 16;
 
 #[cfg(test)]
@@ -192,7 +200,7 @@ mod tests {
         }
     }
 
-    /// A resolver that has looked up `app.invalid`, so long ago.
+    /// A resolver that looked up `app.invalid` this long ago.
     fn knowing(address: [u8; 4], age: Duration) -> Resolver {
         let resolver = Resolver::new();
         let at = Instant::now().checked_sub(age).unwrap();
@@ -238,7 +246,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_exist_is_an_error() {
         block_on(async {
-            // Never in any DNS (RFC 6761 section 6.4), and too long a label to be asked for.
+            // `.invalid` is never in any DNS (RFC 6761 section 6.4), and the label is too long to be looked up.
             let host = format!("{}.invalid", "a".repeat(64));
             assert!(Resolver::new().resolve(&host).await.is_err());
         });

@@ -1,12 +1,12 @@
-//! What an origin's response headers lose on their way to the client. The pool applies it to every answer, so
-//! no caller ever sees a header that describes the origin's connection.
+//! Removes response headers that describe the origin's connection. The pool applies this to every answer, so no
+//! caller ever sees such a header.
 
 use crate::proto::http1::HopByHop;
 use http::header::{self, HeaderMap};
 
-/// Takes out what is hop-by-hop (RFC 9110 section 7.6.1), and nothing else: `Date`, `Server`,
-/// `Content-Encoding` and `Grip-*` stay as the origin sent them. A Content-Length beside a Transfer-Encoding
-/// goes too, because it describes nothing (RFC 9112 section 6.3).
+/// Removes the hop-by-hop headers (RFC 9110 section 7.6.1) and nothing else: `Date`, `Server`, `Content-Encoding` and
+/// `Grip-*` stay as the origin sent them. A Content-Length beside a Transfer-Encoding is removed too, because it
+/// describes nothing (RFC 9112 section 6.3).
 pub fn response_headers(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);

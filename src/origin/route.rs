@@ -1,5 +1,5 @@
-//! One route: where requests that match it go, and what is changed on the way. Values are as the routes file gave
-//! them, checked; nothing here opens a connection.
+//! One route: where requests that match it go, and which changes are made to them. The values are those of the routes
+//! file, checked; nothing here opens a connection.
 
 use crate::proto::cross_origin::JsonpSettings;
 use http::{HeaderName, HeaderValue};
@@ -9,67 +9,68 @@ use std::sync::Arc;
 /// A line of the routes file.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The id given by `id=`, or one made of the condition.
+    /// The route's id: from `id=`, or made of the condition.
     pub id: String,
-    /// Whether `id=` gave it, and requests may name it.
+    /// Whether `id=` gave the id, so that requests may name it.
     pub has_own_id: bool,
-    /// Which hosts it is for.
+    /// The hosts that the route is for.
     pub host: HostCondition,
-    /// Only requests that came over TLS, or only those that did not.
+    /// Some(true): only requests over TLS; Some(false): only requests without TLS.
     pub tls: Option<bool>,
-    /// Only WebSockets, or only plain HTTP.
+    /// Some(true): only WebSockets; Some(false): only plain HTTP.
     pub websocket: Option<bool>,
-    /// Prefix of the still-encoded path.
+    /// The prefix that the still-encoded path must have.
     pub path_beg: Option<String>,
-    /// Replaces the host of the URI and the Host header.
+    /// Replaces the host in the URI and the Host header.
     pub as_host: Option<String>,
-    /// How many bytes are taken off the start of the path.
+    /// How many bytes are removed from the start of the path.
     pub path_rem: usize,
     /// Replaces `path_beg` at the start of the path.
     pub replace_beg: Option<String>,
-    /// Request headers set towards the origin; an empty value only removes.
+    /// Request headers set for the origin; an empty value only removes the header.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Prepended to every channel named by the origin.
     pub prefix: Option<String>,
-    /// Every request header is sent a second time, its name marked with `eb9bf0f5-`, unless it came so.
+    /// Every request header is sent a second time with the prefix `eb9bf0f5-` before its name, unless it came with
+    /// that prefix.
     pub orig_headers: bool,
-    /// Pass through: nothing is signed and GRIP answers are not read.
+    /// Pass-through: requests are not signed and GRIP answers are not interpreted.
     pub no_grip: bool,
-    /// Browsers of other origins are answered: CORS headers are added, and JSON-P is served.
+    /// Browsers on pages of other origins are served: CORS headers are added, and JSON-P is answered.
     pub cross_origin: bool,
     /// How requests for JSON-P are read.
     pub jsonp: JsonpSettings,
     /// The path of a SockJS service.
     pub sockjs: Option<String>,
-    /// The path that its WebSockets have for the application, if not the same.
+    /// The path that the application sees for WebSockets of the SockJS service, if different.
     pub sockjs_as_path: Option<String>,
-    /// Failure answers say what failed.
+    /// Error answers to clients say what failed.
     pub debug: bool,
-    /// The highest level of what is logged of its requests: 0 errors, 1 warnings, 2 each request, and so on.
+    /// The most detailed log level for this route's requests: 0 errors, 1 warnings, 2 each request, and so on.
     pub log_level: Option<u8>,
-    /// Nothing is signed, though GRIP is spoken: an application has named a URI beyond what the routes let it speak
+    /// Requests are not signed although GRIP is spoken: an application named a URI that its routes do not let it sign
     /// for.
     pub unsigned: bool,
-    /// Overrides of the signing settings. Shared with routes that are made out of this one, whose requests are signed
+    /// Overrides of the signing settings. Shared with routes that are made from this one, whose requests are signed
     /// alike.
     pub signing: Arc<Signing>,
-    /// Tried in order.
+    /// The targets in the order of trying.
     pub targets: Vec<Target>,
 }
 
-/// Which hosts a route is for.
+/// The hosts that a route is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostCondition {
     /// Any host that has no rules of its own.
     Any,
     /// Exactly this host, in lower case, without a port.
     Exact(String),
-    /// None: the route is found by its id only.
+    /// No host: the route is found only by its id.
     Never,
 }
 
 impl Route {
-    /// A route for `host` that says nothing else.
+    /// A route for `host` without other properties.
     pub(super) fn bare(host: HostCondition) -> Route {
         Route {
             id: String::new(),
@@ -110,41 +111,41 @@ pub struct Signing {
 /// One target of a route.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where it is.
+    /// The place of the target.
     pub destination: Destination,
-    /// TLS towards it.
+    /// Connections to the target use TLS.
     pub ssl: bool,
-    /// Its certificate is not verified.
+    /// The target's certificate is not verified.
     pub insecure: bool,
-    /// Its certificate is verified against the connect host rather than the URI's host.
+    /// The target's certificate is verified against the connect host rather than the URI's host.
     pub trust_connect_host: bool,
     /// Overrides the host of the URI and the Host header.
     pub host: Option<String>,
-    /// What this server shows of itself when it asks.
+    /// The certificate that this server shows to the target.
     pub client_certificate: Option<Arc<ClientCertificate>>,
-    /// It must be an address of the Internet (IANA's special-purpose address registries).
+    /// The target must have an address on the public Internet (IANA's special-purpose address registries).
     pub untrusted: bool,
-    /// The requests that go there are this server's own, because an application has named a URI (a link, a filter):
-    /// they must not reach the ports where this server is operated.
+    /// An application named the URI of these requests (by a link or a filter), and this server makes them itself, so
+    /// they must not reach this server's own ports for operators and publishers.
     pub named_by_application: bool,
-    /// WebSockets become HTTP requests.
+    /// WebSockets are carried over HTTP requests to the target.
     pub over_http: bool,
-    /// Such a request has one event at most.
+    /// Such a request carries at most one event.
     pub one_event: bool,
-    /// Channels every accepted session is subscribed to.
+    /// Channels to which every accepted WebSocket is subscribed.
     pub subscriptions: Vec<String>,
 }
 
 /// The files of a certificate, and of its key, for TLS towards a target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientCertificate {
-    /// PEM: the certificate, and what links it to a known one.
+    /// PEM: the certificate, and the certificates that link it to a known one.
     pub chain: PathBuf,
-    /// PEM: its private key.
+    /// PEM: the certificate's private key.
     pub key: PathBuf,
 }
 
-/// Where a target is.
+/// The place of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A host name or address, and a port.
@@ -191,12 +192,12 @@ impl std::fmt::Display for Destination {
 }
 
 impl Route {
-    /// Whether what has this level is logged of its requests.
+    /// Whether messages of this level about the route's requests are logged.
     pub fn logs(&self, level: u8) -> bool {
         self.log_level.is_none_or(|highest| level <= highest)
     }
 
-    /// The host (with port) and the path and query that the origin is asked for, given the client's.
+    /// The host (with port) and the path and query for the origin, from those of the client's request.
     pub fn rewrite(&self, host: &str, path_and_query: &str) -> (String, String) {
         let host = self.as_host.as_deref().unwrap_or(host).to_owned();
         let (path, query) = match path_and_query.find('?') {
@@ -214,7 +215,7 @@ impl Route {
                 }
                 rewritten.push_str(path);
             }
-            // A link, or a path of `sockjs_as_path`: what is said of the beginning is not said of it.
+            // A link or `sockjs_as_path` may have another beginning; `path_rem` and `replace_beg` do not apply to it.
             false => rewritten.push_str(path),
         }
         if !rewritten.starts_with('/') {
@@ -224,27 +225,27 @@ impl Route {
         (host, rewritten)
     }
 
-    /// What the path of `target` has below that of the route's SockJS service.
+    /// The part of `target`'s path below the path of the route's SockJS service.
     pub fn below_sockjs<'a>(&self, target: &'a str) -> Option<&'a str> {
         let path = target.split('?').next().unwrap_or_default();
         let below = path.strip_prefix(self.sockjs.as_deref()?.trim_end_matches('/'))?;
         (below.is_empty() || below.starts_with('/')).then_some(below)
     }
 
-    /// The target of a WebSocket of that service: its path, `more`, and the query of `target`.
+    /// The request target of a WebSocket of the SockJS service: the service's path, `more`, and the query of `target`.
     pub fn sockjs_target(&self, target: &str, more: &str) -> String {
         let path = self.sockjs_as_path.as_ref().or(self.sockjs.as_ref()).map_or("/", String::as_str);
         let query = target.find('?').and_then(|at| target.get(at..)).unwrap_or_default();
         format!("{}{more}{query}", if more.is_empty() { path } else { path.trim_end_matches('/') })
     }
 
-    /// The targets as an operator writes them, for messages.
+    /// The targets in the form that an operator writes, for messages.
     pub fn target_names(&self) -> String {
         let names: Vec<String> = self.targets.iter().map(|target| target.destination.to_string()).collect();
         names.join(", ")
     }
 
-    /// What of `path` the built-in applications see: without the prefix the route is for.
+    /// The part of `path` that the built-in applications see: without the route's `path_beg`.
     pub fn local_path<'a>(&self, path: &'a str) -> &'a str {
         let local =
             self.path_beg.as_deref().and_then(|beginning| path.strip_prefix(beginning.trim_end_matches('/')));

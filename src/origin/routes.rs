@@ -1,5 +1,5 @@
-//! The routes file, in Pushpin's syntax (`routes/line` is its grammar, `routes/properties` what a line may say), and
-//! the choice of a route for a request. A line that cannot be read is reported and left out; the others stand.
+//! The routes file, in Pushpin's syntax (`routes/line` has the grammar, `routes/properties` the properties), and the
+//! choice of a route for a request. An invalid line is reported and left out; the other lines stay in force.
 
 use super::route::{ClientCertificate, HostCondition, Route};
 use crate::config::{key_file, resolve_key};
@@ -18,30 +18,30 @@ pub struct Routes {
     routes: Vec<Arc<Route>>,
 }
 
-/// What a request is looked up by.
+/// The properties of a request by which its route is found.
 #[derive(Clone, Copy, Debug)]
 pub struct Lookup<'a> {
     /// Host in lower case, without a port.
     pub host: &'a str,
     /// The still-encoded path, without the query.
     pub path: &'a str,
-    /// It came over TLS.
+    /// The request came over TLS.
     pub tls: bool,
-    /// It is a WebSocket.
+    /// The request opens a WebSocket.
     pub websocket: bool,
 }
 
-/// Something about a line that the operator should know.
+/// A problem in the routes file that the operator should know.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{source_name}:{line}: {message}")]
 pub struct RouteProblem {
-    /// The file, or what else the line came from.
+    /// The file, or another source of the line.
     pub source_name: String,
-    /// Counted from 1.
+    /// The line's number, counted from 1.
     pub line: usize,
-    /// What is wrong and what to do.
+    /// The problem, and what to change.
     pub message: String,
-    /// The line was left out; otherwise only a part of it has no effect.
+    /// The line was left out; otherwise only a part of the line has no effect.
     pub fatal: bool,
 }
 
@@ -64,7 +64,7 @@ impl Routes {
         (routes, problems)
     }
 
-    /// Takes the paths of `file:` keys and of certificates to be relative to `directory`, where the routes file is.
+    /// Makes the paths of `file:` keys and of certificates relative to `directory`, where the routes file is.
     pub fn resolve_files(&mut self, directory: &Path) {
         for route in &mut self.routes {
             if route.targets.iter().any(|target| target.client_certificate.is_some()) {
@@ -83,7 +83,7 @@ impl Routes {
         }
     }
 
-    /// The files of keys and of certificates that routes name.
+    /// The files of keys and certificates that routes name.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
         let keys = self.routes.iter().filter_map(|route| key_file(route.signing.key.as_deref()?));
         let targets = self.routes.iter().flat_map(|route| &route.targets);
@@ -96,8 +96,8 @@ impl Routes {
         Routes::parse("* demo,over_http", "demo").0
     }
 
-    /// The route for a request: the rules of its exact host if there are any, else those of every host; among those
-    /// that match, the most specific one.
+    /// The route for a request: among the routes of its exact host if there are any, else among the routes of every
+    /// host, the most specific one that matches.
     pub fn find(&self, lookup: &Lookup<'_>) -> Option<&Arc<Route>> {
         let of_host =
             |route: &&Arc<Route>| matches!(&route.host, HostCondition::Exact(host) if host == lookup.host);
@@ -109,24 +109,25 @@ impl Routes {
         matching.reduce(|best, next| if is_more_specific(next, best) { next } else { best })
     }
 
-    /// The route with this id, if exactly one has it, and the request has the beginning of its path.
+    /// The route with this id, if exactly one route has the id and the request's path begins with the route's
+    /// `path_beg`.
     pub fn find_by_id(&self, id: &str, lookup: &Lookup<'_>) -> Option<&Arc<Route>> {
         let mut named = self.routes.iter().filter(|route| route.has_own_id && route.id == id);
         let only = named.next().filter(|_| named.next().is_none());
         only.filter(|route| route.is_for_path(lookup.path))
     }
 
-    /// How many there are.
+    /// How many routes there are.
     pub fn len(&self) -> usize {
         self.routes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no routes.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
 
-    /// All of them, in order.
+    /// All routes in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
     }
@@ -156,18 +157,18 @@ impl Route {
     }
 }
 
-/// Pushpin's order: a protocol condition, then a longer path, then a TLS condition.
+/// Pushpin's order: a protocol condition first, then a longer path, then a TLS condition.
 fn is_more_specific(next: &Route, best: &Route) -> bool {
     let path = |route: &Route| route.path_beg.as_ref().map_or(0, String::len);
     match (next.websocket.is_some(), best.websocket.is_some()) {
         (true, false) => true,
         (false, true) => false,
-        // A TLS condition wins even over a longer path: Pushpin's order is by steps, not lexical.
+        // A TLS condition wins even over a longer path: Pushpin compares step by step, not lexically.
         _ => path(next) > path(best) || (next.tls.is_some() && best.tls.is_none()),
     }
 }
 
-/// The route on a line; none on one that is empty or a comment.
+/// The route on a line; `None` if the line is empty or a comment.
 fn parse_line(line: &str, notes: &mut Vec<String>) -> Result<Option<Route>, String> {
     let sections = split_line(line)?;
     let Some((condition, targets)) = sections.split_first() else { return Ok(None) };

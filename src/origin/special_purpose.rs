@@ -1,16 +1,17 @@
 //! Which addresses the whole Internet can reach: IANA's special-purpose address registries
 //! (<https://www.iana.org/assignments/iana-ipv4-special-registry>,
-//! <https://www.iana.org/assignments/iana-ipv6-special-registry>) as a table, with multicast and what no registry gives
-//! out. `private_network` asks it about targets that are `untrusted`. The standard library's `is_global` would answer
-//! the same question, but it is unstable.
+//! <https://www.iana.org/assignments/iana-ipv6-special-registry>) as a table, with multicast and unassigned blocks.
+//! `private_network` uses it for targets that are `untrusted`. The standard library's `is_global` would answer the
+//! same question, but it is unstable.
 //!
-//! The row with the longest prefix decides, so an exception within a larger block needs no code. Where a registry says
-//! "N/A" for "Globally Reachable" (deprecated blocks, and tunnels that lead to another address), the table says no.
+//! The row with the longest prefix decides, so an exception within a larger block needs no code. Where a registry
+//! says "N/A" for "Globally Reachable" (deprecated blocks, and tunnels that lead to another address), the table says
+//! no.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Whether the registries say that every host of the Internet can reach `address`. Forms of IPv6 that carry an IPv4
-/// address are judged as the registries have them, and not by the address within.
+/// Whether the registries say that every host of the Internet can reach `address`. An IPv6 address that carries an
+/// IPv4 address is judged by the IPv6 registry, not by the IPv4 address within.
 pub(super) fn is_globally_reachable(address: IpAddr) -> bool {
     let bits = bits_of(address);
     let rows = match address {
@@ -23,14 +24,14 @@ pub(super) fn is_globally_reachable(address: IpAddr) -> bool {
 
 /// A block of addresses.
 struct Row {
-    /// The address from the left; the bits beyond an IPv4 address are zero.
+    /// The block's first address, left-aligned; an IPv4 address has zeros in the other bits.
     first: u128,
-    /// How many bits of it an address of the block has.
+    /// The length of the block's prefix, bits.
     length: u32,
     reach: Reach,
 }
 
-/// The registries' "Globally Reachable".
+/// The registries' value for "Globally Reachable".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reach {
     Global,
@@ -56,7 +57,7 @@ const fn v4(octets: [u8; 4], length: u32, reach: Reach) -> Row {
     Row { first: (Ipv4Addr::new(a, b, c, d).to_bits() as u128) << 96, length, reach }
 }
 
-/// A block whose address has `groups` at its beginning and zeros behind.
+/// A block whose first address begins with `groups`, followed by zeros.
 const fn v6(groups: &[u16], length: u32, reach: Reach) -> Row {
     let (mut first, mut index) = (0, 0);
     while index < groups.len() {
@@ -70,7 +71,7 @@ use Reach::{Global, Special};
 
 /// The registry of IPv4, and multicast.
 const IPV4: &[Row] = &[
-    v4([0, 0, 0, 0], 0, Global),           // what no row below has
+    v4([0, 0, 0, 0], 0, Global),           // addresses of no row below
     v4([0, 0, 0, 0], 8, Special),          // RFC 791 section 3.2: "this network"
     v4([0, 0, 0, 0], 32, Special),         // RFC 1122 section 3.2.1.3: this host on this network
     v4([10, 0, 0, 0], 8, Special),         // RFC 1918: private use
@@ -100,7 +101,7 @@ const IPV4: &[Row] = &[
     v4([255, 255, 255, 255], 32, Special), // RFC 8190, RFC 919 section 7: limited broadcast
 ];
 
-/// The registry of IPv6, multicast, and what is not given out.
+/// The registry of IPv6, multicast, and unassigned blocks.
 const IPV6: &[Row] = &[
     v6(&[], 0, Special),                             // RFC 4291 section 4: reserved by the IETF
     v6(&[0x2000], 3, Global),                        // RFC 4291 section 4: global unicast
@@ -202,7 +203,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same decision by another way: the rows as a list of ranges, the shortest range last.
+        /// Decides in another way: the rows as a list of ranges, the shortest range last.
         #[test]
         fn the_smallest_block_around_an_address_decides(
             row in 0..IPV4.len() + IPV6.len(), inside in any::<u128>(), flip in 0..128u32, flips in any::<bool>(),

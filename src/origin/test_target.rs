@@ -1,6 +1,6 @@
-//! The `test` target: the smallest GRIP application, word for word what Pushpin's says, so that a route can
-//! be tried before there is an application. A pure function of the path, and of the events for `/ws`, a WebSocket that says
-//! everything back.
+//! The `test` target: the smallest GRIP application, with the same texts as Pushpin's test handler, so that a route
+//! can be tried before there is an application. It is a pure function of the path, and of the events for `/ws`, a
+//! WebSocket that echoes every message.
 
 use super::page::{Page, subscribing};
 use super::query::{split, values};
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use std::borrow::Cow;
 
-/// Answers `path`, which is what follows the route's `path_beg`. `?channel=` names the channels, `test` if
-/// absent.
+/// Answers `path`, which is the request's path without the route's `path_beg`. `?channel=` names the channels;
+/// without it the channel is `test`.
 pub(super) fn answer(path: &str, body: &Bytes) -> Page {
     let (path, query) = split(path);
     match path {
@@ -26,7 +26,7 @@ fn not_found() -> Page {
     Page::text(StatusCode::NOT_FOUND, "no such test resource\n")
 }
 
-/// A WebSocket on `channels`; `None` for a request that is none of one.
+/// A WebSocket on `channels`; `None` if the request has no WebSocket events.
 fn socket(channels: &[Cow<'_, str>], body: &Bytes) -> Option<Page> {
     let events = WebSocketEvent::decode_all(body.clone()).ok().filter(|events| !events.is_empty())?;
     let mut back = Vec::new();

@@ -1,7 +1,7 @@
-//! Whom to trust when an origin speaks TLS. The roots are read once for the process (Mozilla's, plus the
-//! system's where there are any) and are shared read-only; each core has its own client configurations,
-//! because rustls keeps resumable sessions behind a lock in them. The connector asks; nothing is read before
-//! the first TLS target.
+//! Decides which certificates are trusted when an origin speaks TLS. The root certificates are read once for the
+//! process (Mozilla's, and the system's if it has any) and shared read-only. Each core has its own client
+//! configurations, because rustls keeps resumable sessions behind a lock in them. The connector asks for a
+//! configuration; nothing is read before the first target with TLS.
 
 use super::origin_address::Identity;
 use super::route::ClientCertificate;
@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// A certificate, and whether anyone is shown it (`insecure`).
+/// A certificate of this server, and whether the server that sees it is not verified (`insecure`).
 type Shown = (Arc<ClientCertificate>, bool);
 
 /// A core's TLS configurations.
@@ -32,12 +32,15 @@ type Shown = (Arc<ClientCertificate>, bool);
 pub(super) struct Tls {
     verifying: OnceCell<Arc<ClientConfig>>,
     trusting: OnceCell<Arc<ClientConfig>>,
-    /// Those that show a certificate.
+    /// Configurations that show a certificate.
     with_certificate: RefCell<FxHashMap<Shown, Arc<ClientConfig>>>,
 }
 
 impl Tls {
-    /// The connector for who has to be `identity`.
+    /// The connector for a server that must prove `identity`.
+    ///
+    /// # Errors
+    /// The client certificate of `identity` cannot be read.
     pub async fn connector(&self, identity: &Identity) -> io::Result<TlsConnector> {
         let Identity { insecure, certificate, .. } = identity;
         let config = match certificate {
@@ -47,7 +50,7 @@ impl Tls {
         Ok(config.into())
     }
 
-    /// Read when it is first needed.
+    /// A configuration that shows a certificate. The certificate is read when it is first needed.
     async fn showing(&self, files: &Arc<ClientCertificate>, insecure: bool) -> io::Result<Arc<ClientConfig>> {
         let key = (files.clone(), insecure);
         if let Some(config) = self.with_certificate.borrow().get(&key) {
@@ -56,17 +59,17 @@ impl Tls {
         let mut config = ClientConfig::clone(&*self.without_certificate(insecure).await?);
         let files = files.clone();
         config.client_auth_cert_resolver = runtime::blocking(move || read_certificate(&files)).await?;
-        // What is resumed was agreed on with another certificate, or with none.
+        // A session must not be resumed that was agreed on with another certificate, or with none.
         config.resumption = Resumption::default();
         Ok(self.with_certificate.borrow_mut().entry(key).or_insert(Arc::new(config)).clone())
     }
 
-    /// Connections that are made from now on show what is in the files then.
+    /// Reads certificate files again, for connections that are made from now on.
     pub fn forget_certificates(&self) {
         self.with_certificate.borrow_mut().clear();
     }
 
-    /// For targets that are verified, or for those that are not.
+    /// A configuration without a certificate; `insecure` if the server is not verified.
     async fn without_certificate(&self, insecure: bool) -> io::Result<Arc<ClientConfig>> {
         let cell = if insecure { &self.trusting } else { &self.verifying };
         if let Some(config) = cell.get() {
@@ -77,7 +80,7 @@ impl Tls {
         Ok(cell.get_or_init(|| Arc::new(config)).clone())
     }
 
-    /// Trusts these roots alone.
+    /// Trusts only these root certificates.
     #[cfg(test)]
     pub fn with_roots(roots: RootCertStore) -> Self {
         let config = trust(Arc::new(roots)).expect("the ring provider has TLS 1.2 and 1.3");
@@ -85,7 +88,10 @@ impl Tls {
     }
 }
 
-/// Reads a certificate and its key; the error names the file.
+/// Reads a certificate and its key.
+///
+/// # Errors
+/// A file cannot be read, or the certificate and the key do not fit; the error names the file.
 pub fn read_certificate(files: &ClientCertificate) -> io::Result<Arc<SingleCertAndKey>> {
     let of = |path: &Path, error: &dyn Display| io::Error::other(format!("{}: {error}", path.display()));
     let read = |path: &Path| std::fs::read(path).map_err(|error| of(path, &error));
@@ -109,7 +115,8 @@ fn trust_anyone() -> Result<ClientConfig, Error> {
     Ok(versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Read off the core's thread: the system's bundle is a file of some hundred kilobytes.
+/// Root certificates are read on another thread than the core's: the system's bundle is a file of some hundred
+/// kilobytes.
 async fn process_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
@@ -122,19 +129,21 @@ fn read_roots() -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
-        tracing::warn!("reading the system's root certificates: {error}; those built in are used");
+        tracing::warn!(
+            "reading the system's root certificates failed: {error}; only the built-in certificates are trusted"
+        );
     }
     let (added, ignored) = roots.add_parsable_certificates(system.certs);
     tracing::debug!(added, ignored, "system root certificates");
     roots
 }
 
-/// Named rather than taken from the process, which another crate could have set otherwise.
+/// Named explicitly, because another crate could change the provider of the process.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Accepts whatever certificate is shown (`insecure`); the handshake's signatures are still checked.
+/// Accepts any certificate (`insecure`); the handshake's signatures are still checked.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

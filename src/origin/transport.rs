@@ -1,5 +1,5 @@
 //! A byte stream to an application: a socket with or without TLS. Reads go through one scratch buffer for all
-//! connections of a core, so that an idle connection owns none. Every byte that moves is noted in the connection's
+//! connections of a core, so an idle connection has no buffer. Every byte that moves is noted in the connection's
 //! [`Activity`].
 
 use super::activity::Activity;
@@ -13,12 +13,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-/// Where a core's origin connections read to. Borrowed only within one `poll_read`.
+/// The buffer that all origin connections of a core read into. Borrowed only within one `poll_read`.
 #[derive(Clone)]
 pub(super) struct Scratch(Rc<RefCell<Box<[u8]>>>);
 
 impl Scratch {
-    /// A new one; a core needs one.
+    /// A new buffer; a core needs one.
     pub fn new() -> Self {
         Scratch(Rc::new(RefCell::new(vec![0; SCRATCH_BYTES].into())))
     }
@@ -26,13 +26,13 @@ impl Scratch {
 
 /// A connected socket.
 pub(super) enum Stream {
-    /// As it is.
+    /// Without TLS.
     Plain(TcpStream),
-    /// With TLS, its handshake done.
+    /// With TLS, after the handshake.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What a connection reads from and writes to.
+/// The byte stream that a connection reads from and writes to.
 pub(super) struct Transport {
     stream: Stream,
     scratch: Scratch,
@@ -40,12 +40,12 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Notes in `activity` what moves on `stream`.
+    /// A transport on `stream` that notes moving bytes in `activity`.
     pub fn new(stream: Stream, scratch: Scratch, activity: Activity) -> Self {
         Transport { stream, scratch, activity }
     }
 
-    /// Reads some bytes and gives what `take` makes of them; it sees none at the end.
+    /// Reads some bytes and returns the result of `take`; at the end of the stream, `take` gets no bytes.
     pub fn poll_read<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl Transport {
         Poll::Ready(Ok(take(into.get(..count).unwrap_or_default())))
     }
 
-    /// Writes some of `bytes`, of which there are some; how many.
+    /// Writes some of `bytes`, which must not be empty; returns how many.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let count = match &mut self.stream {
             Stream::Plain(tcp) => ready!(Pin::new(tcp).poll_write(cx, bytes)),
@@ -76,7 +76,7 @@ impl Transport {
         Poll::Ready(Ok(count))
     }
 
-    /// Brings what was written on its way: TLS keeps some of it until the kernel takes it.
+    /// Sends all written bytes: TLS keeps some of them until the kernel takes them.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
@@ -84,8 +84,8 @@ impl Transport {
         }
     }
 
-    /// Whether nothing is to be read, not even the end: asks the kernel, because the executor hears of it a little
-    /// later.
+    /// Whether the stream has no data and no end to read. Asks the kernel, because the executor learns of new bytes a
+    /// little later.
     pub fn is_quiet(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plain(tcp) => tcp.is_quiet(),
@@ -97,8 +97,8 @@ impl Transport {
     }
 }
 
-/// The same for TLS, where what was received may be tickets for sessions to come (RFC 8446 section 4.6.1) rather than
-/// data or the end. A record that has not come whole is taken for data.
+/// Whether a TLS stream is quiet. Received bytes may be tickets for later sessions (RFC 8446 section 4.6.1), which
+/// are neither data nor the end. An incomplete record is taken for data.
 fn is_quiet(tcp: &mut TcpStream, session: &mut ClientConnection, scratch: &mut [u8]) -> bool {
     loop {
         let received = match tcp.try_read(scratch) {
@@ -115,7 +115,8 @@ fn is_quiet(tcp: &mut TcpStream, session: &mut ClientConnection, scratch: &mut [
     }
 }
 
-/// Whether `received`, and what the session had before, is neither data nor the end nor the beginning of either.
+/// Whether `received`, after the bytes that the session had before, is only tickets: no data, no end, and no
+/// beginning of either.
 fn has_only_tickets(session: &mut ClientConnection, received: &[u8]) -> bool {
     let mut unread = received;
     loop {
@@ -130,7 +131,7 @@ fn has_only_tickets(session: &mut ClientConnection, received: &[u8]) -> bool {
     }
 }
 
-/// Whether `received` ends where a record of TLS does, if it begins where one does.
+/// Whether `received` consists of whole TLS records, if it begins at the start of a record.
 fn are_whole_records(mut received: &[u8]) -> bool {
     while let [_, _, _, high, low, rest @ ..] = received {
         let Some(after) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
@@ -139,5 +140,5 @@ fn are_whole_records(mut received: &[u8]) -> bool {
     received.is_empty()
 }
 
-/// As much as one TLS record and one comfortable read; larger reads did not make large bodies faster.
+/// Enough for one TLS record and one large read; larger reads did not make large bodies faster.
 const SCRATCH_BYTES: usize = 64 * 1024;

@@ -1,5 +1,5 @@
-//! A connection that an application has switched to another protocol: bytes both ways, for as long as both sides want
-//! it. Made by `pool` when the application answers 101, used by the core's relay of WebSockets.
+//! A connection that an application switched to another protocol: bytes pass in both directions until one side ends.
+//! `pool` makes it when the application answers 101; the core's relay of WebSockets uses it.
 
 use super::message::Response;
 use super::transport::Transport;
@@ -9,11 +9,11 @@ use futures_lite::future::poll_fn;
 use std::cell::RefCell;
 use std::io;
 
-/// What an application answered to a request to switch protocols.
+/// The answer of an application to a request to switch protocols.
 pub enum UpgradeAnswer {
-    /// It does not, or was not asked to.
+    /// The application did not switch, or was not asked to.
     Response(Response),
-    /// It does.
+    /// The application switched.
     Switched(Upgraded),
 }
 
@@ -29,12 +29,12 @@ impl UpgradeAnswer {
 
 /// A connection after its 101.
 pub struct Upgraded {
-    /// The headers of the 101, as those of any answer without what is hop-by-hop.
+    /// The headers of the 101, without hop-by-hop headers.
     pub headers: Headers,
     /// Which of the route's targets answered.
     pub target: usize,
     transport: RefCell<Transport>,
-    /// What came with the 101.
+    /// Bytes that came with the 101.
     early: RefCell<Bytes>,
 }
 
@@ -43,7 +43,10 @@ impl Upgraded {
         Upgraded { headers, target: 0, transport: RefCell::new(transport), early: RefCell::new(early) }
     }
 
-    /// Waits for bytes and gives what `take` makes of them, which sees none at the end.
+    /// Waits for bytes and returns the result of `take`; at the end of the stream, `take` gets no bytes.
+    ///
+    /// # Errors
+    /// The connection failed.
     pub async fn read<T>(&self, mut take: impl FnMut(&[u8]) -> T) -> io::Result<T> {
         let early = self.early.take();
         if !early.is_empty() {
@@ -53,6 +56,9 @@ impl Upgraded {
     }
 
     /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// The connection failed.
     pub async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         while bytes.has_remaining() {
             let written = poll_fn(|cx| self.transport.borrow_mut().poll_write(cx, bytes)).await?;

@@ -1,7 +1,7 @@
-//! A request on its way to an application: its head and its body, piece by piece, as the socket takes them. The
-//! exchange writes before it reads, and goes on writing while the answer arrives: an application may answer first and
-//! read the rest later, or never. Until a byte is written the request can go to another connection; what is kept at
-//! hand can be sent again.
+//! Writes a request to an application: its head and its body, piece by piece, as the socket takes them. An exchange
+//! writes before it reads, and goes on writing while the answer arrives, because an application may answer first and
+//! read the rest later, or never. Until a byte is written, the request can go to another connection. A request whose
+//! whole body is in memory can be sent again.
 
 use super::transport::Transport;
 use crate::proto::http1::{LAST_CHUNK, chunk};
@@ -14,36 +14,36 @@ use std::task::{Context, Poll, ready};
 
 /// A request's body.
 pub enum RequestBody {
-    /// None.
+    /// No body.
     Empty,
-    /// Known in full, so that it can be sent again.
+    /// The whole body, which can be sent again.
     Whole(Bytes),
-    /// Arriving. It can be sent once.
+    /// A body that is still arriving. It can be sent once.
     Stream {
-        /// Its data.
+        /// The body's data.
         body: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
-        /// Sent as Content-Length; without it the body is chunked.
+        /// The body's length, sent as Content-Length; without it the body is chunked.
         length: Option<u64>,
     },
 }
 
-/// What of a request is to be written.
+/// The rest of a request that is to be written.
 pub(super) struct Upload {
     head: Bytes,
     body: RequestBody,
     stage: Stage,
-    /// What is being written.
+    /// The bytes that are being written.
     piece: Bytes,
-    /// Bytes of the head that are not written.
+    /// How many bytes of the head are not written.
     head_left: usize,
 }
 
-/// What is written next.
+/// The part that is written next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Head,
     Body,
-    /// So many bytes of a stream were announced and have not come.
+    /// A stream of announced length, of which this many bytes have not come.
     Length(u64),
     Chunks,
     Flush,
@@ -52,9 +52,9 @@ enum Stage {
 /// Why a request was not written.
 #[derive(Debug)]
 pub(super) enum UploadError {
-    /// The client broke off.
+    /// The client's body ended early or failed.
     Body(io::Error),
-    /// The application's side takes no more.
+    /// The application's side takes no more bytes.
     Write(io::Error),
 }
 
@@ -69,13 +69,13 @@ impl fmt::Debug for RequestBody {
 }
 
 impl Upload {
-    /// Before anything is written. `head` says how `body` is framed.
+    /// An upload of which nothing is written. `head` tells how `body` is framed.
     pub fn new(head: Bytes, body: RequestBody) -> Upload {
         let head_left = head.len();
         Upload { head, body, stage: Stage::Head, piece: Bytes::new(), head_left }
     }
 
-    /// The same request, if its body is at hand.
+    /// A copy of the request, if its whole body is in memory.
     pub fn spare(&self) -> Option<Upload> {
         let body = match &self.body {
             RequestBody::Empty => RequestBody::Empty,
@@ -87,27 +87,30 @@ impl Upload {
 
     /// The body of a request of which nothing was written.
     pub fn into_body(self) -> RequestBody {
-        debug_assert!(!self.has_begun(), "a stream may lack its beginning");
+        debug_assert!(!self.has_begun(), "the beginning of the body is already written");
         self.body
     }
 
-    /// Whether any of it was written.
+    /// Whether any byte of the request was written.
     pub fn has_begun(&self) -> bool {
         self.head_left < self.head.len()
     }
 
-    /// Whether some of the head is not written.
+    /// Whether some bytes of the head are not written.
     pub fn is_in_head(&self) -> bool {
         self.head_left > 0
     }
 
-    /// Forgets what was prepared for a connection that took none of it.
+    /// Forgets bytes that were prepared for a connection that took none of them.
     pub fn rewind(&mut self) {
-        debug_assert!(!self.has_begun(), "some of it was written");
+        debug_assert!(!self.has_begun(), "bytes of the request are already written");
         (self.stage, self.piece) = (Stage::Head, Bytes::new());
     }
 
-    /// Writes what there is and `transport` takes; ready when all of the request is written.
+    /// Writes the available bytes that `transport` takes; ready when the whole request is written.
+    ///
+    /// # Errors
+    /// [`UploadError`] says which side failed.
     pub fn poll(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         loop {
             while self.piece.has_remaining() {
@@ -121,7 +124,7 @@ impl Upload {
             match self.poll_piece(cx) {
                 Poll::Ready(piece) => self.piece = piece.map_err(UploadError::Body)?,
                 Poll::Pending => {
-                    // What was written of a slow body must not wait for the rest of it.
+                    // Bytes of a slow body that are written must not wait for the rest of the body.
                     let _ = transport.poll_flush(cx).map_err(UploadError::Write)?;
                     return Poll::Pending;
                 }
@@ -129,7 +132,7 @@ impl Upload {
         }
     }
 
-    /// The next piece; it may be empty.
+    /// The next piece of the body; it may be empty.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         match self.stage {
             Stage::Head => Poll::Ready(Ok(self.beginning())),
@@ -165,7 +168,7 @@ impl Upload {
         Poll::Ready(Ok(Bytes::new()))
     }
 
-    /// The head, in one piece with a body that is small.
+    /// The head, together with the body if the body is small.
     fn beginning(&mut self) -> Bytes {
         match &self.body {
             RequestBody::Empty => self.stage = Stage::Flush,
@@ -188,5 +191,5 @@ impl Upload {
     }
 }
 
-/// A copy of so many bytes costs less than another call of the kernel.
+/// Copying up to this many bytes costs less than another system call.
 const TOGETHER_BYTES: usize = 16 * 1024;

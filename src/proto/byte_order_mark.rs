@@ -1,5 +1,5 @@
-//! The mark that some editors, and .NET, put before a text in UTF-8 (RFC 3629 section 6). Who reads files or JSON that
-//! others have written skips it.
+//! The byte order mark that some editors, and .NET, write before a text in UTF-8 (RFC 3629 section 6). Readers of
+//! files and JSON from other programs skip the mark.
 
 /// `text` without a byte order mark at its beginning.
 pub fn without_bom(text: &[u8]) -> &[u8] {

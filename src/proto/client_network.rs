@@ -1,14 +1,14 @@
-//! Which clients are one where clients share something. An IPv4 address is one client. Of IPv6 a whole /64 is one
-//! client, because that is what one subscriber of a provider has. All clients without an address are one.
+//! Which addresses count as one client where clients share something. An IPv4 address is one client. A /64 of IPv6 is
+//! one client, because a provider gives each subscriber a whole /64. All clients without an address are one client.
 
 use std::net::IpAddr;
 
-/// One client, as far as its address tells.
+/// One client, as far as addresses can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct ClientNetwork(u128);
 
 impl ClientNetwork {
-    /// The clients without an address.
+    /// All clients without an address.
     pub const NOBODY: ClientNetwork = ClientNetwork(0);
 
     /// The network of a client at `address`.
@@ -16,7 +16,7 @@ impl ClientNetwork {
         match address.map(|address| address.to_canonical()) {
             None => ClientNetwork::NOBODY,
             Some(IpAddr::V4(address)) => ClientNetwork(address.to_ipv6_mapped().to_bits()),
-            // The last bit tells ::/64 from nobody. No mapped IPv4 address has the low half 1.
+            // The last bit distinguishes ::/64 from `NOBODY`. No mapped IPv4 address has 1 as its low half.
             Some(IpAddr::V6(address)) => ClientNetwork(address.to_bits() >> 64 << 64 | 1),
         }
     }

@@ -1,6 +1,6 @@
-//! Content codings (RFC 9110 section 8.4.1) of answers that this server has to read or to add to. Applications are told
-//! that it wants none; some compress all the same. A body is decoded whole, within bounds of its size and of its ratio,
-//! so that a few bytes cannot become many.
+//! Content codings (RFC 9110 section 8.4.1) of answers that this server has to read or to append to. Applications are
+//! told that this server accepts no coding, but some compress their answers anyway. A body is decoded whole; its size
+//! and its compression ratio are bounded, so that a few bytes cannot become many.
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
@@ -8,37 +8,37 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::header::{self, HeaderMap};
 use std::io::{self, Read};
 
-/// Bytes of a body that is to be decoded.
+/// The largest body that is decoded, bytes.
 pub const CODED_BYTES: usize = 1024 * 1024;
-/// Bytes that it may become.
+/// The largest size of a decoded body, bytes.
 pub const DECODED_BYTES: usize = 4 * 1024 * 1024;
-/// How many times as large it may become, beyond [`ANY_RATIO_BYTES`].
+/// The largest compression ratio of a body that is larger than [`ANY_RATIO_BYTES`] when decoded.
 const RATIO: usize = 250;
 const ANY_RATIO_BYTES: usize = 64 * 1024;
-/// More codings one upon another than anyone has use for.
+/// The most codings of one body; nobody needs more.
 const CODINGS: usize = 3;
 
 /// Why a body cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodingError {
-    /// It has a coding that is not known here.
+    /// The body has an unknown coding.
     #[error("its Content-Encoding is {0:?}, which is not gzip, deflate, br or zstd")]
     Unknown(String),
-    /// It has too many codings.
+    /// The body has too many codings.
     #[error("it has more than {CODINGS} content codings")]
     TooMany,
-    /// It is not what its coding makes.
+    /// The body does not follow its coding's format.
     #[error("its body is not {coding}: {reason}")]
     Malformed {
         /// The coding.
         coding: &'static str,
-        /// What is wrong.
+        /// The decoder's error.
         reason: io::Error,
     },
-    /// It becomes too much.
+    /// The decoded body is too large.
     #[error("its body is larger than {limit} bytes when it is decoded")]
     TooLarge {
-        /// What it may become.
+        /// The largest size allowed, bytes.
         limit: usize,
     },
 }
@@ -48,7 +48,7 @@ pub enum CodingError {
 pub enum Coding {
     /// RFC 1952.
     Gzip,
-    /// RFC 1950, or RFC 1951 by itself, which some programs take it for.
+    /// RFC 1950, or bare RFC 1951, which some programs send under this name.
     Deflate,
     /// RFC 7932.
     Brotli,
@@ -57,7 +57,10 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The codings that `headers` say, in the order of decoding; none if the body is as it is.
+    /// The codings in `headers`, in the order of decoding; empty if the body is not encoded.
+    ///
+    /// # Errors
+    /// [`CodingError::Unknown`] or [`CodingError::TooMany`].
     pub fn all(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
         let values = headers.get_all(header::CONTENT_ENCODING).iter();
         let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -83,7 +86,10 @@ impl Coding {
         }))
     }
 
-    /// What `body` stands for.
+    /// Decodes `body`.
+    ///
+    /// # Errors
+    /// [`CodingError::Malformed`] or [`CodingError::TooLarge`].
     pub fn decode(self, body: &[u8]) -> Result<Bytes, CodingError> {
         let limit = DECODED_BYTES.min(ANY_RATIO_BYTES + RATIO * body.len());
         let decoded = match self {
@@ -109,14 +115,14 @@ impl Coding {
     }
 }
 
-/// All that `decoder` gives, or a little more than `limit` bytes of it.
+/// Everything that `decoder` yields, or slightly more than `limit` bytes of it.
 fn read(decoder: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     decoder.take(limit as u64 + 1).read_to_end(&mut decoded)?;
     Ok(decoded)
 }
 
-/// Windows of up to 1 GiB, which RFC 7932 section 9.1 does not know, are refused: a few bytes would allocate one.
+/// Refuses windows of up to 1 GiB, which are beyond RFC 7932 section 9.1: a few bytes would allocate one.
 fn unbrotli(body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     if body.first().is_some_and(|first| first & 0x7f == BROTLI_LARGE_WINDOW) {
         return Err(io::Error::other("its window is too large"));
@@ -146,7 +152,7 @@ fn has_zlib_header(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
 }
 
-/// One frame after another.
+/// Decodes frame after frame.
 fn read_frames(mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     while !body.is_empty() && decoded.len() <= limit {
@@ -159,8 +165,8 @@ fn read_frames(mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     Ok(decoded)
 }
 
-/// The window of the frame at the start of `body` (RFC 8878 section 3.1.1.1), which its decoder fills before it gives
-/// anything; `None` if there is no whole header.
+/// The window size of the frame at the start of `body` (RFC 8878 section 3.1.1.1); `None` without a complete header.
+/// The decoder fills a whole window before it yields any output.
 fn zstd_window(body: &[u8]) -> Option<u64> {
     let (&descriptor, rest) = body.get(4..)?.split_first()?;
     if descriptor & 0x20 == 0 {
@@ -178,7 +184,7 @@ fn zstd_window(body: &[u8]) -> Option<u64> {
 const BUFFER_BYTES: usize = 16 * 1024;
 /// The first bits of a stream with a large window.
 const BROTLI_LARGE_WINDOW: u8 = 0x11;
-/// What every decoder of HTTP's zstd has to take (RFC 9659).
+/// The window size that every decoder of HTTP's zstd must accept (RFC 9659).
 const ZSTD_WINDOW_BYTES: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Which clients no limit by address is for: those of this machine, proxies, and whoever else shares an address with many.
+//! Clients that are exempt from limits by address: Unix sockets, loopback, proxies, and other addresses that many
+//! clients share.
 
 use super::trusted_proxies::{NotAProxy, TrustedProxies};
 use std::net::IpAddr;
@@ -7,33 +8,36 @@ use std::net::IpAddr;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Exempt {
     named: TrustedProxies,
-    /// So may the proxies whose word about their clients is believed.
+    /// Trusted proxies are exempt, too.
     trusted_proxies: bool,
 }
 
-/// Text that exempts nobody.
+/// A word of the setting that names no exemption.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotExempt {
-    /// No address.
+    /// The word is no address, and no known name.
     #[error(
         "`{0}` exempts nobody: write an address, a network such as `10.0.0.0/8`, `loopback`, `unix` or `trusted_proxies`"
     )]
     Word(String),
-    /// An address within a network where the network should be.
+    /// The address has bits beyond its network's length.
     #[error(transparent)]
     Host(NotAProxy),
 }
 
 impl Exempt {
-    /// Whoever is on this machine, and the proxies that are believed.
+    /// Exempts loopback addresses, Unix sockets and trusted proxies.
     pub fn usual() -> Exempt {
         let mut exempt = Exempt { trusted_proxies: true, ..Exempt::default() };
-        // Both are words that it knows.
+        // Both words are known, so neither fails.
         let _ = exempt.add("loopback").and_then(|()| exempt.add("unix"));
         exempt
     }
 
-    /// Exempts those that `word` names, too: an address, a network, `loopback`, `unix` or `trusted_proxies`.
+    /// Adds the clients that `word` names: an address, a network, `loopback`, `unix` or `trusted_proxies`.
+    ///
+    /// # Errors
+    /// `word` names no clients.
     pub fn add(&mut self, word: &str) -> Result<(), NotExempt> {
         if word.trim() == "trusted_proxies" {
             self.trusted_proxies = true;
@@ -45,7 +49,7 @@ impl Exempt {
         })
     }
 
-    /// Whether a client at `address` is exempt, where proxies in `trusted` are believed. Clients by Unix sockets have no
+    /// Whether a client at `address` is exempt; `trusted` has the trusted proxies. Clients of Unix sockets have no
     /// address.
     pub fn has(&self, address: Option<IpAddr>, trusted: Option<&TrustedProxies>) -> bool {
         let is_trusted = || trusted.is_some_and(|trusted| trusted.trusts(address));

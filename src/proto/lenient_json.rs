@@ -1,6 +1,7 @@
-//! What JSON readers of other programs let pass and serde_json does not: escapes of lone surrogates (`"\ud83d"`), which
-//! JavaScript writes for half of a character that was cut. Publishers, applications and browsers that send them have
-//! always been understood. Readers call it for a text that serde_json has refused, or that may have them.
+//! Accepts a deviation from JSON that other programs' readers accept and serde_json refuses: escapes of lone
+//! surrogates (`"\ud83d"`), which JavaScript writes for one half of a split character. Pushpin accepts them from
+//! publishers, applications and browsers. Readers call this for a text that serde_json refused, or that may contain
+//! such escapes.
 
 /// `json` with U+FFFD in place of each lone surrogate; `None` if there is none.
 pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
@@ -17,7 +18,7 @@ pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
                 }
                 at += ESCAPE;
             }
-            // The backslash and what it escapes, which may be another.
+            // Skips the backslash and the character that it escapes, which may be another backslash.
             (None, _) => at += 2,
         }
     }
@@ -27,13 +28,13 @@ pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
 /// The length of `\uXXXX`.
 const ESCAPE: usize = 6;
 
-/// Half of a character beyond U+FFFF.
+/// One half of a character beyond U+FFFF.
 enum Surrogate {
     High,
     Low,
 }
 
-/// The surrogate that is escaped at `at`.
+/// The surrogate whose escape is at `at`.
 fn surrogate(json: &[u8], at: usize) -> Option<Surrogate> {
     let digits = json.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
     match digits.to_ascii_lowercase().as_slice() {
@@ -73,7 +74,8 @@ mod tests {
     }
 
     proptest! {
-        /// What serde_json reads stays as it is; what it does not read for its surrogates alone, it reads now.
+        /// A text that serde_json reads is unchanged; a text that serde_json refuses only for its surrogates can then
+        /// be read.
         #[test]
         fn any_text_of_escapes_is_read(units in prop::collection::vec(
             prop_oneof![any::<u16>(), 0xd800..0xe000u16], 0..12)

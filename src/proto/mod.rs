@@ -1,12 +1,11 @@
 //! Sans-IO codecs: bytes in, decisions and bytes out. No sockets, no clock, no executor.
 //!
-//! `http1` is HTTP/1.1, `content_coding` undoes the compression of answers, `websocket` is the server side of
-//! WebSockets; `grip` is the GRIP protocol (instructions, publish items, signatures), parts of which are in the form of
-//! `tnetstring`; `cross_origin` answers browsers whose page is of another origin, `sockjs` those without WebSockets;
-//! `script` is what both put into scripts; `proxy_protocol` reads what load balancers say of a connection,
-//! `trusted_proxies` whom this server believes such things, `client_network` which addresses are one client, and `exempt`
-//! for whom there are no limits by address; `byte_order_mark` and `lenient_json` are what is let pass
-//! in texts of others.
+//! `http1` is HTTP/1.1, `content_coding` decompresses answers, `websocket` is the server side of WebSockets. `grip`
+//! is the GRIP protocol (instructions, published items, signatures); parts of it use `tnetstring`. `cross_origin`
+//! answers browsers whose page has another origin, `sockjs` browsers without WebSockets; `script` writes the scripts
+//! of both. `proxy_protocol` reads the header that load balancers put before a connection. `trusted_proxies` decides
+//! which proxies are trusted, `client_network` which addresses count as one client, and `exempt` which clients have
+//! no limits by address. `byte_order_mark` and `lenient_json` accept common deviations in texts of other programs.
 
 #![forbid(unsafe_code)]
 

@@ -1,66 +1,70 @@
-//! The PROXY protocol, versions 1 and 2: a header that a load balancer sends before the first byte of a connection, and
-//! that says who has connected to it. The wire calls `read_header` on what a connection has received, again with more
-//! while it is not whole, and goes on with what follows. Whose header is believed is decided elsewhere.
+//! The PROXY protocol, versions 1 and 2: a header with the client's address, which a load balancer sends before the
+//! first byte of a connection. The wire calls `read_header` on the bytes that a connection received, again with more
+//! bytes while the header is incomplete, and continues with the bytes after it. Another part decides whose header is
+//! trusted.
 //!
-//! The specification is HAProxy's `doc/proxy-protocol.txt`. A header is held to it: what this server would read in
-//! another way than the sender meant is an error, and ends the connection.
+//! The specification is HAProxy's `doc/proxy-protocol.txt`. A header must follow it exactly: a header that this
+//! server could understand differently from its sender is an error, and ends the connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// What is known of a connection from its header.
+/// The client of a connection by its header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// Whom the sender relays.
+    /// The sender relays this client.
     Client(SocketAddr),
-    /// Somebody whose address is not said, or none of the internet's: a Unix socket, an unknown family.
+    /// The client's address is unknown or not an IP address: a Unix socket, an unknown family.
     Unknown,
-    /// The sender itself, for a health check: its own address stands.
+    /// The sender itself, for a health check: the connection's own address is the client's.
     Sender,
 }
 
-/// A header, or its lack of bytes.
+/// The result of reading a header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Header {
     /// The header, and how many bytes it used.
     Complete {
-        /// Who has connected.
+        /// The client of the connection.
         source: Source,
-        /// Bytes up to the end of the header.
+        /// How many bytes the header used.
         used: usize,
     },
-    /// More must arrive.
+    /// The header is incomplete.
     Partial,
 }
 
-/// What is no header.
+/// Why a header is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {
-    /// It begins as neither version does.
+    /// The connection begins with neither version's signature.
     #[error("a connection does not begin with a PROXY protocol header")]
     Signature,
-    /// The line of version 1 is not what its grammar says.
+    /// The line of version 1 breaks its grammar.
     #[error("a PROXY protocol header of version 1 is malformed")]
     Line,
-    /// A version, a command or a family of version 2 that there is not.
+    /// A version, command or family of version 2 is unknown.
     #[error("a PROXY protocol header of version 2 has an unknown version, command or family")]
     Kind,
-    /// It announces more than is kept.
+    /// The header's length is above the limit.
     #[error("a PROXY protocol header has more than {HEADER_BYTES} bytes")]
     TooLong,
-    /// Its addresses or fields do not fit into its length.
-    #[error("a PROXY protocol header is shorter than what it has")]
+    /// The addresses or fields do not fit into the header's length.
+    #[error("a PROXY protocol header is shorter than its addresses and fields")]
     TooShort,
-    /// Its checksum is not that of its bytes.
+    /// The header's checksum does not match its bytes.
     #[error("a PROXY protocol header has a wrong checksum")]
     Checksum,
 }
 
-/// The longest header that is taken. Addresses take 232 bytes at most, and the fields that load balancers send (host,
-/// ALPN, identifiers, what they know of TLS) some hundreds.
+/// The longest header that is accepted. Addresses take 232 bytes at most, and the fields of load balancers (host,
+/// ALPN, identifiers, facts about TLS) take some hundreds.
 pub const HEADER_BYTES: usize = 4096;
 
-/// Reads the header at the start of `input`. What it decides does not depend on how the header was cut on its way.
+/// Reads the header at the start of `input`. The result does not depend on how the header was split in transit.
+///
+/// # Errors
+/// The header is invalid.
 pub fn read_header(input: &[u8]) -> Result<Header, HeaderError> {
     if is_begun(input, SIGNATURE) {
         return binary(input);
@@ -71,7 +75,7 @@ pub fn read_header(input: &[u8]) -> Result<Header, HeaderError> {
     Err(HeaderError::Signature)
 }
 
-/// Whether `input` begins with `signature`, as far as it has come.
+/// Whether `input` begins with `signature`, as far as `input` has come.
 fn is_begun(input: &[u8], signature: &[u8]) -> bool {
     input.iter().zip(signature).all(|(byte, expected)| byte == expected)
 }
@@ -86,7 +90,7 @@ fn line(input: &[u8]) -> Result<Header, HeaderError> {
     let text = std::str::from_utf8(text).map_err(|_| HeaderError::Line)?;
     let mut words = text.split(' ').skip(1);
     let source = match words.next() {
-        // What else stands in the line is not looked at.
+        // The rest of an UNKNOWN line is ignored.
         Some("UNKNOWN") => Source::Unknown,
         Some("TCP4") => Source::Client(addresses::<Ipv4Addr>(words)?),
         Some("TCP6") => Source::Client(addresses::<Ipv6Addr>(words)?),
@@ -95,7 +99,7 @@ fn line(input: &[u8]) -> Result<Header, HeaderError> {
     Ok(Header::Complete { source, used: end + 1 })
 }
 
-/// The source among the four words of a line.
+/// The source address in the four words of a line.
 fn addresses<'w, A: FromStr + Into<IpAddr>>(
     mut words: impl Iterator<Item = &'w str>,
 ) -> Result<SocketAddr, HeaderError> {
@@ -109,7 +113,7 @@ fn addresses<'w, A: FromStr + Into<IpAddr>>(
     }
 }
 
-/// Without a sign, and without zeros before it.
+/// A port without a sign and without leading zeros.
 fn port_number(digits: &str) -> Option<u16> {
     let is_plain =
         digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
@@ -133,7 +137,7 @@ fn binary(input: &[u8]) -> Result<Header, HeaderError> {
         return Err(HeaderError::TooLong);
     }
     let Some(header) = input.get(..used) else { return Ok(Header::Partial) };
-    // A sender that speaks for itself, or for nobody that it can name, may send anything behind this, or nothing.
+    // If a sender speaks for itself or for an unknown client, any bytes may follow here.
     if is_local || address_bytes == 0 {
         let source = if is_local { Source::Sender } else { Source::Unknown };
         return Ok(Header::Complete { source, used });
@@ -145,7 +149,8 @@ fn binary(input: &[u8]) -> Result<Header, HeaderError> {
     Ok(Header::Complete { source, used })
 }
 
-/// The bytes of both addresses, by the byte for family and protocol. Unspecified ones have none, whatever the protocol.
+/// The size of both addresses, by the byte for family and protocol. Unspecified addresses have no bytes, whatever the
+/// protocol.
 fn address_bytes(family: u8) -> Option<usize> {
     match family {
         0x00..=0x02 => Some(0),
@@ -156,7 +161,7 @@ fn address_bytes(family: u8) -> Option<usize> {
     }
 }
 
-/// The address that both begin with, if it is one of the internet.
+/// The first of both addresses, if it is an IP address.
 fn first_address(addresses: &[u8]) -> Option<SocketAddr> {
     let (address, ports) = match addresses.len() {
         V4_BYTES => (IpAddr::from(*addresses.first_chunk::<4>()?), addresses.get(8..)?),
@@ -166,8 +171,8 @@ fn first_address(addresses: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_be_bytes(*ports.first_chunk()?)))
 }
 
-/// Each field has a type, a length and so many bytes; one may be a checksum of the whole header, which then must be
-/// right.
+/// Checks the fields. Each field has a type, a length and that many bytes. A field may be a checksum of the whole
+/// header, which then must match.
 fn check_fields(header: &[u8], mut fields: &[u8]) -> Result<(), HeaderError> {
     while let Some((kind, rest)) = fields.split_first() {
         let (length, rest) = rest.split_first_chunk::<2>().ok_or(HeaderError::TooShort)?;
@@ -195,7 +200,7 @@ fn crc32c(header: &[u8], zeroed: std::ops::Range<usize>) -> u32 {
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const LINE: &[u8] = b"PROXY ";
-/// The longest line, its end included.
+/// The longest line of version 1, with its line end.
 const LINE_BYTES: usize = 107;
 const BEFORE_ADDRESSES: usize = SIGNATURE.len() + 4;
 const V4_BYTES: usize = 12;
@@ -226,7 +231,8 @@ mod tests {
         [&addresses.concat()[..], &[0x12, 0x67, 0x1f, 0x3f]].concat()
     }
 
-    /// Reads `input` whole, checks that what follows changes nothing, and that it is not whole when it is cut.
+    /// Reads the whole of `input`, and checks that following bytes change nothing and that a cut header is
+    /// incomplete.
     fn complete(input: &[u8]) -> Source {
         let outcome = read_header(input);
         let Ok(Header::Complete { source, used }) = outcome else { panic!("{input:?} gave {outcome:?}") };

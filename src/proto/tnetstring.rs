@@ -1,10 +1,10 @@
-//! Tagged netstrings, the form of values that Pushpin's ZeroMQ sockets speak: a payload's length in decimal digits, a
-//! colon, the payload, and a byte for its type. Called by `grip` for what publishers and operators send by ZeroMQ, and
-//! by whoever answers them. Nesting is bounded, so that recursion is.
+//! Tagged netstrings, in which Pushpin's ZeroMQ sockets carry values: a payload's length in decimal digits, a colon,
+//! the payload, and a byte for its type. `grip` reads calls of publishers and operators by ZeroMQ with it, and their
+//! answers are written with it. Nesting is bounded, and thus recursion.
 
 use std::borrow::Cow;
 
-/// A value. What was decoded borrows from its input.
+/// A value. Decoded values borrow from their input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// `~`.
@@ -15,7 +15,7 @@ pub enum Value<'a> {
     Integer(i64),
     /// `^`.
     Float(f64),
-    /// `,`: text has no type of its own.
+    /// `,`: bytes; text has no type of its own.
     Bytes(Cow<'a, [u8]>),
     /// `]`.
     List(Vec<Value<'a>>),
@@ -26,12 +26,15 @@ pub enum Value<'a> {
 /// A name and its value.
 pub type Member<'a> = (Cow<'a, [u8]>, Value<'a>);
 
-/// Bytes that are no tagged netstring.
+/// The input is not a tagged netstring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a tagged netstring")]
 pub struct Malformed;
 
-/// Reads a value that is all of `input`.
+/// Decodes a value that takes all of `input`.
+///
+/// # Errors
+/// The input is not exactly one tagged netstring.
 pub fn decode(input: &[u8]) -> Result<Value<'_>, Malformed> {
     let (value, rest) = value(input, NESTING)?;
     if rest.is_empty() { Ok(value) } else { Err(Malformed) }
@@ -48,13 +51,13 @@ impl<'a> Value<'a> {
         Value::Map(members.into_iter().map(|(name, value)| (name.as_bytes().into(), value)).collect())
     }
 
-    /// The member of a map that is called `name`; the last one, if it is repeated.
+    /// The member called `name` of a map; the last one if the name is repeated.
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         let Value::Map(members) = self else { return None };
         members.iter().rev().find(|(key, _)| **key == *name.as_bytes()).map(|(_, value)| value)
     }
 
-    /// The bytes, if it is some.
+    /// The value's bytes, if it has this type.
     pub fn bytes(&self) -> Option<&[u8]> {
         match self {
             Value::Bytes(bytes) => Some(bytes),
@@ -62,7 +65,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends it to `out`.
+    /// Appends the value to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Value::Null => frame(out, b"", b'~'),
@@ -94,7 +97,7 @@ fn frame(out: &mut Vec<u8>, payload: &[u8], kind: u8) {
     out.push(kind);
 }
 
-/// The value at the start of `input`, and what follows it. It may hold others `nesting` deep.
+/// The value at the start of `input`, and the bytes after it. It may contain values `nesting` deep.
 fn value(input: &[u8], nesting: usize) -> Result<(Value<'_>, &[u8]), Malformed> {
     let (payload, kind, rest) = split(input)?;
     let text = || std::str::from_utf8(payload).map_err(|_| Malformed);
@@ -133,7 +136,7 @@ fn members(mut payload: &[u8], nesting: usize) -> Result<Vec<Member<'_>>, Malfor
     Ok(members)
 }
 
-/// The payload and type of the value at the start of `input`, and what follows it.
+/// The payload and type of the value at the start of `input`, and the bytes after it.
 fn split(input: &[u8]) -> Result<(&[u8], u8, &[u8]), Malformed> {
     let colon = input.iter().take(LENGTH_DIGITS + 1).position(|byte| *byte == b':').ok_or(Malformed)?;
     let (digits, rest) = input.split_at(colon);
@@ -146,9 +149,9 @@ fn split(input: &[u8]) -> Result<(&[u8], u8, &[u8]), Malformed> {
     Ok((payload, *kind, rest))
 }
 
-/// Values within each other: more than any message of GRIP has, but for a JSON patch with a deep value.
+/// The deepest nesting: more than any message of GRIP has, except for a JSON patch with a deep value.
 const NESTING: usize = 64;
-/// Digits of a length (tnetstrings.org).
+/// The most digits of a length (tnetstrings.org).
 const LENGTH_DIGITS: usize = 9;
 
 #[cfg(test)]

@@ -1,35 +1,38 @@
-//! Which connections come from proxies whose word about their clients is believed, and whose request it is then. The
-//! header rules, the log and the PROXY protocol ask here, and whoever counts or bounds what single clients do.
+//! Decides which connections come from trusted proxies, and which client such a proxy's request comes from. The
+//! header rules, the log, the PROXY protocol and all limits by client use it.
 //!
-//! X-Forwarded-For is a list to which each proxy appends the address that it was connected from, so its end is written
-//! by the proxy next to this server and its beginning by anybody. It is read from the end, as far as proxies that are
-//! believed have written it: the first address that is no such proxy's is the client's. `Forwarded` (RFC 7239) is not
-//! read.
+//! X-Forwarded-For is a list to which each proxy appends the address of its peer. So the proxy next to this server
+//! wrote the list's end, and anybody may have written its beginning. The list is read from the end, as far as trusted
+//! proxies have written it: the first address that is not a trusted proxy's is the client's. `Forwarded` (RFC 7239)
+//! is not read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// Addresses and networks of proxies that are believed.
+/// Addresses and networks of trusted proxies.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
-    /// Whoever connects by a Unix socket is.
+    /// Peers of Unix sockets are trusted.
     unix: bool,
 }
 
-/// Text that names no proxies.
+/// A word of the setting that names no proxies.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotAProxy {
-    /// No address.
+    /// The word is no address, and no known name.
     #[error("`{0}` names no proxies: write an address, a network such as `10.0.0.0/8`, `loopback` or `unix`")]
     Word(String),
-    /// An address within a network where the network should be.
+    /// The address has bits beyond its network's length.
     #[error("`{0}` has bits beyond the length of its network: write `{1}`")]
     Host(String, String),
 }
 
 impl TrustedProxies {
-    /// Believes those that `word` names, too: an address, a network, `loopback`, or `unix`.
+    /// Adds the proxies that `word` names: an address, a network, `loopback`, or `unix`.
+    ///
+    /// # Errors
+    /// `word` names no proxies.
     pub fn add(&mut self, word: &str) -> Result<(), NotAProxy> {
         match word.trim() {
             "loopback" => self.networks.extend(Network::LOOPBACK),
@@ -39,12 +42,12 @@ impl TrustedProxies {
         Ok(())
     }
 
-    /// Whether nobody is believed.
+    /// Whether no proxy is trusted.
     pub fn is_nobody(&self) -> bool {
         *self == TrustedProxies::default()
     }
 
-    /// Whether whoever connects from `peer` is believed. Clients by Unix sockets have no address.
+    /// Whether `peer` is a trusted proxy. Peers of Unix sockets have no address.
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         match peer {
             None => self.unix,
@@ -52,9 +55,9 @@ impl TrustedProxies {
         }
     }
 
-    /// The address of the client that a request comes from: that of `peer`, or, if that is believed, the one that the
-    /// values of X-Forwarded-For say. `None` if neither has one. Where a believed proxy appended what is no address,
-    /// the client is not known, and that proxy stands for it.
+    /// The address of a request's client: `peer`, or, if `peer` is trusted, the address that the values of
+    /// X-Forwarded-For yield. `None` if there is no address. If a trusted proxy appended a value that is no address,
+    /// the client is unknown, and that proxy's address stands for it.
     pub fn client_address<'v>(
         &self,
         peer: Option<IpAddr>,
@@ -73,7 +76,7 @@ impl TrustedProxies {
     }
 }
 
-/// The address in a hop, which some proxies write with its port.
+/// The address in a hop; some proxies append a port.
 fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?;
     let hop = hop.strip_prefix('"').and_then(|hop| hop.strip_suffix('"')).unwrap_or(hop);
@@ -83,12 +86,12 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// A network of version 6, or one of version 4 as its part `::ffff:0:0/96`, so that a client of version 4 has one
-/// address by whichever kind of socket it comes.
+/// A network of IPv6. A network of IPv4 is its part of `::ffff:0:0/96`, so that an IPv4 client has the same address
+/// on both kinds of socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Network {
     base: u128,
-    /// Bits that all its addresses share.
+    /// How many bits all addresses of the network share.
     length: u32,
 }
 
@@ -139,14 +142,14 @@ const fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The first `length` bits.
+/// A mask of the first `length` bits.
 fn mask(length: u32) -> u128 {
     u128::MAX.checked_shl(128 - length).unwrap_or(0)
 }
 
-/// Bits before an address of version 4.
+/// The bits before an IPv4 address.
 const V4_BITS: u32 = 96;
-/// Entries of X-Forwarded-For that are looked at: more proxies than anybody has in a row.
+/// How many entries of X-Forwarded-For are read: no chain of proxies is longer.
 const HOPS: usize = 64;
 
 #[cfg(test)]

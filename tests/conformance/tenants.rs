@@ -84,7 +84,7 @@ fn no_filter_publishes_for_another_tenant() {
         let mut client = filtered(&own, &format!("http://{form}/publish/"));
         standard().publish_stream(&format!("t-{own}"), &call);
         let reason = client.body_within(patience()).expect("the reason, as the route has debug");
-        assert!(reason.contains("is where this server is operated"), "{form}: {reason}");
+        assert!(reason.contains("is this server's port for operators or publishers"), "{form}: {reason}");
         client.expect_body_end();
     }
     standard().publish_stream(&foreign, "true\n");

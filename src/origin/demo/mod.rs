@@ -1,7 +1,8 @@
-//! The `demo` target: what a first user sees with nothing installed. `/` is a page that listens on the channel `demo` in
-//! three ways at once, `/events` (Server-Sent Events), `/socket` (a WebSocket) and `/poll` (long polling), and sends by
-//! `/send`; all three take another `?channel=`. `/hold` holds a stream on any channel and `/echo` is a WebSocket that says
-//! everything back, which tests use. Pure functions; `local` publishes what they say.
+//! The `demo` target: an application that shows a new user what Gripwire does, with nothing else installed. `/` is a
+//! page that subscribes to the channel `demo` in three ways at once: `/events` (Server-Sent Events), `/socket` (a
+//! WebSocket) and `/poll` (long polling). The page sends by `/send`. These paths accept another channel as
+//! `?channel=`. `/hold` holds a stream on any channel, and `/echo` is a WebSocket that echoes every message; tests
+//! use both. All functions are pure; `local` publishes the items that they return.
 
 mod send;
 mod socket;
@@ -14,7 +15,7 @@ use http::header::{self, HeaderName};
 use http::{Method, StatusCode};
 use std::borrow::Cow;
 
-/// Answers `path`, which is what follows the route's `path_beg`, and says what is to be published.
+/// Answers `path`, which is the request's path without the route's `path_beg`, and returns the items to publish.
 pub(super) fn answer(method: &Method, path: &str, body: &Bytes) -> (Page, Vec<Publication>) {
     let (path, query) = split(path);
     if let Some(allowed) = methods(path)
@@ -40,7 +41,7 @@ fn methods(path: &str) -> Option<&'static str> {
     match path {
         "" => Some("GET, HEAD"),
         "events" | "poll" | "hold" => Some("GET"),
-        // A WebSocket comes as POST.
+        // The events of a WebSocket come as a POST request.
         "send" | "echo" | "socket" => Some("POST"),
         _ => None,
     }
@@ -52,7 +53,7 @@ fn page() -> Page {
         .with(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)
 }
 
-/// A stream that never ends by itself: the comment every 20 s keeps proxies between from closing it.
+/// A stream without an end. A comment every 20 s keeps proxies in between from closing the stream.
 fn events(query: &str) -> Page {
     let channel = channel(query);
     // A line feed in a channel's name would end the event early.
@@ -64,7 +65,7 @@ fn events(query: &str) -> Page {
         .with(GRIP_KEEP_ALIVE, r":\n\n; format=cstring; timeout=20")
 }
 
-/// A long poll; without a message it answers an empty object after 25 s.
+/// A long poll. If no message comes for 25 s, its client gets an empty object.
 fn poll(query: &str) -> Page {
     typed(StatusCode::OK, "application/json", Bytes::from_static(b"{}\n"))
         .with(header::CACHE_CONTROL, "no-store")
@@ -76,7 +77,7 @@ fn hold(query: &str) -> Page {
     Page::text(StatusCode::OK, "held\n").holding("stream", &[channel(query)])
 }
 
-/// The channel that a query names.
+/// The channel that a query names, `demo` by default.
 fn channel(query: &str) -> Cow<'_, str> {
     values(query, "channel").next().unwrap_or(Cow::Borrowed(CHANNEL))
 }
@@ -102,7 +103,7 @@ fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Page {
 const CHANNEL: &str = "demo";
 const GRIP_KEEP_ALIVE: HeaderName = HeaderName::from_static("grip-keep-alive");
 const GRIP_TIMEOUT: HeaderName = HeaderName::from_static("grip-timeout");
-/// The page is one file and talks to nobody else.
+/// The page is one file and connects to this server only.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
      img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

@@ -1,6 +1,6 @@
-//! A message to the demo's channel: read from a form or from JSON, written once for both kinds of listener.
-//! Both get the same one-line JSON, so a message may hold any text, line feeds included, without breaking the
-//! event it travels in. Who publishes from elsewhere may send plain text instead; the page takes either.
+//! A message to the demo's channel: read from a form or from JSON, and published for streams and long polls alike.
+//! Both get the same JSON on one line, so a message may contain any text, line feeds included, without breaking the
+//! event that carries it. Other publishers may send plain text instead; the page displays both.
 
 use crate::origin::query::values;
 use crate::proto::grip::{
@@ -11,16 +11,16 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-/// What a visitor sends.
+/// A visitor's message.
 #[derive(Debug, Deserialize, PartialEq)]
 pub(super) struct Message {
     #[serde(rename = "message", alias = "text")]
     text: String,
-    /// The sender's clock, in ms, from which its own page reckons the latency.
+    /// The time of the sender's clock, ms, from which the sender's own page computes the latency.
     sent: Option<f64>,
 }
 
-/// What listeners get.
+/// The JSON that subscribers get.
 #[derive(Serialize)]
 struct Arrival<'a> {
     text: &'a str,
@@ -29,7 +29,7 @@ struct Arrival<'a> {
 }
 
 impl Message {
-    /// Reads `{"message": ..., "sent": ...}` or `message=...&sent=...`; `None` if there is no message in it.
+    /// Reads `{"message": ..., "sent": ...}` or `message=...&sent=...`; `None` if there is no message in `body`.
     pub fn read(body: &[u8]) -> Option<Message> {
         let body = std::str::from_utf8(body).ok()?;
         let message = if body.trim_start().starts_with('{') {
@@ -41,7 +41,7 @@ impl Message {
         (!message.text.is_empty()).then_some(message)
     }
 
-    /// The item to publish: an event for streams, a JSON body for long polls.
+    /// The item to publish: an event for streams, and a JSON body for long polls.
     pub fn publication(&self, channel: &str) -> Publication {
         let arrival = Arrival { text: &self.text, sent: self.sent };
         let json = serde_json::to_string(&arrival).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The demo's WebSockets, which come as HTTP requests. `/echo` says everything back. `/socket` listens on a channel, the
-//! page's own unless the query names another, and publishes there what it is sent.
+//! The demo's WebSockets, whose events come as HTTP requests. `/echo` echoes every message. `/socket` subscribes to a
+//! channel, by default the page's own, and publishes its client's messages there.
 
 use super::send::Message;
 use crate::origin::page::{Page, subscribing};
@@ -18,7 +18,7 @@ pub(super) fn echo(body: &Bytes) -> Page {
     Page::of_events(back)
 }
 
-/// Answers the events of `/socket`, and says what is to be published.
+/// Answers the events of `/socket`, and returns the items to publish.
 pub(super) fn socket(channel: &str, body: &Bytes) -> (Page, Vec<Publication>) {
     let Ok(events) = WebSocketEvent::decode_all(body.clone()) else { return (unreadable(), Vec::new()) };
     let (mut back, mut publish) = (Vec::new(), Vec::new());

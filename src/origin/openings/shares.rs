@@ -1,12 +1,14 @@
-//! Who has requests open at applications, who waits for a turn, and whose turn is next. A turn goes to the application
-//! that has the fewest requests open, there to the client that has the fewest open, and there to the request that came
-//! first: whoever has most waits behind itself. The last eighth of all turns is a reserve for clients that have less than
-//! their share, and the last half of that for those of them who ask an application that has less than its share, too. So
-//! a client that never lets go leaves room for others at once, even if all ask one application, and so does an
+//! Decides which waiting request is opened next, and counts the open and waiting requests of each application and
+//! client. The next turn goes to the application with the fewest open requests, there to the client with the fewest
+//! open requests, and there to the request that came first. So the applications and clients with the most open
+//! requests wait behind the others. The last eighth of all turns is a reserve for clients that have less than their
+//! share. The last half of the reserve is for requests whose application has less than its share, too. So a client
+//! that never ends its requests leaves room for others at once, even if all ask one application, and so does an
 //! application that hangs, however many clients ask it.
 //!
-//! Plain values: no clock, no task. The cost of a call grows with the logarithm of the number of requests that wait; where
-//! it changes what a client has open, it grows with the number of applications at which that client waits, too.
+//! Plain values: no clock, no task. The cost of a call grows with the logarithm of the number of waiting requests. A
+//! call that changes how many requests a client has open also costs in proportion to the number of applications at
+//! which the client waits.
 
 use crate::ids::NameMap;
 use crate::proto::client_network::ClientNetwork;
@@ -16,41 +18,42 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
-/// The last of these parts of all turns is for clients that have less than their share.
+/// One part in this many of all turns is reserved for clients that have less than their share.
 const RESERVED_PART: u64 = 8;
-/// The last of these parts is only for applications that have less than theirs, too.
+/// One part in this many is reserved for requests whose application has less than its share, too.
 const STRICT_PART: u64 = 16;
 
-/// What a request is counted for: the hash of its application, and its client.
+/// For whom a request is counted: the hash of its application, and its client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::origin) struct Asker {
     pub application: u64,
     pub client: ClientNetwork,
 }
 
-/// Requests that are open, and those that wait, each with a `T`.
+/// The open requests, and the waiting requests, each with a `T`.
 pub(super) struct Shares<T> {
     most: u64,
     open: u64,
     applications: NameMap<u64, Count>,
     clients: NameMap<ClientNetwork, Count>,
-    /// By number, which is the order of their coming.
+    /// The waiting requests by number; numbers grow in the order of arrival.
     waiting: BTreeMap<u64, (Asker, T)>,
     numbers: u64,
-    /// The same by client, application and number.
+    /// The waiting requests by client, application and number.
     of_clients: BTreeSet<(ClientNetwork, u64, u64)>,
-    /// For each client that waits at an application: the application, how many the client has open, the number of its
-    /// first request that waits there.
+    /// One entry for each client that waits at an application: the application, how many requests the client has
+    /// open, the number of the client's first request that waits there, and the client.
     at_applications: BTreeSet<(u64, u64, u64, ClientNetwork)>,
-    /// For each application at which somebody waits: how many it has open, and of the first in `at_applications` how
-    /// many its client has open, and the number.
+    /// One entry for each application at which a request waits: how many requests the application has open, then two
+    /// values of the application's first entry in `at_applications`: how many its client has open, and the number.
+    /// The application is last.
     turns: BTreeSet<(u64, u64, u64, u64)>,
 }
 
-/// Applications at which a client waits, and the number of its first request there.
+/// Applications at which a client waits, each with the number of the client's first request there.
 type Waits = SmallVec<[(u64, u64); 4]>;
 
-/// The requests of an application, or of a client.
+/// How many requests an application or a client has.
 #[derive(Default)]
 struct Count {
     open: u64,
@@ -58,7 +61,7 @@ struct Count {
 }
 
 impl<T> Shares<T> {
-    /// Of `most` turns.
+    /// Shares out `most` turns.
     pub fn new(most: u64) -> Shares<T> {
         Shares {
             most,
@@ -73,18 +76,18 @@ impl<T> Shares<T> {
         }
     }
 
-    /// Requests that are open.
+    /// How many requests are open.
     pub fn open(&self) -> u64 {
         self.open
     }
 
-    /// Requests that wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Opens a request at once, if nobody waits and it takes nothing of the reserve; whether it did. At most `limit` may
-    /// be open.
+    /// Opens a request at once and returns true, if no request waits and the turn is not from the reserve. At most
+    /// `limit` requests may be open.
     pub fn open_at_once(&mut self, asker: Asker, limit: u64) -> bool {
         let is_free = self.waiting.is_empty() && self.open < limit.min(self.unreserved());
         if is_free {
@@ -94,7 +97,7 @@ impl<T> Shares<T> {
         is_free
     }
 
-    /// A request waits from now on; its number.
+    /// Lets a request wait; returns its number.
     pub fn wait(&mut self, asker: Asker, ticket: T) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
@@ -103,7 +106,7 @@ impl<T> Shares<T> {
             shares.of_clients.insert((asker.client, asker.application, number));
             shares.waiting.insert(number, (asker, ticket));
         };
-        // Behind others of its own it changes no place.
+        // A request behind others of its own client and application changes no order.
         match self.wait_of(asker).is_empty() {
             true => self.reorder(asker, |shares| shares.wait_of(asker), add),
             false => add(self),
@@ -111,7 +114,7 @@ impl<T> Shares<T> {
         number
     }
 
-    /// The request with this number waits no more; its ticket, if it did.
+    /// Stops the waiting of the request with this number; returns its ticket if the request waited.
     pub fn withdraw(&mut self, number: u64) -> Option<T> {
         let (asker, ticket) = self.waiting.remove(&number)?;
         let remove = |shares: &mut Self| {
@@ -122,7 +125,8 @@ impl<T> Shares<T> {
         Some(ticket)
     }
 
-    /// Opens the request whose turn it is, if any may be opened while at most `limit` are; its ticket.
+    /// Opens the request whose turn is next and returns its ticket, if any waiting request may be opened while at
+    /// most `limit` are open.
     pub fn open_next(&mut self, limit: u64) -> Option<T> {
         let number = self.next(limit)?;
         let (asker, ticket) = self.waiting.remove(&number)?;
@@ -135,9 +139,9 @@ impl<T> Shares<T> {
         Some(ticket)
     }
 
-    /// A request that was open ends.
+    /// An open request ends.
     pub fn close(&mut self, asker: Asker) {
-        debug_assert!(self.open > 0, "it was open");
+        debug_assert!(self.open > 0, "the request that ends is open");
         let close = |shares: &mut Self| {
             shares.open -= 1;
             shares.count(asker, |count| count.open -= 1);
@@ -148,18 +152,18 @@ impl<T> Shares<T> {
         }
     }
 
-    /// The request that has waited for longest.
+    /// The request that has waited for the longest time.
     pub fn oldest(&self) -> Option<(u64, &T)> {
         self.waiting.first_key_value().map(|(number, (_, ticket))| (*number, ticket))
     }
 
-    /// Has a look at the tables.
+    /// Shows the tables to `look`.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.applications);
         look.at(&mut self.clients);
     }
 
-    /// The number of the request whose turn it is.
+    /// The number of the request whose turn is next.
     fn next(&self, limit: u64) -> Option<u64> {
         if self.open >= limit {
             return None;
@@ -171,8 +175,8 @@ impl<T> Shares<T> {
         let of_application = if is_strict { share(self.most, &self.applications) } else { u64::MAX };
         let of_client = share(self.most, &self.clients);
         let mut least_open = 0;
-        // The first of the applications with as many open is that whose client has the fewest, so it is enough to look
-        // at one for each number of them. There are fewer such numbers than the square root of twice `most`.
+        // Among applications with equally many open requests, the first is that whose client has the fewest, so one
+        // entry for each number is enough. There are fewer such numbers than the square root of twice `most`.
         loop {
             let from = (least_open, 0, 0, 0);
             let &(open, of_its_client, number, _) = self.turns.range(from..).next()?;
@@ -186,13 +190,13 @@ impl<T> Shares<T> {
         }
     }
 
-    /// Turns that anybody may have.
+    /// How many turns are not in the reserve.
     fn unreserved(&self) -> u64 {
         self.most - self.most / RESERVED_PART
     }
 
-    /// Makes a change to what `asker` has open or waits for, and puts those that `waits` gives, which the change
-    /// concerns, where they belong then.
+    /// Changes what `asker` has open or waiting, and moves the entries that the change concerns (given by `waits`) to
+    /// their new places in the order.
     fn reorder(
         &mut self,
         Asker { application, client }: Asker,
@@ -224,13 +228,13 @@ impl<T> Shares<T> {
         }
     }
 
-    /// The first request of `asker` that waits, in the form of [`Shares::waits_of`].
+    /// The first waiting request of `asker`, in the form of [`Shares::waits_of`].
     fn wait_of(&self, Asker { application, client }: Asker) -> Waits {
         let of_pair = (client, application, 0)..=(client, application, u64::MAX);
         self.of_clients.range(of_pair).next().map(|(_, at, first)| (*at, *first)).into_iter().collect()
     }
 
-    /// Where `client` waits, and the number of its first request there.
+    /// The applications at which `client` waits, each with the number of the client's first request there.
     fn waits_of(&self, client: ClientNetwork) -> Waits {
         let mut waits = Waits::new();
         let mut from = (client, 0, 0);
@@ -244,7 +248,7 @@ impl<T> Shares<T> {
         waits
     }
 
-    /// The place of `application` in the order of turns, if anybody waits there.
+    /// The entry of `application` in the order of turns, if any request waits there.
     fn turn_at(&self, application: u64) -> Option<(u64, u64, u64, u64)> {
         let from = (application, 0, 0, ClientNetwork::NOBODY);
         let &(at, of_its_client, number, _) = self.at_applications.range(from..).next()?;
@@ -252,7 +256,7 @@ impl<T> Shares<T> {
         (at == application).then_some((open, of_its_client, number, application))
     }
 
-    /// Counts for both sides of `asker`, which are forgotten when nothing is left of them.
+    /// Changes the counts of `asker`'s application and client; a count that drops to zero is removed.
     fn count(&mut self, Asker { application, client }: Asker, change: impl Fn(&mut Count)) {
         count_in(&mut self.applications, application, &change);
         count_in(&mut self.clients, client, &change);
@@ -275,7 +279,8 @@ fn open_of<K: Eq + Hash>(counts: &NameMap<K, Count>, key: &K) -> u64 {
     counts.get(key).map_or(0, |count| count.open)
 }
 
-/// What each of those who have or want requests gets if all get as many, and a newcomer too.
+/// The share of each application, or of each client, if all that have or want requests and one newcomer get equally
+/// many.
 fn share<K>(most: u64, counts: &NameMap<K, Count>) -> u64 {
     (most / (counts.len() as u64 + 1)).max(1)
 }
@@ -286,12 +291,12 @@ mod tests {
     use proptest::prelude::*;
     use std::net::IpAddr;
 
-    /// Two applications, and clients by the last byte of their addresses.
+    /// Clients differ by the last byte of their addresses.
     fn asker(application: u64, client: u8) -> Asker {
         Asker { application, client: ClientNetwork::of(Some(IpAddr::from([10, 0, 0, client]))) }
     }
 
-    /// Asks for a turn at once; whether there was one.
+    /// Asks for a turn at once; returns whether the request was opened.
     fn ask(shares: &mut Shares<u64>, asker: Asker, limit: u64) -> bool {
         if shares.open_at_once(asker, limit) {
             return true;
@@ -330,7 +335,7 @@ mod tests {
         for (name, asker) in waiting.into_iter().enumerate() {
             assert_eq!(shares.wait(asker, name as u64), name as u64 + 1);
         }
-        // One ends at each application that does not count for those who wait.
+        // One request ends at each application; the requests that end are of clients that do not wait.
         shares.close(asker(3, 1));
         assert_eq!(shares.open_next(7), Some(4), "of the application with two, the client with none");
         shares.close(asker(3, 1));
@@ -347,7 +352,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Ask(u64, u8),
-        /// The request at this place of those that are open, or wait.
+        /// The open or waiting request at this place ends.
         End(prop::sample::Index),
         GiveUp(prop::sample::Index),
         Limit(u64),
@@ -363,7 +368,7 @@ mod tests {
         (1..40u64, prop::collection::vec(step, 1..200))
     }
 
-    /// What is known of requests without any order: those that are open, and those that wait with their numbers.
+    /// The model keeps no order: it has the open requests, and the waiting requests with their numbers.
     struct Model {
         most: u64,
         limit: u64,
@@ -382,7 +387,7 @@ mod tests {
             self.open.iter().filter(|open| of(open) == of(asker)).count() as u64
         }
 
-        /// The number of the request whose turn it is.
+        /// The number of the request whose turn is next.
         fn next(&self) -> Option<u64> {
             let open = self.open.len() as u64;
             let is_among_last = |part| open >= self.most - self.most / part;

@@ -54,7 +54,7 @@ fn those_that_have_been_open_for_long_do_not_count_among_the_few() {
             hang.push(admit(&openings, "hangs", 1).await);
         }
         let begun = Rc::new(Cell::new(0));
-        // They are quick, and more than there is room for, so that on the average no answer takes long.
+        // The answers are quick and more than there is room for, so the average answer does not take long.
         for number in 0..FEW as u8 {
             let (openings, begun) = (openings.clone(), begun.clone());
             spawn(async move {

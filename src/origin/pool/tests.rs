@@ -1,4 +1,4 @@
-//! What the pool promises, against origins on threads.
+//! The pool's promises, tested against origins on threads.
 
 mod built_in;
 mod tls;

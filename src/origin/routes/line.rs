@@ -1,16 +1,17 @@
-//! The grammar of a line of the routes file: sections separated by spaces, each `value,property=value,...`; quotes
-//! protect spaces, commas and `#`; inside them `\\` and `\"` are the only escapes.
+//! The grammar of a line of the routes file. Spaces separate sections, and each section is
+//! `value,property=value,...`. Quotes protect spaces, commas and `#`; within quotes `\\` and `\"` are the only
+//! escapes.
 
 /// One section of a line.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Section {
-    /// What stands before the first comma; empty when that is a property.
+    /// The text before the first comma; empty if the section begins with a property.
     pub value: String,
-    /// Name and value of each property, in order.
+    /// The name and value of each property, in order.
     pub properties: Vec<(String, String)>,
 }
 
-/// A piece of a section: up to a comma or the section's end, and where its first unquoted `=` is.
+/// A piece of a section: the text up to a comma or the section's end, and the place of its first unquoted `=`.
 #[derive(Default)]
 struct Piece {
     text: String,
@@ -18,7 +19,10 @@ struct Piece {
     started: bool,
 }
 
-/// Splits a line; a comment or an empty line has no sections.
+/// Splits a line into sections; a comment or an empty line has none.
+///
+/// # Errors
+/// What is wrong with the line's quotes or properties.
 pub(super) fn split_line(line: &str) -> Result<Vec<Section>, String> {
     let (mut sections, mut pieces, mut piece) = (Vec::new(), Vec::new(), Piece::default());
     let mut characters = line.trim_end_matches('\r').chars();

@@ -1,5 +1,5 @@
-//! What a line of the routes file says of a condition and of a target: their values and properties, each checked when
-//! it is read. A property that is unknown, or does nothing here, is no error: it is noted with the reason.
+//! The properties of conditions and targets in the routes file; each value is checked when it is read. A property
+//! that is unknown or has no effect here is no error: it is noted with the reason.
 
 use super::line::Section;
 use crate::origin::route::{ClientCertificate, Destination, HostCondition, Route, Target};
@@ -7,7 +7,10 @@ use crate::proto::cross_origin::Mode;
 use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 
-/// Reads a condition; what of it does nothing is added to `notes`.
+/// Reads a condition; properties without effect are added to `notes`.
+///
+/// # Errors
+/// The first invalid value, and what is allowed.
 pub(super) fn parse_condition(section: &Section, notes: &mut Vec<String>) -> Result<Route, String> {
     let host = match section.value.as_str() {
         "*" => HostCondition::Any,
@@ -45,7 +48,7 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
                 value.parse().map_err(|_| format!("`path_rem` is a number of characters, not {value:?}"))?;
             route.path_rem = length;
         }
-        // Empty is of use here: it takes `path_beg` off and puts nothing in its place.
+        // An empty value is useful here: it removes `path_beg` and puts nothing in its place.
         "replace_beg" => route.replace_beg = Some(value.to_owned()),
         "header" => route.headers.push(parse_header(value)?),
         "prefix" => route.prefix = Some(given()?),
@@ -77,7 +80,10 @@ fn set_condition(route: &mut Route, name: &str, value: &str, notes: &mut Vec<Str
     Ok(())
 }
 
-/// Reads a target; what of it does nothing is added to `notes`.
+/// Reads a target; properties without effect are added to `notes`.
+///
+/// # Errors
+/// The first invalid value, and what is allowed.
 pub(super) fn parse_target(section: &Section, notes: &mut Vec<String>) -> Result<Target, String> {
     let mut target = Target::to(parse_destination(&section.value)?);
     let (mut chain, mut key) = (None, None);
@@ -160,7 +166,7 @@ fn made_up_id(route: &Route) -> String {
     format!("{host},{proto},{tls},{}", route.path_beg.as_deref().unwrap_or("*"))
 }
 
-/// A property that does nothing, and what to do about it.
+/// The note for a property without effect, and what to do about it.
 fn without_effect(name: &str, known: &[&str], idle: &[(&str, &str)]) -> String {
     if let Some((_, why)) = idle.iter().find(|(idle, _)| *idle == name) {
         return format!("`{name}` has no effect: {why}");
@@ -194,7 +200,7 @@ const CONDITION_PROPERTIES: &[&str] = &[
     "sig_iss",
     "sig_key",
 ];
-/// Those of Pushpin that do nothing here, and why.
+/// Properties of Pushpin that have no effect here, and why.
 const IDLE_CONDITION_PROPERTIES: &[(&str, &str)] = &[("session", "the session service is not used")];
 const TARGET_PROPERTIES: &[&str] = &[
     "ssl",

@@ -1,4 +1,4 @@
-//! Each coding, and what is no coding.
+//! Tests of each coding, and of bodies that do not follow theirs.
 
 use super::*;
 use flate2::Compression;
@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use std::io::Write;
 
 const TEXT: &[u8] = b"A held answer, a held answer, a held answer.\n";
-/// By Node's zlib.
+/// Made by Node's zlib.
 const BROTLI: &str = "1b2c00f88d94ab837bad101486a641c8cad834218ad0b28c14e0a7a622b72dc4861f8e00";
-/// By zstd 1.5.
+/// Made by zstd 1.5.
 const ZSTD: &str = "28b52ffd0458c5000090412068656c6420616e737765722c20612e0a0100249c4b5b999580";
 
 fn bytes(hex: &str) -> Vec<u8> {

@@ -1,9 +1,9 @@
-//! The headers by which a browser lets a page of another origin have an answer (Fetch standard, section 3.3), in
-//! Pushpin's words: everything is allowed that is asked for. What the application says itself stands.
+//! The headers that let a page of another origin read an answer in a browser (Fetch standard, section 3.3). As in
+//! Pushpin, everything that the browser asks for is allowed. Headers that the application sets itself stay.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// What a browser said when it asked.
+/// The fields of a browser's request that ask for permission.
 #[derive(Debug)]
 pub struct Allowance {
     origin: Option<HeaderValue>,
@@ -12,7 +12,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Of the request with these headers.
+    /// The permissions that the request with these headers asks for.
     pub fn of(request: &HeaderMap) -> Allowance {
         let asked: Vec<&[u8]> = request
             .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
@@ -27,7 +27,7 @@ impl Allowance {
         }
     }
 
-    /// Adds what the application does not say.
+    /// Adds the headers that the application does not set.
     pub fn add_to(&self, headers: &mut HeaderMap) {
         let methods = self.method.clone().unwrap_or(METHODS);
         let exposed = exposed(headers);
@@ -48,7 +48,7 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     }
 }
 
-/// The names of headers that a page would not see unless it is told so.
+/// The names of headers that a page can read only if they are listed.
 fn exposed(headers: &HeaderMap) -> Option<HeaderValue> {
     let hidden = headers.keys().filter(|name| {
         let is_known = name.as_str().starts_with("access-control-") || name.as_str().starts_with("grip-");
@@ -60,7 +60,7 @@ fn exposed(headers: &HeaderMap) -> Option<HeaderValue> {
 
 const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, HEAD, GET, POST, PUT, DELETE");
 const ANY: HeaderValue = HeaderValue::from_static("*");
-/// What every page sees (Fetch standard, section 2.2.2).
+/// Headers that every page can read (Fetch standard, section 2.2.2).
 static SAFELISTED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     header::CONTENT_LANGUAGE,

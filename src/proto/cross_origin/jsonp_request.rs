@@ -1,7 +1,7 @@
-//! A request that a page makes by loading a script: a GET whose query says which function takes the answer, and
-//! optionally another method, headers and a body. [`read`] takes these out, so that the application gets the request
-//! that is meant. Names and meanings are Pushpin's; a callback that is more than a name is refused here, because it
-//! would let a link make this host serve any script.
+//! A request that a page makes by loading a script: a GET whose query names the function to call with the answer, and
+//! optionally another method, headers and a body. [`read`] takes these out of the query, so the application gets the
+//! intended request. Names and meanings are Pushpin's, with one exception: a callback that is more than a name is
+//! refused, because a link could make this host serve any script with it.
 
 use super::jsonp_script::{Mode, Script};
 use crate::proto::http1::Headers;
@@ -12,42 +12,45 @@ use http::header::{self, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// How a route has such requests read.
+/// How a route reads JSON-P requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonpSettings {
-    /// What the script says of the answer.
+    /// What the script contains of the answer.
     pub mode: Mode,
-    /// The parameter with the function, if not `callback`.
+    /// The parameter that names the function; `callback` by default.
     pub callback: Option<String>,
-    /// The parameter with the body, if not `_body`; it is JSON then.
+    /// The parameter with the body, which is then JSON; `_body` by default.
     pub body: Option<String>,
-    /// The function, when there is a body and none is named.
+    /// The function to call if the request has a body but names no function.
     pub default_callback: Option<String>,
-    /// The method when none is named, if not what the mode has.
+    /// The method of requests that name none; the mode decides by default.
     pub default_method: Option<Method>,
 }
 
-/// The request that is meant.
+/// The intended request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct JsonpRequest {
-    /// Its method.
+    /// The request's method.
     pub method: Method,
-    /// Its path and query, without what is for this server.
+    /// The path and query without this server's parameters.
     pub target: String,
-    /// Headers that replace the client's of the same name.
+    /// Headers that replace the client's headers of the same names.
     pub headers: Headers,
-    /// Its body, if it has one.
+    /// The request's body, if any.
     pub body: Option<Bytes>,
-    /// What becomes of the answer.
+    /// How the answer becomes a script.
     pub script: Script,
 }
 
-/// Why a request cannot be what it claims.
+/// Why a JSON-P request is invalid: the name of the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid {0} parameter.")]
 pub struct JsonpError(&'static str);
 
-/// Reads the GET of `target`; `None` if it asks for no script.
+/// Reads the GET of `target`; `None` if the request does not ask for a script.
+///
+/// # Errors
+/// The parameter that is invalid.
 pub fn read(target: &str, settings: &JsonpSettings) -> Result<Option<JsonpRequest>, JsonpError> {
     let Some((path, query)) = target.split_once('?') else { return Ok(None) };
     let mut query = Query { rest: query.split('&').collect() };
@@ -65,7 +68,7 @@ pub fn read(target: &str, settings: &JsonpSettings) -> Result<Option<JsonpReques
         Some(named) => decode(named).and_then(|named| named.parse().ok()).ok_or(JsonpError("_method"))?,
         None => settings.default_method.clone().unwrap_or(settings.mode.default_method()),
     };
-    // Clients do not get them otherwise either.
+    // Applications do not get these methods from other clients either.
     if [Method::CONNECT, Method::TRACE].contains(&method) {
         return Err(JsonpError("_method"));
     }
@@ -82,13 +85,13 @@ pub fn read(target: &str, settings: &JsonpSettings) -> Result<Option<JsonpReques
     Ok(Some(JsonpRequest { method, target: query.after(path), headers, body, script }))
 }
 
-/// The parameters of a query that nobody has taken.
+/// The parameters of a query that are not taken yet.
 struct Query<'a> {
     rest: Vec<&'a str>,
 }
 
 impl<'a> Query<'a> {
-    /// Takes out all with this name; the value of the first, still encoded.
+    /// Takes out all parameters of this name; returns the value of the first one, still encoded.
     fn take(&mut self, name: &str) -> Option<&'a str> {
         let mut first = None;
         self.rest.retain(|pair| match named(pair) {
@@ -105,7 +108,7 @@ impl<'a> Query<'a> {
         self.rest.iter().any(|pair| named(pair).0 == name)
     }
 
-    /// The path with what is left.
+    /// The path with the parameters that are left.
     fn after(self, path: &str) -> String {
         match self.rest.is_empty() {
             true => path.to_owned(),
@@ -122,7 +125,8 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
 }
 
-/// An object of texts. The host is the URI's, and a script is all that is accepted.
+/// Headers from a JSON object of strings, without `Host` (the URI names the host) and `Accept` (only a script is
+/// acceptable).
 fn header_map(json: &str) -> Option<Headers> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
     let mut headers = Headers::new();

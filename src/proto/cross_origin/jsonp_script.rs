@@ -1,5 +1,5 @@
-//! An answer as a script that calls a function with it, written piece by piece, so that an answer of any length
-//! passes. The comment before the call keeps the script from being read as another format.
+//! An answer as a script that calls a function with the answer. The script is written piece by piece, so an answer
+//! may have any length. The comment before the call keeps the script from being read as another format.
 
 use crate::proto::http1::Headers;
 use crate::proto::script;
@@ -8,13 +8,13 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;
 
-/// What the function is called with.
+/// The argument of the function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// An object with `code`, `reason`, `headers` and `body`, a text.
+    /// An object with `code`, `reason`, `headers` and `body`, a string.
     #[default]
     Extended,
-    /// The body as it stands, which is to be an expression.
+    /// The body unchanged; it must be an expression.
     Basic,
 }
 
@@ -28,13 +28,13 @@ pub struct Script {
 /// A script that is being written.
 pub struct Writer {
     mode: Mode,
-    /// The end of what was pushed that cannot be written yet: part of a character, or a line's end that may be the
+    /// The end of the pushed bytes that cannot be written yet: a part of a character, or a line end that may be the
     /// last.
     held: Vec<u8>,
 }
 
 impl Mode {
-    /// What a page means that names no method: with `Basic` it has nothing else to call.
+    /// The method of requests that name none, as in Pushpin.
     pub(super) fn default_method(self) -> Method {
         match self {
             Mode::Extended => Method::GET,
@@ -49,7 +49,8 @@ impl Script {
         Script { callback: callback.into(), mode }
     }
 
-    /// The headers of a script that says an answer with `headers`. The status is 200, or it would not be run.
+    /// The headers of the script for an answer with `headers`. The script's status is 200, because a browser would
+    /// not run it otherwise.
     pub fn headers(headers: &HeaderMap) -> HeaderMap {
         let mut own = HeaderMap::new();
         own.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/javascript"));
@@ -59,7 +60,7 @@ impl Script {
         own
     }
 
-    /// Writes what precedes the body.
+    /// Writes the part before the body.
     pub fn begin(&self, out: &mut BytesMut, status: u16, reason: &str, headers: &Headers) -> Writer {
         let _ = write!(out, "/**/{}(", self.callback);
         if self.mode == Mode::Extended {
@@ -94,7 +95,8 @@ impl Writer {
         }
     }
 
-    /// Writes what follows the body. The end of its last line is not part of an expression.
+    /// Writes the part after the body. The end of the body's last line is left out, because it is not part of an
+    /// expression.
     pub fn end(self, out: &mut BytesMut) {
         match self.mode {
             Mode::Extended => {
@@ -106,7 +108,7 @@ impl Writer {
     }
 }
 
-/// Bytes at the end that begin a character and do not end it.
+/// How many bytes at the end begin a character without ending it.
 fn cut_character(bytes: &[u8]) -> usize {
     let begins = |byte: &u8| *byte >= 0xc0;
     let last = bytes.iter().rev().take(3).position(begins).map_or(0, |back| back + 1);
@@ -120,7 +122,7 @@ fn cut_character(bytes: &[u8]) -> usize {
     if last < wanted { last } else { 0 }
 }
 
-/// The length without one line end, or what begins one.
+/// The length without the last line end, or without the bytes that begin one.
 fn without_line_end(bytes: &[u8]) -> usize {
     let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     line.strip_suffix(b"\r").unwrap_or(line).len()
@@ -139,7 +141,8 @@ fn put_header(out: &mut BytesMut, name: &HeaderName, headers: &Headers) {
     out.put_u8(b'"');
 }
 
-/// The inside of a text in JSON. Two characters that JSON allows there would end a line of a script.
+/// Writes the inside of a JSON string. Two characters that JSON allows there are escaped, because they would end a
+/// line of a script.
 fn put_text(out: &mut BytesMut, text: &str) {
     script::put_text(out, text, |character| matches!(character, '\u{2028}' | '\u{2029}'));
 }

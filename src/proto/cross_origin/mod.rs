@@ -1,8 +1,8 @@
-//! Answering browsers whose page is of another origin, for applications that do not know of them (Pushpin's
-//! `auto_cross_origin`): headers that allow it (`cors`), and JSON-P for pages that can only load scripts. There a GET
-//! says in its query what is to be asked (`jsonp_request`), and the answer is a script (`jsonp_script`).
+//! Answers browsers whose page has another origin, for applications that do not support this themselves (Pushpin's
+//! `auto_cross_origin`): `cors` has the headers that permit it. JSON-P is for pages that can only load scripts: the
+//! query of a GET holds the intended request (`jsonp_request`), and the answer is a script (`jsonp_script`).
 //!
-//! [`CrossOrigin`] is what the core keeps of such a request until it is answered.
+//! The core keeps a [`CrossOrigin`] of such a request until the request is answered.
 
 mod cors;
 mod jsonp_request;
@@ -16,17 +16,17 @@ use crate::proto::grip::Answer;
 use crate::proto::http1::{Headers, reason_phrase};
 use bytes::BytesMut;
 
-/// What the answer to a request has beside what the application says.
+/// What is added to the application's answer.
 #[derive(Debug)]
 pub struct CrossOrigin {
-    /// What the browser is told.
+    /// The CORS headers for the browser.
     pub allowance: Allowance,
-    /// How an answer becomes a script, if one is asked for.
+    /// How the answer becomes a script, if the request asks for one.
     pub script: Option<Script>,
 }
 
 impl CrossOrigin {
-    /// A whole answer as the browser gets it.
+    /// The whole answer in the browser's form.
     pub fn answer(&self, answer: &Answer) -> Answer {
         let Answer { status, reason, headers, body } = answer;
         let Some(script) = &self.script else {
@@ -44,7 +44,7 @@ impl CrossOrigin {
         Answer { status: 200, reason: None, headers: Script::headers(&headers).into(), body: text.freeze() }
     }
 
-    /// The headers of an answer that goes on as a stream. A script cannot.
+    /// The headers of an answer whose body is a stream. A script cannot be a stream, so these are for CORS only.
     pub fn open(&self, headers: &Headers) -> Headers {
         let mut headers = headers.clone();
         self.allowance.add_to(&mut headers);

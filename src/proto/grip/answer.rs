@@ -1,6 +1,7 @@
-//! A whole response for a client, and how a published response becomes one: it is laid over the answer the held
-//! request would have got had its time run out. Called by the core when a response hold ends. What is in an
-//! [`Answer`] can be written as it stands, but for framing: the http1 room adds Content-Length and Connection.
+//! A whole response for a client, and the merge of a published response into one: the published response overrides
+//! parts of the timeout answer, which the held request would otherwise get. The core calls this when a response hold
+//! ends. An [`Answer`] can be written unchanged, except for its framing: the http1 room adds Content-Length and
+//! Connection.
 
 use super::body_patch;
 use super::formats::{ResponseBody, ResponseMessage};
@@ -16,18 +17,19 @@ pub struct Answer {
     pub status: u16,
     /// Reason phrase; the standard one if absent.
     pub reason: Option<String>,
-    /// Headers, without `Grip-*`, Content-Length and what is hop-by-hop.
+    /// Headers, without `Grip-*`, Content-Length and hop-by-hop headers.
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
 }
 
 impl ResponseMessage {
-    /// The answer to a held request whose time would have run out with `timeout_answer`.
+    /// The answer to a held request whose timeout answer would be `timeout_answer`.
     ///
-    /// Code, reason and body are the published ones; headers are those of `timeout_answer`, replaced by published
-    /// ones of the same name. A patch that does not apply gives `timeout_answer` itself: published headers (an ETag,
-    /// say) describe the body the patch would have made, and a client that is told "nothing yet" simply asks again.
+    /// Code, reason and body are the published ones. Headers are those of `timeout_answer`, and published headers
+    /// replace those of the same name. If a patch does not apply, the answer is `timeout_answer` itself: published
+    /// headers (an ETag, say) describe the body that the patch would have made, and a client that gets the timeout
+    /// answer asks again.
     pub fn answer(&self, timeout_answer: &Answer) -> Answer {
         match self.body_over(timeout_answer) {
             Some(body) => self.answer_with(timeout_answer, body),
@@ -35,7 +37,7 @@ impl ResponseMessage {
         }
     }
 
-    /// The body of that answer; `None` if it is a patch that does not apply.
+    /// The body of that answer; `None` if the body is a patch that does not apply.
     pub fn body_over(&self, timeout_answer: &Answer) -> Option<Bytes> {
         match &self.body {
             ResponseBody::Whole(body) => Some(body.clone()),
@@ -43,11 +45,11 @@ impl ResponseMessage {
         }
     }
 
-    /// The same answer with what filters have made of its body.
+    /// The answer with `body`, which filters made, in place of its own.
     pub fn answer_with(&self, timeout_answer: &Answer, body: Bytes) -> Answer {
         let mut headers = timeout_answer.headers.clone();
         if matches!(self.body, ResponseBody::Whole(_)) {
-            // It was of the body that is replaced.
+            // The coding described the body that is replaced.
             headers.remove(CONTENT_ENCODING);
         }
         replace(&mut headers, &self.headers);
@@ -57,13 +59,14 @@ impl ResponseMessage {
     }
 }
 
-/// Puts all of `published` in place of what `headers` has under the same names.
+/// Replaces the fields of `headers` by the fields of `published` with the same names.
 fn replace(headers: &mut Headers, published: &Headers) {
     for name in published.keys() {
         headers.remove(name);
     }
     for (name, value) in published {
-        // A map takes 32,768 names; each side alone was within that, and what is beyond it is not worth a failure.
+        // A map holds 32,768 names. Each side alone was within this limit, and dropping the fields beyond it is
+        // better than failing.
         let _ = headers.try_append(name.clone(), value.clone());
     }
     headers.spell_as(published);

@@ -1,14 +1,15 @@
-//! Applies a published `body-patch` (JSON Patch, RFC 6902) to the body of a timeout answer. Called when a response
-//! hold is answered, once for each held request. Its cost is bounded by what was received: `copy` may double a
-//! document with each operation, so copied values and nesting are counted and a patch beyond the bounds fails.
+//! Applies a published `body-patch` (JSON Patch, RFC 6902) to the body of a timeout answer. Called once for each held
+//! request when a response hold is answered. `copy` may double a document with each operation, so copied values and
+//! nesting are counted, and a patch beyond the bounds fails. The cost is thus bounded by the size of the patch and of
+//! the document.
 
 use super::json;
 use bytes::Bytes;
 use json_patch::{Patch, PatchOperation, patch_unsafe};
 use serde_json::Value;
 
-/// The patched body, compact, with the trailing newline of `body` if it had one. `None` if `body` is not a JSON
-/// object or array, if an operation fails, or if the patch is out of bounds.
+/// The patched body, compact, with a trailing newline if `body` has one. `None` if `body` is not a JSON object or
+/// array, if an operation fails, or if the patch exceeds the bounds.
 pub(super) fn apply(patch: &Patch, body: &[u8]) -> Option<Bytes> {
     let mut document = json::read(body).ok()?.to_value();
     if !document.is_object() && !document.is_array() {
@@ -17,7 +18,7 @@ pub(super) fn apply(patch: &Patch, body: &[u8]) -> Option<Bytes> {
     let mut budget = Budget { copied_values: 0 };
     for operation in &patch.0 {
         budget.admit(operation, &document)?;
-        // The document is our own copy, so nothing needs to be undone when an operation fails.
+        // This function owns the document, so a failed operation need not be undone.
         patch_unsafe(&mut document, std::slice::from_ref(operation)).ok()?;
     }
     let mut patched = serde_json::to_vec(&document).ok()?;
@@ -27,7 +28,7 @@ pub(super) fn apply(patch: &Patch, body: &[u8]) -> Option<Bytes> {
     Some(patched.into())
 }
 
-/// What a patch has used up so far.
+/// How much a patch has used so far.
 struct Budget {
     copied_values: usize,
 }
@@ -51,7 +52,7 @@ impl Budget {
     }
 }
 
-/// How much of memory a value takes, roughly: its values and 16-byte pieces of text.
+/// The approximate memory of a value: the number of its values and of 16-byte pieces of text.
 fn count(value: &Value) -> usize {
     match value {
         Value::Array(list) => 1 + list.iter().map(count).sum::<usize>(),
@@ -70,7 +71,7 @@ fn depth(value: &Value) -> usize {
 }
 
 const COPIED_VALUES_MAX: usize = 100_000;
-/// Twice what the parser lets in, for values added within values.
+/// Twice the parser's limit, because values may be added within values.
 const DEPTH_MAX: usize = 256;
 
 #[cfg(test)]

@@ -1,59 +1,59 @@
-//! Calls of the command socket and their answers (Pushpin's ZRPC): tagged netstrings with an `id` that the answer
-//! repeats, a `method` and its `args`. `zeromq` receives them; what they ask for is done by `core`.
+//! Calls of the command socket and their answers (Pushpin's ZRPC): tagged netstrings with a `method`, its `args`, and
+//! an `id` that the answer repeats. `zeromq` receives the calls; `core` executes them.
 
 use super::json::Json;
 use super::publication::Publication;
 use super::publish::{self, PublishError};
 use crate::proto::tnetstring::{self, Value};
 
-/// A call: what it is known by, and what is asked.
+/// A call of the command socket.
 #[derive(Debug)]
 pub struct Call {
-    /// Repeated in the answer.
+    /// The id, which the answer repeats.
     pub id: Option<Box<[u8]>>,
-    /// What is asked, or why that cannot be told.
+    /// The command, or why the call cannot be read.
     pub command: Result<Command, Refusal>,
 }
 
-/// What can be asked.
+/// A command.
 #[derive(Debug)]
 pub enum Command {
-    /// Which of these connections are there.
+    /// Report which of these connections exist.
     ConnCheck(Vec<Box<str>>),
-    /// Where this server's sockets are.
+    /// Report the addresses of this server's sockets.
     ZmqUris,
-    /// Forget what was published before, and have everyone ask who may have missed some of it.
+    /// Forget earlier item ids, and refetch for every client that may have missed items.
     Recover,
-    /// Ask the application of this WebSocket whether it has anything.
+    /// Ask the application of this WebSocket for events.
     RefreshConnection(Box<str>),
-    /// Ask the applications of all WebSockets on this channel.
+    /// Ask the applications of all WebSockets on this channel for events.
     RefreshChannel(Box<str>),
-    /// Publish these.
+    /// Publish these items.
     Publish(Vec<Publication>),
 }
 
-/// A call that is not followed.
+/// The answer to a call that is not executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub condition: &'static str,
-    /// Words about it.
+    /// Details of the failure.
     pub reason: Option<String>,
 }
 
-/// What a call that is followed is answered.
+/// The answer to a call that was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// That it was followed.
+    /// The command was executed.
     Done,
-    /// Connections that are there.
+    /// The connections that exist.
     Connections(Vec<Box<str>>),
     /// Names and addresses of sockets.
     Uris(Vec<(&'static str, String)>),
 }
 
 impl Refusal {
-    /// A refusal without words.
+    /// A refusal without details.
     pub fn of(condition: &'static str) -> Refusal {
         Refusal { condition, reason: None }
     }
@@ -132,7 +132,7 @@ impl From<PublishError> for Refusal {
     }
 }
 
-/// The condition of calls that cannot be understood.
+/// The condition of calls that cannot be read.
 const BAD_REQUEST: &str = "bad-request";
 
 #[cfg(test)]

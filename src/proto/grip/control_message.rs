@@ -1,6 +1,6 @@
-//! What an application tells about a WebSocket from within it: text messages that begin with `c:`, followed by a JSON
-//! object with a `type`. One that cannot be read is passed over, as is one of a type that is not known: the WebSocket
-//! itself is in order.
+//! Control messages, which an application sends within a WebSocket: text messages that begin with `c:`, followed by a
+//! JSON object with a `type`. A control message that is invalid or has an unknown type is ignored; the WebSocket goes
+//! on.
 
 use super::json::{FieldError, Fields, read};
 use super::keep_alive::KeepAliveMode;
@@ -11,57 +11,57 @@ use bytes::Bytes;
 /// A control message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ControlMessage {
-    /// Receive what is published to this channel.
+    /// Subscribe to this channel.
     Subscribe {
         /// The channel's name, without any route prefix.
         channel: String,
         /// Filters, in order.
         filters: Vec<String>,
     },
-    /// Receive it no more.
+    /// Unsubscribe from this channel.
     Unsubscribe {
         /// The channel's name.
         channel: String,
     },
-    /// The application takes no more part; what is published still goes to the client.
+    /// The application ends its part; the client still gets published items.
     Detach,
-    /// Remember a variable, or forget it.
+    /// Set or delete a variable.
     SetMeta {
-        /// Its name.
+        /// The variable's name.
         name: String,
-        /// Its value; `None` deletes it.
+        /// The variable's value; `None` deletes the variable.
         value: Option<String>,
     },
-    /// Send this while the connection is quiet; `None` stops that.
+    /// Send this message while the connection is quiet; `None` stops keep-alives.
     KeepAlive(Option<SocketKeepAlive>),
-    /// Send this after a while.
+    /// Send this message after a delay.
     SendDelayed(Delayed),
-    /// Send what is delayed now.
+    /// Send the delayed message now.
     FlushDelayed,
 }
 
-/// A message that is sent by the clock.
+/// A message that is sent after a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delayed {
     /// Text, binary, ping or pong.
     pub opcode: Opcode,
-    /// Its content.
+    /// The message's content.
     pub content: Bytes,
-    /// Seconds until it is sent.
+    /// Seconds until the message is sent.
     pub timeout_s: u64,
 }
 
-/// A message that is sent again and again.
+/// A message that is sent repeatedly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SocketKeepAlive {
-    /// What and how often, at least every second.
+    /// The message, and how often it is sent: at most once a second.
     pub message: Delayed,
-    /// What the seconds count from.
+    /// What the time counts from.
     pub mode: KeepAliveMode,
 }
 
 impl ControlMessage {
-    /// Reads what follows `c:`.
+    /// Reads the text after `c:`; `None` if it is invalid or has an unknown type.
     pub fn parse(text: &[u8]) -> Option<ControlMessage> {
         let json = read(text).ok()?;
         let fields = Fields::of(&json, "control message").ok()?;
@@ -104,12 +104,12 @@ fn keep_alive(fields: &Fields) -> Result<Option<SocketKeepAlive>, FieldError> {
     Ok(message(fields, KEEP_ALIVE_S)?.map(|message| SocketKeepAlive { message, mode }))
 }
 
-/// The message of `content`, or of `content-bin`, which is binary unless `message-type` says otherwise.
+/// The message of `content` or `content-bin`; the latter is binary unless `message-type` says otherwise.
 fn message(fields: &Fields, default_s: u64) -> Result<Option<Delayed>, FieldError> {
     let Some(content) = fields.bytes("content", "content-bin")? else { return Ok(None) };
     let opcode = message_type::opcode(fields, "message-type")?;
     let timeout_s = fields.integer("timeout", 0..=i32::MAX.into())?.map_or(default_s, i64::unsigned_abs);
-    // A text that is none, or a ping that is too long, would break the client's connection.
+    // Text that is not UTF-8, or a ping that is too long, would break the client's connection.
     let sendable = opcode.can_hold(&content);
     Ok(sendable.then_some(Delayed { opcode, content, timeout_s: timeout_s.max(1) }))
 }

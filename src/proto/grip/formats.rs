@@ -1,12 +1,12 @@
-//! What a published item says to each kind of subscriber, as values: the formats of GRIP's publish calls. Read by
-//! `publish_format` and `compact`, and kept in a [`Publication`](super::Publication). Codes, reasons and headers in them
-//! were checked when they were read: they can be written to a client as they are.
+//! The formats of GRIP's publish calls as values: what a published item contains for each kind of subscriber.
+//! `publish_format` and `compact` read them; a [`Publication`](super::Publication) holds them. Codes, reasons and
+//! headers were checked by the readers and can be written to a client unchanged.
 
 use crate::proto::http1;
 use crate::proto::websocket::{Close, Opcode};
 use bytes::Bytes;
 
-/// A part of a published item, by who gets it.
+/// The part of a published item for one kind of subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// Long polls.
@@ -17,24 +17,24 @@ pub enum Format {
     Socket,
 }
 
-/// For each format, the names of the content filters that a subscription must have, in order; `None` where the
-/// publisher does not say.
+/// For each format, the names of the content filters that a subscription must have, in order; `None` if the publisher
+/// does not list any.
 #[derive(Clone, Debug, Default)]
 pub struct ContentFilters {
-    /// For what long polls get.
+    /// The filters for long polls.
     pub response: Option<Box<[Box<str>]>>,
-    /// For what HTTP streams get.
+    /// The filters for HTTP streams.
     pub stream: Option<Box<[Box<str>]>>,
-    /// For what WebSockets get.
+    /// The filters for WebSockets.
     pub socket: Option<Box<[Box<str>]>>,
 }
 
-/// What a published item says to response holds (`http-response`).
+/// The part of a published item for response holds (`http-response`).
 #[derive(Clone, Debug)]
 pub enum ResponseFormat {
-    /// Answer the held request with this.
+    /// Answer the held request with this response.
     Send(Box<ResponseMessage>),
-    /// Ask the origin again on behalf of the client.
+    /// Refetch: ask the origin again on behalf of the client.
     Hint,
 }
 
@@ -45,15 +45,15 @@ pub struct ResponseMessage {
     pub code: u16,
     /// Reason phrase; the standard one if absent.
     pub reason: Option<String>,
-    /// Headers that replace those of the timeout response by name. Grip-Expose-Headers among them chooses what of
-    /// the result is kept.
+    /// Headers that replace headers of the same names in the timeout response. Grip-Expose-Headers selects which
+    /// headers of the result are kept.
     pub headers: http1::Headers,
-    /// The body, or how to make it from the timeout response's.
+    /// The body, or the patch that makes it from the body of the timeout response.
     pub body: ResponseBody,
 }
 
 impl ResponseMessage {
-    /// Bytes of the body, as far as it has any of its own.
+    /// The length of the body's own bytes; 0 for a patch.
     pub(super) fn body_bytes(&self) -> usize {
         match &self.body {
             ResponseBody::Whole(body) => body.len(),
@@ -72,7 +72,7 @@ impl ResponseMessage {
     }
 }
 
-/// Where the body of a published response comes from.
+/// The body of a published response.
 #[derive(Clone, Debug)]
 pub enum ResponseBody {
     /// These bytes.
@@ -81,29 +81,29 @@ pub enum ResponseBody {
     Patch(json_patch::Patch),
 }
 
-/// What a published item says to HTTP streams (`http-stream`).
+/// The part of a published item for HTTP streams (`http-stream`).
 #[derive(Clone, Debug)]
 pub enum StreamFormat {
-    /// Append these bytes.
+    /// Append these bytes to the stream.
     Content(Bytes),
-    /// Refresh from the next link, if there is one.
+    /// Refetch from the next link, if there is one.
     Hint,
-    /// End the stream cleanly.
+    /// Close the stream.
     Close,
 }
 
-/// What a published item says to WebSockets (`ws-message`).
+/// The part of a published item for WebSockets (`ws-message`).
 #[derive(Clone, Debug)]
 pub enum SocketFormat {
     /// Send this message.
     Message {
         /// Text, binary, ping or pong.
         opcode: Opcode,
-        /// Its content; UTF-8 if it is text, at most 125 bytes if it is ping or pong.
+        /// The content; UTF-8 for text, at most 125 bytes for ping and pong.
         content: Bytes,
     },
-    /// Close the connection with this.
+    /// Close the connection with this code and reason.
     Close(Close),
-    /// Ask the application for events, where the WebSocket is HTTP requests towards it.
+    /// Ask the application for events, if the WebSocket is carried over HTTP to the application.
     Refresh,
 }

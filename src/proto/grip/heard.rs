@@ -1,12 +1,12 @@
-//! Grip-Last: how an application that is asked again learns what its client has. Each value names a channel and the id
-//! of the last item on it that the client has got; there is one header for each channel.
+//! Grip-Last tells an application on a refetch which items its client already has. There is one header for each
+//! channel; its value names the channel and the id of the last item of the channel that the client got.
 
 use http::{HeaderName, HeaderValue};
 
 /// The name of the header.
 pub const GRIP_LAST: HeaderName = HeaderName::from_static("grip-last");
 
-/// The header's value; `None` for what no header can say.
+/// The header's value; `None` if a header cannot contain it.
 pub fn grip_last(channel: &str, last_id: &str) -> Option<HeaderValue> {
     let plain = !last_id.is_empty() && !last_id.bytes().any(|byte| b" \t;,\"\\".contains(&byte));
     let value = match plain {

@@ -1,6 +1,6 @@
-//! What an origin asks to hold: the mode, the channels and what goes with them. [`Hold`] is what the core turns into
-//! a row and subscriptions; `HoldDraft` is how `instruct` gathers it, first from headers, then from a JSON body that
-//! overrides or adds. A `Hold` has its defaults filled in and its bounds kept.
+//! The hold that an origin asks for: the mode, the channels and their parameters. The core turns a [`Hold`] into a
+//! row and subscriptions. `instruct` gathers a `HoldDraft` first from headers, then from a JSON body, which overrides
+//! or adds. A `Hold` has all defaults filled in and all bounds applied.
 
 use super::filter::{FILTERS_MAX, Filter, IdRenderer};
 use super::instruct_error::InstructError;
@@ -12,22 +12,22 @@ use super::seconds::seconds;
 use http::HeaderMap;
 use std::collections::BTreeMap;
 
-/// A request to keep the client's request open.
+/// An instruction to keep the client's request open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// As a long poll or as a stream.
     pub mode: Mode,
-    /// The channels to subscribe to, in the order given. How many of them count is for the subscriber to decide.
+    /// The channels to subscribe to, in the given order. The subscriber bounds their number.
     pub channels: Vec<Channel>,
-    /// Seconds until a response hold is answered with the instruct's response; at least 5.
+    /// Seconds until a response hold is answered with the timeout response; at least 5.
     pub timeout_s: u64,
-    /// What a quiet stream is sent; always absent from response holds.
+    /// The keep-alive of a quiet stream; always absent from response holds.
     pub keep_alive: Option<KeepAlive>,
-    /// Subscription meta, for filters: sorted by name, each name once.
+    /// Variables of the subscription, for filters: sorted by name, each name once.
     pub meta: Vec<(String, String)>,
-    /// Where the stream goes on.
+    /// The link that continues the stream.
     pub next_link: Option<Link>,
-    /// The URI to tell when the stream is gone.
+    /// The URI that is requested when the stream has ended.
     pub gone_link: Option<String>,
 }
 
@@ -43,16 +43,16 @@ pub enum Mode {
 /// One channel to subscribe to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// Its name, without any route prefix.
+    /// The channel's name, without any route prefix.
     pub name: String,
-    /// The id of the last item the response accounts for.
+    /// The id of the last item that the response includes.
     pub prev_id: Option<String>,
-    /// Filters, in order; unknown names are allowed and do nothing.
+    /// Filters, in order; unknown names are allowed and have no effect.
     pub filters: Vec<String>,
 }
 
 impl Hold {
-    /// A stream on no channel.
+    /// A stream without channels.
     pub fn of_nothing() -> Hold {
         Hold {
             mode: Mode::Stream,
@@ -67,13 +67,13 @@ impl Hold {
 }
 
 impl Channel {
-    /// The channel of this name, from now on and unfiltered.
+    /// The channel of this name, without a previous id and without filters.
     pub fn named(name: &str) -> Channel {
         Channel { name: name.to_owned(), prev_id: None, filters: Vec::new() }
     }
 }
 
-/// A hold being gathered.
+/// A hold that is being gathered.
 #[derive(Debug, Default)]
 pub(super) struct HoldDraft {
     mode: Option<Mode>,
@@ -86,6 +86,9 @@ pub(super) struct HoldDraft {
 
 impl HoldDraft {
     /// Reads the Grip headers of a response.
+    ///
+    /// # Errors
+    /// A header is invalid.
     pub fn from_headers(headers: &HeaderMap) -> Result<HoldDraft, InstructError> {
         let channel = |element: &Element| Channel {
             name: text(element.value),
@@ -106,7 +109,10 @@ impl HoldDraft {
         })
     }
 
-    /// Reads `hold` of a JSON instruct: mode and timeout override, channels and meta add.
+    /// Reads `hold` of a JSON instruct: mode and timeout override, channels and meta are added.
+    ///
+    /// # Errors
+    /// A member is invalid.
     pub fn read_json(&mut self, hold: &Fields) -> Result<(), InstructError> {
         self.mode = match hold.text("mode")? {
             None | Some("response") => Some(Mode::Response),
@@ -129,12 +135,13 @@ impl HoldDraft {
         Ok(())
     }
 
-    /// The next link of a response that holds nothing.
+    /// The next link of a response without a hold.
     pub fn next_link_without_hold(&self) -> Option<Link> {
         self.links.next.clone().filter(|_| self.mode.is_none())
     }
 
-    /// Renders what begins a stream, or is the whole answer, where a channel has build-id: answers have ids in them too.
+    /// The renderer of the response's body (the beginning of a stream, or the whole answer), if a channel has the
+    /// filter build-id.
     pub fn renderer(&self) -> Option<IdRenderer> {
         let is_filtered =
             |channel: &Channel| channel.filters.iter().any(|filter| filter == Filter::BuildId.name());
@@ -145,14 +152,17 @@ impl HoldDraft {
         Some(IdRenderer::of_answer(&meta))
     }
 
-    /// The hold, if one was asked for.
+    /// The hold, if the response asks for one.
+    ///
+    /// # Errors
+    /// A channel has too many filters, or a channel of a stream has a previous id although there is no next link.
     pub fn finish(self) -> Result<Option<Hold>, InstructError> {
         if let Some(channel) = self.channels.iter().find(|c| c.filters.len() > FILTERS_MAX) {
             return Err(InstructError::TooManyFilters(channel.name.clone()));
         }
         let Some(mode) = self.mode else { return Ok(None) };
         if mode == Mode::Stream && self.links.next.is_none() {
-            // A stream that misses an item recovers through its next link; without one it never could.
+            // A stream that misses an item recovers through its next link, so a previous id is useless without one.
             if let Some(channel) = self.channels.iter().find(|c| c.prev_id.is_some()) {
                 return Err(InstructError::NoNextLink(channel.name.clone()));
             }

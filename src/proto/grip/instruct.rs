@@ -1,6 +1,6 @@
-//! Instructions from origins: reads a response that carries GRIP (headers, or an `application/grip-instruct` body)
-//! into a [`Hold`] and the [`Answer`] for the client. Called by the core once for each origin response that
-//! [`is_grip`]. The answer never carries `Grip-*` or hop-by-hop headers, and its status can be sent.
+//! Instructions of origins: reads a response that carries GRIP (headers, or an `application/grip-instruct` body) into
+//! a [`Hold`] and the [`Answer`] for the client. The core calls this once for each origin response that [`is_grip`].
+//! The answer never has `Grip-*` or hop-by-hop headers, and its status is valid.
 
 use super::answer::Answer;
 use super::filter::IdRenderer;
@@ -14,27 +14,31 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// What an origin's response instructs.
+/// The instructions in an origin's response.
 #[derive(Clone, Debug)]
 pub struct Instruct {
-    /// What to hold; without it the response is sent at once.
+    /// The hold; without one the response is sent at once.
     pub hold: Option<Hold>,
-    /// Where the response goes on, if nothing is held. With a hold it is in that.
+    /// The link that continues the response, if there is no hold. A hold has its own link.
     pub next_link: Option<Link>,
-    /// For a response hold the answer when time is up, for a stream hold its beginning, else simply the answer.
+    /// For a response hold the timeout answer, for a stream hold the beginning of the stream, and without a hold the
+    /// answer.
     pub response: Answer,
-    /// What the response's body was rendered with, for whoever has more of it.
+    /// The renderer of the response's body, for bodies that continue the response.
     pub renderer: Option<IdRenderer>,
 }
 
-/// Whether a response is for GRIP to interpret: its content is an instruct, or it has any `Grip-` header. An interim
-/// response (1xx) never is.
+/// Whether GRIP applies to a response: its content is an instruct, or it has a `Grip-` header. GRIP never applies to
+/// interim responses (1xx).
 pub fn is_grip(status: u16, headers: &HeaderMap) -> bool {
     status >= 200 && (has_instruct_body(headers) || headers.keys().any(is_grip_name))
 }
 
 impl Instruct {
     /// Reads a whole response.
+    ///
+    /// # Errors
+    /// A header or the instruct body is invalid.
     pub fn parse(
         status: u16,
         reason: Option<&str>,
@@ -64,14 +68,14 @@ impl Instruct {
     }
 }
 
-/// Whether a response says that its content is an instruct.
+/// Whether the content type of a response is that of an instruct.
 pub fn has_instruct_body(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
     let media_type = content_type.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
     media_type.trim_ascii().eq_ignore_ascii_case(b"application/grip-instruct")
 }
 
-/// Grip-Status, `code [reason]`. Without a reason the standard phrase of the code applies, not the origin's.
+/// Reads Grip-Status, `code [reason]`. Without a reason the standard phrase of the code applies, not the origin's.
 fn status_header(headers: &HeaderMap) -> Result<Option<(u16, Option<String>)>, InstructError> {
     let Some(line) = headers.get("grip-status").filter(|line| !line.is_empty()) else { return Ok(None) };
     let line = String::from_utf8_lossy(line.as_bytes());

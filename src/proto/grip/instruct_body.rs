@@ -1,6 +1,6 @@
-//! The JSON form of an instruction, `application/grip-instruct`. Called by `instruct` after the headers were read:
-//! `hold` overrides or adds to what they said, and the response for the client is made anew from `response`; nothing
-//! of the carrying response's headers or body is left in it.
+//! The JSON form of an instruction, `application/grip-instruct`. `instruct` calls this after reading the headers:
+//! `hold` overrides or adds to the headers, and `response` alone makes the response for the client. The headers and
+//! body of the response that carried the instruct are dropped.
 
 use super::answer::Answer;
 use super::hold::HoldDraft;
@@ -9,7 +9,10 @@ use super::json::{self, Fields};
 use super::sendable::{self, STATUS_CODES};
 use crate::proto::http1::Headers;
 
-/// Reads the JSON in `response.body` into `hold` and replaces `response` by what it describes.
+/// Reads the JSON in `response.body` into `hold` and replaces `response` by the described response.
+///
+/// # Errors
+/// The JSON is invalid, or one of its members is.
 pub(super) fn read(hold: &mut HoldDraft, response: &mut Answer) -> Result<(), InstructError> {
     let body = std::mem::take(&mut response.body);
     response.headers = Headers::new();
@@ -27,7 +30,7 @@ pub(super) fn read(hold: &mut HoldDraft, response: &mut Answer) -> Result<(), In
 fn read_response(fields: &Fields, response: &mut Answer) -> Result<(), InstructError> {
     if let Some(code) = fields.integer("code", STATUS_CODES)? {
         response.status = u16::try_from(code).map_err(|_| fields.invalid("code"))?;
-        // The phrase that came with the carrying response is of another code.
+        // The reason phrase of the carrying response belongs to another code.
         response.reason = None;
     }
     if let Some(text) = fields.text("reason")? {

@@ -1,12 +1,12 @@
-//! Why an instruction of an origin cannot be followed. `instruct` returns this, whichever of its parts (`hold`,
-//! `keep_alive`, `link`, `instruct_body`) found what is wrong.
+//! Why an instruction of an origin is invalid. `instruct` returns this error for all its parts (`hold`, `keep_alive`,
+//! `link`, `instruct_body`).
 
 use super::filter::FilterError;
 use super::json::FieldError;
 
-/// Why an instruction cannot be followed. The text is shown to clients of routes with `debug`.
+/// Why an instruction is invalid. The text is shown to clients of routes with `debug`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The texts say what each is.
+#[allow(missing_docs)] // The texts describe the variants.
 pub enum InstructError {
     #[error("Grip-Hold must be set to either 'response' or 'stream'")]
     HoldMode,

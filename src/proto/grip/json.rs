@@ -1,8 +1,8 @@
-//! JSON as origins and publishers send it, borrowed from their bytes: strings without escapes are not copied.
-//! [`Fields`] reads one object member by member, and its errors are the sentences GRIP publishers know. Called by
-//! `publish`, `instruct_body` and their parts. serde_json bounds the nesting (128), so recursion here is bounded.
+//! JSON of origins and publishers, borrowed from the received bytes: strings without escapes are not copied.
+//! [`Fields`] reads the members of an object, and its errors have the texts that GRIP publishers know. Called by
+//! `publish`, `instruct_body` and their parts. serde_json limits the nesting to 128, so recursion here is bounded.
 //!
-//! What publishers send as tagged netstrings is the same but for its strings, which are bytes: [`Json::Bytes`].
+//! Tagged netstrings of publishers are read into the same values; their strings are bytes ([`Json::Bytes`]).
 
 use crate::proto::byte_order_mark::without_bom;
 use crate::proto::lenient_json::without_lone_surrogates;
@@ -25,7 +25,7 @@ pub(super) enum Json<'a> {
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
-    /// Text, or bytes that JSON would have in base64.
+    /// Text, or bytes that JSON would contain in base64.
     Bytes(Cow<'a, [u8]>),
     List(Vec<Json<'a>>),
     Object(Vec<Member<'a>>),
@@ -34,10 +34,10 @@ pub(super) enum Json<'a> {
 /// A member of an object.
 pub(super) type Member<'a> = (Cow<'a, str>, Json<'a>);
 
-/// What is wrong with a member, in the words publishers have come to know.
+/// What is wrong with a member, in the texts that publishers know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// Something that must be an object is not.
+    /// A value that must be an object is not one.
     #[error("{0} is not an object")]
     NotObject(&'static str),
     /// A required member is absent.
@@ -48,7 +48,7 @@ pub enum FieldError {
         /// The member or members, quoted.
         wanted: &'static str,
     },
-    /// A member is of another type than it must be.
+    /// A member has the wrong type.
     #[error("{parent} contains '{name}' with wrong type")]
     WrongType {
         /// The object.
@@ -56,7 +56,7 @@ pub enum FieldError {
         /// The member.
         name: String,
     },
-    /// A member is of the right type but cannot be used.
+    /// A member has the right type but an invalid value.
     #[error("{parent} contains '{name}' with invalid value")]
     InvalidValue {
         /// The object.
@@ -64,7 +64,7 @@ pub enum FieldError {
         /// The member.
         name: String,
     },
-    /// A member is none of the words it can be.
+    /// A member has none of the words that are allowed.
     #[error("{parent} contains '{name}' with unknown value")]
     UnknownValue {
         /// The object.
@@ -72,12 +72,15 @@ pub enum FieldError {
         /// The member.
         name: String,
     },
-    /// A list is not made as it must be.
+    /// A list has an invalid form.
     #[error("{0}")]
     Shape(&'static str),
 }
 
-/// Reads a whole JSON text. A byte order mark before it is skipped, and halves of characters become U+FFFD.
+/// Reads a whole JSON text. A byte order mark is skipped, and lone surrogates become U+FFFD.
+///
+/// # Errors
+/// The body is not JSON.
 pub(super) fn read(body: &[u8]) -> Result<Json<'_>, serde_json::Error> {
     let body = without_bom(body);
     serde_json::from_slice(body).or_else(|error| match without_lone_surrogates(body) {
@@ -86,14 +89,15 @@ pub(super) fn read(body: &[u8]) -> Result<Json<'_>, serde_json::Error> {
     })
 }
 
-/// Bytes from base64 (RFC 4648 section 4). Line breaks and absent padding are accepted, as encoders differ in them.
+/// Decodes base64 (RFC 4648 section 4). Line breaks and missing padding are accepted, because encoders differ in
+/// them.
 pub(super) fn from_base64(text: &[u8]) -> Option<Bytes> {
     let compact: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
     LENIENT.decode(compact).ok().map(Bytes::from)
 }
 
 impl Json<'_> {
-    /// The string, if it is one.
+    /// The string, if the value is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Json::Text(text) => Some(text),
@@ -102,7 +106,7 @@ impl Json<'_> {
         }
     }
 
-    /// The same, borrowed from nothing.
+    /// An owned copy of this value.
     fn into_owned(self) -> Json<'static> {
         match self {
             Json::Null => Json::Null,
@@ -120,7 +124,7 @@ impl Json<'_> {
         }
     }
 
-    /// An owned copy as serde_json has it.
+    /// This value as serde_json represents it.
     pub fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;
         match self {
@@ -137,7 +141,7 @@ impl Json<'_> {
     }
 }
 
-/// An object, with the name its errors call it by.
+/// An object, with the name by which errors call it.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'d> {
     parent: &'static str,
@@ -146,6 +150,9 @@ pub(super) struct Fields<'d> {
 
 impl<'d> Fields<'d> {
     /// `value` as an object that errors call `parent`.
+    ///
+    /// # Errors
+    /// [`FieldError::NotObject`].
     pub fn of(value: &'d Json<'d>, parent: &'static str) -> Result<Fields<'d>, FieldError> {
         match value {
             Json::Object(members) => Ok(Fields { parent, members }),
@@ -153,23 +160,29 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// The member called `name`; the last one, if it is repeated.
+    /// The member called `name`; the last one if the name is repeated.
     pub fn get(&self, name: &str) -> Option<&'d Json<'d>> {
         self.members.iter().rev().find(|member| member.0 == name).map(|member| &member.1)
     }
 
-    /// Whether it has no members.
+    /// Whether the object has no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// A string member.
+    ///
+    /// # Errors
+    /// The member has another type.
     pub fn text(&self, name: &str) -> Result<Option<&'d str>, FieldError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.text().map(Some).ok_or_else(|| self.wrong_type(name))
     }
 
     /// A list member.
+    ///
+    /// # Errors
+    /// The member has another type.
     pub fn list(&self, name: &str) -> Result<Option<&'d [Json<'d>]>, FieldError> {
         match self.get(name) {
             None => Ok(None),
@@ -178,14 +191,20 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// An object member, which errors call `parent` from here on.
+    /// An object member; errors about its members call it `parent`.
+    ///
+    /// # Errors
+    /// The member has another type.
     pub fn object(&self, name: &str, parent: &'static str) -> Result<Option<Fields<'d>>, FieldError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         Fields::of(value, parent).map(Some).map_err(|_| self.wrong_type(name))
     }
 
-    /// A whole number member within `range`. Fractions are rounded and digits in a string count as a number:
-    /// publishers that do so have always been understood.
+    /// An integer member within `range`. Fractions are rounded and digits in a string are accepted, because Pushpin
+    /// accepts them from publishers.
+    ///
+    /// # Errors
+    /// The member is no number, or out of range.
     pub fn integer(
         &self,
         name: &str,
@@ -202,7 +221,10 @@ impl<'d> Fields<'d> {
         if range.contains(&number) { Ok(Some(number)) } else { Err(self.invalid(name)) }
     }
 
-    /// A true or false member.
+    /// A boolean member.
+    ///
+    /// # Errors
+    /// The member has another type.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, FieldError> {
         match self.get(name) {
             None => Ok(None),
@@ -211,8 +233,11 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// Bytes given as `base64_name`, in base64 unless they stand there as they are, or, if that is absent, as the
-    /// string `text_name`.
+    /// Bytes: the member `base64_name` (base64, or plain bytes in a tagged netstring), or else the string
+    /// `text_name`.
+    ///
+    /// # Errors
+    /// A member has another type, or is not base64.
     pub fn bytes(&self, text_name: &str, base64_name: &str) -> Result<Option<Bytes>, FieldError> {
         for name in [base64_name, text_name] {
             if let Some(Json::Bytes(bytes)) = self.get(name) {
@@ -225,7 +250,10 @@ impl<'d> Fields<'d> {
         Ok(self.text(text_name)?.map(|text| Bytes::copy_from_slice(text.as_bytes())))
     }
 
-    /// The object member `name` as a map of strings to strings, called `parent` in errors.
+    /// The object member `name` as a map of strings to strings; errors call the map `parent`.
+    ///
+    /// # Errors
+    /// The member or one of its values has another type.
     pub fn text_map(
         &self,
         name: &str,
@@ -239,17 +267,17 @@ impl<'d> Fields<'d> {
         fields.members.iter().map(pair).collect::<Result<_, _>>().map(Some)
     }
 
-    /// The error of a member that has the wrong type.
+    /// The error of a member with the wrong type.
     pub fn wrong_type(&self, name: &str) -> FieldError {
         FieldError::WrongType { parent: self.parent, name: name.to_string() }
     }
 
-    /// The error of a member that cannot be used.
+    /// The error of a member with an invalid value.
     pub fn invalid(&self, name: &str) -> FieldError {
         FieldError::InvalidValue { parent: self.parent, name: name.to_string() }
     }
 
-    /// The error of a member that is none of the words it can be.
+    /// The error of a member that is none of the allowed words.
     pub fn unknown(&self, name: &str) -> FieldError {
         FieldError::UnknownValue { parent: self.parent, name: name.to_string() }
     }
@@ -333,7 +361,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// A member's name; `Cow` alone would always be copied.
+/// A member's name; deserializing a plain `Cow` would always copy.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {

@@ -1,6 +1,6 @@
-//! Keep-alives of stream holds: what is sent to a quiet stream, and how often. Read from the Grip-Keep-Alive header
-//! or from `keep-alive` of a JSON instruct; called by those two readers. The data is never empty: an empty chunk
-//! would end a chunked body (RFC 9112 section 7.1).
+//! Keep-alives of stream holds: the bytes that a quiet stream is sent, and how often. They are read from the
+//! Grip-Keep-Alive header or from `keep-alive` of a JSON instruct, by the readers of those two. The bytes are never
+//! empty, because an empty chunk would end a chunked body (RFC 9112 section 7.1).
 
 use super::instruct_error::InstructError;
 use super::json::{FieldError, Fields, from_base64};
@@ -9,12 +9,12 @@ use super::seconds::seconds;
 use bytes::Bytes;
 use http::HeaderMap;
 
-/// What a stream hold is sent to keep it open.
+/// The bytes that keep a stream hold open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
     /// The bytes to send; never empty.
     pub data: Bytes,
-    /// Seconds between them, at least 1.
+    /// Seconds between keep-alives, at least 1.
     pub timeout_s: u64,
     /// What the seconds count from.
     pub mode: KeepAliveMode,
@@ -23,14 +23,18 @@ pub struct KeepAlive {
 /// What the time of a keep-alive counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepAliveMode {
-    /// The last thing sent.
+    /// The last bytes sent.
     Idle,
-    /// The last keep-alive, whatever else was sent.
+    /// The last keep-alive, even if other bytes were sent since.
     Interval,
 }
 
 impl KeepAlive {
-    /// Reads Grip-Keep-Alive. Its data may hold commas: the header is one element, and only the first counts.
+    /// Reads Grip-Keep-Alive. Its data may contain commas: the header is one element, and only the first header
+    /// counts.
+    ///
+    /// # Errors
+    /// The header is invalid.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Option<KeepAlive>, InstructError> {
         let Some(line) = headers.get("grip-keep-alive") else { return Ok(None) };
         if line.is_empty() {
@@ -60,8 +64,11 @@ impl KeepAlive {
         Ok(Some(KeepAlive { data, timeout_s: timeout_s.max(MINIMUM_S), mode }))
     }
 
-    /// Reads `keep-alive` of a JSON hold. Without content there is nothing to send, hence no keep-alive. `mode` is
-    /// ours; it is idle if absent, as in the header.
+    /// Reads `keep-alive` of a JSON hold; `None` if it has no content. `mode` is an extension of Gripwire; as in the
+    /// header, it is `idle` by default.
+    ///
+    /// # Errors
+    /// A member is invalid.
     pub(super) fn from_json(fields: &Fields) -> Result<Option<KeepAlive>, FieldError> {
         let data = fields.bytes("content", "content-bin")?;
         let timeout_s = fields.integer("timeout", 0..=i32::MAX.into())?.map_or(DEFAULT_S, i64::unsigned_abs);
@@ -75,7 +82,8 @@ impl KeepAlive {
     }
 }
 
-/// Undoes the escapes `\\`, `\r`, `\n` and `\xHH`; an unknown one is dropped, a cut one is an error.
+/// Decodes the escapes `\\`, `\r`, `\n` and `\xHH`. An unknown escape is dropped, an incomplete one is an error
+/// (`None`).
 fn from_cstring(mut rest: &[u8]) -> Option<Bytes> {
     let mut out = Vec::with_capacity(rest.len());
     loop {

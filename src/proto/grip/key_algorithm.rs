@@ -1,13 +1,13 @@
-//! Which algorithm the keys in files are of, RSA or the elliptic curve P-256, and the encoding that `jsonwebtoken` wants
-//! of each. Called by `signature` and `upstream` when a key file is read, never after. A key that is encoded wrongly, or
-//! is of anything else, is `None`.
+//! Finds the algorithm of keys in files, RSA or the elliptic curve P-256, and encodes each key for `jsonwebtoken`.
+//! `signature` and `upstream` call this only when they read a key file. A malformed key, or a key of another
+//! algorithm, is `None`.
 
 use pkcs8::der::Encode;
 use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use pkcs8::{ObjectIdentifier, PrivateKeyInfo};
 use sec1::EcPrivateKey;
 
-/// A private key, in the form the signer wants.
+/// A private key in the signer's encoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PrivateKey {
     /// PKCS #1.
@@ -16,7 +16,7 @@ pub(super) enum PrivateKey {
     Ec(Vec<u8>),
 }
 
-/// A public key, in the form the verifier wants.
+/// A public key in the verifier's encoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PublicKey {
     /// PKCS #1.
@@ -49,8 +49,8 @@ impl PrivateKey {
         }
     }
 
-    /// Wraps a SEC 1 key (RFC 5915, `EC PRIVATE KEY`) as PKCS #8. One that does not say its curve is taken to be of
-    /// P-256, the one that ES256 has.
+    /// Wraps a SEC 1 key (RFC 5915, `EC PRIVATE KEY`) as PKCS #8. A key that does not name its curve is taken to be
+    /// of P-256, the curve of ES256.
     pub fn of_sec1(der: &[u8]) -> Option<PrivateKey> {
         let curve = EcPrivateKey::try_from(der).ok()?.parameters.and_then(|curve| curve.named_curve());
         if curve.is_some_and(|curve| curve != P_256) {
@@ -97,7 +97,7 @@ mod tests {
         let mut key = EcPrivateKey::try_from(der.as_slice()).unwrap();
         (key.parameters, key.public_key) = (None, None);
         assert!(PrivateKey::of_sec1(&key.to_der().unwrap()).is_some());
-        // secp256k1, whose secrets are as long.
+        // secp256k1 has secrets of the same length.
         key.parameters = Some(ObjectIdentifier::new_unwrap("1.3.132.0.10").into());
         assert_eq!(PrivateKey::of_sec1(&key.to_der().unwrap()), None);
     }

@@ -1,15 +1,15 @@
-//! The forms in which a setting names a key: the secret itself, `base64:` and the secret, or `file:` and the path of a
-//! PEM file or of a secret in hexadecimal. `signature` makes a signing key of it, `upstream` one that verifies.
+//! The forms of a key in a setting: the secret itself, `base64:` and the secret, or `file:` and the path of a PEM
+//! file or of a secret in hexadecimal. `signature` makes a signing key of it, `upstream` a verifying key.
 
 use super::json::from_base64;
 use crate::proto::byte_order_mark::without_bom;
 use std::path::{Path, PathBuf};
 
-/// What a setting holds.
+/// The contents of a key setting.
 pub(super) enum Material {
-    /// A secret both sides know; never empty.
+    /// A shared secret; never empty.
     Secret(Vec<u8>),
-    /// A PEM file's content, and where it was.
+    /// The content of a PEM file, and the file's path.
     Pem(Vec<u8>, PathBuf),
 }
 
@@ -21,7 +21,7 @@ pub enum KeyError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The text after `base64:` is not base64.
@@ -33,7 +33,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// The PEM file holds no key we can sign with.
+    /// The PEM file has no key that can sign.
     #[error(
         "key file {}: not an unencrypted RSA or EC (P-256) private key; \
          `openssl pkcs8 -topk8 -nocrypt -in KEY` prints most keys in a form that is read",
@@ -43,7 +43,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// The PEM file holds no key we can verify with.
+    /// The PEM file has no key that can verify.
     #[error(
         "key file {}: not an RSA or EC (P-256) public key; `openssl pkey -pubout -in KEY` prints that of a private one",
         path.display()
@@ -55,7 +55,10 @@ pub enum KeyError {
 }
 
 impl Material {
-    /// Reads a setting; relative paths start at `base_dir`. An empty secret is none.
+    /// Reads a key setting; relative paths start at `base_dir`. `None` for an empty secret.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the key is neither base64 nor hexadecimal where it must be.
     pub fn read(setting: &str, base_dir: &Path) -> Result<Option<Material>, KeyError> {
         if let Some(path) = setting.strip_prefix("file:") {
             let path = base_dir.join(path);

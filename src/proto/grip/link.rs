@@ -1,6 +1,6 @@
-//! Grip-Link: where a stream goes on (`rel=next`) and whom to tell when it is gone (`rel=gone`). Called by the
-//! instruct reader. A link is kept as it was given, absolute or relative to the request; it holds no byte that
-//! could break a request line.
+//! Grip-Link: the link that continues a stream (`rel=next`) and the link that is requested after the stream's end
+//! (`rel=gone`). Called by the instruct reader. A link is kept as the application wrote it, absolute or relative to
+//! the request; it contains no byte that could break a request line.
 
 use super::instruct_error::InstructError;
 use super::list_header::{Element, link_elements};
@@ -8,12 +8,12 @@ use super::seconds::seconds;
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, percent_encode};
 
-/// A link to fetch on behalf of a held stream.
+/// A link that is requested on behalf of a held stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Absolute, or relative to the URI of the request that was answered.
     pub uri: String,
-    /// Seconds without a message after which it is fetched.
+    /// The link is requested after this many seconds without a message.
     pub timeout_s: u64,
 }
 
@@ -25,7 +25,10 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Reads Grip-Link. The last link of a relation counts; other relations are not ours.
+    /// Reads Grip-Link. The last link of each relation counts; unknown relations are ignored.
+    ///
+    /// # Errors
+    /// A link is invalid.
     pub fn from_headers(headers: &HeaderMap) -> Result<Links, InstructError> {
         let mut links = Links::default();
         for element in link_elements(headers, "grip-link").iter().filter(|e| e.has_parameters()) {
@@ -47,7 +50,7 @@ fn bracketed_uri(element: &Element) -> Result<String, InstructError> {
     if !inner.iter().all(sendable) {
         return Err(InstructError::Link);
     }
-    // Bytes beyond ASCII are encoded, as those of a request's target are.
+    // Bytes beyond ASCII are encoded, as in a request's target.
     Ok(percent_encode(inner, &AsciiSet::EMPTY).to_string())
 }
 

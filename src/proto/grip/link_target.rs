@@ -1,19 +1,19 @@
-//! Where a link leads: an absolute URI of http or https, made of what an application wrote and of the URI it answered
-//! (RFC 3986 section 5.2). Fragments go no further. A value of this type can be asked for as it stands.
+//! The absolute http or https URI of a link, resolved from the application's reference and the URI of the request
+//! that it answered (RFC 3986 section 5.2). Fragments are dropped. A value of this type can be requested unchanged.
 
 /// An absolute URI.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LinkTarget {
-    /// Whether it is asked for by TLS.
+    /// Whether the request uses TLS.
     pub https: bool,
-    /// Host, and port if it was written.
+    /// The host, and the port if the URI has one.
     pub authority: String,
     /// Path and query.
     pub path_and_query: String,
 }
 
 impl LinkTarget {
-    /// Resolves `reference` against this URI; `None` if it leads nowhere that can be asked.
+    /// Resolves `reference` against this URI; `None` if the result is not a valid http or https URI.
     pub fn resolve(&self, reference: &str) -> Option<LinkTarget> {
         let reference = reference.split('#').next().unwrap_or_default();
         if let Some((scheme, rest)) = split_scheme(reference) {
@@ -40,7 +40,7 @@ impl LinkTarget {
         Some(LinkTarget { https: self.https, authority: self.authority.clone(), path_and_query })
     }
 
-    /// Whether this and `other` have the same scheme, host and port.
+    /// Whether this URI and `other` have the same scheme, host and port.
     pub fn is_beside(&self, other: &LinkTarget) -> bool {
         self.https == other.https && self.host_and_port() == other.host_and_port()
     }
@@ -61,7 +61,7 @@ impl LinkTarget {
     fn at(https: bool, rest: &str) -> Option<LinkTarget> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end)?;
-        // Credentials in a URI are not for the wire (RFC 9110 section 4.2.4).
+        // Credentials in a URI must not be sent (RFC 9110 section 4.2.4).
         let authority = authority.rsplit('@').next().filter(|authority| !authority.is_empty())?;
         let (path, query) = split_query(rest);
         let path_and_query = format!("{}{query}", without_dots(if path.is_empty() { "/" } else { path }));
@@ -69,7 +69,7 @@ impl LinkTarget {
     }
 }
 
-/// The scheme and what follows its colon, if there is one (RFC 3986 section 3.1).
+/// The scheme and the text after its colon, if there is a scheme (RFC 3986 section 3.1).
 fn split_scheme(reference: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = reference.split_once(':')?;
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -115,7 +115,7 @@ mod tests {
         Some(format!("{}://{authority}{path_and_query}", if https { "https" } else { "http" }))
     }
 
-    /// RFC 3986 section 5.4, and what is different about http.
+    /// RFC 3986 section 5.4, and the differences for http.
     #[test]
     fn references_are_resolved_as_browsers_do() {
         let table = [

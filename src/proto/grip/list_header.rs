@@ -1,6 +1,6 @@
-//! List headers with parameters, `value; name=token; name="quoted"`, repeated or separated by commas: the one
-//! syntax of Grip-Channel, Grip-Keep-Alive, Grip-Set-Meta and Grip-Link. Called by their readers only. An element
-//! that cannot be read is left out, as is an empty one (RFC 9110 section 5.6.1.2); nothing here fails.
+//! List headers with parameters, `value; name=token; name="quoted"`, repeated or separated by commas: the common
+//! syntax of Grip-Channel, Grip-Keep-Alive, Grip-Set-Meta and Grip-Link. Called by their readers only. A malformed or
+//! empty element is left out (RFC 9110 section 5.6.1.2); nothing here fails.
 
 use http::HeaderMap;
 use std::borrow::Cow;
@@ -8,12 +8,12 @@ use std::borrow::Cow;
 /// One element of a list header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Element<'a> {
-    /// What comes before the first semicolon, trimmed, quotes and all.
+    /// The part before the first semicolon, trimmed, quotes included.
     pub value: &'a [u8],
     parameters: Vec<Parameter<'a>>,
 }
 
-/// A parameter's name and its value without quotes; a bare name has an empty value.
+/// A parameter's name and unquoted value; a bare name has an empty value.
 pub(super) type Parameter<'a> = (&'a [u8], Cow<'a, [u8]>);
 
 impl<'a> Element<'a> {
@@ -22,12 +22,12 @@ impl<'a> Element<'a> {
         Element::with_value_end(line, find(line, b';', 0))
     }
 
-    /// The first parameter of this name, in any case.
+    /// The value of the first parameter of this name, in any case.
     pub fn parameter(&self, name: &str) -> Option<&[u8]> {
         self.parameters.iter().find(|p| p.0.eq_ignore_ascii_case(name.as_bytes())).map(|p| &*p.1)
     }
 
-    /// Every parameter of exactly this name.
+    /// The values of all parameters of exactly this name.
     pub fn all<'e>(&'e self, name: &'e str) -> impl Iterator<Item = &'e [u8]> {
         self.parameters.iter().filter(move |p| p.0 == name.as_bytes()).map(|p| &*p.1)
     }
@@ -50,7 +50,7 @@ pub(super) fn elements<'a>(headers: &'a HeaderMap, name: &str) -> Vec<Element<'a
     parts.filter_map(Element::parse).collect()
 }
 
-/// The elements of all headers called `name`, whose values are `<uri>`: a comma or semicolon within the brackets
+/// The elements of all headers called `name`, whose values are `<uri>`. A comma or semicolon within the brackets
 /// belongs to the URI (RFC 8288 section 3).
 pub(super) fn link_elements<'a>(headers: &'a HeaderMap, name: &str) -> Vec<Element<'a>> {
     let parts = headers.get_all(name).into_iter().flat_map(|line| split(line.as_bytes(), Uris::Yes));
@@ -63,19 +63,19 @@ pub(super) fn pairs<'a>(headers: &'a HeaderMap, name: &str) -> Vec<Parameter<'a>
     parts.filter_map(parameters).filter_map(|all| all.into_iter().next()).collect()
 }
 
-/// A header's bytes as text; what is not UTF-8 is replaced, for names are compared, never interpreted.
+/// A header's bytes as text. Invalid UTF-8 is replaced; this is harmless, because names are only compared.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Whether elements begin with a bracketed URI.
+/// Whether elements begin with a URI in brackets.
 #[derive(Clone, Copy, PartialEq)]
 enum Uris {
     No,
     Yes,
 }
 
-/// Cuts at commas outside quotes (and, with `Uris::Yes`, outside a leading `<uri>`).
+/// Splits at commas outside quotes (and, with `Uris::Yes`, outside a leading `<uri>`).
 fn split(line: &[u8], uris: Uris) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let mut rest = line.trim_ascii();
@@ -115,7 +115,7 @@ fn parameters(mut rest: &[u8]) -> Option<Vec<Parameter<'_>>> {
     Some(all)
 }
 
-/// The value of a quoted string whose opening quote is already taken, and what follows its closing quote.
+/// The value of a quoted string, whose opening quote is already consumed, and the rest after its closing quote.
 fn unquote(input: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let end = input.iter().position(|b| matches!(b, b'"' | b'\\'))?;
     if input[end] == b'"' {
@@ -139,13 +139,13 @@ fn unquote(input: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     }
 }
 
-/// Where `wanted` is at or after `from`, or the end.
+/// The position of `wanted` at or after `from`, or the end.
 fn find(input: &[u8], wanted: u8, from: usize) -> usize {
     let tail = input.get(from..).unwrap_or_default();
     memchr::memchr(wanted, tail).map_or(input.len(), |at| from + at)
 }
 
-/// Where `wanted` is outside quotes at or after `from`, or the end; an open quote runs to the end.
+/// The position of `wanted` outside quotes at or after `from`, or the end; an unclosed quote runs to the end.
 fn find_unquoted(input: &[u8], wanted: u8, from: usize) -> usize {
     let mut quoted = false;
     let mut escaped = false;
@@ -161,7 +161,7 @@ fn find_unquoted(input: &[u8], wanted: u8, from: usize) -> usize {
     input.len()
 }
 
-/// Where a leading `<uri>` ends; 0 if there is none.
+/// The end of a leading `<uri>`; 0 if there is none.
 fn uri_end(input: &[u8]) -> usize {
     match input.first() {
         Some(b'<') => memchr::memchr(b'>', input).map_or(0, |at| at + 1),

@@ -1,6 +1,6 @@
-//! A message of ZeroMQ: one published item, as JSON behind the byte `J`, or as a tagged netstring, behind `T` or as it
-//! stands (Pushpin's PULL and SUB sockets). Called by `zeromq` for each message. A channel that stands beside the message
-//! goes before the item's own.
+//! A message of ZeroMQ: one published item, as JSON after the byte `J`, or as a tagged netstring with or without a
+//! `T` before it (Pushpin's PULL and SUB sockets). `zeromq` calls this for each message. A channel in a part of its
+//! own overrides the item's channel.
 
 use super::json::{self, FieldError, Json};
 use super::publication::Publication;
@@ -10,24 +10,27 @@ use crate::proto::tnetstring::{self, Malformed};
 /// Why a message is not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// What follows `J` is no JSON.
+    /// The bytes after `J` are not JSON.
     #[error("it is not valid JSON")]
     NotJson,
-    /// It has neither form.
+    /// The message is neither JSON nor a tagged netstring.
     #[error(transparent)]
     Tnetstring(#[from] Malformed),
-    /// The item is wrong.
+    /// The item is invalid.
     #[error("{0}")]
     Item(#[from] FieldError),
-    /// The message has not the parts that it should have.
+    /// The message has the wrong number of parts.
     #[error("it has {0} parts")]
     Parts(usize),
-    /// The channel beside it is no text.
+    /// The part with the channel is not UTF-8.
     #[error("its channel is not UTF-8")]
     Channel,
 }
 
-/// Reads a message.
+/// Reads a message; `channel` overrides the item's own.
+///
+/// # Errors
+/// Why the message is not published.
 pub fn parse(message: &[u8], channel: Option<&str>) -> Result<Publication, MessageError> {
     let json = match message.split_first() {
         Some((b'J', json)) => json::read(json).map_err(|_| MessageError::NotJson)?,

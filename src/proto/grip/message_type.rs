@@ -1,11 +1,14 @@
-//! Which kind of message for WebSockets an object in JSON is: what applications publish, and what they say about a
-//! WebSocket from within it, name it alike.
+//! Reads the type of a WebSocket message from a JSON object. Published items and control messages name the type
+//! alike.
 
 use super::json::{FieldError, Fields};
 use crate::proto::websocket::Opcode;
 
-/// The kind that the member `name` says. Without it a message is binary if it has no `content` but `content-bin`, and
-/// else text.
+/// The type in the member `name`. Without that member, a message with `content-bin` and without `content` is binary,
+/// and any other message is text.
+///
+/// # Errors
+/// The member has the wrong type or an unknown value.
 pub(super) fn opcode(fields: &Fields, name: &'static str) -> Result<Opcode, FieldError> {
     Ok(match fields.text(name)? {
         None if fields.get("content").is_none() => Opcode::Binary,

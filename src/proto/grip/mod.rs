@@ -1,24 +1,24 @@
-//! The GRIP protocol, as bytes and values: what an origin instructs, what a publisher publishes, how the two are
-//! merged into an answer, and how requests to origins are signed.
+//! The GRIP protocol as bytes and values: the instructions of origins, the calls of publishers, the merge of both
+//! into an answer, and the signatures of requests to origins.
 //!
-//! - [`is_grip`], [`Instruct`]: an origin's response read into a hold and the answer for the client (`instruct`,
-//!   with `hold`, `keep_alive`, `link`, and `instruct_body` for the JSON form, and `instruct_error`).
-//! - [`Filter`]: what a subscription's filters make of an item (`filter`).
-//! - [`LinkTarget`]: where a link leads; [`grip_last`]: what an application is told that its client has.
-//! - [`Publication`]: a published item, a plain value; `formats`: what it says to each kind of subscriber.
-//! - [`publish`]: the body of a publish call read into publications (`publish_format`: what each transport gets).
-//! - [`compact`]: the same in the binary form that datagrams may have.
-//! - [`message`]: one item as ZeroMQ's sockets carry it; [`command`]: the calls of the command socket.
-//! - [`Answer`] and `ResponseMessage::answer`: a published response merged into a held one (`answer`, `body_patch`).
-//! - [`WebSocketEvent`]: WebSockets as HTTP requests (`websocket_events`); [`ControlMessage`]: what an application
-//!   tells about one from within it (`control_message`).
-//! - [`grip_subscriptions_refused`]: how an application learns of channels that its client did not get (`refused`).
-//! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key; `key_algorithm`: which of those
-//!   in files is of which algorithm); [`upstream`]: which requests another proxy has signed.
+//! - [`is_grip`], [`Instruct`]: reads an origin's response into a hold and the answer for the client (`instruct`, with
+//!   `hold`, `keep_alive`, `link`, `instruct_body` for the JSON form, and `instruct_error`).
+//! - [`Filter`]: the filters of subscriptions (`filter`).
+//! - [`LinkTarget`]: the resolved URI of a link; [`grip_last`]: tells an application which items its client has.
+//! - [`Publication`]: a published item, a plain value; `formats`: its parts for each kind of subscriber.
+//! - [`publish`]: reads the body of a publish call into publications (`publish_format`: the part for each transport).
+//! - [`compact`]: the binary form of publish calls, for datagrams.
+//! - [`message`]: reads one item from ZeroMQ's sockets; [`command`]: the calls of the command socket.
+//! - [`Answer`] and `ResponseMessage::answer`: merges a published response into a held one (`answer`, `body_patch`).
+//! - [`WebSocketEvent`]: WebSockets over HTTP (`websocket_events`); [`ControlMessage`]: the messages by which an
+//!   application controls a WebSocket from within (`control_message`).
+//! - [`grip_subscriptions_refused`]: tells an application which channels its client did not get (`refused`).
+//! - [`signature`]: the key and token of Grip-Sig (`key_setting`: the forms of a key in a setting; `key_algorithm`: the
+//!   algorithm of keys in files); [`upstream`]: recognizes requests that another proxy has signed.
 //!
-//! Beneath them: `list_header` (elements and parameters), `seconds` (numbers in headers), `json` (typed reading with
-//! the protocol's error texts), `message_type` (what kind of message something is for WebSockets) and `sendable` (what
-//! may be written to a client).
+//! All of these use `list_header` (elements and parameters), `seconds` (numbers in headers), `json` (typed reading with
+//! the protocol's error texts), `message_type` (the type of a WebSocket message) and `sendable` (checks that values may
+//! be written to a client).
 
 mod answer;
 mod body_patch;
@@ -71,7 +71,7 @@ pub use publication::{Meta, Publication, Receipt, Then};
 pub use refused::{GRIP_SUBSCRIPTIONS_REFUSED, grip_subscriptions_refused};
 pub use websocket_events::{EventsError, WEBSOCKET_EVENTS, WebSocketEvent, claims_events};
 
-/// The value of Grip-Feature on requests to origins: what this server does today, in the protocol's names.
-/// Applications may decide by it, so nothing is listed before it works.
+/// The value of Grip-Feature on requests to origins: the features of this server, in the protocol's names.
+/// Applications may decide by it, so only features that work are listed.
 pub const GRIP_FEATURE: &str = "status, link:next, link:gone, filter:skip-self, filter:skip-users, \
     filter:require-sub, filter:build-id, filter:var-subst, filter:http-check, filter:http-modify";

@@ -1,5 +1,5 @@
-//! One published item, parsed once (`publish`) and shared by every core through an `Arc`. Each transport's wire form is
-//! encoded at most once, on first use by any core, and is immutable from then on.
+//! One published item. `publish` parses it once, and all cores share it through an `Arc`. The wire form for each
+//! transport is encoded at most once, by the first core that uses it, and is immutable from then on.
 
 use super::formats::{ContentFilters, Format, ResponseFormat, SocketFormat, StreamFormat};
 use crate::ids::CoreId;
@@ -8,20 +8,20 @@ use crate::proto::websocket::{self, Compression};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
-/// An item of a publish call: a channel and what each transport's subscribers are to be sent (GRIP, "publishing").
+/// An item of a publish call: a channel, and a part for each kind of subscriber (GRIP, "publishing").
 #[derive(Debug)]
 pub struct Publication {
-    /// The channel it was published to.
+    /// The channel that the item was published to.
     pub channel: Arc<str>,
     /// The publisher's id of the item, for sequencing.
     pub id: Option<Box<str>>,
-    /// The id of the item before it on the same channel.
+    /// The id of the previous item on the same channel.
     pub prev_id: Option<Box<str>>,
-    /// Deliver it as it comes: it neither waits for its predecessor nor is waited for.
+    /// Deliver the item on arrival: it does not wait for its predecessor, and no item waits for it.
     pub no_seq: bool,
-    /// What filters of subscriptions ask about: sorted by name, each name once.
+    /// The variables of the item, for filters: sorted by name, each name once.
     pub meta: Meta,
-    /// Whom to tell how many it reached, if anyone wants to know.
+    /// Where to report how many subscribers the item reached, if the publisher wants to know.
     pub receipt: Option<Receipt>,
     /// What long polls get.
     pub response: Option<ResponseFormat>,
@@ -29,7 +29,7 @@ pub struct Publication {
     pub stream: Option<StreamFormat>,
     /// What WebSockets get.
     pub socket: Option<SocketFormat>,
-    /// The content filters that a subscription must have, where the publisher says so; few do.
+    /// The content filters that a subscription must have, if the publisher lists any; few publishers do.
     pub content_filters: Option<Box<ContentFilters>>,
     chunk: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
@@ -39,33 +39,33 @@ pub struct Publication {
 /// Names and values.
 pub type Meta = Box<[(Box<str>, Box<str>)]>;
 
-/// Whom to tell about an item.
+/// Where to report the subscribers that an item reached.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Receipt {
-    /// The core its publisher is on.
+    /// The core of the item's publisher.
     pub core: CoreId,
-    /// The publish call, by that core's count.
+    /// The number of the publish call on that core.
     pub ticket: u64,
-    /// The item, by its place in the call.
+    /// The item's place in the call.
     pub item: u32,
 }
 
-/// What becomes of a stream or a WebSocket that has got an item.
+/// What happens to a stream or WebSocket after an item.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Then {
-    /// It stays.
+    /// The subscriber stays.
     #[default]
     Stay,
-    /// It ends.
+    /// The stream or WebSocket is closed.
     End,
-    /// Its application is asked for events.
+    /// The application is asked for events.
     Refresh,
-    /// The stream goes on with its next link.
+    /// The stream continues with its next link.
     Refetch,
 }
 
 impl Publication {
-    /// An item for `channel` with nothing in it yet.
+    /// An item for `channel` without any parts.
     pub fn new(channel: &str) -> Self {
         Publication {
             channel: channel.into(),
@@ -84,7 +84,7 @@ impl Publication {
         }
     }
 
-    /// The same item for another channel. Contents are shared.
+    /// A copy of this item for another channel. The copies share their contents.
     pub fn to_channel(&self, channel: &str) -> Self {
         Publication {
             id: self.id.clone(),
@@ -99,7 +99,7 @@ impl Publication {
         }
     }
 
-    /// The stream content as it stands, for close-delimited bodies (HTTP/1.0).
+    /// The stream content without chunk framing, for close-delimited bodies (HTTP/1.0).
     pub fn stream_content(&self) -> Option<&Bytes> {
         match &self.stream {
             Some(StreamFormat::Content(content)) if !content.is_empty() => Some(content),
@@ -113,7 +113,7 @@ impl Publication {
         Some(self.chunk.get_or_init(|| http1::chunk(content)))
     }
 
-    /// The frame that WebSockets get, of a message or of a close.
+    /// The WebSocket frame, of a message or of a close.
     pub fn socket_frame(&self) -> Option<&Bytes> {
         match self.socket.as_ref()? {
             SocketFormat::Message { opcode, content } => {
@@ -126,7 +126,8 @@ impl Publication {
         }
     }
 
-    /// The same for WebSockets that take compressed messages. It begins no context, so one form serves all of them.
+    /// The WebSocket frame for connections that accept compressed messages. It uses no compression context, so one
+    /// form serves all of them.
     pub fn compressed_socket_frame(&self) -> Option<&Bytes> {
         let plain = self.socket_frame()?;
         match self.socket.as_ref()? {
@@ -140,8 +141,8 @@ impl Publication {
         }
     }
 
-    /// The content filters that a subscription must have for the content of `format` to make sense to it, in order;
-    /// `None` if the publisher does not say.
+    /// The content filters that a subscription must have to get the part for `format`, in order; `None` if the
+    /// publisher does not list any.
     pub fn expected_filters(&self, format: Format) -> Option<&[Box<str>]> {
         let all = self.content_filters.as_deref()?;
         match format {
@@ -151,23 +152,23 @@ impl Publication {
         }
     }
 
-    /// Whether what `format` has is for subscriptions without content filters.
+    /// Whether the part for `format` is for subscriptions without content filters.
     pub fn is_plain(&self, format: Format) -> bool {
         self.expected_filters(format).is_none_or(<[_]>::is_empty)
     }
 
-    /// Whether some of what it has is for subscriptions with content filters alone.
+    /// Whether some part is only for subscriptions with content filters.
     pub fn expects_filters(&self) -> bool {
         [Format::Response, Format::Stream, Format::Socket].into_iter().any(|format| !self.is_plain(format))
     }
 
-    /// About how many bytes the item keeps in memory.
+    /// About how many bytes of memory the item takes.
     pub fn weight(&self) -> usize {
         let formats = [Format::Response, Format::Stream, Format::Socket];
         size_of::<Publication>() + formats.map(|format| self.content_bytes(format)).iter().sum::<usize>()
     }
 
-    /// Bytes of what `format` has for clients, as it stands.
+    /// The size of the part for `format`, without framing, bytes.
     pub fn content_bytes(&self, format: Format) -> usize {
         match format {
             Format::Response => match &self.response {
@@ -182,12 +183,13 @@ impl Publication {
         }
     }
 
-    /// Whether WebSockets get a message, and not what only the protocol is about.
+    /// Whether the part for WebSockets is a text or binary message.
     pub fn is_message(&self) -> bool {
         matches!(&self.socket, Some(SocketFormat::Message { opcode, .. }) if !opcode.is_control())
     }
 
-    /// The blocks of so many bytes each that this content takes, the last of them maybe not all; none if that is 0.
+    /// How many blocks of `block_bytes` the part for `format` takes, the last one maybe incomplete; 0 if
+    /// `block_bytes` is 0.
     pub fn blocks(&self, format: Format, block_bytes: u32) -> u64 {
         match block_bytes {
             0 => 0,
@@ -195,7 +197,7 @@ impl Publication {
         }
     }
 
-    /// What becomes of streams after this item.
+    /// What happens to streams after this item.
     pub fn then_stream(&self) -> Then {
         match self.stream {
             Some(StreamFormat::Close) => Then::End,
@@ -204,7 +206,7 @@ impl Publication {
         }
     }
 
-    /// What becomes of WebSockets after this item.
+    /// What happens to WebSockets after this item.
     pub fn then_socket(&self) -> Then {
         match self.socket {
             Some(SocketFormat::Close(_)) => Then::End,

@@ -1,6 +1,6 @@
-//! The body of a publish call: a JSON object with `items`, each of which becomes a [`Publication`]. Called by every
-//! ingest that speaks JSON. One bad item rejects the whole call, and the error's text is the body of the 400 that
-//! publishers already know how to read; checks therefore run in a fixed order, one item after another.
+//! Reads the body of a publish call: a JSON object with `items`, each of which becomes a [`Publication`]. Called for
+//! every way to publish in JSON. One invalid item refuses the whole call. The error's text is the body of the 400, in
+//! texts that publishers already handle, so checks run in a fixed order, item by item.
 
 use super::formats::ContentFilters;
 use super::json::{self, FieldError, Fields, Json};
@@ -8,11 +8,11 @@ use super::publication::Publication;
 use super::publish_format;
 use crate::ids::NameSet;
 
-/// Publications of a call that has items with several channels: a name takes a few bytes of the call, a publication
-/// hundreds.
+/// The most publications of a call in which items name several channels: a name takes a few bytes of the call, but a
+/// publication takes hundreds.
 const PUBLICATIONS: usize = 10_000;
 
-/// Why a publish call is refused. Displayed, it is the body of the answer.
+/// Why a publish call is refused. The text is the body of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// The body is not JSON.
@@ -21,25 +21,31 @@ pub enum PublishError {
     /// The JSON is not an object.
     #[error("Invalid format.\n")]
     NotObject,
-    /// The list of items is absent or no list.
+    /// The list of items is absent or not a list.
     #[error("Invalid format: {0}\n")]
     Items(FieldError),
-    /// One item is wrong.
+    /// One item is invalid.
     #[error("Invalid format: {problem}\n")]
     Item {
-        /// Its position in the list, from 0.
+        /// The item's position in the list, from 0.
         item: usize,
-        /// What is wrong with it.
+        /// What is wrong with the item.
         problem: FieldError,
     },
 }
 
 /// Reads the items of a publish call.
+///
+/// # Errors
+/// Why the call is refused.
 pub fn parse(body: &[u8]) -> Result<Vec<Publication>, PublishError> {
     of_object(&json::read(body).map_err(|_| PublishError::NotJson)?)
 }
 
-/// Reads the items of an object that has them as `items`.
+/// Reads the items of an object with the member `items`.
+///
+/// # Errors
+/// Why the call is refused.
 pub(super) fn of_object(json: &Json) -> Result<Vec<Publication>, PublishError> {
     let object = Fields::of(json, "object").map_err(|_| PublishError::NotObject)?;
     let items = object.list("items").and_then(|list| list.ok_or_else(|| object.missing("'items'")));
@@ -50,7 +56,7 @@ pub(super) fn of_object(json: &Json) -> Result<Vec<Publication>, PublishError> {
     Ok(publications)
 }
 
-/// Adds an item: a publication for each of its channels.
+/// Adds one item: a publication for each of its channels.
 fn add_item(json: &Json, publications: &mut Vec<Publication>) -> Result<(), FieldError> {
     let item = Fields::of(json, "publish item object")?;
     let Some(list) = item.list("channels")? else {
@@ -69,7 +75,7 @@ fn add_item(json: &Json, publications: &mut Vec<Publication>) -> Result<(), Fiel
     Ok(())
 }
 
-/// The names in the `channels` of an item, each once.
+/// The names in `channels` of an item, each once.
 fn channels<'i>(item: &Fields<'i>, list: &'i [Json<'i>]) -> Result<Vec<&'i str>, FieldError> {
     if item.get("channel").is_some() {
         return Err(FieldError::Shape("publish item object contains both 'channel' and 'channels'"));
@@ -85,7 +91,10 @@ fn channels<'i>(item: &Fields<'i>, list: &'i [Json<'i>]) -> Result<Vec<&'i str>,
     Ok(channels)
 }
 
-/// Reads one item, which is for `channel` if that is given, whatever it says itself.
+/// Reads one item; `channel` overrides the item's own.
+///
+/// # Errors
+/// What is wrong with the item.
 pub(super) fn publication(json: &Json, channel: Option<&str>) -> Result<Publication, FieldError> {
     let item = Fields::of(json, "publish item object")?;
     match channel {
@@ -101,14 +110,14 @@ fn of_channel(item: &Fields, channel: &str) -> Result<Publication, FieldError> {
     read_formats(item, &mut publication)?;
     let meta = item.text_map("meta", "'meta'")?.unwrap_or_default();
     publication.meta = meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-    // It replaces the size in Pushpin's accounting of blocks, which has no counterpart here; still it must be one.
+    // Pushpin uses this size to count blocks, which this server does not need; the value is still checked.
     item.integer("size", 0..=i64::MAX)?;
     publication.no_seq = item.flag("no-seq")?.unwrap_or(false);
     Ok(publication)
 }
 
-/// Formats are members of `formats` or, in the older form, of the item itself. There must be one, though it may be
-/// of a transport we do not know.
+/// Reads formats, which are members of `formats` or, in the older form, of the item itself. An item must have at
+/// least one format, which may be of an unknown transport.
 fn read_formats(item: &Fields, publication: &mut Publication) -> Result<(), FieldError> {
     let formats = item.object("formats", "formats")?;
     let none = match &formats {

@@ -1,5 +1,5 @@
-//! The formats of a published item: what it says to long polls, to streams and to WebSockets. Called by `publish`
-//! for each format an item has. What passes can be sent as it is: codes, reasons and headers are checked here.
+//! Reads the formats of a published item: its parts for long polls, streams and WebSockets. `publish` calls this for
+//! each format of an item. Codes, reasons and headers are checked here, so that all parts can be sent unchanged.
 
 use super::formats::{ResponseBody, ResponseFormat, ResponseMessage, SocketFormat, StreamFormat};
 use super::json::{FieldError, Fields, Json};
@@ -8,7 +8,10 @@ use super::sendable::{self, STATUS_CODES};
 use crate::proto::websocket::Close;
 use bytes::Bytes;
 
-/// Reads `http-response`. `close` and `refresh` say nothing to a long poll.
+/// Reads `http-response`. The actions `close` and `refresh` have no meaning for a long poll.
+///
+/// # Errors
+/// What is wrong with the format.
 pub(super) fn http_response(json: &Json) -> Result<Option<ResponseFormat>, FieldError> {
     let fields = Fields::of(json, "'http-response'")?;
     match action(&fields)? {
@@ -18,7 +21,10 @@ pub(super) fn http_response(json: &Json) -> Result<Option<ResponseFormat>, Field
     }
 }
 
-/// Reads `http-stream`. `refresh` says nothing to a stream.
+/// Reads `http-stream`. The action `refresh` has no meaning for a stream.
+///
+/// # Errors
+/// What is wrong with the format.
 pub(super) fn http_stream(json: &Json) -> Result<Option<StreamFormat>, FieldError> {
     let fields = Fields::of(json, "'http-stream'")?;
     match action(&fields)? {
@@ -33,7 +39,10 @@ pub(super) fn http_stream(json: &Json) -> Result<Option<StreamFormat>, FieldErro
     }
 }
 
-/// Reads `ws-message`. `hint` says nothing to a WebSocket.
+/// Reads `ws-message`. The action `hint` has no meaning for a WebSocket.
+///
+/// # Errors
+/// What is wrong with the format.
 pub(super) fn ws_message(json: &Json) -> Result<Option<SocketFormat>, FieldError> {
     let fields = Fields::of(json, "'ws-message'")?;
     match action(&fields)? {
@@ -50,7 +59,7 @@ pub(super) fn ws_message(json: &Json) -> Result<Option<SocketFormat>, FieldError
     }
 }
 
-/// What is to be done with a format's content.
+/// The action of a format.
 enum Action {
     Send,
     Hint,
@@ -88,7 +97,8 @@ fn response_body(fields: &Fields) -> Result<ResponseBody, FieldError> {
         return Err(fields.missing("'body', 'body-bin', or 'body-patch'"));
     }
     let operations = fields.get("body-patch").map(Json::to_value).unwrap_or_default();
-    // An operation that is none could apply to no body at all, so its publisher is told rather than every poll failed.
+    // An invalid operation applies to no body at all, so it is the publisher's error, rather than a failure of each
+    // poll.
     let patch = serde_json::from_value(operations).map_err(|_| fields.invalid("body-patch"))?;
     Ok(ResponseBody::Patch(patch))
 }
@@ -101,13 +111,16 @@ fn ws_content(fields: &Fields) -> Result<SocketFormat, FieldError> {
         None if opcode.is_control() => Bytes::new(),
         None => return Err(fields.missing(CONTENT)),
     };
-    // What breaks RFC 6455 would end every subscriber's connection instead of reaching it.
+    // A message that breaks RFC 6455 would end the connection of every subscriber.
     let sendable = opcode.can_hold(&content);
     let name = if fields.get("content").is_some() { "content" } else { "content-bin" };
     sendable.then_some(SocketFormat::Message { opcode, content }).ok_or_else(|| fields.invalid(name))
 }
 
-/// The filters that a subscription must have for the content to make sense to it. What sends nothing has no content.
+/// The content filters that a subscription must have to get the content. A format that sends nothing has no content.
+///
+/// # Errors
+/// The member has the wrong type.
 pub(super) fn expected_filters(json: &Json) -> Result<Option<Box<[Box<str>]>>, FieldError> {
     let fields = Fields::of(json, "a format")?;
     if fields.get("content-filters").is_none() {

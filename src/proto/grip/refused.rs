@@ -1,13 +1,13 @@
-//! Grip-Subscriptions-Refused: how an application learns that it has named more channels for a client than a client may
-//! have. The value is how many were left out since the application was last told, the limit, and the first of them:
-//! `3; limit=100; first="news"`. The field is Gripwire's own.
+//! Grip-Subscriptions-Refused tells an application that it named more channels for a client than one client may have.
+//! The value has the number of channels refused since the last such header, the limit, and the first refused channel:
+//! `3; limit=100; first="news"`. The header is Gripwire's own.
 
 use http::{HeaderName, HeaderValue};
 
 /// The name of the header.
 pub const GRIP_SUBSCRIPTIONS_REFUSED: HeaderName = HeaderName::from_static("grip-subscriptions-refused");
 
-/// The header's value; a `first` that no header can say is left out.
+/// The header's value; `first` is left out if a header cannot contain it.
 pub fn grip_subscriptions_refused(count: u64, limit: usize, first: &str) -> HeaderValue {
     let quoted = first.replace('\\', "\\\\").replace('"', "\\\"");
     HeaderValue::try_from(format!("{count}; limit={limit}; first=\"{quoted}\""))

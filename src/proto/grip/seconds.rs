@@ -2,7 +2,10 @@
 
 use super::instruct_error::InstructError;
 
-/// Seconds in a header: `subject` is what cannot be parsed, `name` what is out of range.
+/// Reads seconds in a header. Errors name `subject` if the number cannot be parsed, and `name` if it is out of range.
+///
+/// # Errors
+/// The text is no number, or the number is out of range.
 pub(super) fn seconds(
     digits: &[u8],
     subject: &'static str,

@@ -1,23 +1,27 @@
-//! What may be written to a client. Origins and publishers name status codes, reasons and headers; a line break in
-//! one of them would let it forge a response, and a framing header would contradict the one this server writes.
-//! Called by everything in this room that makes an `Answer` or a published response: after it, both are safe to
-//! encode as they are.
+//! Checks that values may be written to a client. Origins and publishers name status codes, reasons and headers. A
+//! line break in one of them could forge a response, and a framing header would contradict the header that this
+//! server writes. All code in this room that makes an `Answer` or a published response calls this, so that both are
+//! safe to encode unchanged.
 
 use super::json::{FieldError, Fields, Json};
 use crate::proto::http1::{Headers, HopByHop};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Codes a final response can have: three digits, and not 1xx, which would announce another response
-/// (RFC 9110 section 15.2).
+/// Status codes of final responses: three digits, and not 1xx, which would announce another response (RFC 9110
+/// section 15.2).
 pub(super) const STATUS_CODES: std::ops::RangeInclusive<i64> = 200..=999;
 
-/// A reason phrase, unless it cannot stand in a status line (RFC 9112 section 4). Empty is none.
+/// A reason phrase; `Some(None)` if it is empty, `None` if it is invalid in a status line (RFC 9112 section 4).
 pub(super) fn reason(text: &str) -> Option<Option<String>> {
     let stands = text.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f));
     stands.then(|| (!text.is_empty()).then(|| text.to_string()))
 }
 
-/// The `headers` member of `fields`, an object or a list of pairs, without what [`strip_hop_by_hop`] removes.
+/// The `headers` member of `fields`, an object or a list of pairs, without the headers that [`strip_hop_by_hop`]
+/// removes.
+///
+/// # Errors
+/// A header is invalid.
 pub(super) fn headers_member(fields: &Fields) -> Result<Option<Headers>, FieldError> {
     let mut headers = Headers::new();
     match fields.get("headers") {
@@ -40,7 +44,7 @@ pub(super) fn headers_member(fields: &Fields) -> Result<Option<Headers>, FieldEr
     Ok(Some(headers))
 }
 
-/// Removes what belongs to one connection (RFC 9110 section 7.6.1) and Content-Length, which is made anew.
+/// Removes hop-by-hop headers (RFC 9110 section 7.6.1) and Content-Length, which is written anew.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     HopByHop::of(headers).remove_from(headers);
     headers.remove(header::CONTENT_LENGTH);
@@ -54,14 +58,14 @@ pub(super) fn strip_grip(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes what a published response must not say: what belongs to one connection, and of `Grip-*` all but
-/// Grip-Expose-Headers, which merging obeys and removes.
+/// Removes headers that a published response must not contain: hop-by-hop headers, and `Grip-*` except for
+/// Grip-Expose-Headers, which the merge uses and removes.
 pub(super) fn strip_from_published(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     let exposed: Vec<_> = headers.get_all(GRIP_EXPOSE_HEADERS).iter().cloned().collect();
     strip_grip(headers);
     for line in exposed {
-        // Never full: all of them were in it.
+        // The map is never full, because the lines were in it before.
         let _ = headers.try_append(GRIP_EXPOSE_HEADERS, line);
     }
 }
@@ -71,8 +75,8 @@ pub(super) fn is_grip_name(name: &HeaderName) -> bool {
     name.as_str().starts_with("grip-")
 }
 
-/// Keeps only what Grip-Expose-Headers lists, if `headers` has it. Its lines name one header each or several
-/// separated by commas.
+/// Keeps only the headers that Grip-Expose-Headers lists, if `headers` has that field. Each of its lines names one
+/// header, or several separated by commas.
 pub(super) fn keep_exposed(headers: &mut HeaderMap) {
     if !headers.contains_key(GRIP_EXPOSE_HEADERS) {
         return;
@@ -85,7 +89,7 @@ pub(super) fn keep_exposed(headers: &mut HeaderMap) {
             continue;
         }
         for value in headers.get_all(&name) {
-            // Never full: `kept` holds part of what `headers` holds.
+            // The map is never full, because `kept` holds a part of `headers`.
             let _ = kept.try_append(name.clone(), value.clone());
         }
     }

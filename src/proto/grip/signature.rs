@@ -1,6 +1,6 @@
-//! Grip-Sig: the token by which an origin knows that a request came through this server, a JWT with the claims `iss`
-//! and `exp` (RFC 7519). [`Key`] is made from a setting at start, [`Signer`] is asked once for each request by the
-//! core that sends it. A key that was parsed has signed once, so a bad one is found at start, not by a request.
+//! Grip-Sig: the token that proves to an origin that a request came through this server, a JWT with the claims `iss`
+//! and `exp` (RFC 7519). [`Key`] is made from a setting at start; a core asks its [`Signer`] once for each request.
+//! Parsing a key also signs with it once, so an invalid key is found at start rather than by a request.
 
 use super::key_algorithm::PrivateKey;
 use super::key_setting::Material;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use super::key_setting::KeyError;
 
-/// What tokens are signed with.
+/// A key that signs tokens.
 #[derive(Clone, Debug)]
 pub struct Key {
     encoding: EncodingKey,
@@ -23,8 +23,11 @@ pub struct Key {
 
 impl Key {
     /// Reads a `sig_key` setting: the secret itself, `base64:` and the secret, or `file:` and the path of a PEM
-    /// private key (RS256 or ES256) or of a secret in hexadecimal. Relative paths start at `base_dir`. An empty
-    /// secret is no key: nothing is signed.
+    /// private key (RS256 or ES256) or of a secret in hexadecimal. Relative paths start at `base_dir`. `None` for an
+    /// empty secret: requests are then not signed.
+    ///
+    /// # Errors
+    /// The key cannot be read, or cannot sign.
     pub fn parse(setting: &str, base_dir: &Path) -> Result<Option<Key>, KeyError> {
         let (pem, path) = match Material::read(setting, base_dir)? {
             None => return Ok(None),
@@ -60,14 +63,14 @@ impl Key {
 pub struct Signer {
     iss: Box<str>,
     key: Key,
-    /// The token made last and the second it was made in: all requests of a second carry the same one.
+    /// The last token and the second in which it was made: all requests of one second carry the same token.
     last: RefCell<(Option<u64>, HeaderValue)>,
 }
 
 impl Signer {
-    /// A signer of tokens from `iss`.
+    /// A signer of tokens whose issuer is `iss`.
     pub fn new(iss: &str, key: &Key) -> Signer {
-        // A token that verifies nowhere, should the key fail on its very first request after it signed at start.
+        // This token verifies nowhere. It is sent only if the key, which signed at start, fails on its first request.
         let last = RefCell::new((None, HeaderValue::from_static("")));
         Signer { iss: iss.into(), key: key.clone(), last }
     }
@@ -91,7 +94,7 @@ struct Claims<'a> {
     exp: u64,
 }
 
-/// The first private key of a PEM file; others and what is between (EC PARAMETERS, certificates) are passed over.
+/// The first private key of a PEM file. Other keys and other sections (EC PARAMETERS, certificates) are skipped.
 fn pem_private_key(pem: &[u8]) -> Option<PrivateKey> {
     match PrivateKeyDer::from_pem_slice(pem).ok()? {
         PrivateKeyDer::Pkcs1(key) => Some(PrivateKey::Rsa(key.secret_pkcs1_der().to_vec())),
@@ -115,7 +118,7 @@ mod tests {
         Key::parse(setting, Path::new(TESTDATA)).map_err(|e| e.to_string())
     }
 
-    /// Signs with `setting`, checks signature, header and claims, and gives the token.
+    /// Signs with `setting`, checks signature, header and claims, and returns the token.
     fn checked_token(setting: &str, algorithm: Algorithm, public: &DecodingKey) -> String {
         let key = parse(setting).unwrap().unwrap();
         let token = Signer::new("pushpin", &key).token(NOW_S).to_str().unwrap().to_string();
@@ -184,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_second_has_one_token() {
-        // HS256 is deterministic, so equal tokens would prove nothing; a token put in place of the last one does.
+        // HS256 is deterministic, so equal tokens would prove nothing; a different token in place of the last one
+        // does.
         let signer = Signer::new("i", &parse("changeme").unwrap().unwrap());
         let first = signer.token(NOW_S);
         signer.last.borrow_mut().1 = HeaderValue::from_static("kept");

@@ -1,6 +1,6 @@
-//! Which requests come from another GRIP proxy: those with a Grip-Sig that the key of the setting `upstream_key`
-//! verifies and that has not expired. Such a proxy has checked its clients, and interprets what their application
-//! instructs, so its requests and their answers pass as they are. The issuer is not looked at.
+//! Recognizes requests of other GRIP proxies: requests with an unexpired Grip-Sig that the key in the setting
+//! `upstream_key` verifies. Such a proxy has checked its clients and interprets the instructions of their
+//! application, so its requests and their answers pass unchanged. The issuer is not checked.
 
 use super::key_algorithm::PublicKey;
 use super::key_setting::{KeyError, Material};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::cell::RefCell;
 use std::path::Path;
 
-/// What another proxy's tokens are verified with.
+/// The key that verifies the tokens of other proxies.
 #[derive(Clone)]
 pub struct UpstreamKey {
     decoding: DecodingKey,
@@ -20,8 +20,11 @@ pub struct UpstreamKey {
 }
 
 impl UpstreamKey {
-    /// Reads an `upstream_key` setting: the forms of `sig_key`, but PEM files hold a public key. An empty secret is no
-    /// key: nobody is trusted.
+    /// Reads an `upstream_key` setting, which has the forms of `sig_key`, but a PEM file must contain a public key.
+    /// `None` for an empty secret: no proxy is then trusted.
+    ///
+    /// # Errors
+    /// The key cannot be read, or cannot verify.
     pub fn parse(setting: &str, base_dir: &Path) -> Result<Option<UpstreamKey>, KeyError> {
         let (pem, path) = match Material::read(setting, base_dir)? {
             None => return Ok(None),
@@ -48,7 +51,7 @@ impl UpstreamKey {
     /// When `token` expires, in Unix time; `None` if it is not signed with this key.
     fn expiry(&self, token: &str) -> Option<u64> {
         let mut validation = Validation::new(self.algorithm);
-        // Looked at when it is used, and nothing else is.
+        // Expiry is checked when the token is used, because tokens are cached; no other claim is checked.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.set_required_spec_claims::<&str>(&[]);
@@ -57,15 +60,15 @@ impl UpstreamKey {
     }
 }
 
-/// Tells the requests of another proxy. Each core has its own.
+/// Recognizes requests of other GRIP proxies. Each core has its own.
 pub struct Upstream {
     key: UpstreamKey,
-    /// The token verified last, and when it expires: a proxy signs all its requests of a second alike.
+    /// The last verified token, and when it expires: a proxy sends the same token with all requests of one second.
     last: RefCell<Option<(HeaderValue, u64)>>,
 }
 
 impl Upstream {
-    /// Trusts who has `key`.
+    /// Trusts proxies that sign with `key`.
     pub fn new(key: UpstreamKey) -> Upstream {
         Upstream { key, last: RefCell::default() }
     }

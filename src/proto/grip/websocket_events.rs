@@ -1,6 +1,6 @@
-//! WebSockets as plain HTTP requests: what happened on the one side, as the body of a request or of its answer
-//! (`application/websocket-events`). Each event is a line with its type and, if it has content, the content's length in
-//! hexadecimal digits, and then the content and a line end.
+//! WebSockets over HTTP: the events of one side as the body of a request or of its answer
+//! (`application/websocket-events`). An event is a line with its type and, if it has content, the length of the
+//! content in hexadecimal digits; the content and a line end follow.
 
 use crate::proto::websocket::{Close, CloseError};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -9,9 +9,9 @@ use http::header::{self, HeaderMap, HeaderValue};
 /// The media type of such bodies.
 pub const WEBSOCKET_EVENTS: &str = "application/websocket-events";
 
-/// Whether a request says anywhere in its Content-Type that its body is a list of events, or in its Accept that it wants
-/// one, by which some applications tell such requests. What several fields, a list or parameters mean there, and what
-/// bytes beyond ASCII do, is up to each application's parser, so all of it is looked through.
+/// Whether a request has the media type of events anywhere in its Content-Type (its body is a list of events) or in
+/// its Accept (it wants such a body), by which some applications recognize events. Parsers of applications differ in
+/// the meaning of several fields, lists, parameters and bytes beyond ASCII there, so all of them are searched.
 pub fn claims_events(headers: &HeaderMap) -> bool {
     let name = WEBSOCKET_EVENTS.as_bytes();
     let fields = [header::CONTENT_TYPE, header::ACCEPT].into_iter();
@@ -19,10 +19,10 @@ pub fn claims_events(headers: &HeaderMap) -> bool {
     values.any(|value| value.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name)))
 }
 
-/// Something that happened on a WebSocket.
+/// An event of a WebSocket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WebSocketEvent {
-    /// It was asked for, or accepted.
+    /// The WebSocket was requested, or accepted.
     Open,
     /// A text message.
     Text(Bytes),
@@ -32,25 +32,25 @@ pub enum WebSocketEvent {
     Ping(Bytes),
     /// A pong.
     Pong(Bytes),
-    /// One side closes; `None` says no code.
+    /// One side closes; `None` is a close without a code.
     Close(Option<Close>),
-    /// It is gone without a close.
+    /// The WebSocket ended without a close.
     Disconnect,
 }
 
-/// A body that is no list of events.
+/// A body that is not a list of events.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum EventsError {
-    /// A line without an end, or that is not UTF-8.
+    /// A line has no end, or is not UTF-8.
     #[error("an event's line does not end")]
     Line,
-    /// A length that is no hexadecimal number.
+    /// A length is not a hexadecimal number.
     #[error("the event {0} has a length that is no hexadecimal number")]
     Length(String),
-    /// The content is shorter than its length says, or no line end follows it.
+    /// The content is shorter than its length, or no line end follows.
     #[error("the event {0} has less content than its length says")]
     Cut(String),
-    /// The content of a close is none.
+    /// The content of a close event is invalid.
     #[error(transparent)]
     Close(#[from] CloseError),
 }
@@ -72,7 +72,7 @@ impl WebSocketEvent {
         }
     }
 
-    /// Bytes of its content.
+    /// The size of the event's content, bytes.
     pub fn content_bytes(&self) -> usize {
         match self {
             WebSocketEvent::Text(content)
@@ -83,7 +83,7 @@ impl WebSocketEvent {
         }
     }
 
-    /// Takes bytes off the front of its content.
+    /// Removes bytes from the front of the event's content.
     pub fn skip_content(&mut self, bytes: usize) {
         match self {
             WebSocketEvent::Text(content)
@@ -94,8 +94,10 @@ impl WebSocketEvent {
         }
     }
 
-    /// Reads a whole body; the content of its events is shared with it. Events of a type that is not known are passed
-    /// over.
+    /// Reads a whole body; the events share its bytes. Events of unknown types are skipped.
+    ///
+    /// # Errors
+    /// [`EventsError`] if the body is not a list of events.
     pub fn decode_all(mut body: Bytes) -> Result<Vec<WebSocketEvent>, EventsError> {
         let mut events = Vec::new();
         while !body.is_empty() {
@@ -133,7 +135,7 @@ fn event(kind: &str, content: Bytes) -> Result<Option<WebSocketEvent>, EventsErr
         "BINARY" => WebSocketEvent::Binary(content),
         "PING" => WebSocketEvent::Ping(content),
         "PONG" => WebSocketEvent::Pong(content),
-        // What GRIP's libraries write where the application gave no code.
+        // GRIP's libraries write this if the application gave no code.
         "CLOSE" if *content == [0, 0] => WebSocketEvent::Close(None),
         "CLOSE" => WebSocketEvent::Close(Close::parse(&content)?),
         "DISCONNECT" => WebSocketEvent::Disconnect,

@@ -1,9 +1,9 @@
-//! Heads of applications' answers. [`AnswerParser::parse`] is called on what a connection has received since its
-//! request was sent, again with more when that was not all of the head. httparse reads the lines; here is decided where
-//! the body ends (RFC 9112 section 6.3) and whether the connection can be used again. Applications are trusted with
-//! their own connection only, so an oddity that leaves no doubt about where the answer ends is accepted (white space
-//! before a colon, lines that end in LF, a Content-Length beside chunks), and whatever leaves a doubt is an error or
-//! ends the connection after the answer.
+//! Heads of applications' answers. The caller gives [`AnswerParser::parse`] the bytes that a connection received
+//! since its request was sent, and calls it again with more bytes while the head is incomplete. httparse reads the
+//! lines; this file decides where the body ends (RFC 9112 section 6.3) and whether the connection can be reused. An
+//! application is trusted only with its own connection. So oddities that leave no doubt about the answer's end are
+//! accepted (white space before a colon, lines that end in LF, a Content-Length beside chunks), and any other oddity
+//! is an error or ends the connection after the answer.
 
 use super::body::{BodyDecoder, BodyLength};
 use super::grammar::{decimal, members};
@@ -16,13 +16,13 @@ use httparse::{Header, ParserConfig, Response, Status};
 use memchr::memchr;
 use std::mem::MaybeUninit;
 
-/// Bytes of an answer's head.
+/// The largest head of an answer, bytes.
 pub const ANSWER_HEAD_BYTES: usize = 256 * 1024;
-/// Fields of an answer's head.
+/// The most fields of an answer's head.
 pub const ANSWER_FIELDS: usize = 1000;
-/// Interim answers (1xx) before the final one.
+/// The most interim answers (1xx) before the final one.
 const INTERIM_ANSWERS: u8 = 32;
-/// Heads with at most so many fields are read without an allocation.
+/// A head with at most this many fields is read without an allocation.
 const USUAL_FIELDS: usize = 64;
 
 /// The head of a final answer, or of a 101.
@@ -30,37 +30,37 @@ const USUAL_FIELDS: usize = 64;
 pub struct AnswerHead {
     /// 101, or 200 to 999.
     pub status: u16,
-    /// The reason phrase, where it is not the standard one.
+    /// The reason phrase, if it is not the standard one.
     pub reason: Option<Bytes>,
-    /// The fields as they came.
+    /// The fields with their names as the application spelled them.
     pub headers: Headers,
-    /// At the start of the body.
+    /// The decoder at the start of the body.
     pub body: BodyDecoder,
-    /// The connection can be used again after the body.
+    /// Whether the connection can be reused after the body.
     pub keep_alive: bool,
 }
 
-/// What the bytes received so far amount to.
+/// The result of parsing the bytes received so far.
 #[derive(Debug)]
 pub enum AnswerStep {
-    /// More must arrive.
+    /// The head is incomplete.
     Partial,
-    /// An answer that another one follows (1xx) used so many bytes.
+    /// An interim answer (1xx) used this many bytes; another answer follows.
     Interim(usize),
-    /// The head used so many bytes.
+    /// The final head used this many bytes.
     Final(Box<AnswerHead>, usize),
 }
 
-/// An answer that cannot be read. The text goes to the operator.
+/// An answer that is invalid. The text is for the operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// It does not begin as an answer of HTTP/1 does.
-    #[error("it is no HTTP/1 answer")]
+    /// The answer does not begin with `HTTP/1`.
+    #[error("it is not an HTTP/1 answer")]
     NoHttp,
-    /// The status line cannot be read.
+    /// The status line is malformed.
     #[error("its status line is malformed")]
     StatusLine,
-    /// A field line cannot be read: no token before the colon, a folded line, a control character, CR alone.
+    /// A field line is malformed: no token before the colon, a folded line, a control character, or CR alone.
     #[error("a header field is malformed")]
     Field,
     /// The head has too many bytes.
@@ -69,34 +69,37 @@ pub enum AnswerError {
     /// The head has too many fields.
     #[error("its head has more than {ANSWER_FIELDS} fields")]
     TooManyFields,
-    /// Content-Length is no number, or is several.
+    /// Content-Length is not a number, or has several different values.
     #[error("its Content-Length is malformed or contradicts itself")]
     ContentLength,
-    /// A transfer coding other than a single `chunked`.
-    #[error("its Transfer-Encoding is not chunked, or more than that")]
+    /// Transfer-Encoding is not a single `chunked`.
+    #[error("its Transfer-Encoding is not a single `chunked`")]
     TransferEncoding,
-    /// Interim answers do not end.
+    /// Too many interim answers came.
     #[error("more than {INTERIM_ANSWERS} interim answers came before it")]
     Interim,
 }
 
-/// Reads the answer to one request.
+/// Parses the answer to one request.
 #[derive(Debug)]
 pub struct AnswerParser {
-    /// The request was a HEAD.
+    /// Whether the request was a HEAD.
     to_head: bool,
-    /// So much of the input has no end of the head.
+    /// This many bytes of the input are known not to have the end of the head.
     scanned: usize,
     interim: u8,
 }
 
 impl AnswerParser {
-    /// For the answer to a request that was a HEAD, or was not.
+    /// A parser for the answer to a request; `to_head` if the request was a HEAD.
     pub fn new(to_head: bool) -> AnswerParser {
         AnswerParser { to_head, scanned: 0, interim: 0 }
     }
 
-    /// Reads from the front of `input`, from which the caller removes what is used.
+    /// Parses the front of `input`, from which the caller removes the used bytes.
+    ///
+    /// # Errors
+    /// The answer is invalid.
     pub fn parse(&mut self, input: &[u8]) -> Result<AnswerStep, AnswerError> {
         if !is_start(input) {
             return Err(AnswerError::NoHttp);
@@ -122,16 +125,16 @@ impl AnswerParser {
     }
 }
 
-/// What is no answer is refused at its first bytes rather than waited for.
+/// Whether `input` may begin an answer. Other bytes are refused at once, rather than after a wait for the rest.
 fn is_start(input: &[u8]) -> bool {
     let start = b"HTTP/1.";
     let length = input.len().min(start.len());
     input.get(..length) == start.get(..length)
 }
 
-/// Where the empty line ends. No line that ends before `scanned` is empty.
+/// The end of the empty line. No line that ends before `scanned` is empty.
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
-    // The end of the empty line may have been cut before its LF.
+    // The last LF of the head may come after this input was scanned.
     let mut at = scanned.saturating_sub(2);
     loop {
         at += memchr(b'\n', input.get(at..)?)? + 1;
@@ -143,7 +146,7 @@ fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
     }
 }
 
-/// Reads a whole head.
+/// Parses a whole head.
 fn read_head(input: &[u8], to_head: bool) -> Result<AnswerHead, AnswerError> {
     let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
     match read_into(input, to_head, &mut usual) {
@@ -171,7 +174,7 @@ fn read_into<'i>(
     }
 }
 
-/// Everything beyond syntax.
+/// Decides everything beyond syntax.
 fn examine(response: &Response<'_, '_>, input: &[u8], to_head: bool) -> Result<AnswerHead, AnswerError> {
     let (status, version) = response.code.zip(response.version).ok_or(AnswerError::StatusLine)?;
     if status < 100 {
@@ -202,7 +205,7 @@ fn owned(fields: &[Header<'_>], input: &[u8]) -> Result<Headers, AnswerError> {
     Ok(headers)
 }
 
-/// The fields that say where an answer ends.
+/// The fields that decide where an answer ends.
 #[derive(Default)]
 struct Deciding {
     length: Option<u64>,
@@ -226,7 +229,7 @@ impl Deciding {
         Ok(found)
     }
 
-    /// The same length may be said more than once (RFC 9110 section 8.6).
+    /// The same length may be repeated (RFC 9110 section 8.6).
     fn add_lengths(&mut self, value: &[u8]) -> Result<(), AnswerError> {
         for length in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
             let length = decimal(length).ok_or(AnswerError::ContentLength)?;
@@ -238,7 +241,7 @@ impl Deciding {
         Ok(())
     }
 
-    /// `identity` was a coding once, and codes nothing.
+    /// `identity` was a coding in older versions, and changes nothing.
     fn add_codings(&mut self, value: &[u8]) -> Result<(), AnswerError> {
         for coding in members(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             if self.chunked || !coding.eq_ignore_ascii_case(b"chunked") {
@@ -265,8 +268,8 @@ impl Deciding {
         }
     }
 
-    /// RFC 9112 section 9.3. After an answer framed in two ways, or in chunks by a server of HTTP/1.0, nothing that
-    /// follows is believed.
+    /// RFC 9112 section 9.3. If an answer is framed in two ways, or in chunks by a server of HTTP/1.0, the bytes that
+    /// follow are not trusted.
     fn keeps_alive(&self, version: u8) -> bool {
         let is_doubtful = self.chunked && (self.length.is_some() || version == 0);
         !self.close && (self.keep_alive || version == 1) && !is_doubtful

@@ -1,23 +1,23 @@
-//! Bodies of requests and of answers (RFC 9112 sections 6 and 7.1), decoded where they lie. The core, and connections
-//! to applications, call `decode` on what was received, for as long as that uses any of it. Trailers are read and
-//! dropped. Sizes and line ends are held to the grammar: a chunk that two servers could measure differently is an
-//! error. Data and errors do not depend on how the body was cut on its way.
+//! Bodies of requests and of answers (RFC 9112 sections 6 and 7.1), decoded in place. The core, and connections to
+//! applications, call `decode` on received bytes until it uses none of them. Trailers are parsed and dropped. Sizes
+//! and line ends must follow the grammar exactly: a chunk that two servers could measure differently is an error.
+//! Data and errors do not depend on how the body was split in transit.
 
 use super::chunk_line::{chunk_size, is_trailer_field};
 use memchr::memchr;
 use std::ops::Range;
 
-/// Bytes of one chunk-size line with its extensions.
+/// The longest chunk-size line with its extensions, bytes.
 const SIZE_LINE_BYTES: usize = 4096;
-/// Bytes of all trailer fields, but for the end of the last line.
+/// The most bytes of all trailer fields, without the end of the last line.
 const TRAILER_BYTES: usize = 16 * 1024;
 
 /// How a body is framed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyLength {
-    /// There is none.
+    /// There is no body.
     None,
-    /// As many bytes as Content-Length says.
+    /// The length in Content-Length, bytes.
     Length(u64),
     /// The chunked coding.
     Chunked,
@@ -26,7 +26,7 @@ pub enum BodyLength {
 /// A body that breaks the rules of its framing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BodyError {
-    /// A chunk size that is no hexadecimal number of at most 16 digits, or its line is malformed or too long.
+    /// A chunk size is not a hexadecimal number of at most 16 digits, or its line is malformed or too long.
     #[error("a chunk size is malformed")]
     ChunkSize,
     /// A chunk's data is not followed by CRLF.
@@ -37,16 +37,16 @@ pub enum BodyError {
     Trailer,
 }
 
-/// One step of decoding.
+/// The result of one decoding step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decoded {
-    /// How much of the input is done with.
+    /// How many bytes of the input are consumed.
     pub used: usize,
-    /// Which part of the used input is body data.
+    /// The part of the consumed bytes that is body data.
     pub data: Range<usize>,
 }
 
-/// Where in its body a connection is.
+/// The state of decoding one body.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
@@ -64,7 +64,7 @@ enum State {
 }
 
 impl BodyDecoder {
-    /// At the start of a body.
+    /// The decoder at the start of a body.
     pub fn new(length: BodyLength) -> BodyDecoder {
         let state = match length {
             BodyLength::None | BodyLength::Length(0) => State::Done,
@@ -74,22 +74,22 @@ impl BodyDecoder {
         BodyDecoder { state }
     }
 
-    /// At the start of a body that ends with its connection, which only answers may have.
+    /// The decoder at the start of a body that ends with its connection. Only answers may have such a body.
     pub fn until_close() -> BodyDecoder {
         BodyDecoder { state: State::UntilClose }
     }
 
-    /// Whether the end of the connection is the end of the body, rather than its breaking off.
+    /// Whether the end of the connection ends the body regularly.
     pub fn ends_with_connection(&self) -> bool {
         matches!(self.state, State::UntilClose)
     }
 
-    /// Whether the body has ended; what follows belongs to the next request.
+    /// Whether the body has ended; bytes after it belong to the next message.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
 
-    /// Bytes of the body that have not come, if its framing says.
+    /// How many bytes of the body are still to come, if its framing tells.
     pub fn remaining(&self) -> Option<u64> {
         match self.state {
             State::Done => Some(0),
@@ -98,7 +98,10 @@ impl BodyDecoder {
         }
     }
 
-    /// Decodes from the front of `input` up to the end of one run of data. Nothing used means that more must arrive.
+    /// Decodes from the front of `input` up to the end of one run of data. If it uses no bytes, more must arrive.
+    ///
+    /// # Errors
+    /// The body breaks the rules of its framing.
     pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, BodyError> {
         let mut used = 0;
         loop {
@@ -132,7 +135,7 @@ impl BodyDecoder {
         }
     }
 
-    /// One line between data; its length, or `None` when it has not all come.
+    /// Consumes one line between data; returns the line's length, or `None` if the line is incomplete.
     fn control(&mut self, rest: &[u8]) -> Result<Option<usize>, BodyError> {
         match self.state {
             State::DataEnd => match rest {
@@ -167,11 +170,11 @@ impl BodyDecoder {
     }
 }
 
-/// The line at the start of `rest` without its CRLF.
+/// The line at the start of `rest` without its CRLF; `None` if the line is incomplete.
 fn line(rest: &[u8], limit: usize, error: BodyError) -> Result<Option<&[u8]>, BodyError> {
     let Some(end) = memchr(b'\n', rest) else {
         let lone_cr = memchr(b'\r', rest).is_some_and(|at| at + 1 != rest.len());
-        // One byte more than the limit may be the CR of the longest line allowed.
+        // The byte after the limit may be the CR of the longest allowed line.
         return if rest.len() > limit + 1 || lone_cr { Err(error) } else { Ok(None) };
     };
     let line = rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(error)?;
@@ -185,7 +188,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Decodes `parts` as they would arrive; the data and what was left over.
+    /// Decodes `parts` as they would arrive; returns the data, the rest of the input, and whether the body ended.
     fn decode_all(length: BodyLength, parts: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, bool), BodyError> {
         let (mut decoder, mut data, mut inbox) = (BodyDecoder::new(length), Vec::new(), Vec::new());
         for part in parts {

@@ -1,15 +1,15 @@
 //! The lines between the data of the chunked coding (RFC 9112 section 7.1): sizes with their extensions, and trailer
-//! fields. `body` calls this with whole lines. Extensions and trailers mean nothing here, but are held to their grammar
-//! all the same: where a line is looked over, two servers may find its end, and so the next request, in different
-//! places.
+//! fields. `body` calls this with whole lines. Extensions and trailers have no meaning here, but must still follow
+//! their grammar: if servers skip such a line leniently, two of them may find its end, and thus the next request, in
+//! different places.
 
 use super::grammar::is_token_byte;
 
-/// The size that `line` says, without its line end; `None` if it is malformed. At most 16 digits.
+/// The chunk size in `line`, which has no line end; `None` if the line is malformed. At most 16 digits.
 pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (size, extensions) = line.split_at_checked(digits)?;
-    // White space before extensions is not allowed, though the grammar has it (and calls it bad).
+    // White space before extensions is refused, though the grammar has it (as "bad" white space).
     let is_followed = matches!(extensions.first(), None | Some(b';'));
     if !(1..=16).contains(&digits) || !is_followed || !are_extensions(extensions) {
         return None;
@@ -17,7 +17,7 @@ pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
 }
 
-/// Whether `line` is a trailer field: a token, a colon and a value, whose bytes the caller has looked at.
+/// Whether `line` is a trailer field: a token, a colon and a value. The caller has checked the bytes of the value.
 pub(super) fn is_trailer_field(line: &[u8]) -> bool {
     without_token(line).is_some_and(|rest| rest.first() == Some(&b':'))
 }
@@ -33,7 +33,7 @@ fn are_extensions(mut rest: &[u8]) -> bool {
     true
 }
 
-/// What follows the extension at the front of `rest`, if there is one.
+/// The rest of `rest` after the extension at its front, if there is one.
 fn extension(rest: &[u8]) -> Option<&[u8]> {
     let rest = without_space(rest).strip_prefix(b";")?;
     let rest = without_token(without_space(rest))?;
@@ -53,7 +53,8 @@ fn without_token(rest: &[u8]) -> Option<&[u8]> {
     rest.get(length..).filter(|_| length > 0)
 }
 
-/// A token, or a quoted string (RFC 9110 section 5.6.4). That its bytes may stand in a line was looked at before.
+/// The rest after a token or a quoted string (RFC 9110 section 5.6.4). The caller has checked that all bytes are
+/// valid in a line.
 fn without_value(rest: &[u8]) -> Option<&[u8]> {
     let Some(mut rest) = rest.strip_prefix(b"\"") else { return without_token(rest) };
     loop {

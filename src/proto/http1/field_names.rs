@@ -1,9 +1,8 @@
-//! How names of header fields are written that nobody spelled otherwise: in title case, but for those that people write
-//! in another way.
+//! The usual spelling of field names: title case, with exceptions for names that are usually spelled in another way.
 
 use bytes::{BufMut, BytesMut};
 
-/// Appends a name. They come in lower case, and are written as people are used to.
+/// Appends a name, which is in lower case, in its usual spelling.
 pub fn put_name(out: &mut BytesMut, name: &str) {
     match usual_name(name) {
         Some(usual) => out.put_slice(usual.as_bytes()),
@@ -11,7 +10,7 @@ pub fn put_name(out: &mut BytesMut, name: &str) {
     }
 }
 
-/// How a name that is not in title case is usually written.
+/// The usual spelling of a name that is not in title case.
 pub(super) fn usual_name(name: &str) -> Option<&'static str> {
     Some(match name {
         "etag" => "ETag",
@@ -32,7 +31,7 @@ pub(super) fn usual_name(name: &str) -> Option<&'static str> {
     })
 }
 
-/// `name`, which is in lower case, with each of its words capitalised.
+/// `name`, which is in lower case, with each of its words capitalized.
 pub(super) fn title_case(name: &str) -> impl Iterator<Item = u8> + '_ {
     let mut starts = true;
     name.bytes().map(move |byte| {

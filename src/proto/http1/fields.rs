@@ -1,6 +1,6 @@
-//! What the fields of a request decide about its body and its connection. `head` calls this once every field is known
-//! to be well formed. A body has one length or the request is refused: whatever two servers could measure differently
-//! (RFC 9112 section 11.2) is an error here.
+//! Decides by a request's fields how long its body is and whether the connection can be reused. `head` calls this
+//! once all fields are known to be well formed. A request whose body two servers could measure differently (RFC 9112
+//! section 11.2) is refused.
 
 use super::body::BodyLength;
 use super::grammar::{decimal, members};
@@ -8,7 +8,7 @@ use super::head_error::HeadError;
 use super::version::Version;
 use httparse::Header;
 
-/// The fields that this server acts on, found in one pass over all of them.
+/// The fields that this server acts on, found in one pass over all fields.
 #[derive(Default)]
 pub(super) struct Deciding<'a> {
     pub(super) host: Once<'a>,
@@ -20,7 +20,7 @@ pub(super) struct Deciding<'a> {
     expects_more: bool,
 }
 
-/// A field that may come once.
+/// A field that may occur once.
 #[derive(Clone, Copy, Default)]
 pub(super) enum Once<'a> {
     #[default]
@@ -34,7 +34,7 @@ impl<'a> Deciding<'a> {
         let mut found = Deciding::default();
         for field in headers {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-            // Most fields are none of these; their length tells it without looking at the name.
+            // Most fields are none of these, which their length tells without a comparison of names.
             match field.name.len() {
                 4 if is("host") => found.host.add(field.value),
                 6 if is("expect") => found.add_expectations(field.value),
@@ -47,7 +47,10 @@ impl<'a> Deciding<'a> {
         found
     }
 
-    /// RFC 9112 section 6.3, with every doubtful case refused.
+    /// RFC 9112 section 6.3, but every ambiguous case is refused.
+    ///
+    /// # Errors
+    /// The framing is malformed or ambiguous.
     pub(super) fn body_length(&self, version: Version) -> Result<BodyLength, HeadError> {
         match (self.content_length, self.transfer_encoding) {
             (Once::Absent, Once::Absent) => Ok(BodyLength::None),
@@ -67,12 +70,15 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// Whether the client would use the connection again (RFC 9112 section 9.3).
+    /// Whether the client wants to reuse the connection (RFC 9112 section 9.3).
     pub(super) fn keeps_alive(&self, version: Version) -> bool {
         !self.close && (self.keep_alive || version == Version::Http11)
     }
 
-    /// RFC 9110 section 10.1.1, which also has expectations in HTTP/1.0 ignored.
+    /// RFC 9110 section 10.1.1, which also says to ignore expectations in HTTP/1.0.
+    ///
+    /// # Errors
+    /// The expectation is not 100-continue.
     pub(super) fn expects_continue(&self, version: Version) -> Result<bool, HeadError> {
         match version {
             Version::Http10 => Ok(false),

@@ -1,7 +1,7 @@
-//! Request heads, parsed in place by httparse and held to RFC 9112 to the letter where leniency would let two servers
-//! disagree about where a request ends (request smuggling): line endings, field syntax, lengths, codings. The core
-//! calls `parse_head` on what a connection has received, again with more when it was not whole. The answer for a head
-//! does not depend on how it was cut on its way.
+//! Request heads. httparse parses them in place. Line endings, field syntax, lengths and codings must follow RFC 9112
+//! strictly, wherever leniency would let two servers disagree about the end of a request (request smuggling). The
+//! core calls `parse_head` on the bytes that a connection received, and again with more bytes while the head is
+//! incomplete. The result for a head does not depend on how it was split in transit.
 
 use super::body::BodyLength;
 use super::fields::Deciding;
@@ -18,35 +18,35 @@ use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
-/// Header fields of one request.
+/// The most header fields of one request.
 const MAX_FIELDS: usize = 128;
-/// Empty lines allowed before a request line (RFC 9112 section 2.2 asks for at least one).
+/// The most empty lines before a request line (RFC 9112 section 2.2 asks for at least one).
 const LEADING_LINES: usize = 8;
-/// Bytes of a method. The longest registered one has 17.
+/// The longest method, bytes. The longest registered one has 17.
 const METHOD_BYTES: usize = 32;
 
 /// Bounds of a request head.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
-    /// Bytes, from the request line to the empty line.
+    /// The largest head, from the request line to the empty line, bytes.
     pub head_bytes: usize,
 }
 
-/// What the bytes received so far amount to.
+/// The result of parsing the bytes received so far.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "a box would cost each request an allocation; nobody keeps a Head"
+    reason = "a box would cost each request an allocation, and no Head is stored"
 )]
 pub enum Head<'a> {
     /// A whole head, and how many bytes it used.
     Complete {
         /// The head; borrows the input.
         request: RequestHead<'a>,
-        /// Bytes up to the end of the empty line.
+        /// How many bytes the head used, up to the end of the empty line.
         used: usize,
     },
-    /// More must arrive.
+    /// The head is incomplete.
     Partial,
 }
 
@@ -63,18 +63,22 @@ pub struct RequestHead<'a> {
     pub headers: SmallVec<[Header<'a>; 24]>,
     /// How the body is framed.
     pub body: BodyLength,
-    /// The client would use the connection again.
+    /// Whether the client wants to reuse the connection.
     pub keep_alive: bool,
     /// The client waits for 100 (Continue) before it sends the body.
     pub expect_continue: bool,
-    /// Host and port: of the target's authority, else of the Host field; `localhost` for HTTP/1.0 without one.
+    /// Host and port: of the target's authority, or else of the Host field; `localhost` for HTTP/1.0 without that
+    /// field.
     pub host: &'a str,
 }
 
 /// Reads the request head at the start of `input`.
 ///
-/// httparse runs once, on a whole head. A head that comes in pieces costs one vectorised scan for each piece: 64 KiB
+/// httparse runs once, on a whole head. A head that comes in pieces costs one vectorized scan for each piece: 64 KiB
 /// that come byte by byte cost about as much as receiving them.
+///
+/// # Errors
+/// The head is invalid, with the status and text for the client.
 pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadError> {
     let skipped = leading_lines(input)?;
     let rest = input.get(skipped..).unwrap_or_default();
@@ -85,13 +89,13 @@ pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, 
         return if full { Err(HeadError::TooLarge(limits.head_bytes)) } else { Ok(Head::Partial) };
     };
     let raw = within.get(..end).unwrap_or_default();
-    // Clearing 128 fields for each request would cost more than parsing most of them.
+    // Initializing 128 fields for each request would cost more than parsing most of them.
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(raw, &mut fields) {
         Ok(Status::Complete(used)) if used == end => {}
         Ok(_) => return Err(HeadError::Field),
-        // httparse knows no targets with bytes beyond ASCII that are not UTF-8.
+        // httparse refuses targets with bytes beyond ASCII that are not UTF-8.
         Err(httparse::Error::Token) if !request_line(raw).is_ascii() => {
             let request = parse_with_any_target(raw)?;
             return Ok(Head::Complete { request, used: skipped + end });
@@ -109,8 +113,8 @@ pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, 
 }
 
 impl<'a> RequestHead<'a> {
-    /// The method and the fields as owned values. `shared` is a copy of `input`, which this head was parsed from, so
-    /// that the values are slices of one allocation. `None` for what the `http` crate does not take.
+    /// The method and the fields as owned values. `shared` is a copy of the `input` that this head was parsed from,
+    /// so the values can be slices of one allocation. `None` if the `http` crate refuses a value.
     pub fn to_owned_parts(&self, input: &[u8], shared: &Bytes) -> Option<(Method, Headers)> {
         let method = Method::from_bytes(self.method.as_bytes()).ok()?;
         let mut headers = Headers::with_capacity(self.headers.len());
@@ -122,7 +126,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// The slice of `shared` that corresponds to `value`, a slice of `input`; a copy if there is none.
+/// The slice of `shared` at the place of `value` in `input`; a copy if `value` is not a slice of `input`.
 pub(super) fn shared_value(value: &[u8], input: &[u8], shared: &Bytes) -> Bytes {
     let start = value.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
     let range = start..start.wrapping_add(value.len());
@@ -140,9 +144,9 @@ fn leading_lines(input: &[u8]) -> Result<usize, HeadError> {
     Ok(lines * 2)
 }
 
-/// What cannot become a request is refused at its first bytes, such as a TLS handshake, rather than waited for.
+/// Refuses input that cannot become a request (such as a TLS handshake) at its first bytes, rather than after a wait.
 fn check_method(rest: &[u8]) -> Result<(), HeadError> {
-    // Half of an empty line before the request line.
+    // This may be the first half of an empty line before the request line.
     if rest == b"\r" {
         return Ok(());
     }
@@ -157,7 +161,7 @@ fn check_method(rest: &[u8]) -> Result<(), HeadError> {
     if method.len() > METHOD_BYTES { Err(HeadError::Method) } else { Ok(()) }
 }
 
-/// Where the empty line ends. CR and LF stand only together, as the end of a line (RFC 9112 section 2.2).
+/// The end of the empty line. CR and LF are allowed only together, as the end of a line (RFC 9112 section 2.2).
 fn end_of_head(rest: &[u8]) -> Result<Option<usize>, HeadError> {
     let mut start = 0;
     loop {
@@ -179,7 +183,7 @@ fn refused(error: httparse::Error, raw: &[u8]) -> HeadError {
         httparse::Error::Version if names_other_version(raw) => HeadError::Version,
         httparse::Error::TooManyHeaders => HeadError::TooManyFields,
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadError::Field,
-        // Every line ends in CRLF here, so NewLine means that something follows the version.
+        // All lines end in CRLF here, so NewLine means that bytes follow the version.
         httparse::Error::Version
         | httparse::Error::NewLine
         | httparse::Error::Token
@@ -187,7 +191,7 @@ fn refused(error: httparse::Error, raw: &[u8]) -> HeadError {
     }
 }
 
-/// Reads a head whose target may have any bytes beyond ASCII; of all else httparse decides.
+/// Parses a head whose target may have any bytes beyond ASCII; httparse checks everything else.
 fn parse_with_any_target(raw: &[u8]) -> Result<RequestHead<'_>, HeadError> {
     let (method, target, version) = split_request_line(raw)?;
     let rest = raw.get(request_line(raw).len() + 2..).unwrap_or_default();
@@ -201,7 +205,7 @@ fn parse_with_any_target(raw: &[u8]) -> Result<RequestHead<'_>, HeadError> {
     }
 }
 
-/// Everything beyond syntax.
+/// Decides everything beyond syntax.
 fn examine<'a>(
     method: &'a str,
     target: &'a [u8],
@@ -354,7 +358,7 @@ mod tests {
         assert!((shared.as_ptr() as usize..shared.as_ptr() as usize + shared.len()).contains(&value));
     }
 
-    /// What is decided about `input`, to compare with what is decided about the whole.
+    /// The decision about `input`, to compare with the decision about the whole head.
     fn outcome(input: &[u8], limits: &HeadLimits) -> Option<Result<(usize, String), HeadError>> {
         match parse_head(input, limits) {
             Ok(Head::Partial) => None,

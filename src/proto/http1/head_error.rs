@@ -1,52 +1,51 @@
-//! Why a request head is refused, with the status and the text that the client gets. `head` returns these, whichever of
-//! its parts found what is wrong.
+//! Why a request head is refused, with the client's status and text. All parts of `head` return this error.
 
-/// A request head that is not one. The text goes to the client.
+/// An invalid request head. The text goes to the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeadError {
-    /// The request line cannot be read.
+    /// The request line is malformed.
     #[error("The request line is malformed.")]
     RequestLine,
-    /// A field line cannot be read: no token before the colon, a folded line, a control character.
+    /// A field line is malformed: no token before the colon, a folded line, or a control character.
     #[error("A header field is malformed.")]
     Field,
     /// A line does not end in CRLF, or CR or LF stands alone.
     #[error("A line of the request head does not end in CRLF.")]
     LineEnd,
-    /// Not HTTP/1.0 or HTTP/1.1.
-    #[error("Only HTTP/1.0 and HTTP/1.1 are spoken here.")]
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    #[error("Only HTTP/1.0 and HTTP/1.1 are supported.")]
     Version,
-    /// Longer than any method (RFC 9112 section 3 asks for 501).
-    #[error("The method is longer than any known here.")]
+    /// The method is longer than any known method (RFC 9112 section 3 asks for 501).
+    #[error("The method is longer than any known method.")]
     Method,
-    /// More bytes than the limit.
+    /// The head has more bytes than the limit.
     #[error("The request head is larger than {0} bytes.")]
     TooLarge(usize),
-    /// More fields than any client needs.
+    /// The head has more fields than any client needs.
     #[error("The request head has more than 128 header fields.")]
     TooManyFields,
-    /// No Host field, several, or an invalid one (RFC 9112 section 3.2).
+    /// There is no Host field, several, or an invalid one (RFC 9112 section 3.2).
     #[error("Exactly one valid Host field is needed.")]
     Host,
-    /// Content-Length repeated or not a number.
+    /// Content-Length is repeated or is not a number.
     #[error("Content-Length is malformed or repeated.")]
     ContentLength,
-    /// A transfer coding other than a single `chunked`, or one in HTTP/1.0.
+    /// Transfer-Encoding is not a single `chunked`, or the request is HTTP/1.0.
     #[error("Transfer-Encoding must be chunked, once, in HTTP/1.1.")]
     TransferEncoding,
-    /// Both framings at once (RFC 9112 section 6.3).
+    /// The request has both framings (RFC 9112 section 6.3).
     #[error("Content-Length and Transfer-Encoding exclude each other.")]
     BothFramings,
-    /// CONNECT.
-    #[error("CONNECT is not served here.")]
+    /// The method is CONNECT.
+    #[error("CONNECT is not supported.")]
     Connect,
-    /// An expectation other than 100-continue.
-    #[error("Only the expectation 100-continue is met here.")]
+    /// The expectation is not 100-continue.
+    #[error("Only the expectation 100-continue is supported.")]
     Expectation,
 }
 
 impl HeadError {
-    /// The status that answers it.
+    /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
             HeadError::TooLarge(_) | HeadError::TooManyFields => 431,

@@ -1,8 +1,8 @@
-//! Header fields whose names remember how they were written. Names mean the same in any case (RFC 9110 section 5.1), so
-//! `HeaderMap` keeps them in lower case; but programs exist that compare them exactly, so a proxy passes on what it was
-//! given. [`Headers`] is a `HeaderMap` in every respect, with the spelling of those names beside it that
-//! [`put_name`] would not restore. Whoever takes fields over from one message into another also
-//! takes over their spelling, by [`Headers::spell_as`]; a name that nobody spelled is written in the usual way.
+//! Header fields that remember how their names were spelled. Names mean the same in any case (RFC 9110 section 5.1),
+//! so `HeaderMap` keeps them in lower case. But some programs compare names exactly, so a proxy passes them on
+//! unchanged. [`Headers`] is a `HeaderMap` with the spelling of those names that [`put_name`] would spell otherwise.
+//! Code that copies fields from one message to another also copies their spelling, by [`Headers::spell_as`]; names
+//! without a spelling are written in the usual way.
 
 use super::field_names::{put_name, title_case, usual_name};
 use bytes::{BufMut, BytesMut};
@@ -13,11 +13,11 @@ use std::ops::{Deref, DerefMut};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
     map: HeaderMap,
-    /// Names that are not written in the usual way, each with a colon after it. Some may have left the map.
+    /// Names with an unusual spelling, each with a colon after it. Some may no longer be in the map.
     unusual: String,
 }
 
-/// A field that cannot be sent, or one too many.
+/// The field cannot be sent, or the map is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the header field cannot be sent")]
 pub struct FieldRefused;
@@ -33,7 +33,10 @@ impl Headers {
         HeaderMap::with_capacity(capacity).into()
     }
 
-    /// Adds a field whose name is written as `written`. The first spelling of a name holds for all its fields.
+    /// Adds a field whose name is spelled `written`. The first spelling of a name holds for all its fields.
+    ///
+    /// # Errors
+    /// The name or the value is invalid, or the map is full.
     pub fn append_as(&mut self, written: &[u8], value: HeaderValue) -> Result<(), FieldRefused> {
         let name = HeaderName::from_bytes(written).map_err(|_| FieldRefused)?;
         let is_repeated = self.map.try_append(&name, value).map_err(|_| FieldRefused)?;
@@ -43,7 +46,7 @@ impl Headers {
         Ok(())
     }
 
-    /// Writes the names that both have as `other` does.
+    /// Spells names that are in both as `other` spells them.
     pub fn spell_as(&mut self, other: &Headers) {
         if other.unusual.is_empty() {
             return;
@@ -59,7 +62,7 @@ impl Headers {
         self.unusual = unusual;
     }
 
-    /// Writes the name of a field as `written`, which is that name in any case.
+    /// Spells the name of a field `written`, which is that name in any case.
     pub fn spell(&mut self, name: &HeaderName, written: &str) {
         if self.spelled(name) != Some(written) && is_spelling_of(written.as_bytes(), name) {
             let before = std::mem::take(&mut self.unusual);
@@ -67,14 +70,14 @@ impl Headers {
         }
     }
 
-    /// Forgets how names of fields were written that are not there any more.
+    /// Forgets the spelling of names that are no longer in the map.
     pub fn forget_absent(&mut self) {
         let (map, unusual) = (&self.map, std::mem::take(&mut self.unusual));
         let present = unusual.split_terminator(':').filter(|written| map.contains_key(*written));
         self.unusual = present.flat_map(|written| [written, ":"]).collect();
     }
 
-    /// Appends each field that `is_wanted` as one line.
+    /// Appends each field that `is_wanted` accepts, one line each.
     pub fn put_fields(&self, out: &mut BytesMut, is_wanted: impl Fn(&HeaderName) -> bool) {
         let mut spellings = Spellings { all: &self.unusual, rest: &self.unusual };
         for (name, value) in &self.map {
@@ -88,12 +91,12 @@ impl Headers {
         }
     }
 
-    /// Appends a name as it was written.
+    /// Appends a name in its spelling.
     pub fn put_name(&self, out: &mut BytesMut, name: &HeaderName) {
         put_spelled(out, name, self.spelled(name));
     }
 
-    /// How the name was written, if not in the usual way.
+    /// The name's spelling, if it is unusual.
     pub fn spelled(&self, name: &HeaderName) -> Option<&str> {
         Spellings { all: &self.unusual, rest: &self.unusual }.of(name)
     }
@@ -116,8 +119,8 @@ fn put_spelled(out: &mut BytesMut, name: &HeaderName, spelled: Option<&str>) {
     }
 }
 
-/// Finds spellings. Fields come in the order in which their names were noted, so each search begins where the one
-/// before ended.
+/// Finds spellings. Fields come in the order in which their spellings were noted, so each search begins where the
+/// search before it ended.
 struct Spellings<'a> {
     all: &'a str,
     rest: &'a str,
@@ -148,7 +151,7 @@ fn is_spelling_of(written: &[u8], name: &HeaderName) -> bool {
     written.eq_ignore_ascii_case(name.as_str().as_bytes())
 }
 
-/// Whether the name would be written so anyway.
+/// Whether `written` is the usual spelling of the name.
 fn is_usual(name: &HeaderName, written: &[u8]) -> bool {
     match usual_name(name.as_str()) {
         Some(usual) => usual.as_bytes() == written,

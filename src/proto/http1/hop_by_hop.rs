@@ -1,26 +1,26 @@
-//! Which headers belong to one connection and never cross a proxy (RFC 9110 section 7.6.1). The header rules of both
-//! directions and those of published answers ask here, so that they cannot disagree.
+//! Hop-by-hop headers, which belong to one connection and never cross a proxy (RFC 9110 section 7.6.1). The header
+//! rules of both directions and those of published responses use this file, so they cannot disagree.
 
 use http::header::{self, HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// The headers of a message that belong to its connection: some always, and those whose names are listed in `Connection`.
+/// The hop-by-hop headers of a message: some are always hop-by-hop, others are listed in `Connection`.
 pub struct HopByHop(SmallVec<[HeaderName; 4]>);
 
 impl HopByHop {
-    /// Reads every `Connection` value. What is no header name (`close, ???`) names nothing.
+    /// Reads every `Connection` value. Members that are not header names (`close, ???`) are ignored.
     pub fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::CONNECTION).iter();
         let tokens = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
         HopByHop(tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).collect())
     }
 
-    /// Whether a header of this name stays on its connection.
+    /// Whether a header of this name is hop-by-hop.
     pub fn stays(&self, name: &HeaderName) -> bool {
         HOP_BY_HOP.contains(name) || self.0.contains(name)
     }
 
-    /// Takes every such header out.
+    /// Removes the hop-by-hop headers.
     pub fn remove_from(&self, headers: &mut HeaderMap) {
         for name in HOP_BY_HOP.iter().chain(&self.0) {
             headers.remove(name);
@@ -28,7 +28,7 @@ impl HopByHop {
     }
 }
 
-/// `Trailer` is here because trailers are not forwarded.
+/// `Trailer` is included because trailers are not forwarded.
 static HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),

@@ -1,12 +1,12 @@
 //! HTTP/1.1 (RFC 9112), towards clients and towards applications: bytes in, decisions and bytes out.
 //!
-//! `head` reads request heads, strictly, so that nobody in front of or behind this server can read the same bytes
-//! differently; `request_line` is for those that httparse does not take, `target` tells what they ask for, and of which
-//! host, `fields` how long the body is and whether the connection goes on, and `head_error` why a head is refused;
-//! `version` and `grammar` are what these share. `body` decodes request bodies, `chunk_line` the lines between their
-//! chunks; `response` writes answers, and `hop_by_hop` says what never crosses a proxy. Towards applications,
-//! `request_head` writes requests and `answer_head` reads answers. `headers` keeps header fields, and how their names
-//! were written, in both directions; `field_names` says how they are written otherwise.
+//! `head` parses request heads strictly, so that no server in front of or behind this one can read the same bytes
+//! differently. `request_line` parses request lines that httparse refuses, `target` finds the requested target and
+//! host, `fields` decides how long the body is and whether the connection can be reused, and `head_error` says why a
+//! head is refused; these share `version` and `grammar`. `body` decodes bodies, `chunk_line` the lines between their
+//! chunks. `response` writes answers, and `hop_by_hop` names the headers that never cross a proxy. Towards
+//! applications, `request_head` writes requests and `answer_head` parses answers. `headers` holds header fields with
+//! the spelling of their names, in both directions; `field_names` has the usual spelling.
 
 mod answer_head;
 mod body;

@@ -1,5 +1,5 @@
-//! Request heads towards applications. Fields that say where the body ends are among `headers`, put there by the caller
-//! from the body itself.
+//! Writes request heads for applications. The framing fields are among `headers`; the caller makes them from the body
+//! itself.
 
 use super::headers::Headers;
 use bytes::{BufMut, Bytes, BytesMut};

@@ -1,16 +1,19 @@
-//! Request lines that httparse does not take: those whose target has bytes beyond ASCII that are not UTF-8, and those
-//! of which the client is to be told more than that they are wrong. `head` calls this after httparse.
+//! Request lines that httparse refuses although they are valid (the target has bytes beyond ASCII that are not UTF-8)
+//! or whose error should be more specific. `head` calls this after httparse.
 
 use super::head_error::HeadError;
 use super::version::Version;
 use memchr::memchr;
 
-/// The first line of a head, without its end.
+/// The first line of a head, without its line end.
 pub(super) fn request_line(raw: &[u8]) -> &[u8] {
     memchr(b'\r', raw).and_then(|end| raw.get(..end)).unwrap_or_default()
 }
 
 /// The method, the target and the version of a head whose method is a token.
+///
+/// # Errors
+/// The request line is malformed, or the version is unknown.
 pub(super) fn split_request_line(raw: &[u8]) -> Result<(&str, &[u8], Version), HeadError> {
     let mut words = request_line(raw).split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -27,7 +30,7 @@ pub(super) fn split_request_line(raw: &[u8]) -> Result<(&str, &[u8], Version), H
     }
 }
 
-/// Whether a request line is sound but for its version. White space in the target looks like a bad version, too.
+/// Whether only the version of a request line is wrong. White space in the target looks like a wrong version, too.
 pub(super) fn names_other_version(raw: &[u8]) -> bool {
     let mut words = request_line(raw).split(|byte| *byte == b' ').skip(2);
     let version = words.next().and_then(|word| word.strip_prefix(b"HTTP/"));

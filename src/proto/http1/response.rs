@@ -1,6 +1,6 @@
-//! Response heads and chunks. The core decides how an answer is framed and whether the connection goes on; both are
-//! written here and nowhere else. What is written always reads as one response that ends where its framing says: fields
-//! that would contradict it are left out, and so is a reason that would break the line.
+//! Writes response heads and chunks. The core decides how an answer is framed and whether the connection can be
+//! reused; only this file writes both. The bytes always form one response that ends where its framing says:
+//! contradicting fields are left out, and so is a reason phrase that would break the line.
 
 use super::headers::Headers;
 use super::version::Version;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// The end of a chunked body without trailers (RFC 9112 section 7.1).
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// How the client learns where the body ends.
+/// How the client finds the end of the body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Framing {
     /// By Content-Length.
@@ -20,9 +20,9 @@ pub enum Framing {
     Chunked,
     /// By the end of the connection.
     Close,
-    /// There is no body, whatever the fields say: an answer to HEAD, 204, 304.
+    /// There is no body, whatever the fields say: the answer is to a HEAD, or is a 204 or 304.
     None {
-        /// The length the body would have had, if it is to be declared.
+        /// The length that the body would have had, if it should be declared.
         content_length: Option<u64>,
     },
 }
@@ -32,15 +32,15 @@ pub enum Framing {
 pub struct ResponseHead<'a> {
     /// The version of the request.
     pub version: Version,
-    /// Status code; what has not three digits goes out as 500.
+    /// Status code; a status without three digits is sent as 500.
     pub status: u16,
     /// Reason phrase; the standard one if absent.
     pub reason: Option<&'a str>,
     /// Fields of the answer.
     pub headers: &'a Headers,
-    /// Where the body ends.
+    /// How the client finds the end of the body.
     pub framing: Framing,
-    /// Whether the connection goes on, see `persistence`.
+    /// Whether the connection can be reused, see `persistence`.
     pub keep_alive: bool,
 }
 
@@ -61,7 +61,7 @@ pub fn encode_head(out: &mut BytesMut, head: &ResponseHead<'_>) {
     out.put_slice(b"\r\n");
 }
 
-/// A whole 101 head, after which the connection speaks `protocol` (RFC 9110 section 15.2.2).
+/// A whole 101 head; after it the connection speaks `protocol` (RFC 9110 section 15.2.2).
 pub fn switch_head(protocol: &str, headers: &Headers) -> Bytes {
     let mut out = BytesMut::new();
     let framing = Framing::None { content_length: None };
@@ -77,11 +77,11 @@ pub fn switch_head(protocol: &str, headers: &Headers) -> Bytes {
     out.freeze()
 }
 
-/// Whether the connection can go on after an answer framed so (RFC 9112 section 9.3).
+/// Whether the connection can be reused after an answer with this framing (RFC 9112 section 9.3).
 pub fn persistence(version: Version, request_keep_alive: bool, framing: Framing) -> bool {
     match framing {
         Framing::Close => false,
-        // A client of HTTP/1.0 cannot see where chunks end.
+        // A client of HTTP/1.0 cannot find the end of chunks.
         Framing::Chunked => request_keep_alive && version == Version::Http11,
         Framing::Length(_) | Framing::None { .. } => request_keep_alive,
     }
@@ -92,7 +92,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Unknown")
 }
 
-/// Appends `data` as one chunk; nothing if it is empty, because an empty chunk would end the body.
+/// Appends `data` as one chunk. Empty `data` is skipped, because an empty chunk would end the body.
 pub fn encode_chunk(out: &mut BytesMut, data: &[u8]) {
     if data.is_empty() {
         return;
@@ -109,7 +109,7 @@ pub fn chunk(data: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// A whole plain text answer to a request that could not be read, after which the connection ends.
+/// A whole answer of plain text to a request that could not be read; the connection ends after it.
 pub fn error_answer(status: u16, message: &str) -> Bytes {
     let mut headers = Headers::new();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
@@ -222,7 +222,7 @@ mod tests {
         for (version, wanted, framing, expected) in cases {
             assert_eq!(persistence(version, wanted, framing), expected, "{version:?} {framing:?}");
         }
-        // A mistaken caller cannot promise a client what the end of the body breaks.
+        // A caller's mistake must not promise the client a connection that ends with the body.
         assert!(encoded(Version::Http11, Framing::Close, true).contains("Connection: close\r\n"));
     }
 

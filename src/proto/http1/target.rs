@@ -1,6 +1,6 @@
-//! What a request is for: its target (RFC 9112 section 3.2) and the host it names. `head` calls this once a request
-//! line and its fields are known to be well formed. A host that comes out of here is a host and perhaps a port, so
-//! routing never sees userinfo, a path, a second port or white space.
+//! The target of a request (RFC 9112 section 3.2) and its host. `head` calls this once the request line and the
+//! fields are known to be well formed. A returned host is a host and perhaps a port, so routing never sees userinfo,
+//! a path, a second port or white space.
 
 use super::fields::Once;
 use super::head_error::HeadError;
@@ -9,17 +9,18 @@ use percent_encoding::{AsciiSet, percent_encode};
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-/// What is asked for (RFC 9112 section 3.2).
+/// The requested target (RFC 9112 section 3.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target<'a> {
-    /// A path and query; of an absolute-form target what follows the authority. Bytes beyond ASCII, which many clients
-    /// send as they are, are percent-encoded here (RFC 3986 section 2.5), so that nothing behind has to know of them.
+    /// A path and query; for the absolute form, the part after the authority. Many clients send bytes beyond ASCII
+    /// unencoded; these bytes are percent-encoded here (RFC 3986 section 2.5), so that no later code has to handle
+    /// them.
     Origin(Cow<'a, str>),
     /// `*`, the server as a whole.
     Asterisk,
 }
 
-/// Splits `target` into the authority of its absolute form, if it has one, and what is asked for there.
+/// Splits `target` into the authority, if it is in absolute form, and the requested target.
 pub(super) fn split_target<'a>(
     method: &str,
     target: &'a [u8],
@@ -38,7 +39,7 @@ pub(super) fn split_target<'a>(
     let authority_end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(authority_end).ok_or(HeadError::RequestLine)?;
     let authority = std::str::from_utf8(authority).map_err(|_| HeadError::RequestLine)?;
-    // Userinfo is refused with the rest: RFC 9110 section 4.2.4 calls it an error from an untrusted source.
+    // Userinfo is refused here, too: RFC 9110 section 4.2.4 calls it an error from an untrusted source.
     if !is_host_and_port(authority) {
         return Err(HeadError::RequestLine);
     }
@@ -51,20 +52,20 @@ pub(super) fn split_target<'a>(
     }
 }
 
-/// `path` in ASCII.
+/// `path`, percent-encoded to ASCII.
 fn encoded(path: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(path) {
         Ok(path) if path.is_ascii() => path.into(),
-        // Of no character in ASCII, but of all bytes beyond it.
+        // Encodes no ASCII characters, but all bytes beyond ASCII.
         _ => percent_encode(path, &AsciiSet::EMPTY).to_string().into(),
     }
 }
 
-/// The host a request is for: `authority` if the target has one, else the value of its Host field.
+/// The host of a request: `authority` if the target has one, else the value of the Host field.
 ///
-/// The Host field must be there once and be valid even if the target's authority overrides it (RFC 9112 section 3.2);
-/// only HTTP/1.0 may do without, and then asks for `localhost`. An empty one names no host of an `http` URI (RFC 9110
-/// section 4.2.1).
+/// There must be exactly one valid Host field, even if the target's authority overrides it (RFC 9112 section 3.2).
+/// Only HTTP/1.0 requests may lack it; their host is then `localhost`. An empty Host names no host of an `http` URI
+/// (RFC 9110 section 4.2.1).
 pub(super) fn host_of<'a>(
     field: Once<'a>,
     version: Version,
@@ -88,7 +89,7 @@ fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// `uri-host [ ":" port ]` of RFC 9110 section 7.2, the host not empty (section 4.2.1).
+/// `uri-host [ ":" port ]` of RFC 9110 section 7.2; the host must not be empty (section 4.2.1).
 fn is_host_and_port(text: &str) -> bool {
     if let Some(rest) = text.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else { return false };
@@ -99,7 +100,7 @@ fn is_host_and_port(text: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_name_byte) && is_port(port)
 }
 
-/// The grammar of RFC 3986 section 3.2.3 lets a port be empty.
+/// The grammar of RFC 3986 section 3.2.3 allows an empty port.
 fn is_port(port: &str) -> bool {
     port.is_empty() || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
 }

@@ -1,6 +1,6 @@
 //! The versions of HTTP that decide how a message is read and how its answer is written.
 
-/// HTTP versions this server speaks on a connection.
+/// The HTTP versions that this server speaks on a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
     /// HTTP/1.0.

@@ -1,39 +1,39 @@
-//! What a path below the base of a SockJS service asks for.
+//! The endpoints of a SockJS service, by their path below the service's base.
 
-/// What is asked for.
+/// The endpoint of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Endpoint<'a> {
-    /// What the service can do.
+    /// The service's capabilities.
     Info,
-    /// The page that a browser loads in a frame to speak from the service's origin.
+    /// The page that a browser loads in a frame, to connect from the service's origin.
     Iframe,
-    /// A WebSocket without frames of SockJS.
+    /// A WebSocket without SockJS frames.
     Raw,
-    /// A part of a conversation.
+    /// A part of a session.
     Session {
-        /// The conversation, by the name that its client gave it.
+        /// The session's name, which its client chose.
         session: &'a str,
-        /// How the client speaks.
+        /// How the client communicates.
         transport: Transport,
     },
 }
 
-/// How a client speaks.
+/// How a client communicates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
-    /// By a WebSocket.
+    /// A WebSocket.
     WebSocket,
-    /// It waits for what comes.
+    /// The client waits for messages.
     Xhr,
-    /// It says something.
+    /// The client sends messages.
     XhrSend,
-    /// It waits for what comes, as a script.
+    /// The client waits for messages, in the form of a script.
     Jsonp,
-    /// It says something, by a form.
+    /// The client sends messages in a form.
     JsonpSend,
 }
 
-/// What `path` asks for, which is below the base and without the query.
+/// The endpoint of `path`, which is below the base and without the query.
 pub fn endpoint(path: &str) -> Option<Endpoint<'_>> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let endpoint = match (segments.next()?, segments.next(), segments.next()) {
@@ -56,7 +56,7 @@ pub fn endpoint(path: &str) -> Option<Endpoint<'_>> {
     segments.next().is_none().then_some(endpoint)
 }
 
-/// Names of servers and conversations are not empty and have no dots.
+/// Names of servers and sessions are not empty and contain no dots.
 fn is_name(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
 }

@@ -1,29 +1,29 @@
-//! What a client is told: `o` at the beginning, `h` now and then, `a` with messages and `c` at the end. What it says
-//! is a list of messages. All in JSON.
+//! SockJS frames for clients: `o` opens a session, `h` is a heartbeat, `a` has messages and `c` closes the session.
+//! Clients send lists of messages. Contents are JSON.
 
 use crate::proto::lenient_json::without_lone_surrogates;
 use crate::proto::script;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// The conversation is open.
+/// The session is open.
 pub const OPEN: &str = "o";
-/// The conversation is alive.
+/// A heartbeat: the session is alive.
 pub const HEARTBEAT: &str = "h";
-/// Only one request at a time may wait for what comes.
+/// Only one request at a time may wait for messages.
 pub const ANOTHER_CONNECTION: &str = "c[2010,\"Another connection still open\"]";
 
-/// Messages, of which each is quoted already.
+/// Messages, each of which is quoted already.
 pub fn messages(quoted: &[Box<str>]) -> String {
     format!("a[{}]", quoted.join(","))
 }
 
-/// The conversation is over.
+/// The session is closed.
 pub fn close(code: u16, reason: &str) -> String {
     format!("c[{code},{}]", quoted(reason))
 }
 
-/// A text in JSON. Characters that some browsers change on the way are escaped, as the protocol asks.
+/// A text as a JSON string. Characters that some browsers change in transit are escaped, as the protocol demands.
 pub fn quoted(text: &str) -> Box<str> {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -40,9 +40,9 @@ pub fn quoted(text: &str) -> Box<str> {
     out.into()
 }
 
-/// The messages a client says: a list of texts, or one text. `None` if that is not what it is.
+/// The messages that a client sent: a list of strings, or one string. `None` if `json` is neither.
 pub fn said(json: &[u8]) -> Option<Vec<String>> {
-    // A browser may say half of a character.
+    // A browser may send half of a character.
     let repaired = without_lone_surrogates(json);
     match serde_json::from_slice(repaired.as_deref().unwrap_or(json)).ok()? {
         Value::String(one) => Some(vec![one]),
@@ -58,7 +58,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// The same in the field `d` of a form.
+/// The messages in the field `d` of a form.
 pub fn said_in_form(form: &[u8]) -> Option<Vec<String>> {
     let form = std::str::from_utf8(form).ok()?;
     let field = form.split('&').find_map(|field| field.strip_prefix("d="))?.replace('+', " ");

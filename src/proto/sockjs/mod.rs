@@ -1,5 +1,6 @@
-//! SockJS (protocol 0.3): a conversation of texts for browsers, over a WebSocket or over requests that wait. `endpoint`
-//! tells what a path asks for, `frame` what a client is told and what it says, `page` answers what is not a conversation.
+//! SockJS (protocol 0.3): sessions of text messages for browsers, over a WebSocket or over requests that wait.
+//! `endpoint` finds the endpoint of a path, `frame` writes and reads messages, and `page` has the answers outside
+//! sessions.
 
 mod endpoint;
 mod frame;

@@ -1,6 +1,6 @@
-//! What a SockJS service answers that is no part of a conversation.
+//! Answers of a SockJS service outside sessions.
 
-/// What the service can do; `entropy` is a number that nobody can know before.
+/// The service's capabilities; `entropy` is an unpredictable number.
 pub fn info(entropy: u32) -> String {
     format!("{{\"websocket\":true,\"origins\":[\"*:*\"],\"cookie_needed\":false,\"entropy\":{entropy}}}")
 }

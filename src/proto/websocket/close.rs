@@ -1,26 +1,26 @@
-//! What a close frame says (RFC 6455 section 7.4).
+//! The payload of a close frame (RFC 6455 section 7.4).
 
 use bytes::Bytes;
 
-/// A code and a reason.
+/// The code and reason of a close.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Close {
-    /// One that may stand in a frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
+    /// A code that is valid in a frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
     pub code: u16,
-    /// As much of it is said as a frame has room for.
+    /// The reason. A frame carries as much of it as fits.
     pub reason: Box<str>,
 }
 
-/// A close frame's payload that may not be sent.
+/// A close frame's payload that is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CloseError {
-    /// One byte is no code.
-    #[error("a close frame with half a code")]
+    /// The payload is one byte, and a code has two.
+    #[error("a close frame with only one byte of a code")]
     HalfACode,
-    /// A code that is reserved, or none.
-    #[error("a close frame with the code {0}, which may not be sent")]
+    /// The code is reserved or unassigned.
+    #[error("a close frame with the code {0}, which is not valid in a frame")]
     Code(u16),
-    /// The reason is no text.
+    /// The reason is not UTF-8.
     #[error("a close frame whose reason is not UTF-8")]
     Reason,
 }
@@ -28,20 +28,20 @@ pub enum CloseError {
 impl Close {
     /// Normal closure.
     pub const NORMAL: u16 = 1000;
-    /// The other side broke the protocol.
+    /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: u16 = 1002;
-    /// What the other side does is not allowed, without breaking the protocol.
+    /// The peer did something that is not allowed here, without breaking the protocol.
     pub const POLICY: u16 = 1008;
-    /// A text was no UTF-8.
+    /// A text was not UTF-8.
     pub const NOT_UTF8: u16 = 1007;
     /// A message was too large.
     pub const TOO_LARGE: u16 = 1009;
     /// This side failed.
     pub const INTERNAL_ERROR: u16 = 1011;
-    /// There is no room at present.
+    /// This server has no capacity at present.
     pub const TRY_AGAIN_LATER: u16 = 1013;
 
-    /// Whether `code` may stand in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
+    /// Whether `code` is valid in a close frame (RFC 6455 section 7.4, and the IANA registry for 1012 to 1014).
     pub fn may_be_sent(code: u16) -> bool {
         matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
@@ -51,8 +51,11 @@ impl Close {
         Close { code, reason: "".into() }
     }
 
-    /// Reads a close frame's payload; empty is no code. An application's event may have a longer reason than a frame: it
-    /// is cut as it would be in one.
+    /// Reads a close frame's payload; an empty payload has no code. An application's event may have a longer reason
+    /// than fits into a frame; the reason is then cut to fit.
+    ///
+    /// # Errors
+    /// The code is invalid, or the reason is not UTF-8.
     pub fn parse(payload: &[u8]) -> Result<Option<Close>, CloseError> {
         let (code, reason) = match payload {
             [] => return Ok(None),
@@ -66,7 +69,7 @@ impl Close {
         Ok(Some(Close { code, reason: fitting(reason).into() }))
     }
 
-    /// The payload that says this; a reason that is too long for a frame is cut between characters.
+    /// The payload of this close. A reason that is too long for a frame is cut between characters.
     pub fn payload(&self) -> Bytes {
         Bytes::from([&self.code.to_be_bytes(), fitting(&self.reason).as_bytes()].concat())
     }
@@ -76,7 +79,7 @@ fn fitting(reason: &str) -> &str {
     reason.get(..reason.floor_char_boundary(REASON_BYTES)).unwrap_or_default()
 }
 
-/// What a control frame has room for behind the code.
+/// How many bytes of a reason fit into a control frame after the code.
 const REASON_BYTES: usize = 123;
 
 #[cfg(test)]

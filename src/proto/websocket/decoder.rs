@@ -1,5 +1,5 @@
-//! What a client sends, decoded in place. Data comes out as it arrives, so a message may be larger than any buffer;
-//! control frames come out whole. What breaks the protocol ends the connection with the code the error names.
+//! Decodes a client's frames in place. Data is returned as it arrives, so a message may be larger than any buffer;
+//! control frames are returned whole. A protocol error ends the connection with the error's close code.
 
 use super::close::{Close, CloseError};
 use super::deflate::InflateError;
@@ -21,7 +21,7 @@ pub struct Decoder {
 struct Frame {
     fin: bool,
     mask: [u8; 4],
-    /// Bytes of the payload that came and that have not.
+    /// How many bytes of the payload have come, and how many have not.
     done: u64,
     left: u64,
 }
@@ -35,83 +35,83 @@ struct Message {
     text: Utf8,
 }
 
-/// What a message holds.
+/// The kind of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// UTF-8.
     Text,
-    /// Anything.
+    /// Any bytes.
     Binary,
 }
 
-/// Something that was received.
+/// A received part of a message, or a control frame.
 #[derive(PartialEq, Eq, Debug)]
 pub enum FrameEvent<'a> {
-    /// More of a message; text may be cut within a character.
+    /// A part of a message; a text may be cut within a character.
     Data {
-        /// What the message holds.
+        /// The kind of the message.
         kind: Kind,
-        /// This part of it.
+        /// The bytes of this part.
         bytes: &'a [u8],
-        /// The message is whole with it.
+        /// Whether the message ends with this part.
         ends: bool,
-        /// It is compressed, and nothing is known of what it holds (RFC 7692).
+        /// Whether the message is compressed (RFC 7692); a compressed text is not checked here.
         is_compressed: bool,
     },
-    /// A ping, with what the pong must repeat.
+    /// A ping; the pong must repeat its payload.
     Ping(&'a [u8]),
     /// A pong.
     Pong(&'a [u8]),
-    /// The client closes. Nothing may follow.
+    /// The client closes. No frame may follow.
     Close(Option<Close>),
 }
 
-/// A step of decoding.
+/// The result of one decoding step.
 #[derive(Debug)]
 pub struct Decoded<'a> {
-    /// Bytes of the input that are done with. With no event and nothing used, more must arrive.
+    /// How many bytes of the input are consumed. Without an event and without used bytes, more must arrive.
     pub used: usize,
-    /// What they were, if anything.
+    /// The event of these bytes, if any.
     pub event: Option<FrameEvent<'a>>,
 }
 
-/// The client broke the protocol.
+/// How the client broke the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// A frame without a mask (RFC 6455 section 5.1).
     #[error("a frame of a client without a mask")]
     Unmasked,
-    /// Bits that no extension gives a meaning.
+    /// Reserved bits without an extension that uses them.
     #[error("a frame with reserved bits")]
     Reserved,
-    /// An opcode that is none.
+    /// An unknown opcode.
     #[error("a frame with a reserved opcode")]
     Opcode,
-    /// A control frame in parts, or of more than 125 bytes (section 5.5).
+    /// A fragmented control frame, or one of more than 125 bytes (section 5.5).
     #[error("a control frame that is too long or in parts")]
     Control,
-    /// A continuation of nothing, or a message within another (section 5.4).
+    /// A continuation outside a message, or a new message within another (section 5.4).
     #[error("a frame out of its order")]
     Order,
     /// A length with its highest bit set (section 5.2).
     #[error("a frame whose length has its highest bit set")]
     Length,
-    /// More bytes than a message may have.
+    /// A message above the size limit.
     #[error("a message of more than {0} bytes")]
     TooLarge(u64),
-    /// A text that is none (section 8.1).
+    /// A text that is not UTF-8 (section 8.1).
     #[error("a text that is not UTF-8")]
     NotUtf8,
-    /// A close frame that may not be sent.
+    /// A close frame with an invalid payload.
     #[error(transparent)]
     Close(#[from] CloseError),
-    /// A compressed message that cannot be read.
+    /// A compressed message that cannot be decompressed.
     #[error(transparent)]
     Compression(#[from] InflateError),
 }
 
 impl ProtocolError {
-    /// The code to close with (section 7.4.1).
+    /// The code of the close (section 7.4.1).
     pub fn close_code(&self) -> u16 {
         match self {
             ProtocolError::TooLarge(_) | ProtocolError::Compression(InflateError::TooLarge(_)) => {
@@ -132,18 +132,21 @@ impl From<NotUtf8> for ProtocolError {
 }
 
 impl Decoder {
-    /// Messages may have up to `message_bytes`, and be compressed if that was agreed.
+    /// A decoder of messages of up to `message_bytes`, which may be compressed if `compression` was negotiated.
     pub fn new(message_bytes: u64, compression: bool) -> Decoder {
         Decoder { message_bytes, compression, frame: None, message: None }
     }
 
-    /// Whether every message that has begun has ended.
+    /// Whether no message is incomplete.
     pub fn is_between_messages(&self) -> bool {
         self.frame.is_none() && self.message.is_none()
     }
 
-    /// Decodes from the front of `input`, taking off the mask in place, up to one event. What was not used must come
-    /// again, with what arrives after it.
+    /// Decodes from the front of `input` up to one event, and unmasks in place. The caller passes unused bytes again,
+    /// followed by newly arrived ones.
+    ///
+    /// # Errors
+    /// The client broke the protocol.
     pub fn decode<'a>(&mut self, input: &'a mut [u8]) -> Result<Decoded<'a>, ProtocolError> {
         if let Some(frame) = self.frame {
             return self.data(frame, input, 0);
@@ -160,7 +163,7 @@ impl Decoder {
         self.data(frame, input, used)
     }
 
-    /// Notes a data frame's place in its message, and refuses what would make the message too large.
+    /// Notes a data frame's place in its message; refuses a frame that would make the message too large.
     fn begin(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
         let is_compressed = header.reserved != 0;
         let kind = match (opcode, self.message) {
@@ -179,7 +182,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The part of `frame` that follows `skip` bytes of `input`.
+    /// The payload part of `frame` after `skip` bytes of `input`.
     fn data<'a>(
         &mut self,
         mut frame: Frame,
@@ -212,7 +215,11 @@ impl Decoder {
 }
 
 impl FrameHeader {
-    /// What the header of a client's frame may be. With compression the first frame of a message may have RSV1.
+    /// Checks the header of a client's frame; returns its opcode and mask. With compression, the first frame of a
+    /// message may have RSV1.
+    ///
+    /// # Errors
+    /// The header breaks the protocol.
     pub fn check(&self, compression: bool) -> Result<(Opcode, [u8; 4]), ProtocolError> {
         let opcode = self.opcode.ok_or(ProtocolError::Opcode)?;
         let may_be_compressed = compression && matches!(opcode, Opcode::Text | Opcode::Binary);
@@ -229,7 +236,7 @@ impl FrameHeader {
     }
 }
 
-/// A control frame whose header has `skip` bytes; it waits until it is whole.
+/// Decodes a control frame whose header has `skip` bytes; waits until the frame is whole.
 fn control(
     opcode: Opcode,
     mask: [u8; 4],
@@ -255,7 +262,7 @@ mod tests {
 
     const MASK: [u8; 4] = [1, 2, 3, 4];
 
-    /// A client's frame: the first byte, and the payload.
+    /// A client's frame, made of its first byte and its payload.
     fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![first];
         match payload.len() {
@@ -272,7 +279,7 @@ mod tests {
         frame
     }
 
-    /// Everything that comes out, with the parts of a message joined, when `input` arrives in pieces of `piece` bytes.
+    /// All events, with the parts of a message joined, when `input` arrives in pieces of `piece` bytes.
     fn received(input: &[u8], piece: usize) -> Result<Vec<String>, ProtocolError> {
         let (mut decoder, mut carry) = (Decoder::new(1000, false), Vec::new());
         let (mut out, mut message) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What clients are sent: whole frames without a mask.
+//! Encodes frames for clients: whole frames without a mask.
 
 use super::close::Close;
 use super::header::{FrameHeader, Opcode, RSV1};
@@ -18,8 +18,8 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// Appends a frame of a client that is a whole message. Its mask is all zeros, which is for ends of one process only: nobody
-/// between them could be misled by what it holds.
+/// Appends a client's frame that is a whole message. Its mask is all zeros. This is only for connections within one
+/// process, because no intermediary between the ends can be misled by the unmasked content.
 pub fn mask_frame(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
     let start = out.len();
     FrameHeader::write(out, opcode, true, payload.len() as u64);
@@ -38,7 +38,7 @@ pub fn compressed_frame(opcode: Opcode, deflated: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// A close frame; `None` says no code.
+/// A close frame; `None` is a close without a code.
 pub fn close_frame(close: Option<&Close>) -> Bytes {
     frame(Opcode::Close, &close.map(Close::payload).unwrap_or_default())
 }

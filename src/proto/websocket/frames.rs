@@ -1,48 +1,48 @@
-//! Frames that pass by, cut anywhere: where one begins and ends, without a look at what it holds. The relay needs no
-//! more, so a frame of any size passes without being kept.
+//! Follows a stream of frames, cut anywhere: where frames begin and end, without reading their payload. The relay
+//! needs no more, so a frame of any size passes without being stored.
 
 use super::header::{FrameHeader, Opcode};
 use smallvec::SmallVec;
 
-/// A place in a stream of frames.
+/// A position in a stream of frames.
 #[derive(Default, Debug)]
 pub struct Frames {
-    /// A header that has not come in full.
+    /// The bytes of an incomplete header.
     begun: SmallVec<[u8; FrameHeader::LONGEST]>,
-    /// Bytes of the payload that have not come.
+    /// How many bytes of the payload have not come.
     left: u64,
-    /// A message has begun and its last frame has not ended.
+    /// Whether a message has begun whose last frame has not ended.
     in_message: bool,
-    /// The last data frame had FIN.
+    /// Whether the last data frame had FIN.
     is_last: bool,
     is_control: bool,
 }
 
-/// What comes next.
+/// The next piece of a stream of frames.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Piece<'a> {
-    /// A frame begins; its payload may be empty.
+    /// A frame's header; its payload may be empty.
     Header(FrameHeader),
-    /// Some of its payload, and whether that was all of it. Not told of an empty payload.
+    /// A part of the payload, and whether the payload ends with it. An empty payload has no such piece.
     Payload(&'a [u8], bool),
 }
 
-/// Messages that have passed by. What is only a part of one counts with its bytes.
+/// Counts messages that passed. A partial message counts with its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Seen {
-    /// How many have ended.
+    /// How many messages have ended.
     pub messages: u64,
-    /// Bytes of their contents.
+    /// The size of their contents, bytes.
     pub bytes: u64,
 }
 
 impl Seen {
-    /// One message.
+    /// The count of one message.
     pub fn message(content: &[u8]) -> Seen {
         Seen { messages: 1, bytes: content.len() as u64 }
     }
 
-    /// Counts the message that a piece of a stream of frames belongs to: with each frame's header, the whole frame.
+    /// Counts one piece of a stream of frames. A frame counts with its header, for its whole length.
     pub fn see(&mut self, piece: &Piece<'_>) {
         match piece {
             Piece::Header(header) if !header.opcode.is_some_and(Opcode::is_control) => {
@@ -60,7 +60,7 @@ impl Seen {
 }
 
 impl Frames {
-    /// Takes the next piece off the front of `input`; `None` when all of it was taken.
+    /// Takes the next piece from the front of `input`; `None` when `input` is empty.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Piece<'a>> {
         if self.left > 0 {
             let now = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
@@ -82,12 +82,12 @@ impl Frames {
         None
     }
 
-    /// Whether every frame that has begun has ended.
+    /// Whether no frame is incomplete.
     pub fn is_between_frames(&self) -> bool {
         self.begun.is_empty() && self.left == 0
     }
 
-    /// Whether every message that has begun has ended, and every frame.
+    /// Whether no message and no frame is incomplete.
     pub fn is_between_messages(&self) -> bool {
         self.is_between_frames() && !self.in_message
     }
@@ -112,7 +112,7 @@ impl Frames {
 mod tests {
     use super::*;
 
-    /// Headers, payloads joined, and whether a message is over after each byte.
+    /// Headers and joined payloads, and whether a message is over after each byte.
     fn passed(input: &[u8], piece: usize) -> (String, String) {
         let (mut frames, mut said, mut between) = (Frames::default(), String::new(), String::new());
         for mut part in input.chunks(piece) {

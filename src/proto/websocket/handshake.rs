@@ -1,33 +1,33 @@
-//! The upgrade of an HTTP request (RFC 6455 section 4.2).
+//! The upgrade of an HTTP request to a WebSocket (RFC 6455 section 4.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, Method, header};
 use sha1::{Digest, Sha1};
 
-/// A request that asks for a WebSocket.
+/// A valid request for a WebSocket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Handshake {
-    /// The value of Sec-WebSocket-Accept that answers it.
+    /// The value of Sec-WebSocket-Accept in the answer.
     pub accept: String,
 }
 
-/// A request that asks for a WebSocket in a way that cannot be answered.
+/// Why a request for a WebSocket is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// Another method.
-    #[error("A WebSocket is asked for with GET.")]
+    /// The method is not GET.
+    #[error("A WebSocket request must use GET.")]
     Method,
-    /// Another version.
-    #[error("Only version 13 of the WebSocket protocol is spoken here.")]
+    /// The version is not 13.
+    #[error("Only version 13 of the WebSocket protocol is supported.")]
     Version,
-    /// No key, or one that is none.
+    /// The key is missing or malformed.
     #[error("Sec-WebSocket-Key must be 16 bytes in base64.")]
     Key,
 }
 
 impl HandshakeError {
-    /// The status that answers it (RFC 6455 section 4.4 for 426).
+    /// The status of the answer (RFC 6455 section 4.4 for 426).
     pub fn status(&self) -> u16 {
         match self {
             HandshakeError::Version => 426,
@@ -36,13 +36,16 @@ impl HandshakeError {
     }
 }
 
-/// Whether a request asks for a WebSocket at all.
+/// Whether a request asks for a WebSocket.
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, header::UPGRADE, "websocket") && has_token(headers, header::CONNECTION, "upgrade")
 }
 
 impl Handshake {
     /// Reads a request that [`is_upgrade`].
+    ///
+    /// # Errors
+    /// The request's method, version or key is invalid.
     pub fn read(method: &Method, headers: &HeaderMap) -> Result<Handshake, HandshakeError> {
         if method != Method::GET {
             return Err(HandshakeError::Method);

@@ -1,19 +1,19 @@
-//! What stands before a frame's payload (RFC 6455 section 5.2).
+//! The header of a frame (RFC 6455 section 5.2).
 
 use bytes::{BufMut, BytesMut};
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opcode {
-    /// More of the message that was begun.
+    /// A further frame of a message.
     Continuation,
-    /// The beginning of a text message.
+    /// The first frame of a text message.
     Text,
-    /// The beginning of a binary message.
+    /// The first frame of a binary message.
     Binary,
     /// The end of the connection.
     Close,
-    /// A sign of life that asks for a pong.
+    /// A request for a pong.
     Ping,
     /// The answer to a ping.
     Pong,
@@ -23,12 +23,12 @@ impl Opcode {
     /// The longest payload of a control frame (RFC 6455 section 5.5).
     pub const CONTROL_BYTES: usize = 125;
 
-    /// Whether it is a control frame: short, whole, and allowed between the frames of a message.
+    /// Whether the frame is a control frame: short, unfragmented, and allowed between the frames of a message.
     pub fn is_control(self) -> bool {
         matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
     }
 
-    /// Whether a message of this kind may have this content: text is UTF-8, and what is a control frame is short.
+    /// Whether `content` is valid in a message of this type: text must be UTF-8, and control frames must be short.
     pub fn can_hold(self, content: &[u8]) -> bool {
         match self {
             Opcode::Text => std::str::from_utf8(content).is_ok(),
@@ -63,27 +63,27 @@ impl Opcode {
 /// The reserved bit that marks a compressed message (RFC 7692 section 6).
 pub(super) const RSV1: u8 = 4;
 
-/// A frame without its payload.
+/// A frame's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
-    /// The last frame of its message.
+    /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// The three reserved bits, which extensions give a meaning: RSV1 is 4.
+    /// The three reserved bits, which extensions may use: RSV1 is 4.
     pub reserved: u8,
-    /// What it is; `None` is reserved.
+    /// The frame's type; `None` if the opcode is reserved.
     pub opcode: Option<Opcode>,
     /// The mask, which clients must use and servers must not.
     pub mask: Option<[u8; 4]>,
-    /// Bytes of the payload.
+    /// The length of the payload, bytes.
     pub length: u64,
 }
 
 impl FrameHeader {
-    /// Bytes of the longest header: two, a length of eight, and a mask.
+    /// The longest header: two bytes, a length of eight, and a mask.
     pub const LONGEST: usize = 14;
 
-    /// The header at the start of `input` and its length in bytes; `None` if more must arrive. Every header reads: what
-    /// is allowed is for the caller to say.
+    /// The header at the start of `input` and its length in bytes; `None` if more bytes must arrive. Every header can
+    /// be read; the caller decides whether it is allowed.
     pub fn read(input: &[u8]) -> Option<(FrameHeader, usize)> {
         let (&[first, second], rest) = input.split_first_chunk::<2>()?;
         let (length, rest) = match second & 0x7f {
@@ -107,7 +107,7 @@ impl FrameHeader {
         FrameHeader::write_reserved(out, 0, opcode, fin, length);
     }
 
-    /// The same with reserved bits.
+    /// As `write`, with reserved bits.
     pub(super) fn write_reserved(out: &mut BytesMut, reserved: u8, opcode: Opcode, fin: bool, length: u64) {
         out.put_u8(u8::from(fin) << 7 | reserved << 4 | opcode.bits());
         match length {

@@ -1,18 +1,19 @@
-//! The mask of what clients send (RFC 6455 section 5.3).
+//! The mask of clients' frames (RFC 6455 section 5.3).
 
-/// XORs `bytes` with `mask`, of which `offset` bytes were used for what came before. Doing it twice undoes it.
+/// XORs `bytes` with `mask`. The `offset` payload bytes before `bytes` used the mask already. XORing twice restores
+/// `bytes`.
 pub fn unmask(bytes: &mut [u8], mask: [u8; 4], offset: u64) {
     let key = u32::from_le_bytes(mask).rotate_right(8 * (offset % 4) as u32).to_le_bytes();
     let wide: [u8; WIDTH] = std::array::from_fn(|index| key[index % 4]);
     let (chunks, rest) = bytes.as_chunks_mut::<WIDTH>();
     for chunk in chunks {
-        // Fixed lengths on both sides: the compiler makes this a few vector instructions.
+        // Both sides have a fixed length, so the compiler generates a few vector instructions.
         chunk.iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
     }
     rest.iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
 }
 
-/// Bytes unmasked at a time; a multiple of the mask's length.
+/// How many bytes are unmasked at a time; a multiple of the mask's length.
 const WIDTH: usize = 64;
 
 #[cfg(test)]

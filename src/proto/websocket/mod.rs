@@ -1,9 +1,9 @@
 //! WebSockets (RFC 6455), sans-IO: bytes in, messages or frames out, no socket and no clock.
 //!
-//! `handshake` reads the upgrade and makes the answer's key. `header` reads and writes what stands before a payload,
-//! `mask` takes the mask off it, `utf8` and `close` say what a payload may hold. `decoder` puts these together for
-//! what clients send; `encode` makes what they are sent. `frames` only tells where frames begin and end, and `relay` is
-//! what an application's own frames go through on their way to its client.
+//! `handshake` reads the upgrade and computes the answer's key. `header` reads and writes frame headers, `mask`
+//! unmasks payloads, `utf8` and `close` check them. `decoder` combines these for clients' frames; `encode` makes the
+//! frames for clients. `deflate` compresses messages. `frames` only follows where frames begin and end, and `relay`
+//! passes an application's own frames to its client.
 
 mod close;
 mod decoder;

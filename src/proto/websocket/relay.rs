@@ -1,22 +1,22 @@
-//! What an application that speaks WebSocket sends, on its way to its client (GRIP's WebSocket extension). Without GRIP
-//! everything passes as it is. With it a message is for the client if it begins with the prefix, which it loses, and for
-//! this server if it is a text that begins with `c:`; any other is dropped. Nothing is put together: frames pass as they
-//! come, and only the beginning of a message is looked at.
+//! Relays the frames of an application that speaks WebSocket to its client (GRIP's WebSocket extension). Without GRIP
+//! all frames pass unchanged. With GRIP a message that begins with the prefix goes to the client, without the prefix;
+//! a text message that begins with `c:` is a control message for this server; any other message is dropped. Frames
+//! are not joined: they pass as they arrive, and only the beginning of a message is read.
 
 use super::frames::{Frames, Piece, Seen};
 use super::header::{FrameHeader, Opcode};
 use bytes::{Bytes, BytesMut};
 use std::mem;
 
-/// The longest control message; a longer one is dropped.
+/// The longest control message, bytes; a longer one is dropped.
 const CONTROL_BYTES: usize = 65_536;
-/// How control messages begin.
+/// The beginning of control messages.
 const CONTROL: &[u8] = b"c:";
 
-/// An application's frames.
+/// Relays an application's frames to its client.
 #[derive(Debug)]
 pub struct Relay {
-    /// `None` is no GRIP.
+    /// The prefix of messages for the client; `None` without GRIP.
     prefix: Option<Box<str>>,
     frames: Frames,
     frame: Frame,
@@ -24,19 +24,19 @@ pub struct Relay {
     has_closed: bool,
 }
 
-/// What a relay has seen.
+/// Counts of a relay.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Relayed {
     /// All messages of the application.
     pub said: Seen,
-    /// Those for the client, as it gets them.
+    /// The messages for the client, in the form that the client gets.
     pub passed: Seen,
 }
 
 /// The frame that is arriving.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
-    /// Ping, pong or close: passes as it is.
+    /// The frame is a ping, pong or close, which passes unchanged.
     is_control: bool,
     fin: bool,
     left: u64,
@@ -45,28 +45,29 @@ struct Frame {
 /// The message that is arriving.
 #[derive(Debug)]
 enum Message {
-    /// None, or it is dropped.
+    /// There is no message, or it is dropped.
     Dropped,
-    /// Its beginning is not known yet.
+    /// The beginning of the message is not complete.
     Begun {
         opcode: Opcode,
         start: Vec<u8>,
         frames: u32,
     },
     Passed,
-    /// For this server.
+    /// The message is for this server.
     Control(Vec<u8>),
 }
 
 impl Relay {
-    /// Messages for the client begin with `prefix`; `None` is no GRIP.
+    /// A relay; messages for the client begin with `prefix`. `None` is without GRIP.
     pub fn new(prefix: Option<Box<str>>) -> Relay {
         let frame = Frame { is_control: false, fin: true, left: 0 };
         Relay { prefix, frames: Frames::default(), frame, message: Message::Dropped, has_closed: false }
     }
 
-    /// Takes from the front of `input`, up to its end or the next control message, which is given without its `c:`. What
-    /// the client gets is appended to `out`: a copy, and the only one. Messages are counted in `relayed`.
+    /// Takes bytes from the front of `input`, up to its end or the next control message, which is returned without
+    /// its `c:`. Bytes for the client are appended to `out`; this is the only copy. Messages are counted in
+    /// `relayed`.
     pub fn pass(&mut self, input: &mut &[u8], out: &mut BytesMut, relayed: &mut Relayed) -> Option<Bytes> {
         if self.prefix.is_none() {
             out.extend_from_slice(input);
@@ -91,7 +92,7 @@ impl Relay {
         None
     }
 
-    /// Whether the client has only whole messages.
+    /// Whether the client got only whole messages.
     pub fn is_between_messages(&self) -> bool {
         match self.prefix {
             None => self.frames.is_between_messages(),
@@ -102,7 +103,7 @@ impl Relay {
         }
     }
 
-    /// Whether the client has only whole frames.
+    /// Whether the client got only whole frames.
     pub fn is_between_frames(&self) -> bool {
         self.is_between_messages() || self.frames.is_between_frames()
     }
@@ -113,7 +114,7 @@ impl Relay {
     }
 
     fn begin(&mut self, header: &FrameHeader, out: &mut BytesMut, passed: &mut Seen) -> Option<Bytes> {
-        // What has no meaning is passed on for the client to refuse.
+        // A frame with a reserved opcode passes, and the client refuses it.
         let opcode = header.opcode.unwrap_or(Opcode::Continuation);
         self.frame = Frame { is_control: opcode.is_control(), fin: header.fin, left: header.length };
         if self.frame.is_control {
@@ -161,12 +162,12 @@ impl Relay {
         self.end_frame()
     }
 
-    /// Bytes of a message that show whom it is for.
+    /// How many bytes of a message show whom the message is for.
     fn needed(&self) -> usize {
         self.prefix.as_ref().map_or(0, |prefix| prefix.len()).max(CONTROL.len())
     }
 
-    /// Decides what becomes of a message once its beginning is known, or it is over.
+    /// Decides about a message once its beginning is complete, or the message is over.
     fn decide(&mut self, out: &mut BytesMut, passed: &mut Seen) -> Option<Bytes> {
         let needed = self.needed();
         let is_over = self.frame.left == 0 && self.frame.fin;

@@ -1,6 +1,6 @@
-//! UTF-8 that comes in pieces, as text messages do: a character may be cut anywhere.
+//! Checks UTF-8 that comes in pieces, as text messages do: a character may be cut anywhere.
 
-/// Checks pieces of one text.
+/// Checks the pieces of one text.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Utf8 {
     /// The beginning of a character whose rest has not come.
@@ -8,12 +8,15 @@ pub struct Utf8 {
     length: u8,
 }
 
-/// What came is no UTF-8, whatever may follow.
+/// The text is not UTF-8, whatever follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotUtf8;
 
 impl Utf8 {
-    /// Checks the next piece. An error is told at the first byte that cannot be right.
+    /// Checks the next piece.
+    ///
+    /// # Errors
+    /// A byte makes the text invalid; the first such byte is reported at once.
     pub fn check(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         while self.length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
@@ -43,7 +46,7 @@ impl Utf8 {
         }
     }
 
-    /// Looks whether the begun character is whole now.
+    /// Checks whether the incomplete character is complete now.
     fn settle(&mut self) -> Result<(), NotUtf8> {
         let begun = self.begun.get(..self.length as usize).unwrap_or_default();
         match std::str::from_utf8(begun) {

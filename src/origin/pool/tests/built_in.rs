@@ -1,4 +1,4 @@
-//! Targets that are applications of this server.
+//! Targets that are built-in applications.
 
 use super::*;
 use crate::origin::fake_origin::target;

@@ -1,4 +1,4 @@
-//! Targets that speak TLS: whom the pool trusts, and what it shows.
+//! Targets with TLS: which certificates the pool trusts, and which it shows.
 
 use super::*;
 use crate::origin::ClientCertificate;

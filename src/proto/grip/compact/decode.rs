@@ -1,5 +1,6 @@
-//! Reads the compact form. What passes can be sent as it is, by the same rules as the JSON form: whole datagrams are
-//! refused, never parts. Fields are borrowed from the datagram and copied once, into the publication.
+//! Reads the compact form. Items that pass can be sent without further checks, by the same rules as in the JSON form:
+//! a datagram is refused whole, never in parts. Fields are borrowed from the datagram and copied once, into the
+//! publication.
 
 use super::super::sendable::{self, STATUS_CODES};
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
@@ -15,18 +16,18 @@ use std::collections::BTreeMap;
 /// Why a datagram is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompactError {
-    /// It does not begin as the compact form does.
+    /// The datagram does not begin with the compact form's first byte.
     #[error("it is not in the compact form")]
     NotCompact,
-    /// It is in a form that this server does not know.
+    /// The datagram has an unknown version of the compact form.
     #[error("version {0} of the compact form is not known here")]
     Version(u8),
-    /// One item is wrong.
+    /// One item is invalid.
     #[error("item {item} {problem}")]
     Item {
-        /// Its position, from 0.
+        /// The item's position, from 0.
         item: usize,
-        /// What is wrong with it.
+        /// What is wrong with the item.
         problem: CompactProblem,
     },
 }
@@ -34,30 +35,33 @@ pub enum CompactError {
 /// What is wrong with an item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompactProblem {
-    /// A field is longer than what is left.
+    /// A field is longer than the rest of the datagram.
     #[error("is cut off")]
     Cut,
-    /// A length or count of more than 32 bits.
+    /// A length or count has more than 32 bits.
     #[error("has a length that is too long")]
     Length,
-    /// Nothing for any transport.
+    /// The item has nothing for any transport.
     #[error("has no formats")]
     NoFormats,
     /// A text is not UTF-8.
     #[error("has a {0} that is not UTF-8")]
     NotText(&'static str),
-    /// A value that no client may be sent.
+    /// A value must not be sent to a client.
     #[error("has an invalid {0}")]
     Invalid(&'static str),
-    /// An action that means nothing.
+    /// An action is unknown.
     #[error("has an unknown action {1} for {0}")]
     Action(&'static str, u8),
-    /// Filters for content that is not there.
+    /// There are content filters for absent content.
     #[error("has content-filters without content")]
     Filters,
 }
 
-/// Appends the items of `datagram` to `items`; on `Err` there are as many as before.
+/// Appends the items of `datagram` to `items`.
+///
+/// # Errors
+/// Why the datagram is refused; `items` is then unchanged.
 pub fn decode(datagram: &[u8], items: &mut Vec<Publication>) -> Result<(), CompactError> {
     let mut rest = match datagram {
         [MAGIC, VERSION, rest @ ..] => Fields { rest },
@@ -78,7 +82,7 @@ pub fn decode(datagram: &[u8], items: &mut Vec<Publication>) -> Result<(), Compa
     Ok(())
 }
 
-/// Whether there is content for each list of `filters`, as what sends nothing is for everyone.
+/// Whether there is content for each list of `filters`; formats without content are for every subscriber.
 fn fit(filters: &ContentFilters, item: &Publication) -> bool {
     let response = matches!(item.response, Some(ResponseFormat::Send(_)));
     let stream = matches!(item.stream, Some(StreamFormat::Content(_)));
@@ -88,7 +92,7 @@ fn fit(filters: &ContentFilters, item: &Publication) -> bool {
         && (socket || filters.socket.is_none())
 }
 
-/// What is left of a datagram.
+/// The rest of a datagram.
 struct Fields<'d> {
     rest: &'d [u8],
 }
@@ -239,7 +243,7 @@ impl<'d> Fields<'d> {
         Ok(bytes)
     }
 
-    /// A length or a count: seven bits a byte, the lowest first, the high bit saying that more follow.
+    /// A length or a count: seven bits per byte, the lowest first; the high bit says that another byte follows.
     fn number(&mut self) -> Result<u32, CompactProblem> {
         let mut number = 0;
         for shift in [0, 7, 14, 21, 28] {

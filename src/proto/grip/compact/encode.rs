@@ -1,4 +1,4 @@
-//! Writes the compact form: everything that a publication can say has its place in it.
+//! Writes the compact form, which can represent everything that a publication can.
 
 use super::form::{MAGIC, VERSION, has, response, socket, stream};
 use crate::proto::grip::formats::{
@@ -8,7 +8,7 @@ use crate::proto::grip::publication::Publication;
 use crate::proto::websocket::Opcode;
 use bytes::BytesMut;
 
-/// A datagram with `items`, each of which has a format.
+/// A datagram with `items`, each of which must have a format.
 pub fn encode<'i>(items: impl IntoIterator<Item = &'i Publication>) -> Vec<u8> {
     let mut out = vec![MAGIC, VERSION];
     items.into_iter().for_each(|item| put_item(&mut out, item));

@@ -1,11 +1,11 @@
 //! The numbers of the compact form, version 1.
 
-/// The first byte of a datagram: a `G` with its high bit set, with which no JSON can begin.
+/// The first byte of a datagram: a `G` with its high bit set. No JSON begins with this byte.
 pub const MAGIC: u8 = 0xc7;
 /// The second byte.
 pub(super) const VERSION: u8 = 1;
 
-/// What an item has, one bit each in its first byte.
+/// Which parts an item has: one bit each in the item's first byte.
 pub(super) mod has {
     pub const ID: u8 = 1;
     pub const PREV_ID: u8 = 1 << 1;
@@ -14,9 +14,9 @@ pub(super) mod has {
     pub const RESPONSE: u8 = 1 << 4;
     pub const STREAM: u8 = 1 << 5;
     pub const SOCKET: u8 = 1 << 6;
-    /// An item has at least one of these.
+    /// An item has at least one of these parts.
     pub const FORMATS: u8 = RESPONSE | STREAM | SOCKET;
-    /// Says which filters some of these expect.
+    /// The item lists the filters that some of its parts expect.
     pub const FILTERS: u8 = 1 << 7;
 }
 

@@ -1,4 +1,4 @@
-//! That both directions agree with each other, with the vectors, and with the JSON form.
+//! Tests that decoding and encoding agree with each other, with the vectors, and with the JSON form.
 
 use super::super::publish;
 use super::*;
@@ -10,7 +10,7 @@ fn decoded(datagram: &[u8]) -> Result<Vec<Publication>, CompactError> {
     decode(datagram, &mut items).map(|()| items)
 }
 
-/// Items that are alike print alike.
+/// The items as text; equal items have equal text.
 fn printed(items: &[Publication]) -> String {
     format!("{items:?}")
 }
@@ -127,7 +127,7 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..100), bits in any::<u8>(), short in 0..4u8,
     ) {
         let _ = decoded(&body);
-        // Past the first bytes, where most of the above end.
+        // Begins past the first bytes, because most of the inputs above fail at them.
         let _ = decoded(&[&[MAGIC, 1, bits, short][..], &body].concat());
     }
 

@@ -1,7 +1,7 @@
-//! build-id: content with `%I` in place of the subscriber's id, which is made of the ids of all its channels as its
-//! `id_format` says (`%(channel)s` is the id of one), and `%(id)I` in place of an id that the publisher names. With
-//! `id_encoding` `hex`, ids are written in hexadecimal. What an application answers a hold with is rendered too; there
-//! `%I` stands for nothing.
+//! The filter build-id: replaces `%I` in content by the subscriber's id, and `%(id)I` by the id that the publisher
+//! names. The subscriber's id is made of the ids of all its channels by its variable `id_format` (`%(channel)s` is
+//! the id of one channel). If `id_encoding` is `hex`, ids are written in hexadecimal. The response that an
+//! application holds is rendered too, without a default id for `%I`.
 
 use super::template::{DirectiveError, Directives, Partial, Variables, fill_in};
 use super::{Context, FilterError, SubscriberMeta};
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub struct IdRenderer(Result<Ids, FilterError>);
 
-/// Renders content that comes in parts.
+/// Renders content that arrives in parts.
 #[derive(Clone, Debug)]
 pub struct IdRendering {
     renderer: IdRenderer,
@@ -21,23 +21,26 @@ pub struct IdRendering {
 
 #[derive(Clone, Debug)]
 struct Ids {
-    /// What `%I` stands for, if it can be said.
+    /// The subscriber's id, or why it cannot be made; `None` if there is no default id for `%I`.
     own: Option<Result<Vec<u8>, FilterError>>,
     hex: bool,
 }
 
 impl IdRenderer {
-    /// For what an application answers.
+    /// A renderer of an application's response.
     pub fn of_answer(meta: &SubscriberMeta) -> IdRenderer {
         IdRenderer(ids(meta, &[]))
     }
 
-    /// For an item.
+    /// A renderer of an item.
     pub(super) fn of_item(context: &Context) -> IdRenderer {
         IdRenderer(ids(context.subscriber, context.channels))
     }
 
-    /// The content with its ids.
+    /// Renders the whole content.
+    ///
+    /// # Errors
+    /// A directive is invalid, or its id cannot be made.
     pub fn render(self, content: &[u8]) -> Result<Bytes, FilterError> {
         let mut rendering = self.begin();
         let rendered = rendering.push(content)?;
@@ -45,14 +48,17 @@ impl IdRenderer {
         Ok(rendered)
     }
 
-    /// Begins content that comes in parts.
+    /// Begins to render content that arrives in parts.
     pub fn begin(self) -> IdRendering {
         IdRendering { renderer: self, partial: Partial::default() }
     }
 }
 
 impl IdRendering {
-    /// What can be said with one more part of the content.
+    /// Renders one more part, as far as its directives are complete.
+    ///
+    /// # Errors
+    /// A directive is invalid, or its id cannot be made.
     pub fn push(&mut self, part: &[u8]) -> Result<Bytes, FilterError> {
         let ids = self.renderer.0.as_ref().map_err(Clone::clone)?;
         let mut out = Vec::with_capacity(part.len());
@@ -62,7 +68,10 @@ impl IdRendering {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the content.
+    ///
+    /// # Errors
+    /// The content ends within a directive.
     pub fn finish(&self) -> Result<(), FilterError> {
         self.partial.finish().map_err(FilterError::IdContent)
     }
@@ -82,7 +91,7 @@ fn ids(meta: &SubscriberMeta, channels: &[(String, Option<Box<str>>)]) -> Result
 }
 
 impl Ids {
-    /// Why there is nothing that `%I` stands for.
+    /// Why there is no id for `%I`.
     fn why_not_own(&self) -> Option<FilterError> {
         self.own.as_ref()?.as_ref().err().cloned()
     }

@@ -1,5 +1,6 @@
-//! The filters of one subscription, run over one item: each decides whether the next is asked, and gets the content that
-//! the one before it made. A value that stops where an application must be asked, and is told what it said.
+//! Runs the filters of one subscription over one item. Each filter decides whether the next filter runs, and the next
+//! filter gets the content that the filter before made. If a filter has to ask an application, the run stops there,
+//! and the caller continues it with the application's answer.
 
 use super::build_id::IdRenderer;
 use super::template::{Variables, fill_in};
@@ -9,29 +10,32 @@ use bytes::Bytes;
 /// A run of filters.
 pub struct Chain<'f> {
     rest: &'f [Filter],
-    /// What there is to filter; `None` if the item is no message but says what to do.
+    /// The content to filter; `None` if the item is an action without a message.
     content: Option<Bytes>,
     is_changed: bool,
 }
 
-/// What comes next.
+/// The result of a run, so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// The item is delivered, with the content that there is now.
+    /// The item is delivered with the current content.
     Deliver,
-    /// It is not.
+    /// The item is dropped for the subscriber.
     Drop,
-    /// An application decides; [`Chain::goes_on`] if it does not say to drop it.
+    /// An application decides; the caller calls [`Chain::goes_on`] unless the application drops the item.
     Ask(Filter),
 }
 
 impl<'f> Chain<'f> {
-    /// All of `filters` are still to be asked. Without `content` none of them has any to change.
+    /// A run that begins with the first of `filters`. Without `content` there is nothing for filters to change.
     pub fn new(filters: &'f [Filter], content: Option<Bytes>) -> Chain<'f> {
         Chain { rest: filters, content, is_changed: false }
     }
 
-    /// Runs filters until something is decided, or must be asked.
+    /// Runs filters until the item is decided on, or an application has to be asked.
+    ///
+    /// # Errors
+    /// A filter cannot make its content, so the item cannot be delivered.
     pub fn run(&mut self, context: &Context) -> Result<Step, FilterError> {
         while let Some((filter, rest)) = self.rest.split_first() {
             self.rest = rest;
@@ -50,19 +54,19 @@ impl<'f> Chain<'f> {
         Ok(Step::Deliver)
     }
 
-    /// The application that was asked lets the item pass; with other content, if it gave any.
+    /// The application lets the item pass, with `content` in place of the current content if it sent any.
     pub fn goes_on(&mut self, content: Option<Bytes>) {
         if self.content.is_some() && content.is_some() {
             (self.content, self.is_changed) = (content, true);
         }
     }
 
-    /// The content as it is now; empty if there is none.
+    /// The current content; empty if there is none.
     pub fn content(&self) -> Bytes {
         self.content.clone().unwrap_or_default()
     }
 
-    /// The content, if it is not what it was at first.
+    /// The content, if filters changed it.
     pub fn changed(self) -> Option<Bytes> {
         self.content.filter(|_| self.is_changed)
     }
@@ -94,7 +98,7 @@ fn has_required(context: &Context) -> bool {
 }
 
 fn substitute(context: &Context, content: &[u8]) -> Result<Bytes, FilterError> {
-    // A variable may be empty.
+    // The value of a variable may be empty.
     let value =
         |name: &str| context.subscriber.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
     fill_in(content, &Variables(&value)).map(Bytes::from).map_err(FilterError::Substitution)
@@ -151,7 +155,7 @@ mod tests {
         let subscriber = meta.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let channels = [("c".to_owned(), None)];
         let context = Context { subscriber: &subscriber, item: &Box::default(), channels: &channels };
-        // What one puts in, the next takes for its own.
+        // A filter reads directives that the filter before it inserted.
         let mut chain = Chain::new(&[VarSubst, BuildId], Some("%%I %(user)s".into()));
         assert_eq!(chain.run(&context), Ok(Step::Deliver));
         assert_eq!(chain.changed().as_deref(), Some(&b"7 a"[..]));
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!((chain.run(&context), chain.content()), (Ok(Step::Ask(Filter::HttpModify)), "x".into()));
         chain.goes_on(Some("%(user)s".into()));
         assert_eq!((chain.run(&context), chain.changed()), (Ok(Step::Deliver), Some("a".into())));
-        // What says what to do has no content, whatever is answered.
+        // An action without a message has no content, whatever the application answers.
         let mut chain = Chain::new(&filters, None);
         assert_eq!(chain.run(&context), Ok(Step::Ask(Filter::HttpModify)));
         chain.goes_on(Some("%".into()));

@@ -1,8 +1,9 @@
-//! Filters of subscriptions: whether an item is delivered to a subscriber, and with which content. An application names
-//! them for a channel, at most five, and they are asked in that order; a name that nobody knows filters nothing.
+//! Filters of subscriptions decide whether an item is delivered to a subscriber, and with which content. An
+//! application names at most five filters for a channel, and they run in that order; an unknown name filters nothing.
 //!
-//! `chain` runs the filters of one subscription over one item, as far as that can be decided here: some ask an application,
-//! which is for the caller to do. `template` fills in what build-id (`build_id`) and var-subst have in braces.
+//! `chain` runs the filters of one subscription over one item, as far as this server can decide alone: for some
+//! filters the caller has to ask an application. `template` replaces the directives of build-id (`build_id`) and
+//! var-subst.
 
 mod build_id;
 mod chain;
@@ -14,14 +15,14 @@ pub use template::TemplateError;
 
 use crate::proto::grip::publication::Meta;
 
-/// Filters that one subscription may have.
+/// The most filters of one subscription.
 pub const FILTERS_MAX: usize = 5;
 
-/// Variables that one WebSocket may be given by and by, and their bytes.
+/// The most variables that one WebSocket may be given over time; the second number bounds their bytes.
 const VARIABLES_MAX: usize = 100;
 const VARIABLE_BYTES_MAX: usize = 64 * 1024;
 
-/// Whether a subscriber may have all these variables: names and values.
+/// Whether a subscriber may have all these variables (names and values).
 pub fn may_have<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> bool {
     let lengths = variables.into_iter().map(|(name, value)| name.len() + value.len());
     let (count, bytes) = lengths.fold((0, 0), |(count, bytes), length| (count + 1, bytes + length));
@@ -31,25 +32,25 @@ pub fn may_have<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> 
 /// A filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Filter {
-    /// Not what the subscriber's own user sent: `user` of the subscriber is `sender` of the item.
+    /// Drops items that the subscriber's own user sent: `user` of the subscriber equals `sender` of the item.
     SkipSelf,
-    /// Not for users that the item lists in `skip_users`.
+    /// Drops the item for users that it lists in `skip_users`.
     SkipUsers,
-    /// Only for those who are also subscribed to the channel that the item names in `require_sub`.
+    /// Delivers the item only to subscribers of the channel that it names in `require_sub`.
     RequireSub,
-    /// Puts ids into the content, made as `id_format` of the subscriber says.
+    /// Inserts ids into the content, made by `id_format` of the subscriber.
     BuildId,
-    /// Puts variables of the subscriber into the content.
+    /// Inserts variables of the subscriber into the content.
     VarSubst,
-    /// An application says whether the item is delivered.
+    /// An application decides whether the item is delivered.
     HttpCheck,
-    /// An application says so, and with which content.
+    /// An application decides whether the item is delivered, and with which content.
     HttpModify,
 }
 
 /// Why an item cannot be delivered. The text is shown to clients of routes with `debug`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The texts say what each is.
+#[allow(missing_docs)] // The texts describe the variants.
 pub enum FilterError {
     #[error("build-id: no sub meta 'id_format'")]
     NoIdFormat,
@@ -63,15 +64,15 @@ pub enum FilterError {
     Substitution(TemplateError),
 }
 
-/// What filters know.
+/// The facts by which filters decide.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Variables of the subscriber.
     pub subscriber: &'a SubscriberMeta,
     /// Variables of the item.
     pub item: &'a Meta,
-    /// The subscriber's channels, by the names its application gave them, each with the id of the last item on it that the
-    /// subscriber has, the present one included; `None` if it follows no ids there.
+    /// The subscriber's channels by the names that the application gave, each with the id of the last item on it that
+    /// the subscriber has, the current item included; `None` if the subscriber follows no ids there.
     pub channels: &'a [(String, Option<Box<str>>)],
 }
 
@@ -89,12 +90,12 @@ impl Filter {
         Filter::HttpModify,
     ];
 
-    /// Those of `names` that are known, in their order.
+    /// The known filters among `names`, in their order.
     pub fn of(names: &[String]) -> Box<[Filter]> {
         names.iter().filter_map(|name| Filter::ALL.into_iter().find(|filter| filter.name() == name)).collect()
     }
 
-    /// Its name in the protocol.
+    /// The filter's name in the protocol.
     pub fn name(self) -> &'static str {
         match self {
             Filter::SkipSelf => "skip-self",
@@ -107,7 +108,7 @@ impl Filter {
         }
     }
 
-    /// Whether it may change the content.
+    /// Whether the filter may change the content.
     pub fn changes_content(self) -> bool {
         matches!(self, Filter::BuildId | Filter::VarSubst | Filter::HttpModify)
     }
@@ -117,13 +118,13 @@ impl Filter {
         matches!(self, Filter::HttpCheck | Filter::HttpModify)
     }
 
-    /// Whether it looks at the subscriber's channels.
+    /// Whether the filter uses the subscriber's channels.
     pub fn looks_at_channels(self) -> bool {
         matches!(self, Filter::RequireSub | Filter::BuildId)
     }
 }
 
-/// The value of `name`, if it has one that is not empty.
+/// The value of `name`, if it is present and not empty.
 fn value_of<'m, S: AsRef<str>>(meta: &'m [(S, S)], name: &str) -> Option<&'m str> {
     let value = meta.iter().find(|(own, _)| own.as_ref() == name).map(|(_, value)| value.as_ref());
     value.filter(|value| !value.is_empty())

@@ -1,18 +1,18 @@
 //! Templates: text with directives, `%X` or `%(argument)X` with a letter X, and `%%` for a percent sign. Within the
-//! argument a backslash takes the next character as it is. What stands for a directive is for the caller to say. The text
-//! may be given in parts, cut anywhere; positions in errors are those in the whole.
+//! argument a backslash quotes the next character. The caller decides which text replaces a directive. A template may
+//! come in parts, cut anywhere; positions in errors count from its beginning.
 
 use std::borrow::Cow;
 
-/// Bytes of a directive that has not come whole, beyond which it is an error.
+/// The most bytes of an incomplete directive; more are an error.
 const DIRECTIVE_BYTES: usize = 16 * 1024;
-/// Bytes by which what is filled in may exceed its template, whole or a part: a variable of 64 KiB fits into each of
-/// its few bytes.
+/// By how many bytes the result may exceed its template, or a part of the template: a variable of 64 KiB fits,
+/// though a directive names it in a few bytes.
 const GROWTH_BYTES: usize = 1024 * 1024;
 
 /// Why a template cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The texts say what each is.
+#[allow(missing_docs)] // The texts describe the variants.
 pub enum TemplateError {
     #[error("Expected directive after '%' at position {0}")]
     NoDirective(usize),
@@ -32,9 +32,9 @@ pub enum TemplateError {
     Directive(DirectiveError, usize),
 }
 
-/// Why nothing stands for a directive.
+/// Why a directive has no replacement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The texts say what each is.
+#[allow(missing_docs)] // The texts describe the variants.
 pub enum DirectiveError {
     #[error("Unknown directive '{0}'")]
     Unknown(char),
@@ -46,13 +46,16 @@ pub enum DirectiveError {
     NoId,
 }
 
-/// Says what stands for a directive, by its letter and its argument.
+/// Replaces a directive, given its letter and its argument.
 pub(super) trait Directives {
     fn fill_in<'a>(&'a self, letter: u8, argument: Option<&'a [u8]>)
     -> Result<Cow<'a, [u8]>, DirectiveError>;
 }
 
 /// Fills in a whole template.
+///
+/// # Errors
+/// A directive is invalid or has no replacement.
 pub(super) fn fill_in(template: &[u8], directives: &impl Directives) -> Result<Vec<u8>, TemplateError> {
     let mut partial = Partial::default();
     let mut out = Vec::with_capacity(template.len());
@@ -61,7 +64,7 @@ pub(super) fn fill_in(template: &[u8], directives: &impl Directives) -> Result<V
     Ok(out)
 }
 
-/// `%(name)s`, by name.
+/// Replaces `%(name)s` by the variable of that name.
 pub(super) struct Variables<'v>(pub &'v dyn Fn(&str) -> Option<&'v str>);
 
 impl Directives for Variables<'_> {
@@ -84,14 +87,17 @@ impl Directives for Variables<'_> {
 /// A template that comes in parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partial {
-    /// The beginning of a directive.
+    /// The beginning of an incomplete directive.
     carry: Vec<u8>,
-    /// Where in the whole that is.
+    /// The position of that beginning in the whole template.
     position: usize,
 }
 
 impl Partial {
-    /// Fills in what has come whole.
+    /// Fills in one more part, as far as directives are complete.
+    ///
+    /// # Errors
+    /// A directive is invalid or has no replacement.
     pub fn push(
         &mut self,
         part: &[u8],
@@ -144,14 +150,17 @@ impl Partial {
         Ok(())
     }
 
-    /// Nothing more comes.
+    /// Ends the template.
+    ///
+    /// # Errors
+    /// The template ends within a directive.
     pub fn finish(&self) -> Result<(), TemplateError> {
         if self.carry.is_empty() {
             return Ok(());
         }
         match read(&self.carry, self.position)? {
             Read::Lacks(error) => Err(error),
-            // It would have been filled in.
+            // A complete directive would have been filled in already.
             Read::Whole { .. } => Ok(()),
         }
     }
@@ -162,13 +171,13 @@ impl Partial {
     }
 }
 
-/// A directive, or what is missing of it.
+/// A directive, or what an incomplete one lacks.
 enum Read {
     Whole { letter: u8, argument: Option<Vec<u8>>, length: usize },
     Lacks(TemplateError),
 }
 
-/// Reads the directive that `input` begins with, a percent sign at `position`.
+/// Reads the directive at the start of `input`, whose percent sign is at `position`.
 fn read(input: &[u8], position: usize) -> Result<Read, TemplateError> {
     let letter = match input.get(1) {
         None => return Ok(Read::Lacks(TemplateError::NoDirective(position))),

@@ -1,9 +1,9 @@
-//! What answers are read as, and what is refused.
+//! Tests of valid and invalid answer heads.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The final head, and how many bytes it and the interim ones before it used.
+/// The final head, and how many bytes it and the interim heads before it used.
 fn parse(input: &[u8], to_head: bool) -> Result<Option<(AnswerHead, usize)>, AnswerError> {
     let (mut parser, mut used) = (AnswerParser::new(to_head), 0);
     loop {
@@ -26,7 +26,7 @@ fn error(input: &str) -> Option<AnswerError> {
     parse(input.as_bytes(), false).err()
 }
 
-/// Bytes that the body is known to have, and whether the connection goes on.
+/// The known length of the body, and whether the connection can be reused.
 fn framing(head: &AnswerHead) -> (Option<u64>, bool) {
     (head.body.remaining(), head.keep_alive)
 }
@@ -137,7 +137,7 @@ fn heads_are_bounded_by_bytes_and_by_fields() {
     assert_eq!(error(&endless), Some(AnswerError::TooLarge));
 }
 
-/// What is decided about `input` when it arrives in `parts`, and how much of it is used.
+/// The decision about `input` when it arrives in `parts`, and how many bytes it used.
 fn outcome(parts: &[&[u8]], to_head: bool) -> Result<Option<String>, AnswerError> {
     let (mut parser, mut inbox) = (AnswerParser::new(to_head), Vec::new());
     for part in parts {

@@ -1,44 +1,47 @@
-//! Messages on their way through DEFLATE (RFC 7692 section 7.2). One inflater and one deflater serve all connections of a
-//! core: both begin every message anew.
+//! Compresses and decompresses messages by DEFLATE (RFC 7692 section 7.2). One inflater and one deflater serve all
+//! connections of a core, because both start every message without context.
 
 use super::negotiate::Compression;
 use bytes::Bytes;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::RefCell;
 
-/// What ends the compressed form of every message, and is not sent (section 7.2.1).
+/// The bytes that end the compressed form of every message, and are not sent (section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// Bytes that the output grows by.
+/// By how many bytes the output grows.
 const STEP: usize = 16 * 1024;
-/// What comes out of any message, however short it is.
+/// Any message may decompress to this many bytes, however short it is.
 const LEAST: usize = 1024 * 1024;
-/// Beyond that, no more than so many times its length: text of applications seldom gains more than 20, DEFLATE at most
-/// 1,032.
+/// Beyond [`LEAST`], a message may decompress to this many times its length: text of applications seldom compresses
+/// by more than 20, and DEFLATE by 1,032 at most.
 const RATIO: usize = 100;
-/// Messages shorter than this are not worth the work.
+/// Shorter messages are not worth compressing.
 const WORTHWHILE: usize = 64;
-/// The fastest level is already most of what small messages gain.
+/// The fastest level; slower levels gain little for small messages.
 const LEVEL: u32 = 1;
 
-/// A compressed message that cannot be read.
+/// A compressed message that cannot be decompressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InflateError {
-    /// It is not DEFLATE.
+    /// The message is not DEFLATE.
     #[error("a compressed message that is not DEFLATE")]
     Garbage,
-    /// More comes out of it than a message may have.
+    /// The decompressed message is above the size limit.
     #[error("a compressed message of more than {0} bytes")]
     TooLarge(usize),
 }
 
-/// What a whole compressed message holds, if that has at most `limit` bytes, and at most 1 MiB or 100 times those of
-/// the message: no more than a little beyond them ever come out.
+/// Decompresses a whole message to at most `limit` bytes, and at most to 1 MiB or 100 times the message's length,
+/// whichever is more. Little more than these bounds is ever decompressed.
+///
+/// # Errors
+/// The message is not DEFLATE, or its content is too large.
 pub fn inflate(message: &[u8], limit: usize) -> Result<Bytes, InflateError> {
     let limit = limit.min(message.len().saturating_mul(RATIO).max(LEAST));
     INFLATER.with_borrow_mut(|inflater| inflater.inflate(message, limit))
 }
 
-/// The compressed form of a message, if it is shorter.
+/// The compressed form of a message, if it is shorter than the message.
 pub fn deflate(message: &[u8], compression: Compression) -> Option<Bytes> {
     DEFLATER.with_borrow_mut(|deflater| deflater.deflate(message, compression))
 }
@@ -52,7 +55,7 @@ struct Inflater(Decompress);
 
 #[derive(Default)]
 struct Deflater {
-    /// By window, made when first needed.
+    /// Deflaters by window size, made when first needed.
     by_window: [Option<Box<Compress>>; 16],
 }
 
@@ -69,7 +72,7 @@ impl Inflater {
         for part in [message, &TAIL] {
             self.part(part, limit, &mut out)?;
         }
-        // It may wait for long, and is accounted for by its length.
+        // The content may wait for long, and it is accounted for by its length.
         out.shrink_to_fit();
         Ok(out.into())
     }
@@ -85,7 +88,7 @@ impl Inflater {
                 return Err(InflateError::TooLarge(limit));
             }
             match status {
-                // A block that says it is the last: what follows begins anew (section 7.2.3.4).
+                // This block is marked as the last; the bytes after it start anew (section 7.2.3.4).
                 Ok(Status::StreamEnd) => self.0.reset(false),
                 Ok(Status::Ok | Status::BufError) => {}
                 Err(_) => return Err(InflateError::Garbage),
@@ -108,11 +111,11 @@ impl Deflater {
         }
         let bits = compression.window_bits;
         let kept = self.by_window.get_mut(bits as usize)?;
-        // It goes back only when it has put out everything: zlib-rs 0.6 does not survive a reset before that.
+        // The deflater is kept only after all output is out: zlib-rs 0.6 does not survive a reset before that.
         let mut compress = kept.take().unwrap_or_else(|| {
             Box::new(Compress::new_with_window_bits(flate2::Compression::new(LEVEL), false, bits))
         });
-        // All of it and its tail fit into the message's own length, or it is not worth it.
+        // If the output and its tail are longer than the message, compression is not worthwhile.
         let mut out = Vec::with_capacity(message.len() + TAIL.len());
         compress.compress_vec(message, &mut out, FlushCompress::Sync).ok()?;
         let is_whole = compress.total_in() == message.len() as u64 && out.len() < out.capacity();

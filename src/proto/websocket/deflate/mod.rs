@@ -1,5 +1,6 @@
-//! Compression of messages (RFC 7692, permessage-deflate). `negotiate` reads what a client offers, `codec` inflates and
-//! deflates. Neither side keeps a context between messages, so a connection that is idle costs nothing for it.
+//! Compression of messages (RFC 7692, permessage-deflate). `negotiate` reads a client's offers, `codec` compresses
+//! and decompresses. Neither side keeps context between messages, so an idle connection needs no memory for
+//! compression.
 
 mod codec;
 mod negotiate;

@@ -1,4 +1,4 @@
-//! What a client offers and what it is answered (RFC 7692 section 7.1).
+//! Negotiates compression: a client's offers and the answer (RFC 7692 section 7.1).
 
 use http::{HeaderMap, header};
 
@@ -7,25 +7,25 @@ use http::{HeaderMap, header};
 pub struct Compression {
     /// Logarithm of the window that this side may use, 9 to 15.
     pub(super) window_bits: u8,
-    /// The client asked for it.
+    /// Whether the client asked for the window.
     has_window: bool,
 }
 
-/// The widest window of the format.
+/// The largest window of the format.
 const WIDEST: u8 = 15;
-/// The narrowest; the format allows 8 too, which deflaters do not.
+/// The smallest window that deflaters support; the format also allows 8.
 const NARROWEST: u8 = 9;
 
 impl Compression {
-    /// What every client takes that did not ask for a narrower window.
+    /// The compression that every client accepts, unless it asked for a smaller window.
     pub const SHARED: Compression = Compression { window_bits: WIDEST, has_window: false };
 
-    /// Whether the client takes what is compressed for many.
+    /// Whether the client accepts messages that are compressed once for many clients.
     pub fn takes_shared(self) -> bool {
         self.window_bits == WIDEST
     }
 
-    /// The first offer among a client's extensions that can be accepted.
+    /// The first acceptable offer in a client's extensions.
     pub fn negotiate(headers: &HeaderMap) -> Option<Compression> {
         let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
         let offers = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
@@ -43,7 +43,7 @@ impl Compression {
     }
 }
 
-/// Accepts an offer, unless a parameter is unknown, repeated, or has a value that it may not have or cannot be served.
+/// Accepts an offer, unless a parameter is unknown, repeated, has an invalid value, or is not supported.
 fn accept(offer: &str) -> Option<Compression> {
     let mut parts = offer.split(';').map(str::trim);
     if parts.next()? != "permessage-deflate" {
