@@ -52,10 +52,10 @@ fn tokens_come_from_a_file_and_a_bad_line_of_it_is_told() {
     let directory =
         Directory::new("command-line").with("g.toml", text).with("tokens", "# who\ninspect one\nread two\n");
     let check = || told(&gripwire(directory.path(), &["check", "--config", "g.toml"]));
-    let problem = "tokens:3: `read` is no scope: write `publish`, `publish:PREFIX`, `inspect` or `admin`\n";
+    let problem = "tokens:3: unknown scope `read`: write `publish`, `publish:PREFIX`, `inspect` or `admin`\n";
     assert_eq!(check(), (Some(1), problem.into(), String::new()));
     std::fs::write(directory.file("tokens"), "").unwrap();
-    assert_eq!(check(), (Some(1), "tokens:1: there is no token in this file\n".into(), String::new()));
+    assert_eq!(check(), (Some(1), "tokens:1: the file has no token\n".into(), String::new()));
     std::fs::write(directory.file("tokens"), "publish:a-,inspect one\n").unwrap();
     assert_eq!(check(), (Some(0), "OK: 1 route\n".into(), String::new()));
 }
@@ -140,7 +140,7 @@ fn a_server_that_gives_no_receipt_is_named() {
     let (head, _) = served.join().unwrap();
     assert!(head.starts_with("POST /base/publish/?receipt=true&wait_ms=100 HTTP/1.1\r\n"), "{head}");
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("took the message and gave no receipt"), "{err}");
+    assert!(err.contains("accepted the message but gave no receipt"), "{err}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_hangup_brings_what_is_new_into_force_and_drops_nobody() {
     server.signal(libc::SIGHUP);
     server.log().await_next("routes:1: a target is missing");
     server.log().await_next("routes loaded with 2 entries");
-    server.log().await_next("`limits.mesh_messages` has changed: restart to change it");
+    server.log().await_next("`limits.mesh_messages` has changed: restart the server to apply the change");
     // Cores may have taken over the last settings before the log had its new level.
     server.signal(libc::SIGHUP);
     server.log().await_next("DEBUG");
@@ -152,7 +152,9 @@ fn a_pushpin_conf_is_read_again_too() {
     let changed =
         config.replace("debug=false", "debug=true").replace("[runner]", "[runner]\nclient_maxconn=7");
     server.rewrite("pushpin.conf", &changed);
-    server.log().await_next("`limits.connections_per_core` has changed: restart to change it");
+    server
+        .log()
+        .await_next("`limits.connections_per_core` has changed: restart the server to apply the change");
     await_answers(&server, "dead.test", "127.0.0.4:1");
     assert!(publish(&server, "").starts_with("HTTP/1.1 200 "));
     await_line(&mut held, "published");

@@ -1,6 +1,5 @@
-//! What it costs to understand publishers and applications: a publish call, datagrams, an instruction by headers and by
-//! JSON, and the events of WebSockets. For whoever changes `proto/grip`; a core reads publish calls as fast as
-//! `publish` says.
+//! Measures the GRIP codecs in `proto/grip`: a publish call, datagrams, an instruct by headers and by JSON, and the events of
+//! WebSockets. `publish` is the rate at which a core can read publish calls.
 
 mod brief;
 
@@ -11,7 +10,7 @@ use gripwire::proto::http1::Headers;
 use http::{HeaderName, HeaderValue};
 use std::hint::black_box;
 
-/// Events of a body, and bytes of each one's content.
+/// Number of events in a body, and size of each event's content.
 const EVENTS: usize = 100;
 const EVENT_BYTES: usize = 100;
 
@@ -30,7 +29,7 @@ fn publish_call(criterion: &mut Criterion) {
     }
 }
 
-/// A datagram in the compact form, with ids as above and without.
+/// A datagram in the compact form, with ids and without.
 fn datagram(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("grip/compact");
     let bare = r#"{"channel":"room-1","formats":{"http-stream":{"content":"data: hello\n\n"}}}"#.to_owned();
@@ -49,7 +48,7 @@ fn datagram(criterion: &mut Criterion) {
     }
 }
 
-/// A Server-Sent Event of 100 bytes. Its line ends are escaped, as they are in every such item.
+/// An item with a Server-Sent Event of 100 bytes. Its line ends are escaped, as in every such item.
 fn stream_item(number: usize) -> String {
     let (previous, text) = (number.saturating_sub(1), "x".repeat(92));
     format!(
@@ -57,7 +56,7 @@ fn stream_item(number: usize) -> String {
     )
 }
 
-/// The same for every transport.
+/// An item with formats for every transport.
 fn item_of_all_formats(number: usize) -> String {
     let (previous, text) = (number.saturating_sub(1), "x".repeat(92));
     format!(
@@ -105,7 +104,7 @@ fn headers(lines: &[(&'static str, &'static str)]) -> Headers {
     headers
 }
 
-/// Channels of the stream that an application's answer asks for.
+/// Number of channels of the stream in an application's answer.
 fn channels_held(headers: &Headers, body: &Bytes) -> usize {
     let hold = Instruct::parse(200, None, headers, body.clone()).ok().and_then(|instruct| instruct.hold);
     hold.filter(|hold| hold.mode == Mode::Stream && hold.keep_alive.is_some())

@@ -1,5 +1,5 @@
-//! What it costs to read a request head and a chunked body, and to write the head of an answer: the part of HTTP/1.1
-//! that every request pays. For whoever changes `proto/http1`.
+//! Measures the HTTP/1.1 codec in `proto/http1`: reading a request head and a chunked body, and writing the head of an
+//! answer.
 
 mod brief;
 
@@ -12,7 +12,7 @@ use gripwire::proto::http1::{
 use http::{HeaderMap, HeaderValue, header};
 use std::hint::black_box;
 
-/// As Chromium asks for an event stream.
+/// Chromium's request for an event stream.
 const BROWSER: &str = "GET /events?room=lobby&last=1722 HTTP/1.1\r\n\
     Host: www.example.com\r\n\
     Connection: keep-alive\r\n\
@@ -28,10 +28,10 @@ const BROWSER: &str = "GET /events?room=lobby&last=1722 HTTP/1.1\r\n\
     Cookie: session=2fd4e1c67a2d28fced849ee1bb76e7391b93eb12; theme=dark; csrftoken=Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA\r\n\
     \r\n";
 
-/// The least a client of HTTP/1.1 may say.
+/// The smallest HTTP/1.1 request.
 const MINIMAL: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Chunks of the measured body, and bytes of each: small ones, as what they hold costs nothing.
+/// Number of chunks of the measured body, and size of each. Chunks are small, because their contents cost nothing.
 const CHUNKS: usize = 64;
 const CHUNK_BYTES: usize = 64;
 
@@ -44,7 +44,7 @@ fn request_heads(criterion: &mut Criterion) {
     }
 }
 
-/// Fields of a whole head.
+/// Number of fields of a complete head.
 fn fields_of(input: &[u8]) -> Option<usize> {
     match parse_head(input, &HeadLimits { head_bytes: 65_536 }) {
         Ok(Head::Complete { request, used }) if used == input.len() => Some(request.headers.len()),
@@ -90,7 +90,7 @@ fn chunked_body(criterion: &mut Criterion) {
     group.bench_function("64_chunks_of_64_B", |bencher| bencher.iter(|| decoded_bytes(black_box(&body))));
 }
 
-/// Bytes of data in a whole chunked body.
+/// Number of data bytes in a complete chunked body.
 fn decoded_bytes(mut body: &[u8]) -> usize {
     let (mut decoder, mut bytes) = (BodyDecoder::new(BodyLength::Chunked), 0);
     while !decoder.is_done() {

@@ -1,6 +1,5 @@
-//! What it costs to tell another core something: two cores with the server's own mesh between them, each an executor on
-//! a thread of its own. For whoever changes `mesh`. With one CPU, or a second one that is busy, what is measured is
-//! mostly the scheduler.
+//! Measures messages between cores by `mesh`: two cores with the server's mesh, each an executor on its own thread. With only
+//! one CPU, or with a busy second CPU, the result is mostly the scheduler's cost.
 
 mod brief;
 
@@ -16,19 +15,19 @@ use std::time::{Duration, Instant};
 
 const NEAR: CoreId = CoreId(0);
 const FAR: CoreId = CoreId(1);
-/// Messages of a ring, as `mesh_messages` is by default.
+/// Messages of a ring, the default of `mesh_messages`.
 const RING: usize = 1024;
-/// The ticket behind which nothing is sent.
+/// The ticket of the last message.
 const LAST: u64 = u64::MAX;
-/// How often a core that sleeps wakes by itself, as the server's do.
+/// Interval at which a sleeping core wakes by itself, as in the server.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What the near core does with the far one.
+/// The exchange of the near core with the far core.
 #[derive(Clone, Copy)]
 enum Exchange {
-    /// Publishes without waiting, and has the last of it confirmed.
+    /// Publishes without waiting, and waits for one confirmation at the end.
     Publish,
-    /// Has one thing confirmed after the other.
+    /// Waits for the confirmation of each message.
     Ask,
 }
 
@@ -40,12 +39,12 @@ fn mesh(criterion: &mut Criterion) {
     }
 }
 
-/// How long the near core takes for `exchange` so many times; joining the mesh is left out.
+/// Time of the near core for `exchange`, `times` times. Joining the mesh is not included.
 fn timed(exchange: Exchange, times: u64) -> Duration {
     let plan = MeshPlan::new(2, RING);
     let far_plan = plan.clone();
     let ((near_ends, near_ended), (far_ends, far_ended)) = (channel(), channel());
-    // The mesh numbers cores in the order they are started in.
+    // The mesh numbers cores in the order in which they are started.
     let near = move || async move { near_ends.send(near(plan, exchange, times).await).expect("a bench") };
     runtime::start("near", None, near).expect("a near core");
     let far = || async move { far_ends.send(far(far_plan).await).expect("a bench") };
@@ -69,7 +68,7 @@ async fn near(plan: MeshPlan, exchange: Exchange, times: u64) -> Duration {
     started.elapsed()
 }
 
-/// Publishes something, when there is room; it is made here and dropped there, as what publishers send is.
+/// Publishes an item when there is room. As in the server, one core makes the item and the other drops it.
 async fn publish(mesh: &Mesh) {
     while !mesh.to_home.has_room(FAR) {
         mesh.to_home.roomier().rung().await;
@@ -77,14 +76,14 @@ async fn publish(mesh: &Mesh) {
     mesh.to_home.send(FAR, ToHome::Publish(Arc::new(Publication::new("room"))));
 }
 
-/// Waits until the far core has taken everything that was sent before.
+/// Waits until the far core has taken all earlier messages.
 async fn ask(mesh: &Mesh, to_core: &RingEnds<ToCore>, ticket: u64) {
     mesh.to_home.send(FAR, ToHome::Confirm { ticket });
     let answer = to_core.receive(FAR).await;
     assert!(matches!(answer, Some(ToCore::Sequenced { ticket: confirmed }) if confirmed == ticket));
 }
 
-/// Confirms what it is asked to, and counts what it was sent before the last of that.
+/// Confirms messages that ask for it, and returns the number of items before the last confirmation.
 async fn far(plan: MeshPlan) -> u64 {
     runtime::spawn(tick()).detach();
     let (mesh, to_home, _) = plan.join().await.expect("a place in the mesh");

@@ -1,5 +1,5 @@
-//! What it costs a core to subscribe a client and to find out, for what is published, whom to write it to: the
-//! subscription table and the fan-out queue, without sockets. For whoever changes `channel`.
+//! Measures the subscription table and the run queue in `channel`, without sockets: subscribing clients, and finding the
+//! subscribers of published items.
 
 mod brief;
 
@@ -10,20 +10,20 @@ use gripwire::ids::Slot;
 use gripwire::proto::grip::{Publication, StreamFormat};
 use std::sync::Arc;
 
-/// Rows of the table in which clients come and go.
+/// Rows of the table in which clients subscribe and unsubscribe.
 const ROWS: usize = 100_000;
-/// Subscribers of one channel that is published to, as in `gripwire-bench fanout`.
+/// Subscribers of the one large channel.
 const SUBSCRIBERS: usize = 15_000;
-/// Channels of one subscriber each that are published to.
+/// Number of channels with one subscriber each.
 const CHANNELS: usize = 10_000;
 /// Publications that wait for one pass.
 const GATHERED: usize = 256;
-/// Bytes of a publication's content, and as one chunk.
+/// Bytes of a publication's content, and of its chunk.
 const CONTENT_BYTES: usize = 100;
 const CHUNK_BYTES: usize = CONTENT_BYTES + b"64\r\n\r\n".len();
 /// Subscribers of a slice, as a core takes them.
 const SLICE: usize = 1024;
-/// Goes through all numbers below [`ROWS`] in an order no cache foresees: the two have no common factor.
+/// A step through all numbers below [`ROWS`] that no cache predicts. The two numbers have no common factor.
 const STRIDE: usize = 61_803;
 
 fn coming_and_going(criterion: &mut Criterion) {
@@ -35,7 +35,7 @@ fn coming_and_going(criterion: &mut Criterion) {
     group.bench_function("new_beside_100k_channels", |bencher| come_and_go(bencher, many));
 }
 
-/// A client leaves its channel and comes back while that lingers, as long polls do.
+/// A client unsubscribes and subscribes again while the channel lingers, as long polls do.
 fn leave_and_return(bencher: &mut Bencher, audience: Audience) {
     let mut table = audience.table(Transport::Response);
     let channels: Vec<String> = (0..audience.rows).map(|row| audience.channel(row)).collect();
@@ -49,7 +49,7 @@ fn leave_and_return(bencher: &mut Bencher, audience: Audience) {
     assert_eq!(table.subscriptions(), audience.rows);
 }
 
-/// A client is the first and the last of its channel: the home is asked, and told that nobody is left.
+/// A client is the first and last subscriber of its channel, so the home is told that interest begins and ends.
 fn come_and_go(bencher: &mut Bencher, audience: Audience) {
     let mut table = audience.table(Transport::Response);
     let (slot, mut tick) = (Slot(audience.rows as u32), 0u32);
@@ -77,7 +77,7 @@ fn fan_out(criterion: &mut Criterion) {
     }
 }
 
-/// Publishes to the channels of `audience` in turn, until all is handed out.
+/// Publishes to the channels of `audience` in turn, until all items are handed out.
 fn deliver(bencher: &mut Bencher, audience: Audience, publications: usize) {
     let mut table = audience.table(Transport::StreamChunked);
     let mut slice = Slice::default();
@@ -97,7 +97,7 @@ fn deliver(bencher: &mut Bencher, audience: Audience, publications: usize) {
     assert_eq!(table.pending(), (0, 0));
 }
 
-/// Bytes for all subscribers, in all slices that are pending.
+/// Number of bytes for all subscribers in all pending slices.
 fn handed_out(table: &mut Subscriptions, slice: &mut Slice) -> usize {
     let mut bytes = 0;
     while table.next_slice(SLICE, slice) {
@@ -114,7 +114,7 @@ fn publication(channel: &str) -> Arc<Publication> {
     Arc::new(publication)
 }
 
-/// Rows that are subscribed to channels in turn, each to one.
+/// Rows that are each subscribed to one of the channels, in turn.
 #[derive(Clone, Copy)]
 struct Audience {
     rows: usize,
@@ -136,7 +136,7 @@ impl Audience {
     }
 }
 
-/// Subscribes `slot`, and answers for the home if that is asked.
+/// Subscribes `slot`, and answers in place of the home if necessary.
 fn subscribe(table: &mut Subscriptions, slot: Slot, transport: Transport, channel: &str) {
     let (mut asked, mut ready) = (None, Vec::new());
     let readiness = table.subscribe(slot, transport, &[channel], &mut |_, message| asked = Some(message));

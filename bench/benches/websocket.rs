@@ -1,5 +1,5 @@
-//! What it costs to read what WebSocket clients send and to write what they are sent: masks, UTF-8, frames and
-//! compression. For whoever changes `proto/websocket`.
+//! Measures the WebSocket codec in `proto/websocket`: reading and writing messages, with masks, UTF-8, frames and
+//! compression.
 
 mod brief;
 
@@ -10,14 +10,14 @@ use gripwire::proto::websocket::{
 };
 use std::hint::black_box;
 
-/// Frames that arrive together, and bytes of each one's payload.
+/// Number of frames that arrive together, and size of each payload.
 const FRAMES: usize = 256;
 const SMALL_BYTES: usize = 32;
-/// Bytes of a large payload: within the caches, as what was just received is.
+/// Bytes of a large payload. It fits into the caches, like data that was just received.
 const LARGE_BYTES: usize = 64 * 1024;
-/// The largest message, as `message_bytes` is by default.
+/// The largest message, the default of `message_bytes`.
 const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
-/// An odd mask, of which some was used: frames begin where they like.
+/// A mask with four different bytes. Frames begin at any offset.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn decode(criterion: &mut Criterion) {
@@ -38,7 +38,7 @@ fn masked_frames() -> Vec<u8> {
     frame.repeat(FRAMES)
 }
 
-/// Whole text messages in `input`, with which nothing is left over.
+/// Number of complete text messages in `input`, which has no further bytes.
 fn messages_in(mut input: &mut [u8]) -> usize {
     let (mut decoder, mut messages) = (Decoder::new(1024, false), 0);
     while !input.is_empty() {
@@ -106,7 +106,7 @@ fn compression(criterion: &mut Criterion) {
     });
 }
 
-/// Something that repeats itself as much as applications' messages do.
+/// JSON that is about as repetitive as applications' messages.
 fn kibibyte_of_json() -> Vec<u8> {
     let quote = |number: u32| {
         let price = number.wrapping_mul(2_654_435_761) % 100_000;

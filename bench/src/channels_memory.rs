@@ -1,6 +1,5 @@
-//! What is left of the memory of channels that nobody uses any more: streams with many channels each are opened and
-//! closed again, and the server's memory is read before, while they are open, and when their channels have been given
-//! up.
+//! Measures the memory that remains after channels are no longer used. Streams with many channels each are opened and closed
+//! again. The server's memory is read before, while the streams are open, and after the server has given up their channels.
 
 use crate::innocent::{Innocent, slowest_ms};
 use crate::process::{CLIENT_CPU, Process, beside_this_program, pin};
@@ -13,7 +12,7 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What is opened.
+/// The settings of the measurement.
 #[derive(clap::Args)]
 pub struct Settings {
     /// Channels, each with a subscriber
@@ -25,15 +24,15 @@ pub struct Settings {
     /// Cores of the server
     #[arg(long, default_value_t = 1)]
     cores: usize,
-    /// When memory is read after the streams are closed, s; channels are kept for ten
+    /// Seconds from the end of the streams until memory is read; the server keeps channels for ten
     #[arg(long, default_value_t = 13)]
     wait_s: u64,
-    /// The server to be measured, in place of the one built beside this program
+    /// The server to measure, instead of the build beside this program
     #[arg(long)]
     server: Option<std::path::PathBuf>,
 }
 
-/// Opens and closes, and reports what was seen.
+/// Opens and closes streams, and prints the memory.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     pin(CLIENT_CPU)?;
     let clients = free_address()?;
@@ -56,7 +55,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let after = watch.cost().resident_bytes;
     let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
     println!(
-        "{} channels: {:.0} MiB before, {:.0} MiB with them, {:.0} MiB {} s after they were left; slowest of {} probes \
+        "{} channels: {:.0} MiB before, {:.0} MiB with them, {:.0} MiB {} s after their end; slowest of {} probes \
          meanwhile {:.1} ms",
         settings.channels,
         mib(before),
@@ -89,7 +88,7 @@ fn start(settings: &Settings, clients: SocketAddrV4) -> anyhow::Result<((Process
     Ok(((process, directory), watch))
 }
 
-/// A stream on `count` channels from number `first` on, whose beginning has come.
+/// Opens a stream on `count` channels from number `first` on, and waits for its opening.
 fn open(address: SocketAddrV4, first: usize, count: usize) -> anyhow::Result<TcpStream> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(PATIENCE))?;

@@ -1,4 +1,4 @@
-//! A client that asks and is answered, again and again, while others give the server work: how long it waits.
+//! A client that sends one request after the other while other clients cause load, and measures the time to each answer.
 
 use crate::servers::PATIENCE;
 use anyhow::ensure;
@@ -18,7 +18,7 @@ impl Innocent {
         Ok(Innocent(socket))
     }
 
-    /// How long an answer takes; a rest follows.
+    /// Measures the time to an answer, and pauses.
     pub fn probe(&mut self) -> anyhow::Result<Duration> {
         let asked = Instant::now();
         self.0.write_all(b"HEAD / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
@@ -35,7 +35,7 @@ impl Innocent {
     }
 }
 
-/// In milliseconds.
+/// A duration in milliseconds.
 pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
@@ -45,5 +45,5 @@ pub fn slowest_ms(probes: &[Duration]) -> f64 {
     probes.iter().map(|probe| ms(*probe)).fold(0.0, f64::max)
 }
 
-/// Between two probes.
+/// Pause between two probes.
 const REST: Duration = Duration::from_millis(1);

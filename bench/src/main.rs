@@ -1,11 +1,10 @@
-//! Measures Gripwire: `bench/compare` runs it beside the kernel floor, nchan and Pushpin under the same load and prints
-//! one table; `udp` is about publishing by datagrams alone, `tls` about clients that speak TLS, `silent` about clients
-//! that time out together, `channels-memory` about memory that is given back. The parts that have no server around them
-//! are measured by `cargo bench -p gripwire-bench`.
+//! Measures Gripwire. `bench/compare` runs Gripwire, the kernel floor, nchan and Pushpin under equal load and prints a table.
+//! `udp` measures publishing by datagrams, `tls` streams by TLS, `silent` clients that time out together, and
+//! `channels-memory` memory that is given back. `cargo bench -p gripwire-bench` measures parts without a server.
 //!
-//! `servers` starts what is measured, `compare` puts load on it and reckons. Servers run on one CPU, clients on
-//! another. What a server costs is read from the scheduler's own account of its threads, so that a busy machine makes a
-//! run slower but hardly changes its ratios.
+//! `servers` starts servers; `compare` puts load on them and computes the figures. Servers run on one CPU, clients on
+//! another. A server's CPU time is read from the scheduler's counters of its threads, so other load on the machine makes a
+//! run slower but hardly changes ratios.
 
 mod channels_memory;
 mod compare;
@@ -30,34 +29,34 @@ struct Arguments {
 enum Command {
     /// Runs the same load on every server in turn, or on two builds of Gripwire, and prints tables of medians
     Compare(compare::Settings),
-    /// Memory and CPU of streams by TLS, beside those of streams without
+    /// Measures memory and CPU of streams by TLS and of plaintext streams
     Tls(tls::Settings),
-    /// CPU for a publish by UDP: one sender at full speed, against recvmmsg(2) loops
+    /// Measures the CPU per datagram of one UDP sender at full speed, against recvmmsg(2) loops
     Udp(udp::Settings),
-    /// What is left of the memory of a million channels that nobody uses any more
+    /// Measures the memory that remains after a million channels are no longer used
     ChannelsMemory(channels_memory::Settings),
-    /// How long a client waits for an answer while thousands of silent ones time out together
+    /// Measures how long a client waits for an answer while thousands of silent clients time out together
     Silent(silent::Settings),
-    /// Clients that connect and say nothing (started by the others)
+    /// Clients that connect and stay silent (started by `silent`)
     #[command(hide = true)]
     SilentClients {
-        /// Where they connect
+        /// The server's address
         #[arg(long)]
         address: std::net::SocketAddrV4,
-        /// How many they are
+        /// Number of clients
         #[arg(long)]
         count: u32,
-        /// They send half of a head
+        /// Whether they send half of a head
         #[arg(long, action = clap::ArgAction::Set)]
         begun: bool,
     },
-    /// The kernel floor: accepts connections and sends to all of them in a loop (started by the others)
+    /// The kernel floor: accepts connections and sends to all of them in a loop (started by `compare`)
     #[command(hide = true)]
     Floor,
-    /// The same for datagrams: receives them in a loop (started by the others)
+    /// The kernel floor for datagrams: receives them in a loop (started by `udp`)
     #[command(hide = true)]
     UdpFloor {
-        /// How long it sleeps between reads, us
+        /// Pause between reads, us
         #[arg(long)]
         gather_us: u64,
     },
@@ -74,7 +73,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether one build was found worse than another.
+/// Executes a command. Returns whether one build was found worse than another.
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Compare(settings) => return compare::run(&settings),
@@ -89,6 +88,6 @@ fn run(command: Command) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// Exit codes as those of diff(1): what is asked for was found, or there was trouble.
+/// Exit codes like those of diff(1): 1 for a difference, 2 for an error.
 const WORSE: u8 = 1;
 const FAILED: u8 = 2;

@@ -1,4 +1,4 @@
-//! Processes under test: started on one CPU, and ended with the run.
+//! Processes under test. They are started on one CPU and end with the run.
 
 use anyhow::{Context, ensure};
 use std::fs::File;
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A child process that is ended when this is dropped.
+/// A child process. Dropping it ends the process.
 pub struct Process {
     child: Child,
-    /// It has children of its own, which it ends when it is asked to.
+    /// Whether the process has children, so that SIGTERM lets it end them.
     asked: bool,
 }
 
 impl Process {
-    /// Starts `command` on the servers' CPU. What it says is thrown away: a pipe that nobody reads would stop it.
+    /// Starts `command` on the servers' CPU. Its output is discarded, because an unread pipe would block the process.
     pub fn start(command: &mut Command) -> anyhow::Result<Process> {
         Process::start_logged(command, Path::new("/dev/null"))
     }
 
-    /// The same, but what it complains of is written to `log`.
+    /// Starts `command` on the servers' CPU. Its standard error is written to `log`.
     pub fn start_logged(command: &mut Command, log: &Path) -> anyhow::Result<Process> {
         let log = File::create(log).with_context(|| format!("creating {}", log.display()))?;
         let child =
@@ -29,18 +29,18 @@ impl Process {
         Ok(Process { child, asked: false })
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Has it asked to end rather than killed: it has children to end.
+    /// Marks that the process has children, so that it is ended by SIGTERM rather than SIGKILL.
     pub fn with_children(mut self) -> Process {
         self.asked = true;
         self
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub fn signal(&self, signal: i32) -> anyhow::Result<()> {
         // SAFETY: a signal to a child that has not been waited for.
         let sent = unsafe { libc::kill(self.child.id() as i32, signal) };
@@ -48,7 +48,7 @@ impl Process {
         Ok(())
     }
 
-    /// It and everything it has started.
+    /// The ids of the process and all its descendants.
     pub fn family(&self) -> Vec<u32> {
         let mut family = vec![self.child.id()];
         let mut next = 0;
@@ -75,7 +75,7 @@ impl Drop for Process {
     }
 }
 
-/// This program in another process, which obeys lines.
+/// Another process of this program, which follows orders on standard input.
 pub struct Helper {
     input: ChildStdin,
     lines: BufReader<ChildStdout>,
@@ -83,7 +83,7 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Starts it with `arguments` on `cpu`.
+    /// Starts the process with `arguments` on `cpu`.
     pub fn start(arguments: &[&str], cpu: usize) -> anyhow::Result<Helper> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child =
@@ -99,7 +99,7 @@ impl Helper {
         self.line()
     }
 
-    /// The next line it says.
+    /// The next line of its output.
     pub fn line(&mut self) -> anyhow::Result<String> {
         let mut line = String::new();
         ensure!(self.lines.read_line(&mut line)? > 0, "a process under test ended");
@@ -119,7 +119,7 @@ fn children(parent: u32) -> Vec<u32> {
     list.unwrap_or_default().split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
-/// A program that was built beside this one.
+/// The path of a program that was built beside this one.
 pub fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     ensure!(
@@ -130,7 +130,7 @@ pub fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// The program called `name`, found in PATH or where Debian keeps servers.
+/// The path of the program called `name`, in PATH or in Debian's directories of servers.
 pub fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);

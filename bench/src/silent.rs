@@ -1,7 +1,7 @@
-//! How long an innocent client waits while thousands of silent ones reach `head_timeout_ms` together. The server stands
-//! still while their time runs out, one after the other as they have come, and so finds all of them due at once when it
-//! goes on; from then until the last of them is closed an innocent client sends one request after the other. Clients
-//! are in processes of their own, 18,000 in each, on the clients' CPU.
+//! Measures how long an innocent client waits while thousands of silent clients reach `head_timeout_ms` together. The server
+//! is stopped by a signal while the silent clients' timeouts pass, so all of them are due at once when it continues. From
+//! then until the last silent client is closed, an innocent client sends one request after the other. Silent clients are in
+//! separate processes of 18,000 each, on the clients' CPU.
 
 use crate::compare::median;
 use crate::innocent::{Innocent, ms, slowest_ms};
@@ -13,27 +13,27 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Who is silent, and for how long.
+/// The settings of the measurement.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// Silent clients, of one core
+    /// Number of silent clients; the server has one core
     #[arg(long, default_value_t = 18_000)]
     clients: u32,
-    /// They have sent half of a head, so that they are answered 408
+    /// Let silent clients send half of a head, so that they are answered with 408
     #[arg(long)]
     begun: bool,
-    /// `head_timeout_ms` of the server; all clients must have connected before it is over
+    /// `head_timeout_ms` of the server; all clients must connect within it
     #[arg(long, default_value_t = 5_000)]
     head_timeout_ms: u64,
-    /// Rounds, each with a fresh server; the slowest probe of all is reported
+    /// Rounds, each with a new server; the slowest probe of all is printed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// The server to be measured, in place of the one built beside this program
+    /// The server to measure, instead of the build beside this program
     #[arg(long)]
     server: Option<std::path::PathBuf>,
 }
 
-/// Lets clients time out, and reports how innocent ones fared.
+/// Lets silent clients time out, and prints the waiting times of innocent clients.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     pin(CLIENT_CPU)?;
     let rounds: Vec<Round> = (0..settings.rounds).map(|_| round(settings)).collect::<anyhow::Result<_>>()?;
@@ -57,7 +57,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Probes while the silent clients only wait, and while they are closed.
+/// The probes while the silent clients wait, and while they are closed.
 struct Round {
     before: Vec<Duration>,
     during: Vec<Duration>,
@@ -67,7 +67,7 @@ struct Round {
 fn round(settings: &Settings) -> anyhow::Result<Round> {
     let server = Server::start(settings)?;
     let mut innocent = Innocent::connect(server.clients)?;
-    // Its own head is not to be late.
+    // Otherwise the innocent client's own head could time out.
     innocent.probe()?;
     let first = Instant::now();
     let mut silent = Vec::new();
@@ -96,7 +96,7 @@ fn round(settings: &Settings) -> anyhow::Result<Round> {
         during.push(innocent.probe()?);
         if watched.elapsed() >= WATCH {
             watched = Instant::now();
-            // The innocent one, and whoever asks.
+            // The innocent client and the one that reads the counter.
             if server.connections()? <= 2 {
                 break;
             }
@@ -108,7 +108,7 @@ fn round(settings: &Settings) -> anyhow::Result<Round> {
     Ok(Round { before, during, took })
 }
 
-/// A server of one core that ends when this is dropped.
+/// A server of one core. Dropping it ends the server.
 struct Server {
     clients: SocketAddrV4,
     control: SocketAddrV4,
@@ -144,7 +144,7 @@ impl Server {
         self.process.signal(libc::SIGCONT)
     }
 
-    /// Clients that it holds, of its control port too.
+    /// Number of the server's connections, the control port's included.
     fn connections(&self) -> anyhow::Result<u64> {
         let mut asker = TcpStream::connect(self.control)?;
         asker.write_all(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -155,11 +155,11 @@ impl Server {
     }
 }
 
-/// A process of clients that say nothing.
+/// A process of silent clients.
 struct Silent(Helper);
 
 impl Silent {
-    /// Returns when all of them have connected.
+    /// Starts the process, and returns when all clients have connected.
     fn connect(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result<Silent> {
         let (address, count, begun) = (address.to_string(), count.to_string(), begun.to_string());
         let arguments = ["silent-clients", "--address", &address, "--count", &count, "--begun", &begun];
@@ -168,14 +168,14 @@ impl Silent {
         Ok(Silent(helper))
     }
 
-    /// Returns when all of them have been closed.
+    /// Returns when all clients have been closed.
     fn see_the_end(&mut self) -> anyhow::Result<()> {
         self.0.order("end").map(drop)
     }
 }
 
-/// Connects `count` clients to `address` and says so; when it is told to, waits until all have been closed, and says
-/// that.
+/// Connects `count` clients to `address` and prints `connected`. After a line on standard input, waits until all clients are
+/// closed and prints `closed`.
 pub fn clients(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result<()> {
     gripwire_loadgen::raise_descriptor_limit()?;
     let mut sockets = Vec::new();
@@ -196,7 +196,7 @@ pub fn clients(address: SocketAddrV4, count: u32, begun: bool) -> anyhow::Result
     Ok(())
 }
 
-/// Between the last probe and the server's stop, and around when clients are due.
+/// Time between the last probe and the server's stop, and before and after the timeouts of clients.
 const MARGIN: Duration = Duration::from_millis(300);
-/// Between two looks at how many clients are left.
+/// Time between two reads of the number of clients.
 const WATCH: Duration = Duration::from_millis(50);

@@ -1,6 +1,6 @@
-//! What a held stream costs by TLS, in memory and for each delivery, beside one without: a fresh server for each round
-//! of each kind, on the servers' CPU, with the streams that are built into it. Clients are read one after the other, so
-//! latencies would mean nothing here.
+//! Measures the memory of a held stream, and the CPU time of each delivery, with TLS and in plaintext. Each round of each
+//! kind starts a new server on the servers' CPU with the built-in demo. Clients are read one after the other, so latencies
+//! are not measured.
 
 use crate::compare::median;
 use crate::process::{CLIENT_CPU, Process, beside_this_program, pin};
@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What is held, and what is published to it.
+/// The settings of the measurement.
 #[derive(clap::Args)]
 pub struct Settings {
     /// Streams of each kind
@@ -28,12 +28,12 @@ pub struct Settings {
     /// Bytes of a message
     #[arg(long, default_value_t = 100)]
     bytes: usize,
-    /// Rounds; the medians are reported
+    /// Rounds; the medians are printed
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 }
 
-/// Holds and delivers, in turn, and reports the medians.
+/// Measures both kinds of streams in turn, and prints the medians.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     pin(CLIENT_CPU)?;
     let (mut plain, mut tls) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a stream cost.
+/// The cost of a stream in one round.
 struct Round {
     opening_us: f64,
     held_bytes: f64,
@@ -65,7 +65,7 @@ struct Round {
 fn round(settings: &Settings, is_tls: bool) -> anyhow::Result<Round> {
     let &Settings { streams, messages, bytes, .. } = settings;
     let server = Server::start()?;
-    // What is allocated once for all is not for each.
+    // A first client takes the memory that is allocated once for all clients.
     let mut clients = vec![server.open(is_tls)?];
     let before = server.cost();
     for _ in 0..streams {
@@ -87,7 +87,7 @@ fn round(settings: &Settings, is_tls: bool) -> anyhow::Result<Round> {
     })
 }
 
-/// A server that ends when this is dropped.
+/// A server. Dropping it ends the server.
 struct Server {
     plain: SocketAddrV4,
     tls: SocketAddrV4,
@@ -131,7 +131,7 @@ impl Server {
         self.watch.cost()
     }
 
-    /// Waits until the server has nothing to do.
+    /// Waits until the server is idle.
     fn settle(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -140,11 +140,11 @@ impl Server {
             if self.cost().cpu_ns - before < 2_000_000 {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "gripwire does not come to rest");
+            ensure!(Instant::now() < deadline, "gripwire does not become idle");
         }
     }
 
-    /// A stream whose beginning has come.
+    /// Opens a stream and waits for its opening.
     fn open(&self, is_tls: bool) -> anyhow::Result<Stream> {
         let socket = TcpStream::connect(if is_tls { self.tls } else { self.plain })?;
         socket.set_nodelay(true)?;
@@ -180,14 +180,14 @@ impl Server {
     }
 }
 
-/// A client's end.
+/// A client's end of a stream.
 enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Stream {
-    /// Reads until a chunk with `text` has come.
+    /// Reads until a chunk with `text` has arrived.
     fn expect(&mut self, text: &str) -> anyhow::Result<()> {
         let (mut seen, mut block) = (Vec::new(), [0; 4096]);
         while !seen.ends_with(format!("{text}\r\n").as_bytes()) {

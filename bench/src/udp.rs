@@ -1,6 +1,6 @@
-//! What a small publish by UDP costs: one sender at full speed, on the clients' CPU, towards Gripwire and towards a
-//! bare loop of recvmmsg(2) on the servers' CPU, in turn. Loss is allowed, losing count is not: what was sent is what
-//! was handled and what is counted as dropped.
+//! Measures the CPU time of a small publish by UDP. One sender at full speed on the clients' CPU sends to Gripwire and to
+//! bare loops of recvmmsg(2) on the servers' CPU, in turn. Datagrams may be lost, but every datagram must be counted as
+//! handled or as dropped.
 
 use crate::compare::median;
 use crate::process::{CLIENT_CPU, Helper, SERVER_CPU, thread_cpu_ns};
@@ -17,28 +17,28 @@ use std::time::{Duration, Instant};
 
 /// Datagrams of one sendmmsg(2) or recvmmsg(2).
 const BATCH: usize = 64;
-/// What the channel of a fleet's first subscriber is called.
+/// The channel of a fleet's first subscriber.
 const CHANNEL: &str = "bench0";
 const PREFIX: &str = "bench";
-/// Bytes of a buffer of the bare loop.
+/// Size of each buffer of the bare loop, bytes.
 const BUFFER_BYTES: usize = 2048;
 
-/// What is sent.
+/// The settings of the measurement.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// Datagrams of each round
+    /// Datagrams in each round
     #[arg(long, default_value_t = 500_000)]
     datagrams: usize,
-    /// Rounds; the medians are reported
+    /// Rounds; the medians are printed
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Bytes of a message's content
     #[arg(long, default_value_t = 64)]
     bytes: usize,
-    /// What a datagram is
+    /// The form of datagrams
     #[arg(long, value_enum, default_value = "compact")]
     form: Form,
-    /// Let a stream be subscribed to the channel
+    /// Subscribe a stream to the channel
     #[arg(long)]
     subscribed: bool,
 }
@@ -52,7 +52,7 @@ pub enum Form {
     Json,
 }
 
-/// Sends as many datagrams in each round to each, and reports the medians.
+/// Sends datagrams to each receiver in each round, and prints the medians.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let &Settings { datagrams, rounds, bytes, form, subscribed } = settings;
     let call = serde_json::json!({"items": [{"channel": CHANNEL, "formats": {
@@ -69,7 +69,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     println!("reading one such datagram: {:.0} ns", reading_ns(&datagram)?);
     let mut sender = Sender::new(&datagram)?;
     let (mut runs, mut lost, unseen) = (Vec::new(), 0, softnet_drops()?);
-    // The first round warms caches and is not counted.
+    // The first round warms up caches and is not counted.
     for round in 0..=rounds {
         let bare = floors[0].run(&mut sender, datagrams)?;
         let gathering = floors[1].run(&mut sender, datagrams)?;
@@ -83,10 +83,10 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         median(runs.iter().map(|runs| what(&runs[which]))).unwrap_or_default()
     };
     println!("{datagrams} datagrams of {} B, medians of {rounds} rounds", datagram.len());
-    let names = ["recvmmsg(2) loop", "that reads at most each 200 us", "gripwire"];
+    let names = ["recvmmsg(2) loop", "recvmmsg(2) loop with a pause of 200 us", "gripwire"];
     for (which, name) in names.into_iter().enumerate() {
         let (cpu, rate) = (of(which, |run| run.cpu_ns), of(which, |run| run.rate));
-        println!("{name}: {cpu:.0} ns of CPU for each, from a sender at {rate:.0} a second");
+        println!("{name}: {cpu:.0} ns of CPU per datagram, from a sender at {rate:.0} per second");
     }
     for (which, name) in [(0, "the loop"), (1, "the loop that reads as seldom")] {
         let ratios = runs.iter().map(|runs| runs[2].cpu_ns / runs[which].cpu_ns);
@@ -100,13 +100,13 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 /// One round of one receiver.
 #[derive(Clone, Copy)]
 struct Run {
-    /// CPU of the receiver for each datagram it got.
+    /// CPU time of the receiver per received datagram.
     cpu_ns: f64,
-    /// What the sender sent in a second.
+    /// Datagrams sent per second.
     rate: f64,
 }
 
-/// The bare loop, running.
+/// A running bare loop.
 struct Floor {
     process: Helper,
     address: SocketAddr,
@@ -130,14 +130,14 @@ impl Floor {
     }
 }
 
-/// That `counted` of `datagrams` is all but what the machine has dropped since it had dropped `unseen`.
+/// Checks that `counted` and the machine's drops since `unseen` account for all of `datagrams`.
 fn check(counted: u64, datagrams: usize, unseen: u64) -> anyhow::Result<()> {
     let missing = (datagrams as u64).checked_sub(counted).context("more was counted than sent")?;
     ensure!(missing <= softnet_drops()? - unseen, "{missing} datagrams are missing from the count");
     Ok(())
 }
 
-/// What it takes to make publications of a datagram, and to drop them.
+/// Time to make publications of a datagram and to drop them, ns.
 fn reading_ns(datagram: &[u8]) -> anyhow::Result<f64> {
     const TIMES: u32 = 1_000_000;
     let datagram = Datagram { bytes: datagram, is_whole: true, sender: None };
@@ -161,7 +161,7 @@ impl Sender {
         Ok(Sender { socket: UdpSocket::bind("127.0.0.1:0")?, datagram: datagram.to_vec() })
     }
 
-    /// Sends `datagrams` to `address`; how many it sent in a second.
+    /// Sends `datagrams` to `address`. Returns the datagrams sent per second.
     fn send(&mut self, address: SocketAddr, datagrams: usize) -> anyhow::Result<f64> {
         self.socket.connect(address)?;
         let mut vector =
@@ -183,9 +183,9 @@ impl Sender {
     }
 }
 
-/// The bare loop: receives and throws away. Told to, it says how many datagrams came, how many the kernel dropped, and
-/// the CPU time of the loop in nanoseconds, since it last said so. It may also sleep `gather_us` after each read that
-/// found a few datagrams and no full batch, as Gripwire does.
+/// The bare loop: receives datagrams and discards them. For each line on standard input, it prints the numbers of received
+/// datagrams and of datagrams dropped by the kernel, and its CPU time in nanoseconds, all since the last line. It can sleep
+/// `gather_us` after each read that returned a partial batch, as Gripwire does.
 pub fn floor(gather_us: u64) -> anyhow::Result<()> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
     socket.set_recv_buffer_size(4 * 1024 * 1024)?;
@@ -196,7 +196,7 @@ pub fn floor(gather_us: u64) -> anyhow::Result<()> {
     let (asked, orders) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for _ in std::io::stdin().lock().lines() {
-            // An empty datagram wakes the loop; it comes after all that was sent before.
+            // An empty datagram wakes the loop. It arrives after all earlier datagrams.
             if asked.send(()).is_err() || waker.send_to(&[], address).is_err() {
                 return;
             }
@@ -246,14 +246,14 @@ fn drops(socket: &socket2::Socket) -> u64 {
     memory[8].into()
 }
 
-/// Packets this machine has dropped before they came to any socket: no socket can count those.
+/// Packets that this machine has dropped before they reached a socket. No socket counts them.
 fn softnet_drops() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/softnet_stat")?;
     let columns = text.lines().filter_map(|line| line.split_whitespace().nth(1));
     Ok(columns.filter_map(|drops| u64::from_str_radix(drops, 16).ok()).sum())
 }
 
-/// What became of datagrams.
+/// The counters of datagrams.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagrams {
     published: u64,
@@ -281,7 +281,7 @@ impl Gripwire {
         Ok(Gripwire { running, watch, udp })
     }
 
-    /// A stream that is subscribed to the channel; it ends when this is dropped.
+    /// Subscribes a stream to the channel. Dropping the fleet ends the stream.
     fn subscribe(&self) -> anyhow::Result<Fleet> {
         let target = self.running.target.clone();
         let mut plan = FleetPlan::new(target, Transport::Stream, 1, self.running.clients);
@@ -289,7 +289,7 @@ impl Gripwire {
         Ok(Fleet::open(&plan)?.0)
     }
 
-    /// What it says of itself.
+    /// The server's `/stats`.
     fn stats(&self) -> anyhow::Result<serde_json::Value> {
         let mut asker = TcpStream::connect(self.running.publish)?;
         asker.write_all(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -306,7 +306,7 @@ impl Gripwire {
         Ok(Datagrams { published: of("datagrams_total")?, lost })
     }
 
-    /// Sends to it and waits until all are counted; how it went, and how many were lost.
+    /// Sends datagrams and waits until all are counted. Returns the run, and the number of lost datagrams.
     fn take(&self, sender: &mut Sender, datagrams: usize) -> anyhow::Result<(Run, u64)> {
         let unseen = softnet_drops()?;
         let (before, cpu_before) = (self.datagrams()?, self.watch.cost().cpu_ns);
@@ -318,7 +318,7 @@ impl Gripwire {
         Ok((Run { cpu_ns, rate }, datagrams as u64 - handled))
     }
 
-    /// Waits until all are counted, except those that no socket could see; the CPU time then.
+    /// Waits until all datagrams are counted, except those that were dropped before a socket. Returns the CPU time then.
     fn await_datagrams(&self, all: u64, unseen: u64) -> anyhow::Result<(Datagrams, u64)> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {

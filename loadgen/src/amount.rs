@@ -1,6 +1,6 @@
-//! Numbers for people: with thousands apart, or with the unit that fits.
+//! Formats numbers for people: with separated thousands, or with a suitable unit.
 
-/// A count, its thousands apart.
+/// A count with separated thousands.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

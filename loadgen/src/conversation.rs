@@ -1,8 +1,8 @@
 //! One subscriber's side of its connection, from the answer's head to its messages, on any transport: bytes in, events
 //! out, no socket and no clock.
 //!
-//! While idle it is a few words without a buffer. What is incomplete is carried over in a buffer that exists only until
-//! it is complete.
+//! An idle conversation is a few words without a buffer. Incomplete input is kept in a buffer that exists only until the
+//! input is complete.
 
 use crate::decode::events::Division;
 use crate::decode::frames::Arrival;
@@ -10,7 +10,7 @@ use crate::decode::{CARRY_BYTES, Malformed, body::Body, events, frames, head};
 use crate::target::Subscription;
 use crate::transport::Transport;
 
-/// What a subscriber knows of its connection.
+/// The state of a subscriber's connection.
 pub(crate) struct Conversation {
     pub transport: Transport,
     phase: Phase,
@@ -18,32 +18,32 @@ pub(crate) struct Conversation {
     carry: Option<Box<Carry>>,
 }
 
-/// Input that is not complete yet; in a box, so that who waits pays one word for it.
+/// Incomplete input. It is boxed, so that an idle subscriber needs one word for it.
 struct Carry(Vec<u8>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Before the end of the answer's head. Long polls wait here.
     Head,
-    /// Before the message that says the subscription holds.
+    /// Before the message that confirms the subscription.
     Greeting,
-    /// Behind that message, but within its framing.
+    /// After that message, but within its framing.
     Greeted,
     Messages,
 }
 
-/// What the bytes meant.
+/// An event in the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told<'a> {
-    /// The subscription holds.
+    /// The subscription is confirmed.
     Opened,
-    /// A message, or whatever else stands where messages stand.
+    /// A message, or other data in the place of a message.
     Message(&'a [u8]),
-    /// To be answered with a pong.
+    /// A ping, which has to be answered with a pong.
     Ping(&'a [u8]),
-    /// The answer to a long poll is over: ask again, on this connection if it keeps, with these validators.
+    /// A long poll's answer is complete: poll again with these validators, on this connection if `keeps`.
     Answered { keeps: bool, validators: Option<(String, String)> },
-    /// The server has ended it.
+    /// The server ended the connection.
     Ended,
     /// The server refused, with this status.
     Refused(u16),
@@ -54,7 +54,7 @@ impl Conversation {
         Conversation { transport, phase: Phase::Head, body: Body::chunked(), carry: None }
     }
 
-    /// Puts what was carried over at the front of `input`, with room for `room` bytes behind it; how many bytes it is.
+    /// Puts the carried-over bytes at the front of `input`, with room for `room` bytes after them. Returns their number.
     pub fn resume(&mut self, input: &mut Vec<u8>, room: usize) -> usize {
         let carried = self.carry.take().map_or(Vec::new(), |carry| carry.0);
         if input.len() < carried.len() + room {
@@ -64,7 +64,7 @@ impl Conversation {
         carried.len()
     }
 
-    /// Takes what came: `input` begins with the `carried` bytes of [`Conversation::resume`].
+    /// Takes new input. `input` begins with the `carried` bytes of [`Conversation::resume`].
     pub fn feed(
         &mut self,
         input: &mut [u8],
@@ -90,7 +90,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Reads the head; its length, if it is whole and promises messages.
+    /// Reads the head. Returns its length, if it is complete and messages follow.
     fn head(
         &mut self,
         input: &[u8],
@@ -111,7 +111,7 @@ impl Conversation {
         Ok(Some(head.length))
     }
 
-    /// Reads messages; what of the input is to be carried over.
+    /// Reads messages. Returns the rest of the input, which has to be carried over.
     fn messages<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -156,7 +156,7 @@ impl Conversation {
     }
 }
 
-/// Reads the answer to a long poll when all of it is there; what is to be carried over otherwise.
+/// Reads the answer to a long poll once it is complete. Until then, returns the input, which has to be carried over.
 fn poll<'a>(input: &'a mut [u8], told: &mut dyn FnMut(Told)) -> Result<&'a [u8], Malformed> {
     let Some(head) = head::read(input)? else { return Ok(input) };
     let mut content = input[head.length..].to_vec();
@@ -171,7 +171,7 @@ fn poll<'a>(input: &'a mut [u8], told: &mut dyn FnMut(Told)) -> Result<&'a [u8],
             content.push(b'\n');
             events::take(Division::Lines, &content, &mut |line| told(Told::Message(line)));
         }
-        // What servers answer when nothing was published for a while.
+        // Servers answer with one of these when nothing was published for a while.
         204 | 304 | 408 | 504 => {}
         status => {
             told(Told::Refused(status));
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::target::Target;
 
-    /// What a subscriber is told when `wire` arrives in two pieces.
+    /// The events of a subscriber when `wire` arrives in two pieces.
     fn converse(transport: Transport, wire: &[u8], cut: usize) -> Vec<String> {
         let mut conversation = Conversation::new(transport);
         let subscription = Target::Gripwire.subscription(transport);
@@ -252,7 +252,7 @@ mod tests {
             };
             for cut in 0..=wire.len() {
                 let mut heard = converse(transport, &wire, cut);
-                // What arrives together with the greeting is told before the subscription is said to hold.
+                // A message that arrives together with the greeting is reported before the subscription is confirmed.
                 heard.sort_by_key(|said| said != "Opened");
                 assert_eq!(heard, expected, "{} cut at {cut}", transport.name());
             }

@@ -1,5 +1,5 @@
-//! Latencies as a histogram that travels between processes: hdrhistogram inside, pairs of value and count on the wire.
-//! Values beyond an hour count as an hour.
+//! A histogram of latencies that can be sent between processes: hdrhistogram inside, pairs of value and count on the wire.
+//! Values above an hour count as an hour.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ impl Latencies {
         Latencies::with_digits(3)
     }
 
-    /// An empty histogram for a moment of a run: one significant digit, and small.
+    /// An empty, small histogram with one significant digit, for a moment of a run.
     pub(crate) fn coarse() -> Latencies {
         Latencies::with_digits(1)
     }
@@ -34,44 +34,44 @@ impl Latencies {
         Latencies { histogram }
     }
 
-    /// Enters a latency.
+    /// Adds a latency.
     pub fn enter(&mut self, latency_ns: u64) {
         self.histogram.saturating_record(latency_ns);
     }
 
-    /// Adds all of `other`.
+    /// Adds all latencies of `other`.
     pub fn add(&mut self, other: &Latencies) {
         for (value, count) in other.pairs() {
             self.histogram.saturating_record_n(value, count);
         }
     }
 
-    /// How many were entered.
+    /// Number of latencies.
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// The latency that `percent` of all are not above.
+    /// The latency that `percent` of all latencies do not exceed.
     pub fn percentile_ns(&self, percent: f64) -> u64 {
         self.histogram.value_at_percentile(percent).min(self.histogram.max())
     }
 
-    /// The largest.
+    /// The largest latency.
     pub fn max_ns(&self) -> u64 {
         self.histogram.max()
     }
 
-    /// The mean.
+    /// The mean latency.
     pub fn mean_ns(&self) -> f64 {
         self.histogram.mean()
     }
 
-    /// How many are within `low_ns..=high_ns`.
+    /// Number of latencies within `low_ns..=high_ns`.
     pub(crate) fn count_between(&self, low_ns: u64, high_ns: u64) -> u64 {
         self.histogram.count_between(low_ns, high_ns)
     }
 
-    /// Forgets all.
+    /// Removes all latencies.
     pub(crate) fn clear(&mut self) {
         self.histogram.reset();
     }

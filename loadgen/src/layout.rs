@@ -1,5 +1,5 @@
-//! Which channel each subscriber listens to. Every process works it out from the subscriber's number alone, so no table
-//! of a million entries is sent or kept.
+//! The channel of each subscriber. Every process computes it from the subscriber's number alone, so no table of a million
+//! entries is sent or kept.
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -11,15 +11,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// All listen to one channel.
+    /// All subscribers have one channel.
     One,
-    /// Each listens to a channel of its own.
+    /// Each subscriber has its own channel.
     Each,
     /// The channel of rank k has a share of subscribers in proportion to k to the power of `-exponent`.
     Zipf {
-        /// How many channels there are; those that nobody drew are not published to.
+        /// Number of channels. Nothing is published to channels without subscribers.
         channels: u32,
-        /// 1 is Zipf's law; 0 spreads evenly.
+        /// The exponent: 1 is Zipf's law, 0 spreads subscribers evenly.
         exponent: f64,
     },
 }
@@ -38,7 +38,7 @@ impl Layout {
         }
     }
 
-    /// The channels that `subscribers` of them listen to.
+    /// The channels of the first `subscribers` subscribers.
     pub fn channels(&self, subscribers: u32) -> Vec<u32> {
         match self {
             Layout::One => vec![0],

@@ -1,36 +1,36 @@
-//! Which messages of its channel a subscriber has had. It keeps the next number it expects and, only while there are
-//! gaps, the numbers missing; so it tells apart what is late, what comes twice and what never came.
+//! Records which messages of its channel a subscriber has received: the next expected number and, only while there are
+//! gaps, the missing numbers. So late, repeated and lost messages can be distinguished.
 
-/// One subscriber's account of its channel.
+/// One subscriber's record of its channel.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// One more than the largest number that came.
+    /// One more than the largest number that was received.
     next: u32,
-    /// Disjoint ranges below `next` that have not come, in order.
+    /// Disjoint ranges of missing numbers below `next`, in order.
     missing: Option<Box<Gaps>>,
-    /// What was published when the account was last settled.
+    /// Number of messages that were published when the ledger was last settled.
     settled: u32,
 }
 
-/// In a box, so that who misses nothing pays one word for it.
+/// Ranges of missing numbers. They are boxed, so that a subscriber without gaps needs one word for them.
 #[derive(Default)]
 struct Gaps {
     ranges: Vec<(u32, u32)>,
 }
 
-/// What a message is to the subscriber that received it.
+/// The kind of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// After everything that came before it.
+    /// Received in order.
     New,
-    /// For the first time, but after a message that was published later.
+    /// Received for the first time, but after a message that was published later.
     OutOfOrder,
-    /// Not for the first time.
+    /// Received again.
     Duplicate,
 }
 
 impl Ledger {
-    /// Enters a message that came.
+    /// Records a received message.
     pub fn enter(&mut self, sequence: u32) -> Standing {
         if sequence >= self.next {
             if sequence > self.next {
@@ -42,7 +42,7 @@ impl Ledger {
         if self.fill(sequence) { Standing::OutOfOrder } else { Standing::Duplicate }
     }
 
-    /// Takes `sequence` out of the gaps; whether it was in one.
+    /// Removes `sequence` from the gaps. Returns whether it was missing.
     fn fill(&mut self, sequence: u32) -> bool {
         let Some(gaps) = &mut self.missing else { return false };
         let missing = &mut gaps.ranges;
@@ -61,12 +61,12 @@ impl Ledger {
         true
     }
 
-    /// How many of `published` messages were published since the account was last settled.
+    /// How many of `published` messages were published since the ledger was last settled.
     pub fn unsettled(&self, published: u32) -> u32 {
         published.saturating_sub(self.settled)
     }
 
-    /// Closes the account of a channel to which `published` messages went; how many of them never came.
+    /// Settles the ledger of a channel to which `published` messages were sent. Returns the number of lost messages.
     pub fn settle(&mut self, published: u32) -> u64 {
         self.settled = self.settled.max(published);
         let gaps = self.missing.take().unwrap_or_default();

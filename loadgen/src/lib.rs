@@ -1,10 +1,10 @@
-//! Load for realtime servers: holds many subscribers, publishes to them, and reports what arrived, when, and what it
-//! cost the server.
+//! A load generator for realtime servers: holds many subscribers, publishes to them, and reports the deliveries, their
+//! latencies, and the server's cost.
 //!
-//! A [`Fleet`] holds subscribers in workers and collects what they received; a [`Publisher`] keeps a schedule;
-//! [`run()`] is both, from the first connection to the last late message. [`Target`] says how a server is spoken to,
-//! [`Layout`] who listens to what, and an [`Origin`] is the application behind a server that needs one. The program
-//! `gripwire-loadgen` is these put together; the bench of Gripwire uses them one by one.
+//! A [`Fleet`] holds subscribers in workers and collects their results. A [`Publisher`] publishes on a schedule. [`run()`]
+//! does both, from the first connection to the last late message. [`Target`] has the requests for each kind of server,
+//! [`Layout`] the channel of each subscriber, and an [`Origin`] is the application for servers that need one. The program
+//! `gripwire-loadgen` combines these; Gripwire's bench uses them separately.
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]

@@ -1,6 +1,6 @@
-//! The `gripwire-loadgen` program: reads the command line, carries the run out with a line that shows how it goes, and
-//! writes the reports. Exit code 0 is a finished run, 1 one that failed or, with `--strict`, was not clean, 2 a command
-//! line that could not be understood.
+//! The `gripwire-loadgen` program: reads the command line, executes the run while it shows the progress on one line, and
+//! writes the reports. The exit code is 0 for a finished run, 1 for a run that failed or, with `--strict`, was not clean,
+//! and 2 for a wrong command line.
 
 #![forbid(unsafe_code)]
 

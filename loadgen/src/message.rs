@@ -1,22 +1,23 @@
-//! What is published, as bytes: a marker, the channel's number, the message's number in its channel, the time it was due,
-//! and padding. Publishers write it and subscribers read it back; the end mark shows that nothing was cut off.
+//! The bytes of a published message: a marker, the channel's number, the message's number in its channel, the time at which
+//! it was due, and padding. Publishers write messages and subscribers read them; the end mark shows that the message is
+//! complete.
 //!
-//! The time is when the schedule wanted the message sent, not when it was: a server that holds up the publisher shows in
-//! the latencies of all messages that waited (no coordinated omission).
+//! The time is the scheduled time, not the time of sending: if a server delays the publisher, the latencies of all delayed
+//! messages show it (no coordinated omission).
 
 /// A published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Which channel it was published to.
+    /// The number of the channel.
     pub channel: u32,
-    /// Its place in that channel, from 0.
+    /// The message's number in the channel, from 0.
     pub sequence: u32,
-    /// When it was due, CLOCK_MONOTONIC.
+    /// The time at which the message was due, CLOCK_MONOTONIC.
     pub due_ns: u64,
 }
 
 impl Message {
-    /// Appends it to `into`, as `size` bytes or as few as it needs.
+    /// Appends the message to `into`, padded to `size` bytes if it is shorter.
     pub fn write(&self, size: usize, into: &mut Vec<u8>) {
         let start = into.len();
         let Message { channel, sequence, due_ns } = self;
@@ -26,7 +27,7 @@ impl Message {
         into.push(END);
     }
 
-    /// Reads it; `None` for anything else that a server may send, such as a greeting.
+    /// Reads a message; `None` for other data that a server may send, such as a greeting.
     pub fn read(bytes: &[u8]) -> Option<Message> {
         let text = bytes.trim_ascii().strip_prefix(MARKER.as_bytes())?;
         let (channel, text) = number(text)?;
@@ -44,7 +45,7 @@ impl Message {
     }
 }
 
-/// A decimal number and what follows the space behind it.
+/// Splits off a decimal number and the space after it.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let space = text.iter().position(|&byte| byte == b' ')?;
     let digits = &text[..space];

@@ -1,5 +1,5 @@
-//! What the parent and its workers say to each other: JSON, a line each. The parent's orders come on a worker's standard
-//! input, whose end is the order to end; the worker's reports go to its standard output.
+//! The messages between the parent and its workers, one JSON line each. The parent's orders come on a worker's standard
+//! input; the end of the input is the order to end. The worker's reports go to its standard output.
 
 use crate::latency::Latencies;
 use crate::layout::Layout;
@@ -9,98 +9,98 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// From the parent to a worker.
+/// An order from the parent to a worker.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Order {
-    /// The first: hold these subscribers.
+    /// The first order: hold these subscribers.
     Open(Box<Assignment>),
-    /// Report every change of the counts at once.
+    /// Whether to report every change of the counts at once.
     Watch(bool),
-    /// Settle the accounts; what was published to each channel of this worker.
+    /// Report the results. The list has the number of messages published to each channel of this worker.
     Collect(Vec<(u32, u32)>),
 }
 
 /// The subscribers of one worker.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Assignment {
-    /// The number of the first in the whole fleet.
+    /// The number of the first subscriber in the whole fleet.
     pub first: u32,
     pub subscribers: u32,
     pub layout: Layout,
-    /// What channels' names begin with; their number follows.
+    /// Prefix of the channels' names; the channel's number follows.
     pub prefix: String,
     pub mix: Mix,
     pub subscriptions: BTreeMap<Transport, Subscription>,
     pub destinations: Vec<SocketAddrV4>,
-    /// Where connections come from; the kernel chooses when there are none.
+    /// Source addresses of connections; if empty, the kernel chooses.
     pub sources: Vec<Ipv4Addr>,
-    /// Connections being opened at a time.
+    /// Most connections that are being opened at the same time.
     pub window: u32,
-    /// Connections begun in a second; 0 is no limit.
+    /// Connections opened per second; 0 means no limit.
     pub rate_hz: f64,
-    /// The longest the opening may take.
+    /// Most time for the opening.
     pub opening_ms: u64,
-    /// Throw away what arrives and count bytes only.
+    /// Discard input and only count its bytes.
     pub drain: bool,
-    /// How many of a hundred never read once they are open.
+    /// Percentage of subscribers that never read after they are open.
     pub stall_percent: u32,
     pub cpu: Option<usize>,
 }
 
-/// From a worker to the parent.
+/// A report from a worker to the parent.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Report {
     /// All connections are open or have failed.
     Opened { seconds: f64 },
-    /// How things stand.
+    /// The current counts.
     Progress(Box<Progress>),
-    /// The accounts since the last collection.
+    /// The results since the last collection.
     Collected(Box<RouteStats>),
-    /// The worker cannot go on.
+    /// The worker failed.
     Broken(String),
 }
 
-/// How a worker stands. Counts are totals since its start.
+/// The progress of a worker. Counts are totals since the worker's start.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub open: u32,
     pub failed: u32,
-    /// Why the first one failed.
+    /// Why the first subscriber failed.
     pub failure: Option<String>,
-    /// Open ones that the server has ended.
+    /// Open subscribers that the server has ended.
     pub closed: u32,
-    /// Since the connections were open.
+    /// Bytes received since the connections were open.
     pub bytes: u64,
     pub messages: u64,
-    /// Latencies since the last such report.
+    /// Latencies since the last report that had some.
     pub recent: Option<Latencies>,
 }
 
-/// What subscribers received, and what they did not.
+/// The deliveries that subscribers received and missed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RouteStats {
-    /// Deliveries there should be since the last collection, to subscribers that were open and read.
+    /// Expected deliveries since the last collection, to subscribers that were open and read.
     pub expected: u64,
-    /// Deliveries that came for the first time, of subscribers that read.
+    /// Deliveries received for the first time, by subscribers that read.
     pub received: u64,
-    /// Deliveries that never came to subscribers of streams, events and WebSockets.
+    /// Deliveries lost by subscribers of streams, events and WebSockets.
     pub lost: u64,
-    /// Messages that were published while a long poll was between two requests.
+    /// Messages that were published while a long poll's client was between two requests.
     pub missed_between_polls: u64,
-    /// Deliveries that came again.
+    /// Repeated deliveries.
     pub duplicates: u64,
-    /// Deliveries that came after a message that was published later.
+    /// Deliveries received after a message that was published later.
     pub out_of_order: u64,
-    /// Arrivals that are no message of the subscriber's channel.
+    /// Received data that is not a message of the subscriber's channel.
     pub foreign: u64,
-    /// From when messages were due until they were received.
+    /// Times from when messages were due until they were received.
     pub latencies: Latencies,
 }
 
 impl RouteStats {
-    /// Nothing yet.
+    /// Empty counts.
     pub fn empty() -> RouteStats {
         RouteStats {
             expected: 0,
@@ -114,7 +114,7 @@ impl RouteStats {
         }
     }
 
-    /// Adds all of `other`.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &RouteStats) {
         self.expected += other.expected;
         self.received += other.received;
@@ -128,13 +128,14 @@ impl RouteStats {
 }
 
 impl Assignment {
-    /// Whether a subscriber never reads.
+    /// Whether a subscriber never reads after it is open.
     pub fn stalls(&self, subscriber: u32) -> bool {
         stalls(&self.mix, self.stall_percent, subscriber)
     }
 }
 
-/// Whether a subscriber never reads. Whole rounds of the mix stall, so that every transport has its share of them.
+/// Whether a subscriber never reads. Whole rounds of the mix stall, so that every transport has its share of stalled
+/// subscribers.
 pub(crate) fn stalls(mix: &Mix, stall_percent: u32, subscriber: u32) -> bool {
     let round = u64::from(subscriber / mix.shares());
     let percent = u64::from(stall_percent.min(100));

@@ -1,26 +1,26 @@
-//! What a server on this machine costs, read from /proc: the CPU time and the resident memory of its processes, and
-//! what the kernel keeps for everybody's sockets.
+//! The cost of a server on this machine, read from /proc: CPU time and resident memory of its processes, and the kernel's
+//! memory for all sockets of the machine.
 
 use serde::Serialize;
 use std::fs;
 use std::io;
 
-/// Processes under watch.
+/// Processes of a server that are watched.
 pub struct ServerWatch {
     processes: Vec<u32>,
 }
 
-/// What they have cost by now.
+/// The total cost of the watched processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServerCost {
-    /// CPU time of all their threads, from the scheduler's own account.
+    /// CPU time of all threads, as counted by the scheduler.
     pub cpu_ns: u64,
-    /// Their resident memory.
+    /// Resident memory of the processes.
     pub resident_bytes: u64,
-    /// That without pages of files: those of programs become resident whenever they are first used, however many
-    /// clients there are.
+    /// Resident memory without pages of files. Pages of programs become resident at their first use, whatever the number
+    /// of clients.
     pub data_bytes: u64,
-    /// Memory of the kernel, of the whole machine: slabs, page tables, stacks, and the buffers of TCP.
+    /// Kernel memory of the whole machine: slabs, page tables, stacks, and TCP's buffers.
     pub kernel_bytes: u64,
 }
 
@@ -37,7 +37,7 @@ impl ServerWatch {
     ///
     /// # Errors
     ///
-    /// When one does not exist.
+    /// If a process does not exist.
     pub fn new(processes: &[u32]) -> Result<ServerWatch, WatchError> {
         for &process in processes {
             resident_bytes(process).map_err(|error| WatchError { process, error })?;
@@ -45,12 +45,12 @@ impl ServerWatch {
         Ok(ServerWatch { processes: processes.to_vec() })
     }
 
-    /// Whether there is anything to watch.
+    /// Whether no process is watched.
     pub fn is_empty(&self) -> bool {
         self.processes.is_empty()
     }
 
-    /// What they have cost by now. One that has ended costs nothing.
+    /// The total cost so far. A process that has ended counts as 0.
     pub fn cost(&self) -> ServerCost {
         let sum =
             |of: fn(u32) -> io::Result<u64>| self.processes.iter().filter_map(|&one| of(one).ok()).sum();
@@ -66,7 +66,7 @@ impl ServerWatch {
 fn cpu_ns(process: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        // A thread may end between the two.
+        // A thread may end after the directory was read.
         let account = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
         sum += number(&account);
     }
@@ -78,7 +78,7 @@ fn resident_bytes(process: u32) -> io::Result<u64> {
     Ok(kib(&status, "VmRSS:") * 1024)
 }
 
-/// Anonymous memory, and that which processes share, as the workers of nginx do.
+/// Anonymous memory and shared memory, which the workers of nginx use.
 fn data_bytes(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     Ok((kib(&status, "RssAnon:") + kib(&status, "RssShmem:")) * 1024)
@@ -97,7 +97,7 @@ fn kib(text: &str, name: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(name)).map_or(0, number)
 }
 
-/// The number that `text` begins with.
+/// The number at the start of `text`.
 fn number(text: &str) -> u64 {
     text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }

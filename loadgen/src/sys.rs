@@ -1,27 +1,27 @@
-//! The one room with unsafe code: what sockets, epoll, clocks and processors need and the standard library lacks.
+//! System calls for sockets, epoll, clocks and CPUs that the standard library lacks. Only this file has unsafe code.
 //!
-//! Workers, publishers and the origin call it. Each function is one system call with its arguments owned or borrowed for
-//! the call, so nothing here outlives what it points to.
+//! Workers, publishers and the origin call it. Each function makes one system call, with arguments that are owned or
+//! borrowed for the call, so no pointer outlives its target.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// What happened on a watched descriptor.
+/// An event on a watched descriptor.
 #[derive(Clone, Copy)]
 pub(crate) struct Event {
-    /// What it was registered with.
+    /// The token with which the descriptor was registered.
     pub token: u64,
     /// There is room to write, or a connection attempt is over.
     pub writable: bool,
 }
 
-/// What an epoll is to report of a descriptor.
+/// The events of a descriptor that an epoll reports.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interest {
     Read,
     ReadWrite,
-    /// Nothing but its end.
+    /// Only the end of the connection.
     Nothing,
 }
 
@@ -71,7 +71,7 @@ impl Epoll {
     /// Waits for events and appends them to `into`; an interruption is a wait without events.
     pub fn wait(&mut self, timeout_ms: Option<u64>, into: &mut Vec<Event>) -> io::Result<()> {
         let timeout_ms = timeout_ms.map_or(-1, |ms| ms.min(60_000) as i32);
-        // SAFETY: `events` has EVENTS initialised entries, as many as the kernel is told.
+        // SAFETY: `events` has EVENTS initialized entries, the number that is passed.
         let ready = unsafe {
             let room = self.events.as_mut_ptr();
             libc::epoll_wait(self.descriptor.as_raw_fd(), room, EVENTS as i32, timeout_ms)
@@ -116,7 +116,7 @@ pub(crate) fn take_error(descriptor: BorrowedFd) -> io::Result<()> {
     }
 }
 
-/// Receives what fits; `None` when there is nothing yet.
+/// Receives as many bytes as fit; `None` if none have arrived.
 pub(crate) fn receive(descriptor: BorrowedFd, into: &mut [u8]) -> io::Result<Option<usize>> {
     // SAFETY: `into` is valid for writes of its length.
     let received = unsafe {
@@ -125,7 +125,7 @@ pub(crate) fn receive(descriptor: BorrowedFd, into: &mut [u8]) -> io::Result<Opt
     transferred(received)
 }
 
-/// Throws away what has arrived without copying it, `limit` bytes at most; `None` when there is nothing yet.
+/// Discards up to `limit` received bytes without copying them; `None` if none have arrived.
 pub(crate) fn discard(descriptor: BorrowedFd, limit: usize) -> io::Result<Option<usize>> {
     // SAFETY: with MSG_TRUNC on TCP nothing is written to the (null) buffer.
     let received = unsafe {
@@ -135,7 +135,7 @@ pub(crate) fn discard(descriptor: BorrowedFd, limit: usize) -> io::Result<Option
     transferred(received)
 }
 
-/// Sends what the socket takes; `None` when it takes nothing now.
+/// Sends as many bytes as the socket accepts; `None` if it accepts none now.
 pub(crate) fn send(descriptor: BorrowedFd, bytes: &[u8]) -> io::Result<Option<usize>> {
     // SAFETY: `bytes` is valid for reads of its length.
     let sent = unsafe {
@@ -145,12 +145,12 @@ pub(crate) fn send(descriptor: BorrowedFd, bytes: &[u8]) -> io::Result<Option<us
     transferred(sent)
 }
 
-/// Waits until there is something to read, for `timeout_ns` at most; whether there is.
+/// Waits until there is input, for `timeout_ns` at most. Returns whether there is.
 pub(crate) fn await_readable(descriptor: impl AsFd, timeout_ns: u64) -> io::Result<bool> {
     let descriptor = descriptor.as_fd().as_raw_fd();
     let mut watched = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
     let timeout = timespec(timeout_ns);
-    // SAFETY: one entry is passed and told; the signal mask is absent.
+    // SAFETY: one entry is passed, with its number; there is no signal mask.
     let ready = unsafe { libc::ppoll(&raw mut watched, 1, &raw const timeout, std::ptr::null()) };
     match checked(ready) {
         Ok(ready) => Ok(ready > 0),
@@ -167,7 +167,7 @@ pub fn now_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Lets the timeouts of this thread end when they are due rather than 50 µs later.
+/// Makes this thread's timeouts exact. By default the kernel lets them end up to 50 µs late.
 pub(crate) fn wake_punctually() {
     // SAFETY: no pointers; the slack of this thread becomes 1 ns.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1usize, 0usize, 0usize, 0usize) };
@@ -187,7 +187,11 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     .map(drop)
 }
 
-/// Raises the limit of open descriptors as far as it goes, and says how far that is.
+/// Raises the limit of open descriptors as far as possible, and returns the new limit.
+///
+/// # Errors
+///
+/// If the limit cannot be read or set.
 pub fn raise_descriptor_limit() -> io::Result<usize> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.

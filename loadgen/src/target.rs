@@ -1,5 +1,5 @@
-//! Servers under load, and how to speak to them: what a subscriber asks for on each transport, what the server greets it
-//! with, and how a message is published. A preset is data; nothing else in this crate knows one server from another.
+//! The kinds of servers under load: the subscriber's request on each transport, the greeting of the server, and the publish
+//! call. A preset is data; no other file of this crate distinguishes servers.
 
 use crate::transport::{Mix, Transport};
 use serde::{Deserialize, Serialize};
@@ -13,25 +13,25 @@ pub enum Target {
     Pushpin,
     /// nginx with nchan: subscribers at `/sub/CHANNEL`, publishers at `/pub/CHANNEL`.
     Nchan,
-    /// A server that sends without being asked: connections are open when they are established.
+    /// A server that sends without requests: connections are open when they are established.
     Silent,
-    /// Any server: GET a path to subscribe, POST the message to another to publish. `{channel}` stands for the channel.
+    /// Any server: subscribers GET one path, and publishers POST messages to another. `{channel}` is replaced by the channel.
     Plain {
-        /// Where subscribers ask.
+        /// The path for subscribers.
         path: String,
-        /// Where messages are posted.
+        /// The path for publishers.
         publish: String,
     },
 }
 
-/// What subscribers of one transport do.
+/// The behavior of subscribers of one transport.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
     /// The request, with `{channel}` for the channel.
     pub request: String,
-    /// The text of the message that says the subscription holds; without one the head says it.
+    /// The text of the message that confirms the subscription; without one the head confirms it.
     pub greeting: Option<String>,
-    /// Long polls go on where they were, by the validators of the last answer.
+    /// Whether long polls continue after the last answer, by its validators.
     pub resumes: bool,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Form {
 }
 
 impl Target {
-    /// What subscribers of `transport` do.
+    /// The behavior of subscribers of `transport`.
     pub fn subscription(&self, transport: Transport) -> Subscription {
         let path = match (self, transport) {
             (Target::Gripwire | Target::Pushpin, Transport::Poll) => "/poll?channel={channel}",
@@ -61,7 +61,7 @@ impl Target {
         let fields = match (self, transport) {
             (_, Transport::Websocket) => WEBSOCKET_FIELDS,
             (_, Transport::Sse) => "Accept: text/event-stream\r\n",
-            // Without it nchan takes a GET for a long poll; it is how its clients choose a chunked stream.
+            // Without this header, nchan takes a GET for a long poll; with it, for a chunked stream.
             (Target::Nchan, Transport::Stream) => "TE: chunked\r\n",
             _ => "",
         };
@@ -73,7 +73,7 @@ impl Target {
         }
     }
 
-    /// Where `channel` is published to.
+    /// The path for publishing to `channel`.
     pub(crate) fn publish_path(&self, channel: &str) -> String {
         match self {
             Target::Gripwire | Target::Pushpin => "/publish/".into(),
@@ -90,17 +90,17 @@ impl Target {
         }
     }
 
-    /// Whether a publish call has no form for several messages.
+    /// Whether a publish call can carry only one message.
     pub(crate) fn one_message_a_call(&self) -> bool {
         self.form() == Form::Raw
     }
 
-    /// Publish calls that may be under way on one connection.
+    /// Most publish calls in flight on one connection.
     pub(crate) fn calls_in_flight(&self) -> usize {
         if *self == Target::Gripwire { 64 } else { 1 }
     }
 
-    /// As on the command line.
+    /// The name on the command line.
     pub fn name(&self) -> &'static str {
         match self {
             Target::Gripwire => "gripwire",
@@ -113,7 +113,7 @@ impl Target {
 }
 
 impl Form {
-    /// Appends message number `number` of a call: whole for GRIP, of which a call may have several.
+    /// Appends message number `number` of a call: for GRIP an item, of which a call may have several.
     pub fn write_item(&self, channel: &str, text: &[u8], mix: &Mix, number: u32, call: &mut Vec<u8>) {
         let text = std::str::from_utf8(text).unwrap_or_default();
         match self {
@@ -158,7 +158,7 @@ fn grip_item(channel: &str, text: &str, mix: &Mix) -> String {
     format!(r#"{{"channel":"{channel}","formats":{{{}}}}}"#, formats.join(","))
 }
 
-/// What stands for the channel in paths and requests.
+/// The placeholder for the channel in paths and requests.
 pub(crate) const CHANNEL: &str = "{channel}";
 const WEBSOCKET_FIELDS: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

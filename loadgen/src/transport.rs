@@ -1,16 +1,16 @@
-//! How subscribers listen, and how the transports of a fleet are mixed.
+//! The transports of subscribers, and the mix of transports in a fleet.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A subscriber's way to listen.
+/// The transport of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// A long poll: one message an answer, and then the next request.
+    /// A long poll: one message per answer, then the next request.
     Poll,
-    /// An HTTP answer without end, a line for each message.
+    /// An HTTP answer without end, with one line for each message.
     Stream,
     /// Server-Sent Events.
     Sse,
@@ -19,11 +19,11 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Transport; 4] =
         [Transport::Poll, Transport::Stream, Transport::Sse, Transport::Websocket];
 
-    /// As on the command line.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Poll => "poll",
@@ -38,7 +38,7 @@ impl Transport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mix(Vec<(Transport, u32)>);
 
-/// A mix that cannot be understood.
+/// A mix with an unknown transport.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a transport: use poll, stream, sse or websocket, or shares such as stream:3,websocket:1"
@@ -63,12 +63,12 @@ impl Mix {
         self.0.iter().any(|&(one, _)| one == transport)
     }
 
-    /// The transports in it.
+    /// The transports in the mix.
     pub fn transports(&self) -> impl Iterator<Item = Transport> {
         self.0.iter().map(|&(transport, _)| transport)
     }
 
-    /// The sum of the shares: after so many subscribers the mix repeats.
+    /// The sum of the shares: the mix repeats after this number of subscribers.
     pub(crate) fn shares(&self) -> u32 {
         self.0.iter().map(|&(_, share)| share).sum()
     }

@@ -1,4 +1,4 @@
-//! The bundled origin answers as GRIP wants, over real connections: several requests at once, and in pieces.
+//! Tests the origin's GRIP answers over real connections: several requests at once, and requests in pieces.
 
 use gripwire_loadgen::Origin;
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! What reaches a server that is published to: calls in the form it takes, in order, on schedule whatever it does.
+//! Tests the publish calls that reach a server: their form, their order, and the schedule, which is independent of the
+//! server.
 
 use gripwire_loadgen::{Message, PublishError, PublishPlan, Publisher, Target, Transport, Via};
 use std::io::{Read, Write};

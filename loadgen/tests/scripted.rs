@@ -1,5 +1,5 @@
-//! The accounts must be true: a server that follows a script loses, repeats, swaps and holds back messages, and the
-//! report must say exactly that. Workers are threads here; what they do is the same as in processes.
+//! Tests that reports are exact: a server that follows a script loses, repeats, reorders and delays messages, and the report
+//! must have exactly these counts. Workers are threads in these tests; they run the code of worker processes.
 
 mod script;
 
@@ -36,7 +36,7 @@ fn what_was_lost_repeated_and_swapped_is_counted_exactly_on_every_transport() {
             script.send_to_all(&form(&message(0, number)));
         }
         fleet.wait_messages(3 * 8, PATIENCE).unwrap();
-        // Duplicates are not among the awaited; what follows them shows that they were counted.
+        // Duplicates are not awaited; the message after them shows that they were counted.
         script.send_to_all(&form(&message(0, 10)));
         fleet.wait_messages(3 * 9, PATIENCE).unwrap();
         let tally = fleet.collect(&published(11)).unwrap();
@@ -81,7 +81,7 @@ fn messages_of_other_channels_and_damaged_ones_are_foreign() {
 fn latency_counts_from_when_a_message_was_due_not_from_when_it_was_sent() {
     let mut script = Script::start(Transport::Stream);
     let mut fleet = open(&script, Transport::Stream, 1);
-    // A server that stood still for ten seconds and then took the five messages of these seconds at once.
+    // A server that took nothing for ten seconds and then the five messages of these seconds at once.
     let now_ns = now_ns();
     for number in 0..5u32 {
         let due_ns = now_ns - 10_000_000_000 + u64::from(number) * 2_000_000_000;
@@ -92,7 +92,7 @@ fn latency_counts_from_when_a_message_was_due_not_from_when_it_was_sent() {
     fleet.wait_messages(5, PATIENCE).unwrap();
     let latencies = fleet.collect(&published(5)).unwrap().latencies;
     assert!(latencies.max_ns() >= 10_000_000_000, "{}", latencies.max_ns());
-    // Three digits of each are kept.
+    // The histogram keeps three digits of each value.
     assert!(latencies.percentile_ns(50.0) >= 5_990_000_000, "{}", latencies.percentile_ns(50.0));
     assert!(latencies.percentile_ns(0.0) >= 1_990_000_000, "{}", latencies.percentile_ns(0.0));
 }

@@ -1,59 +1,60 @@
-//! What a backplane brings to the homes on a core.
+//! Arrivals: the items and losses that a backplane brings to the homes on a core.
 
 use crate::proto::grip::Publication;
 use std::sync::Arc;
 
-/// Something that a backplane brings. Losses stand in the same order as items: what was lost lay between the items before
-/// and the items behind.
+/// An arrival from a backplane. Losses and items are in one order: lost items were between the item before the loss and the
+/// item after it.
 #[derive(Debug)]
 pub enum Arrival {
     /// An item.
     Item(Item),
-    /// Items were lost: applications are asked again for whoever is held, as with the command `recover`.
+    /// Items were lost. Held clients of the channels refetch, as with the command `recover`.
     Lost(Lost),
 }
 
-/// Which channels have lost items.
+/// The channels that have lost items.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lost {
-    /// Any of those at home on this core, for all that the backplane knows.
+    /// Any channel whose home is on this core; the backplane does not know which.
     All,
-    /// This channel, which is at home on this core.
+    /// This channel, whose home is on this core.
     Channel(Arc<str>),
 }
 
-/// An item of a channel, and where it comes from.
+/// An item of a channel, and its source.
 #[derive(Debug)]
 pub struct Item {
     /// The item.
     pub publication: Arc<Publication>,
-    /// Where it comes from.
+    /// The source of the item.
     pub source: Source,
-    /// Its place among what the backplane brings, if the backplane has such places.
+    /// The item's position in the backplane's order, if the backplane has positions.
     pub position: Option<Position>,
 }
 
-/// Where an item comes from.
+/// The source of an item.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A publisher that speaks to this node alone. Backplanes that want items are told of it.
+    /// A publisher that sends to this node only. The item is passed to backplanes that want items.
     ThisNode,
-    /// Another node, by its name if the backplane knows that, or a publisher that sends to all nodes. No backplane is told.
+    /// Another node, by its name if the backplane knows it, or a publisher that sends to all nodes. The item is passed to no
+    /// backplane.
     Elsewhere(Option<Arc<str>>),
 }
 
-/// A place in an order that the backplane keeps: of a channel, of a shard or of a node that publishes. The core does not
-/// compare positions; it logs them, so that an item can be followed from node to node.
+/// A position in an order that the backplane keeps, for a channel, for a shard or for a publishing node. The core does not
+/// compare positions. It logs them, so that an item can be traced from node to node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Position {
-    /// Changes whenever the numbering begins anew.
+    /// Changes whenever the sequence numbers start again.
     pub epoch: u64,
-    /// The number.
+    /// The sequence number.
     pub sequence: u64,
 }
 
 impl Arrival {
-    /// About how many bytes it takes.
+    /// The approximate number of bytes of the arrival.
     pub fn weight(&self) -> usize {
         match self {
             Arrival::Item(item) => item.publication.weight(),

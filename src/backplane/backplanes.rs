@@ -1,4 +1,5 @@
-//! All backplanes of one core. What the core tells goes to those that want to know, and what they bring is taken in turns.
+//! All backplanes of one core. The core's interest and items go to the backplanes that want them, and arrivals are taken
+//! from each backplane in turn.
 
 use super::arrival::Arrival;
 use super::contract::{Backplane, Wants};
@@ -8,17 +9,17 @@ use crate::wire::Ringer;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Arrivals taken from one backplane in one turn.
+/// Most arrivals that are taken from one backplane in one turn.
 const ARRIVALS: usize = 256;
 
 /// A core's ends of backplanes.
 pub struct Backplanes {
     ends: Vec<Rc<dyn Backplane>>,
-    /// What any of them wants.
+    /// The union of what the backplanes want.
     wants: Wants,
 }
 
-/// Who waits to hear what became of a command.
+/// The caller of a command, who waits for its outcome.
 pub struct Caller {
     backplane: Rc<dyn Backplane>,
     ticket: u64,
@@ -35,25 +36,25 @@ impl Backplanes {
         Backplanes { ends: ends.into_iter().map(Rc::from).collect(), wants }
     }
 
-    /// What any of them wants.
+    /// The union of what the backplanes want.
     pub fn wants(&self) -> Wants {
         self.wants
     }
 
-    /// Tells of interest that began or ended at a home on this core.
+    /// Reports that interest in a channel began or ended at its home on this core.
     pub fn interest(&self, channel: &Arc<str>, wanted: bool) {
         let ends = self.ends.iter().filter(|end| end.wants().interest);
         ends.for_each(|end| end.interest(channel.clone(), wanted));
     }
 
-    /// Tells of an item that was published on this node, and has come to its home on this core.
+    /// Passes on an item that was published on this node and has reached its home on this core.
     pub fn publish(&self, item: &Arc<Publication>) {
         if self.wants.items {
             self.ends.iter().filter(|end| end.wants().items).for_each(|end| end.publish(item));
         }
     }
 
-    /// Takes what has arrived, as long as the homes have room and within the budget of a turn; whether there was anything.
+    /// Takes arrivals while the homes have room, within the budget of a turn. Returns whether there were any.
     pub fn take_arrivals(&self, has_room: impl Fn() -> bool, mut take: impl FnMut(Arrival)) -> bool {
         let mut any = false;
         for end in &self.ends {
@@ -74,7 +75,7 @@ impl Backplanes {
         any
     }
 
-    /// What operators ask, and who wants to hear what becomes of it.
+    /// Takes the commands of operators, each with its caller.
     pub fn take_commands(&self) -> Vec<(OperatorCommand, Caller)> {
         let of_end = |backplane: &Rc<dyn Backplane>| {
             let backplane = backplane.clone();
@@ -86,7 +87,7 @@ impl Backplanes {
 }
 
 impl Caller {
-    /// Tells what became of the command.
+    /// Reports the outcome of the command.
     pub fn answer(self, outcome: CommandOutcome) {
         self.backplane.answer(self.ticket, outcome);
     }
@@ -101,7 +102,7 @@ mod tests {
     use crate::ids::CoreId;
     use crate::wire::ThreadBell;
 
-    /// The threads' ends, and the core's ends, of two backplanes, of which the second wants to know of interest.
+    /// The threads' ends and the core's ends of two backplanes. Only the second wants interest.
     fn two() -> ([ThreadEnd; 2], Backplanes) {
         let threads = [ThreadEnd::new(1).expect("an eventfd"), ThreadEnd::new(1).expect("an eventfd")];
         let ends = [&threads[0], &threads[1]].into_iter().zip([false, true]);

@@ -1,4 +1,4 @@
-//! A backplane on a thread beside the cores: the thread's end, and those of the cores.
+//! The two ends of a backplane on a separate thread: the thread's end and the cores' ends.
 
 use super::arrival::Arrival;
 use super::contract::{Backplane, Wants};
@@ -11,28 +11,28 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::{io, vec};
 
-/// What the thread has.
+/// The end of the thread.
 pub struct ThreadEnd {
-    /// The ways into the cores.
+    /// The inlets of the cores, by core.
     pub inlets: Vec<Arc<Inlet>>,
-    /// The way out of all of them.
+    /// The outlet of all cores.
     pub outlet: Arc<Outlet>,
-    /// Rung when there is something in `outlet`, or room in an inlet.
+    /// Rings when `outlet` has messages, or when an inlet has room again.
     pub bell: ThreadBell,
 }
 
-/// What a core has of it.
+/// The end of a core.
 struct CoreEnd {
     home: CoreId,
     wants_interest: bool,
     inlet: Arc<Inlet>,
     outlet: Arc<Outlet>,
-    /// What is left of the batch that was taken last.
+    /// The rest of the last batch.
     batch: RefCell<vec::IntoIter<Arrival>>,
 }
 
 impl ThreadEnd {
-    /// Between a thread and `cores` cores.
+    /// Makes the end of a thread for `cores` cores.
     ///
     /// # Errors
     /// The system has no eventfd for the thread.
@@ -43,7 +43,7 @@ impl ThreadEnd {
         Ok(ThreadEnd { inlets, outlet, bell })
     }
 
-    /// The end of core `home`, which tells of interest if the thread wants to know; `None` if there is no such core.
+    /// The end of core `home`, which reports interest if `wants_interest`; `None` if there is no such core.
     pub fn core_end(&self, home: CoreId, wants_interest: bool) -> Option<Box<dyn Backplane>> {
         let inlet = self.inlets.get(home.index())?.clone();
         let (outlet, batch) = (self.outlet.clone(), RefCell::default());

@@ -1,7 +1,7 @@
-//! The way into one core: what has arrived for the homes there, in its order, and what operators ask of the core. The
-//! thread looks for room before it receives anything, and receives nothing while one inlet has none; the core takes as much
-//! as its homes have room for. So nothing that was received is dropped. The queues have no locks; their bounds are kept by
-//! the thread, which asks for room. Arrivals go through them in batches: one by one, they would take as much again.
+//! The queues into one core: arrivals for its homes, in order, and commands of operators. The thread checks that every
+//! inlet has room before it receives a batch, and the core takes only as much as its homes have room for, so no received
+//! item is dropped. The queues have no locks, and no bound of their own: the thread's check bounds them. Arrivals pass in
+//! batches, because passing them one by one would double the cost.
 
 use super::arrival::Arrival;
 use super::operator::OperatorCommand;
@@ -12,42 +12,42 @@ use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Arrivals, and their bytes, from which on an inlet has no room. What was received before is still taken.
+/// Numbers of arrivals and bytes at which an inlet has no more room. A batch that was received before is still accepted.
 const ARRIVALS: usize = 4096;
 const BYTES: usize = 16 * 1024 * 1024;
 
-/// The way into a core.
+/// The queues into a core.
 #[derive(Default)]
 pub struct Inlet {
-    /// Batches, none of which is empty.
+    /// Batches; none of them is empty.
     arrivals: SegQueue<Vec<Arrival>>,
-    /// No more than the thread has followed at a time.
+    /// Commands with their tickets. The thread bounds the number of commands in progress.
     commands: SegQueue<(u64, OperatorCommand)>,
     used: CachePadded<Used>,
     ringer: OnceLock<Ringer>,
 }
 
-/// What the homes have not taken yet.
+/// The arrivals and bytes that the homes have not taken yet.
 #[derive(Default)]
 struct Used {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
-    /// The thread waits for room.
+    /// Whether the thread waits for room.
     awaited: AtomicBool,
 }
 
-/// For the thread.
+/// The methods for the thread.
 impl Inlet {
-    /// Whether more may be received for this core. If not, [`Inlet::took`] will say when to look again.
+    /// Whether more arrivals may be received for this core. If not, [`Inlet::took`] reports when there is room again.
     pub fn has_room(&self) -> bool {
         self.used.is_roomy() || {
             self.used.awaited.store(true, Ordering::SeqCst);
-            // The core may have made room before it could see that someone waits.
+            // The core may have made room before it could see that the thread waits.
             self.used.is_roomy()
         }
     }
 
-    /// Adds arrivals, and leaves none in `arrivals`.
+    /// Adds a batch, and empties `arrivals`.
     pub fn push(&self, arrivals: &mut Vec<Arrival>) {
         if arrivals.is_empty() {
             return;
@@ -58,7 +58,7 @@ impl Inlet {
         self.ring();
     }
 
-    /// Asks something of the core; its answer comes by the outlet with this ticket.
+    /// Sends a command to the core. The outcome comes through the outlet, with this ticket.
     pub fn ask(&self, ticket: u64, command: OperatorCommand) {
         self.commands.push((ticket, command));
         self.ring();
@@ -71,24 +71,24 @@ impl Inlet {
     }
 }
 
-/// For the core.
+/// The methods for the core.
 impl Inlet {
-    /// The core is there, and wakes when `ringer` rings. What has come before is found by its first turn.
+    /// Attaches the core, which wakes when `ringer` rings. Earlier arrivals are found in the core's first turn.
     pub fn attach(&self, ringer: Ringer) {
         let before = self.ringer.set(ringer);
         debug_assert!(before.is_ok(), "a core attaches once");
     }
 
-    /// The arrivals that were pushed together next.
+    /// Takes the next batch.
     pub fn next_batch(&self) -> Option<Vec<Arrival>> {
-        // Each turn of the core asks, mostly in vain; this costs two loads, and the queue's own way a fence.
+        // Every turn of the core calls this, and the queue is mostly empty. `is_empty` costs two loads, `pop` a fence.
         if self.arrivals.is_empty() {
             return None;
         }
         self.arrivals.pop()
     }
 
-    /// Everything that is asked.
+    /// Takes all commands.
     pub fn take_commands(&self) -> Vec<(u64, OperatorCommand)> {
         if self.commands.is_empty() {
             return Vec::new();
@@ -96,7 +96,7 @@ impl Inlet {
         std::iter::from_fn(|| self.commands.pop()).collect()
     }
 
-    /// The homes have taken so many arrivals and bytes; whether the thread waits for that.
+    /// Frees the room of arrivals that the homes have taken. Returns whether the thread waits for room.
     #[must_use]
     pub fn took(&self, arrivals: usize, bytes: usize) -> bool {
         self.used.arrivals.fetch_sub(arrivals, Ordering::SeqCst);

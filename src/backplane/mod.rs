@@ -1,12 +1,12 @@
-//! Backplanes: ways by which the items of a channel come from other machines, and go there. `contract` is all that a core
-//! and a backplane have to do with each other; `arrival` is what a backplane brings, and `operator` what operators ask
-//! through it. `backplanes` are those of one core together.
+//! Backplanes bring items of channels from other machines, and take items there. `contract` is the whole interface between
+//! a core and a backplane. `arrival` has the items and losses that a backplane brings, `operator` the commands of operators
+//! that come through it, and `backplanes` all backplanes of one core.
 //!
-//! ZeroMQ is the backplane that there is. libzmq and most clients of a broker want a thread of their own, so `ends` is the
-//! contract for a backplane on a thread beside the cores: `inlet` is the way into one core, and `outlet` the way out of all
-//! cores. A backplane of another kind implements [`Backplane`] by itself.
+//! ZeroMQ is the only backplane so far. libzmq and most clients of brokers need their own thread, so `ends` implements the
+//! contract for a backplane on a separate thread, with an `inlet` into each core and one `outlet` of all cores. A backplane
+//! of another kind implements [`Backplane`] directly.
 //!
-//! What cores observe for operators is not said to a backplane; that goes by `monitor`.
+//! Events for the stats socket do not pass through a backplane, but through `monitor`.
 
 #![forbid(unsafe_code)]
 

@@ -1,30 +1,30 @@
-//! What operators ask of the server through a backplane's sockets, and what becomes of it. A core follows such a command,
-//! and asks the other cores what it must.
+//! Commands of operators that come through a backplane's sockets, and their outcomes. One core executes a command, and
+//! queries the other cores if necessary.
 
 use crate::proto::grip::Publication;
 
-/// What an operator asks.
+/// A command of an operator.
 #[derive(Debug)]
 pub enum OperatorCommand {
-    /// Publish these.
+    /// Publish these items.
     Publish(Vec<Publication>),
-    /// Have everyone ask who may have missed something.
+    /// Start refetches for all held clients that may have missed items.
     Recover,
-    /// Find out which of these connections are there.
+    /// Check which of these connections exist.
     ConnCheck(Vec<Box<str>>),
-    /// Ask the application of this connection for what it has.
+    /// Refresh this connection from its application.
     Refresh(Box<str>),
 }
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
-    /// It was followed.
+    /// The command was executed.
     Done,
-    /// There is no room for what it publishes, or a core does not answer.
+    /// There is no room for the command's items, or a core does not answer.
     Busy,
-    /// What it names is not there.
+    /// The named connection does not exist.
     NotFound,
-    /// These of the connections that it names are there.
+    /// The named connections that exist.
     Connections(Vec<Box<str>>),
 }

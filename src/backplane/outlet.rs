@@ -1,7 +1,7 @@
-//! The way out of all cores to the thread: which channels have interest, and what became of commands. Interest that is
-//! taken back before the thread has looked was never there, so no more waits here than there are channels. That takes a
-//! table under a lock, as a queue cannot take back; each home has a lock of its own, which only its core and the thread
-//! take, the thread for a moment.
+//! The messages of all cores to the thread: changes of interest, and outcomes of commands. If interest begins and ends
+//! before the thread has looked, both changes are dropped, so at most one change waits for each channel. Dropping a change
+//! needs a table under a lock rather than a queue. Each core has its own table and lock, which only the core and the
+//! thread take, the thread for a moment.
 
 use super::operator::CommandOutcome;
 use crate::ids::{CoreId, NameMap};
@@ -12,38 +12,38 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the cores have said since the thread last asked.
+/// The messages of the cores since the last call of [`Outlet::take`].
 #[derive(Debug, Default)]
 pub struct Messages {
-    /// For each home that has said something, whether there is interest in channels.
+    /// The changes of interest, for each core that has some.
     pub interest: Vec<(CoreId, Interest)>,
-    /// What became of commands, by ticket.
+    /// The outcomes of commands, by ticket.
     pub outcomes: Vec<(u64, CommandOutcome)>,
 }
 
-/// Whether somebody is interested in a channel.
+/// Channels whose interest has changed, and whether there is interest now.
 type Interest = NameMap<Arc<str>, bool>;
 
-/// The way out of the cores.
+/// The queues from all cores to the thread.
 pub struct Outlet {
-    /// By core.
+    /// The changes of interest, by core.
     homes: Box<[CachePadded<Mutex<Interest>>]>,
-    /// No more than the thread has followed at a time.
+    /// Outcomes with their tickets. The thread bounds the number of commands in progress.
     outcomes: SegQueue<(u64, CommandOutcome)>,
-    /// Something was said, and the thread was rung for it.
+    /// Whether there are messages for which the thread was already rung.
     has_news: CachePadded<AtomicBool>,
     ringer: Ringer,
 }
 
-/// For the cores.
+/// The methods for the cores.
 impl Outlet {
-    /// An empty one of `cores` cores; `ringer` wakes the thread.
+    /// An empty outlet of `cores` cores. `ringer` wakes the thread.
     pub fn new(cores: usize, ringer: Ringer) -> Outlet {
         let homes = (0..cores).map(|_| CachePadded::default()).collect();
         Outlet { homes, outcomes: SegQueue::new(), has_news: CachePadded::default(), ringer }
     }
 
-    /// At `home`, somebody is interested in `channel` from now on, or nobody is any more; by turns for each channel.
+    /// Reports that interest in `channel` begins or ends at `home`, alternately for each channel.
     pub fn interest(&self, home: CoreId, channel: Arc<str>, wanted: bool) {
         let Some(changes) = self.homes.get(home.index()) else { return };
         {
@@ -55,28 +55,28 @@ impl Outlet {
         self.ring_for_news();
     }
 
-    /// What became of the command with this ticket.
+    /// Reports the outcome of the command with this ticket.
     pub fn outcome(&self, ticket: u64, outcome: CommandOutcome) {
         self.outcomes.push((ticket, outcome));
         self.ring_for_news();
     }
 
-    /// An inlet has room again.
+    /// Wakes the thread because an inlet has room again.
     pub fn room(&self) {
         self.ringer.ring();
     }
 
     fn ring_for_news(&self) {
-        // Whoever said something before has rung, and the thread has not looked yet.
+        // If the flag was set, an earlier message has rung already and the thread has not looked yet.
         if !self.has_news.swap(true, Ordering::SeqCst) {
             self.ringer.ring();
         }
     }
 }
 
-/// For the thread.
+/// The methods for the thread.
 impl Outlet {
-    /// Everything that was said.
+    /// Takes all messages.
     pub fn take(&self) -> Messages {
         if !self.has_news.swap(false, Ordering::SeqCst) {
             return Messages::default();

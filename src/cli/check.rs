@@ -1,6 +1,6 @@
-//! `gripwire check`: reads everything `serve` would read and starts nothing. Errors go to standard output, one
-//! `file:line: message` each, so that editors and scripts can use them; warnings go to standard error. The exit
-//! code is 0 only if `serve` would start with every route.
+//! `gripwire check`: reads all files that `serve` would read, and starts nothing. Errors go to standard output as
+//! `file:line: message`, so that editors and scripts can use them; warnings go to standard error. The exit code is 0
+//! only if `serve` would start with every route.
 
 use std::process::ExitCode;
 
@@ -16,13 +16,13 @@ use super::startup::{ConfigFile, Startup, StartupError};
 pub struct Check {
     #[command(flatten)]
     file: ConfigFile,
-    /// A line of the routes file; repeatable, and together they replace the file
+    /// A route, written like a line of the routes file; repeatable; these routes replace the routes file
     #[arg(long = "route", value_name = "LINE")]
     routes: Vec<String>,
 }
 
 impl Check {
-    /// Prints every problem.
+    /// Prints all errors and warnings.
     pub fn run(self) -> ExitCode {
         let Check { file, routes } = self;
         let started = file.start(false, |config| {
@@ -52,7 +52,7 @@ impl Check {
     }
 }
 
-/// What kept the rest from being read, a line each where there are lines.
+/// The messages of an error that stopped the reading: one for each wrong line, if the error names lines.
 fn messages(error: StartupError) -> Vec<String> {
     match error {
         StartupError::Config(LoadError::Invalid(problems)) => {
@@ -63,7 +63,7 @@ fn messages(error: StartupError) -> Vec<String> {
     }
 }
 
-/// An error and what lies beneath it, on one line.
+/// An error and its causes on one line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -75,7 +75,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 const ABOUT: &str = "\
-Read the configuration and the routes, and say what is wrong with them, without starting anything.
+Read the configuration and the routes, and report mistakes, without starting a server.
 
 Errors are printed as `file:line: message`, warnings likewise to standard error. The exit code is 1 if there is an \
 error; otherwise `OK` and the number of routes is printed.";

@@ -1,5 +1,5 @@
-//! `gripwire doctor`: looks at the machine and says what to change for a number of connections. What it finds goes to
-//! standard output, as text or as JSON; nothing is changed. The exit code is 1 if the number cannot be served.
+//! `gripwire doctor`: examines the machine and says what to change for a number of connections. The findings go to
+//! standard output as text or JSON; nothing is changed. The exit code is 1 if the machine cannot serve that number.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,10 +24,10 @@ pub struct Doctor {
     /// Number of cores the server runs on [default: one for each CPU that may be used]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cores: Option<u16>,
-    /// Look at the limits of a running server rather than of this shell
+    /// Examine the limits of a running server rather than of this shell
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Look at a copy of /proc and /sys below this directory
+    /// Examine a copy of /proc and /sys below this directory
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Print everything as JSON
@@ -35,18 +35,18 @@ pub struct Doctor {
     json: bool,
 }
 
-/// Why there is nothing to say.
+/// Why there are no findings.
 #[derive(Debug, thiserror::Error)]
 pub enum DoctorError {
     /// The settings cannot be read.
     #[error(transparent)]
     Settings(#[from] LoadError),
-    /// There is no machine to look at.
+    /// The machine cannot be examined.
     #[error(transparent)]
     Machine(#[from] NotAMachine),
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     connections: u64,
@@ -55,7 +55,7 @@ struct Report<'a> {
 }
 
 impl Doctor {
-    /// Prints what was found.
+    /// Prints the findings.
     pub fn run(self) -> Result<ExitCode, DoctorError> {
         let config = self.file.settings()?;
         let machine = Machine::open(&self.root, self.pid)?;
@@ -104,12 +104,12 @@ fn summary(plan: &Plan, findings: &[Finding]) -> String {
 }
 
 const ABOUT: &str = "\
-Look at this machine and say what to change for a number of connections, and why.
+Examine this machine and say what to change for a number of connections, and why.
 
-It reads kernel settings, limits, control groups, CPUs, network cards, connection tracking and what the kernel has \
-counted since boot, from files below /proc and /sys, and the server's settings, and changes nothing. A problem means that so many connections \
-cannot be served; advice, that they would be served worse. The exit code is 1 if there is a problem. The files that \
-it refers to are in the directory `tuning` of Gripwire's sources.";
+It reads kernel settings, limits, control groups, CPUs, network cards, connection tracking and the kernel's counters \
+since boot from files below /proc and /sys, and the server's settings. It changes nothing. A problem means that the \
+machine cannot serve that number of connections; advice means that it would serve them less well. The exit code is 1 \
+if there is a problem. The files that the findings refer to are in the directory `tuning` of Gripwire's sources.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,6 @@
-//! The command line. `serve` runs the server, `check` reads what it would read, `publish` sends one message to a
-//! running one, `doctor` looks at the machine. `startup` is what the first two share: the settings and routes of files and
-//! options, put together; `reload` reads them again, and `log` is what a server writes.
+//! The command line. `serve` runs the server, `check` reads the files that `serve` would read, `publish` sends one message
+//! to a running server, and `doctor` examines the machine. `serve` and `check` read settings and routes by `startup`,
+//! which combines files and options. A running server reads them again by `reload`, and writes its log by `log`.
 
 mod check;
 mod doctor;
@@ -25,31 +25,34 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the server until it is told to stop.
+    /// Run the server until SIGINT or SIGTERM.
     Serve(serve::Serve),
-    /// Read the configuration and the routes, and say what is wrong with them.
+    /// Read the configuration and the routes, and report mistakes.
     Check(check::Check),
     /// Publish one message to a running server.
     Publish(publish::Publish),
-    /// Look at this machine and say what to change for a number of connections.
+    /// Examine this machine and say what to change for a number of connections.
     Doctor(doctor::Doctor),
 }
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server did not start, or ended.
+    /// The server did not start, or it failed.
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] publish::PublishError),
-    /// There is no machine to look at, or its settings cannot be read.
+    /// The machine or the settings cannot be read.
     #[error(transparent)]
     Doctor(#[from] doctor::DoctorError),
 }
 
-/// Runs the command of this process.
+/// Runs the command that the process's arguments name.
+///
+/// # Errors
+/// Why the command failed. `check`, and `doctor` with problems, fail by their exit code instead.
 pub fn run() -> Result<ExitCode, Error> {
     match CommandLine::parse().command {
         Command::Serve(serve) => serve.run().map_err(Error::from),

@@ -1,5 +1,5 @@
-//! Reading the files again while the server runs, with the options of `serve` laid over them as at its start. What is
-//! wrong is logged; files that cannot be used leave everything as it was.
+//! Reads the files again while the server runs. As at the start, the options of `serve` override the files. Mistakes are
+//! logged; if a file cannot be used, the old settings and routes stay in force.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct ServedFiles {
 }
 
 impl ServedFiles {
-    /// Those of `startup`, which `read` reads again.
+    /// The files of `startup`. `read` reads them again.
     pub fn of(
         read: impl Fn() -> Result<Startup, StartupError> + 'static,
         startup: &Startup,

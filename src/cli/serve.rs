@@ -1,5 +1,5 @@
-//! `gripwire serve`: puts settings and routes together, opens the log, and hands over to the server. A route that
-//! cannot be read is logged and left out, as Pushpin does it; anything else that is wrong stops the start.
+//! `gripwire serve`: reads settings and routes, opens the log, and runs the server. A route that cannot be read is logged
+//! and left out, as by Pushpin; every other mistake stops the start.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use super::log::Log;
 use super::reload::ServedFiles;
 use super::startup::{ConfigFile, Startup, StartupError, Udp, client_address, control_address, udp_address};
 
-/// The options of `serve`. Each replaces what the configuration says.
+/// The options of `serve`. Each option overrides a setting of the configuration.
 #[derive(Args)]
 #[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub struct Serve {
@@ -25,39 +25,38 @@ pub struct Serve {
     /// Number of cores to run on [default: one for each CPU this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cores: Option<u16>,
-    /// A line of the routes file; repeatable, and together they replace the file
+    /// A route, written like a line of the routes file; repeatable; these routes replace the routes file
     #[arg(long = "route", value_name = "LINE")]
     routes: Vec<String>,
-    /// Where clients connect: a port or an address with a port; repeatable [default: 7999]
+    /// Address for clients: a port or an address with a port; repeatable [default: 7999]
     #[arg(long, value_name = "ADDR", value_parser = client_address)]
     listen: Vec<SocketAddr>,
-    /// Where clients connect by TLS: a port or an address with a port; repeatable
+    /// Address for clients by TLS: a port or an address with a port; repeatable
     #[arg(long, value_name = "ADDR", value_parser = client_address)]
     tls_listen: Vec<SocketAddr>,
-    /// A proxy in front of this server: what it says of its clients (X-Forwarded-For, PROXY protocol) is believed. An
-    /// address, a network such as `10.0.0.0/8`, `loopback`, or `unix`; repeatable
+    /// A proxy in front of this server whose X-Forwarded-For and PROXY protocol are trusted: an address, a network such as
+    /// `10.0.0.0/8`, `loopback`, or `unix`; repeatable
     #[arg(long = "trusted-proxy", value_name = "WHO", value_parser = proxy)]
     trusted_proxies: Vec<String>,
-    /// Connections of clients begin with a header of the PROXY protocol, on all of their TCP ports
+    /// Expect a header of the PROXY protocol at the start of each connection, on all TCP ports for clients
     #[arg(long)]
     proxy_protocol: bool,
     /// Directory of the certificates for TLS [default: certs]
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
-    /// Where publishers connect: a port of this machine or an address with a port [default: 127.0.0.1:5561]
+    /// Address of the control port: a port of 127.0.0.1 or an address with a port [default: 127.0.0.1:5561]
     #[arg(long, value_name = "ADDR", value_parser = control_address)]
     control: Option<SocketAddr>,
-    /// A name of this machine that publishers ask for, where the control port is bound to 127.0.0.1; repeatable
+    /// A host name of this machine that publishers may use while the control port is bound to 127.0.0.1; repeatable
     #[arg(long = "control-host", value_name = "NAME", value_parser = parse_host_name)]
     control_hosts: Vec<String>,
-    /// Where datagrams are received: a port of this machine, an address with a port, or `false` [default:
-    /// 127.0.0.1:5565]
+    /// Address for datagrams: a port of 127.0.0.1, an address with a port, or `false` [default: 127.0.0.1:5565]
     #[arg(long, value_name = "ADDR", value_parser = udp_address)]
     udp: Option<Udp>,
-    /// How long a connection to an application carries new requests, in milliseconds [default: 300000]
+    /// Age up to which a connection to an application carries new requests, in milliseconds [default: 300000]
     #[arg(long, value_name = "MS")]
     origin_connection_age_ms: Option<u64>,
-    /// Serve the application that is built in, unless there are routes
+    /// Serve the built-in demo application, unless there are routes
     #[arg(long)]
     demo: bool,
     /// What to log, such as `warn`, `debug` or `info,gripwire::origin=trace` [default: info]
@@ -68,24 +67,24 @@ pub struct Serve {
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// There is nothing to run with.
+    /// The settings or the routes cannot be used.
     #[error(transparent)]
     Startup(#[from] StartupError),
-    /// The server ended. Its text says everything; what lies beneath it is part of it already.
+    /// The server failed. The text of the error already contains its causes.
     #[error("{0}")]
     Server(ServerError),
 }
 
 impl Serve {
-    /// Runs the server until it is told to stop.
+    /// Runs the server until SIGINT or SIGTERM.
     pub fn run(self) -> Result<ExitCode, ServeError> {
         let startup = self.startup()?;
         let log = Log::open(&startup.config.log.level);
         report(&startup);
         if startup.config.drops_forwarding() {
             info!(
-                "X-Forwarded-For and the like of clients are dropped: name proxies in front of this server in \
-                 `http.trusted_proxies` (--trusted-proxy)"
+                "forwarding headers of clients, such as X-Forwarded-For, are dropped: if proxies are in front of this \
+                 server, name them in `http.trusted_proxies` (--trusted-proxy)"
             );
         }
         let mut files = ServedFiles::of(move || self.reported_startup(), &startup, log);
@@ -94,12 +93,12 @@ impl Serve {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The same, once more: what the operator should know of it is logged.
+    /// Reads settings and routes again, and logs mistakes.
     fn reported_startup(&self) -> Result<Startup, StartupError> {
         self.startup().inspect(report)
     }
 
-    /// What the files say, with these options laid over it.
+    /// Reads settings and routes from the files, and applies these options.
     fn startup(&self) -> Result<Startup, StartupError> {
         self.file.start(self.demo, |config| self.lay_over(config))
     }
@@ -140,7 +139,7 @@ impl Serve {
     }
 }
 
-/// Logs what the operator should know.
+/// Logs the mistakes in routes, and the warnings.
 fn report(startup: &Startup) {
     for problem in &startup.errors {
         error!("route left out: {problem}");
@@ -150,7 +149,7 @@ fn report(startup: &Startup) {
     }
 }
 
-/// A word that names proxies.
+/// Checks a word that names proxies.
 fn proxy(word: &str) -> Result<String, NotAProxy> {
     trusted_proxies(&[word.to_owned()]).map(|_| word.to_owned())
 }
@@ -171,12 +170,12 @@ fn log_filter(text: &str) -> Result<String, String> {
 const ABOUT: &str = "\
 Run the server until SIGINT or SIGTERM.
 
-Settings come from the configuration file, then from these options. A line of the routes file that cannot be read \
-is logged and left out. The log goes to standard error.
+These options override the configuration file. A route that cannot be read is logged and left out. The log goes to \
+standard error.
 
-A second after the configuration, the routes file, the tokens file or a file that one of them names has changed, and \
-at SIGHUP, all of them are read again; no client is dropped. What takes a restart is named in the log, and files that \
-cannot be used change nothing.";
+All files are read again at SIGHUP, and a second after the configuration, the routes file, the tokens file or a file \
+that one of them names has changed. No client is dropped. The log names changed settings that need a restart. If a \
+file cannot be used, the old settings and routes stay in force.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -198,7 +197,7 @@ mod tests {
         serve: Serve,
     }
 
-    /// The settings of a pushpin.conf with `lines` in [proxy] and of `options`.
+    /// The settings of a pushpin.conf with `lines` in [proxy], and of `options`.
     fn settings(lines: &str, options: &[&str]) -> Config {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! What the server starts with: the settings of the configuration file with the options of the command line laid
-//! over them, and the routes. `serve` and `check` both come here, so that what `check` approves is what `serve`
-//! runs. Nothing is printed here.
+//! Reads the settings and routes for the server: options of the command line override the configuration file. `serve` and
+//! `check` both call [`ConfigFile::start`], so `serve` runs exactly the settings that `check` approves. Nothing is
+//! printed here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,38 +15,38 @@ use gripwire::origin::{RouteProblem, Routes};
 /// Which configuration to read.
 #[derive(Args)]
 pub struct ConfigFile {
-    /// Configuration in TOML [default: ./gripwire.toml, then /etc/gripwire/gripwire.toml, if there is one]
+    /// Configuration in TOML [default: ./gripwire.toml or /etc/gripwire/gripwire.toml, if one exists]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// Take the settings of a Pushpin from its pushpin.conf instead
+    /// Configuration in Pushpin's format, instead of TOML
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pushpin_conf: Option<PathBuf>,
 }
 
-/// Settings and routes, and what the operator should know about them.
+/// Settings and routes, with their errors and warnings.
 pub struct Startup {
-    /// The settings, as the configuration and the options have them.
+    /// The settings of the configuration and the options.
     pub config: Config,
     /// The routes; never empty.
     pub routes: Routes,
     /// Routes that were left out, and why.
     pub errors: Vec<String>,
-    /// What has no effect.
+    /// Settings without effect, and settings that contradict each other.
     pub warnings: Vec<String>,
-    /// The files that all of it comes from.
+    /// The files that were read, and the files that these name.
     pub files: Vec<PathBuf>,
 }
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
-    /// No usable configuration.
+    /// The configuration cannot be loaded.
     #[error(transparent)]
     Config(#[from] LoadError),
-    /// An option makes an unsafe one.
+    /// A setting or an option opens a port to other machines without protection.
     #[error("{0}")]
     Exposed(String),
-    /// A setting is for a port that there is not, whether in the file or among the options.
+    /// `http.proxy_protocol` names a port that neither the file nor the options open.
     #[error("{0}")]
     Misnamed(String),
     /// The routes file cannot be read.
@@ -54,20 +54,23 @@ pub enum StartupError {
     RoutesFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Nothing to send requests to.
+    /// There are no routes.
     #[error(
-        "there are no routes{}: name an application with `--route '* localhost:8000'`, set `routes_file` in \
-         [proxy] of the configuration, or try `gripwire serve --demo`",
+        "there are no routes{}: name an application with `--route '* localhost:8000'`, set `proxy.routes_file` in \
+         the configuration, or try `gripwire serve --demo`",
         among(.0)
     )]
     NoRoutes(Vec<String>),
 }
 
 impl ConfigFile {
-    /// Reads the settings alone.
+    /// Reads the settings without the routes.
+    ///
+    /// # Errors
+    /// Why the configuration cannot be loaded.
     pub fn settings(&self) -> Result<Config, LoadError> {
         Ok(load(&self.source())?.config)
     }
@@ -80,10 +83,13 @@ impl ConfigFile {
         }
     }
 
-    /// Reads the settings, lays what `adjust` does over them, and reads the routes.
+    /// Reads the settings, changes them by `adjust`, and reads the routes.
+    ///
+    /// # Errors
+    /// Why the server must not start.
     pub fn start(&self, demo: bool, adjust: impl FnOnce(&mut Config)) -> Result<Startup, StartupError> {
         let Loaded { mut config, warnings, file, included } = load(&self.source())?;
-        // A pushpin.conf may expose its control port, as it always could; an option may not.
+        // A pushpin.conf may expose its control port, because it may with Pushpin. An option must not.
         let exposed_by_file = config.control.exposure();
         let inline_routes = config.proxy.routes.clone();
         adjust(&mut config);
@@ -99,7 +105,7 @@ impl ConfigFile {
         if let Some(exposure) = config.ingest.exposure().or_else(|| config.zeromq.exposure()).or_else(stats) {
             return Err(StartupError::Exposed(exposure));
         }
-        // Options are given in the current directory, inline routes in that of the file.
+        // Paths in options are relative to the current directory, paths in inline routes to the file's directory.
         let inline = config.proxy.routes == inline_routes;
         let inline_directory = file.as_deref().filter(|_| inline).and_then(Path::parent);
         let (mut routes, problems) = read_routes(&config, inline, inline_directory.unwrap_or(Path::new("")))?;
@@ -117,8 +123,8 @@ impl ConfigFile {
         }
         warnings.extend(config.udp_is_off());
         if config.http.closes_every_connection() {
-            let why = "every connection to a port with `http.proxy_protocol` will be closed: name the proxies that connect \
-                       there in `http.trusted_proxies` (--trusted-proxy)";
+            let why = "every connection to a port with `http.proxy_protocol` will be closed: name the proxies that \
+                       connect to it in `http.trusted_proxies` (--trusted-proxy)";
             warnings.push(why.to_owned());
         }
         warnings.extend(contradictions(&config));
@@ -127,7 +133,7 @@ impl ConfigFile {
     }
 }
 
-/// Settings that contradict each other, or that this machine cannot keep.
+/// Warnings about settings that contradict each other or that this machine cannot support.
 fn contradictions(config: &Config) -> Vec<String> {
     let Ok(machine) = Machine::open(Path::new("/"), None) else { return Vec::new() };
     let cores = config.cores.unwrap_or_else(|| doctor::allowed_cpus(&machine));
@@ -143,7 +149,7 @@ fn files(of_settings: [Option<PathBuf>; 2], config: &Config, routes: &Routes) ->
     of_settings.into_iter().chain(named).chain(keys).flatten().chain(routes.files()).collect()
 }
 
-/// Routes given by options or inline replace the routes file.
+/// Reads the routes. Routes given by options or inline replace the routes file.
 fn read_routes(
     config: &Config,
     inline: bool,
@@ -166,16 +172,22 @@ fn parse_routes(text: &str, source_name: &str, directory: &Path) -> (Routes, Vec
     (routes, problems)
 }
 
-/// An address for clients: a bare port is on every address of the machine.
+/// Reads an address for clients. A bare port listens on every address of the machine.
+///
+/// # Errors
+/// The text, if it is not an address.
 pub fn client_address(text: &str) -> Result<SocketAddr, NotAnAddress> {
     parse_listen(text, Ipv4Addr::UNSPECIFIED)
 }
 
-/// Where datagrams are received: an address for publishers, or nowhere.
+/// The value of `--udp`: an address, or `None` for `false`.
 #[derive(Clone, Copy, Debug)]
 pub struct Udp(pub Option<SocketAddr>);
 
-/// `false`, or an address for publishers.
+/// Reads `false` or an address for datagrams.
+///
+/// # Errors
+/// The text, if it is neither.
 pub fn udp_address(text: &str) -> Result<Udp, NotAnAddress> {
     match text {
         "false" => Ok(Udp(None)),
@@ -183,7 +195,10 @@ pub fn udp_address(text: &str) -> Result<Udp, NotAnAddress> {
     }
 }
 
-/// An address for publishers: a bare port stays on this machine.
+/// Reads an address for publishers. A bare port listens on 127.0.0.1.
+///
+/// # Errors
+/// The text, if it is not an address.
 pub fn control_address(text: &str) -> Result<SocketAddr, NotAnAddress> {
     parse_listen(text, Ipv4Addr::LOCALHOST)
 }

@@ -1,5 +1,6 @@
-//! Addresses to listen on, as operators write them. Both config readers and the command line use it, so that
-//! `8080` means the same everywhere. No name is resolved: a listener's address must not depend on DNS.
+//! Reads addresses to listen on as operators write them. Both config readers and the command line call
+//! [`parse_listen`], so `8080` means one address everywhere. Host names are not resolved: a listener's address must
+//! not depend on DNS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,14 +9,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[error("`{0}` is not an address to listen on: write `port`, `address:port` or `[v6 address]:port`")]
 pub struct NotAnAddress(String);
 
-/// Reads `port`, `addr:port` or `[v6]:port`. A bare port listens on `any` with that port.
+/// Reads `port`, `addr:port` or `[v6]:port`. A bare port becomes that port of the address `any`.
+///
+/// # Errors
+/// The text, if it has none of these forms or if the port is 0.
 pub fn parse_listen(text: &str, any: Ipv4Addr) -> Result<SocketAddr, NotAnAddress> {
     let text = text.trim();
     let address = match text.parse::<u16>() {
         Ok(port) => Some(SocketAddr::new(IpAddr::V4(any), port)),
         Err(_) => text.parse().ok(),
     };
-    // Port 0 would listen on a port nobody knows.
+    // With port 0 the kernel would choose the port, and no client could know it.
     address.filter(|address| address.port() != 0).ok_or_else(|| NotAnAddress(text.to_owned()))
 }
 
@@ -26,8 +30,11 @@ pub fn parse_listen(text: &str, any: Ipv4Addr) -> Result<SocketAddr, NotAnAddres
 )]
 pub struct NotAHostName(String);
 
-/// Reads the name or the address of a host, as requests have it in `Host`, without a port. Addresses of version 6 may
-/// have their brackets.
+/// Reads a host name or an IP address in the form of the `Host` header, without a port. Brackets around an IPv6
+/// address are optional.
+///
+/// # Errors
+/// The text, if it is neither.
 pub fn parse_host_name(text: &str) -> Result<String, NotAHostName> {
     let name = text.trim().trim_matches(['[', ']']);
     let is_address = name.parse::<IpAddr>().is_ok();

@@ -1,4 +1,4 @@
-//! The settings of a server that is told nothing. The README shows each of them.
+//! The default value of each setting. The README lists all of them.
 
 use super::{
     Channels, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,

@@ -1,21 +1,25 @@
-//! Addresses of ZeroMQ sockets, as libzmq writes them: `tcp://address:port` and `ipc://file`. Both config readers use
-//! it. Whether an address can be had is seen when it is bound; here it is seen that it is one, and who could reach it.
+//! Addresses of ZeroMQ sockets in libzmq's forms: `tcp://address:port` and `ipc://file`. Both config readers call
+//! [`Endpoint::parse`]. It checks the form only; whether an address is available shows when the socket is bound. An
+//! [`Endpoint`] also says which machines can reach its address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// Where a ZeroMQ socket is.
+/// The address of a ZeroMQ socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
-/// Text that is no address of a ZeroMQ socket.
+/// Text that is not the address of a ZeroMQ socket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a ZeroMQ address: write tcp://ADDRESS:PORT or ipc://FILE")]
 pub struct NotAnEndpoint(String);
 
 impl Endpoint {
-    /// Reads an address. A relative file is one of `directory`.
+    /// Reads an address. A relative path is resolved against `directory`.
+    ///
+    /// # Errors
+    /// The text, if it has neither form.
     pub fn parse(text: &str, directory: &Path) -> Result<Endpoint, NotAnEndpoint> {
         let text = text.trim();
         let read = match text.split_once("://") {
@@ -27,32 +31,33 @@ impl Endpoint {
         read.map(Endpoint).ok_or_else(|| NotAnEndpoint(text.to_owned()))
     }
 
-    /// As libzmq takes it.
+    /// The address as libzmq expects it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The file of a socket of this machine.
+    /// The path of a Unix socket; `None` for TCP.
     pub fn file(&self) -> Option<&Path> {
         self.0.strip_prefix("ipc://").map(Path::new)
     }
 
-    /// Whether only this machine reaches it.
+    /// Whether only processes on this machine can connect.
     pub fn is_local(&self) -> bool {
         let Some((host, _)) = self.0.strip_prefix("tcp://").and_then(tcp) else { return true };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host == "lo" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
-    /// Where it listens if it is bound, unless it is a file. Names and interfaces count as all addresses of this
-    /// machine.
+    /// The TCP address on which a socket bound to this endpoint listens; `None` for a Unix socket. Host names and
+    /// interface names count as 0.0.0.0.
     pub fn bound(&self) -> Option<SocketAddr> {
         let (host, port) = self.0.strip_prefix("tcp://").and_then(tcp)?;
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
         Some(SocketAddr::new(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port))
     }
 
-    /// The same with `offset` added to its port, if it has one.
+    /// This endpoint with `offset` added to its TCP port; `None` if the port would pass 65535. A Unix socket stays as
+    /// it is.
     pub fn offset(&self, offset: u16) -> Option<Endpoint> {
         match self.0.strip_prefix("tcp://").and_then(tcp) {
             Some((host, port)) => Some(Endpoint(format!("tcp://{host}:{}", port.checked_add(offset)?))),
@@ -67,10 +72,10 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Host and port.
+/// Splits `host:port`.
 fn tcp(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':').filter(|(host, _)| !host.is_empty())?;
-    // Port 0 would listen on a port nobody knows.
+    // With port 0 the kernel would choose the port, and no client could know it.
     port.parse().ok().filter(|port| *port != 0).map(|port| (host, port))
 }
 

@@ -1,10 +1,13 @@
-//! Files that settings are in or name: their texts, and where relative paths start from.
+//! Reads the files that contain settings or that settings name, and resolves relative paths.
 
 use crate::proto::byte_order_mark::without_bom;
 use std::io;
 use std::path::Path;
 
-/// The text of a file, without the byte order mark that some editors put before it.
+/// Reads a text file, without the byte order mark that some editors put at its start.
+///
+/// # Errors
+/// The system's error, also if the file is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let mut text = std::fs::read_to_string(path)?;
     let marked = text.len() - without_bom(text.as_bytes()).len();
@@ -12,12 +15,12 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The directory that relative paths in `file` start from.
+/// The directory against which relative paths in `file` are resolved.
 pub(super) fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
-/// A key in one of the forms of `sig_key`, its `file:` path resolved against `directory`.
+/// Resolves the path of a `file:` key against `directory`. Keys in the other forms of `sig_key` stay as they are.
 pub fn resolve_key(key: &str, directory: &Path) -> String {
     match key_file(key) {
         Some(path) => format!("file:{}", directory.join(path).display()),
@@ -25,7 +28,7 @@ pub fn resolve_key(key: &str, directory: &Path) -> String {
     }
 }
 
-/// The file that a key in one of the forms of `sig_key` is in.
+/// The path of a `file:` key; `None` for the other forms of `sig_key`.
 pub fn key_file(key: &str) -> Option<&Path> {
     key.strip_prefix("file:").map(Path::new)
 }

@@ -1,22 +1,25 @@
-//! The words of `x_forwarded_for`, which both config formats share: `truncate:N` and `append`. A wrong word is
-//! an error in both, because what an application believes about a client's address hangs on it.
+//! The words of `x_forwarded_for` in both config formats: `truncate:N` and `append`. An unknown word is an error in
+//! both formats, because applications rely on X-Forwarded-For for the client's address.
 
-/// A word of `x_forwarded_for` that has no meaning.
+/// An unknown word in `x_forwarded_for`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` means nothing in `x_forwarded_for`: use `truncate:N` (keep the last N values) and `append`")]
+#[error("unknown word `{0}` in `x_forwarded_for`: use `truncate:N` (keep the last N values) and `append`")]
 pub struct UnknownWord(String);
 
-/// What happens to the X-Forwarded-For header of a request on its way to the origin.
+/// How a request's X-Forwarded-For header is changed before the request goes to the origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForwardedFor {
-    /// How many values to keep, from the end.
+    /// How many values, counted from the end, are kept; `None` keeps all.
     pub truncate: Option<usize>,
     /// Whether the client's address is appended.
     pub append: bool,
 }
 
 impl ForwardedFor {
-    /// Takes in one word of the list.
+    /// Adds one word of the list.
+    ///
+    /// # Errors
+    /// The word, if it is unknown.
     pub fn add(&mut self, word: &str) -> Result<(), UnknownWord> {
         let unknown = || UnknownWord(word.to_owned());
         match word.trim().split_once(':') {

@@ -1,17 +1,17 @@
-//! The INI dialect of `pushpin.conf`, which is that of Qt's QSettings: a value is a list parted by commas, quotes
-//! protect commas and spaces, backslashes escape, a backslash at the end of a line joins the next one. `pushpin`
-//! calls [`parse`]. Every line that is neither an entry, a section, a comment nor blank is reported.
+//! The INI dialect of `pushpin.conf`, which is Qt's QSettings format: a value is a list separated by commas, quotes
+//! protect commas and spaces, backslashes escape, and a backslash at the end of a line joins the next line to it.
+//! `pushpin` calls [`parse`], which reports each line that is neither an entry, a section, a comment nor blank.
 
 /// One `key=value` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The section it stands in; empty before the first.
+    /// The name of the section that contains the line; empty before the first section.
     pub section: String,
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// The parts of its value; never empty, though a part may be.
+    /// The parts of the value. The list has at least one part; a part may be empty text.
     pub values: Vec<String>,
-    /// Its line, from 1.
+    /// The line number, from 1.
     pub line: usize,
 }
 
@@ -21,15 +21,15 @@ pub enum BadLine {
     /// `[` without `]`.
     #[error("a section without its closing `]`")]
     OpenSection,
-    /// No `=`.
+    /// The line has no `=`.
     #[error("not `key=value`, a `[section]` or a `#` comment")]
     NotAnEntry,
-    /// A quote without its partner.
+    /// A quote that is not closed.
     #[error("a quote that is not closed")]
     OpenQuote,
 }
 
-/// Reads all entries, and reports the lines that are none.
+/// Reads all entries, and returns the line numbers that are not readable beside them.
 pub fn parse(text: &str) -> (Vec<Entry>, Vec<(usize, BadLine)>) {
     let (mut entries, mut bad) = (Vec::new(), Vec::new());
     let mut section = String::new();
@@ -61,12 +61,12 @@ fn entry(line: &str) -> Result<(String, Vec<String>), BadLine> {
     }
 }
 
-/// Lines with their numbers, those that end in a backslash joined to the next.
+/// Lines with their numbers. A line that ends in a backslash is joined to the next line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut joining = false;
     for (index, line) in text.lines().enumerate() {
-        // Two backslashes at the end are one escaped backslash, not a joint; comments never join.
+        // Two backslashes at the end are one escaped backslash and join nothing. A comment is never joined.
         let trailing = line.bytes().rev().take_while(|byte| *byte == b'\\').count();
         let comment = !joining && line.trim_start().starts_with(['#', ';']);
         let joins_next = trailing % 2 == 1 && !comment;
@@ -80,7 +80,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// The parts of a value, unquoted and unescaped. Spaces round a part are dropped unless quoted.
+/// The parts of a value, unquoted and unescaped. Spaces around a part are dropped unless quoted.
 fn split_values(text: &str) -> Result<Vec<String>, BadLine> {
     let mut values = Vec::new();
     let mut value = Part::default();
@@ -105,7 +105,7 @@ fn split_values(text: &str) -> Result<Vec<String>, BadLine> {
     Ok(values)
 }
 
-/// The character an escape stands for; the backslash has been taken. Unknown escapes stand for themselves.
+/// The character that an escape stands for; `letters` begins after the backslash. An unknown escape gives its letter.
 fn unescape(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> char {
     match letters.next() {
         Some('n') => '\n',
@@ -124,7 +124,7 @@ fn unescape(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> char {
     }
 }
 
-/// A part while it is read: its text, and how much of it may not be trimmed.
+/// A part while it is read. The first `kept` bytes of `text` are not trimmed.
 #[derive(Default)]
 struct Part {
     text: String,

@@ -1,6 +1,6 @@
-//! Finds the configuration and reads it: the one door to the two readers. The command line calls [`load`] once
-//! at start and once for `check`. What it returns is complete and checked: every path in it is resolved against
-//! the directory of the file that named it, so that nothing later depends on where the server was started.
+//! Finds the configuration file and reads it with one of the two readers. The command line calls [`load`] at start
+//! and for `check`. The returned [`Loaded`] is complete and checked. Each path in it is resolved against the directory
+//! of the file that contains the setting, so the server does not depend on the directory in which it was started.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,20 +23,20 @@ pub enum Source {
     Pushpin(PathBuf),
 }
 
-/// A configuration that may be used.
+/// A configuration without errors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// What was read but does not apply.
+    /// Settings that were read but have no effect.
     pub warnings: Vec<Problem>,
-    /// The file it came from; `None` is the built-in defaults.
+    /// The configuration file; `None` means the built-in defaults.
     pub file: Option<PathBuf>,
-    /// The file that this one includes, if its directory is there.
+    /// The file that `file` includes, if the included file's directory exists.
     pub included: Option<PathBuf>,
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file could not be read.
@@ -44,15 +44,18 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file says things that cannot be done.
+    /// The file has mistakes.
     #[error("the configuration cannot be used:\n{}", lines(.0))]
     Invalid(Vec<Problem>),
 }
 
 /// Reads the configuration that `source` names.
+///
+/// # Errors
+/// The file that cannot be read, or all mistakes with their lines.
 pub fn load(source: &Source) -> Result<Loaded, LoadError> {
     match source {
         Source::Search => match SEARCHED.iter().map(Path::new).find(|path| path.exists()) {
@@ -94,7 +97,7 @@ fn read(path: &Path) -> Result<String, LoadError> {
 }
 
 impl Http {
-    /// Whether there is no port for clients.
+    /// Whether the settings open no port for clients.
     pub(super) fn is_unreachable(&self) -> bool {
         self.listen.is_empty() && self.tls_listen.is_empty() && self.unix_listen.is_empty()
     }
@@ -110,8 +113,8 @@ impl Http {
         }
     }
 
-    /// Why an address cannot expect the PROXY protocol: it is none of a port for clients. Ports may be options, so this
-    /// can be asked only when these are known.
+    /// The error if `proxy_protocol` names an address that is not a client port. Call it after the command line's
+    /// options are applied, because options may add ports.
     pub fn misnamed_proxy_protocol(&self) -> Option<String> {
         let ProxyProtocol::At(addresses) = &self.proxy_protocol else { return None };
         let is_port =
@@ -122,7 +125,7 @@ impl Http {
         ))
     }
 
-    /// Whether the PROXY protocol is expected, and nobody's is believed, so that every connection is closed.
+    /// Whether ports expect the PROXY protocol but no proxy is trusted, so that every connection is closed.
     pub fn closes_every_connection(&self) -> bool {
         let believes_nobody = self.trusted_proxies.as_ref().is_none_or(TrustedProxies::is_nobody);
         self.proxy_protocol != ProxyProtocol::Off && believes_nobody
@@ -130,8 +133,8 @@ impl Http {
 }
 
 impl Config {
-    /// Whether what clients say of the way that their requests came is dropped, whoever they are, because the settings
-    /// neither name proxies nor say what becomes of it.
+    /// Whether forwarding headers such as X-Forwarded-For are dropped from all requests, because the settings neither
+    /// trust a proxy nor set `x_forwarded_for`.
     pub fn drops_forwarding(&self) -> bool {
         self.http.trusted_proxies.as_ref().is_some_and(TrustedProxies::is_nobody)
             && self.proxy.x_forwarded_for.is_none()
@@ -139,8 +142,8 @@ impl Config {
 }
 
 impl Control {
-    /// Why this control port must not be opened: it can be reached from other machines and asks for no secret,
-    /// so that anyone who reaches it may publish. `None` when it is safe.
+    /// The error if the control port can be reached from other machines and requires no secret, so that anyone who
+    /// reaches it may publish. `None` when it is safe.
     pub fn exposure(&self) -> Option<String> {
         let listen = self.listen.filter(|listen| !listen.ip().is_loopback())?;
         if self.has_secret() {
@@ -152,7 +155,7 @@ impl Control {
         ))
     }
 
-    /// Whether whoever asks must show a secret.
+    /// Whether requests to the control port need a secret.
     pub fn has_secret(&self) -> bool {
         let tokens = !self.tokens.is_empty() || self.tokens_file.is_some();
         tokens || self.bearer_token.is_some() || self.basic_password.is_some()
@@ -160,8 +163,8 @@ impl Control {
 }
 
 impl Config {
-    /// What datagrams by UDP may do; nothing where they are not received at all. They have no tokens, so where the
-    /// control port asks for secrets the settings must say it.
+    /// The grants of UDP datagrams; empty if UDP is off. Datagrams carry no tokens. If the control port requires a
+    /// secret, datagrams have only the grants of `ingest.udp_scopes`.
     pub fn udp_grants(&self) -> Grants {
         let is_open = self.ingest.udp_scopes.is_nothing() && !self.control.has_secret();
         match is_open {
@@ -170,47 +173,47 @@ impl Config {
         }
     }
 
-    /// Why datagrams are not received by UDP, though there is an address for them.
+    /// Why UDP is off although `ingest.udp` has an address. `None` if UDP is on or has no address.
     pub fn udp_is_off(&self) -> Option<String> {
         let udp = self.ingest.udp.filter(|_| self.udp_grants().is_nothing())?;
         Some(format!(
-            "UDP on {udp} is off, as the control port asks for secrets and datagrams have none: say in `udp_scopes` of \
-             [ingest] what they may do, such as [\"publish:news-\"], or set `udp = false`"
+            "UDP on {udp} is off, because the control port requires a secret and datagrams carry none: set \
+             `ingest.udp_scopes` to what datagrams may do, such as [\"publish:news-\"], or set `ingest.udp = false`"
         ))
     }
 }
 
 impl Ingest {
-    /// Why UDP must not be received there. `None` when it is safe.
+    /// The error if other machines could publish by UDP without `udp_allow_remote`. `None` when it is safe.
     pub fn exposure(&self) -> Option<String> {
         let udp = self.udp.filter(|udp| !udp.ip().is_loopback() && !self.udp_allow_remote)?;
         Some(format!(
-            "UDP on {udp} would let anyone who reaches it publish, and it knows no credentials: receive it on \
-             127.0.0.1, or set `udp_allow_remote = true` in [ingest] where a firewall keeps others out"
+            "UDP on {udp} would let anyone who reaches it publish, because datagrams carry no credentials: listen on \
+             127.0.0.1, or set `ingest.udp_allow_remote = true` if a firewall protects the port"
         ))
     }
 }
 
 impl ZeroMq {
-    /// Why these sockets must not be bound. `None` when it is safe.
+    /// The error if other machines could reach a bound socket without `allow_remote`. `None` when it is safe.
     pub fn exposure(&self) -> Option<String> {
         let bound_sub = self.sub.iter().filter(|_| !self.sub_connect);
         let mut bound = self.pull.iter().chain(bound_sub).chain(&self.command);
         let endpoint = bound.find(|endpoint| !endpoint.is_local() && !self.allow_remote)?;
         Some(format!(
-            "ZeroMQ on {endpoint} would let anyone who reaches it publish, and it knows no credentials: bind it to \
-             127.0.0.1, or set `allow_remote = true` in [zeromq] where a firewall keeps others out"
+            "ZeroMQ on {endpoint} would let anyone who reaches it publish, because it checks no credentials: bind it \
+             to 127.0.0.1, or set `zeromq.allow_remote = true` if a firewall protects the port"
         ))
     }
 }
 
 impl Stats {
-    /// Why its socket must not be bound. `None` when it is safe, or when `allow_remote` says that all may reach it.
+    /// The error if other machines could reach the stats socket without `allow_remote`. `None` when it is safe.
     pub fn exposure(&self, allow_remote: bool) -> Option<String> {
         let socket = self.socket.as_ref().filter(|socket| !socket.is_local() && !allow_remote)?;
         Some(format!(
-            "the stats socket {socket} would tell anyone who reaches it of all channels and clients: bind it to \
-             127.0.0.1, or set `allow_remote = true` in [zeromq] where a firewall keeps others out"
+            "the stats socket {socket} would show all channels and clients to anyone who reaches it: bind it to \
+             127.0.0.1, or set `zeromq.allow_remote = true` if a firewall protects the port"
         ))
     }
 }

@@ -1,16 +1,16 @@
-//! What becomes of a change of a setting while the server runs. `settings` marks each setting with the name of one of
-//! these functions, and `renewal` asks all of them when the files are read again.
+//! What happens to a changed setting while the server runs. `settings` marks each setting with the name of one of
+//! these functions, and `renewal` calls all of them when the files are read again.
 
-/// A table of settings, each of which knows whether it can change while the server runs.
+/// A table of settings, each marked as changeable or not while the server runs.
 pub(super) trait Renewed {
-    /// Puts back what differs from `old` and takes a restart; its names are added to `differ`.
+    /// Resets changed settings that need a restart to their `old` values, and adds their names to `differ`.
     fn keep(&mut self, old: &Self, differ: &mut Vec<&'static str>);
 }
 
-/// The mark of a setting that comes into force at once.
+/// The mark of a setting whose changes come into force at once.
 pub(super) fn live<T>(_: &mut T, _: &T, _: &'static str, _: &mut Vec<&'static str>) {}
 
-/// The mark of a setting that stays as it is until a restart.
+/// The mark of a setting that keeps its value until a restart.
 pub(super) fn restart<T: Clone + PartialEq>(
     new: &mut T,
     old: &T,
@@ -23,7 +23,7 @@ pub(super) fn restart<T: Clone + PartialEq>(
     }
 }
 
-/// The mark of a table whose settings have marks of their own.
+/// The mark of a table whose settings have their own marks.
 pub(super) fn section<T: Renewed>(new: &mut T, old: &T, _: &'static str, differ: &mut Vec<&'static str>) {
     new.keep(old, differ);
 }

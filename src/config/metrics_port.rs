@@ -1,4 +1,5 @@
-//! Where metrics are served, as operators write it: an address, or a file as `ipc://FILE`. Both config readers use it.
+//! The port for Prometheus as operators write it: an address, or a Unix socket as `ipc://FILE`. Both config readers
+//! call [`MetricsPort::parse`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -8,25 +9,28 @@ use super::{NotAUnixPort, NotAnAddress, UnixPort, parse_listen};
 /// A port for Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsPort {
-    /// At an address.
+    /// A TCP address.
     Tcp(SocketAddr),
-    /// A file, for who runs on this machine.
+    /// A Unix socket.
     File(UnixPort),
 }
 
-/// Text that is no such port.
+/// Text that is not a port for Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAMetricsPort {
-    /// No address.
+    /// The text is not an address.
     #[error("{0}, or ipc://FILE")]
     Address(#[from] NotAnAddress),
-    /// No file.
+    /// The text after `ipc://` is not a Unix socket.
     #[error(transparent)]
     File(#[from] NotAUnixPort),
 }
 
 impl MetricsPort {
-    /// Reads `text`; a bare port is one of `any`, and a relative file one of `directory`.
+    /// Reads `text`. A bare port becomes that port of `any`; a relative path is resolved against `directory`.
+    ///
+    /// # Errors
+    /// Why the text has neither form.
     pub fn parse(text: &str, any: Ipv4Addr, directory: &Path) -> Result<MetricsPort, NotAMetricsPort> {
         Ok(match text.trim().strip_prefix("ipc://") {
             Some(file) => MetricsPort::File(UnixPort::parse(file, directory)?),

@@ -1,10 +1,10 @@
 //! Settings: the native TOML file and Pushpin's `pushpin.conf`, both read into one [`Config`], which `settings` declares.
 //!
-//! [`load()`] finds the file and calls one of two readers: `native` (on `section`, tables whose every key has to be
-//! asked for) or `pushpin` (on `ini`, and on `pushpin_keys`, which says why a key does not apply). `accounts`,
-//! `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for` are the values both share, `files`
-//! what they do with files, `defaults` what holds where nothing is said. What is wrong is a [`Problem`]: file, line, what
-//! to change. `marks` says what a setting's mark does, `renewal` keeps what cannot change while the server runs.
+//! [`load()`] finds the file and calls one of two readers. `native` reads tables through `section`, which reports
+//! unknown keys. `pushpin` reads entries through `ini`; `pushpin_keys` says why a key has no effect. Both readers use
+//! the values in `accounts`, `address`, `endpoint`, `tokens`, `unix_port`, `metrics_port` and `forwarded_for`, and read
+//! files through `files`. `defaults` has the default values. Each mistake is a [`Problem`]: file, line, what to change.
+//! `marks` has the marks of settings, and `renewal` keeps the settings that need a restart.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,6 @@
-//! Reads `gripwire.toml`. Called by `load` with the text; touches no file itself. Every key has the name, the
-//! unit and the meaning of the field of [`Config`] it sets; an absent key leaves the default. All mistakes are
-//! reported together, each with its line, and a configuration with any mistake is not used. `values` says what single
-//! values may be.
+//! Reads the text of `gripwire.toml`; `load` reads the file and calls [`read`]. Each key has the name, the unit and the
+//! meaning of the field of [`Config`] that it sets; an absent key leaves the default. All mistakes are reported
+//! together, each with its line, and a configuration with a mistake is not used. `values` reads single values.
 
 mod limits;
 mod values;
@@ -13,7 +12,10 @@ use super::section::Document;
 use super::{Channels, Config, Control, Http, Ingest, Log, Problem, Proxy, Stats, WebSocket, ZeroMq};
 use values::*;
 
-/// Reads the text of the file at `path`; the error is everything wrong with it.
+/// Reads the text of the file at `path`.
+///
+/// # Errors
+/// All mistakes, in the order of their lines.
 pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut document = Document::parse(text, path.display().to_string()).map_err(|problem| vec![problem])?;
     let mut config = Config::default();
@@ -36,7 +38,7 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     let mut section = document.section("http");
     let listen_at = section.read("listen", &mut http.listen, listeners);
     section.read("tls_listen", &mut http.tls_listen, listeners);
-    // Resolved by `load`, as its default is.
+    // `load` resolves this path, because the default path is resolved too.
     section.read("certificates", &mut http.certificates, |value| string(value).map(Into::into));
     section.read("unix_listen", &mut http.unix_listen, |value| unix_ports(value, directory));
     section.read("trusted_proxies", &mut http.trusted_proxies, |value| trusted_proxies(value).map(Some));
@@ -48,8 +50,10 @@ fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {
     section.read("min_answer_bytes_per_s", &mut http.min_answer_bytes_per_s, bytes_or_none);
     section.read("rate_grace_ms", &mut http.rate_grace_ms, milliseconds);
     if http.is_unreachable() {
-        document
-            .report(listen_at.unwrap_or(0), "`http.listen` is empty, and there is no other port for clients");
+        document.report(
+            listen_at.unwrap_or(0),
+            "no port for clients: set `http.listen`, `http.tls_listen` or `http.unix_listen`",
+        );
     }
 }
 

@@ -1,22 +1,21 @@
-//! One thing wrong with a file the operator wrote, and where. The config readers and the routes parser make
-//! them; the command line prints them. A problem always names a line, so that an editor can jump to it, and
-//! says what to change.
+//! A mistake in a file that an operator wrote. The config readers and the routes parser make problems; the command
+//! line prints them. A problem always names a line, so that an editor can jump to it, and says what to change.
 
 use std::fmt;
 
 /// An error or a warning about one line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as the operator named it, or what stands for one (`--route`).
+    /// The file as the operator named it, or an option such as `--route`.
     pub file: String,
-    /// Line, from 1.
+    /// The line number, from 1.
     pub line: usize,
     /// What is wrong and what to change.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem on `line` of `file`.
+    /// Makes a problem on `line` of `file`.
     pub fn new(file: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
         Problem { file: file.into(), line, message: message.into() }
     }
@@ -28,9 +27,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The known name that `name` was probably meant to be, for "did you mean" in a problem's message.
+/// The known name nearest to `name`, for "did you mean" in a problem's message.
 ///
-/// A third of the letters may differ: `lisen` finds `listen`, and `foo` finds nothing rather than `log`.
+/// At most a third of the letters may differ: `lisen` finds `listen`, but `foo` does not find `log`.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);
     known

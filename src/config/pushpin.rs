@@ -1,8 +1,8 @@
-//! Reads Pushpin's `pushpin.conf` as it stands, so that an operator can move over without writing a new file. Called by
-//! `load`, which passes the text and a way to read the included file. Keys with an equivalent are honoured with
-//! Pushpin's own meaning of an absent key; every other key present gives exactly one warning. Keys that only the
-//! included `internal.conf` has (wiring between Pushpin's processes) give none. `entries` reads single values, `ports`
-//! where clients connect, `sockets` those of ZeroMQ.
+//! Reads Pushpin's `pushpin.conf` unchanged, so that an operator can move to Gripwire without writing a new file. `load`
+//! calls [`read`] with the text and a function that reads the included file. A key with an equivalent setting is
+//! honored; if it is absent, Pushpin's default applies. Each other key in the file gives one warning. Undocumented keys
+//! of the included `internal.conf` (connections between Pushpin's processes) give none. `entries` reads single values,
+//! `ports` the keys of client ports, `sockets` the keys of ZeroMQ sockets.
 
 mod entries;
 mod ports;
@@ -17,9 +17,12 @@ use super::forwarded_for::ForwardedFor;
 use super::pushpin_keys::{Fate, documented, fate};
 use super::{Config, ForwardedProtocol, Problem, ini, nearest};
 
-/// Reads the text of the `pushpin.conf` at `path`: the settings and the warnings, or every error.
+/// Reads the text of the `pushpin.conf` at `path`. Returns the settings and the warnings.
 ///
-/// `include` gives the text of another file, `None` if there is none: a missing include is no error.
+/// `include` returns the text of another file, or `None` if it does not exist. A missing included file is no error.
+///
+/// # Errors
+/// All mistakes.
 pub fn read(
     text: &str,
     path: &Path,
@@ -38,7 +41,7 @@ pub fn read(
     if file.errors.is_empty() { Ok((config, file.warnings)) } else { Err(file.errors) }
 }
 
-/// The entries of the file and of what it includes, under `section/key`.
+/// The entries of the file and of the included file, by `section/key`.
 #[derive(Default)]
 struct PushpinConf {
     path: String,
@@ -53,7 +56,7 @@ struct Found {
     line: usize,
 }
 
-/// What comes of the file as a whole.
+/// The settings of the file as a whole.
 impl PushpinConf {
     fn add(&mut self, text: &str, path: &Path) {
         let file = path.display().to_string();
@@ -65,7 +68,7 @@ impl PushpinConf {
         }
     }
 
-    /// The main file wins, and only documented keys of the included one are looked at.
+    /// Adds the entries of the included file. The main file takes precedence, and undocumented keys are skipped.
     fn add_included(&mut self, text: &str, path: &Path) {
         let mut included = PushpinConf::default();
         included.add(text, path);
@@ -107,18 +110,18 @@ impl PushpinConf {
         config.control.listen = self.control_listener();
         self.set(&mut config.control.body_bytes, "handler/push_in_http_max_body_size");
         config.http.trusted_proxies = None;
-        // Pushpin lets clients be as slow as they like.
+        // Pushpin has no lower bound on the speed of clients.
         config.http.min_request_bytes_per_s = 0;
         config.http.min_answer_bytes_per_s = 0;
-        // Pushpin has no such port: moving over opens none.
+        // Pushpin has no UDP port, so moving to Gripwire opens none.
         config.ingest.udp = None;
         self.zeromq(&mut config.zeromq);
         self.stats(&mut config.stats);
         self.proxy(&mut config, directory);
-        // Pushpin's bound is for all connections. Cores do not share a count, and a core may get more than its
-        // share, so the bound is given to each: nobody is refused whom Pushpin would have let in.
+        // Pushpin's limit counts all connections. Each core counts its own connections and may get more than its share
+        // of them, so each core gets the whole limit: a client that Pushpin would accept is never refused.
         self.set(&mut config.limits.connections_per_core, "runner/client_maxconn");
-        // Pushpin has no limit by address.
+        // Pushpin has no limit per address.
         config.limits.connections_per_address = Some(0);
         // Pushpin's own default.
         config.limits.subscriptions_per_connection = 20;
@@ -130,11 +133,11 @@ impl PushpinConf {
         let mut id_cache_ttl_s = 0u64;
         self.set(&mut id_cache_ttl_s, "handler/id_cache_ttl");
         config.channels.duplicate_ids_ms = id_cache_ttl_s.saturating_mul(1000);
-        // There it is the size of a buffer that a head has to fit in, here only a bound: it never shrinks ours.
+        // In Pushpin this is the size of the buffer for a request head. Here it can only raise the default bound.
         let mut head_bytes = 0;
         self.set(&mut head_bytes, "runner/client_buffer_size");
         config.http.head_bytes = config.http.head_bytes.max(head_bytes);
-        // As in Pushpin, pings are for applications, and nobody but they send any.
+        // As in Pushpin, clients' pings go to applications, and only applications send pings.
         config.websocket.answer_pings = false;
         config.websocket.ping_interval_ms = 0;
         config.websocket.message_bytes = 200_000;
@@ -148,7 +151,7 @@ impl PushpinConf {
 
     fn proxy(&mut self, config: &mut Config, directory: &Path) {
         let proxy = &mut config.proxy;
-        // There requests wait for as long as it takes.
+        // In Pushpin requests wait without a time limit.
         proxy.queue_timeout_ms = 0;
         proxy.routes_file =
             self.text("proxy/routesfile").filter(|file| !file.is_empty()).map(|file| directory.join(file));
@@ -182,7 +185,8 @@ impl PushpinConf {
         proxy.upstream_key = resolve_key(&self.text("proxy/upstream_key").unwrap_or_default(), directory);
     }
 
-    /// Where no word is given, it is left open, so that it may go by trusted proxies that an option names.
+    /// Reads the words of `name`. `None` if it has no word: then a command line option may still name trusted proxies,
+    /// and these decide.
     fn forwarded_for(&mut self, name: &str) -> Option<ForwardedFor> {
         let words = self.list(name);
         let mut forwarded_for = ForwardedFor::default();
@@ -194,7 +198,7 @@ impl PushpinConf {
         (!words.is_empty()).then_some(forwarded_for)
     }
 
-    /// Pushpin opens its control port only if it is told a port.
+    /// The control port's address. Pushpin opens a control port only if `push_in_http_port` is set.
     fn control_listener(&mut self) -> Option<SocketAddr> {
         let mut port = 0u16;
         self.set(&mut port, "handler/push_in_http_port");
@@ -204,7 +208,7 @@ impl PushpinConf {
         let mut offset = 0u16;
         self.set(&mut offset, "global/port_offset");
         let Some(port) = port.checked_add(offset) else {
-            self.error("global/port_offset", "`port_offset` takes the control port past 65535".to_owned());
+            self.error("global/port_offset", "`port_offset` raises the control port above 65535".to_owned());
             return None;
         };
         let mut address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -212,7 +216,7 @@ impl PushpinConf {
         Some(SocketAddr::new(address, port))
     }
 
-    /// At level 2 Pushpin writes a line for each request. Levels for single processes mean nothing here.
+    /// Reads the log settings. From level 2 on, Pushpin logs each request. Levels for single processes have no effect.
     fn log(&mut self, config: &mut Config) {
         for word in self.list("runner/log_level") {
             if word.contains(':') {
@@ -420,11 +424,11 @@ mod tests {
         );
         assert_eq!(
             errors("\n[proxy]\ndebug=true\n"),
-            ["/etc/pushpin/pushpin.conf:1: nothing to listen on: set `http_port` in [runner]"]
+            ["/etc/pushpin/pushpin.conf:1: no port for clients: set `http_port` in [runner]"]
         );
     }
 
-    /// The head of Debian's file: one key of each kind.
+    /// The start of Debian's file, with one key of each kind.
     const SHIPPED: &str = "\
 [global]
 include={libdir}/internal.conf

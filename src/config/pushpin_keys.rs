@@ -1,13 +1,13 @@
-//! The keys of `pushpin.conf`: those Gripwire honours, and for each of the others why it has no effect. `pushpin`
-//! turns the second list into warnings, so that an operator who moves over learns at once what changes. A key
-//! stands in exactly one of the two lists; keys of Pushpin's `internal.conf` stand in none.
+//! The documented keys of `pushpin.conf` in two lists: the keys that Gripwire honors, and the keys without effect, each
+//! with the reason. `pushpin` turns the second list into warnings, so that an operator who moves to Gripwire sees at
+//! once what changes. A key is in exactly one list; undocumented keys of Pushpin's `internal.conf` are in none.
 
-/// What becomes of a documented key.
+/// Whether a documented key has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It sets something.
+    /// The key has an equivalent setting.
     Honoured,
-    /// It sets nothing, for this reason.
+    /// The key has no effect, for this reason.
     NoEffect(&'static str),
 }
 
@@ -80,30 +80,30 @@ const HONOURED: &[&str] = &[
 
 const NO_EFFECT: &[(&str, &str)] = &[
     ("runner/services", ONE_PROCESS),
-    ("runner/logdir", "logs go to standard error, for the service manager to keep"),
+    ("runner/logdir", "logs go to standard error; the service manager stores them"),
     ("runner/mongrel2_bin", ONE_PROCESS),
     ("runner/m2sh_bin", ONE_PROCESS),
     ("runner/zurl_bin", ONE_PROCESS),
     ("runner/condure_bin", ONE_PROCESS),
     ("proxy/updates_check", "Gripwire never looks for updates"),
     ("proxy/organization_name", "Gripwire never looks for updates"),
-    ("proxy/workers", "there is one worker for each core; see `cores`"),
+    ("proxy/workers", "each core is a worker; see `cores` in gripwire.toml"),
     (
         "proxy/max_open_requests",
-        "requests to origins are bounded for each core; see `open_requests_per_core`",
+        "requests to applications are limited per core; see `proxy.open_requests_per_core` in gripwire.toml",
     ),
     ("proxy/stats_connections_max_ttl", ONE_STATS),
     ("proxy/stats_report_interval", ONE_STATS),
     ("proxy/prometheus_port", ONE_STATS),
     ("proxy/prometheus_prefix", ONE_STATS),
     ("proxy/ipc_file_mode", NO_IPC),
-    ("handler/push_in_http_max_headers_size", "heads on the control port have a fixed bound"),
+    ("handler/push_in_http_max_headers_size", "request heads on the control port have a fixed limit"),
     ("handler/state_spec", "the session service is not used"),
     ("handler/message_rate", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     ("handler/message_hwm", "deliveries are not slowed down: each connection has a bounded backlog instead"),
     (
         "handler/update_on_first_subscription",
-        "a hold opens when it is subscribed, so a first subscription misses nothing; `gripwire.toml` has it for publishers that send only what is listened to",
+        "a hold opens after its subscription is in force, so a first subscription misses nothing; for publishers that send only to subscribed channels, gripwire.toml has `channels.update_on_first_subscription`",
     ),
     ("handler/share_all", "requests are not shared"),
 ];

@@ -1,14 +1,14 @@
-//! What of new settings comes into force while the server runs, and what takes a restart: cores, sockets, and what is
-//! made for their number once and for all. `settings` marks each setting where it is declared.
+//! Applies new settings while the server runs. Some settings need a restart: the number of cores, sockets, and sizes
+//! that are fixed at start. `settings` marks each setting where it is declared.
 
 use super::Config;
 use super::marks::Renewed;
 
 impl Config {
-    /// These settings with what of `new` can be changed now, and the names of what differs and cannot.
+    /// Returns `new` with the restart-only settings of `self`, and the names of the restart-only settings that differ.
     pub fn renewed(&self, mut new: Config) -> (Config, Vec<&'static str>) {
         let mut differ = Vec::new();
-        // Its socket was not opened at start.
+        // The UDP socket was not opened at start.
         if self.udp_is_off().is_some() && new.udp_is_off().is_none() {
             differ.push("ingest.udp_scopes");
         }

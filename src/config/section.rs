@@ -1,6 +1,6 @@
-//! TOML tables that notice what nobody asked for. `native` reads each setting out of a [`Section`] by name; the
-//! keys left over at the end are unknown, and the ones asked for are the names they may have been meant to be.
-//! So a setting is named in one place, and the list of known keys cannot fall behind the code.
+//! TOML tables that report unknown keys. `native` reads each setting from a [`Section`] by name. Keys that were not read
+//! at the end are unknown, and the keys that were read are the candidates for "did you mean". So each setting is named
+//! in one place, and the list of known keys cannot differ from the code.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, nearest};
 
-/// A value that cannot be used: what it should be, and the part of the value at fault if not all of it.
+/// A value that cannot be used: which value is wanted, and which part of the value is wrong if not all of it.
 #[derive(Debug)]
 pub struct Unusable {
     wanted: String,
@@ -22,13 +22,13 @@ impl Unusable {
         Unusable { wanted: format!("must be {}", wanted.into()), at: None }
     }
 
-    /// The part at `at` is wrong, for the reason given.
+    /// The part at `at` is wrong; `why` is the reason.
     pub fn part(at: Range<usize>, why: impl ToString) -> Self {
         Unusable { wanted: format!("has a part that cannot be used: {}", why.to_string()), at: Some(at) }
     }
 }
 
-/// One parsed file, and what was found wrong with it.
+/// A parsed file and the problems found in it.
 pub struct Document<'t> {
     file: String,
     text: &'t str,
@@ -38,7 +38,10 @@ pub struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text`; the error is its first mistake of syntax.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// The first syntax error.
     pub fn parse(text: &'t str, file: String) -> Result<Self, Problem> {
         match DeTable::parse(text) {
             Ok(root) => {
@@ -52,17 +55,17 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// The section `[name]`, empty if absent; `""` is the top of the file.
+    /// The section `[name]`, empty if absent. The name `""` is the top of the file.
     pub fn section(&mut self, name: &'static str) -> Section<'_, 't> {
         Section { name, document: self }
     }
 
-    /// Adds a problem at the line of a byte of the text.
+    /// Adds a problem at the line of the byte at `offset`.
     pub fn report(&mut self, offset: usize, message: impl Into<String>) {
         self.problems.push(Problem::new(self.file.clone(), line_of(self.text, offset), message));
     }
 
-    /// Every problem, unknown keys included, in the order of the file.
+    /// All problems, unknown keys included, in the order of their lines.
     pub fn finish(mut self) -> Vec<Problem> {
         self.report_unknown();
         self.problems.sort_by_key(|problem| problem.line);
@@ -114,7 +117,7 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// A key of the same section that looks alike, or the same key of another section.
+    /// Suggests a similar key of this section, or a key of this name in another section.
     fn unknown_key(&self, section: &str, key: &str) -> String {
         let siblings = self.asked.iter().filter(|(asked, _)| *asked == section).map(|(_, known)| *known);
         let near = match nearest(key, siblings) {
@@ -129,7 +132,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// A table of the file, while its settings are read.
+/// A table of the file while its settings are read.
 pub struct Section<'d, 't> {
     name: &'static str,
     document: &'d mut Document<'t>,
@@ -138,7 +141,7 @@ pub struct Section<'d, 't> {
 impl Section<'_, '_> {
     /// Reads `key` into `setting`, which keeps its value if the key is absent or wrong.
     ///
-    /// Returns where the value stands in the text, for checks that need more than one setting.
+    /// Returns the value's offset in the text, for checks that need more than one setting.
     pub fn read<T>(
         &mut self,
         key: &'static str,
@@ -163,7 +166,7 @@ fn dotted(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
-/// The line, from 1, of a byte of the text.
+/// The line number, from 1, of the byte at `offset`.
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }

@@ -1,7 +1,7 @@
-//! Every setting, declared with what becomes of a change while the server runs: `live` settings come into force,
-//! `restart` settings stay as they were at the start and the log names those that differ, and a `section` leaves it to
-//! its own settings. A setting without such a mark does not compile. `marks` has what they do, `defaults` the values
-//! where nothing is said.
+//! Declares every setting, with a mark that says what happens to a change while the server runs. A `live` setting
+//! changes at once. A `restart` setting keeps its value until a restart, and the log names it if it differs. A `section`
+//! has settings with their own marks. A setting without a mark does not compile. `marks` implements the marks, and
+//! `defaults` has the default values.
 
 use super::marks::{self, Renewed};
 use super::{Endpoint, Exempt, ForwardedFor, Grants, MetricsPort, Token, TrustedProxies, UnixPort};
@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Declares a table of settings; the text behind its name stands before the names of its settings in the file.
+/// Declares a table of settings. The literal after the table's name is the prefix of its settings' names in the log.
 macro_rules! settings {
     (
         $(#[$about:meta])*
@@ -36,65 +36,64 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Everything an operator can set. Each field is one documented setting; `Default` is the shipped
-    /// default.
+    /// All settings of the server. `Default` gives the documented default values.
     #[derive(Clone, Debug, Default)]
     pub struct Config: "" {
-        /// How many cores to run; `None` is one for each allowed CPU.
+        /// Number of cores to run; `None` means one for each allowed CPU.
         restart cores: Option<usize>,
-        /// `[http]`: the client side.
+        /// `[http]`: ports for clients.
         section http: Http,
-        /// `[control]`: the publish and control side.
+        /// `[control]`: the control port.
         section control: Control,
         /// `[ingest]`: the other ways to publish.
         section ingest: Ingest,
-        /// `[zeromq]`: the sockets of publishers and operators who speak ZeroMQ.
+        /// `[zeromq]`: ZeroMQ sockets for publishers and operators.
         restart zeromq: ZeroMq,
-        /// `[proxy]`: towards the origins.
+        /// `[proxy]`: requests to origins.
         section proxy: Proxy,
-        /// `[channels]`: the order of what is published.
+        /// `[channels]`: the order and recovery of items.
         section channels: Channels,
-        /// `[websocket]`.
+        /// `[websocket]`: WebSockets.
         section websocket: WebSocket,
-        /// `[limits]`: what one core may hold.
+        /// `[limits]`: limits on connections and memory.
         section limits: Limits,
-        /// `[stats]`: what watches the server.
+        /// `[stats]`: the stats socket and Prometheus.
         restart stats: Stats,
-        /// `[log]`.
+        /// `[log]`: the log.
         section log: Log,
     }
 }
 
 settings! {
-    /// Client-facing HTTP.
+    /// Ports for clients.
     #[derive(Clone, Debug)]
     pub struct Http: "http." {
         /// Addresses to listen on.
         restart listen: Vec<SocketAddr>,
-        /// Addresses where clients speak TLS.
+        /// Addresses to listen on for TLS.
         restart tls_listen: Vec<SocketAddr>,
-        /// Directory of the certificates they are shown.
+        /// Directory of the certificates for `tls_listen`.
         restart certificates: PathBuf,
-        /// Files to listen on, for clients of this machine.
+        /// Unix sockets to listen on.
         restart unix_listen: Vec<UnixPort>,
-        /// Proxies whose word about their clients is believed. `None`, which only a pushpin.conf leaves it
-        /// at: nobody's is, and what clients say of the way their requests came goes on, as by Pushpin.
+        /// Proxies whose forwarding headers are trusted. `None` is possible only with a pushpin.conf: no proxy is
+        /// trusted, and the forwarding headers of all clients are passed on, as Pushpin does.
         live trusted_proxies: Option<TrustedProxies>,
-        /// Which TCP ports expect the PROXY protocol, from those proxies.
+        /// TCP ports that expect the PROXY protocol from the trusted proxies.
         restart proxy_protocol: ProxyProtocol,
-        /// Largest request head, bytes; beyond it 431.
+        /// Largest request head, bytes; a larger head is answered with 431.
         live head_bytes: usize,
-        /// Time a client has to send a whole head, ms; beyond it 408.
+        /// Time a client has to send a whole head, ms; after it the client gets 408.
         live head_timeout_ms: u64,
-        /// Time a connection may stay idle between requests, and without progress during one, ms.
+        /// Time a connection may stay idle between requests, or make no progress during a request, ms.
         live idle_timeout_ms: u64,
-        /// Least rate of the content of a request's body, bytes per second, over the time in which the server
-        /// waits for it; below it 408. 0 is none.
+        /// Least rate of a request's body, bytes per second, measured while the server waits for the body; a
+        /// slower client gets 408. 0 means no minimum.
         live min_request_bytes_per_s: u64,
-        /// Least rate at which a client takes what waits for it, bytes per second; below it the client is
-        /// reset. 0 is none.
+        /// Least rate at which a client takes waiting bytes, bytes per second; a slower client is reset. 0 means no
+        /// minimum.
         live min_answer_bytes_per_s: u64,
-        /// The window over which both rates are measured, ms.
+        /// Window over which both least rates are measured, ms.
         live rate_grace_ms: u64,
     }
 }
@@ -104,9 +103,9 @@ settings! {
 pub enum ProxyProtocol {
     /// No port.
     Off,
-    /// All of `http.listen` and `http.tls_listen`.
+    /// All ports of `http.listen` and `http.tls_listen`.
     Everywhere,
-    /// Those of them with these addresses.
+    /// The ports of `http.listen` and `http.tls_listen` with these addresses.
     At(Vec<SocketAddr>),
 }
 
@@ -114,111 +113,112 @@ settings! {
     /// The control port.
     #[derive(Clone, Debug)]
     pub struct Control: "control." {
-        /// Address to listen on; `None` is no control port.
+        /// Address to listen on; `None` means no control port.
         restart listen: Option<SocketAddr>,
-        /// Bearer token that publishers must send.
+        /// Bearer token that grants every operation.
         live bearer_token: Option<String>,
-        /// `user:password` that publishers must send by Basic authentication.
+        /// `user:password` that grants every operation, by Basic authentication.
         live basic_password: Option<String>,
-        /// Tokens that are good for some things only; those of the file come after those of the settings.
+        /// Tokens with scopes: first the tokens of the settings, then the tokens of `tokens_file`.
         live tokens: Vec<Token>,
-        /// A file of more of them.
+        /// File with more tokens.
         live tokens_file: Option<PathBuf>,
-        /// Names of this machine that requests may be for, beside those of every machine, where the port is
-        /// bound to a loopback address.
+        /// Host names of this machine that requests may have in `Host` in addition to the usual loopback names,
+        /// while the control port listens on a loopback address.
         live hosts: Vec<String>,
-        /// Largest publish body, bytes; beyond it 400.
+        /// Largest body of a publish call, bytes; a larger body is answered with 400.
         live body_bytes: usize,
     }
 }
 
 settings! {
-    /// Ways to publish beside the control port.
+    /// Ways to publish other than the control port.
     #[derive(Clone, Debug)]
     pub struct Ingest: "ingest." {
-        /// Where datagrams are received by UDP; `None` is nowhere.
+        /// Address at which UDP datagrams are received; `None` means no UDP.
         restart udp: Option<SocketAddr>,
-        /// Let that be an address that other machines reach.
+        /// Allow an address in `udp` that other machines can reach.
         live udp_allow_remote: bool,
-        /// What datagrams by UDP may do: publish to some channels. Where it says nothing, they may publish to
-        /// all channels, or, where the control port asks for secrets, to none, and UDP is off.
+        /// Channels to which UDP datagrams may publish. If it is empty, datagrams may publish to all channels,
+        /// unless the control port requires a secret: then UDP is off.
         live udp_scopes: Grants,
-        /// File of a socket that speaks as the control port does.
+        /// Path of a Unix stream socket that serves the calls of the control port.
         restart unix_stream: Option<PathBuf>,
-        /// File of a socket that takes the datagrams of UDP.
+        /// Path of a Unix datagram socket that takes the datagrams that UDP takes.
         restart unix_datagram: Option<PathBuf>,
-        /// Mode of both files.
+        /// File mode of both Unix sockets.
         restart unix_mode: u32,
-        /// Users who may publish by them, beside the server's own and root.
+        /// Users who may publish by the Unix sockets, in addition to root and the server's user.
         live unix_users: Vec<u32>,
-        /// Groups whose users may, if it is their main one.
+        /// Groups whose members may publish by the Unix sockets, if the group is the member's primary group.
         live unix_groups: Vec<u32>,
     }
 }
 
-/// Sockets of ZeroMQ. There are none unless they are named.
+/// ZeroMQ sockets. Each socket exists only if its address is set.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct ZeroMq {
-    /// Where a PULL socket takes items.
+    /// Address of the PULL socket that receives items.
     pub pull: Option<Endpoint>,
-    /// Where a SUB socket takes items, of channels that have subscribers.
+    /// Addresses of the SUB socket, which receives items of channels that have subscribers.
     pub sub: Vec<Endpoint>,
-    /// The SUB socket connects to these addresses; else it is bound to them.
+    /// Whether the SUB socket connects to the addresses in `sub` rather than being bound to them.
     pub sub_connect: bool,
-    /// Where the command socket is.
+    /// Address of the command socket.
     pub command: Option<Endpoint>,
-    /// Mode of the files of `ipc://` sockets; `None` leaves it to the umask.
+    /// File mode of `ipc://` sockets; `None` leaves it to the umask.
     pub ipc_mode: Option<u32>,
-    /// Let those that are bound be reached by other machines.
+    /// Allow bound sockets that other machines can reach.
     pub allow_remote: bool,
 }
 
 settings! {
-    /// Proxying.
+    /// Requests to origins.
     #[derive(Clone, Debug)]
     pub struct Proxy: "proxy." {
-        /// Routes file; relative paths are resolved against the config file's directory.
+        /// Path of the routes file, resolved against the configuration file's directory.
         live routes_file: Option<PathBuf>,
-        /// Routes given inline or by `--route`; they replace the file.
+        /// Routes given inline or by `--route`; they replace the routes file.
         live routes: Vec<String>,
-        /// Failure answers say what failed, on every route.
+        /// Whether answers to failed requests say what failed, on every route.
         live debug: bool,
-        /// The `iss` of Grip-Sig.
+        /// The `iss` claim of Grip-Sig.
         live sig_iss: String,
-        /// The key of Grip-Sig: text, `base64:...` or `file:path`; empty is no signature.
+        /// The key of Grip-Sig: text, `base64:...` or `file:path`; empty means no signature.
         live sig_key: String,
-        /// The key by which requests of another GRIP proxy are known, in the same forms; empty is none.
+        /// The key that verifies requests of another GRIP proxy, in the forms of `sig_key`; empty means that no
+        /// other proxy is recognized.
         live upstream_key: String,
-        /// Answer for the application to browsers of other origins, on every route: CORS headers, and JSON-P.
+        /// Whether Gripwire adds CORS headers and answers JSON-P for the application, on every route.
         live auto_cross_origin: bool,
-        /// Where the page that SockJS clients load in a frame finds their library.
+        /// URL of the SockJS client library for the page that SockJS clients load in a frame.
         live sockjs_url: String,
-        /// Let requests name their route by the header `Pushpin-Route`.
+        /// Whether the request header `Pushpin-Route` may name the route.
         live accept_pushpin_route: bool,
-        /// Appended to the header `CDN-Loop` of requests to origins.
+        /// Value that is appended to the `CDN-Loop` header of requests to origins.
         live cdn_loop: Option<HeaderValue>,
-        /// Headers that are said a second time only if they came marked, on routes with `orig_headers`.
+        /// Headers of which routes with `orig_headers` add no marked copy; only a copy that the client sent is passed on.
         live orig_headers_need_mark: Vec<HeaderName>,
-        /// Trust X-Forwarded-Proto from everybody, or from nobody; `None` is from trusted proxies.
+        /// Trust X-Forwarded-Proto from every client or from no client; `None` means from trusted proxies.
         live accept_x_forwarded_protocol: Option<bool>,
-        /// Which X-Forwarded-Proto headers https requests get.
+        /// The X-Forwarded-Proto headers that https requests get.
         live set_x_forwarded_protocol: ForwardedProtocol,
-        /// What becomes of X-Forwarded-For, whoever sends it; `None` goes by trusted proxies.
+        /// How X-Forwarded-For is changed, for every client; `None` decides by `trusted_proxies`.
         live x_forwarded_for: Option<ForwardedFor>,
-        /// The same for requests of another GRIP proxy.
+        /// How X-Forwarded-For is changed on requests of another GRIP proxy.
         live x_forwarded_for_trusted: Option<ForwardedFor>,
         /// Time to connect to an origin, TLS included, ms.
         live connect_timeout_ms: u64,
-        /// Time an origin may take without sending or accepting a byte, ms.
+        /// Time an origin may neither send nor accept a byte, ms.
         live origin_idle_timeout_ms: u64,
-        /// How long an unused origin connection is kept, ms.
+        /// Time that an unused origin connection is kept, ms.
         live origin_keep_alive_ms: u64,
-        /// A connection that has been there for so long carries no further request, ms.
+        /// Age from which an origin connection carries no further request, ms.
         live origin_connection_age_ms: u64,
-        /// Requests in flight to origins, for each core; more wait. The last eighth is for clients and
-        /// origins that have less than their share.
+        /// Requests in flight to origins, per core; further requests wait. The last eighth is reserved for clients
+        /// and origins that use less than their share.
         restart open_requests_per_core: usize,
-        /// Time a request may wait because too many are open, ms; beyond it 503. 0 is without end.
+        /// Time a request may wait for `open_requests_per_core`, ms; after it the client gets 503. 0 means no limit.
         live queue_timeout_ms: u64,
     }
 }
@@ -235,85 +235,84 @@ pub enum ForwardedProtocol {
 }
 
 settings! {
-    /// The order of what is published, and what becomes of those who missed something.
+    /// The order of items, and the recovery of subscribers that missed items.
     #[derive(Clone, Debug)]
     pub struct Channels: "channels." {
-        /// How long a message waits for the one that its prev-id names, ms.
+        /// Time an item waits for the item that its prev-id names, ms.
         live message_wait_ms: u64,
-        /// How long the id of a message is remembered, so that it is delivered once, ms; 0 is not at all.
+        /// Time that an item's id is remembered to drop repeated items, ms; 0 means that ids are not remembered.
         live duplicate_ids_ms: u64,
-        /// Requests at a time to one application for those who may have missed something, for each core; more
-        /// wait.
+        /// Concurrent refetches to one application, per core; further refetches wait.
         live refetches_per_core: usize,
-        /// The time over which such requests are spread when many find out at once, ms.
+        /// Time over which refetches are spread when many clients need one at once, ms.
         live refetch_spread_ms: u64,
-        /// How long a channel that nobody is subscribed to any more is still listened to, ms.
+        /// Time that a core keeps its interest in a channel after the last subscriber left, ms.
         restart linger_ms: u64,
-        /// Whether those who are held on a channel ask their applications again, a second after this core
-        /// began to listen to it (Pushpin's `update_on_first_subscription`).
+        /// Whether held clients of a channel refetch a second after this core began to listen to the channel
+        /// (Pushpin's `update_on_first_subscription`).
         live update_on_first_subscription: bool,
     }
 }
 
 settings! {
-    /// WebSockets. All of it is for routes with `over_http`: elsewhere frames pass as they come.
+    /// WebSockets on routes with `over_http`. On other routes frames are passed through unchanged.
     #[derive(Clone, Debug)]
     pub struct WebSocket: "websocket." {
-        /// Largest message of a client, and of an application, bytes; beyond it the WebSocket ends.
+        /// Largest message of a client or an application, bytes; a larger message ends the WebSocket.
         live message_bytes: usize,
-        /// Time from the first byte of a client's message to its last, ms; beyond it the WebSocket is closed
-        /// with 1008.
+        /// Time from the first byte of a client's message to its last, ms; after it the WebSocket is closed with
+        /// 1008.
         live message_timeout_ms: u64,
-        /// Bytes that a core keeps of what all clients send: messages that are not whole, and those that wait
-        /// for applications. Beyond it a WebSocket that keeps more than 16 KiB is closed with 1013.
+        /// Bytes of clients' messages that a core keeps: incomplete messages, and messages that wait for
+        /// applications. If there are more, a WebSocket that keeps more than 16 KiB is closed with 1013.
         live incoming_bytes_per_core: usize,
-        /// Accept permessage-deflate when clients offer it.
+        /// Whether permessage-deflate is accepted when clients offer it.
         live compression: bool,
-        /// Answer clients' pings here; else applications are asked to.
+        /// Whether Gripwire answers clients' pings; if not, pings go to the application.
         live answer_pings: bool,
-        /// Ping a client that was silent for so long, ms; 0 is never.
+        /// Silence after which a client is pinged, ms; 0 means never.
         live ping_interval_ms: u64,
-        /// Cut a client that was pinged and silent for so much longer, ms.
+        /// Silence after a ping after which a client's connection is ended, ms.
         live pong_timeout_ms: u64,
     }
 }
 
 settings! {
-    /// Bounds, most of them for each core.
+    /// Limits, most of them per core.
     #[derive(Clone, Debug)]
     pub struct Limits: "limits." {
-        /// Client connections a core holds (also bounded by RLIMIT_NOFILE, for each core's ring). A few more
-        /// are for operators and publishers alone.
+        /// Client connections per core (also limited by RLIMIT_NOFILE, for each core's ring). A few further
+        /// connections are reserved for operators and publishers.
         restart connections_per_core: usize,
-        /// Connections that one address (IPv4, or a /64 of IPv6) may have on all cores together; further ones
-        /// are reset. 0 is no limit, `None` half of what all cores hold.
+        /// Connections that one address (IPv4, or a /64 of IPv6) may have on all cores together; further
+        /// connections are reset. 0 means no limit; `None` means half of all cores' connections.
         live connections_per_address: Option<usize>,
-        /// Connections that one address may begin within a second; further ones are reset. 0 is no limit.
+        /// Connections that one address may open per second; further connections are reset. 0 means no limit.
         live new_connections_per_address_per_s: u16,
-        /// Handshakes of TLS that one address may begin within a second; further connections by TLS are
-        /// reset. 0 is no limit.
+        /// TLS handshakes that one address may begin per second; further TLS connections are reset. 0 means no
+        /// limit.
         live handshakes_per_address_per_s: u16,
-        /// For whom there are no limits by address.
+        /// Addresses and ports that are exempt from the limits per address.
         live exempt: Exempt,
-        /// Unsent bytes one connection may have waiting.
+        /// Unsent bytes that may wait for one connection.
         live backlog_bytes: usize,
-        /// Unsent bytes all connections of a core may have waiting.
+        /// Unsent bytes that may wait for all connections of a core.
         live backlog_bytes_per_core: usize,
-        /// What happens to a connection over its bound.
+        /// What happens when a connection's backlog is full.
         live slow_consumer: SlowConsumer,
-        /// Channels a connection may be subscribed to; beyond it subscriptions are refused.
+        /// Channels to which a connection may be subscribed; further subscriptions are refused.
         live subscriptions_per_connection: usize,
-        /// Messages each mesh ring between two cores holds.
+        /// Capacity of each mesh ring between two cores, messages.
         restart mesh_messages: usize,
-        /// Bytes that a core keeps for long polls: requests, to ask again, and answers for when their time is
-        /// up. Beyond it those that need more than 8 KiB get 503.
+        /// Bytes that a core keeps for long polls: requests for refetches, and answers for timeouts. If there are
+        /// more, a long poll that needs more than 8 KiB gets 503.
         live held_bytes_per_core: usize,
-        /// Memory that the process may take for clients, applications and channels, in the kernel too, bytes;
-        /// 0 is no ceiling, `None` three quarters of what the machine, or the control group of the process,
-        /// has.
+        /// Memory that the process may use for clients, applications and channels, kernel memory included, bytes.
+        /// 0 means no ceiling; `None` means three quarters of the memory of the machine or of the process's
+        /// control group.
         live memory_bytes: Option<u64>,
-        /// Conversations of SockJS that there may be on all cores together; further ones get 503. They are
-        /// none of `connections_per_core`.
+        /// SockJS conversations on all cores together; further conversations get 503. They do not count towards
+        /// `connections_per_core`.
         live sockjs_conversations: usize,
     }
 }
@@ -323,30 +322,30 @@ settings! {
 pub enum SlowConsumer {
     /// Close it, so that its client reconnects and recovers.
     Close,
-    /// Drop the message for it.
+    /// Drop the item for this client.
     Drop,
 }
 
-/// What watches the server.
+/// The stats socket and the port for Prometheus.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
-    /// Where a PUB socket of ZeroMQ says what happens; `None` is nowhere.
+    /// Address of the stats socket, a ZeroMQ PUB socket; `None` means no stats socket.
     pub socket: Option<Endpoint>,
-    /// How it says it.
+    /// Format of the stats socket's messages.
     pub format: StatsFormat,
-    /// It tells of each connection.
+    /// Whether the stats socket reports each connection.
     pub connections: bool,
-    /// How long what it says of a connection is valid, s.
+    /// Time that a report about a connection is valid, s.
     pub connection_ttl_s: u32,
-    /// The same for subscriptions, s.
+    /// Time that a report about a subscription is valid, s.
     pub subscription_ttl_s: u32,
-    /// How often it reports sums, s; 0 is never.
+    /// Interval of the reports with route statistics, s; 0 means never.
     pub report_interval_s: u32,
-    /// Messages are counted in blocks of so many bytes too; 0 is not.
+    /// Size of the blocks in which messages are counted too, bytes; 0 means that blocks are not counted.
     pub message_block_bytes: u32,
-    /// Where metrics are served for Prometheus; `None` is nowhere.
+    /// Port for Prometheus; `None` means no port.
     pub prometheus: Option<MetricsPort>,
-    /// What the names of Pushpin's metrics begin with.
+    /// Prefix of the names of Pushpin's metrics.
     pub prometheus_prefix: String,
 }
 
@@ -365,13 +364,13 @@ settings! {
     pub struct Log: "log." {
         /// A `tracing` filter, such as `info` or `gripwire=debug`.
         live level: String,
-        /// One line for each request, at info.
+        /// Whether each request is logged, in one line at level info.
         live requests: bool,
-        /// That line has what the client says in X-Forwarded-For.
+        /// Whether request lines have the client's X-Forwarded-For.
         live forwarded_for: bool,
-        /// And what it says in User-Agent.
+        /// Whether request lines have the client's User-Agent.
         live user_agent: bool,
-        /// Lines have targets with their queries.
+        /// Whether targets in the log include their queries.
         live queries: bool,
     }
 }

@@ -1,45 +1,48 @@
-//! Tokens of the control port: who has one may do what it is good for. In the settings, and in a file of their own, a
-//! token is a line: its scopes, with commas between them, and the token.
+//! Tokens of the control port. A token has scopes, and grants its owner what the scopes allow. In the settings and in a
+//! tokens file, a token is one line: the scopes, separated by commas, a space, and the secret.
 
 use super::files::read_text;
 use std::path::Path;
 
-/// A token, and what it is good for.
+/// A token and its grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What is sent as `Authorization: Bearer`.
+    /// The text that clients send as `Authorization: Bearer`.
     pub secret: String,
-    /// What its owner may do.
+    /// The operations that its owner may do.
     pub grants: Grants,
 }
 
-/// What someone may do on the control port.
+/// The operations that the owner of a token may do on the control port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Publish to channels that begin with one of these; the empty one is every channel.
+    /// Publish to channels whose name begins with one of these prefixes; the empty prefix allows every channel.
     pub publish: Vec<String>,
-    /// See who is there: channels, clients, counters.
+    /// Inspect channels, clients and counters.
     pub inspect: bool,
     /// Do everything.
     pub admin: bool,
 }
 
-/// Why a line is no token.
+/// Why a line is not a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There are not two words.
+    /// The line does not have two words.
     #[error("write scopes and a token, such as \"publish:news- s3cret\"")]
     NotTwoWords,
-    /// A scope is none.
-    #[error("`{0}` is no scope: write `publish`, `publish:PREFIX`, `inspect` or `admin`")]
+    /// A scope is unknown.
+    #[error("unknown scope `{0}`: write `publish`, `publish:PREFIX`, `inspect` or `admin`")]
     Scope(String),
-    /// A datagram cannot use it.
-    #[error("datagrams are not answered, so they can do nothing but `publish` or `publish:PREFIX`")]
+    /// Datagrams cannot have the scope.
+    #[error("datagrams are not answered, so their scopes can only be `publish` or `publish:PREFIX`")]
     OfDatagrams,
 }
 
 impl Token {
     /// Reads a line.
+    ///
+    /// # Errors
+    /// Why the line is not a token.
     pub fn parse(line: &str) -> Result<Token, TokenError> {
         let mut words = line.split_whitespace();
         let (Some(scopes), Some(secret), None) = (words.next(), words.next(), words.next()) else {
@@ -52,17 +55,17 @@ impl Token {
 }
 
 impl Grants {
-    /// Everything.
+    /// Grants every operation.
     pub fn all() -> Grants {
         Grants { admin: true, ..Grants::default() }
     }
 
-    /// What Pushpin lets everyone do.
+    /// Grants publishing to every channel, as Pushpin allows everyone.
     pub fn to_publish() -> Grants {
         Grants { publish: vec![String::new()], ..Grants::default() }
     }
 
-    /// Takes in one scope of datagrams.
+    /// Adds one scope of datagrams.
     pub(super) fn add_publish(&mut self, scope: &str) -> Result<(), TokenError> {
         let mut more = self.clone();
         more.add(scope)?;
@@ -73,17 +76,17 @@ impl Grants {
         Ok(())
     }
 
-    /// Whether nothing may be done.
+    /// Whether no operation is granted.
     pub fn is_nothing(&self) -> bool {
         *self == Grants::default()
     }
 
-    /// Whether a message may go to `channel`.
+    /// Whether publishing to `channel` is granted.
     pub fn may_publish_to(&self, channel: &str) -> bool {
         self.admin || self.publish.iter().any(|prefix| channel.starts_with(prefix.as_str()))
     }
 
-    /// Whether anything may be looked at.
+    /// Whether inspection is granted.
     pub fn may_inspect(&self) -> bool {
         self.admin || self.inspect
     }
@@ -100,8 +103,8 @@ impl Grants {
     }
 }
 
-/// Reads the tokens in `text`, a file's; the error has the line it is on. Empty lines and those that begin with `#`
-/// have none.
+/// Reads the tokens of a file with this text. Empty lines and lines that begin with `#` are skipped. The error is a line
+/// number and a reason.
 pub(super) fn read_file(text: &str) -> Result<Vec<Token>, (usize, String)> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -109,14 +112,14 @@ pub(super) fn read_file(text: &str) -> Result<Vec<Token>, (usize, String)> {
         .map(|(number, line)| Token::parse(line).map_err(|error| (number, error.to_string())))
         .collect::<Result<_, _>>()?;
     if tokens.is_empty() {
-        return Err((1, "there is no token in this file".to_owned()));
+        return Err((1, "the file has no token".to_owned()));
     }
     Ok(tokens)
 }
 
-/// The tokens in the file at `path`; the error is a line of it and what is wrong there.
+/// Reads the tokens of the file at `path`. The error is a line number and a reason.
 pub(super) fn load(path: &Path) -> Result<Vec<Token>, (usize, String)> {
-    let text = read_text(path).map_err(|error| (1, format!("it cannot be read: {error}")))?;
+    let text = read_text(path).map_err(|error| (1, format!("the file cannot be read: {error}")))?;
     read_file(&text)
 }
 

@@ -1,42 +1,45 @@
-//! Ports of clients that are files, as operators write them: `path?mode=660&user=NAME&group=NAME`, where everything from
-//! the question mark on may be missing. Both config readers use it.
+//! Unix sockets for clients as operators write them: `path?mode=660&user=NAME&group=NAME`. The question mark and
+//! everything after it are optional. Both config readers call [`UnixPort::parse`].
 
 use std::path::{Path, PathBuf};
 
 use super::accounts::{file_mode, group_id, user_id};
 
-/// A file for clients to connect to.
+/// A Unix socket on which clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixPort {
-    /// The file.
+    /// The path of the socket.
     pub path: PathBuf,
-    /// Its mode; `None` leaves it to the umask.
+    /// The file mode; `None` leaves it to the umask.
     pub mode: Option<u32>,
-    /// Whose it is, if not the server's.
+    /// The owner's id; `None` means the server's user.
     pub user: Option<u32>,
-    /// And the group.
+    /// The group's id; `None` means the server's group.
     pub group: Option<u32>,
 }
 
-/// Text that is no such port.
+/// Text that is not a Unix socket for clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAUnixPort {
-    /// There is no path.
-    #[error("the path of a socket is missing")]
+    /// The path is missing.
+    #[error("the path of the Unix socket is missing")]
     NoPath,
-    /// No mode of a file.
-    #[error("`{0}` is not the mode of a file in octal, such as 660")]
+    /// Not a file mode.
+    #[error("`{0}` is not a file mode in octal, such as 660")]
     Mode(String),
-    /// Nobody is called so.
+    /// The system knows no such user or group.
     #[error("no {0} is called `{1}`")]
     Nobody(&'static str, String),
-    /// Neither a mode, nor a user, nor a group.
-    #[error("`{0}` is none of mode=, user= and group=")]
+    /// An option that is not a mode, a user or a group.
+    #[error("unknown option `{0}`: write mode=, user= or group=")]
     Unknown(String),
 }
 
 impl UnixPort {
-    /// Reads `text`; a relative path is one from `directory`.
+    /// Reads `text`. A relative path is resolved against `directory`.
+    ///
+    /// # Errors
+    /// Which part of the text is wrong.
     pub fn parse(text: &str, directory: &Path) -> Result<UnixPort, NotAUnixPort> {
         let (path, options) = text.split_once('?').unwrap_or((text, ""));
         if path.is_empty() {
@@ -58,7 +61,7 @@ impl UnixPort {
     }
 }
 
-/// An id, given as such or by a name.
+/// Reads the id of a user or group, given as a number or as a name.
 fn id(kind: &'static str, name: &str, find: fn(&str) -> Option<u32>) -> Result<u32, NotAUnixPort> {
     let id = name.parse().ok().or_else(|| find(name));
     id.ok_or_else(|| NotAUnixPort::Nobody(kind, name.to_owned()))

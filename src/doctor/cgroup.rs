@@ -1,5 +1,5 @@
-//! What the control group of the process allows (cgroup v2): memory, CPU time, threads. The limits of all groups above
-//! it count too, so each is taken where it is least.
+//! Limits of the process's control group (cgroup v2): memory, CPU time, threads. The limits of all parent groups apply
+//! too, so the least value of each limit counts.
 
 use super::finding::grouped;
 use super::{Finding, Level, Machine, Plan, Remedy, memory};
@@ -10,13 +10,13 @@ pub fn findings(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     rules.iter().filter_map(|rule| rule(machine, &groups, plan)).collect()
 }
 
-/// Directories from the process's own group up to the root, each with a slash at its end.
+/// Directories from the process's own group up to the root, each with a trailing slash.
 fn groups(machine: &Machine) -> Vec<String> {
     let membership = machine.process_text("cgroup").unwrap_or_default();
     let Some(path) = membership.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
     let mut directory = "sys/fs/cgroup/".to_owned();
     let mut groups = vec![directory.clone()];
-    // A path with `..` lies outside of what a container sees.
+    // A path with `..` is outside of the container's view.
     for name in path.split('/').filter(|name| !name.is_empty() && *name != "..") {
         directory.push_str(name);
         directory.push('/');
@@ -26,7 +26,7 @@ fn groups(machine: &Machine) -> Vec<String> {
     groups
 }
 
-/// Memory that the groups of the process may have, bytes; `None` if no group has a limit.
+/// The memory limit of the process's groups, bytes; `None` if no group has a limit.
 pub(super) fn memory_bytes(machine: &Machine) -> Option<u64> {
     least_memory(machine, &groups(machine))
 }
@@ -56,8 +56,10 @@ fn cpu(machine: &Machine, groups: &[String], plan: &Plan) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: format!("{} CPUs or more", plan.cores),
-        why: "when the quota is used up, all cores stand still for the rest of the period, and so do all clients".into(),
-        mend: "remove CPUQuota of the unit, or the container's limit on CPU; or run fewer cores (`cores`)".into(),
+        why: "when the quota is used up, all cores stop for the rest of the period, and all clients wait"
+            .into(),
+        mend: "remove CPUQuota of the unit, or the container's limit on CPU; or run fewer cores (`cores`)"
+            .into(),
     };
     Some(Finding::advice("cgroup cpu.max", found, remedy))
 }
@@ -70,7 +72,7 @@ fn threads(machine: &Machine, groups: &[String], plan: &Plan) -> Option<Finding>
     }
     let remedy = Remedy {
         wanted: format!("{} or more", grouped(needed)),
-        why: "each core is a thread with some for blocking calls beside it; they are started with the server"
+        why: "each core needs a thread and some threads for blocking calls; all are started with the server"
             .into(),
         mend: "raise TasksMax of the unit, or the container's limit on processes".into(),
     };

@@ -1,5 +1,5 @@
-//! Connection tracking of netfilter. Where a firewall tracks clients, each has an entry in a table of fixed size, and a
-//! client for whom there is none is not let in.
+//! Connection tracking of netfilter. If a firewall tracks connections, each client needs an entry in a table of fixed
+//! size; when the table is full, new clients are dropped.
 
 use super::finding::grouped;
 use super::{Finding, Level, Machine, Plan, Remedy};
@@ -11,18 +11,18 @@ pub fn findings(machine: &Machine, plan: &Plan) -> Vec<Finding> {
 fn table(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let most = machine.sysctl_numbers(MAX)?.into_iter().next()?;
     let used = machine.sysctl(COUNT).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
-    // Connections that ended stay for two minutes; and this machine has others.
+    // Ended connections keep their entries for two minutes, and this machine has other connections.
     let needed = plan.connections.saturating_add(plan.connections / 4).saturating_add(OTHERS);
     let found = format!("{} entries, {} in use", grouped(most), grouped(used));
     if most >= needed {
         return Some(Finding::ok(MAX, found));
     }
-    // Without rules that ask for it nothing is tracked, and the table stays empty.
+    // Without firewall rules that need tracking, nothing is tracked and the table stays empty.
     let level = if used > 0 { Level::Problem } else { Level::Advice };
     let remedy = Remedy {
         wanted: format!("{} or more, or clients that are not tracked", grouped(needed)),
-        why: "clients beyond it are dropped (`nf_conntrack: table full`); an entry is 320 bytes and a lookup for every \
-              packet, which nothing here needs"
+        why: "clients beyond this number are dropped (`nf_conntrack: table full`); Gripwire needs no tracking, which takes \
+              320 bytes for each entry and a lookup for every packet"
             .into(),
         mend: format!(
             "`nft add table inet gripwire`, `nft 'add chain inet gripwire in {{ type filter hook prerouting priority \
@@ -41,8 +41,8 @@ fn timeout(machine: &Machine) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: format!("{IDLE_SECONDS} s or more"),
-        why: "a held connection says nothing for up to 90 s, until TCP's keep-alive asks; forgotten before, it is cut off by \
-              rules that let only tracked connections pass"
+        why: "a held connection may be silent for up to 90 s, until TCP's keep-alive; if its entry expires earlier, rules \
+              that let only tracked connections pass drop its packets"
             .into(),
         mend: format!("`sysctl -w {TIMEOUT}=432000`, the kernel's default"),
     };
@@ -52,7 +52,7 @@ fn timeout(machine: &Machine) -> Option<Finding> {
 const MAX: &str = "net.netfilter.nf_conntrack_max";
 const COUNT: &str = "net.netfilter.nf_conntrack_count";
 const TIMEOUT: &str = "net.netfilter.nf_conntrack_tcp_timeout_established";
-/// Entries for all but clients.
+/// Entries for connections other than clients'.
 const OTHERS: u64 = 4_096;
 /// Twice the keep-alive of a client socket.
 const IDLE_SECONDS: u64 = 180;

@@ -1,5 +1,5 @@
-//! What the kernel has counted since boot and what should be 0: connections it could not queue, packets it could not
-//! take in, TCP short of memory. A setting may look right and yet have been too small, before or for another program.
+//! Counters of the kernel since boot that should be 0: connections it could not queue, packets it dropped, TCP short of
+//! memory. A setting may look right now and yet have been too small earlier or for another program.
 
 use super::finding::grouped;
 use super::{Finding, Machine, Plan, Remedy, sysctl};
@@ -13,8 +13,8 @@ fn overflows(machine: &Machine) -> Option<Finding> {
     judge("accept queues", tcp_extension(machine, "ListenOverflows")?, "overflows", || {
         Remedy {
         wanted: "0".into(),
-        why: "clients that a full accept queue turned away try again after 1 s, 3 s and 7 s; a server was not fast \
-              enough, or its queue too short (`ss -ltn`)"
+        why: "an accept queue was full, and its clients try again after 1 s, 3 s and 7 s: a server was too slow, or its \
+              queue too short (`ss -ltn`)"
             .into(),
         mend: format!("{}, and start the servers again", sysctl::command("net.core.somaxconn", "65535")),
     }
@@ -22,12 +22,14 @@ fn overflows(machine: &Machine) -> Option<Finding> {
 }
 
 fn pressure(machine: &Machine) -> Option<Finding> {
-    judge("TCP memory", tcp_extension(machine, "TCPMemoryPressures")?, "times under pressure", || Remedy {
+    judge("TCP memory", tcp_extension(machine, "TCPMemoryPressures")?, "times under pressure", || {
+        Remedy {
         wanted: "0".into(),
         why:
-            "all sockets together held more than the second number of net.ipv4.tcp_mem, and buffers were cut"
+            "all sockets together used more than the second number of net.ipv4.tcp_mem, and buffers were shrunk"
                 .into(),
-        mend: "lower backlog_bytes_per_core in [limits], or raise net.ipv4.tcp_mem".into(),
+        mend: "lower limits.backlog_bytes_per_core, or raise net.ipv4.tcp_mem".into(),
+    }
     })
 }
 
@@ -43,7 +45,7 @@ fn dropped(machine: &Machine) -> Option<Finding> {
 fn squeezed(machine: &Machine) -> Option<Finding> {
     judge("packet rounds", softnet(machine, SQUEEZED)?, "ended by the budget", || Remedy {
         wanted: "few".into(),
-        why: "there was more to take in than one round may; packets waited for the next".into(),
+        why: "more packets had arrived than one round may process; the rest waited for the next round".into(),
         mend: sysctl::command("net.core.netdev_budget", "600"),
     })
 }
@@ -62,7 +64,7 @@ fn tcp_extension(machine: &Machine, name: &str) -> Option<u64> {
     value.parse().ok()
 }
 
-/// The sum over all CPUs of a column of /proc/net/softnet_stat, which are hexadecimal.
+/// The sum over all CPUs of a column of /proc/net/softnet_stat, whose numbers are hexadecimal.
 fn softnet(machine: &Machine, column: usize) -> Option<u64> {
     let text = machine.process_text("net/softnet_stat")?;
     let values = text.lines().map(|line| u64::from_str_radix(line.split_whitespace().nth(column)?, 16).ok());
@@ -71,7 +73,7 @@ fn softnet(machine: &Machine, column: usize) -> Option<u64> {
 
 const DROPPED: usize = 1;
 const SQUEEZED: usize = 2;
-/// Fewer are the odd burst in months.
+/// Counts below this are rare bursts over months of uptime.
 const MANY: u64 = 100;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The kernel's two ways to write sets of CPUs: lists (`0-3,8`) and masks (`0000ffff,00000000`).
+//! Reads the kernel's two notations for sets of CPUs: lists (`0-3,8`) and masks (`0000ffff,00000000`).
 
 /// The CPUs of a list, in its order; parts that cannot be read are left out.
 pub fn parse(text: &str) -> Vec<usize> {
@@ -13,7 +13,7 @@ pub fn is_empty_mask(text: &str) -> bool {
 fn range(text: &str) -> Option<std::ops::RangeInclusive<usize>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    // A machine has a few thousand at most; a longer range is not one that a kernel wrote.
+    // Machines have a few thousand CPUs at most, so a larger number does not come from a kernel.
     (last <= MOST).then_some(first..=last)
 }
 

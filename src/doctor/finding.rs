@@ -1,31 +1,31 @@
-//! What a rule has to say: what it looked at, what is there, and, unless that is fine, what should be, why, and the
-//! command that mends it. `gripwire doctor` prints findings as text or, as they are, as JSON.
+//! The finding of a rule: the subject, the value that was found and, unless the value is fine, the wanted value, the
+//! reason, and the command that changes it. `gripwire doctor` prints findings as text or as JSON.
 
 use serde::Serialize;
 use std::fmt;
 
-/// How much a finding matters; a problem is the greatest.
+/// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// Nothing to change.
     Ok,
-    /// The stated number will be served, but worse than it could be.
+    /// The planned connections will be served, but less well than possible.
     Advice,
-    /// The stated number cannot be served.
+    /// The planned connections cannot be served.
     Problem,
 }
 
-/// One thing that was looked at.
+/// The result of examining one subject.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// The severity.
     pub level: Level,
-    /// What was looked at, in the kernel's own words.
+    /// The subject, by the kernel's name for it.
     pub subject: String,
-    /// What is there.
+    /// The value that was found.
     pub found: String,
-    /// What to change; there is one unless the level is `Ok`.
+    /// What to change; `None` only if the level is `Ok`.
     #[serde(flatten)]
     pub remedy: Option<Remedy>,
 }
@@ -33,21 +33,21 @@ pub struct Finding {
 /// What to change, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct Remedy {
-    /// What should be there.
+    /// The wanted value.
     pub wanted: String,
-    /// What happens otherwise.
+    /// What happens without the change.
     pub why: String,
-    /// The command, or the line of a file, that mends it.
+    /// The command, or the line of a file, that makes the change.
     pub mend: String,
 }
 
 impl Finding {
-    /// Nothing to change.
+    /// A finding with nothing to change.
     pub fn ok(subject: impl Into<String>, found: impl Into<String>) -> Finding {
         Finding { level: Level::Ok, subject: subject.into(), found: found.into(), remedy: None }
     }
 
-    /// Something to change; `level` says how urgently.
+    /// A finding with a change to make.
     pub fn new(
         level: Level,
         subject: impl Into<String>,
@@ -58,12 +58,12 @@ impl Finding {
         Finding { level, subject: subject.into(), found: found.into(), remedy: Some(remedy) }
     }
 
-    /// It would be better otherwise.
+    /// A finding of level `Advice`.
     pub fn advice(subject: impl Into<String>, found: impl Into<String>, remedy: Remedy) -> Finding {
         Finding::new(Level::Advice, subject, found, remedy)
     }
 
-    /// It must be otherwise.
+    /// A finding of level `Problem`.
     pub fn problem(subject: impl Into<String>, found: impl Into<String>, remedy: Remedy) -> Finding {
         Finding::new(Level::Problem, subject, found, remedy)
     }
@@ -79,7 +79,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A number with its thousands apart: 1,048,576.
+/// A number with separated thousands: 1,048,576.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -92,7 +92,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Bytes as mebibytes.
+/// Bytes in mebibytes, rounded up.
 pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", grouped(bytes.div_ceil(1024 * 1024)))
 }

@@ -1,5 +1,5 @@
-//! The kernel's version. Nothing starts on one that is too old, whatever the number of connections. `wire/probe.rs`
-//! asks the kernel itself at start, by doing what the wire does.
+//! The kernel's version. The server does not start on a kernel that is too old. At start, `wire/probe.rs` tests the
+//! kernel's features themselves.
 
 use super::{Finding, Machine, Plan, Remedy};
 

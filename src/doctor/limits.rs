@@ -1,6 +1,6 @@
-//! Limits of the process. The server raises its soft limit on files to the hard one at start, so the hard one counts;
-//! on locked memory the soft one does. They are those of the shell that runs `gripwire doctor`, unless it is told to
-//! look at a running server.
+//! Limits of the process. The server raises its soft limit on files to the hard limit at start, so the hard limit counts.
+//! For locked memory the soft limit counts. The limits are those of the shell that runs `gripwire doctor`, or of a
+//! running server with `--pid`.
 
 use super::finding::grouped;
 use super::{Finding, Machine, Plan, Remedy};
@@ -19,8 +19,8 @@ fn files(machine: &Machine, plan: &Plan) -> Option<Finding> {
     }
     let most = grouped(limit.saturating_mul(plan.cores));
     let why = format!(
-        "it caps the table of direct descriptors of each core's ring: {} cores of {} hold at most {most} \
-         connections, and the hash that spreads them is not quite even",
+        "it limits the table of direct descriptors of each core's ring: {} cores of {} hold at most {most} \
+         connections, and the kernel does not spread connections quite evenly",
         plan.cores,
         grouped(limit),
     );
@@ -45,7 +45,7 @@ fn locked_memory(machine: &Machine) -> Option<Finding> {
     Some(Finding::problem(MEMLOCK, found, remedy))
 }
 
-/// More than the shipped settings allow is nothing the machine can help with.
+/// Whether a core's table of descriptors is large enough. No change of the machine can raise that limit.
 fn configured(plan: &Plan) -> Option<Finding> {
     let most = Config::default().limits.connections_per_core as u64;
     if plan.connections_per_core() <= most {

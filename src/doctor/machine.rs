@@ -1,17 +1,17 @@
-//! A machine as its /proc and /sys tell of it, under a root directory: `/`, a copy that was made elsewhere, or a tree
-//! that a test made up. Files are read when a rule asks, and what cannot be read is `None`: no rule may rely on a
-//! file, because kernels and containers leave out different ones.
+//! A machine as described by /proc and /sys under a root directory: `/`, a copy of another machine's files, or a tree
+//! that a test made. Files are read when a rule asks for them. A file that cannot be read gives `None`, because kernels
+//! and containers lack different files and no rule may depend on one.
 
 use std::path::{Path, PathBuf};
 
-/// Where to look.
+/// The root directory of /proc and /sys, and the process whose limits count.
 pub struct Machine {
     root: PathBuf,
-    /// Whose limits and control groups count: a process number, or `self`.
+    /// The process whose limits and control groups count: a process id, or `self`.
     process: String,
 }
 
-/// There is nothing to look at.
+/// A root directory or process that cannot be examined.
 #[derive(Debug, thiserror::Error)]
 #[error("{} has no {missing}: {remedy}", .root.display())]
 pub struct NotAMachine {
@@ -21,7 +21,10 @@ pub struct NotAMachine {
 }
 
 impl Machine {
-    /// The machine whose /proc and /sys lie under `root`, seen by process `pid` or else by this one.
+    /// Opens the machine whose /proc and /sys are under `root`. The limits of process `pid` count, or else this process's.
+    ///
+    /// # Errors
+    /// There is no such root or process.
     pub fn open(root: &Path, pid: Option<u32>) -> Result<Machine, NotAMachine> {
         let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
         let machine = Machine { root: root.to_owned(), process };
@@ -47,23 +50,23 @@ impl Machine {
         self.text(path)?.parse().ok()
     }
 
-    /// What a sysctl is set to, with single spaces.
+    /// The value of a sysctl, with single spaces.
     pub fn sysctl(&self, name: &str) -> Option<String> {
         let text = self.text(&format!("proc/sys/{}", name.replace('.', "/")))?;
         Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    /// The numbers a sysctl is set to; none if it has other words too.
+    /// The numbers of a sysctl; `None` if its value has other words.
     pub fn sysctl_numbers(&self, name: &str) -> Option<Vec<u64>> {
         self.sysctl(name)?.split(' ').map(|field| field.parse().ok()).collect()
     }
 
-    /// A file of the process whose limits count.
+    /// The trimmed text of a file below the process's directory in /proc.
     pub fn process_text(&self, file: &str) -> Option<String> {
         self.text(&format!("proc/{}/{file}", self.process))
     }
 
-    /// What is in a directory, in order.
+    /// The sorted names in a directory.
     pub fn names(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.root.join(directory)).into_iter().flatten();
         let mut names: Vec<String> =
@@ -72,7 +75,7 @@ impl Machine {
         names
     }
 
-    /// Whether a path is there.
+    /// Whether a path exists.
     pub fn has(&self, path: &str) -> bool {
         self.root.join(path).exists()
     }

@@ -1,5 +1,5 @@
-//! Memory: whether the connections fit into the machine, what TCP may take of it, and transparent huge pages. The
-//! figures for a connection are in `plan`.
+//! Memory: whether the connections fit into the machine, TCP's share of memory, and transparent huge pages. The memory of
+//! one connection is in `plan`.
 
 use super::finding::{grouped, mebibytes};
 use super::{Finding, Level, Machine, Plan, Remedy};
@@ -17,18 +17,18 @@ pub(super) fn total_bytes(machine: &Machine) -> Option<u64> {
 
 fn total(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let bytes = total_bytes(machine)?;
-    // The kernel and whatever else runs keep a part.
+    // An eighth is left for the kernel and other programs.
     Some(room(plan, "memory", bytes - bytes / 8, "add memory, or spread the clients over more machines"))
 }
 
-/// Whether the connections fit into `bytes`, and what clients that are behind may have waiting.
+/// Whether `bytes` are enough for the connections and for the backlogs of slow clients.
 pub(super) fn room(plan: &Plan, subject: &str, bytes: u64, mend: &str) -> Finding {
     let (held, waiting) = (plan.held_bytes(), plan.backlog_bytes());
     let found = format!("{} to use", mebibytes(bytes));
     let (level, wanted, mend) = match bytes {
         _ if bytes < held => (Level::Problem, held.saturating_add(waiting), mend.to_owned()),
         _ if bytes < held.saturating_add(waiting) => {
-            let less = "backlog_bytes_per_core in [limits] may be lowered instead";
+            let less = "or lower limits.backlog_bytes_per_core instead";
             (Level::Advice, held.saturating_add(waiting), format!("{mend}; {less}"))
         }
         _ => {
@@ -37,7 +37,7 @@ pub(super) fn room(plan: &Plan, subject: &str, bytes: u64, mend: &str) -> Findin
         }
     };
     let why = format!(
-        "{} held connections take {}, most of it for sockets in the kernel, and clients that are behind up to {} more",
+        "{} held connections take {}, most of it for sockets in the kernel, and slow clients' backlogs up to {} more",
         grouped(plan.connections),
         mebibytes(held),
         mebibytes(waiting),
@@ -45,7 +45,7 @@ pub(super) fn room(plan: &Plan, subject: &str, bytes: u64, mend: &str) -> Findin
     Finding::new(level, subject, found, Remedy { wanted: mebibytes(wanted), why, mend })
 }
 
-/// An idle connection takes none of tcp_mem, one with a small message on its way a page of it.
+/// TCP's memory. An idle connection uses none of tcp_mem; a connection with a small message in flight uses a page.
 fn tcp(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let pages = machine.sysctl_numbers(TCP_MEM)?;
     let [_, pressure, _] = pages[..] else { return None };
@@ -58,12 +58,12 @@ fn tcp(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let value = format!("{} {pressure} {}", pressure / 4 * 3, pressure.saturating_mul(2));
     let remedy = Remedy {
         wanted: format!("pressure at {} pages or more", grouped(plan.connections)),
-        why: "a message to everyone has a page on its way to each; under pressure the kernel shrinks all buffers, and \
-              beyond the last of the three numbers it drops what arrives"
+        why: "a message to all clients takes a page for each client; under pressure the kernel shrinks all buffers, and \
+              beyond the last of the three numbers it drops packets that arrive"
             .into(),
         mend: format!(
-            "`sysctl -w {TCP_MEM}=\"{value}\"`, and a file of its own in /etc/sysctl.d, because the value depends on \
-             this machine's memory"
+            "`sysctl -w {TCP_MEM}=\"{value}\"`, and a separate file in /etc/sysctl.d, because the value depends on this \
+             machine's memory"
         ),
     };
     Some(Finding::advice(TCP_MEM, found, remedy))
@@ -77,10 +77,10 @@ fn huge_pages(machine: &Machine) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: "madvise".into(),
-        why: "a table that grows is then backed by pages of 2 MiB, which the kernel must find and clear while the core \
-              waits, most of all when memory is in fragments"
+        why: "growing tables then get pages of 2 MiB, and the core waits while the kernel finds and clears such a page, \
+              longest when memory is fragmented"
             .into(),
-        mend: format!("`echo madvise > /{HUGE_PAGES}`; the unit (tuning/gripwire.service) has it done at start"),
+        mend: format!("`echo madvise > /{HUGE_PAGES}`; the unit (tuning/gripwire.service) does it at start"),
     };
     Some(Finding::advice("transparent huge pages", chosen, remedy))
 }

@@ -1,12 +1,13 @@
-//! Whether a machine can carry a stated number of connections, and what to change where it cannot: what `gripwire
-//! doctor` says. Everything is read from files below /proc and /sys; nothing is changed.
+//! Examines whether a machine can serve a given number of connections, and says what to change if not. `gripwire doctor`
+//! prints the findings. All data comes from files below /proc and /sys; nothing is changed.
 //!
-//! `machine` reads them, under any root, so that tests can make machines up; `plan` is what the machine shall carry.
-//! Each other file is a subject and holds its rules, which are functions of these two and know nothing else:
-//! `kernel`, `limits`, `sysctl`, `memory`, `cgroup`, `topology`, `nic`, `conntrack`, and `counters` for what the
-//! kernel has counted since boot. `settings` has rules about the server's own settings. A rule about something that the machine does not tell is silent.
+//! `machine` reads these files under any root directory, so that tests can use made-up machines. `plan` is the number of
+//! connections and cores. Each other file has the rules of one subject, as functions of a `Machine` and a `Plan`:
+//! `kernel`, `limits`, `sysctl`, `memory`, `cgroup`, `topology`, `nic`, `conntrack`, and `counters` for the kernel's
+//! counters since boot. `settings` has rules about the server's own settings. A rule gives no finding if the machine
+//! lacks the files that it needs.
 //!
-//! `tuning/` holds the files that findings refer to; tests here keep the two in agreement.
+//! `tuning/` contains the files that findings refer to; tests here keep both in agreement.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +31,7 @@ pub use machine::{Machine, NotAMachine};
 pub use plan::Plan;
 pub use settings::examine_settings;
 
-/// Everything there is to say about `machine`, what is worst first.
+/// All findings about `machine`, the most severe first.
 pub fn examine(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     let subjects = [
         kernel::findings,
@@ -48,12 +49,12 @@ pub fn examine(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     findings
 }
 
-/// CPUs that a server started like this process (or like the one looked at) may use.
+/// Number of CPUs that the examined process may use.
 pub fn allowed_cpus(machine: &Machine) -> usize {
     topology::allowed(machine).len().max(1)
 }
 
-/// Memory that the process may have, bytes: what its control group (v2) allows, or else all of the machine's.
+/// Memory that the process may use, bytes: the limit of its control group (v2), or else the machine's memory.
 pub fn memory_bytes(machine: &Machine) -> Option<u64> {
     [memory::total_bytes(machine), cgroup::memory_bytes(machine)].into_iter().flatten().min()
 }

@@ -1,5 +1,5 @@
-//! Network cards: how many queues they have for the cores, whether the kernel spreads over CPUs what the card does not
-//! (RPS), which queue a CPU sends by (XPS), and where their interrupts go. All of it is set by `tuning/nic.sh`.
+//! Network cards: the number of queues, whether the kernel spreads received packets over CPUs (RPS), which queue a CPU
+//! sends by (XPS), and which CPUs handle interrupts. `tuning/nic.sh` sets all of these.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub fn findings(machine: &Machine, plan: &Plan) -> Vec<Finding> {
     findings
 }
 
-/// Interfaces with a device behind them that are not known to be down.
+/// Interfaces that have a device and are not known to be down.
 pub(super) fn cards(machine: &Machine) -> Vec<String> {
     let mut names = machine.names("sys/class/net");
     names.retain(|name| {
@@ -27,8 +27,9 @@ pub(super) fn cards(machine: &Machine) -> Vec<String> {
 
 struct Card {
     name: String,
-    /// The mask of CPUs of each receive queue's RPS, and of each sending queue's XPS; empty text where there is none.
+    /// The CPU mask of each receive queue's RPS; empty text for a queue without one.
     receive_masks: Vec<String>,
+    /// The CPU mask of each sending queue's XPS; empty text for a queue without one.
     send_masks: Vec<String>,
 }
 
@@ -46,7 +47,7 @@ impl Card {
         }
     }
 
-    /// Without queues for all, one CPU takes all packets, unless RPS passes them on.
+    /// With fewer receive queues than cores, a few CPUs process all packets, unless RPS spreads them.
     fn receive(&self, plan: &Plan) -> Option<Finding> {
         let queues = self.receive_masks.len() as u64;
         if queues == 0 {
@@ -60,13 +61,13 @@ impl Card {
         }
         let remedy = Remedy {
             wanted: format!("{} queues, or RPS", plan.cores),
-            why: format!("{queues} of {} CPUs take all packets in, and the others wait for them", plan.cores),
+            why: format!("{queues} of {} CPUs process all packets, and the others wait for them", plan.cores),
             mend: format!("`tuning/nic.sh {}`", self.name),
         };
         Some(Finding::advice(subject, found, remedy))
     }
 
-    /// With several sending queues and no map, CPUs take turns at the lock of a queue.
+    /// With several sending queues but no XPS, CPUs compete for the locks of queues.
     fn send(&self) -> Option<Finding> {
         let queues = self.send_masks.len();
         if queues < 2 {
@@ -86,12 +87,12 @@ impl Card {
         Some(Finding::advice(subject, found, remedy))
     }
 
-    /// Several queues whose interrupts all go to one CPU are as good as one.
+    /// Several queues whose interrupts all go to one CPU are no better than one queue.
     fn interrupts(&self, machine: &Machine) -> Option<Finding> {
         if self.receive_masks.len() < 2 {
             return None;
         }
-        // Those of a virtio card belong to the device above it.
+        // The interrupts of a virtio card belong to its parent device.
         let directories = ["device/msi_irqs", "device/../msi_irqs"];
         let numbers =
             directories.iter().map(|it| machine.names(&format!("sys/class/net/{}/{it}", self.name)));
@@ -107,7 +108,7 @@ impl Card {
             1 => {
                 let remedy = Remedy {
                     wanted: "a CPU for each queue".into(),
-                    why: "one CPU takes in the packets of all queues".into(),
+                    why: "one CPU processes the packets of all queues".into(),
                     mend: format!("`tuning/nic.sh {}`, and stop irqbalance, which would undo it", self.name),
                 };
                 Some(Finding::advice(subject, found, remedy))

@@ -1,54 +1,54 @@
-//! What the machine shall carry, and what that takes: descriptors, memory. The figures for one connection were
-//! measured with `gripwire-bench`; `tuning/README.md` says how.
+//! The number of connections that the machine shall serve, and the descriptors and memory that they need. The figures
+//! for one connection were measured with `gripwire-bench`; `tuning/README.md` says how.
 
 use crate::config::Config;
 use crate::wire::FILES_PER_CORE;
 
-/// So many connections on so many cores.
+/// A number of connections on a number of cores.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Clients connected at a time.
+    /// Clients connected at the same time.
     pub connections: u64,
-    /// Threads, each with a ring of its own.
+    /// Cores, each with its own ring.
     pub cores: u64,
 }
 
 impl Plan {
-    /// `connections` on `cores`, of which there is at least one.
+    /// A plan for `connections` on `cores` cores, or on one core if `cores` is 0.
     pub fn new(connections: u64, cores: u64) -> Plan {
         Plan { connections, cores: cores.max(1) }
     }
 
-    /// Connections the fullest core may get. The kernel spreads them by a hash, which is never quite even, and clients
-    /// beyond a core's table wait in its queue even if other cores have room.
+    /// Most connections that one core may get. The kernel spreads connections by a hash, not quite evenly, and clients
+    /// beyond a core's table wait in the core's queue even if other cores have room.
     pub fn connections_per_core(&self) -> u64 {
         let share = self.connections.div_ceil(self.cores);
         share.saturating_add(share / HEADROOM_PARTS)
     }
 
-    /// What RLIMIT_NOFILE must allow. It bounds two things, each by itself: the table of direct descriptors of each
-    /// ring, and the ordinary descriptors of the process.
+    /// The least RLIMIT_NOFILE. It limits two tables separately: the direct descriptors of each ring, and the ordinary
+    /// descriptors of the process.
     pub fn files(&self) -> u64 {
         self.connections_per_core().max(self.ordinary_files())
     }
 
-    /// Open files of the whole system, which count direct descriptors too.
+    /// Open files of the whole system, direct descriptors included.
     pub fn files_of_the_system(&self) -> u64 {
         self.connections.saturating_add(self.ordinary_files()).saturating_add(OTHER_FILES)
     }
 
-    /// Connections to applications at a time, at most.
+    /// Most connections to origins at the same time.
     pub fn origin_connections(&self) -> u64 {
         self.cores.saturating_mul(Config::default().proxy.open_requests_per_core as u64)
     }
 
-    /// Memory for the connections when they are held and nothing is on its way.
+    /// Memory for held connections with no message in flight, bytes.
     pub fn held_bytes(&self) -> u64 {
         let connections = self.connections.saturating_mul(USER_BYTES + KERNEL_BYTES);
         connections.saturating_add(self.cores.saturating_mul(CORE_BYTES))
     }
 
-    /// What clients that are behind may have waiting on top of that.
+    /// Memory for the backlogs of slow clients, bytes, in addition to `held_bytes`.
     pub fn backlog_bytes(&self) -> u64 {
         self.cores.saturating_mul(Config::default().limits.backlog_bytes_per_core as u64)
     }
@@ -58,16 +58,16 @@ impl Plan {
     }
 }
 
-/// A core may get this part more than its share: an eighth.
+/// A core may get an eighth more than its share of connections.
 const HEADROOM_PARTS: u64 = 8;
 /// Files that the rest of the system has open.
 const OTHER_FILES: u64 = 10_000;
-/// Of Gripwire, for a held stream.
+/// User memory of a held stream.
 const USER_BYTES: u64 = 130;
-/// Of the kernel, for an accepted socket and the receive that waits on it: TCP socket 2,368, inode 832, file 192,
-/// directory entry 192, request of io_uring 256 with 608 for its message and its poll, labels 56, and the slack of slabs.
+/// Kernel memory of an accepted socket and its waiting receive: TCP socket 2,368, inode 832, file 192, directory entry
+/// 192, request of io_uring 256 with 608 for its message and its poll, labels 56, and the slack of slabs.
 const KERNEL_BYTES: u64 = 4_700;
-/// Rings, receive buffers, tables and the executor of a core.
+/// Memory of a core's rings, receive buffers, tables and executor.
 const CORE_BYTES: u64 = 32 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Settings that contradict each other, or that the machine cannot keep: `gripwire doctor` and `gripwire check` say so. A
-//! server with such settings runs, but not as whoever wrote them expects.
+//! Findings about settings that contradict each other or that the machine cannot support. `gripwire doctor` and `gripwire
+//! check` print them. A server runs with such settings, but not as the operator expects.
 
 use super::finding::{grouped, mebibytes};
 use super::{Finding, Machine, Plan, Remedy, memory_bytes};
 use crate::config::Config;
 
-/// Everything there is to say about `config` on `cores` cores of `machine`.
+/// All findings about `config` on `cores` cores of `machine`.
 pub fn examine_settings(machine: &Machine, cores: u64, config: &Config) -> Vec<Finding> {
     let memory = memory_bytes(machine);
     [
@@ -31,7 +31,7 @@ pub fn examine_settings(machine: &Machine, cores: u64, config: &Config) -> Vec<F
     .collect()
 }
 
-/// Where the ceiling is on memory that the process may not have.
+/// The memory ceiling is above the memory that the process may use.
 fn ceiling(memory: Option<u64>, config: &Config) -> Option<Finding> {
     let (set, memory) = (config.limits.memory_bytes?, memory?);
     if set <= memory {
@@ -39,14 +39,15 @@ fn ceiling(memory: Option<u64>, config: &Config) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: format!("less than {}", mebibytes(memory)),
-        why: "the kernel ends the process before it reaches its ceiling, instead of the server closing a few clients"
+        why: "the kernel ends the process before the server reaches the ceiling and closes a few clients"
             .into(),
-        mend: "lower limits.memory_bytes, or leave it out: the default is three quarters of what there is".into(),
+        mend: "lower limits.memory_bytes, or leave it out: the default is three quarters of the memory"
+            .into(),
     };
     Some(Finding::advice(CEILING, mebibytes(set), remedy))
 }
 
-/// What may be kept for clients by the bounds of each core.
+/// The bytes that all cores' limits allow for clients exceed the memory ceiling.
 fn kept(memory: Option<u64>, cores: u64, config: &Config) -> Option<Finding> {
     let ceiling = match config.limits.memory_bytes {
         Some(0) => return None,
@@ -65,13 +66,14 @@ fn kept(memory: Option<u64>, cores: u64, config: &Config) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: format!("up to {} or less", mebibytes(ceiling)),
-        why: "the largest clients are closed because memory is short before these bounds are reached".into(),
+        why: "the server closes the largest clients at its memory ceiling before these limits are reached"
+            .into(),
         mend: format!("lower {BACKLOG}, {INCOMING} or limits.held_bytes_per_core, or raise {CEILING}"),
     };
     Some(Finding::advice(KEPT, found, remedy))
 }
 
-/// Whether the bounds of a core, or the ceiling, are not the defaults, with which a small machine is no contradiction.
+/// Whether a limit of a core or the ceiling differs from its default. Defaults on a small machine are no contradiction.
 fn is_changed(config: &Config) -> bool {
     let bounds = |config: &Config| {
         let limits = &config.limits;
@@ -81,20 +83,20 @@ fn is_changed(config: &Config) -> bool {
     bounds(config) != bounds(&Config::default())
 }
 
-/// A bound of one client that is above the bound of all clients of a core.
+/// A limit per client exceeds the limit for all clients of a core.
 fn of_one_core(name: &str, of_all: &str, one: usize, all: usize) -> Option<Finding> {
     if one <= all {
         return None;
     }
     let remedy = Remedy {
         wanted: format!("{} bytes or less", grouped(all as u64)),
-        why: format!("{of_all} bounds all clients of a core together, so no client ever gets so far"),
+        why: format!("{of_all} limits all clients of a core together, so no client ever reaches this limit"),
         mend: format!("lower {name}, or raise {of_all}"),
     };
     Some(Finding::advice(name, format!("{} bytes", grouped(one as u64)), remedy))
 }
 
-/// Least rates that are never judged.
+/// Least rates are set, but the idle timeout always comes first.
 fn rates(config: &Config) -> Option<Finding> {
     let http = &config.http;
     let has_rates = http.min_request_bytes_per_s > 0 || http.min_answer_bytes_per_s > 0;
@@ -103,13 +105,13 @@ fn rates(config: &Config) -> Option<Finding> {
     }
     let remedy = Remedy {
         wanted: "less than http.idle_timeout_ms".into(),
-        why: "a client that stops is ended by the idle timeout before its rate is measured".into(),
+        why: "the idle timeout ends a client that stops before the client's rate is measured".into(),
         mend: "lower http.rate_grace_ms, or set the least rates to 0".into(),
     };
     Some(Finding::advice("http.rate_grace_ms", format!("{} ms", grouped(http.rate_grace_ms)), remedy))
 }
 
-/// Limits by address where every address is that of a load balancer.
+/// Explains the limit per address, because all clients behind a load balancer share its address.
 fn addresses(config: &Config) -> Option<Finding> {
     let limits = &config.limits;
     if limits.connections_per_address == Some(0) {
@@ -121,7 +123,7 @@ fn addresses(config: &Config) -> Option<Finding> {
     );
     Some(Finding::ok(
         "limits.connections_per_address",
-        format!("{most} of one address; a load balancer is one address unless http.trusted_proxies names it"),
+        format!("{most} per address; a load balancer is one address unless http.trusted_proxies names it"),
     ))
 }
 

@@ -1,6 +1,6 @@
-//! The sysctls that matter, each with the value that `tuning/90-gripwire.conf` gives it, the least that a plan asks
-//! for, and why. Those that the kernel sizes by the memory of the machine (tcp_mem, nf_conntrack_max) are not among
-//! them, because a file would lower them on large machines: `memory` and `conntrack` ask for what is missing.
+//! The relevant sysctls, each with its value in `tuning/90-gripwire.conf`, the least value for a plan, and the reason.
+//! Sysctls that the kernel sizes by the machine's memory (tcp_mem, nf_conntrack_max) are not in this list, because the
+//! file would lower them on large machines; `memory` and `conntrack` examine these.
 
 use super::finding::grouped;
 use super::{Finding, Level, Machine, Plan, Remedy};
@@ -21,20 +21,20 @@ struct Knob {
     /// Its line in `tuning/90-gripwire.conf`.
     shipped: &'static str,
     want: Want,
-    /// What it is when the want is not met.
+    /// The severity if the want is not met.
     level: Level,
     why: &'static str,
 }
 
-/// When a value will do.
+/// The values that are acceptable.
 enum Want {
-    /// It is at least this large.
+    /// At least this value.
     AtLeast(fn(&Plan) -> u64),
-    /// It is no larger than the shipped one, and not 0.
+    /// At most the shipped value, and not 0.
     AtMostShipped,
-    /// It is the shipped one.
+    /// Only the shipped value.
     Shipped,
-    /// Its two numbers span at least this many ports.
+    /// Two numbers that span at least this many ports.
     Ports(fn(&Plan) -> u64),
 }
 
@@ -44,54 +44,54 @@ const KNOBS: [Knob; 13] = [
         shipped: "0",
         want: Want::Shipped,
         level: Level::Problem,
-        why: "the server does all its work by io_uring, which 2 forbids to everyone and 1 to all but root and the group \
-              of kernel.io_uring_group",
+        why: "the server needs io_uring, which the value 2 forbids for everyone, and 1 for everyone except root and the \
+              group of kernel.io_uring_group",
     },
     Knob {
         name: "fs.nr_open",
         shipped: "1073741816",
         want: Want::AtLeast(Plan::files),
         level: Level::Problem,
-        why: "RLIMIT_NOFILE, which caps the connections of a core, cannot be set higher than this",
+        why: "RLIMIT_NOFILE, which limits the connections of a core, cannot be higher than this",
     },
     Knob {
         name: "fs.file-max",
         shipped: "9223372036854775807",
         want: Want::AtLeast(Plan::files_of_the_system),
         level: Level::Problem,
-        why: "every connection is an open file of the system, also as a direct descriptor; beyond it accepts fail",
+        why: "every connection counts as an open file of the system; accepting clients beyond this number fails",
     },
     Knob {
         name: "net.core.somaxconn",
         shipped: "65535",
         want: Want::AtLeast(accept_queue),
         level: Level::Advice,
-        why: "after a restart all clients connect at once; what does not fit into a core's accept queue is dropped, and \
-              those clients try again 1 s, 3 s and 7 s later",
+        why: "after a restart all clients connect at once; connections that do not fit into a core's accept queue are \
+              dropped, and their clients try again 1 s, 3 s and 7 s later",
     },
     Knob {
         name: "net.ipv4.tcp_syncookies",
         shipped: "1",
         want: Want::Shipped,
         level: Level::Advice,
-        why: "with 0, handshakes beyond tcp_max_syn_backlog are dropped in a storm of connections; with 1 they get a \
-              cookie when the accept queue's bound is reached, and tcp_max_syn_backlog counts for nothing",
+        why: "with 0, handshakes beyond tcp_max_syn_backlog are dropped when many clients connect at once; with 1 they get \
+              a cookie when the accept queue is full, and tcp_max_syn_backlog has no effect",
     },
     Knob {
         name: "net.ipv4.tcp_slow_start_after_idle",
         shipped: "0",
         want: Want::Shipped,
         level: Level::Advice,
-        why: "a held connection is idle before each message; with 1, unless BBR is used, it forgets how much fits into \
-              the path, and a message of more than 10 segments (14 KiB) takes further round trips",
+        why: "a held connection is idle before each message; with 1, unless BBR is used, TCP then resets the congestion \
+              window, and a message of more than 10 segments (14 KiB) takes further round trips",
     },
     Knob {
         name: "net.ipv4.tcp_notsent_lowat",
         shipped: "131072",
         want: Want::AtMostShipped,
         level: Level::Advice,
-        why: "what a slow client has not taken should wait where backlog_bytes counts it and all clients share it, \
-              not up to tcp_wmem (4 MiB) for each in the kernel",
+        why: "unsent bytes of slow clients should wait in the server, where limits.backlog_bytes limits them, not in the \
+              kernel with up to tcp_wmem (4 MiB) for each client",
     },
     Knob {
         name: "net.core.default_qdisc",
@@ -106,39 +106,40 @@ const KNOBS: [Knob; 13] = [
         shipped: "16384",
         want: Want::AtLeast(|_| 4096),
         level: Level::Advice,
-        why: "packets that RPS or a virtual device hands to another CPU queue there: a fan-out's acknowledgements come \
-              back by the thousand, and those beyond it are dropped",
+        why: "packets that RPS or a virtual device passes to another CPU wait in this queue; a fan-out causes thousands of \
+              acknowledgements, and packets beyond the queue's limit are dropped",
     },
     Knob {
         name: "net.core.rmem_max",
         shipped: "8388608",
         want: Want::AtLeast(|_| DATAGRAM_RECEIVE_BYTES as u64),
         level: Level::Advice,
-        why: "a core that is busy reads datagrams of publishers when it is done; what its socket has no room for until \
-              then is lost and counted as kernel_dropped_datagrams_total",
+        why: "a busy core reads publishers' datagrams late; datagrams that do not fit into its socket until then are lost \
+              and counted in kernel_dropped_datagrams_total",
     },
     Knob {
         name: "net.core.netdev_budget",
         shipped: "600",
         want: Want::AtLeast(|_| 300),
         level: Level::Advice,
-        why: "packets taken from the card in one go; with fewer, bursts wait for a thread that competes with the cores",
+        why: "the kernel takes this many packets from the card at once; with fewer, bursts wait for a kernel thread that \
+              competes with the cores",
     },
     Knob {
         name: "net.ipv4.ip_local_port_range",
         shipped: "10240 65535",
         want: Want::Ports(origin_ports),
         level: Level::Advice,
-        why: "each connection to an application takes a port; half may still be waiting out TIME_WAIT. It starts above \
-              the ports that Gripwire listens on",
+        why: "each connection to an application takes a port, and half of the ports may be in TIME_WAIT. The range starts \
+              above the ports that Gripwire listens on",
     },
     Knob {
         name: "net.ipv4.tcp_tw_reuse",
         shipped: "1",
         want: Want::Shipped,
         level: Level::Advice,
-        why: "connections to an application that does not keep them alive leave ports in TIME_WAIT for a minute; with 1 \
-              they are taken again after a second, by default (2) only on loopback",
+        why: "connections to an application that closes them leave ports in TIME_WAIT for a minute; with 1 such ports are \
+              used again after a second, with the default (2) only on loopback",
     },
 ];
 
@@ -169,7 +170,7 @@ impl Knob {
         Some(Finding::new(self.level, self.name, found, remedy))
     }
 
-    /// The shipped value, or more when the plan asks for more.
+    /// The shipped value, or a larger one if the plan needs it.
     fn at_least(&self, least: u64) -> String {
         match number(self.shipped) {
             Some(shipped) if shipped >= least => self.shipped.to_owned(),
@@ -178,7 +179,7 @@ impl Knob {
     }
 }
 
-/// A core's share of clients that all connect at once, up to what the server asks of listen(2).
+/// A core's share of clients that all connect at once, up to the queue length that the server asks for in listen(2).
 fn accept_queue(plan: &Plan) -> u64 {
     plan.connections_per_core().min(u64::from(ACCEPT_QUEUE))
 }
@@ -196,7 +197,7 @@ fn ports(range: &str) -> Option<u64> {
     Some((number(last)? + 1).saturating_sub(number(first)?))
 }
 
-/// More than these cannot be had: the shipped range.
+/// Ports of the shipped range, which is the largest possible.
 const MOST_PORTS: u64 = 65_536 - 10_240;
 
 #[cfg(test)]

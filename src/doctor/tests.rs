@@ -1,11 +1,11 @@
-//! Made-up machines, and what holds for all rules together.
+//! Made-up machines for tests, and tests of all rules together.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// A directory that stands for the root of a machine, gone when it is dropped. It has what a machine must have.
+/// A temporary root directory with the files that every machine has.
 pub(super) struct Tree(PathBuf);
 
 impl Tree {
@@ -46,7 +46,7 @@ pub(super) fn levels(findings: &[Finding]) -> Vec<Level> {
     findings.iter().map(|finding| finding.level).collect()
 }
 
-/// A machine with the unit's limits and the file's sysctls.
+/// A machine with the limits of `tuning/gripwire.service` and the sysctls of `tuning/90-gripwire.conf`.
 fn tuned() -> Tree {
     let tree = Tree::new()
         .with("proc/self/status", "Cpus_allowed_list:\t0-3\n")
@@ -122,7 +122,7 @@ fn the_unit_has_the_limits_that_findings_name() {
     let unit = include_str!("../../tuning/gripwire.service");
     assert!(unit.contains(&format!("LimitNOFILE={}\n", limits::UNIT_FILES)));
     assert!(unit.contains("LimitMEMLOCK=infinity\n"));
-    // The ceiling follows the limit of the group, and the server does not outlive others that it took memory from.
+    // MemoryMax determines the server's default memory ceiling, and the kernel may end the server before other programs.
     assert!(unit.contains("MemoryMax=90%\n") && unit.contains("LimitCORE=0\n") && !unit.contains("OOMScore"));
     assert!(limits::UNIT_FILES >= Plan::new(100_000, 1).files());
 }

@@ -1,6 +1,6 @@
-//! The CPUs: how many the process may use, whether the cores it would run on share a physical one or lie in another
-//! NUMA node than the network card, and their governor. The server takes the first CPUs that it may use, one for each
-//! core, so which those are is chosen from outside.
+//! The CPUs: how many the process may use, whether two cores share a physical core, whether cores are in another NUMA
+//! node than the network card, and the governor. The server runs one core on each of the first CPUs that it may use, so
+//! the service manager decides which CPUs these are.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub(super) fn allowed(machine: &Machine) -> Vec<usize> {
     list.map(cpu_list::parse).unwrap_or_default()
 }
 
-/// CPUs that the cores of the plan would run on.
+/// CPUs on which the cores of the plan would run.
 fn used(machine: &Machine, plan: &Plan) -> Vec<usize> {
     let cores = usize::try_from(plan.cores).unwrap_or(usize::MAX);
     allowed(machine).into_iter().take(cores).collect()
@@ -41,7 +41,7 @@ fn count(machine: &Machine, plan: &Plan) -> Option<Finding> {
     }
 }
 
-/// Two cores on one physical core, while another physical core has none.
+/// Two cores of the server on one physical core, although another physical core is free.
 fn siblings(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let of =
         |cpu: &usize| machine.text(&format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"));
@@ -59,7 +59,7 @@ fn siblings(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let firsts: Vec<String> = firsts.map(|cpu| cpu.to_string()).collect();
     let remedy = Remedy {
         wanted: used.len().min(there.len()).to_string(),
-        why: "two threads of one physical core share its units and caches; others are free".into(),
+        why: "two threads of one physical core share its units and caches, although other physical cores are free".into(),
         mend: format!("CPUAffinity={} in the unit (tuning/gripwire.service)", firsts.join(" ")),
     };
     Some(Finding::advice("CPU siblings", found, remedy))
@@ -80,9 +80,11 @@ fn nodes(machine: &Machine, plan: &Plan) -> Option<Finding> {
         return Some(Finding::ok("NUMA", found));
     }
     let remedy = Remedy {
-        wanted: format!("cores there; {far} would run elsewhere"),
+        wanted: format!("cores on these CPUs; {far} would run on others"),
         why: "every packet of those cores crosses the link between the nodes, twice".into(),
-        mend: format!("CPUAffinity={list} in the unit (tuning/gripwire.service), and `cores` no larger"),
+        mend: format!(
+            "CPUAffinity={list} in the unit (tuning/gripwire.service), and no more `cores` than these"
+        ),
     };
     Some(Finding::advice("NUMA", found, remedy))
 }
@@ -94,7 +96,7 @@ fn governor(machine: &Machine, plan: &Plan) -> Option<Finding> {
     let Some(slow) = slow else { return governors.first().map(|text| Finding::ok("CPU governor", text)) };
     let remedy = Remedy {
         wanted: "performance".into(),
-        why: "a core that was idle is at its lowest frequency when a message comes".into(),
+        why: "a core that was idle runs at its lowest frequency when a message arrives".into(),
         mend: "`cpupower frequency-set -g performance`".into(),
     };
     Some(Finding::advice("CPU governor", slow, remedy))

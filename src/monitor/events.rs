@@ -1,5 +1,5 @@
-//! What happens on the cores, for the stats socket. A core gathers it for a tick and hands it over. Of the subscribers of a
-//! channel only the last count matters, and of a route's figures the sum, so these are merged and not listed.
+//! Events on the cores for the stats socket. A core collects them for a tick and hands them over in a batch. Only the last
+//! number of a channel's subscribers and the sum of a route's statistics matter, so these are merged rather than listed.
 
 use super::route_stats::RouteStats;
 use crate::channel::{Audience, Transport};
@@ -8,57 +8,57 @@ use crate::proto::grip::Publication;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Something that happened.
+/// An event for the stats socket.
 #[derive(Clone, Debug)]
 pub enum StatsEvent {
-    /// A client's request is being answered, or held, or its WebSocket is open; or still.
+    /// A client's request is being answered or held, or its WebSocket is open. Repeated while this lasts.
     Connected {
-        /// Its id.
+        /// The connection's id.
         id: ConnectionId,
         /// Whether it is a WebSocket.
         is_socket: bool,
-        /// Whether it came by TLS.
+        /// Whether the client uses TLS.
         is_tls: bool,
-        /// The client, if it has an address.
+        /// The client's address, if it has one.
         peer: Option<IpAddr>,
-        /// The id of its route, if that has one of its own.
+        /// The id of the route, if it has its own id.
         route: Option<Arc<str>>,
     },
-    /// That is over.
+    /// The request or the WebSocket has ended.
     Disconnected {
-        /// Its id.
+        /// The connection's id.
         id: ConnectionId,
-        /// As it was said before.
+        /// The route of the `Connected` event.
         route: Option<Arc<str>>,
     },
     /// A publication has receivers on a core.
     Message {
         /// The publication.
         publication: Arc<Publication>,
-        /// How they are written to; one of each kind stands for all.
+        /// A transport that stands for all transports of its kind.
         transport: Transport,
-        /// How many.
+        /// The number of receivers.
         receivers: usize,
     },
 }
 
-/// What happened since it was last handed over.
+/// The events of a core since its last batch.
 #[derive(Debug, Default)]
 pub struct StatsBatch {
-    /// In the order of each core.
+    /// The events, in their order on the core.
     pub events: Vec<StatsEvent>,
-    /// How many subscribers a channel has on a core now.
+    /// The current number of a channel's subscribers on a core.
     pub subscribers: NameMap<(CoreId, Arc<str>), Audience>,
-    /// What a core has counted of a route; routes without ids of their own are one.
+    /// A core's statistics of a route. Routes without their own ids are counted as one.
     pub route_stats: NameMap<(CoreId, Option<Arc<str>>), RouteStats>,
-    /// StatsBatch that were lost.
+    /// Number of events that were lost.
     pub lost: u64,
-    /// How many of `events` are counted as waiting for the thread; the first ones.
+    /// How many of `events`, from the first on, are already counted as waiting for the thread.
     pub(super) admitted: usize,
 }
 
 impl StatsBatch {
-    /// Whether there is nothing to hand over.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.subscribers.is_empty() && self.route_stats.is_empty()
     }

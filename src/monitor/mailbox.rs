@@ -1,7 +1,7 @@
-//! The way from all cores to the thread that says what happens. A core hands over a batch with each tick, without a lock
-//! and without waiting. StatsBatch that are too many are lost, and counted. A batch for which there is no place stays with its
-//! core, where numbers of subscribers and figures of routes are merged with later ones: so these are never lost, and take
-//! no more memory than there are channels and routes.
+//! The queue of batches from all cores to the thread of the stats socket. A core hands over a batch with each tick, without
+//! a lock and without waiting. Events beyond a limit are lost and counted. If the queue is full, the batch stays with its
+//! core, which merges later numbers of subscribers and statistics of routes into it. So these are never lost, and their
+//! memory is bounded by the number of channels and routes.
 
 use super::events::StatsBatch;
 use crossbeam_queue::ArrayQueue;
@@ -9,26 +9,26 @@ use crossbeam_utils::CachePadded;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// StatsBatch that may wait for the thread (as many as Pushpin's socket keeps).
+/// Most events that wait for the thread (as many as Pushpin's socket keeps).
 const WAITING: usize = 200_000;
-/// Batches of one core that may wait for the thread: those of 1.6 s.
+/// Most batches of one core that wait for the thread: the batches of 1.6 s.
 const BATCHES: usize = 16;
 
-/// Batches of events, in the order of each core.
+/// Batches of events. Those of one core are in order.
 pub struct Mailbox {
     batches: ArrayQueue<StatsBatch>,
-    /// StatsBatch that some core has tried to hand over, and the thread has not taken.
+    /// Events that a core has tried to hand over and the thread has not taken.
     waiting: CachePadded<AtomicUsize>,
 }
 
 impl Mailbox {
-    /// For so many cores.
+    /// A mailbox for this many cores.
     pub fn new(cores: usize) -> Mailbox {
         Mailbox { batches: ArrayQueue::new(BATCHES * cores.max(1)), waiting: CachePadded::default() }
     }
 
-    /// Hands over what happened on one core. `events` is left empty if there is a place for it, and else kept for the next
-    /// time. The thread looks at it when it likes.
+    /// Hands over one core's batch. If the queue has room, `events` is empty afterwards; if not, it keeps its contents for
+    /// the next call. The thread is not woken.
     pub fn hand_over(&self, events: &mut StatsBatch) {
         self.admit(events);
         if let Err(kept) = self.batches.push(mem::take(events)) {
@@ -43,7 +43,7 @@ impl Mailbox {
         Some(events)
     }
 
-    /// Counts the events that are new in `events`, and drops those that are too many.
+    /// Counts the new events in `events`, and drops events beyond the limit.
     fn admit(&self, events: &mut StatsBatch) {
         let fresh = events.events.len() - events.admitted;
         let waiting = self.waiting.fetch_add(fresh, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! What the stats socket says, in Pushpin's words. Cores observe `events`, and count for each route in a `route_stats`; `mailbox`
-//! is the way from the cores to the thread of the socket. There `stats` makes messages (`packet`) out of them, with
-//! `subscribers` and `reports` for numbers that several cores have a part in. This room has no socket and no clock: those
-//! are in `zeromq`. It has no part in what is published, which goes by `backplane`.
+//! The messages of the stats socket, in Pushpin's format. Cores record `events`, and count each route's statistics in
+//! `route_stats`. `mailbox` carries both to the thread of the socket. There `stats` makes messages (`packet`) of them;
+//! `subscribers` and `reports` add up the numbers of all cores. This room has no socket and no clock; `zeromq` has both.
+//! Published items do not pass through this room, but through `backplane`.
 
 #![forbid(unsafe_code)]
 

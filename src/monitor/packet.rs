@@ -1,18 +1,18 @@
-//! A message of the stats socket: the word for its kind, a space, and a map as a tagged netstring behind `T` or as JSON
-//! behind `J`. Subscribers of the socket choose by the word.
+//! A message of the stats socket: the name of its kind, a space, and a map, as a tagged netstring after `T` or as JSON
+//! after `J`. Subscribers of the socket choose messages by the name.
 
 use crate::config::StatsFormat;
 use crate::proto::tnetstring::Value;
 use serde_json::json;
 
-/// A message.
+/// A message of the stats socket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     kind: &'static str,
     members: Vec<(&'static str, Member)>,
 }
 
-/// What a member is.
+/// The value of a member of the map.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Member {
     Text(String),
@@ -21,7 +21,7 @@ pub(super) enum Member {
 }
 
 impl Packet {
-    /// A message of this kind, with nothing in it.
+    /// A message of this kind without members.
     pub(super) fn of(kind: &'static str) -> Packet {
         Packet { kind, members: Vec::new() }
     }
@@ -34,7 +34,7 @@ impl Packet {
         self.with(name, Member::Number(number.try_into().unwrap_or(u64::MAX)))
     }
 
-    /// Is about the route with this id of its own, or about all that have none.
+    /// Adds the id of the route. `None` stands for all routes without their own ids.
     pub(super) fn route(self, route: Option<&str>) -> Packet {
         match route {
             Some(route) => self.text("route", route),
@@ -42,7 +42,7 @@ impl Packet {
         }
     }
 
-    /// Takes back what was said before.
+    /// Marks the connection or subscription as ended.
     pub(super) fn unavailable(self) -> Packet {
         self.flag("unavailable")
     }
@@ -56,7 +56,7 @@ impl Packet {
         self
     }
 
-    /// As the socket sends it for the server that calls itself `from`.
+    /// Encodes the message for the socket; `from` is the server's name.
     pub fn encode(&self, from: &str, format: StatsFormat) -> Vec<u8> {
         let mut out = self.kind.as_bytes().to_vec();
         match format {

@@ -1,6 +1,5 @@
-//! Figures of each route, over all cores: what happened on it every tenth of a second, and sums now and then. A route
-//! is known from when cores first tell of it until a report of it has nothing more to say. Times are milliseconds of any
-//! clock.
+//! Statistics of each route over all cores: its activity every tenth of a second, and its totals in reports. A route is
+//! known from its first statistics until a report would be empty. Times are milliseconds of any clock.
 
 use super::packet::Packet;
 use super::route_stats::{RouteStats, Traffic};
@@ -10,11 +9,11 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// All routes with something to tell.
+/// The statistics of all known routes.
 pub(super) struct Reports {
     interval_ms: u64,
     has_blocks: bool,
-    /// By their own ids; those that have none are one.
+    /// By id. Routes without their own ids are counted as one, with `None`.
     routes: BTreeMap<Option<Arc<str>>, Route>,
     ticked_ms: u64,
     reported_ms: u64,
@@ -29,13 +28,13 @@ pub(super) struct Received {
 
 #[derive(Default)]
 struct Route {
-    /// For each core, how many connections there are and the most there were since the last tick.
+    /// For each core, the current number of connections, and the most since the last tick.
     by_core: SmallVec<[(CoreId, u64, u64); 2]>,
-    /// PushpinTotals since the last report.
+    /// Totals since the last report.
     sums: RouteStats,
-    /// Since the last tick.
+    /// Activity since the last tick.
     activity: u64,
-    /// Time of all connections, which is no whole minute yet.
+    /// Time of all connections that is not yet counted in minutes.
     connected_ms: u64,
 }
 
@@ -50,7 +49,7 @@ impl Reports {
         }
     }
 
-    /// What `core` has counted of a route.
+    /// Adds the statistics of a route on `core`.
     pub fn take(&mut self, core: CoreId, route: Option<Arc<str>>, route_stats: &RouteStats) {
         let route = self.routes.entry(route).or_default();
         route.activity += route_stats.activity;
@@ -61,7 +60,7 @@ impl Reports {
         }
     }
 
-    /// Says on which routes there was activity. To be called every tenth of a second.
+    /// Reports the routes with activity. Call it every tenth of a second.
     pub fn tick(&mut self, now_ms: u64, out: &mut Vec<Packet>) {
         let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut self.ticked_ms, now_ms));
         for (id, route) in &mut self.routes {
@@ -77,8 +76,8 @@ impl Reports {
         self.interval_ms > 0 && now_ms.saturating_sub(self.reported_ms) >= self.interval_ms
     }
 
-    /// Reports what has come since the last time. What publishers send is for no route; it is reported with those that
-    /// have no ids.
+    /// Reports the totals since the last report. Published items belong to no route; they are reported with the routes
+    /// without their own ids.
     pub fn report(&mut self, received: Received, now_ms: u64, out: &mut Vec<Packet>) {
         let duration_ms = now_ms.saturating_sub(std::mem::replace(&mut self.reported_ms, now_ms));
         if received != Received::default() {
@@ -100,7 +99,7 @@ impl Reports {
 }
 
 impl Route {
-    /// A tick of so many milliseconds is over; the activity in it.
+    /// Ends a tick that took `passed_ms`, and returns the activity in it.
     fn tick(&mut self, passed_ms: u64) -> u64 {
         let most = self.by_core.iter().map(|(_, _, most)| most).sum();
         self.sums.most = self.sums.most.max(most);
@@ -109,7 +108,7 @@ impl Route {
         std::mem::take(&mut self.activity)
     }
 
-    /// PushpinTotals since the last report, and minutes of connections, each begun one counted.
+    /// Takes the totals since the last report, and the minutes of connections, where each started minute counts.
     fn take_sums(&mut self) -> (RouteStats, u64) {
         let connections = self.connections();
         let sums = std::mem::take(&mut self.sums);
@@ -163,7 +162,7 @@ fn by_name((traffic, names): (&Traffic, [&'static str; 6])) -> [(&'static str, u
 
 const MINUTE_MS: u64 = 60_000;
 
-/// Pushpin's names of what goes to and fro.
+/// Pushpin's names of the traffic counters.
 const CLIENT: [&str; 6] = [
     "client-header-bytes-received",
     "client-header-bytes-sent",

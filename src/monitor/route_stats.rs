@@ -1,53 +1,53 @@
-//! What is counted for one route on one core, for the reports of the stats socket. A core hands over what has come since it
-//! last did.
+//! Statistics of one route on one core, for the reports of the stats socket. A core hands over the statistics since its
+//! last batch.
 
 use crate::proto::websocket::Seen;
 
-/// Figures of a route.
+/// The statistics of a route.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct RouteStats {
-    /// Requests that are being answered or held, and WebSockets, now.
+    /// Current number of connections: requests that are being answered or held, and WebSockets.
     pub connections: u64,
-    /// The most of them at a time.
+    /// Most connections at the same time.
     pub most: u64,
-    /// Those that began.
+    /// Connections that began.
     pub begun: u64,
-    /// Requests, signs of life, and WebSockets that something went through, each once a minute at most.
+    /// Requests, keep-alives of streams, and WebSockets with traffic, each at most once a minute.
     pub activity: u64,
-    /// Items sent, one for each receiver.
+    /// Items sent, counted once for each receiver.
     pub sent: u64,
-    /// Those of them that answered long polls.
+    /// Items sent as answers of long polls.
     pub responses_sent: u64,
-    /// Blocks of all items sent, where they are counted in blocks.
+    /// Blocks of all items sent, if blocks are counted.
     pub blocks_sent: u64,
-    /// What went to and fro between this server and clients.
+    /// Traffic between this server and clients.
     pub client: Traffic,
-    /// The same with the application.
+    /// Traffic between this server and the origin.
     pub server: Traffic,
 }
 
-/// Both directions, as this server sees them.
+/// Traffic in both directions, as seen by this server.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Traffic {
-    /// From the other side.
+    /// Traffic from the other side.
     pub received: Volume,
-    /// To the other side.
+    /// Traffic to the other side.
     pub sent: Volume,
 }
 
-/// How much there was of each.
+/// The amount of traffic in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Volume {
-    /// Methods, targets, codes, reasons, names and values of header fields, without what stands between them.
+    /// Methods, targets, codes, reasons, names and values of header fields, without separators.
     pub header_bytes: u64,
-    /// Bodies, and contents of messages, without their framing.
+    /// Bodies and message contents, without framing.
     pub content_bytes: u64,
-    /// Messages of WebSockets.
+    /// WebSocket messages.
     pub messages: u64,
 }
 
 impl RouteStats {
-    /// Counts what came later too.
+    /// Adds later statistics.
     pub fn add(&mut self, later: &RouteStats) {
         self.connections = later.connections;
         self.most = self.most.max(later.most);
@@ -60,7 +60,7 @@ impl RouteStats {
         self.server.add(&later.server);
     }
 
-    /// Takes everything out but what there is now.
+    /// Takes the statistics. Only the current number of connections stays.
     pub fn take(&mut self) -> RouteStats {
         let now =
             RouteStats { connections: self.connections, most: self.connections, ..RouteStats::default() };
@@ -76,7 +76,7 @@ impl Traffic {
 }
 
 impl Volume {
-    /// Messages of a WebSocket.
+    /// Counts messages of a WebSocket.
     pub fn saw(&mut self, seen: Seen) {
         self.messages += seen.messages;
         self.content_bytes += seen.bytes;

@@ -1,6 +1,6 @@
-//! What the stats socket says: of requests and activity every tenth of a second, of messages when all cores have had the
-//! time to say how many receivers they have, of connections and subscriptions as they come, and sums now and then. Times
-//! are milliseconds of any clock.
+//! Makes the messages of the stats socket: requests and activity every tenth of a second, items when all cores have had
+//! time to report their receivers, connections and subscriptions at once, and totals in regular reports. Times are
+//! milliseconds of any clock.
 
 use super::events::{StatsBatch, StatsEvent};
 use super::packet::Packet;
@@ -13,41 +13,42 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How long a core may take to say how many receivers a publication has, ms: two of its ticks.
+/// Time for all cores to report the receivers of a publication, ms: two ticks of a core.
 const GATHER_MS: u64 = 200;
-/// Publications that are waited for, and their bytes; beyond them the oldest are said as they are.
+/// Most publications, and most bytes of them, that wait for cores' reports. Beyond that, the oldest is sent at once.
 const GATHERED: usize = 16 * 1024;
 const GATHERED_BYTES: usize = 16 * 1024 * 1024;
 
-/// All that is known for the stats socket.
+/// The state of the stats socket.
 pub struct Stats {
     connection_ttl_s: u32,
-    /// Messages are counted in blocks of so many bytes, unless that is 0.
+    /// Size of the blocks in which items are counted; 0 counts no blocks.
     block_bytes: u32,
     subscribers: Subscribers,
     reports: Reports,
-    /// Publications of which cores are telling, the oldest first.
+    /// Publications that wait for cores' reports, the oldest first.
     gathered: VecDeque<(u64, Arc<Publication>, Transport)>,
     gathered_bytes: usize,
     receivers: FxHashMap<(usize, u8), usize>,
-    /// At the last tick, and at the last report.
+    /// The totals at the last tick.
     last: Totals,
+    /// The totals at the last report.
     reported: Totals,
 }
 
-/// What all cores have counted since start.
+/// Totals of all cores since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Totals {
     /// Requests of clients.
     pub requests: u64,
     /// Items that were published.
     pub items: u64,
-    /// Their blocks, where they are counted in blocks.
+    /// Blocks of these items, if blocks are counted.
     pub blocks: u64,
 }
 
 impl Stats {
-    /// As `settings` want them; the end of long polls is said after `linger_ms`.
+    /// Uses the formats and times of `settings`. The end of a long poll's subscription is sent after `linger_ms`.
     pub fn new(settings: &config::Stats, linger_ms: u64) -> Stats {
         Stats {
             connection_ttl_s: settings.connection_ttl_s,
@@ -62,12 +63,12 @@ impl Stats {
         }
     }
 
-    /// Messages are counted in blocks of so many bytes, unless that is 0.
+    /// Size of the blocks in which items are counted; 0 counts no blocks.
     pub fn block_bytes(&self) -> u32 {
         self.block_bytes
     }
 
-    /// What happened on cores.
+    /// Takes a batch of a core.
     pub fn take(&mut self, events: StatsBatch, now_ms: u64, out: &mut Vec<Packet>) {
         for event in events.events {
             match event {
@@ -100,7 +101,7 @@ impl Stats {
         }
     }
 
-    /// Says what is due. To be called every tenth of a second.
+    /// Makes the messages that are due. Call it every tenth of a second.
     pub fn tick(&mut self, totals: Totals, now_ms: u64, out: &mut Vec<Packet>) {
         let requests = totals.requests - self.last.requests;
         self.reports.tick(now_ms, out);
@@ -120,7 +121,7 @@ impl Stats {
         }
     }
 
-    /// Adds what one core says of a publication to what others said.
+    /// Adds one core's receivers of a publication.
     fn gather(
         &mut self,
         publication: Arc<Publication>,
@@ -159,7 +160,7 @@ impl Stats {
     }
 }
 
-/// What a publication is known by while it is kept.
+/// The key of a publication and a transport while the publication is kept.
 fn key(publication: &Arc<Publication>, transport: Transport) -> (usize, u8) {
     (Arc::as_ptr(publication) as usize, transport as u8)
 }

@@ -1,7 +1,7 @@
-//! Subscribers of each channel, in each of Pushpin's modes, over all cores. That a channel gets its first subscriber or
-//! loses its last one is said at once; other numbers when a second is over, and all of them again before what was said
-//! expires. Long polls come back after each message, so of theirs the end is said only after a while. Times are
-//! milliseconds of any clock.
+//! Counts the subscribers of each channel in each of Pushpin's modes, over all cores. A channel's first subscriber and the
+//! loss of its last one are reported at once, other changes once a second, and all numbers again before they expire. A
+//! long poll's client usually comes back after each item, so the end of its subscription is reported with a delay. Times
+//! are milliseconds of any clock.
 
 use super::packet::Packet;
 use crate::channel::Audience;
@@ -12,12 +12,12 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-/// After which time numbers that changed are said, ms.
+/// Interval of reports about changed numbers, ms.
 const SECOND_MS: u64 = 1000;
-/// A tick, as slack is counted in, ms.
+/// The tick in which `Slack` measures time, ms.
 const TICK_MS: u64 = 100;
 
-/// How subscribers are held, as Pushpin has it.
+/// Pushpin's modes of subscribers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Mode {
     Response,
@@ -25,19 +25,20 @@ enum Mode {
     Socket,
 }
 
-/// All subscribers.
+/// The numbers of subscribers of all channels.
 pub struct Subscribers {
     ttl_ms: u64,
     linger_ms: u64,
     known: NameMap<Key, Known>,
-    /// When each that is known is said again, in order.
+    /// When each known number is reported again, in order.
     refreshes: VecDeque<(u64, Key, u64)>,
-    /// When the end of long polls is said unless they come back, in order; each channel at most once.
+    /// When the end of long polls' subscriptions is reported if no long poll comes back, in order; each channel at most
+    /// once.
     endings: VecDeque<(u64, Key)>,
-    /// Numbers that changed and are not said yet.
+    /// Keys whose number has changed since it was reported.
     changed: Vec<Key>,
     changes_said_ms: u64,
-    /// Counts those that became known.
+    /// The last number that was given to an entry of `known`.
     numbers: u64,
     slack: Slack,
 }
@@ -45,17 +46,17 @@ pub struct Subscribers {
 type Key = (Mode, Arc<str>);
 
 struct Known {
-    /// Tells it from what had its key before.
+    /// Distinguishes this entry from earlier entries with the same key.
     number: u64,
     by_core: SmallVec<[(CoreId, usize); 2]>,
     said: usize,
-    /// Since when there is none.
+    /// The time since which there is no subscriber.
     none_since_ms: Option<u64>,
     ends: bool,
 }
 
 impl Subscribers {
-    /// What is said is valid for `ttl_s`; the end of long polls is said after `linger_ms`.
+    /// Reports are valid for `ttl_s`. The end of long polls' subscriptions is reported after `linger_ms`.
     pub fn new(ttl_s: u32, linger_ms: u64) -> Subscribers {
         Subscribers {
             ttl_ms: u64::from(ttl_s) * 1000,
@@ -70,7 +71,7 @@ impl Subscribers {
         }
     }
 
-    /// So many subscribers a channel has on `core` now.
+    /// Sets the number of a channel's subscribers on `core`.
     pub fn are(
         &mut self,
         core: CoreId,
@@ -86,7 +87,7 @@ impl Subscribers {
         }
     }
 
-    /// Says what is due.
+    /// Makes the messages that are due.
     pub fn tick(&mut self, now_ms: u64, out: &mut Vec<Packet>) {
         if now_ms.saturating_sub(self.changes_said_ms) >= SECOND_MS {
             self.changes_said_ms = now_ms;
@@ -185,7 +186,7 @@ impl Known {
     }
 }
 
-/// When what was said is said again, as Pushpin does it.
+/// The time after which a number is reported again, as by Pushpin.
 fn refresh_ms(ttl_ms: u64) -> u64 {
     ttl_ms / 4 * 3
 }
@@ -203,7 +204,7 @@ fn packet((mode, channel): &Key) -> Packet {
 mod tests {
     use super::*;
 
-    /// What is said when `core` has `now` on the channel `c`, and the clock shows `now_ms`.
+    /// The messages after `core` reports `now` on the channel `c` at `now_ms`.
     fn told(all: &mut Subscribers, core: u16, now: Audience, now_ms: u64) -> Vec<Packet> {
         let mut out = Vec::new();
         all.are(CoreId(core), &"c".into(), now, now_ms, &mut out);

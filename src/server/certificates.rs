@@ -1,18 +1,18 @@
-//! The certificates that clients by TLS are shown, as the settings name them.
+//! Reads the certificates for TLS ports from the directory that the settings name.
 
 use crate::config::Config;
 use crate::tls::{self, CertificateProblem, Certificates};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Those that clients by TLS are shown, if there may be any; what cannot be used is logged.
+/// Reads the certificates, and logs those that cannot be used. `None` if there is no TLS port.
 pub(super) fn certificates(settings: &Config) -> Option<Arc<Certificates>> {
     let (certificates, problems) = read_certificates(settings)?;
     tell_of(&problems);
     Some(Arc::new(certificates))
 }
 
-/// Everything wrong with the certificates that clients by TLS are to be shown: files, and ports that have none.
+/// All problems with the certificates: files that cannot be used, and TLS ports without a certificate.
 pub fn check_certificates(settings: &Config) -> Vec<String> {
     let Some((certificates, problems)) = read_certificates(settings) else { return Vec::new() };
     let missing = tls::offers(&Arc::new(certificates), &ports(settings)).err();
@@ -24,12 +24,12 @@ fn read_certificates(settings: &Config) -> Option<(Certificates, Vec<Certificate
     (!settings.http.tls_listen.is_empty()).then(|| Certificates::read(&settings.http.certificates))
 }
 
-/// Logs what cannot be used.
+/// Logs the certificates that cannot be used.
 pub(super) fn tell_of(problems: &[CertificateProblem]) {
     problems.iter().for_each(|problem| tracing::error!("certificate left out: {problem}"));
 }
 
-/// The ports that clients by TLS come to.
+/// The TLS ports.
 pub(super) fn ports(settings: &Config) -> Vec<u16> {
     settings.http.tls_listen.iter().map(SocketAddr::port).collect()
 }

@@ -1,4 +1,4 @@
-//! Why the server could not start, or does not go on.
+//! The errors that prevent the server's start or end it.
 
 use crate::proto::grip::signature::KeyError;
 use crate::tls::NoTls;
@@ -9,16 +9,16 @@ use std::io;
 /// The server could not start, or a core failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The kernel lacks something.
+    /// The kernel lacks a feature.
     #[error(transparent)]
     Kernel(#[from] MissingFeature),
-    /// A port could not be had.
+    /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// There is no certificate for a port.
+    /// A TLS port has no certificate.
     #[error(transparent)]
     Tls(#[from] NoTls),
-    /// A socket of ZeroMQ could not be had, or waited for.
+    /// A ZeroMQ socket could not be opened or polled.
     #[error(transparent)]
     ZeroMq(#[from] ZeroMqError),
     /// A socket cannot be shared by the cores.
@@ -27,20 +27,20 @@ pub enum ServerError {
     /// The signing key cannot be read.
     #[error("sig_key{of_route}: {source}")]
     Key {
-        /// Which route's, if not the default one.
+        /// ` of route ID` for the key of a route, empty for the default key.
         of_route: String,
-        /// What is wrong with it.
+        /// Why the key cannot be read.
         source: KeyError,
     },
-    /// The key of other proxies cannot be read.
+    /// The key that verifies other proxies' requests cannot be read.
     #[error("upstream_key: {0}")]
     UpstreamKey(KeyError),
-    /// The certificate of a target cannot be read.
+    /// A target's client certificate cannot be read.
     #[error("client_cert and client_key of route {route}: {source}")]
     Certificate {
-        /// Whose.
+        /// The route of the target.
         route: String,
-        /// What is wrong, and with which file.
+        /// The file, and why it cannot be read.
         source: io::Error,
     },
     /// Signals cannot be received.
@@ -52,7 +52,7 @@ pub enum ServerError {
     /// A core could not be started.
     #[error("core {0} could not be started: {1}")]
     Start(u16, String),
-    /// A core ended.
-    #[error("core {0} cannot go on: {1}")]
+    /// A core failed.
+    #[error("core {0} failed: {1}")]
     Core(u16, String),
 }

@@ -1,5 +1,5 @@
-//! The keys that the settings and the routes name: what requests to applications are signed with, and what other proxies
-//! have signed theirs with. Read at the start, and whenever the files are read again.
+//! Reads the keys that the settings and the routes name: keys that sign requests to origins, and the key that verifies
+//! requests of other proxies. Keys are read at the start, and whenever the files are read again.
 
 use super::error::ServerError;
 use crate::config::Config;
@@ -10,7 +10,8 @@ use crate::requests::Signers;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Everything wrong with the keys and certificates that the settings and the routes name. Nothing is started with any.
+/// All errors in the keys and client certificates that the settings and the routes name. The server does not start with
+/// any such error.
 pub fn check_keys(settings: &Config, routes: &Routes) -> Vec<ServerError> {
     let of_routes = routes.iter().map(|route| {
         let Signing { iss, key } = &*route.signing;
@@ -27,7 +28,7 @@ pub fn check_keys(settings: &Config, routes: &Routes) -> Vec<ServerError> {
     own.into_iter().flatten().chain(of_routes.flatten()).chain(of_targets).collect()
 }
 
-/// What the cores sign and verify with.
+/// The signers and the verification key for the cores.
 pub(super) fn signers(settings: &Config, routes: &Routes) -> Result<Signers, ServerError> {
     let own = routes.iter().filter(|route| route.signing.key.is_some() || route.signing.iss.is_some());
     let of_route = |route: &Arc<Route>| {

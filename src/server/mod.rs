@@ -1,7 +1,7 @@
-//! Starts the cores: checks the kernel, binds the ports, pins a thread for each core, and ends with the first signal or
-//! the first core that cannot go on. `sockets` binds what the settings ask for; `keys` and `certificates` are read from the
-//! files that they name. Meanwhile `supervisor` has the cores take over what changes in files, which `watch` notices, and
-//! `watchdog` looks for cores that do not move.
+//! Starts the cores: checks the kernel, binds the ports, and pins a thread for each core. The server ends at the first
+//! signal or at the first failure of a core. `sockets` binds the ports of the settings; `keys` and `certificates` read
+//! the files that the settings name. While the cores run, `watch` notices changed files, `supervisor` sends new settings
+//! and routes to the cores, and `watchdog` reports cores whose loop is stuck.
 
 mod certificates;
 mod error;
@@ -45,6 +45,9 @@ use watch::FileWatch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
 
 /// Runs the server until SIGINT or SIGTERM. `files` are read again when one changes, and at SIGHUP.
+///
+/// # Errors
+/// Why the server cannot start, or the failure of a core or of ZeroMQ's thread.
 pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Result<(), ServerError> {
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
@@ -52,14 +55,14 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     if cpus.is_empty() {
         return Err(ServerError::NoCpus);
     }
-    // Before anyone can see that the server runs, and rely on it.
+    // Signals are handled before the ports are open: whoever sees an open port may send one.
     let (tell, events) = channel();
     watch_signals(tell.clone())?;
     let certificates = certificates(&settings);
     let watch = watch_files(tell.clone(), paths(files, certificates.as_deref()));
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
-    // The files of sockets are removed when this returns.
+    // Dropping `_files` when this function returns removes the Unix sockets.
     let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref())?;
     let zeromq = zeromq::Sockets::open(&settings)?;
     let metrics: Arc<[Arc<Metrics>]> =
@@ -67,7 +70,7 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
     let (mut plans, commands) = plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref())?;
-    // It ends when this returns.
+    // Dropping `_zeromq` when this function returns ends the thread.
     let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
@@ -82,8 +85,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
 
 fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {
     let watch = FileWatch::new(move || tell.send(SupervisorEvent::Touched).is_ok());
-    let watch = watch
-        .inspect_err(|error| tracing::warn!(%error, "changes of files will not be noticed; send SIGHUP"));
+    let watch = watch.inspect_err(
+        |error| tracing::warn!(%error, "changed files will not be noticed: send SIGHUP after a change"),
+    );
     let mut watch = watch.ok()?;
     watch.look_at(paths);
     Some(watch)
@@ -92,7 +96,7 @@ fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<Fil
 fn wire_limits(settings: &Config, files: u64) -> WireLimits {
     let clients = u32::try_from(settings.limits.connections_per_core).unwrap_or(u32::MAX);
     let files = u32::try_from(files).unwrap_or(u32::MAX);
-    // What is reserved comes on top, where the system allows that.
+    // Reserved slots are added to the limit, if the system allows so many.
     let connections = clients.saturating_add(RESERVED_SLOTS).min(SLOTS.max(clients)).min(files).max(1);
     WireLimits {
         connections,
@@ -102,14 +106,14 @@ fn wire_limits(settings: &Config, files: u64) -> WireLimits {
     }
 }
 
-/// The thread of ZeroMQ before it runs, and what ties it to the cores.
+/// The thread of ZeroMQ before it runs, with its connections to the cores.
 struct ZeroMqThread {
     sockets: zeromq::Sockets,
     ties: zeromq::Ties,
 }
 
 impl ZeroMqThread {
-    /// Between `sockets` and `cores` cores; the last of `metrics` are the thread's.
+    /// Connects `sockets` with `cores` cores. The last of `metrics` belongs to the thread.
     fn new(
         sockets: zeromq::Sockets,
         settings: &Config,
@@ -125,23 +129,23 @@ impl ZeroMqThread {
 
     fn run(self, tell: Sender<SupervisorEvent>) -> Result<zeromq::Running, ZeroMqError> {
         self.sockets.run(self.ties, move |error| {
-            // Nobody hears it if the server ends at this moment.
+            // Sending fails only while the server ends.
             let _ = tell.send(SupervisorEvent::ZeroMq(error));
         })
     }
 
-    /// The end of `core`.
+    /// The backplane's end for `core`.
     fn core_end(&self, core: CoreId) -> Option<Box<dyn Backplane>> {
         self.ties.end.core_end(core, self.sockets.listens())
     }
 
-    /// Where the cores put what they observe, if anyone wants to know.
+    /// The mailbox for the cores' events, if the stats socket is on.
     fn mailbox(&self) -> Option<Arc<Mailbox>> {
         self.sockets.watches().then(|| self.ties.mailbox.clone())
     }
 }
 
-/// What each core starts with, and how it is told of what changes.
+/// The plan of each core, and its queue for new settings.
 fn plan(
     settings: &Arc<Config>,
     routes: &Arc<Routes>,
@@ -193,7 +197,7 @@ fn plan(
 fn watch_signals(tell: Sender<SupervisorEvent>) -> Result<(), ServerError> {
     let mut signals =
         signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
-    // The flag is for nobody: with a handler the signal is not ignored.
+    // Nothing reads the flag. The handler is needed because an ignored signal would not interrupt a system call.
     signal_hook::flag::register(WAKING_SIGNAL as i32, Arc::default()).map_err(ServerError::Signals)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -212,7 +216,7 @@ fn start(plan: CorePlan, cpu: usize, tell: Sender<SupervisorEvent>) -> Result<()
     let core = move || async move {
         let _ = tell.send(SupervisorEvent::Started(id, pthread_self()));
         let reason = match crate::core::run(plan).await {
-            Ok(()) => "it ended".to_owned(),
+            Ok(()) => "its loop ended".to_owned(),
             Err(error) => error.to_string(),
         };
         let _ = tell.send(SupervisorEvent::Core(id, reason));

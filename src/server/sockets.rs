@@ -1,4 +1,4 @@
-//! Binds everything that the settings ask for, for each core its own sockets.
+//! Binds all ports of the settings, with separate sockets for each core.
 
 use super::certificates::ports;
 use super::error::ServerError;
@@ -19,7 +19,7 @@ pub(super) struct Sockets {
     pub datagrams: Vec<DatagramSocket>,
 }
 
-/// For each of `cores` cores its sockets, and the files of those that have some.
+/// The sockets of each of `cores` cores, and the files of the Unix sockets.
 pub(super) fn open(
     settings: &Config,
     cores: usize,
@@ -48,7 +48,7 @@ pub(super) fn open(
     Ok((sockets, files))
 }
 
-/// Every TCP port, what it serves, and what it offers if it speaks TLS.
+/// Every TCP port, with its service and, for TLS, its offer.
 fn tcp(
     settings: &Config,
     certificates: Option<&Arc<Certificates>>,
@@ -66,7 +66,7 @@ fn tcp(
     Ok(plain.chain(secure).collect())
 }
 
-/// Whoever connects is taken by the core that comes first.
+/// Opens a Unix socket that all cores share. The first core that accepts a client serves it.
 fn open_file(
     path: &Path,
     access: Access,
@@ -93,7 +93,8 @@ impl From<&UnixPort> for Access {
     }
 }
 
-/// Datagrams of this machine go to one core, so that what each sender sends stays in order.
+/// Opens the Unix sockets of `[ingest]`. One core receives all Unix datagrams, so that each sender's datagrams stay in
+/// order.
 fn open_files(settings: &Ingest, sockets: &mut [Sockets]) -> Result<Vec<SocketFile>, ServerError> {
     let mut files = Vec::new();
     if let Some(path) = &settings.unix_stream {

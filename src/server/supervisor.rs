@@ -1,6 +1,6 @@
-//! What the main thread does while the cores run: it waits for signals, for a core or the thread of ZeroMQ that fails,
-//! and for files that change, and has the cores take over what is new in these. Settings that cannot be used change
-//! nothing.
+//! The main thread while the cores run. It waits for signals, for changed files, and for a failure of a core or of
+//! ZeroMQ's thread. When files change, it reads them and sends new settings and routes to the cores. If the files cannot
+//! be used, the old settings and routes stay in force.
 
 use super::certificates::tell_of;
 use super::error::ServerError;
@@ -18,18 +18,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-/// From the first change of a file to its being read: whoever writes it has finished by then.
+/// Time from the first change of a file until all files are read, so that the writer can finish.
 const SETTLE: Duration = Duration::from_millis(1000);
 
 /// The files that settings and routes come from.
 pub trait Files {
-    /// Reads them again. What is wrong with them is logged, and `None` if they cannot be used.
+    /// Reads the files again and logs mistakes. `None` if the files cannot be used.
     fn read(&mut self) -> Option<(Config, Routes)>;
 
-    /// Where they are.
+    /// The paths of the files.
     fn paths(&self) -> Vec<PathBuf>;
 
-    /// These settings are in force from now on.
+    /// Reports the settings that are in force from now on.
     fn in_force(&mut self, settings: &Config);
 }
 
@@ -40,21 +40,21 @@ pub(super) fn paths(files: &dyn Files, certificates: Option<&Certificates>) -> V
     paths
 }
 
-/// What the main thread waits for.
+/// An event for the main thread.
 pub(super) enum SupervisorEvent {
-    /// The server is to end.
+    /// A signal to end the server.
     Signal(i32),
-    /// Files are to be read again.
+    /// SIGHUP: read the files again.
     Hangup,
     /// Files may have changed.
     Touched,
-    /// A core begins to run on a thread.
+    /// A core has started on this thread.
     Started(u16, Pthread),
     /// A core has put new settings in force.
     Renewed,
-    /// A core cannot go on.
+    /// A core failed.
     Core(u16, String),
-    /// The thread of ZeroMQ cannot go on.
+    /// The thread of ZeroMQ failed.
     ZeroMq(ZeroMqError),
 }
 
@@ -72,23 +72,23 @@ pub(super) struct Renewing {
 pub(super) struct Supervisor<'f> {
     pub settings: Arc<Config>,
     pub files: &'f mut dyn Files,
-    /// What clients by TLS are shown.
+    /// The certificates for TLS ports.
     pub certificates: Option<Arc<Certificates>>,
     pub events: Receiver<SupervisorEvent>,
-    /// Tells of events.
+    /// The sending end of `events`.
     pub tell: Sender<SupervisorEvent>,
-    /// To each core.
+    /// The queue of commands to each core.
     pub commands: Vec<CoreCommands>,
-    /// What the cores put in force now, if they have not all done it.
+    /// The renewal that not all cores have answered yet.
     pub renewing: Option<Renewing>,
     pub watch: Option<FileWatch>,
-    /// When the files are read because one has changed.
+    /// The time at which changed files are to be read.
     pub due: Option<Instant>,
     pub watchdog: Watchdog,
 }
 
 impl Supervisor<'_> {
-    /// Runs until a signal ends the server, or a thread of it fails.
+    /// Runs until a signal ends the server or one of its threads fails.
     pub fn run(mut self) -> Result<(), ServerError> {
         loop {
             let event = self.next_event();
@@ -133,30 +133,30 @@ impl Supervisor<'_> {
 
     fn reload(&mut self) {
         self.due = None;
-        // What changes from here on is a change of its own.
+        // Watch before reading, so that a change during the reading leads to another reload.
         self.look_at_files();
         if let Some(certificates) = &self.certificates {
             tell_of(&certificates.renew());
         }
         let paths = self.files.paths();
         let Some((new, routes)) = self.files.read() else { return };
-        // Those that are named but cannot be used are mended in their place.
+        // Watch the newly named files even if they cannot be used, so that correcting them leads to a reload.
         if self.files.paths() != paths {
             self.look_at_files();
         }
         let (settings, differ) = self.settings.renewed(new);
-        // The port stays as wide as it is, whatever the file says of it.
+        // The port's address does not change until a restart, so removing the secret would expose an open port.
         if let Some(exposure) = settings.control.exposure()
             && self.settings.control.has_secret()
         {
-            return tracing::error!("the old settings stay in force: {exposure}, and restart");
+            return tracing::error!("the old settings stay in force: {exposure}, and restart the server");
         }
         if let Err(error) = self.hand_out(settings, Arc::new(routes), differ) {
             tracing::error!("the old settings stay in force: {error}");
         }
     }
 
-    /// Gives all cores what is new, or none of them if it cannot be used.
+    /// Sends new settings and routes to all cores, or to none if a key cannot be used.
     fn hand_out(
         &mut self,
         settings: Config,
@@ -191,7 +191,7 @@ impl Supervisor<'_> {
         if renewing.awaited == 0 {
             tracing::info!("routes loaded with {} entries", renewing.routes);
             for name in &renewing.differ {
-                tracing::warn!("`{name}` has changed: restart to change it");
+                tracing::warn!("`{name}` has changed: restart the server to apply the change");
             }
             self.renewing = None;
         }

@@ -1,5 +1,5 @@
-//! Notices that files change, whoever replaces or rewrites them, and however: the kernel tells that something happened
-//! in their directories (inotify), and a look at the files whether that was about them.
+//! Notices changed files, whether they are rewritten or replaced. inotify reports changes in the files' directories, and
+//! comparing the files' metadata shows whether one of the watched files changed.
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -13,12 +13,12 @@ pub(super) struct FileWatch {
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
 
-/// What changes when a file does: device, inode, size, and time of the change, in seconds and nanoseconds.
+/// The metadata that changes with a file: device, inode, size, and change time in seconds and nanoseconds.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl FileWatch {
-    /// Watches nothing yet. `happened` is called, by a thread of its own, when something may have changed; it returns
-    /// whether anyone still wants to know.
+    /// Starts a thread that calls `happened` when a watched file may have changed, until `happened` returns false. No file
+    /// is watched yet.
     pub fn new(happened: impl Fn() -> bool + Send + 'static) -> Result<FileWatch, Errno> {
         let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC)?);
         let events = inotify.clone();
@@ -32,10 +32,10 @@ impl FileWatch {
         Ok(FileWatch { inotify, files: Vec::new() })
     }
 
-    /// Watches `files` from now on, of which some may be directories, and takes them to be as they are now.
+    /// Watches `files`, which may include directories, and records their current state.
     pub fn look_at(&mut self, files: Vec<PathBuf>) {
         for file in &files {
-            // A link's target changes in its own directory.
+            // For a symbolic link, the target's directory has to be watched too.
             let target = file.canonicalize().ok();
             for file in std::iter::once(file).chain(&target) {
                 let directory = match file.is_dir() {
@@ -43,7 +43,11 @@ impl FileWatch {
                     false => file.parent().filter(|parent| !parent.as_os_str().is_empty()),
                 };
                 if let Err(error) = self.inotify.add_watch(directory.unwrap_or(Path::new(".")), EVENTS) {
-                    tracing::warn!(file = %file.display(), %error, "changes of a file will not be noticed");
+                    tracing::warn!(
+                        file = %file.display(),
+                        %error,
+                        "a changed file will not be noticed: send SIGHUP after a change"
+                    );
                 }
             }
         }
@@ -56,7 +60,7 @@ impl FileWatch {
             .collect();
     }
 
-    /// Whether any of the files is not as it was.
+    /// Whether any file differs from its recorded state.
     pub fn has_changed(&self) -> bool {
         self.files.iter().any(|(file, before)| stamp(file) != *before)
     }
@@ -67,8 +71,8 @@ fn stamp(file: &Path) -> Option<Stamp> {
     Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
 }
 
-/// A file was written to its end, or one took the place of another. Logs in the same directory, which are written
-/// without end, wake nobody.
+/// Events for a file that was closed after writing, and for files that were created, moved or deleted. Writes alone are
+/// not watched, because a log in the same directory would cause an event for each line.
 const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_CREATE)
     .union(AddWatchFlags::IN_MOVED_TO)

@@ -1,7 +1,7 @@
-//! Looks whether the cores move. A core that lives takes a turn of its loop at least ten times a second, as its clock
-//! wakes it; one that does not is stuck in a turn, or gets no time on its CPU, or sleeps though its clock has struck, and
-//! cannot say so itself. A signal wakes it from such a sleep: the executor was seen in one, with a timer that was due,
-//! and went on when its wait in the kernel was interrupted.
+//! Checks that the cores' loops run. The clock wakes each core ten times a second, so a running core takes at least ten
+//! turns a second. A core without turns is stuck in a turn, gets no CPU time, or sleeps past its timer. In the last case
+//! a signal wakes it: the executor was once seen asleep with a timer that was due, and it continued when a signal
+//! interrupted its wait in the kernel.
 
 use crate::observe::Metrics;
 use nix::sys::pthread::{Pthread, pthread_kill};
@@ -9,12 +9,12 @@ use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often the cores are looked at.
+/// Interval of the checks.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A look that comes so late says nothing: the whole process had no time.
+/// A check that is later than this is ignored, because the whole process got no CPU time.
 const LATE: Duration = Duration::from_secs(2);
 
-/// Its handler does nothing, and ends a wait in the kernel.
+/// The signal that interrupts a wait in the kernel. Its handler does nothing.
 pub(super) const WAKING_SIGNAL: Signal = Signal::SIGURG;
 
 pub(super) struct Watchdog {
@@ -22,7 +22,7 @@ pub(super) struct Watchdog {
     looked: Instant,
 }
 
-/// How far a core was, and when it was first seen there.
+/// The number of turns that a core had taken, and when this number was first seen.
 struct Seen {
     metrics: Arc<Metrics>,
     thread: Option<Pthread>,
@@ -31,22 +31,22 @@ struct Seen {
 }
 
 impl Watchdog {
-    /// Over the cores that count in `metrics`.
+    /// Watches the cores that these metrics belong to.
     pub fn new(metrics: Vec<Arc<Metrics>>, now: Instant) -> Watchdog {
         let cores =
             metrics.into_iter().map(|metrics| Seen { metrics, thread: None, turns: 0, since: now }).collect();
         Watchdog { cores, looked: now }
     }
 
-    /// A core runs on this thread, which ends with the process.
+    /// Records the thread of a core. The thread runs until the process ends.
     pub fn started(&mut self, core: u16, thread: Pthread) {
         if let Some(seen) = self.cores.get_mut(usize::from(core)) {
             seen.thread = Some(thread);
         }
     }
 
-    /// Logs which cores have not moved for a second, and interrupts them if they sleep, unless it was called less than a
-    /// second ago.
+    /// Logs the cores that took no turn for a second, and interrupts their waits. Does nothing within a second of the last
+    /// check.
     pub fn look(&mut self, now: Instant) {
         if now.duration_since(self.looked) < LOOK_EVERY {
             return;
@@ -56,16 +56,16 @@ impl Watchdog {
             tracing::warn!(
                 core,
                 seconds,
-                "this core does not move: its clients wait. Is its CPU taken by others?"
+                "this core is stuck, and its clients wait: check whether other processes use its CPU"
             );
             if let Some(thread) = self.cores.get(core).and_then(|seen| seen.thread) {
-                // What it does when it is awake goes on.
+                // A core that is not asleep is not disturbed.
                 let _ = pthread_kill(thread, WAKING_SIGNAL);
             }
         }
     }
 
-    /// The cores that have started and not moved for a second, and for how long.
+    /// The started cores that took no turn for a second, and for how long.
     fn stuck(&mut self, now: Instant) -> Vec<(usize, Duration)> {
         let is_late = now.duration_since(self.looked) > LATE;
         self.looked = now;

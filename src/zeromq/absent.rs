@@ -1,17 +1,20 @@
-//! What stands for ZeroMQ in a program that was built without it.
+//! Replaces `sockets` and `thread` in a program that was built without ZeroMQ.
 
 use super::{COMMAND, PULL, STATS, SUB, Ties, ZeroMqError};
 use crate::config::Config;
 use std::convert::Infallible;
 
-/// No sockets.
+/// Sockets, of which there are none.
 pub struct Sockets(Infallible);
 
-/// A thread that does not run.
+/// The thread, which never runs.
 pub struct Running(Infallible);
 
 impl Sockets {
-    /// `None` if no sockets are named.
+    /// Returns `None`.
+    ///
+    /// # Errors
+    /// The settings name a ZeroMQ socket.
     pub fn open(settings: &Config) -> Result<Option<Sockets>, ZeroMqError> {
         let named = [
             (PULL, settings.zeromq.pull.is_some()),

@@ -1,4 +1,5 @@
-//! What REQ sockets ask, from the call to the answer. A core does it, and asks the others what it must.
+//! Calls of REQ sockets on the command socket, from the call to the answer. One core executes them, and queries the other
+//! cores if necessary.
 
 use super::parts::Parts;
 use crate::backplane::{CommandOutcome, Inlet, OperatorCommand};
@@ -8,27 +9,27 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
-/// Calls that are being followed; beyond them none is read.
+/// Most calls in progress. No further call is read meanwhile.
 const CALLS: usize = 64;
 
 /// The command socket's calls.
 pub struct Commands {
     socket: Socket,
-    /// The way to the core that follows them.
+    /// The inlet of the core that executes commands.
     inlet: Arc<Inlet>,
     uris: Vec<(&'static str, String)>,
     pending: FxHashMap<u64, Pending>,
     tickets: u64,
 }
 
-/// A call that is being followed.
+/// A call in progress.
 struct Pending {
     envelope: Vec<Message>,
     id: Option<Box<[u8]>>,
 }
 
 impl Commands {
-    /// Calls of `socket`, followed by the core behind `inlet`.
+    /// Reads calls from `socket`. The core behind `inlet` executes them.
     pub fn new(socket: Socket, inlet: Arc<Inlet>, uris: Vec<(&'static str, String)>) -> Commands {
         Commands { socket, inlet, uris, pending: FxHashMap::default(), tickets: 0 }
     }
@@ -38,11 +39,11 @@ impl Commands {
         (self.pending.len() < CALLS).then_some(&self.socket)
     }
 
-    /// Reads a call, if one has come, and has it followed; whether there was one.
+    /// Reads one waiting call and starts it. Returns whether there was one.
     pub fn receive(&mut self) -> bool {
         let Some(parts) = self.readable().and_then(Parts::receive) else { return false };
         let Some((envelope, call)) = parts.enveloped() else {
-            tracing::debug!("a message on the command socket is no call");
+            tracing::debug!("ignored a message on the command socket that is not a call");
             return true;
         };
         let Call { id, command } = command::parse(&call);
@@ -53,7 +54,7 @@ impl Commands {
         true
     }
 
-    /// What became of a call that a core followed.
+    /// Answers the call with this ticket by its outcome.
     pub fn outcome(&mut self, ticket: u64, outcome: CommandOutcome) {
         let Some(Pending { envelope, id }) = self.pending.remove(&ticket) else { return };
         let answer = match outcome {
@@ -82,17 +83,17 @@ impl Commands {
         self.inlet.ask(self.tickets, asked);
     }
 
-    /// Answers. Whoever has left misses it.
+    /// Sends an answer. It is lost if the caller has disconnected.
     fn answer(&self, envelope: &[Message], id: Option<&[u8]>, answer: &Result<Answer, Refusal>) {
         let parts = envelope.iter().map(|part| self.socket.send(&part[..], DONTWAIT | SNDMORE));
         let sent = parts.collect::<Result<(), _>>();
         if sent.and_then(|()| self.socket.send(command::answer(id, answer), DONTWAIT)).is_err() {
-            tracing::debug!("whoever sent a command does not take its answer");
+            tracing::debug!("the answer to a command cannot be sent: its sender has disconnected");
         }
     }
 }
 
-/// The item that has the applications of all WebSockets on `channel` asked, outside the channel's sequence.
+/// An item, outside the channel's sequence, that causes a refresh of all WebSockets on `channel`.
 fn refresh_of(channel: &str) -> Publication {
     let mut item = Publication::new(channel);
     (item.no_seq, item.socket) = (true, Some(SocketFormat::Refresh));
@@ -100,7 +101,7 @@ fn refresh_of(channel: &str) -> Publication {
 }
 
 fn busy() -> Refusal {
-    let reason = "the server is busy delivering what was published before; try again";
+    let reason = "the server is busy delivering earlier items; try again";
     Refusal { condition: "busy", reason: Some(reason.to_owned()) }
 }
 
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
     use zmq::{Context, SocketType};
 
-    /// Commands, and a client that asks.
+    /// Commands, and a client that calls them.
     struct World {
         commands: Commands,
         inlet: Arc<Inlet>,
@@ -121,7 +122,7 @@ mod tests {
         let context = Context::new();
         let socket = context.socket(SocketType::ROUTER).expect("a socket");
         socket.bind("inproc://commands").expect("an address");
-        // It may ask again before it was answered, which a REQ may not.
+        // A DEALER may send again before it was answered, unlike a REQ.
         let client = context.socket(SocketType::DEALER).expect("a socket");
         client.connect("inproc://commands").expect("a connection");
         let inlet = Arc::<Inlet>::default();
@@ -130,7 +131,7 @@ mod tests {
     }
 
     impl World {
-        /// Asks for `method` with `id`, as a tagged netstring.
+        /// Calls `method` with `id`, as a tagged netstring.
         fn ask(&self, method: &str, id: &str) {
             let fields = [("id", id), ("method", method)];
             let text = |text: &str| format!("{}:{text},", text.len());
@@ -139,7 +140,7 @@ mod tests {
             self.client.send(format!("{}:{map}}}", map.len()).as_bytes(), 0).expect("room");
         }
 
-        /// The next answer that has come.
+        /// The next answer that has arrived.
         fn answer(&self) -> Option<String> {
             let parts = Parts::receive(&self.client)?;
             let [delimiter, answer] = parts.exactly().expect("an envelope and an answer");
@@ -164,7 +165,7 @@ mod tests {
         world.commands.outcome(first, CommandOutcome::Done);
         let answer = world.answer().expect("an answer");
         assert!(answer.contains("first") && answer.contains("7:success,4:true!"), "{answer}");
-        // Nobody waits for it any more.
+        // The call was answered already.
         world.commands.outcome(first, CommandOutcome::Done);
         assert_eq!(world.answer(), None);
     }

@@ -1,5 +1,5 @@
-//! What PULL and SUB sockets receive, on its way to the cores that are home to its channels. The thread reads messages
-//! in batches, and none while a core has no room: publishers that push wait then.
+//! Takes items from PULL and SUB sockets to their homes' cores. The thread reads messages in batches. While a core has no
+//! room, it reads none, so publishers that push wait.
 
 use super::parts::Parts;
 use crate::backplane::{Arrival, Inlet, Item, Source};
@@ -11,39 +11,39 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zmq::Socket;
 
-/// Messages, and bytes, that are received from one socket before the cores get them.
+/// Most messages and bytes that are received from one socket before the cores get them.
 const MESSAGES: usize = 256;
 const BYTES: usize = 1024 * 1024;
-/// How often an operator hears of bad messages.
+/// Interval of the log lines about bad messages.
 const COMPLAIN: Duration = Duration::from_secs(1);
 
-/// The thread's end of the way to the homes.
+/// The thread's side of the inlets of all cores.
 pub struct Items {
     inlets: Vec<Arc<Inlet>>,
     /// A batch, by core; empty between batches.
     batch: Vec<Vec<Arrival>>,
     metrics: Arc<Metrics>,
-    /// Items are counted in blocks of so many bytes, unless that is 0.
+    /// Size of the blocks in which items are counted; 0 counts no blocks.
     block_bytes: u32,
-    /// Bad messages that the operator has not heard of, and what was wrong with the first.
+    /// Bad messages that are not logged yet, and the error of the first one.
     bad: u64,
     complaint: Option<MessageError>,
     complained: Option<Instant>,
 }
 
 impl Items {
-    /// Items go to these cores.
+    /// Sends items to the cores of these inlets.
     pub fn new(inlets: Vec<Arc<Inlet>>, metrics: Arc<Metrics>, block_bytes: u32) -> Items {
         let batch = inlets.iter().map(|_| Vec::new()).collect();
         Items { inlets, batch, metrics, block_bytes, bad: 0, complaint: None, complained: None }
     }
 
-    /// Whether anything may be received. If not, a core will ring.
+    /// Whether items may be received. If not, a core will ring when it has room.
     pub fn have_room(&self) -> bool {
         self.inlets.iter().all(|inlet| inlet.has_room())
     }
 
-    /// Takes a batch of messages with one part, the item. Who pushes has chosen this node.
+    /// Receives a batch of messages with one part, the item. A publisher pushes each item to one node.
     pub fn pull(&mut self, socket: &Socket) {
         self.receive(socket, Source::ThisNode, |parts| {
             let [item] = parts.exactly().ok_or(MessageError::Parts(parts.count()))?;
@@ -51,7 +51,8 @@ impl Items {
         });
     }
 
-    /// Takes a batch of messages with two parts, a channel and the item. Publishers send it to all nodes that subscribe.
+    /// Receives a batch of messages with two parts, the channel and the item. Publishers send an item to all nodes that
+    /// subscribe.
     pub fn subscribed(&mut self, socket: &Socket) {
         self.receive(socket, Source::Elsewhere(None), |parts| {
             let [channel, item] = parts.exactly().ok_or(MessageError::Parts(parts.count()))?;
@@ -96,7 +97,7 @@ impl Items {
         }
     }
 
-    /// Tells the operator of bad messages, now and then. How long until there is more to tell, if there is.
+    /// Logs bad messages, at most once every [`COMPLAIN`]. Returns the time until the next line is due, if there is one.
     pub fn complain(&mut self, now: Instant) -> Option<Duration> {
         self.complaint.as_ref()?;
         let since = self.complained.map_or(COMPLAIN, |complained| now.duration_since(complained));
@@ -105,7 +106,7 @@ impl Items {
         }
         if let Some(first) = self.complaint.take() {
             let messages = std::mem::take(&mut self.bad);
-            tracing::warn!(messages, %first, "messages of ZeroMQ that cannot be published");
+            tracing::warn!(messages, %first, "ZeroMQ messages were dropped because they cannot be published");
         }
         self.complained = Some(now);
         None
@@ -122,7 +123,7 @@ mod tests {
     const CORES: usize = 3;
     const BAD: &[u8] = b"Jnothing";
 
-    /// Items, the inlets of their cores, and a socket that receives what the other sends.
+    /// Items with the inlets of their cores, and a pair of connected sockets.
     struct World {
         items: Items,
         inlets: Vec<Arc<Inlet>>,
@@ -156,7 +157,7 @@ mod tests {
     }
 
     impl World {
-        /// The channels of the items that each core is given, in order.
+        /// The channels of the items in each core's inlet, in order.
         fn given(&self) -> Vec<Vec<String>> {
             let of_core = |inlet: &Arc<Inlet>| {
                 let taken = std::iter::from_fn(|| inlet.next_batch()).flatten();

@@ -1,10 +1,9 @@
-//! Sockets of ZeroMQ, as Pushpin has them, on a thread of their own: libzmq has threads and queues itself, and would be a
-//! guest that a core cannot schedule.
+//! Pushpin's ZeroMQ sockets, on a separate thread: libzmq has its own threads and queues, which a core could not schedule.
 //!
-//! `sockets` binds them; `thread` is the loop, which polls them and the bell that cores ring; `items` takes what PULL and
-//! SUB sockets receive to the cores that are home to its channels, `commands` does what REQ sockets ask, `publisher` is the
-//! stats socket; `parts` is one message. All of it is behind the feature `zeromq`; without it, a server that is told of
-//! such sockets does not start.
+//! `sockets` opens the sockets. `thread` is the loop, which polls the sockets and the bell that cores ring. `items` takes
+//! items from PULL and SUB sockets to their homes' cores, `commands` answers REQ sockets, `publisher` is the stats socket,
+//! and `parts` is one message. All of these need the feature `zeromq`; without it, a server whose settings name a ZeroMQ
+//! socket does not start.
 
 #![forbid(unsafe_code)]
 
@@ -33,41 +32,39 @@ use crate::monitor::{Mailbox, Stats};
 use crate::observe::Metrics;
 use std::sync::Arc;
 
-/// A socket cannot be had.
+/// Why ZeroMQ sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ZeroMqError {
-    /// An address is taken or not of this machine.
+    /// An address is in use, or this machine does not have it.
     #[error(
-        "cannot have the ZeroMQ socket {endpoint}: {reason}; another server may have it: give `{setting}` \
-         another address"
+        "cannot open the ZeroMQ socket {endpoint}: {reason}; if another server uses it, give `{setting}` another \
+         address"
     )]
     Endpoint {
-        /// The setting that names it.
+        /// The setting that names the address.
         setting: &'static str,
-        /// Its address.
+        /// The address.
         endpoint: String,
-        /// What libzmq said.
+        /// The error of libzmq or the system.
         reason: String,
     },
-    /// libzmq or the system refused something that should never fail.
+    /// libzmq or the system failed unexpectedly.
     #[error("ZeroMQ cannot be used: {0}")]
     Unusable(String),
-    /// It is not part of this program.
-    #[error(
-        "`{0}` asks for ZeroMQ, and this program was built without it: build it with `--features zeromq`"
-    )]
+    /// The program was built without ZeroMQ.
+    #[error("`{0}` needs ZeroMQ, but this program was built without it: build it with `--features zeromq`")]
     NotBuiltIn(&'static str),
 }
 
-/// What ties the thread to the cores.
+/// The connections of the thread with the cores.
 pub struct Ties {
-    /// By which items come and interest goes.
+    /// The thread's end of the backplane.
     pub end: ThreadEnd,
-    /// What the thread counts, and what all count, itself included.
+    /// The metrics of the thread, and the metrics of all cores and the thread.
     pub metrics: (Arc<Metrics>, Arc<[Arc<Metrics>]>),
-    /// What the stats socket says.
+    /// Makes the messages of the stats socket.
     pub stats: Stats,
-    /// What it is told by the cores.
+    /// Carries the cores' events for the stats socket.
     pub mailbox: Arc<Mailbox>,
 }
 

@@ -1,9 +1,9 @@
-//! One message of a socket, in its parts. A message of ours has few; of one with more, those beyond are read and
-//! dropped, so that nobody can fill memory with empty parts.
+//! One message of a socket, in its parts. Valid messages have few parts. Further parts are read and dropped, so that no
+//! sender can fill memory with empty parts.
 
 use zmq::{DONTWAIT, Message, Socket};
 
-/// Parts that are kept: an envelope of a REQ behind several brokers, and the call.
+/// Most parts that are kept: enough for the envelope of a REQ behind several brokers, and the call.
 const KEPT: usize = 16;
 
 /// A message.
@@ -14,12 +14,12 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The next message of `socket`, if one has come.
+    /// The next message of `socket`, if one has arrived.
     pub fn receive(socket: &Socket) -> Option<Parts> {
         let mut parts = Parts::default();
         loop {
             let mut part = Message::new();
-            // A message comes whole or not at all: only its first part may be missing.
+            // libzmq delivers whole messages only, so after a first part the others are available.
             socket.recv(&mut part, DONTWAIT).ok()?;
             parts.count += 1;
             let more = part.get_more();
@@ -32,17 +32,17 @@ impl Parts {
         }
     }
 
-    /// How many it had.
+    /// The number of parts that the message had, dropped parts included.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// All of its parts, if there are `N`.
+    /// All parts, if there are exactly `N`.
     pub fn exactly<const N: usize>(&self) -> Option<&[Message; N]> {
         self.parts.as_slice().try_into().ok().filter(|_| self.count == N)
     }
 
-    /// The envelope of a REQ socket, its empty part included, and the call behind it.
+    /// Splits a REQ socket's message into the envelope, its empty part included, and the call.
     pub fn enveloped(mut self) -> Option<(Vec<Message>, Message)> {
         let call = self.parts.pop()?;
         let is_call = self.count == self.parts.len() + 1;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use zmq::{Context, SNDMORE, SocketType};
 
-    /// What is received of a message with these parts.
+    /// The received parts of a message with these parts.
     fn received(parts: &[&[u8]]) -> Parts {
         let context = Context::new();
         let receiver = context.socket(SocketType::PULL).expect("a socket");

@@ -1,4 +1,4 @@
-//! The stats socket. Nobody is waited for: who does not listen fast enough loses some of it.
+//! The stats socket, a PUB socket. It never waits for subscribers: a slow subscriber loses messages.
 
 use crate::config::StatsFormat;
 use crate::monitor::Packet;
@@ -8,20 +8,20 @@ use zmq::{DONTWAIT, Socket};
 pub struct Publisher {
     socket: Socket,
     format: StatsFormat,
-    /// What this process calls itself.
+    /// The name of this process in messages.
     from: String,
 }
 
 impl Publisher {
-    /// Says things on `socket`.
+    /// Sends messages on `socket`.
     pub fn new(socket: Socket, format: StatsFormat) -> Publisher {
         Publisher { socket, format, from: format!("gripwire_{}", std::process::id()) }
     }
 
-    /// Says everything in `packets`, and leaves none.
+    /// Sends all of `packets` and empties it.
     pub fn say(&self, packets: &mut Vec<Packet>) {
         for packet in packets.drain(..) {
-            // A PUB socket always takes a message, and drops it for whom there is no room.
+            // A PUB socket accepts every message, and drops it for subscribers whose queue is full.
             let _ = self.socket.send(packet.encode(&self.from, self.format), DONTWAIT);
         }
     }

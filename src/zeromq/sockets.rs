@@ -1,4 +1,4 @@
-//! The sockets, bound or connected as the settings say.
+//! Opens the sockets that the settings name: binds or connects them, and owns the files of bound Unix sockets.
 
 use super::publisher::Publisher;
 use super::{COMMAND, PULL, STATS, SUB, ZeroMqError};
@@ -12,10 +12,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zmq::{Context, Socket, SocketType};
 
-/// Messages that wait in a socket for each connection. Pushers wait beyond that; publishers drop what they have for us.
+/// Most messages that wait in a socket for each connection. Beyond that, publishers with PUSH sockets wait, and those with
+/// PUB sockets drop messages.
 const PULL_MESSAGES: i32 = 1_000;
 const SUB_MESSAGES: i32 = 10_000;
-/// Stats that wait for each who listens; further ones are lost for it (as with Pushpin).
+/// Most stats messages that wait for each subscriber; further messages are lost for it, as with Pushpin.
 const STATS_MESSAGES: i32 = 200_000;
 
 /// The sockets that the settings name.
@@ -24,14 +25,17 @@ pub struct Sockets {
     pub(super) sub: Option<Socket>,
     pub(super) command: Option<Socket>,
     pub(super) publisher: Option<Publisher>,
-    /// What get-zmq-uris answers.
+    /// The answer to the command get-zmq-uris.
     pub(super) uris: Vec<(&'static str, String)>,
-    /// Those of `ipc://` addresses, which libzmq would leave behind.
+    /// The files of `ipc://` addresses, which libzmq would not remove.
     pub(super) files: Vec<SocketFile>,
 }
 
 impl Sockets {
-    /// Opens the sockets; messages may be as long as publish calls. `None` if none are named.
+    /// Opens the sockets that the settings name, `None` if they name none. Messages may be as long as publish calls.
+    ///
+    /// # Errors
+    /// An address cannot be used, or libzmq failed.
     pub fn open(config: &Config) -> Result<Option<Sockets>, ZeroMqError> {
         let settings = &config.zeromq;
         let message_bytes = config.control.body_bytes;
@@ -51,12 +55,12 @@ impl Sockets {
         Ok(Some(Sockets { pull, sub, command, publisher, uris, files: opening.files.into_inner() }))
     }
 
-    /// Whether publishers are told which channels have subscribers.
+    /// Whether there is a SUB socket, which needs the interest in channels.
     pub fn listens(&self) -> bool {
         self.sub.is_some()
     }
 
-    /// Whether anyone is told what happens.
+    /// Whether there is a stats socket.
     pub fn watches(&self) -> bool {
         self.publisher.is_some()
     }
@@ -89,7 +93,7 @@ impl Opening<'_> {
         Ok(socket)
     }
 
-    /// A ROUTER, which serves REQ sockets without making one wait for another.
+    /// Opens a ROUTER socket, which serves many REQ sockets at the same time.
     fn command(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::ROUTER)?;
         self.bind(&socket, COMMAND, endpoint)?;
@@ -113,12 +117,12 @@ impl Opening<'_> {
     fn bind(&self, socket: &Socket, setting: &'static str, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
         let refused =
             |reason: String| ZeroMqError::Endpoint { setting, endpoint: endpoint.to_string(), reason };
-        // libzmq would take the file of a socket away from whoever serves it.
+        // libzmq would replace the file even if another process serves it.
         if endpoint.file().is_some_and(|file| UnixStream::connect(file).is_ok()) {
-            return Err(refused("somebody answers there".to_owned()));
+            return Err(refused("another process serves this Unix socket".to_owned()));
         }
         socket.set_ipv6(endpoint.as_str().contains('[')).map_err(unusable)?;
-        // Pushpin makes its directory too.
+        // Pushpin creates the directory too.
         if let Some(directory) = endpoint.file().and_then(Path::parent) {
             std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
         }
@@ -131,7 +135,7 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// Sees to it that the file goes with the server, and gives it the mode that the settings say.
+    /// Takes ownership of the file, so that it is removed with the server, and sets its mode.
     fn own(&self, file: &Path) -> io::Result<SocketFile> {
         let owned = SocketFile::of_bound(file)?;
         if let Some(mode) = self.settings.ipc_mode {
@@ -142,7 +146,7 @@ impl Opening<'_> {
 }
 
 fn connect(socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
-    // A publisher that is gone is noticed after 30 s + 6 × 5 s, as by Pushpin.
+    // A lost publisher is noticed after 30 s + 6 × 5 s, as by Pushpin.
     socket.set_tcp_keepalive(1).map_err(unusable)?;
     socket.set_tcp_keepalive_idle(30).map_err(unusable)?;
     socket.set_tcp_keepalive_cnt(6).map_err(unusable)?;
@@ -154,7 +158,7 @@ fn connect(socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
         reason: error.to_string(),
     };
     socket.connect(endpoint.as_str()).map_err(refused)?;
-    tracing::info!(%endpoint, "connecting to a publisher of ZeroMQ");
+    tracing::info!(%endpoint, "connecting to a ZeroMQ publisher");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The loop: waits until a socket has something or a core rings, and takes a batch of each.
+//! The thread's loop: waits until a socket has a message or a core rings, and takes a batch from each.
 
 use super::commands::Commands;
 use super::items::Items;
@@ -16,17 +16,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem, Socket};
 
-/// The thread; it ends when this is dropped.
+/// The running thread. Dropping this value ends the thread.
 pub struct Running {
     stop: Arc<AtomicBool>,
     ringer: Ringer,
     thread: Option<JoinHandle<()>>,
-    /// Removed when the thread has ended.
+    /// The files of Unix sockets, removed after the thread has ended.
     _files: Vec<SocketFile>,
 }
 
 impl Sockets {
-    /// Starts the thread. If it cannot go on, `failed` is told why.
+    /// Starts the thread. If it fails later, it calls `failed`.
+    ///
+    /// # Errors
+    /// The system cannot start a thread.
     pub fn run(
         mut self,
         ties: Ties,
@@ -36,7 +39,7 @@ impl Sockets {
         let (end, files) = (stop.clone(), mem::take(&mut self.files));
         let run = move || {
             if let Err(error) = Loop::new(self, ties).run(&end) {
-                failed(ZeroMqError::Unusable(format!("its sockets cannot be waited for: {error}")));
+                failed(ZeroMqError::Unusable(format!("polling its sockets failed: {error}")));
             }
         };
         let thread = std::thread::Builder::new().name("zeromq".to_owned()).spawn(run);
@@ -66,7 +69,7 @@ struct Loop {
     started: Instant,
 }
 
-/// What the stats socket needs.
+/// The state of the stats socket.
 struct StatsSocket {
     publisher: Publisher,
     stats: Stats,
@@ -110,8 +113,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Waits until there is something to do. Without room for items their sockets are not looked at: a core rings when
-    /// there is some.
+    /// Waits until there is work. Without room for items, their sockets are not polled; a core rings when it has room.
     fn wait(&self, timeout: Option<Duration>) -> zmq::Result<()> {
         let mut polled = vec![PollItem::from_fd(self.bell.descriptor(), POLLIN)];
         if self.items.have_room() {
@@ -119,7 +121,7 @@ impl Loop {
         }
         let command = self.commands.as_ref().and_then(Commands::readable);
         polled.extend(command.map(|socket| socket.as_poll_item(POLLIN)));
-        // Rounded up, or the last millisecond would be spent in circles.
+        // Rounded up: with 0 the loop would spin through the last millisecond.
         let timeout_ms = timeout.map_or(-1, |timeout| timeout.as_millis() as i64 + 1);
         match zmq::poll(&mut polled, timeout_ms) {
             Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
@@ -127,7 +129,7 @@ impl Loop {
         }
     }
 
-    /// Does what the cores have told.
+    /// Handles the messages of the cores.
     fn hear(&mut self) {
         self.bell.silence();
         let Messages { interest, outcomes } = self.outlet.take();
@@ -142,7 +144,7 @@ impl Loop {
         }
     }
 
-    /// Lets publishers know whether to send what is on `channel`.
+    /// Subscribes the SUB socket to `channel`, or unsubscribes it.
     fn listen(&self, channel: &str, wanted: bool) {
         let Some(sub) = &self.sub else { return };
         let done = match wanted {
@@ -150,7 +152,7 @@ impl Loop {
             false => sub.set_unsubscribe(channel.as_bytes()),
         };
         if let Err(error) = done {
-            tracing::warn!(%channel, %error, "publishers cannot be told of a channel");
+            tracing::warn!(%channel, %error, "the ZeroMQ SUB socket cannot change its subscription");
         }
     }
 
@@ -166,7 +168,7 @@ impl Loop {
 }
 
 impl StatsSocket {
-    /// When there may be something to say.
+    /// The time until the next tick.
     fn due_in(&self, now: Instant) -> Duration {
         TICK.saturating_sub(now.duration_since(self.ticked))
     }
@@ -195,5 +197,5 @@ impl StatsSocket {
     }
 }
 
-/// How often things are said that did not happen at one moment.
+/// Interval of messages that count over time, and of reports.
 const TICK: Duration = Duration::from_millis(100);

@@ -134,7 +134,10 @@ fn a_socket_that_another_server_has_ends_the_start_with_what_to_change() {
     let output = gripwire().args(["serve", "--demo", "--config"]).arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("somebody answers there") && said.contains("`zeromq.pull`"), "{said}");
+    assert!(
+        said.contains("another process serves this Unix socket") && said.contains("`zeromq.pull`"),
+        "{said}"
+    );
     // The first one still has it.
     let mut stream = Subscriber::stream(&first, "c");
     connect(&first, SocketType::PUSH, "pull").send(item("c", "x"), 0).unwrap();

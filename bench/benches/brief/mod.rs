@@ -1,5 +1,5 @@
-//! How long each micro-benchmark is measured: all of them together take about a minute, so that they are run at all. What
-//! differs by less than a few percent between two runs is noise of the machine.
+//! The time for each micro-benchmark. All together take about a minute, so that they are run often. Differences of a few
+//! percent between two runs are noise of the machine.
 
 use criterion::Criterion;
 use std::time::Duration;

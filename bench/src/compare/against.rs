@@ -1,7 +1,7 @@
-//! Two builds of Gripwire under the same load. A round is two sittings. In each sitting both builds are started anew,
-//! as part of the cost of a process is decided when it starts (where its memory lies, how its tables grow), and then
-//! have their turns at the scenario. One build is opened first in the first sitting, the other in the second, so that
-//! what the order does to a figure cancels. `verdict` reckons.
+//! Compares two builds of Gripwire under equal load. A round has two sittings. Each sitting starts both builds again, because
+//! part of a process's cost is fixed at its start (the location of its memory, the growth of its tables), and then both run
+//! the scenario in turns. One build is opened first in the first sitting, the other in the second, so that effects of the
+//! order cancel. `verdict` judges the figures.
 
 use super::bootstrap::FEWEST;
 use super::medians::{Row, rows};
@@ -16,20 +16,20 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 use std::path::Path;
 
-/// What is saved.
+/// The results that are saved.
 #[derive(Default, Serialize)]
 struct Saved {
     comparisons: Vec<Comparison>,
     failures: Vec<Failures>,
-    /// Of all servers, where others than the two builds take part.
+    /// The rows of all servers, if other servers take part.
     rows: Vec<Row>,
 }
 
-/// Compares the build beside this program with `program`; whether it is worse.
+/// Compares the build beside this program with `program`. Returns whether it is worse.
 pub fn run(settings: &Settings, program: &Path, mut beside: Vec<Server>) -> anyhow::Result<bool> {
     let other = program.canonicalize().with_context(|| format!("no build at {}", program.display()))?;
     let (rounds, bound) = (settings.rounds.unwrap_or(ROUNDS), settings.bound);
-    ensure!(rounds as usize >= FEWEST, "an interval of 95 % takes {FEWEST} rounds at least");
+    ensure!(rounds as usize >= FEWEST, "an interval of 95 % needs at least {FEWEST} rounds");
     let mut servers = vec![Server::Gripwire, Server::Other(other)];
     beside.retain(|server| *server != Server::Gripwire);
     servers.append(&mut beside);
@@ -54,7 +54,7 @@ pub fn run(settings: &Settings, program: &Path, mut beside: Vec<Server>) -> anyh
     Ok(conclusion.is_worse())
 }
 
-/// All rounds of a scenario: those of the builds, and the samples of all servers.
+/// Runs all rounds of a scenario. Returns the rounds of the builds, and the samples of all servers.
 fn measure(
     scenario: &Scenario,
     servers: &[Server],
@@ -86,7 +86,7 @@ fn measure(
 }
 
 const BUILDS: usize = 2;
-/// Of a round.
+/// Sittings of a round.
 const SITTINGS: u32 = 2;
-/// Of each scenario: with the scenarios that are run by themselves, about ten minutes.
+/// Rounds of each scenario by default. The default scenarios then take about ten minutes.
 const ROUNDS: u32 = 8;

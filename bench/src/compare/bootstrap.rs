@@ -1,12 +1,11 @@
-//! How sure a median is: its 95 % interval, by the percentile bootstrap. Values are drawn from those at hand, with
-//! repetition, as many as there are, and the median of the draw is noted; the interval holds the middle 95 % of 10,000
-//! such medians. Nothing is assumed of how the values are spread. The draws come from a fixed seed, so the same values
-//! always have the same interval.
+//! The 95 % interval of a median, by the percentile bootstrap. From n values, n are drawn with repetition, and the median of
+//! the draw is recorded. The interval contains the middle 95 % of 10,000 such medians. No distribution of the values is
+//! assumed. The draws come from a fixed seed, so equal values always have an equal interval.
 
 use super::medians::median;
 use serde::Serialize;
 
-/// A median and the interval in which the true one lies, with a confidence of 95 %.
+/// A median, and the interval that contains the true median with a confidence of 95 %.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Interval {
     pub low: f64,
@@ -15,7 +14,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The interval of the median of `values`; none of fewer than [`FEWEST`].
+    /// The interval of the median of `values`; `None` for fewer than [`FEWEST`] values.
     pub fn of(values: &[f64]) -> Option<Interval> {
         Interval::by(values, DRAWS)
     }
@@ -34,7 +33,7 @@ impl Interval {
     }
 }
 
-/// Even the whole range of five values misses their true median more often than in 5 of 100 cases: in 2 of 2^5.
+/// The least number of values. The whole range of five values misses the true median in 2 of 2^5 cases, more than 5 %.
 pub const FEWEST: usize = 6;
 
 /// A generator of random numbers that is the same on every machine and in every version (Steele, Lea and Flood, 2014).
@@ -48,7 +47,7 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`. Some are more likely than others by `bound` in 2^64.
+    /// A number below `bound`. The probabilities differ by at most `bound` in 2^64.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }

@@ -1,6 +1,5 @@
-//! The figures that two builds are compared by. Those that decide are what the server spends, as the kernel accounts it
-//! to the server alone: CPU and memory. Rates and latencies hang on the clients and on whatever else the machine does,
-//! and are there to be read.
+//! The figures by which two builds are compared. CPU and memory decide, because the kernel counts them for the server alone.
+//! Rates and latencies depend on the clients and on other load of the machine, so they are shown but do not decide.
 
 use super::sample::Sample;
 
@@ -8,14 +7,14 @@ use super::sample::Sample;
 pub struct Figure {
     pub name: &'static str,
     of: fn(&Sample) -> Option<f64>,
-    /// Units of a sample in one of the name's.
+    /// The number by which a sample's value is divided to get the unit in the name.
     pub scale: f64,
     pub better: Better,
-    /// Whether a build that is worse by it is worse.
+    /// Whether a build is worse if this figure is worse.
     pub decides: bool,
 }
 
-/// Which way is better.
+/// The direction in which a figure is better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Better {
     Lower,
@@ -23,12 +22,12 @@ pub enum Better {
 }
 
 impl Figure {
-    /// What a sample says of it.
+    /// The figure of a sample.
     pub fn of(&self, sample: &Sample) -> Option<f64> {
         (self.of)(sample)
     }
 
-    /// How many times as bad `this` is as `other`: above 1 is worse, whichever way is better.
+    /// The ratio of `this` to `other`. Above 1 `this` is worse, whichever direction is better.
     pub fn ratio(&self, this: &Sample, other: &Sample) -> Option<f64> {
         let (this, other) = (self.of(this)?, self.of(other)?);
         let ratio = match self.better {
@@ -43,7 +42,7 @@ const COST: Figure = Figure { name: "", of: |_| None, scale: 1.0, better: Better
 const RATE: Figure = Figure { better: Better::Higher, decides: false, ..COST };
 const LATENCY: Figure = Figure { scale: 1e6, decides: false, ..COST };
 
-/// All there are, in the order they are shown.
+/// All figures, in the order in which they are shown.
 pub const FIGURES: &[Figure] = &[
     Figure { name: "CPU for a delivery, us", of: |sample| sample.cpu_ns, scale: 1e3, ..COST },
     Figure { name: "CPU to open a client, us", of: |sample| sample.opening_cpu_ns, scale: 1e3, ..COST },

@@ -1,4 +1,4 @@
-//! A server that holds its clients, and one that they all come to at once.
+//! A server that holds its clients, and a server to which all clients connect at once.
 
 use super::sample::Sample;
 use super::scenario::{Load, Scenario};
@@ -12,12 +12,12 @@ use gripwire_loadgen::{
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// A server under a scenario's clients. They are gone before it is.
+/// A server with a scenario's clients. The clients are dropped before the server.
 pub struct Held {
     fleet: Fleet,
     publisher: Publisher,
     watch: ServerWatch,
-    /// What has come or will: bytes, if clients throw away what comes, or else messages.
+    /// The total that clients have received or will receive: bytes, if clients discard input, or else messages.
     awaited: u64,
     resident_bytes: f64,
     opening_cpu_ns: f64,
@@ -49,8 +49,8 @@ impl Held {
         })
     }
 
-    /// Has rounds go by until nothing is missing from one: Pushpin's subscriptions come into force some time after
-    /// their clients were answered.
+    /// Runs rounds until one is complete. Pushpin's subscriptions come into force some time after their clients were
+    /// answered.
     pub fn warm(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
         for _ in 0..WARMING_ROUNDS {
             let published = self.publish(scenario)?;
@@ -61,10 +61,10 @@ impl Held {
                 outcome => return Ok(outcome?),
             }
         }
-        bail!("messages do not come to all clients")
+        bail!("messages do not reach all clients")
     }
 
-    /// One round.
+    /// Runs one round.
     pub fn round(&mut self, scenario: &Scenario) -> anyhow::Result<Sample> {
         let (before, started_ns) = (self.watch.cost(), now_ns());
         let published = self.publish(scenario)?;
@@ -113,7 +113,7 @@ impl Held {
         }
     }
 
-    /// How many get each message.
+    /// Number of clients that get each message.
     fn listeners(&self, scenario: &Scenario) -> u64 {
         match scenario.layout {
             Layout::One => {
@@ -125,7 +125,7 @@ impl Held {
     }
 }
 
-/// All connect at once to a server that was just started.
+/// Starts a server and connects all clients at once.
 pub fn storm(scenario: &Scenario, server: &Server) -> anyhow::Result<Sample> {
     let running = server.start(scenario.subscribers)?;
     let mut plan = fleet_plan(scenario, running.target.clone(), vec![running.clients])?;
@@ -142,14 +142,15 @@ pub fn storm(scenario: &Scenario, server: &Server) -> anyhow::Result<Sample> {
     })
 }
 
-/// Clients who pay for what is allocated once. They stay: that they leave would be work for the server.
+/// Opens a few clients, which take the memory that is allocated once for all clients. They stay connected, because their
+/// end would be work for the server.
 fn open_few(scenario: &Scenario, running: &Running) -> anyhow::Result<Fleet> {
     let mut plan = FleetPlan::new(running.target.clone(), scenario.transport, FEW, running.clients);
     (plan.prefix, plan.window) = ("few-".into(), WINDOW);
     Ok(open_all(&plan)?.0)
 }
 
-/// Opens all clients of `plan`; one that fails is an error.
+/// Opens all clients of `plan`. It is an error if one fails.
 pub fn open_all(plan: &FleetPlan) -> anyhow::Result<(Fleet, Opening)> {
     let (fleet, opening) = Fleet::open(plan)?;
     let why = opening.failure.as_deref().unwrap_or_default();
@@ -168,7 +169,7 @@ pub fn fleet_plan(
     target: Target,
     destinations: Vec<SocketAddrV4>,
 ) -> anyhow::Result<FleetPlan> {
-    let first = *destinations.first().context("nowhere to connect to")?;
+    let first = *destinations.first().context("the server has no address for clients")?;
     Ok(FleetPlan {
         layout: scenario.layout,
         destinations,
@@ -198,7 +199,7 @@ fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
         channels: scenario.layout.channels(scenario.subscribers),
         mix: scenario.transport.into(),
         size_bytes: scenario.bytes,
-        // Only GRIP has calls with several messages.
+        // Only GRIP calls can have several messages.
         batch: if running.target == Target::Nchan { 1 } else { batch },
         rate_hz,
         messages,
@@ -207,8 +208,9 @@ fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
 }
 
 const FEW: u32 = 500;
-/// Connections being opened at a time, outside of a storm. Of more, Pushpin loses some between its processes.
-/// How long a round may take.
+/// Most connections that are being opened at the same time, except in a storm. With more, Pushpin loses some between its
+/// processes.
+/// Most time for a round.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const WINDOW: u32 = 64;
 const PUSHPIN_WINDOW: u32 = 8;

@@ -1,5 +1,5 @@
-//! From samples to the rows of the table: the median of each figure over the rounds, and of the ratios taken within
-//! each.
+//! Computes the rows of the table from samples: the median of each figure over the rounds, and the median of the ratios
+//! within each round.
 
 use super::sample::Sample;
 use super::scenario::Scenario;
@@ -15,11 +15,11 @@ pub struct Row {
     /// The median of each figure, and the failures of all rounds.
     #[serde(flatten)]
     pub figures: Sample,
-    /// Its CPU for a delivery by the floor's.
+    /// The server's CPU per delivery, divided by the floor's.
     pub to_floor: Option<f64>,
-    /// Gripwire's CPU for a delivery by its own.
+    /// Gripwire's CPU per delivery, divided by the server's.
     pub gripwire_to_it: Option<f64>,
-    /// Why it has no figures.
+    /// Why the server has no figures.
     pub error: Option<String>,
 }
 
@@ -63,7 +63,7 @@ fn ratio(above: &[Sample], below: &[Sample]) -> Option<f64> {
     median(above.iter().zip(below).filter_map(|(above, below)| Some(above.cpu_ns? / below.cpu_ns?)))
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The middle value, or the mean of the two in the middle.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);

@@ -1,10 +1,10 @@
-//! The comparison: `settings` and `scenario` say what is measured, `stand` is a server (`held`) or the floor with its
-//! clients and takes one `sample` a turn, `medians` reckons, `table` prints. Turns are interleaved (`turns`): every server
-//! has its own before the first has another, so what the machine does meanwhile touches all of them alike, and ratios are
-//! taken within a turn.
+//! The comparison. `settings` and `scenario` describe the measurement. `stand` is a server (`held`) or the floor with its
+//! clients, and takes one `sample` per turn. `medians` computes the rows, and `table` prints them. Turns are interleaved
+//! (`turns`): every server has a turn before the first has its next, so other load on the machine affects all of them alike,
+//! and ratios are computed within a turn.
 //!
-//! With `--against` it is another build of Gripwire that is compared with this one (`against`), by `figures`, each with
-//! its interval (`bootstrap`) and its `verdict`.
+//! With `--against`, another build of Gripwire is compared with this one (`against`) by `figures`, each with an interval
+//! (`bootstrap`) and a `verdict`.
 
 mod against;
 mod bootstrap;
@@ -28,9 +28,9 @@ use scenario::SCENARIOS;
 use settings::save;
 use turns::sit;
 
-/// Runs the scenarios, prints a table for each as it is done, and saves all; whether this build is worse than another.
+/// Runs the scenarios, prints a table for each, and saves all figures. Returns whether this build is worse than another.
 pub fn run(settings: &Settings) -> anyhow::Result<bool> {
-    // What is started from here without a CPU of its own, the applications among it, is on the clients' side.
+    // Processes and threads that are started without a CPU of their own, such as the applications, run on the clients' CPU.
     pin(CLIENT_CPU)?;
     let all = || vec![Server::Floor, Server::Gripwire, Server::Nchan, Server::Pushpin];
     let otherwise = if settings.against.is_some() { Vec::new } else { all };

@@ -1,5 +1,5 @@
-//! What is measured: who listens, how, and what is published to them. Sizes are those at which servers of this kind are
-//! told apart on two CPUs and 20,000 open files.
+//! The scenarios: the subscribers, their transport, and the messages. The sizes show differences between servers of this
+//! kind on a machine with two CPUs and 20,000 open files.
 
 use crate::servers::{CONNECTIONS_PER_PROCESS, Server};
 use gripwire_loadgen::{Layout, Target, Transport};
@@ -8,35 +8,35 @@ use std::time::Duration;
 /// A load that every server gets.
 pub struct Scenario {
     pub name: &'static str,
-    /// In words.
+    /// A description in words.
     pub what: &'static str,
     pub transport: Transport,
     pub subscribers: u32,
     pub layout: Layout,
-    /// Of a message.
+    /// Size of a message.
     pub bytes: usize,
-    /// How many subscribers of a hundred never read.
+    /// Percentage of subscribers that never read.
     pub stall_percent: u32,
     pub load: Load,
-    /// Whether two builds are compared by it when none is named.
+    /// Whether two builds are compared by this scenario by default.
     pub tells_builds_apart: bool,
 }
 
-/// What happens in a round.
+/// The load in a round.
 pub enum Load {
-    /// Messages one after the other, as fast as they are taken: `messages` in calls of `batch`.
+    /// `messages` messages in calls of `batch`, as fast as the server takes them.
     Messages { messages: u64, batch: u32 },
-    /// The same for a time. Clients throw away what comes, so that they keep up.
+    /// Messages for a time, as fast as the server takes them. Clients discard input, so that they keep up.
     Continuous(Duration),
-    /// `messages` on a schedule.
+    /// `messages` messages on a schedule.
     Paced { messages: u64, rate_hz: f64 },
     /// All subscribers connect at once, to a server that was just started.
     Storm,
 }
 
 impl Scenario {
-    /// Whether `server` takes part: some have one process, which the limit of open files bounds, and the floor knows no
-    /// time.
+    /// Whether `server` can run the scenario. Some servers have one process, which the limit of open files bounds, and the
+    /// floor cannot keep a schedule.
     pub fn is_for(&self, server: &Server) -> bool {
         match (server, &self.load) {
             (Server::Floor, Load::Storm | Load::Paced { .. }) => false,
@@ -45,12 +45,12 @@ impl Scenario {
         }
     }
 
-    /// Whether clients throw away what comes: with messages in quick succession, theirs would be the slower side.
+    /// Whether clients discard input. With many messages in short time, they would be slower than the server otherwise.
     pub fn drains(&self) -> bool {
         matches!(self.load, Load::Continuous(_) | Load::Messages { messages: 2.., batch: 1 })
     }
 
-    /// Messages of the floor's round.
+    /// Number of messages in the floor's round.
     pub fn floor_messages(&self) -> u64 {
         match self.load {
             Load::Messages { messages, .. } if self.layout == Layout::One => messages,
@@ -59,8 +59,8 @@ impl Scenario {
         }
     }
 
-    /// How often each of two builds has its turn before both are started anew: an even number, as they take turns at
-    /// being first. What is quick is done more often.
+    /// Number of turns that each of two builds has before both are started again. It is even, because the builds alternate
+    /// in being first. Shorter scenarios have more turns.
     pub fn turns(&self) -> u32 {
         match self.load {
             Load::Messages { .. } => 12,
@@ -68,9 +68,9 @@ impl Scenario {
         }
     }
 
-    /// Bytes that a subscriber of `target` is sent for a message, as far as that is known beforehand.
+    /// Bytes that a subscriber of `target` receives for a message, as far as they are known beforehand.
     pub fn wire_bytes(&self, target: &Target) -> usize {
-        // nchan sends what was posted, which ends with a line feed.
+        // nchan sends the posted body, which ends with a line feed.
         let content = self.bytes + usize::from(*target == Target::Nchan);
         match (self.transport, content) {
             (Transport::Websocket, 0..=125) => 2 + content,
@@ -103,7 +103,7 @@ const BASE: Scenario = Scenario {
 const SOCKETS: Scenario = Scenario { transport: Transport::Websocket, ..BASE };
 const PACED: Load = Load::Paced { messages: 100, rate_hz: 25.0 };
 
-/// All there are, in the order they are run.
+/// All scenarios, in the order in which they are run.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "sse-1k", what: "one message to 1,000 SSE subscribers", subscribers: 1000, ..BASE },
     Scenario {

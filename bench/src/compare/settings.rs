@@ -1,4 +1,4 @@
-//! What is to be compared, as the command line says it, and where its figures are saved.
+//! The settings of a comparison on the command line, and the file for its figures.
 
 use super::scenario::{self, Scenario};
 use crate::servers::Server;
@@ -6,31 +6,31 @@ use anyhow::Context;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// What is compared.
+/// The settings of a comparison.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// Scenarios to run; all of them without it, or with --against those that tell builds apart
+    /// Scenarios to run; by default all, or with --against the scenarios that distinguish builds
     #[arg(value_name = "SCENARIO", value_parser = scenario::names())]
     scenarios: Vec<String>,
-    /// Compare with this build of Gripwire; exits with 1 if the one beside this program is worse
+    /// Compare with this build of Gripwire; the exit code is 1 if the build beside this program is worse
     #[arg(long, value_name = "BINARY")]
     pub against: Option<PathBuf>,
     /// A figure is worse when its whole interval is above this ratio
     #[arg(long, value_name = "RATIO", default_value_t = 1.02, requires = "against", value_parser = bound)]
     pub bound: f64,
-    /// Servers to run: floor,gripwire,nchan,pushpin without it, or with --against none but the two builds
+    /// Servers to run; by default floor,gripwire,nchan,pushpin, or with --against only the two builds
     #[arg(long, value_enum, value_delimiter = ',')]
     pub servers: Option<Vec<Server>>,
-    /// Rounds, of whose figures the medians are reported: 5 without it, or with --against 8, 6 at least
+    /// Rounds, of which the medians are printed; by default 5, or with --against 8 (at least 6)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
-    /// Where to save the figures as JSON: target/compare.json without it, or with --against target/against.json
+    /// File for the figures as JSON; by default target/compare.json, or with --against target/against.json
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Whether `scenario` is to be run.
+    /// Whether to run `scenario`.
     pub fn wants(&self, scenario: &Scenario) -> bool {
         match self.scenarios.is_empty() {
             true => self.against.is_none() || scenario.tells_builds_apart,
@@ -38,7 +38,7 @@ impl Settings {
         }
     }
 
-    /// Where figures are saved.
+    /// The file for the figures.
     pub fn json(&self, otherwise: &str) -> PathBuf {
         self.json.clone().unwrap_or_else(|| otherwise.into())
     }

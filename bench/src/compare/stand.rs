@@ -1,4 +1,4 @@
-//! A server, or the floor, with its clients open, and what one round of a scenario costs it.
+//! A server, or the floor, with open clients. It measures one round of a scenario at a time.
 
 use super::held::{Held, PATIENCE, fleet_plan, open_all, storm};
 use super::sample::Sample;
@@ -6,11 +6,11 @@ use super::scenario::{Load, Scenario};
 use crate::servers::{Floor, Server};
 use gripwire_loadgen::{Fleet, Target, now_ns};
 
-/// What takes a sample a round.
+/// A server, or the floor, that gives one sample per round.
 pub enum Stand {
     Floor(Box<FloorStand>),
     Server(Box<Held>),
-    /// One that is started anew for each round.
+    /// A server that is started again for each round.
     Storm(Server),
 }
 
@@ -22,7 +22,7 @@ pub struct FloorStand {
 }
 
 impl Stand {
-    /// Starts the server, opens the clients, and lets one round go by that warms caches.
+    /// Starts the server, opens the clients, and runs one round to warm up caches.
     pub fn open(scenario: &Scenario, server: &Server) -> anyhow::Result<Stand> {
         if matches!(scenario.load, Load::Storm) {
             return Ok(Stand::Storm(server.clone()));
@@ -37,7 +37,7 @@ impl Stand {
         Ok(Stand::Server(Box::new(held)))
     }
 
-    /// One round.
+    /// Runs one round.
     pub fn round(&mut self, scenario: &Scenario) -> anyhow::Result<Sample> {
         match self {
             Stand::Floor(stand) => stand.round(scenario),

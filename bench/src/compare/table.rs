@@ -1,4 +1,4 @@
-//! The figures for people, as tables of Markdown.
+//! The figures as Markdown tables.
 
 use super::bootstrap::Interval;
 use super::medians::Row;
@@ -16,7 +16,10 @@ pub fn markdown(scenario: &Scenario, rounds: u32, rows: &[Row]) -> String {
     );
     for row in rows.iter().filter(|row| row.error.is_some() || row.figures.failures > 0) {
         let why = row.error.clone().unwrap_or_else(|| {
-            format!("{} deliveries or clients failed, were lost, doubled or disordered", row.figures.failures)
+            format!(
+                "{} deliveries were lost, repeated or out of order, or clients failed",
+                row.figures.failures
+            )
         });
         text += &format!("\n{}: {why}\n", row.server);
     }
@@ -103,6 +106,6 @@ const HEADS: [&str; 11] = [
     "CPU us/opening",
     "opened/s",
 ];
-/// What does not decide is in brackets.
+/// The verdicts of figures that do not decide are in brackets.
 const COMPARED_HEADS: [&str; 6] =
     ["figure", "this build", "other build", "ratio", "95 % interval", "verdict"];

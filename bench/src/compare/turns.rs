@@ -1,15 +1,15 @@
-//! Servers that hold their clients at the same time, and take turns.
+//! Runs servers in turns. All servers hold their clients at the same time.
 
 use super::sample::Sample;
 use super::scenario::Scenario;
 use super::stand::Stand;
 use crate::servers::Server;
 
-/// All samples of a server; the error is why it has no more.
+/// All samples of a server, or the error that stopped it.
 pub type Samples = (Server, Result<Vec<Sample>, String>);
 
-/// Has all servers hold their clients, and each take its turn so many times. They are opened in the order given; who is
-/// first changes from turn to turn.
+/// Opens all servers with their clients in the given order, and gives each of them `turns` turns. The first server changes
+/// from turn to turn.
 pub fn sit(scenario: &Scenario, servers: &[Server], turns: u32) -> Vec<Samples> {
     let open = |server: &Server| (server.clone(), Stand::open(scenario, server), Vec::new());
     let mut stands: Vec<_> = servers.iter().map(open).collect();

@@ -1,6 +1,6 @@
-//! Whether one build is worse than another: of each figure, and of all together. A figure is worse when its whole
-//! interval is above the bound. One whose interval reaches over the bound is not settled, which is no approval: more
-//! rounds are needed.
+//! Judges whether one build is worse than another, by each figure and by all together. A figure is worse if its whole
+//! interval is above the bound. If only a part of the interval is above the bound, the figure is unsettled and needs more
+//! rounds.
 
 use super::bootstrap::Interval;
 use super::figures::{FIGURES, Figure};
@@ -9,17 +9,17 @@ use super::sample::{Round, Sample, Sitting};
 use serde::Serialize;
 use std::fmt;
 
-/// What is said of a figure.
+/// The verdict of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The whole interval is below the bound's inverse.
     Better,
-    /// None of the interval is above the bound.
+    /// No part of the interval is above the bound.
     Kept,
-    /// Some of it is, or there were too few ratios for an interval.
+    /// A part of the interval is above the bound, or there were too few ratios for an interval.
     Unsettled,
-    /// All of it is.
+    /// The whole interval is above the bound.
     Worse,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Display for Verdict {
 pub struct Comparison {
     pub scenario: &'static str,
     pub figure: &'static str,
-    /// Whether the verdict of all hangs on it.
+    /// Whether the figure decides the verdict of the build.
     pub decides: bool,
     /// Medians of all turns, in the unit of the figure's name.
     pub this: f64,
     pub other: f64,
-    /// Of the ratios of rounds; above 1 is worse.
+    /// The interval of the rounds' ratios; above 1 is worse.
     pub interval: Option<Interval>,
     pub verdict: Verdict,
     /// The ratio of each round.
@@ -64,7 +64,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// All figures that the rounds of a scenario have.
+    /// The comparisons of all figures of a scenario's rounds.
     pub fn all(scenario: &'static str, rounds: &[Round], bound: f64) -> Vec<Comparison> {
         FIGURES.iter().filter_map(|figure| Comparison::of(figure, scenario, rounds, bound)).collect()
     }
@@ -78,7 +78,7 @@ impl Comparison {
             let turns = sitting.this.iter().zip(&sitting.other);
             median(turns.filter_map(|(this, other)| figure.ratio(this, other)))
         };
-        // Their geometric mean: what the order does multiplies one and divides the other.
+        // The geometric mean cancels the effect of the order, which multiplies one sitting's ratio and divides the other's.
         let ratio = |[first, second]: &Round| Some((of_sitting(first)? * of_sitting(second)?).sqrt());
         let ratios: Vec<f64> = rounds.iter().filter_map(ratio).collect();
         let interval = Interval::of(&ratios);
@@ -105,7 +105,7 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Deliveries that were lost, doubled or out of order, and clients that were refused or ended, in a scenario.
+/// Deliveries that were lost, repeated or out of order, and clients that were refused or ended, in a scenario.
 #[derive(Serialize)]
 pub struct Failures {
     pub scenario: &'static str,
@@ -114,7 +114,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Of all rounds.
+    /// The failures of all rounds.
     pub fn of(scenario: &'static str, rounds: &[Round]) -> Failures {
         let sum = |of: fn(&Sitting) -> &Vec<Sample>| {
             rounds.iter().flatten().flat_map(of).map(|sample: &Sample| sample.failures).sum()
@@ -123,14 +123,14 @@ impl Failures {
     }
 }
 
-/// What is said of a build, in lines; the last one is the verdict.
+/// The conclusion about a build, in lines. The last line is the verdict.
 pub struct Conclusion {
     worse: usize,
     text: String,
 }
 
 impl Conclusion {
-    /// Of all figures and failures.
+    /// The conclusion from all figures and failures.
     pub fn of(compared: &[Comparison], failures: &[Failures], bound: f64) -> Conclusion {
         let mut text = String::new();
         let mut count = |wanted: Verdict, decides: bool, title: &str| {
@@ -142,7 +142,7 @@ impl Conclusion {
         let mut worse = count(Verdict::Worse, true, "worse");
         for Failures { scenario, this, other } in failures.iter().filter(|failed| failed.this > failed.other)
         {
-            text += &format!("worse: {scenario}, {this} failures, {other} of the other build\n");
+            text += &format!("worse: {scenario}, {this} failures, {other} with the other build\n");
             worse += 1;
         }
         let deciding = compared.iter().filter(|one| one.decides).count();
@@ -156,7 +156,7 @@ impl Conclusion {
         Conclusion { worse, text }
     }
 
-    /// Whether anything that decides is worse.
+    /// Whether a figure that decides, or the number of failures, is worse.
     pub fn is_worse(&self) -> bool {
         self.worse > 0
     }

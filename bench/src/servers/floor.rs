@@ -1,6 +1,6 @@
-//! The kernel floor: what a loop of send(2) costs. A process accepts whoever comes and obeys lines on standard input:
-//! `count` is answered with how many it has, `send TIMES BYTES` with the nanoseconds of CPU the loop took. Beyond the
-//! limit of open files there are several, which send one after the other.
+//! The kernel floor: the cost of a loop of send(2). A process accepts connections and follows orders on standard input:
+//! `count` is answered with the number of connections, `send TIMES BYTES` with the CPU time of the loop in nanoseconds. For
+//! more connections than the limit of open files allows, several processes send one after the other.
 
 use super::running::CONNECTIONS_PER_PROCESS;
 use crate::process::{Helper, SERVER_CPU, thread_cpu_ns};
@@ -10,15 +10,15 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The processes of the floor, from their starter's side.
+/// The processes of the floor, seen from the program that starts them.
 pub struct Floor {
     processes: Vec<Helper>,
-    /// Where clients connect, in turns.
+    /// Addresses for clients, used in turn.
     pub addresses: Vec<SocketAddrV4>,
 }
 
 impl Floor {
-    /// Starts as many as `connections` need.
+    /// Starts as many processes as `connections` need.
     pub fn start(connections: u32) -> anyhow::Result<Floor> {
         let (mut processes, mut addresses) = (Vec::new(), Vec::new());
         for _ in 0..connections.div_ceil(CONNECTIONS_PER_PROCESS).max(1) {
@@ -30,7 +30,7 @@ impl Floor {
         Ok(Floor { processes, addresses })
     }
 
-    /// Waits until `connections` are accepted: clients are connected before.
+    /// Waits until `connections` are accepted. Clients see an open connection before it is accepted.
     pub fn await_connections(&mut self, connections: u32) -> anyhow::Result<()> {
         loop {
             let mut accepted = 0;
@@ -44,21 +44,21 @@ impl Floor {
         }
     }
 
-    /// Sends `bytes` to every client, `times` times; the CPU it took, ns.
+    /// Sends `bytes` to every client, `times` times. Returns the CPU time, ns.
     pub fn send(&mut self, times: u64, bytes: usize) -> anyhow::Result<u64> {
         let mut sum = 0;
         for process in &mut self.processes {
             let answer = process.order(&format!("send {times} {bytes}"))?;
             sum += answer
                 .strip_prefix("cpu_ns ")
-                .with_context(|| format!("the floor said {answer}"))?
+                .with_context(|| format!("the floor answered {answer}"))?
                 .parse::<u64>()?;
         }
         Ok(sum)
     }
 }
 
-/// The floor's own side: says `port N`, and obeys.
+/// The floor's process: prints `port N` and follows orders.
 pub fn run() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // SAFETY: the listener's own descriptor; a second listen only changes its queue.
@@ -84,7 +84,7 @@ pub fn run() -> anyhow::Result<()> {
             }
             _ => anyhow::bail!("an unknown order: {line}"),
         }
-        std::io::stdout().flush().context("the parent is gone")?;
+        std::io::stdout().flush().context("the parent has ended")?;
     }
     Ok(())
 }
@@ -98,7 +98,11 @@ fn send(clients: &[TcpStream], times: usize, message: &[u8]) -> anyhow::Result<u
                 let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
                 libc::send(client.as_raw_fd(), message.as_ptr().cast(), message.len(), flags)
             };
-            ensure!(sent == message.len() as isize, "a send fell short: {}", std::io::Error::last_os_error());
+            ensure!(
+                sent == message.len() as isize,
+                "a send was incomplete: {}",
+                std::io::Error::last_os_error()
+            );
         }
     }
     Ok(thread_cpu_ns() - before)

@@ -1,5 +1,5 @@
-//! Gripwire, with the application of the load generator behind it, as Pushpin has it. All its cores are on the servers'
-//! CPU: more than one only where the limit of open files wants it.
+//! Gripwire, with the load generator's application, as for Pushpin. All its cores are on the servers' CPU. It has more than
+//! one core only if the limit of open files requires them.
 
 use super::running::{CONNECTIONS_PER_PROCESS, Directory, Running, free_address};
 use crate::process::Process;
@@ -9,15 +9,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-/// Starts `program` with options that every build knows, so that an older one can stand beside this one.
+/// Starts `program` with options that every build knows, so that older builds can be compared with this one.
 pub fn start(program: &Path, connections: u32) -> anyhow::Result<Running> {
     let origin = Origin::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)?;
     let (clients, publish, udp) = (free_address()?, free_address()?, free_address()?);
-    // The kernel spreads clients over cores by a hash: not quite evenly.
+    // The kernel spreads clients over cores by a hash, not quite evenly.
     let cores = (connections + connections / 20).div_ceil(CONNECTIONS_PER_PROCESS).max(1);
     let directory = Directory::new("gripwire", clients.port())?;
     let config = directory.0.join("gripwire.toml");
-    // Clients that only drain answer no pings; the others send none.
+    // Draining clients do not answer pings, and the other servers send none.
     std::fs::write(&config, "[websocket]\nping_interval_ms = 0\n")?;
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
@@ -38,7 +38,7 @@ pub fn start(program: &Path, connections: u32) -> anyhow::Result<Running> {
     };
     running.await_listening().with_context(|| {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
-        format!("{} does not start; it said: {}", program.display(), said.trim())
+        format!("{} does not start; its log: {}", program.display(), said.trim())
     })?;
     Ok(running)
 }

@@ -1,5 +1,5 @@
-//! What is measured. Each server is started as its own users would for load: one worker on one CPU, its limits raised,
-//! its logs off. `floor` is no server but the least the kernel charges: a loop of send(2) over as many sockets.
+//! The measured servers. Each server is started as its users would start it for load: one worker on one CPU, limits raised,
+//! logs off. `floor` is not a server but the least cost in the kernel: a loop of send(2) over equally many sockets.
 
 mod floor;
 mod gripwire;
@@ -30,7 +30,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// As in the table.
+    /// The name in the table.
     pub fn name(&self) -> &'static str {
         match self {
             Server::Floor => "send(2) loop",
@@ -41,7 +41,7 @@ impl Server {
         }
     }
 
-    /// Why it cannot be measured here, if so.
+    /// Why the server cannot be measured on this machine, if it cannot.
     pub fn missing(&self) -> Option<&'static str> {
         let is_there = |names: &[&str]| names.iter().all(|name| installed(name).is_some());
         match self {
@@ -55,10 +55,10 @@ impl Server {
         }
     }
 
-    /// Starts it for `connections` clients and waits until it works.
+    /// Starts the server for `connections` clients and waits until it is ready.
     pub fn start(&self, connections: u32) -> anyhow::Result<Running> {
         match self {
-            Server::Floor => anyhow::bail!("the floor is no server"),
+            Server::Floor => anyhow::bail!("the floor is not a server"),
             Server::Gripwire => gripwire::start(&beside_this_program("gripwire")?, connections),
             Server::Other(program) => gripwire::start(program, connections),
             Server::Nchan => nchan::start(),

@@ -1,4 +1,4 @@
-//! nginx with nchan: one worker, messages kept for nobody, subscribers without a time limit.
+//! nginx with nchan: one worker, no stored messages, subscribers without a time limit.
 
 use super::running::{Directory, Running, free_address};
 use crate::process::{Process, installed};

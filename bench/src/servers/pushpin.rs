@@ -1,5 +1,5 @@
-//! Pushpin with condure and zurl, its limits on connections and message rates raised out of the way, and the
-//! application of the load generator behind it.
+//! Pushpin with condure and zurl, with the load generator's application. Its limits on connections and message rates are
+//! raised so that they do not affect the measurement.
 
 use super::running::{Directory, PATIENCE, Running, free_address};
 use crate::process::Process;
@@ -40,7 +40,8 @@ pub fn start() -> anyhow::Result<Running> {
     Ok(running)
 }
 
-/// Its processes find each other a while after the ports are open.
+/// Waits until a request reaches the application: Pushpin's processes connect to each other some time after the ports are
+/// open.
 fn await_origin(clients: SocketAddrV4) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! A server that runs: its processes, its addresses and its files.
+//! A running server: its processes, addresses and files.
 
 use crate::process::Process;
 use anyhow::ensure;
@@ -7,28 +7,28 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A server that runs. It ends when this is dropped.
+/// A running server. Dropping it ends the server.
 pub struct Running {
     pub target: Target,
-    /// Where clients connect.
+    /// The address for clients.
     pub clients: SocketAddrV4,
-    /// Where messages are published.
+    /// The address for publishing.
     pub publish: SocketAddrV4,
-    /// Where datagrams are published, if they are.
+    /// The address for datagrams, if UDP is on.
     pub udp: Option<SocketAddrV4>,
     pub(super) processes: Vec<Process>,
-    /// The application behind it, if it is not built in.
+    /// The application of the server, if it needs one.
     pub(super) _origin: Option<Origin>,
     pub(super) _directory: Option<Directory>,
 }
 
 impl Running {
-    /// Its processes, whose CPU and memory are what it costs.
+    /// The ids of all processes whose CPU and memory count as the server's cost.
     pub fn family(&self) -> Vec<u32> {
         self.processes.iter().flat_map(Process::family).collect()
     }
 
-    /// Waits until it takes connections.
+    /// Waits until the server accepts connections.
     pub fn await_listening(&mut self) -> anyhow::Result<()> {
         for address in [self.clients, self.publish] {
             let deadline = Instant::now() + PATIENCE;
@@ -43,11 +43,11 @@ impl Running {
     }
 }
 
-/// A folder for a server's files, removed with it.
+/// A temporary directory for a server's files. Dropping it removes the directory.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
-    /// A new one.
+    /// Creates a directory.
     pub fn new(name: &str, port: u16) -> anyhow::Result<Directory> {
         let path = std::env::temp_dir().join(format!("gripwire-bench-{name}-{port}"));
         std::fs::create_dir_all(&path)?;
@@ -61,7 +61,7 @@ impl Drop for Directory {
     }
 }
 
-/// An address of this machine that nobody listens on.
+/// An unused loopback address.
 pub fn free_address() -> anyhow::Result<SocketAddrV4> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
@@ -69,5 +69,5 @@ pub fn free_address() -> anyhow::Result<SocketAddrV4> {
 
 /// Connections of one process, below the limit of 20,000 open files that is common in containers.
 pub const CONNECTIONS_PER_PROCESS: u32 = 18_000;
-/// How long anything is awaited.
+/// Most time for starting a server, and for other waits.
 pub const PATIENCE: Duration = Duration::from_secs(20);

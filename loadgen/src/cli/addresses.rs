@@ -1,5 +1,5 @@
-//! Addresses to connect to, of which a million connections need several: `127.0.0.1:7999`, or a range such as
-//! `127.0.0.1-127.0.0.8:7999`.
+//! Addresses to connect to: `127.0.0.1:7999`, or a range such as `127.0.0.1-127.0.0.8:7999`. A million connections need
+//! several addresses.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::str::FromStr;
@@ -9,7 +9,9 @@ use std::str::FromStr;
 pub struct Addresses(pub Vec<SocketAddrV4>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no address: use 127.0.0.1:7999, or a range of up to 4096 such as 127.0.0.1-127.0.0.8:7999")]
+#[error(
+    "`{0}` is not an address: use 127.0.0.1:7999, or a range of up to 4096 such as 127.0.0.1-127.0.0.8:7999"
+)]
 pub struct NoAddress(String);
 
 impl FromStr for Addresses {

@@ -1,4 +1,4 @@
-//! What can be typed, and its defaults.
+//! The arguments of the command line, and their defaults.
 
 use super::addresses::Addresses;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -6,7 +6,7 @@ use gripwire_loadgen::{Layout, Mix, amount};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Holds many subscribers of a realtime server, publishes to them, and reports what arrived, when, and what it cost
+/// Holds many subscribers of a realtime server, publishes to them, and reports deliveries, latencies and the server's cost
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -16,107 +16,107 @@ pub struct Arguments {
     /// The kind of server
     #[arg(long, value_enum, default_value = "gripwire", help_heading = "Server")]
     pub target: TargetName,
-    /// Where subscribers connect: ADDR:PORT or FIRST-LAST:PORT, repeatable; they take turns
+    /// Address for subscribers: ADDR:PORT or FIRST-LAST:PORT; repeatable, used in turn
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7999", help_heading = "Server")]
     pub connect: Vec<Addresses>,
-    /// Where messages are published [default: 127.0.0.1:5561, over UDP 127.0.0.1:5565; else where subscribers connect]
+    /// Address for publishing [default: for GRIP 127.0.0.1:5561, with --udp 127.0.0.1:5565; else the subscribers' address]
     #[arg(long, value_name = "ADDR", help_heading = "Server")]
     pub publish_to: Option<SocketAddr>,
-    /// Publish by datagrams
+    /// Publish by UDP datagrams
     #[arg(long, help_heading = "Server")]
     pub udp: bool,
-    /// Where subscribers of a plain target ask; {channel} stands for the channel
+    /// Path for subscribers of a plain target; {channel} is replaced by the channel
     #[arg(long, value_name = "PATH", required_if_eq("target", "plain"), help_heading = "Server")]
     pub path: Option<String>,
-    /// Where messages for a plain target are posted
+    /// Path for publishing to a plain target
     #[arg(long, value_name = "PATH", required_if_eq("target", "plain"), help_heading = "Server")]
     pub publish: Option<String>,
-    /// Serve an application that speaks GRIP at this address, for the server to ask
+    /// Serve a GRIP application at this address, for the server under load
     #[arg(long, value_name = "ADDR", help_heading = "Server")]
     pub origin: Option<SocketAddr>,
-    /// Threads of that application
+    /// Threads of the --origin application
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Server")]
     pub origin_threads: usize,
-    /// A process of the server, whose CPU and memory are sampled; repeatable
+    /// Process of the server, to sample its CPU time and memory; repeatable
     #[arg(long = "pid", value_name = "PID", help_heading = "Server")]
     pub processes: Vec<u32>,
-    /// Put load on servers beyond this machine
+    /// Allow load on servers on other machines
     #[arg(long, help_heading = "Server")]
     pub allow_remote: bool,
 
-    /// How many subscribers
+    /// Number of subscribers
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, help_heading = "Subscribers")]
     pub subscribers: u32,
-    /// poll, stream, sse or websocket, or shares of several: stream:3,websocket:1
+    /// Transport: poll, stream, sse or websocket, or shares of several: stream:3,websocket:1
     #[arg(long, value_name = "MIX", default_value = "stream", help_heading = "Subscribers")]
     pub transport: Mix,
-    /// one channel, each a channel of its own, or zipf[:EXPONENT[:CHANNELS]]
+    /// Channels: `one` for all, one for `each` subscriber, or zipf[:EXPONENT[:CHANNELS]]
     #[arg(long, value_name = "LAYOUT", default_value = "one", value_parser = layout, help_heading = "Subscribers")]
     pub layout: Layout,
-    /// What channels' names begin with
+    /// Prefix of the channels' names
     #[arg(long, value_name = "TEXT", default_value = "load-", help_heading = "Subscribers")]
     pub prefix: String,
-    /// Connections being opened at a time
+    /// Most connections that are being opened at the same time
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Subscribers")]
     pub window: u32,
-    /// Connections begun in a second; 0 is no limit
+    /// Connections opened per second; 0 means no limit
     #[arg(long, value_name = "N", default_value_t = 0.0, help_heading = "Subscribers")]
     pub open_rate: f64,
-    /// Seconds that the opening may take
+    /// Most seconds for the opening
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0, help_heading = "Subscribers")]
     pub open_timeout: f64,
-    /// How many of a hundred never read once they are open
+    /// Percentage of subscribers that never read after they are open
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100),
           help_heading = "Subscribers")]
     pub stall: u32,
-    /// Throw away what arrives and count bytes only: measures the server rather than the client
+    /// Discard input and only count its bytes: measures the server rather than the client
     #[arg(long, help_heading = "Subscribers")]
     pub drain: bool,
-    /// At least so many worker processes; each holds 18,000 at most
+    /// Least number of worker processes; each holds at most 18,000 subscribers
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Subscribers")]
     pub workers: u32,
-    /// A CPU to keep workers on; repeatable, they take turns
+    /// CPU for workers; repeatable, used in turn
     #[arg(long, value_name = "CPU", help_heading = "Subscribers")]
     pub cpu: Vec<usize>,
 
-    /// Messages a second, over all channels; 0 is as fast as they are taken [default: 10]
+    /// Messages per second, over all channels; 0 means as fast as the server takes them [default: 10]
     #[arg(long, value_name = "N", help_heading = "Messages")]
     pub rate: Option<f64>,
-    /// How many messages
+    /// Number of messages
     #[arg(long, value_name = "N", help_heading = "Messages")]
     pub messages: Option<u64>,
     /// Seconds of publishing [default: 10, unless --messages is given]
     #[arg(long, value_name = "SECONDS", help_heading = "Messages")]
     pub duration: Option<f64>,
-    /// Bytes of a message; some 40 are needed
+    /// Bytes of a message; about 40 is the minimum
     #[arg(long, value_name = "BYTES", default_value_t = 100, help_heading = "Messages")]
     pub size: usize,
     /// Messages in a publish call
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Messages")]
     pub batch: u32,
-    /// Connections that publish; channels are shared among them
+    /// Number of publishing connections; channels are divided among them
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Messages")]
     pub publishers: u32,
-    /// Publish calls under way on a connection [default: 64 for gripwire, else 1]
+    /// Most publish calls in flight on a connection [default: 64 for gripwire, else 1]
     #[arg(long, value_name = "N", help_heading = "Messages")]
     pub pipeline: Option<usize>,
-    /// Seconds to hold subscribers before publishing; alone, nothing is published
+    /// Seconds to hold subscribers before publishing; without other options for messages, nothing is published
     #[arg(long, value_name = "SECONDS", help_heading = "Messages")]
     pub hold: Option<f64>,
-    /// Seconds to wait for messages that are late
+    /// Seconds to wait for late messages
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, help_heading = "Messages")]
     pub late: f64,
 
-    /// Write what was found as JSON; - is standard output, instead of the table
+    /// Write the results as JSON; - means standard output, instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub json: Option<PathBuf>,
-    /// Write a page with diagrams, which needs nothing else
+    /// Write the results as a self-contained HTML page with diagrams
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub report: Option<PathBuf>,
-    /// Exit with 1 if anything was lost, repeated, out of order, refused or cut
+    /// Exit with 1 if a message was lost, repeated or out of order, or a subscriber was refused or ended
     #[arg(long, help_heading = "Reports")]
     pub strict: bool,
-    /// Show nothing while it runs
+    /// Show no progress
     #[arg(short, long, help_heading = "Reports")]
     pub quiet: bool,
 }
@@ -137,28 +137,28 @@ pub enum TargetName {
     Pushpin,
     /// nginx with nchan at /sub/CHANNEL and /pub/CHANNEL
     Nchan,
-    /// Any other, with --path and --publish
+    /// Any other server, with --path and --publish
     Plain,
 }
 
 impl Arguments {
-    /// Whether anything is published.
+    /// Whether messages are published.
     pub fn publishes(&self) -> bool {
         self.hold.is_none() || self.rate.is_some() || self.messages.is_some() || self.duration.is_some()
     }
 
-    /// What the run is about, in a line.
+    /// A title for the run.
     pub fn title(&self) -> String {
         let server =
             self.target.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
         format!("{} subscribers of {server}", amount::count(self.subscribers.into()))
     }
 
-    /// What was asked for, for the reports.
+    /// The parameters of the run, for the reports.
     pub fn parameters(&self) -> Vec<(String, String)> {
         let layout = match self.layout {
             Layout::One => "one channel".into(),
-            Layout::Each => "a channel each".into(),
+            Layout::Each => "one for each subscriber".into(),
             Layout::Zipf { channels, exponent } => format!("Zipf, {channels} channels, exponent {exponent}"),
         };
         let mut list = vec![
@@ -168,7 +168,11 @@ impl Arguments {
         ];
         if self.publishes() {
             let rate = self.rate.unwrap_or(DEFAULT_RATE_HZ);
-            let rate = if rate > 0.0 { format!("{rate} messages/s") } else { "as fast as taken".into() };
+            let rate = if rate > 0.0 {
+                format!("{rate} messages/s")
+            } else {
+                "as fast as the server takes them".into()
+            };
             list.push(("rate", rate));
             list.push(("message size", format!("{} B", self.size)));
             list.push(("batch", self.batch.to_string()));
@@ -178,15 +182,16 @@ impl Arguments {
             list.push(("never read", format!("{} %", self.stall)));
         }
         if self.drain {
-            list.push(("client", "drains without looking".into()));
+            list.push(("client", "discards input".into()));
         }
         list.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
-    let problem =
-        || format!("`{text}` is no layout: use one, each, or zipf:EXPONENT:CHANNELS such as zipf:1.1:1000");
+    let problem = || {
+        format!("`{text}` is not a layout: use one, each, or zipf:EXPONENT:CHANNELS such as zipf:1.1:1000")
+    };
     let mut parts = text.split(':');
     let layout = match parts.next() {
         Some("one") => Layout::One,
@@ -204,7 +209,7 @@ fn layout(text: &str) -> Result<Layout, String> {
     if parts.next().is_some() { Err(problem()) } else { Ok(layout) }
 }
 
-/// Messages a second when nothing is said.
+/// Messages per second by default.
 pub const DEFAULT_RATE_HZ: f64 = 10.0;
 
 #[cfg(test)]

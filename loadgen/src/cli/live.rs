@@ -1,4 +1,4 @@
-//! What is seen while a run goes on: one line, on standard error, with a bar where there is an end to go towards.
+//! Shows the progress of a run: one line on standard error, with a bar in phases with a known end.
 
 use gripwire_loadgen::{Moment, Phase, RunPlan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,7 +32,7 @@ impl Live {
         let open = format!("{} open", moment.fleet.open);
         let trouble = match (moment.fleet.failed, moment.fleet.closed) {
             (0, 0) => String::new(),
-            (failed, closed) => format!(", {failed} failed, {closed} cut"),
+            (failed, closed) => format!(", {failed} failed, {closed} ended"),
         };
         let message = match phase {
             Phase::Opening => format!("{open}{trouble}"),

@@ -1,5 +1,5 @@
-//! The command line. `arguments.rs` declares it, `addresses.rs` reads ranges of addresses, `plan.rs` makes a plan of it,
-//! `live.rs` shows how the run goes, `table.rs` prints what it found.
+//! The command line. `arguments.rs` declares it, `addresses.rs` reads ranges of addresses, `plan.rs` makes the plan of a
+//! run, `live.rs` shows the progress, and `table.rs` prints the results.
 
 mod addresses;
 mod arguments;
@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Does what the command line says.
+/// Executes the command line.
 pub fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(Command::Worker) = arguments.command {
@@ -64,7 +64,7 @@ fn write_reports(arguments: &Arguments, outcome: &Outcome) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The command line as it could be typed again.
+/// The command line, quoted for a shell.
 fn command_line() -> String {
     let quoted = |word: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);

@@ -1,4 +1,4 @@
-//! From the command line to a plan.
+//! Makes the plan of a run from the command line.
 
 use super::arguments::{Arguments, DEFAULT_RATE_HZ, TargetName};
 use anyhow::{Context, bail, ensure};
@@ -12,7 +12,7 @@ pub fn of(arguments: &Arguments) -> anyhow::Result<RunPlan> {
     let fleet = fleet(arguments, target.clone())?;
     let publish = arguments.publishes().then(|| publish(arguments, &fleet)).transpose()?;
     refuse_strangers(arguments, &fleet, publish.as_ref())?;
-    // Nothing tells when a long poll is held, so that publishing waits a moment.
+    // A long poll gets no sign that it is held, so publishing waits a moment.
     let settle = if fleet.mix.has(Transport::Poll) { 1.0 } else { 0.0 };
     Ok(RunPlan {
         fleet,
@@ -39,7 +39,7 @@ fn fleet(arguments: &Arguments, target: Target) -> anyhow::Result<FleetPlan> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     ensure!(
         arguments.prefix.chars().all(plain),
-        "--prefix takes letters, digits, - _ and . only, because it stands in paths and in JSON as it is"
+        "--prefix takes only letters, digits, - _ and . because it is not escaped in paths and in JSON"
     );
     let destinations: Vec<_> = arguments.connect.iter().flat_map(|one| one.0.iter().copied()).collect();
     let first = *destinations.first().context("--connect needs an address")?;
@@ -89,7 +89,7 @@ fn publish(arguments: &Arguments, fleet: &FleetPlan) -> anyhow::Result<PublishPl
     })
 }
 
-/// Load on other people's machines is an attack unless it was meant.
+/// Refuses other machines without --allow-remote, because load on a machine without its owner's consent is an attack.
 fn refuse_strangers(
     arguments: &Arguments,
     fleet: &FleetPlan,
@@ -98,7 +98,7 @@ fn refuse_strangers(
     let all = fleet.destinations.iter().map(|&one| SocketAddr::V4(one)).chain(publish.map(|one| one.address));
     for address in all {
         if !address.ip().is_loopback() && !arguments.allow_remote {
-            bail!("{address} is not on this machine: if it is yours to put load on, say --allow-remote");
+            bail!("{address} is not on this machine: if you may put load on it, give --allow-remote");
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! What a run found, as a table for a terminal.
+//! The results of a run as a table for a terminal.
 
 use gripwire_loadgen::{Figure, Outcome};
 
-/// The lines of the table of an outcome.
+/// The table of an outcome.
 pub fn of(outcome: &Outcome) -> String {
     lines(&outcome.figures())
 }

@@ -1,9 +1,9 @@
-//! The body of an HTTP answer without its framing (RFC 9112 section 6), byte by byte so that nothing of a chunk's header
-//! need be carried over: the state is eight bytes, which every held stream keeps.
+//! Removes the framing of an HTTP answer's body (RFC 9112 section 6). It reads byte by byte, so that no part of a chunk's
+//! header has to be carried over. The state, which every held stream keeps, is eight bytes.
 
 use super::Malformed;
 
-/// Where in its body an answer is.
+/// The position in the body of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     place: Place,
@@ -15,14 +15,14 @@ pub(crate) struct Body {
 enum Place {
     /// Before the first digit of a chunk's size.
     Size,
-    /// Among its digits.
+    /// Among the digits of a chunk's size.
     Digits,
-    /// Behind them, until the line ends.
+    /// After the digits, until the line ends.
     Extension,
     Data,
-    /// At the line end behind the data.
+    /// At the line end after the data.
     AfterData,
-    /// At the beginning of a line of the trailer.
+    /// At the start of a line of the trailer.
     Trailer,
     /// Within a line of the trailer.
     TrailerLine,
@@ -33,12 +33,12 @@ enum Place {
     Ended,
 }
 
-/// What a stretch of input held.
+/// The result of reading some input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Bytes of the body, moved to the front.
+    /// Number of bytes of the body, which were moved to the front.
     pub body: usize,
-    /// Bytes of the input that were used; fewer than all only when the body has ended.
+    /// Number of input bytes that were used; fewer than all only if the body has ended.
     pub used: usize,
 }
 
@@ -59,12 +59,12 @@ impl Body {
         self.place == Place::Ended
     }
 
-    /// Whether no framing of what has come is still to come.
+    /// Whether the framing of all bytes so far is complete.
     pub fn between_chunks(self) -> bool {
         matches!(self.place, Place::Size | Place::Open | Place::Ended)
     }
 
-    /// Takes the framing off `input`, in place.
+    /// Removes the framing from `input`, in place.
     pub fn take(&mut self, input: &mut [u8]) -> Result<Taken, Malformed> {
         let (mut body, mut used) = (0, 0);
         while used < input.len() && self.place != Place::Ended {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The body that comes out of `wire` when it arrives in pieces that end at `cuts`, and the bytes behind it.
+    /// The body in `wire` when it arrives in pieces that end at `cuts`, and the number of bytes after the body.
     fn decode(mut body: Body, wire: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, usize, bool), Malformed> {
         let (mut out, mut from) = (Vec::new(), 0);
         for &cut in cuts.iter().chain([&wire.len()]) {

@@ -1,14 +1,14 @@
-//! Messages in the body of a stream: one a line, or one an event (HTML Standard, section 9.2). A published message is one
-//! line in either, so the `data` lines of an event are taken one by one when the event is complete.
+//! Finds messages in the body of a stream: one per line, or one per event (HTML Standard, section 9.2). A published message
+//! is one line in both, so the `data` lines of an event are read one by one when the event is complete.
 
-/// How a stream is divided.
+/// The division of a stream into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Division {
     Lines,
     Events,
 }
 
-/// Calls `message` for the lines or for the data of the events in `body`; how many of its bytes are done with.
+/// Calls `message` for the lines or for the data of the events in `body`. Returns the number of bytes that were read.
 pub(crate) fn take(division: Division, body: &[u8], message: &mut dyn FnMut(&[u8])) -> usize {
     match division {
         Division::Lines => lines(body, |line| message(without_field(line))),
@@ -46,7 +46,8 @@ fn line(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
-/// Subscribers of both divisions may share a channel, so a line may be an event's.
+/// A line without the field name of an event. Subscribers of both divisions may share a channel, so that a line may be part
+/// of an event.
 fn without_field(line: &[u8]) -> &[u8] {
     let Some(data) = line.strip_prefix(b"data:") else { return line };
     data.strip_prefix(b" ").unwrap_or(data)

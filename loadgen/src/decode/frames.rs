@@ -1,18 +1,18 @@
-//! WebSocket frames as a client sees them (RFC 6455 section 5): whole data messages, pings to answer, and the end. A
-//! message in fragments is put together from the bytes the caller carries over, so nothing else is kept for it.
+//! Reads WebSocket frames as a client (RFC 6455 section 5): complete data messages, pings to answer, and the close frame. A
+//! message in fragments is assembled from the bytes that the caller carries over, so no other state is kept for it.
 
 use super::{CARRY_BYTES, Malformed};
 
-/// What a server's frames meant.
+/// An event in a server's frames.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival<'a> {
     Message(&'a [u8]),
-    /// To be answered with a pong that says the same.
+    /// A ping, which has to be answered with a pong with the same payload.
     Ping(&'a [u8]),
     Closed,
 }
 
-/// Calls `arrival` for what is whole in `input`; how many of its bytes are done with.
+/// Calls `arrival` for all complete messages and frames in `input`. Returns the number of bytes that were read.
 pub(crate) fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usize, Malformed> {
     let (mut done, mut from) = (0, 0);
     let mut fragments: Vec<u8> = Vec::new();
@@ -27,7 +27,8 @@ pub(crate) fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usi
                 fragments.clear();
             }
             (TEXT | BINARY, true) => arrival(Arrival::Message(payload)),
-            // Between fragments it is heard again with each try, until the message is whole: an early pong is harmless.
+            // A ping between fragments is reported again with each call until the message is complete. Further pongs are
+            // harmless.
             (PING, true) => arrival(Arrival::Ping(payload)),
             (PONG, true) => {}
             (CLOSE, true) => arrival(Arrival::Closed),
@@ -40,7 +41,7 @@ pub(crate) fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usi
     Ok(done)
 }
 
-/// A client's frame with a short payload, masked with zeros: the mask hides nothing here and costs nothing to apply.
+/// A pong with a short payload, masked with zeros, so that masking does not change the payload.
 pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
     let payload = &payload[..payload.len().min(125)];
     let mut frame = vec![0x80 | PONG, 0x80 | payload.len() as u8, 0, 0, 0, 0];
@@ -55,7 +56,7 @@ struct Frame {
     payload: usize,
 }
 
-/// The frame that `input` begins with; `None` until all of it is there.
+/// The frame at the start of `input`; `None` until it is complete.
 fn read(input: &[u8]) -> Result<Option<Frame>, Malformed> {
     let &[first, second, ref rest @ ..] = input else { return Ok(None) };
     if second & 0x80 != 0 || first & 0x70 != 0 {

@@ -1,22 +1,23 @@
-//! The head of an answer: its status, how its body is framed, and what a long poll sends back with its next request.
+//! Reads the head of an answer: the status, the framing of the body, and the validators that a long poll sends with its next
+//! request.
 
 use super::Malformed;
 use super::body::Body;
 
-/// What a subscriber needs of a head.
+/// The parts of a head that a subscriber needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub status: u16,
     pub body: Body,
-    /// The connection serves further requests.
+    /// Whether the connection serves further requests.
     pub keeps: bool,
-    /// `Last-Modified` and `ETag`, by which a server may let a long poll go on where it was.
+    /// `Last-Modified` and `ETag`, by which a server can continue after the last answer of a long poll.
     pub validators: Option<(String, String)>,
-    /// Bytes of the head.
+    /// Number of bytes of the head.
     pub length: usize,
 }
 
-/// Reads a head; `None` until it is whole.
+/// Reads a head; `None` until it is complete.
 pub(crate) fn read(input: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut fields);
@@ -48,7 +49,7 @@ pub(crate) fn read(input: &[u8]) -> Result<Option<Head>, Malformed> {
     Ok(Some(Head { status, body, keeps: !closes && body != Body::open(), validators, length }))
 }
 
-/// The largest head; more is not one.
+/// The largest allowed head.
 const HEAD_BYTES: usize = 32 << 10;
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! What subscribers receive, decoded: protocols as plain values, without sockets or clocks.
+//! Decodes the input of subscribers: protocols as plain values, without sockets or clocks.
 //!
-//! `body.rs` takes the framing off an HTTP answer's body in place, `events.rs` finds lines and Server-Sent Events in what
-//! remains, `frames.rs` reads WebSocket frames and writes the client's, `head.rs` reads the head of an answer. Each says
-//! how many bytes it used; the caller carries over the rest until more comes.
+//! `head.rs` reads the head of an answer, `body.rs` removes the framing of an answer's body in place, `events.rs` finds lines
+//! and Server-Sent Events in the body, and `frames.rs` reads WebSocket frames and writes pongs. Each returns the number of
+//! bytes that it used; the caller carries over the rest until more input arrives.
 
 pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod head;
 
-/// What a server sent that its protocol does not allow.
+/// Input that violates its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The head of an answer cannot be parsed.
@@ -22,9 +22,9 @@ pub enum Malformed {
     #[error("a WebSocket frame is malformed")]
     Frame,
     /// A message is larger than a subscriber keeps.
-    #[error("a message without end: more than {} bytes", CARRY_BYTES)]
+    #[error("a message is longer than {} bytes", CARRY_BYTES)]
     Endless,
 }
 
-/// The most that is carried over for one subscriber.
+/// Most bytes that are carried over for one subscriber.
 pub(crate) const CARRY_BYTES: usize = 8 << 20;

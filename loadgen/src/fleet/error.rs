@@ -1,39 +1,39 @@
-//! What keeps a fleet from its work.
+//! The errors of a fleet.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What keeps a fleet from its work.
+/// Why a fleet failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
     /// A worker could not be started.
     #[error("cannot start a worker as {program}: {error}")]
     Spawn {
-        /// The program that was tried.
+        /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// A worker gave up.
-    #[error("a worker cannot go on: {0}")]
+    /// A worker failed.
+    #[error("a worker failed: {0}")]
     Broken(String),
-    /// A worker is gone.
-    #[error("a worker ended without a word; it may have been killed for want of memory")]
+    /// A worker ended unexpectedly.
+    #[error("a worker ended unexpectedly; the kernel may have killed it because memory was short")]
     Gone,
-    /// The plan cannot be carried out.
+    /// The plan is impossible.
     #[error("{0}")]
     Plan(String),
-    /// What was awaited did not come.
-    #[error("only {came} of {awaited} {what} came within {} s", patience.as_secs())]
+    /// Awaited bytes or messages did not arrive in time.
+    #[error("only {came} of {awaited} {what} arrived within {} s", patience.as_secs())]
     Late {
         /// Bytes or messages.
         what: &'static str,
-        /// How many came.
+        /// The number that arrived.
         came: u64,
-        /// How many were awaited.
+        /// The number that was awaited.
         awaited: u64,
-        /// How long was waited.
+        /// The time limit.
         patience: Duration,
     },
 }

@@ -1,5 +1,6 @@
-//! The line to one worker, a process or a thread: orders go down one pipe, reports come up another and are read by a
-//! thread of their own. Dropping it closes the former, which ends the worker, and waits for a process to be gone.
+//! The link to one worker, which is a process or a thread: orders go through one pipe, reports come through another and are
+//! read by a separate thread. Dropping the link closes the pipe of orders, which ends the worker, and waits until a worker
+//! process has ended.
 
 use super::error::FleetError;
 use super::plan::Workers;
@@ -15,12 +16,12 @@ pub(super) struct Link {
     child: Option<Child>,
 }
 
-/// What came from a worker.
+/// A message from a worker.
 pub(super) enum Heard {
     Report(Report),
-    /// A line that is no report.
+    /// A line that is not a report.
     Garbage(String),
-    /// It is gone.
+    /// The end of the worker.
     End,
 }
 
@@ -55,7 +56,7 @@ impl Link {
         let (orders_in, orders_out) = std::io::pipe()?;
         let (reports_in, reports_out) = std::io::pipe()?;
         thread::Builder::new().name(format!("subscribers {index}")).spawn(move || {
-            // What goes wrong ends the pipe of reports, which the fleet notices.
+            // An error ends the pipe of reports, which the fleet notices.
             let _ = worker::obey_until_the_end(orders_in.into(), reports_out.into());
         })?;
         listen(index, reports_in, reports)?;

@@ -1,5 +1,5 @@
-//! The parent's side: a fleet of workers that hold subscribers. `plan.rs` says what is wanted and divides it,
-//! `link.rs` is the line to one worker; the fleet here waits for what they report and adds it up.
+//! The parent's side: a fleet of workers that hold subscribers. `plan.rs` describes a fleet and divides it among workers,
+//! `link.rs` is the link to one worker. The fleet waits for the workers' reports and adds them up.
 
 mod error;
 mod link;
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use error::FleetError;
 pub use plan::{FleetPlan, Workers};
 
-/// Subscribers in workers. They end when this is dropped.
+/// Subscribers in workers. Dropping the fleet ends them.
 pub struct Fleet {
     workers: Vec<Worker>,
     reports: Receiver<(usize, Heard)>,
@@ -34,27 +34,27 @@ struct Worker {
     tally: Option<RouteStats>,
 }
 
-/// How an opening went.
+/// The result of an opening.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Opening {
-    /// From the first connection until all were open or had failed.
+    /// Time from the first connection until all were open or had failed.
     pub seconds: f64,
-    /// Subscribers that are open.
+    /// Subscribers that were opened.
     pub open: u32,
-    /// Those that are not.
+    /// Subscribers that were not opened.
     pub failed: u32,
-    /// Why the first of them failed.
+    /// Why the first subscriber failed.
     pub failure: Option<String>,
 }
 
-/// How a fleet stands: totals since its start.
+/// The counts of a fleet: totals since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Subscribers that were opened.
     pub open: u32,
     /// Subscribers that could not be opened.
     pub failed: u32,
-    /// Open ones that the server ended.
+    /// Open subscribers that the server ended.
     pub closed: u32,
     /// Bytes received since the subscribers were open.
     pub bytes: u64,
@@ -67,7 +67,7 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// When the plan is impossible or a worker cannot be started.
+    /// If the plan is impossible or a worker cannot be started.
     pub fn start(plan: &FleetPlan) -> Result<Fleet, FleetError> {
         let (sender, reports) = channel();
         let mut workers = Vec::new();
@@ -85,7 +85,7 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// As [`Fleet::start`], and when a worker cannot go on.
+    /// As [`Fleet::start`], and if a worker fails.
     pub fn open(plan: &FleetPlan) -> Result<(Fleet, Opening), FleetError> {
         let mut fleet = Fleet::start(plan)?;
         loop {
@@ -96,7 +96,7 @@ impl Fleet {
         }
     }
 
-    /// How the opening went, once it is over.
+    /// The result of the opening, once it is over.
     pub fn opened(&self) -> Option<Opening> {
         let seconds =
             self.workers.iter().map(|worker| worker.opened_seconds).collect::<Option<Vec<f64>>>()?;
@@ -105,7 +105,7 @@ impl Fleet {
         Some(Opening { seconds: seconds.into_iter().fold(0.0, f64::max), open, failed, failure })
     }
 
-    /// How the fleet stands, as far as it has been listened to.
+    /// The counts of the fleet by the last reports of its workers.
     pub fn standing(&self) -> Standing {
         let mut sum = Standing::default();
         for Worker { progress, .. } in &self.workers {
@@ -123,16 +123,16 @@ impl Fleet {
         self.workers.iter().find_map(|worker| worker.progress.failure.as_deref())
     }
 
-    /// The latencies reported since this was last asked, with one significant digit.
+    /// Takes the latencies since the last call, with one significant digit.
     pub fn take_recent(&mut self) -> Latencies {
         std::mem::replace(&mut self.recent, Latencies::coarse())
     }
 
-    /// Takes in what workers report for as long as `wait`; returns sooner when something came.
+    /// Waits up to `wait` for reports of workers, and returns when one has arrived.
     ///
     /// # Errors
     ///
-    /// When a worker cannot go on or is gone.
+    /// If a worker fails or ends.
     pub fn listen(&mut self, wait: Duration) -> Result<(), FleetError> {
         let mut next = match self.reports.recv_timeout(wait) {
             Ok(heard) => Some(heard),
@@ -168,16 +168,16 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// When they have not within `patience`, or a worker cannot go on.
+    /// If fewer bytes arrive within `patience`, or a worker fails.
     pub fn wait_bytes(&mut self, total: u64, patience: Duration) -> Result<(), FleetError> {
         self.wait("bytes", total, patience, |standing| standing.bytes)
     }
 
-    /// Waits until subscribers have received `total` messages. When draining none are counted.
+    /// Waits until subscribers have received `total` messages. A draining fleet counts no messages.
     ///
     /// # Errors
     ///
-    /// When they have not within `patience`, or a worker cannot go on.
+    /// If fewer messages arrive within `patience`, or a worker fails.
     pub fn wait_messages(&mut self, total: u64, patience: Duration) -> Result<(), FleetError> {
         self.wait("messages", total, patience, |standing| standing.messages)
     }
@@ -203,12 +203,12 @@ impl Fleet {
         }
     }
 
-    /// What was received since the last collection, when `published` messages have gone to each channel since the start.
-    /// What has not come by now is lost.
+    /// Collects the deliveries since the last collection. `published` has the number of messages published to each channel
+    /// since the start. Messages that have not arrived by now count as lost.
     ///
     /// # Errors
     ///
-    /// When a worker cannot go on.
+    /// If a worker fails.
     pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<RouteStats, FleetError> {
         for worker in &mut self.workers {
             let range = worker.first..worker.first + worker.subscribers;
@@ -228,7 +228,7 @@ impl Fleet {
         self.workers.iter_mut().try_for_each(|worker| worker.link.order(order))
     }
 
-    /// The processes of the workers.
+    /// The process ids of the workers.
     pub fn processes(&self) -> Vec<u32> {
         self.workers.iter().filter_map(|worker| worker.link.process()).collect()
     }

@@ -1,5 +1,5 @@
-//! What a fleet is to be, and how it is divided among workers: a bounded number of sockets for each process, and addresses
-//! to connect from, so that no pair of addresses comes near the half of the port range where connect() begins to crawl.
+//! The plan of a fleet, and its division among workers. Each process has a limited number of sockets. Each worker has its
+//! own source addresses, so that no pair of addresses uses half of the port range, from which on connect() becomes slow.
 
 use super::error::FleetError;
 use crate::layout::Layout;
@@ -10,52 +10,52 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a fleet is to be.
+/// The plan of a fleet.
 #[derive(Clone, Debug)]
 pub struct FleetPlan {
     /// The server.
     pub target: Target,
-    /// How subscribers listen.
+    /// The transports of subscribers.
     pub mix: Mix,
-    /// How many subscribers.
+    /// Number of subscribers.
     pub subscribers: u32,
-    /// What each listens to.
+    /// The channels of subscribers.
     pub layout: Layout,
-    /// What channels' names begin with; their number follows.
+    /// Prefix of the channels' names; the channel's number follows.
     pub prefix: String,
-    /// Where to connect to; subscribers take turns.
+    /// Addresses of the server, used in turn.
     pub destinations: Vec<SocketAddrV4>,
-    /// Where workers run.
+    /// Whether workers are processes or threads.
     pub workers: Workers,
-    /// The most subscribers of one worker.
+    /// Most subscribers of one worker.
     pub worker_subscribers: u32,
-    /// At least so many workers.
+    /// Least number of workers.
     pub worker_count: u32,
-    /// Connections being opened at a time, over all workers.
+    /// Most connections that are being opened at the same time, over all workers.
     pub window: u32,
-    /// Connections begun in a second, over all workers; 0 is no limit.
+    /// Connections opened per second, over all workers; 0 means no limit.
     pub opening_rate_hz: f64,
-    /// The longest the opening may take.
+    /// Most time for the opening.
     pub opening: Duration,
-    /// Throw away what arrives and count bytes only.
+    /// Discard input and only count its bytes.
     pub drain: bool,
-    /// How many subscribers of a hundred never read once they are open.
+    /// Percentage of subscribers that never read after they are open.
     pub stall_percent: u32,
-    /// CPUs that workers are kept on, in turn; the scheduler's choice when empty.
+    /// CPUs for workers, used in turn; if empty, the scheduler chooses.
     pub cpus: Vec<usize>,
 }
 
-/// Where workers run.
+/// The kind of workers.
 #[derive(Clone, Debug)]
 pub enum Workers {
-    /// In processes of this program, which must be `gripwire-loadgen`: each has a limit of open files of its own.
+    /// Processes of this program, which must be `gripwire-loadgen`. Each process has its own limit of open files.
     Processes(PathBuf),
-    /// In threads of this process.
+    /// Threads of this process.
     Threads,
 }
 
 impl FleetPlan {
-    /// A plan with defaults: one channel, one transport, in threads.
+    /// A plan with defaults: one channel, one transport, workers as threads.
     pub fn new(
         target: Target,
         mix: impl Into<Mix>,
@@ -86,12 +86,12 @@ impl FleetPlan {
         format!("{}{channel}", self.prefix)
     }
 
-    /// Whether a subscriber never reads once it is open.
+    /// Whether a subscriber never reads after it is open.
     pub fn stalls(&self, subscriber: u32) -> bool {
         stalls(&self.mix, self.stall_percent, subscriber)
     }
 
-    /// Divides the subscribers evenly among as few workers as hold them.
+    /// Divides the subscribers evenly among as few workers as possible.
     pub(super) fn assignments(&self) -> Result<Vec<Assignment>, FleetError> {
         if self.destinations.is_empty() {
             return Err(FleetError::Plan("no address to connect to: give one with --connect".into()));
@@ -118,7 +118,7 @@ impl FleetPlan {
         Ok((0..count).map(assignment).collect())
     }
 
-    /// Addresses of a worker's own, all in 127.64.0.0/10. A remote server would not know where to answer them.
+    /// The worker's own source addresses, all in 127.64.0.0/10. They are only possible for a server on this machine.
     fn sources(&self, worker: u32) -> Vec<Ipv4Addr> {
         if self.destinations.iter().any(|destination| !destination.ip().is_loopback()) {
             return Vec::new();
@@ -127,14 +127,14 @@ impl FleetPlan {
             let [_, _, third, fourth] = number.to_be_bytes();
             Ipv4Addr::new(127, 64 + (number >> 16) as u8 % 64, third, fourth)
         };
-        // 127.64.0.0 itself is left out.
+        // 127.64.0.0 itself is not used.
         (0..WORKER_SOURCES).map(|source| address(1 + worker * WORKER_SOURCES + source)).collect()
     }
 }
 
 /// Below the limit of 20,000 open files that containers often have.
 const WORKER_SUBSCRIBERS: u32 = 18_000;
-/// So a pair of addresses has at most some 1,200 connections, of a port range that is 28,000 by default.
+/// With this number, a pair of addresses has at most about 1,200 connections; the default port range has 28,000 ports.
 const WORKER_SOURCES: u32 = 16;
 
 #[cfg(test)]

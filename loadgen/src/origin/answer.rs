@@ -1,7 +1,7 @@
-//! What the origin answers: the holds of Gripwire's demo, by headers, and WebSockets that come as HTTP requests. A pure
-//! function of the request. Channels' names are taken as they are written, so they should need no escapes.
+//! The origin's answers: the holds of Gripwire's demo, by headers, and the events of WebSockets over HTTP. An answer is a
+//! pure function of the request. Channel names are not unescaped, so they should need no escapes.
 
-/// A request, as far as the application looks at it.
+/// The parts of a request that the application reads.
 pub(super) struct Request<'a> {
     pub method: &'a str,
     pub path: &'a str,
@@ -36,7 +36,7 @@ fn hold(mode: &str, content_type: &str, channel: &str) -> String {
     format!("Content-Type: {content_type}\r\nGrip-Hold: {mode}\r\nGrip-Channel: {channel}\r\n")
 }
 
-/// Answers events: an opening with a subscription, a closing with the same, everything else with nothing.
+/// Answers events: OPEN with a subscription, CLOSE with CLOSE, and others with no event.
 fn socket(channel: &str, body: &[u8]) -> String {
     if body.starts_with(b"OPEN\r\n") {
         let subscribe = format!(r#"c:{{"type":"subscribe","channel":"{channel}"}}"#);

@@ -1,4 +1,4 @@
-//! One connection of the origin: requests in, answers out, as many as one read brings.
+//! One connection of the origin. It answers all requests of one read at once.
 
 use super::answer::{self, Request};
 use crate::sys;
@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 pub(super) struct Connection {
     stream: TcpStream,
-    /// Input that is no whole request yet.
+    /// Input that is not yet a complete request.
     partial: Vec<u8>,
-    /// Answers that the other side has not taken yet.
+    /// Answers that are not yet sent.
     unsent: Vec<u8>,
 }
 
@@ -23,15 +23,15 @@ impl Connection {
         self.stream.as_fd()
     }
 
-    /// Whether answers wait to be taken.
+    /// Whether answers wait to be sent.
     pub fn is_behind(&self) -> bool {
         !self.unsent.is_empty()
     }
 
-    /// Does what can be done now; an error is the end of the connection.
+    /// Reads, answers and sends as much as possible now. An error ends the connection.
     pub fn advance(&mut self, input: &mut [u8]) -> io::Result<()> {
         self.flush()?;
-        // Who does not take answers is not read.
+        // Nothing is read while answers wait to be sent.
         if self.is_behind() {
             return Ok(());
         }
@@ -51,7 +51,7 @@ impl Connection {
         self.flush()
     }
 
-    /// Answers the request at `from`; how long it was, if it is whole.
+    /// Answers the request at `from`. Returns its length, if it is complete.
     fn answer_one(&mut self, from: usize) -> io::Result<Option<usize>> {
         let input = &self.partial[from..];
         let Some((request, length)) = read(input).ok_or(io::ErrorKind::InvalidData)? else { return Ok(None) };
@@ -71,7 +71,7 @@ impl Connection {
     }
 }
 
-/// The request at the front and its length, once it is whole; `None` outside for what is no request.
+/// The first request and its length, once it is complete. The outer `None` means that the input is not a request.
 fn read(input: &[u8]) -> Option<Option<(Request<'_>, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut fields);
@@ -107,7 +107,7 @@ fn chunked<'a>(
     Some(framing.ended().then_some((Request { method, path, body }, head + taken.used)))
 }
 
-/// More than that is no request of a GRIP proxy.
+/// Most bytes of a request; those of a GRIP proxy are smaller.
 const REQUEST_BYTES: usize = 1 << 20;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! An application that speaks GRIP, for servers that need one behind them: it answers the paths of Gripwire's `--demo`.
+//! A GRIP application for servers that need one. It answers the paths of Gripwire's `--demo`.
 //!
-//! It must never be the bottleneck, so it is an epoll loop on each thread that answers whatever requests one read brought
-//! with one write; an executor and a framework would cost more than the answers do. `answer.rs` is the application,
-//! `connection.rs` finds requests in what arrives; the loop is here.
+//! The origin must never be the bottleneck, so each thread runs an epoll loop that answers all requests of one read with one
+//! write; an executor and a framework would cost more than the answers. `answer.rs` is the application, `connection.rs` finds
+//! requests in the input, and the loop is here.
 
 mod answer;
 mod connection;
@@ -15,10 +15,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
-/// A running origin. It ends when this is dropped.
+/// A running origin. Dropping it ends the origin.
 pub struct Origin {
     address: SocketAddr,
-    /// Closing it is the order to end.
+    /// Closing this descriptor ends the threads.
     running: Option<io::PipeWriter>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
@@ -28,7 +28,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// If the address cannot be bound.
     pub fn start(address: SocketAddr, threads: usize) -> io::Result<Origin> {
         let (ended, running) = io::pipe()?;
         let first = listen(address)?;
@@ -46,7 +46,7 @@ impl Origin {
         Ok(Origin { address, running: Some(running), threads })
     }
 
-    /// Where it listens.
+    /// The address on which the origin listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -95,7 +95,7 @@ impl Server {
         }
     }
 
-    /// Accepts what waits. Out of descriptors, clients wait until some are free.
+    /// Accepts waiting clients. Without free descriptors, clients wait until there are some.
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));

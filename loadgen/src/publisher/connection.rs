@@ -1,5 +1,5 @@
-//! A way for publish calls to the server. Over HTTP calls may be pipelined as far as the server allows; a server that
-//! closes its connection after an answer gets a new one. Over UDP nothing is answered.
+//! A connection for publish calls, by HTTP or UDP. HTTP calls are pipelined as far as the server allows; if the server closes
+//! the connection after an answer, a new one is opened. UDP datagrams are not answered.
 
 use super::error::PublishError;
 use super::plan::{PublishPlan, Via};
@@ -12,14 +12,14 @@ use std::time::Duration;
 pub(super) struct Connection {
     address: SocketAddr,
     socket: Socket,
-    /// Calls without an answer.
+    /// Number of calls without an answer.
     in_flight: usize,
     limit: usize,
     answers: Vec<u8>,
 }
 
 enum Socket {
-    /// `None` when the server has closed it and nothing is to be sent yet.
+    /// `None` if the server has closed the connection and no call has been sent since.
     Http(Option<TcpStream>),
     Udp(UdpSocket),
 }
@@ -36,7 +36,7 @@ impl Connection {
         Ok(Connection { address, socket, in_flight: 0, limit, answers: Vec::new() })
     }
 
-    /// Waits until `at_ns`, taking the answers that come meanwhile.
+    /// Waits until `at_ns`, and takes answers that arrive meanwhile.
     pub fn wait_until(&mut self, at_ns: u64) -> Result<(), PublishError> {
         loop {
             let left_ns = at_ns.saturating_sub(sys::now_ns());
@@ -54,7 +54,7 @@ impl Connection {
         }
     }
 
-    /// Sends a call, after waiting until fewer than the limit are under way.
+    /// Waits until fewer calls than the limit are in flight, and sends a call.
     pub fn send(&mut self, call: &[u8]) -> Result<(), PublishError> {
         while self.in_flight >= self.limit {
             self.take_answers()?;
@@ -70,7 +70,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Servers close connections that were idle for long, such as while a million subscribers were opened.
+    /// Notices that the server has closed the connection, for instance because it was idle during a long opening.
     fn notice_the_end(&mut self) -> Result<(), PublishError> {
         match &self.socket {
             Socket::Http(Some(stream)) if self.in_flight == 0 => {
@@ -91,7 +91,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for input and takes the answers that are whole.
+    /// Waits for input and takes complete answers.
     fn take_answers(&mut self) -> Result<(), PublishError> {
         let Socket::Http(Some(stream)) = &mut self.socket else {
             self.in_flight = 0;
@@ -129,7 +129,7 @@ fn unanswered(error: io::Error) -> PublishError {
     }
 }
 
-/// The length of the answer at the front, and whether the connection is kept after it; `None` until it is whole.
+/// The length of the first answer, and whether the connection is kept after it; `None` until the answer is complete.
 fn answer(answers: &mut [u8]) -> Result<Option<(usize, bool)>, PublishError> {
     let malformed = |error| PublishError::Broken(io::Error::other(error));
     let Some(head) = head::read(answers).map_err(malformed)? else { return Ok(None) };
@@ -158,5 +158,5 @@ fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// How long a server may take to accept a connection or to answer a call.
+/// Time a server may take to accept a connection or to answer a call.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,17 +1,17 @@
-//! What keeps a publisher from its work.
+//! The errors of a publisher.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// What keeps a publisher from its work.
+/// Why a publisher failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The server cannot be reached.
-    #[error("cannot reach {address} to publish: {error}; is the server running, and is --publish-to right?")]
+    #[error("cannot reach {address} to publish: {error}; check that the server is running, and --publish-to")]
     Connect {
-        /// Where it was looked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// A connection failed.
@@ -22,10 +22,10 @@ pub enum PublishError {
     Refused {
         /// The status.
         status: u16,
-        /// The beginning of what it said.
+        /// The start of the answer's body.
         body: String,
     },
-    /// The plan cannot be carried out.
+    /// The plan is impossible.
     #[error("{0}")]
     Plan(&'static str),
 }

@@ -1,8 +1,8 @@
-//! The publishing side, on a schedule that is kept without regard to the server (open loop): call n is due at n times the
-//! interval, and its messages carry that time even when the server took the call late.
+//! The publisher. Its schedule does not depend on the server (open loop): call n is due at n times the interval, and its
+//! messages carry that time even if the server takes the call late.
 //!
-//! `plan.rs` says what is wanted, `connection.rs` is one connection for publish calls or one UDP socket, `schedule.rs` says
-//! when calls are due; the publisher here shares channels among connections, so that the messages of a channel stay in order.
+//! `plan.rs` is the plan, `connection.rs` one connection for publish calls or one UDP socket, and `schedule.rs` the times at
+//! which calls are due. The publisher divides channels among connections, so that the messages of a channel stay in order.
 
 mod connection;
 mod error;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-/// What was published.
+/// The result of a run of the publisher.
 #[derive(Clone, Debug, Default)]
 pub struct Published {
     /// Messages sent to each channel since the publisher was made.
@@ -29,20 +29,20 @@ pub struct Published {
     pub messages: u64,
     /// Calls of this run.
     pub calls: u64,
-    /// From the first call until the last was answered.
+    /// Time from the first call until the last was answered.
     pub seconds: f64,
-    /// How late the latest call was sent: what the server or this machine held it up.
+    /// The longest delay of a call behind its schedule, caused by the server or by this machine.
     pub latest_ns: u64,
 }
 
-/// Publishes, and remembers how many messages each channel has had.
+/// Publishes messages, and counts the messages of each channel.
 pub struct Publisher {
     plan: PublishPlan,
     lanes: Vec<Lane>,
     watch: Arc<PublishWatch>,
 }
 
-/// A look at a running publisher from another thread.
+/// Shows the progress of a running publisher to another thread.
 #[derive(Debug, Default)]
 pub struct PublishWatch {
     sent: AtomicU64,
@@ -55,18 +55,18 @@ impl PublishWatch {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Ends the run after the calls that are due now.
+    /// Stops the run after the calls that are due now.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 }
 
-/// A connection and the channels it serves.
+/// A connection and its channels.
 struct Lane {
     connection: Connection,
-    /// The channels and how many messages each has had.
+    /// The channels, and the number of messages sent to each.
     channels: Vec<(u32, u32)>,
-    /// Which channel is next.
+    /// The index of the next channel.
     turn: usize,
 }
 
@@ -75,13 +75,13 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, or does not take what the plan asks for.
+    /// If the server cannot be reached, or does not support the plan.
     pub fn connect(plan: PublishPlan) -> Result<Publisher, PublishError> {
         if plan.target.one_message_a_call() && plan.batch > 1 {
-            return Err(PublishError::Plan("this server takes one message a call: leave --batch at 1"));
+            return Err(PublishError::Plan("this server takes one message per call: leave --batch at 1"));
         }
         if plan.via == Via::Udp && plan.target.one_message_a_call() {
-            return Err(PublishError::Plan("only servers that speak GRIP take messages over UDP"));
+            return Err(PublishError::Plan("only GRIP servers take messages over UDP: leave out --udp"));
         }
         let count = (plan.connections.max(1) as usize).min(plan.channels.len().max(1));
         let lane = |number: usize| {
@@ -92,16 +92,16 @@ impl Publisher {
         Ok(Publisher { plan, lanes, watch: Arc::default() })
     }
 
-    /// For who watches from another thread.
+    /// The progress of this publisher for another thread.
     pub fn watch(&self) -> Arc<PublishWatch> {
         self.watch.clone()
     }
 
-    /// Publishes what the plan says. The runs of one publisher follow each other: numbers go on.
+    /// Publishes by the plan. Message numbers continue from run to run.
     ///
     /// # Errors
     ///
-    /// When a connection fails or the server refuses a call.
+    /// If a connection fails or the server refuses a call.
     pub fn run(&mut self) -> Result<Published, PublishError> {
         let mut lanes = std::mem::take(&mut self.lanes);
         let done = self.run_lanes(&mut lanes);
@@ -165,7 +165,7 @@ struct LaneRun {
 }
 
 impl Lane {
-    /// Writes a call with the next messages of the channels whose turn it is.
+    /// Writes a call with the next messages, from the channels in turn.
     fn write_call(&mut self, plan: &PublishPlan, messages: u32, due_ns: u64, call: &mut Vec<u8>) {
         let form = plan.target.form();
         let (mut body, mut text, mut first) = (Vec::new(), Vec::new(), String::new());

@@ -1,42 +1,42 @@
-//! What is to be published, where, and how fast.
+//! The plan of a publisher: messages, address and rate.
 
 use crate::target::Target;
 use crate::transport::Mix;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What is to be published.
+/// The plan of a publisher.
 #[derive(Clone, Debug)]
 pub struct PublishPlan {
     /// The server.
     pub target: Target,
-    /// Where it takes messages.
+    /// The address for publishing.
     pub address: SocketAddr,
-    /// How they reach it.
+    /// The transport of messages to the server.
     pub via: Via,
-    /// Connections, or sockets; channels are shared among them.
+    /// Number of connections or UDP sockets; channels are divided among them.
     pub connections: u32,
-    /// Publish calls under way on one connection; the preset's choice when absent.
+    /// Most publish calls in flight on one connection; `None` means the preset's number.
     pub calls_in_flight: Option<usize>,
-    /// What channels' names begin with; their number follows.
+    /// Prefix of the channels' names; the channel's number follows.
     pub prefix: String,
-    /// The channels, which take turns.
+    /// The channels, used in turn.
     pub channels: Vec<u32>,
-    /// The transports that listen.
+    /// The transports of the subscribers.
     pub mix: Mix,
     /// Bytes of a message.
     pub size_bytes: usize,
     /// Messages in a call.
     pub batch: u32,
-    /// Messages a second; 0 is as fast as they are taken.
+    /// Messages per second; 0 means as fast as the server takes them.
     pub rate_hz: f64,
-    /// How many messages; without a number, until the time is over.
+    /// Number of messages; `None` means until the time is over.
     pub messages: Option<u64>,
-    /// For how long.
+    /// Time of publishing.
     pub duration: Option<Duration>,
 }
 
-/// How messages reach the server.
+/// The transport of messages to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// POST requests on kept connections.

@@ -1,10 +1,10 @@
-//! When publish calls are due. Lanes share the schedule: lane k of n sends calls k, k + n, k + 2n.
+//! The times at which publish calls are due. Lanes share the schedule: lane k of n sends calls k, k + n, k + 2n.
 
 use super::plan::PublishPlan;
 
 pub(super) struct Schedule {
     started_ns: u64,
-    /// Between two calls of all lanes; 0 is no pause.
+    /// Time between two calls of all lanes; 0 means no pause.
     interval_ns: f64,
     batch: u32,
     messages: u64,
@@ -13,7 +13,7 @@ pub(super) struct Schedule {
     lanes: u64,
 }
 
-/// A call that is to be sent.
+/// A call to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub at_ns: u64,
@@ -30,8 +30,8 @@ impl Schedule {
         Schedule { started_ns, interval_ns, batch, messages, until_ns, lane, lanes }
     }
 
-    /// The call that follows `calls` of this lane; `None` when there is none. Without a rate a call is due when the one
-    /// before it was taken.
+    /// The call after `calls` calls of this lane, if there is one. Without a rate, a call is due when the server has taken
+    /// the call before it.
     pub fn call(&self, calls: u64, now_ns: u64) -> Option<Due> {
         let number = calls * self.lanes + self.lane;
         let before = number.saturating_mul(u64::from(self.batch));

@@ -1,5 +1,5 @@
-//! Curves and bars as SVG. Colours are classes, so that the page's styles suit light and dark; the pointer shows values by
-//! `<title>`, which needs no script.
+//! Draws curves and bars as SVG. Colors are classes, so that the page's styles suit light and dark. Values appear under the
+//! pointer by `<title>`, which needs no script.
 
 use super::markup::escaped;
 use super::scale::Scale;
@@ -13,11 +13,11 @@ pub(super) struct Chart {
     pub y_label: fn(f64) -> String,
 }
 
-/// What is drawn.
+/// A series of points to draw.
 pub(super) struct Series {
-    /// For the legend; empty for none.
+    /// The name in the legend; empty means no legend.
     pub name: &'static str,
-    /// A class of the page: a, b or c.
+    /// A color class of the page: a, b or c.
     pub class: &'static str,
     pub points: Vec<(f64, f64)>,
     pub shape: Shape,
@@ -27,7 +27,7 @@ pub(super) struct Series {
 pub(super) enum Shape {
     /// A line.
     Line,
-    /// A line with what is under it.
+    /// A line with a filled area below it.
     Area,
     /// A bar from each point to the next.
     Bars,
@@ -102,7 +102,7 @@ impl Chart {
         }
     }
 
-    /// Points to hold the pointer over.
+    /// Draws points that show their values under the pointer.
     fn dots(&self, series: &Series, svg: &mut String) {
         for &(x, y) in &series.points {
             let said = escaped(&format!("{} {}: {}", series.name, (self.x_label)(x), (self.y_label)(y)));
@@ -163,5 +163,5 @@ const LEFT: f64 = 74.0;
 const RIGHT: f64 = 702.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 236.0;
-/// More points than these are too close together to be pointed at.
+/// Most points that are far enough apart for the pointer.
 const DOTS: usize = 150;

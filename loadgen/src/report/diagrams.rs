@@ -1,11 +1,11 @@
-//! Which diagrams an outcome has, and what is drawn in each.
+//! The diagrams of an outcome, and the series in each.
 
 use super::chart::{Chart, Series, Shape};
 use super::scale::Scale;
 use crate::amount::{bytes, count, duration};
 use crate::run::{Moment, Outcome};
 
-/// A diagram with its heading and what it shows.
+/// A diagram with a heading and a caption.
 pub(super) struct Diagram {
     pub heading: &'static str,
     pub caption: String,
@@ -49,7 +49,7 @@ fn histogram(outcome: &Outcome) -> Diagram {
     Diagram {
         heading: "Latency",
         caption: format!(
-            "{} deliveries, from when each message was due until a subscriber had it.",
+            "{} deliveries, from when each message was due until a subscriber received it.",
             count(latencies.count())
         ),
         svg: chart.draw(&series, &[at("median", 50.0), at("p99", 99.0), at("p99.9", 99.9)]),
@@ -71,7 +71,7 @@ fn percentiles(outcome: &Outcome) -> Diagram {
     };
     Diagram {
         heading: "Latency by percentile",
-        caption: "The share of deliveries that were no later than this; each nine has the same room.".into(),
+        caption: "The share of deliveries that took no longer; each further nine has the same width.".into(),
         svg: chart.draw(&[Series { name: "", class: "a", points, shape: Shape::Area }], &[]),
     }
 }
@@ -87,7 +87,7 @@ fn latency_over_time(outcome: &Outcome) -> Diagram {
     ];
     Diagram {
         heading: "Latency over time",
-        caption: "Of the deliveries in each moment, to one digit.".into(),
+        caption: "Of the deliveries in each moment, with one significant digit.".into(),
         svg: over_time(outcome, &series, |ns| short(duration(ns))),
     }
 }
@@ -102,7 +102,7 @@ fn throughput(outcome: &Outcome) -> Diagram {
         if drained { |value| format!("{}/s", short(bytes(value))) } else { |value| count(value as u64) };
     Diagram {
         heading: "Throughput",
-        caption: if drained { "Bytes received a second." } else { "Deliveries a second." }.into(),
+        caption: if drained { "Bytes received per second." } else { "Deliveries per second." }.into(),
         svg: over_time(outcome, &series, label),
     }
 }
@@ -112,7 +112,7 @@ fn subscribers(outcome: &Outcome) -> Diagram {
     let points = outcome.moments.iter().map(|moment| (moment.seconds, open(moment))).collect();
     Diagram {
         heading: "Subscribers",
-        caption: format!("Open ones; {} a second were set up.", count(outcome.opened_hz() as u64)),
+        caption: format!("Open subscribers; {} per second were opened.", count(outcome.opened_hz() as u64)),
         svg: over_time(outcome, &[Series { name: "", class: "c", points, shape: Shape::Area }], |value| {
             count(value as u64)
         }),
@@ -122,7 +122,7 @@ fn subscribers(outcome: &Outcome) -> Diagram {
 fn kernel_memory(outcome: &Outcome) -> Diagram {
     Diagram {
         heading: "Kernel memory",
-        caption: "Of the whole machine, which holds both ends of every connection.".into(),
+        caption: "Kernel memory of the whole machine, which has both ends of every connection.".into(),
         svg: memory(outcome, "b", |moment| moment.server.kernel_bytes),
     }
 }
@@ -130,7 +130,7 @@ fn kernel_memory(outcome: &Outcome) -> Diagram {
 fn server_memory(outcome: &Outcome) -> Diagram {
     Diagram {
         heading: "Server memory",
-        caption: "Resident, of the processes under watch.".into(),
+        caption: "Resident memory of the watched processes.".into(),
         svg: memory(outcome, "a", |moment| moment.server.resident_bytes),
     }
 }
@@ -160,7 +160,7 @@ fn over_time(outcome: &Outcome, series: &[Series], y_label: fn(f64) -> String) -
     chart.draw(series, &[])
 }
 
-/// An amount without the zeros behind its point: marks of axes are round.
+/// An amount without trailing zeros, because the marks of axes are round numbers.
 fn short(amount: String) -> String {
     let (number, unit) = amount.split_once(' ').unwrap_or((&amount, ""));
     if number.contains('.') {
@@ -170,7 +170,7 @@ fn short(amount: String) -> String {
     amount
 }
 
-/// The growth of a count in a second, over several reports of the workers: from one to the next it would flicker.
+/// The growth of a count per second, averaged over several reports of the workers, because single reports vary too much.
 fn rates(moments: &[Moment], of: fn(&Moment) -> u64) -> Vec<(f64, f64)> {
     let mut rates = Vec::new();
     let Some(mut before) = moments.first() else { return rates };
@@ -186,5 +186,5 @@ fn rates(moments: &[Moment], of: fn(&Moment) -> u64) -> Vec<(f64, f64)> {
 }
 
 const BINS: usize = 80;
-/// Twice what lies between two reports of a worker.
+/// Twice the time between two reports of a worker.
 const RATE_SECONDS: f64 = 0.5;

@@ -1,6 +1,6 @@
-//! Text in the markup of a page and its diagrams.
+//! Escapes text for the markup of a page and its diagrams.
 
-/// `text` as it stands between tags, or in quotes.
+/// `text` escaped for use between tags or in quotes.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,7 +1,7 @@
-//! The page of a run: figures and diagrams in one file that needs nothing else, to look at and to send around.
+//! The HTML page of a run: figures and diagrams in one self-contained file.
 //!
-//! `chart.rs` draws curves and bars as SVG, `scale.rs` chooses axes, `markup.rs` escapes text, `page.html` is the frame with
-//! its styles; what the page shows is put together here and in `diagrams.rs`.
+//! `chart.rs` draws curves and bars as SVG, `scale.rs` chooses axes, `markup.rs` escapes text, and `page.html` is the template
+//! with its styles. The contents of the page are made here and in `diagrams.rs`.
 
 mod chart;
 mod diagrams;
@@ -42,10 +42,10 @@ fn diagram(diagram: &Diagram) -> String {
     format!("<figure><h2>{heading}</h2><p>{}</p>{svg}</figure>", escaped(caption))
 }
 
-/// The few figures that one looks for first.
+/// The most important figures.
 fn tiles(outcome: &Outcome) -> Vec<Figure> {
     let first = ["subscribers open", "delivery rate", "latency, median", "latency, p99", "latency, largest"];
-    let cost = ["server CPU a delivery", "server memory a subscriber"];
+    let cost = ["server CPU per delivery", "server memory per subscriber"];
     let figures = outcome.figures();
     let wanted = first.into_iter().chain(cost).chain(["set-up rate"]);
     wanted.filter_map(|name| figures.iter().find(|figure| figure.0 == name).cloned()).take(6).collect()

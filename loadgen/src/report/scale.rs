@@ -1,24 +1,24 @@
-//! Axes: where a value lies on one, and where its marks are.
+//! The scales of axes: the place of a value on an axis, and the axis's marks.
 
-/// From values to a share of the axis.
+/// Maps values to places on an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scale {
     /// From 0 to the given value.
     Linear(f64),
     /// From the first to the second, by powers of ten.
     Logarithmic(f64, f64),
-    /// Percentiles, by how few are beyond: 90, 99, 99.9 are as far from each other.
+    /// Percentiles by the share above them: 90, 99 and 99.9 are equally far apart.
     Nines(u32),
 }
 
 impl Scale {
-    /// A linear scale to a round number that is not below `largest`.
+    /// A linear scale from 0 to a round number of at least `largest`.
     pub fn up_to(largest: f64) -> Scale {
         let step = step(largest);
         Scale::Linear((largest / step).ceil().max(1.0) * step)
     }
 
-    /// Where `value` lies, from 0 to 1.
+    /// The place of `value`, from 0 to 1.
     pub fn place(&self, value: f64) -> f64 {
         let place = match *self {
             Scale::Linear(end) => value / end,
@@ -55,7 +55,7 @@ impl Scale {
     }
 }
 
-/// Between the marks of a linear axis: a round number, four to ten of which reach `end`.
+/// The distance of marks on a linear axis: a round number, so that there are four to ten marks up to `end`.
 fn step(end: f64) -> f64 {
     if end <= 0.0 || !end.is_finite() {
         return 1.0;

@@ -1,14 +1,14 @@
-//! The figures of an outcome as people read them, in the order they ask for them; the table and the page both show these.
+//! The figures of an outcome for people, the most important first. The table and the page both show them.
 
 use super::Outcome;
 use crate::amount::{bytes, count, duration};
 use crate::orders::RouteStats;
 
-/// Name, value, and what the value means if that is not plain.
+/// A name, a value, and a note that explains the value if necessary.
 pub type Figure = (String, String, String);
 
 impl Outcome {
-    /// The figures that were found.
+    /// The figures of this outcome.
     pub fn figures(&self) -> Vec<Figure> {
         let mut figures = self.opening_figures();
         if self.published_messages > 0 {
@@ -25,7 +25,7 @@ impl Outcome {
         let opening = &self.opening;
         let mut figures = vec![
             figure("subscribers open", count(opening.open.into()), format!("in {:.2} s", opening.seconds)),
-            figure("set-up rate", count(self.opened_hz() as u64), "a second".into()),
+            figure("set-up rate", count(self.opened_hz() as u64), "per second".into()),
         ];
         let failure = self.failure.clone().unwrap_or_default();
         if opening.failed > 0 {
@@ -40,7 +40,7 @@ impl Outcome {
 
     fn delivery_figures(&self) -> Vec<Figure> {
         let rate = self.published_messages as f64 / self.published_seconds.max(1e-9);
-        let published = format!("in {:.2} s, {rate:.1} a second", self.published_seconds);
+        let published = format!("in {:.2} s, {rate:.1} per second", self.published_seconds);
         let mut figures = vec![
             figure("messages published", count(self.published_messages), published),
             figure("latest publish call", duration(self.latest_call_ns as f64), "behind its schedule".into()),
@@ -57,16 +57,16 @@ impl Outcome {
             ..
         } = self.tally;
         if self.drained {
-            let note = "should have come".into();
+            let note = "expected".into();
             figures.push(figure("deliveries", count(expected), note));
             return figures;
         }
         let of = format!("of {} expected", count(expected));
         figures.push(figure("deliveries", count(received), of));
-        figures.push(figure("delivery rate", count(self.delivered_hz() as u64), "a second".into()));
+        figures.push(figure("delivery rate", count(self.delivered_hz() as u64), "per second".into()));
         figures.push(figure("lost", count(lost), String::new()));
         if missed_between_polls > 0 {
-            let why = "published while the client was between two polls".into();
+            let why = "published while clients were between two polls".into();
             figures.push(figure("missed between polls", count(missed_between_polls), why));
         }
         figures.push(figure("duplicates", count(duplicates), String::new()));
@@ -80,7 +80,7 @@ impl Outcome {
     fn latency_figures(&self) -> Vec<Figure> {
         let latencies = &self.tally.latencies;
         let at = |name: &str, percent| {
-            figure(name, duration(latencies.percentile_ns(percent) as f64), "from when it was due".into())
+            figure(name, duration(latencies.percentile_ns(percent) as f64), "from the due time".into())
         };
         let mut figures = vec![
             at("latency, median", 50.0),
@@ -96,18 +96,18 @@ impl Outcome {
     fn cost_figures(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         if let Some(ns) = self.cpu_ns_an_opening() {
-            figures.push(figure("server CPU a subscriber opened", duration(ns), String::new()));
+            figures.push(figure("server CPU per subscriber opened", duration(ns), String::new()));
         }
         if let Some(ns) = self.cpu_ns_a_delivery() {
-            figures.push(figure("server CPU a delivery", duration(ns), "publish calls included".into()));
+            figures.push(figure("server CPU per delivery", duration(ns), "publish calls included".into()));
         }
         if let Some(each) = self.resident_bytes_a_subscriber() {
             let total = format!("{} resident when held", bytes(self.cost_held.resident_bytes as f64));
-            figures.push(figure("server memory a subscriber", bytes(each), total));
+            figures.push(figure("server memory per subscriber", bytes(each), total));
         }
         if let Some(each) = self.kernel_bytes_a_subscriber() {
             figures.push(figure(
-                "kernel memory a subscriber",
+                "kernel memory per subscriber",
                 bytes(each),
                 "both ends, whole machine".into(),
             ));

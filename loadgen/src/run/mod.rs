@@ -1,7 +1,8 @@
-//! A whole run: open the subscribers, publish on schedule, wait for what is late, settle the accounts. Every phase has an
-//! end of its own, so a run ends by itself whatever the server does.
+//! A whole run: open the subscribers, publish on schedule, wait for late messages, collect the results. Every phase has a
+//! time limit, so a run always ends.
 //!
-//! `outcome.rs` is what a run found, `figures.rs` the same for people, `timeline.rs` how things stood from moment to moment.
+//! `outcome.rs` has the results of a run, `figures.rs` formats them for people, and `timeline.rs` samples the counts during
+//! the run.
 
 mod figures;
 mod outcome;
@@ -21,48 +22,48 @@ pub use figures::Figure;
 pub use outcome::Outcome;
 pub use timeline::{Moment, Phase};
 
-/// What a run does.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct RunPlan {
     /// The subscribers.
     pub fleet: FleetPlan,
-    /// What is published; without it the subscribers are only held.
+    /// The publisher; without one, the subscribers are only held.
     pub publish: Option<PublishPlan>,
-    /// How long subscribers are held before publishing, or without it.
+    /// Time for which subscribers are held before publishing, or instead of it.
     pub hold: Duration,
-    /// How long is waited for messages that are late.
+    /// Most time to wait for late messages.
     pub late: Duration,
-    /// Processes of the server, to be watched.
+    /// Processes of the server to watch.
     pub processes: Vec<u32>,
 }
 
-/// What ends a run early.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The subscribers.
+    /// The fleet failed.
     #[error(transparent)]
     Fleet(#[from] FleetError),
-    /// The publisher.
+    /// The publisher failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A process under watch.
+    /// A process cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),
-    /// Nobody is there to receive.
-    #[error("not one of {subscribers} subscribers could be opened: {failure}")]
+    /// No subscriber is open.
+    #[error("none of {subscribers} subscribers could be opened: {failure}")]
     NobodyOpen {
-        /// How many were to be.
+        /// The number of subscribers.
         subscribers: u32,
-        /// Why the first failed.
+        /// Why the first subscriber failed.
         failure: String,
     },
 }
 
-/// Carries a plan out. `watch` is called several times a second with what is being done.
+/// Executes a plan. `watch` is called several times a second with the phase and a sample.
 ///
 /// # Errors
 ///
-/// When the server cannot be reached or refuses what is published, or a worker cannot go on.
+/// If the server cannot be reached or refuses a publish call, or a worker fails.
 pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outcome, RunError> {
     let server = ServerWatch::new(&plan.processes)?;
     let publisher = plan.publish.clone().map(Publisher::connect).transpose()?;
@@ -141,7 +142,7 @@ fn publish(
     })
 }
 
-/// Waits until everything came, or nothing came for a while where not everything is to be expected.
+/// Waits until all messages have arrived. If not all can be expected, waits until no input arrives for a while.
 fn wait_for_late(
     fleet: &mut Fleet,
     recorder: &mut Recorder,
@@ -168,7 +169,8 @@ fn wait_for_late(
     Ok(())
 }
 
-/// How many deliveries there should be if everybody is there: for each subscriber that reads, the messages of its channel.
+/// The expected number of deliveries if all subscribers are open: for each subscriber that reads, the messages of its
+/// channel.
 fn awaited(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
     let count = |subscriber| match plan.stalls(subscriber) {
         true => 0,
@@ -177,6 +179,6 @@ fn awaited(plan: &FleetPlan, published: &HashMap<u32, u32>) -> u64 {
     (0..plan.subscribers).map(count).sum()
 }
 
-/// Without input for so long, nothing more is awaited where a count says nothing: of long polls, of bytes, and of fleets
-/// that are no longer whole.
+/// Time without input after which waiting ends if there is no exact count to wait for: with long polls, with draining, and
+/// after subscribers were lost.
 const QUIET: Duration = Duration::from_secs(2);

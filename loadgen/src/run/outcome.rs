@@ -1,4 +1,4 @@
-//! What a run found, and the figures that follow from it.
+//! The results of a run, and the figures computed from them.
 
 use super::Moment;
 use crate::fleet::Opening;
@@ -6,12 +6,12 @@ use crate::orders::RouteStats;
 use crate::server::ServerCost;
 use serde_json::{Value, json};
 
-/// What a run found.
+/// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How the opening went.
+    /// The result of the opening.
     pub opening: Opening,
-    /// What was received. Empty when draining.
+    /// The deliveries. Empty when draining.
     pub tally: RouteStats,
     /// Open subscribers that the server ended.
     pub closed: u32,
@@ -19,75 +19,74 @@ pub struct Outcome {
     pub failure: Option<String>,
     /// Bytes received since the subscribers were open.
     pub bytes: u64,
-    /// Messages published.
+    /// Number of messages published.
     pub published_messages: u64,
-    /// From the first publish call until the last was answered.
+    /// Time from the first publish call until the last was answered.
     pub published_seconds: f64,
-    /// Publish calls.
+    /// Number of publish calls.
     pub publish_calls: u64,
-    /// How late the latest call was sent.
+    /// The longest delay of a publish call behind its schedule.
     pub latest_call_ns: u64,
-    /// From the first publish call until the last message had come or was given up.
+    /// Time from the first publish call until the last message had arrived or was given up.
     pub seconds: f64,
-    /// Whether input was thrown away and only its bytes counted.
+    /// Whether input was discarded and only its bytes counted.
     pub drained: bool,
     /// Whether processes of the server were watched.
     pub watched: bool,
-    /// What the server had cost before the opening.
+    /// The server's total cost before the opening.
     pub cost_idle: ServerCost,
-    /// What it had cost when the subscribers were held.
+    /// The server's total cost when the subscribers were held.
     pub cost_held: ServerCost,
-    /// What it had cost at the end.
+    /// The server's total cost at the end.
     pub cost_end: ServerCost,
-    /// How things stood from moment to moment.
+    /// Samples during the run.
     pub moments: Vec<Moment>,
 }
 
 impl Outcome {
-    /// Subscribers opened in a second.
+    /// Subscribers opened per second.
     pub fn opened_hz(&self) -> f64 {
         ratio(f64::from(self.opening.open), self.opening.seconds)
     }
 
-    /// Deliveries in a second, over the time from the first publish call to the last delivery.
+    /// Deliveries per second, over the time from the first publish call to the last delivery.
     pub fn delivered_hz(&self) -> f64 {
         ratio(self.tally.received as f64, self.seconds)
     }
 
-    /// CPU time of the server for a delivery; what it spends on publish calls is in it. When draining, deliveries are
-    /// those there should be.
+    /// CPU time of the server per delivery, publish calls included. When draining, the expected deliveries count.
     pub fn cpu_ns_a_delivery(&self) -> Option<f64> {
         let spent_ns = self.cost_end.cpu_ns.saturating_sub(self.cost_held.cpu_ns);
         let deliveries = if self.drained { self.tally.expected } else { self.tally.received };
         (self.watched && deliveries > 0).then(|| spent_ns as f64 / deliveries as f64)
     }
 
-    /// CPU time of the server for opening a subscriber.
+    /// CPU time of the server per opened subscriber.
     pub fn cpu_ns_an_opening(&self) -> Option<f64> {
         let spent_ns = self.cost_held.cpu_ns.saturating_sub(self.cost_idle.cpu_ns);
         (self.watched && self.opening.open > 0).then(|| spent_ns as f64 / f64::from(self.opening.open))
     }
 
-    /// What a held subscriber adds to the server's resident memory.
+    /// Resident memory of the server per held subscriber.
     pub fn resident_bytes_a_subscriber(&self) -> Option<f64> {
         let added = self.cost_held.resident_bytes as f64 - self.cost_idle.resident_bytes as f64;
         (self.watched && self.opening.open > 0).then(|| added / f64::from(self.opening.open))
     }
 
-    /// What a held subscriber adds to the kernel's memory, both ends together.
+    /// Kernel memory per held subscriber, for both ends of its connection.
     pub fn kernel_bytes_a_subscriber(&self) -> Option<f64> {
         let added = self.cost_held.kernel_bytes as f64 - self.cost_idle.kernel_bytes as f64;
         (self.opening.open > 0).then(|| added / f64::from(self.opening.open))
     }
 
-    /// Whether everything was delivered once, in order, to everybody.
+    /// Whether every message was delivered once and in order to every subscriber.
     pub fn is_clean(&self) -> bool {
         let RouteStats { lost, duplicates, out_of_order, foreign, .. } = self.tally;
         let trouble = lost + duplicates + out_of_order + foreign;
         trouble == 0 && self.opening.failed == 0 && self.closed == 0
     }
 
-    /// Everything, as JSON.
+    /// All results as JSON.
     pub fn json(&self) -> Value {
         let RouteStats {
             expected,

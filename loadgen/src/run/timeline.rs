@@ -1,4 +1,4 @@
-//! How things stood from moment to moment: a few samples a second, thinned out when a run is long.
+//! Samples of the counts during a run: a few per second, fewer in a long run.
 
 use crate::fleet::{Fleet, FleetError, Standing};
 use crate::latency::Latencies;
@@ -7,37 +7,37 @@ use crate::sys::now_ns;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What a run is doing.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Subscribers connect.
     Opening,
-    /// They are held, and nothing is published.
+    /// Subscribers are held, and nothing is published.
     Holding,
     /// Messages are published.
     Publishing,
-    /// Messages that are late are awaited.
+    /// The run waits for late messages.
     Waiting,
 }
 
-/// One moment of a run.
+/// A sample at one moment of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Moment {
-    /// Since the beginning of the run.
+    /// Time since the start of the run.
     pub seconds: f64,
-    /// What was being done.
+    /// The phase of the run.
     pub phase: Phase,
-    /// How the fleet stood.
+    /// The counts of the fleet.
     #[serde(flatten)]
     pub fleet: Standing,
     /// Messages published so far.
     pub published: u64,
-    /// Median latency since the moment before.
+    /// Median latency since the previous sample.
     pub p50_ns: u64,
-    /// 99th percentile of the latencies since the moment before.
+    /// 99th percentile of the latencies since the previous sample.
     pub p99_ns: u64,
-    /// What the server had cost.
+    /// The server's total cost.
     pub server: ServerCost,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Listens to the fleet for a little while, and takes a sample when one is due.
+    /// Waits shortly for reports of the fleet, and takes a sample if one is due.
     pub fn step(&mut self, fleet: &mut Fleet, phase: Phase, published: u64) -> Result<(), FleetError> {
         fleet.listen(LISTEN)?;
         self.recent.add(&fleet.take_recent());
@@ -94,7 +94,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Drops every second moment; from then on half as many are taken.
+    /// Drops every second sample, and doubles the interval.
     fn thin_out(&mut self) {
         let mut keep = false;
         self.moments.retain(|_| {
@@ -111,5 +111,5 @@ impl<'a> Recorder<'a> {
 
 const INTERVAL_NS: u64 = 250_000_000;
 const LISTEN: Duration = Duration::from_millis(20);
-/// Enough for a curve, little enough for a page.
+/// Most samples: enough for a curve, but not too many for a page.
 const MOMENTS: usize = 1200;

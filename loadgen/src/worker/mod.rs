@@ -1,7 +1,7 @@
-//! A worker: one process and one thread that holds up to some 18,000 subscribers with epoll, and obeys its parent.
+//! A worker: one thread that holds up to about 18,000 subscribers with epoll, and follows the orders of its parent.
 //!
-//! `subscribers.rs` has the table of connections and what each does with its input, `opening.rs` decides when the next
-//! connection is begun, `parent.rs` speaks to the parent. The loop here is the only place that waits.
+//! `subscribers.rs` has the table of connections and handles their input, `opening.rs` decides when the next connection is
+//! opened, and `parent.rs` reads orders and writes reports. Only the loop here waits.
 
 mod opening;
 mod parent;
@@ -15,11 +15,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use subscribers::Subscribers;
 
-/// Runs a worker on standard input and output until the parent closes the former.
+/// Runs a worker on standard input and output until the parent closes the standard input.
 ///
 /// # Errors
 ///
-/// When it cannot read orders or wait for events. What goes wrong with connections is reported, not an error.
+/// If it cannot read orders or wait for events. Failed connections are reported to the parent and are not errors.
 pub fn run() -> io::Result<()> {
     obey_until_the_end(io::stdin().as_fd().try_clone_to_owned()?, io::stdout().as_fd().try_clone_to_owned()?)
 }
@@ -69,7 +69,7 @@ fn serve(parent: &mut Parent, assignment: Assignment) -> io::Result<()> {
     }
 }
 
-/// Does what the parent says; whether to go on.
+/// Follows the orders of the parent. Returns whether to continue.
 fn obey(parent: &mut Parent, subscribers: &mut Subscribers) -> io::Result<bool> {
     let Some(orders) = parent.orders()? else { return Ok(false) };
     for order in orders {
@@ -107,7 +107,7 @@ fn prepare(assignment: &Assignment) -> io::Result<()> {
     }
 }
 
-/// Stands for the parent among the tokens, which are subscribers' indices.
+/// The parent's token. All other tokens are subscribers' indices.
 const PARENT: u64 = u64::MAX;
-/// Standard streams, the epoll, and a few that the runtime may open.
+/// Descriptors for standard streams, the epoll, and a few of the runtime.
 const SPARE_DESCRIPTORS: usize = 16;

@@ -1,5 +1,5 @@
-//! When connections are begun: a window of them at a time, and no faster than a rate if one is set. Ends when all are
-//! open or have failed, at the latest at a deadline.
+//! Decides when connections are opened: only a window of them at the same time, and no faster than a rate if one is set. The
+//! opening ends when all connections are open or have failed, at the latest at a deadline.
 
 use super::subscribers::Subscribers;
 use crate::orders::Assignment;
@@ -7,12 +7,12 @@ use crate::orders::Assignment;
 pub(super) struct Opening {
     subscribers: u32,
     window: u32,
-    /// 0 is no limit.
+    /// Connections opened per second; 0 means no limit.
     rate_hz: f64,
     allowed_ns: u64,
     begun: u32,
     started_ns: Option<u64>,
-    /// How long it took, once, for who asks first.
+    /// The duration of the opening, until it is taken.
     seconds: Option<f64>,
     over: bool,
 }
@@ -31,7 +31,7 @@ impl Opening {
         }
     }
 
-    /// Begins what may be begun; when to come back at the latest.
+    /// Opens the connections that may be opened now. Returns the latest time of the next call.
     pub fn advance(&mut self, subscribers: &mut Subscribers, now_ns: u64) -> u64 {
         if self.over {
             return u64::MAX;
@@ -66,7 +66,7 @@ impl Opening {
         self.begun.saturating_sub(subscribers.open() + subscribers.progress.failed)
     }
 
-    /// The seconds it took, the first time it is asked after the end.
+    /// Takes the duration of the opening in seconds, once, after its end.
     pub fn finished(&mut self) -> Option<f64> {
         self.seconds.take()
     }

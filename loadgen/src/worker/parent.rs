@@ -1,5 +1,5 @@
-//! The worker's end of its pipes: orders in, reports out. A report is one write; the parent reads on a thread of its own,
-//! so a worker is not held up by it for long.
+//! The worker's end of its pipes: orders in, reports out. A report is one write. The parent reads on a separate thread, so a
+//! write does not block the worker for long.
 
 use crate::orders::{Order, Progress, Report};
 use crate::sys;
@@ -11,9 +11,9 @@ use std::time::Duration;
 pub(super) struct Parent {
     input: File,
     output: File,
-    /// The beginning of an order whose line has not ended.
+    /// The start of an order whose line has not ended.
     partial: Vec<u8>,
-    /// Every change of the counts is reported at once.
+    /// Whether every change of the counts is reported at once.
     pub watched: bool,
     reported_ns: u64,
     reported_bytes: u64,
@@ -35,7 +35,7 @@ impl Parent {
         self.input.as_fd()
     }
 
-    /// Waits for the first order; `None` when the parent is gone. The parent sends no other before it is carried out.
+    /// Waits for the first order; `None` if the parent has ended. The parent sends no other order until the first is executed.
     pub fn first_order(&mut self) -> io::Result<Option<Order>> {
         loop {
             match self.orders()? {
@@ -46,7 +46,7 @@ impl Parent {
         }
     }
 
-    /// Reads the orders that have come; `None` when the parent is gone.
+    /// Reads the waiting orders; `None` if the parent has ended.
     pub fn orders(&mut self) -> io::Result<Option<Vec<Order>>> {
         let mut part = vec![0; 64 << 10];
         let length = self.input.read(&mut part)?;
@@ -60,7 +60,7 @@ impl Parent {
         Ok(Some(orders.map(serde_json::from_slice).collect::<Result<_, _>>()?))
     }
 
-    /// When the next report of progress is due.
+    /// The time at which the next report of progress is due.
     pub fn next_progress_ns(&self, progress: &Progress) -> u64 {
         let changed = progress.bytes != self.reported_bytes;
         let interval_ns = if self.watched && changed { WATCHED_NS } else { PROGRESS.as_nanos() as u64 };
@@ -83,7 +83,7 @@ impl Parent {
     }
 }
 
-/// The least time between two reports of a worker that is watched: what an awaited count may come too late.
+/// Least time between two reports of a watched worker, and so the largest delay of a count.
 const WATCHED_NS: u64 = 500_000;
-/// How often the parent hears how things stand.
+/// Interval of progress reports.
 const PROGRESS: Duration = Duration::from_millis(250);

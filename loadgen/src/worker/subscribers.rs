@@ -1,7 +1,7 @@
-//! The subscribers of a worker: their connections, what each does with what it receives, and the counts they share.
+//! The subscribers of a worker: their connections, the handling of their input, and their common counts.
 //!
-//! A subscriber that waits costs 56 bytes here. Input is read into one buffer for all; a subscriber keeps bytes of its own
-//! only while a message is incomplete.
+//! An idle subscriber takes 56 bytes here. All subscribers read into one buffer; a subscriber has its own buffer only while a
+//! message is incomplete.
 
 use crate::conversation::{Conversation, Told};
 use crate::decode::frames;
@@ -23,12 +23,12 @@ pub(super) struct Subscribers {
     open: u32,
     pub progress: Progress,
     tally: RouteStats,
-    /// Where input is read; nothing of it outlives a look at one subscriber.
+    /// The buffer for input. Its contents are used for one subscriber at a time.
     input: Vec<u8>,
 }
 
 struct Subscriber {
-    /// `None` when the connection is over.
+    /// `None` if the connection has ended.
     socket: Option<OwnedFd>,
     channel: u32,
     stage: Stage,
@@ -43,22 +43,22 @@ enum Stage {
     /// The request is sent.
     Asked,
     Open,
-    /// Open, and reading nothing any more.
+    /// Open, but never reading.
     Stalled,
     /// A long poll that connects again.
     Reconnecting,
     Over,
 }
 
-/// What is to be done for a subscriber when its input has been looked at.
+/// The actions for a subscriber after its input was read.
 #[derive(Default)]
 struct Outcome {
     opened: bool,
     replies: Vec<u8>,
-    /// Ask again; whether on this connection.
+    /// Whether to poll again on this connection (`true`) or on a new one.
     again: Option<bool>,
     validators: Option<(String, String)>,
-    /// Why it is over.
+    /// Why the subscriber ends.
     over: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl Subscribers {
         }
     }
 
-    /// Those that have been open, whatever became of them.
+    /// Number of subscribers that were opened, ended ones included.
     pub fn open(&self) -> u32 {
         self.open
     }
@@ -87,13 +87,13 @@ impl Subscribers {
         self.epoll.wait(Some(timeout_ms), events)
     }
 
-    /// Counts `count` more as failed.
+    /// Counts `count` more subscribers as failed.
     pub fn fail(&mut self, count: u32, why: &str) {
         self.progress.failed += count;
         self.progress.failure.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Begins the next subscriber's connection.
+    /// Opens the next subscriber's connection.
     pub fn begin(&mut self) {
         let index = self.table.len();
         let number = self.assignment.first + index as u32;
@@ -121,7 +121,7 @@ impl Subscribers {
         Ok(())
     }
 
-    /// Does what can be done for a subscriber now.
+    /// Sends and reads for a subscriber as much as possible now.
     pub fn advance(&mut self, index: usize, writable: bool) {
         let Some(subscriber) = self.table.get(index) else { return };
         if subscriber.socket.is_none() {
@@ -132,7 +132,7 @@ impl Subscribers {
             Stage::Connecting | Stage::Reconnecting => self.connected(index),
             Stage::Open if self.assignment.drain => self.drain(index),
             Stage::Asked | Stage::Open => self.receive(index),
-            // Nothing but the end is reported of it.
+            // epoll reports only the end of such a connection.
             Stage::Stalled => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
             Stage::Over => return,
         };
@@ -150,7 +150,7 @@ impl Subscribers {
         subscriber.stage = if again { Stage::Open } else { Stage::Asked };
         let transport = subscriber.conversation.transport;
         self.ask(index, None)?;
-        // Nothing tells when a long poll is held, nor when who asks nothing is heard.
+        // A long poll gets no sign that it is held, and a subscriber without a request gets no answer.
         let silent = self.assignment.subscriptions.get(&transport).is_some_and(|it| it.request.is_empty());
         if !again && (silent || transport == Transport::Poll) {
             self.opened(index)?;
@@ -161,7 +161,7 @@ impl Subscribers {
     fn ask(&self, index: usize, validators: Option<(String, String)>) -> io::Result<()> {
         let subscriber = &self.table[index];
         let Some(subscription) = self.assignment.subscriptions.get(&subscriber.conversation.transport) else {
-            return Err(io::Error::other("no request is known for this transport"));
+            return Err(io::Error::other("the target has no request for this transport"));
         };
         let mut request = subscription.request.replace(CHANNEL, &self.channel_name(subscriber.channel));
         if let Some((time, tag)) = validators.filter(|_| subscription.resumes) {
@@ -199,7 +199,7 @@ impl Subscribers {
         }
     }
 
-    /// Throws away what has come. WebSockets are looked at a little: one whose pings are not answered would be closed.
+    /// Discards input. On WebSockets, pings are answered, because the server would close the connection otherwise.
     fn drain(&mut self, index: usize) -> io::Result<()> {
         let subscriber = &self.table[index];
         let Some(socket) = &subscriber.socket else { return Ok(()) };
@@ -240,7 +240,7 @@ impl Subscribers {
         }
     }
 
-    /// Counts what the input says.
+    /// Reads the input and counts its messages.
     fn hear(&mut self, index: usize, input: &mut [u8], carried: usize) -> Outcome {
         let subscriber = &mut self.table[index];
         let Subscriber { conversation, ledger, channel, stage, .. } = subscriber;
@@ -287,7 +287,7 @@ impl Subscribers {
 
     fn end_of_input(&mut self, index: usize) -> io::Result<()> {
         let subscriber = &self.table[index];
-        // The server may close a connection between two polls.
+        // The server may close the connection between two polls.
         let poll = subscriber.conversation.transport == Transport::Poll && subscriber.stage == Stage::Open;
         if poll { self.reconnect(index) } else { Err(ended()) }
     }
@@ -312,7 +312,8 @@ impl Subscribers {
         }
     }
 
-    /// Settles the accounts of those that were open and read. `published` tells how many messages went to each channel.
+    /// Settles the ledgers of all subscribers that were open and read. `published` has the number of messages published to
+    /// each channel.
     pub fn collect(&mut self, published: &HashMap<u32, u32>) -> RouteStats {
         for (index, subscriber) in self.table.iter_mut().enumerate() {
             let number = self.assignment.first + index as u32;
@@ -334,7 +335,7 @@ impl Subscribers {
     }
 }
 
-/// Where a subscriber's arrivals are entered.
+/// The counts for a subscriber's messages.
 struct Counts<'a> {
     progress: &'a mut Progress,
     tally: &'a mut RouteStats,
@@ -345,7 +346,7 @@ struct Counts<'a> {
 impl Counts<'_> {
     fn enter(&mut self, bytes: &[u8]) {
         let Some(message) = Message::read(bytes).filter(|message| message.channel == self.channel) else {
-            // Empty lines, and what servers answer when nothing was published, are no messages either.
+            // Other data is ignored: empty lines, and answers of servers when nothing was published.
             self.tally.foreign += u64::from(bytes.starts_with(b"gw1"));
             return;
         };

@@ -1,4 +1,4 @@
-//! A server that does what a test says: it accepts subscribers, greets them as Gripwire would, and sends what it is told.
+//! A server that a test controls: it accepts subscribers, greets them as Gripwire would, and sends the test's data.
 
 use gripwire_loadgen::{Message, Transport, now_ns};
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Listens; who connects is greeted by a thread of its own.
+    /// Listens. Each client is greeted by a separate thread.
     pub fn start(transport: Transport) -> Script {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else { unreachable!() };
@@ -27,7 +27,7 @@ impl Script {
                     read_request(&mut stream);
                     stream.write_all(&greeting(transport)).unwrap();
                 }
-                // The test is over when nobody takes it.
+                // Sending fails only when the test is over.
                 if sender.send(stream).is_err() {
                     return;
                 }
@@ -52,7 +52,7 @@ impl Script {
         self.clients.iter_mut().for_each(|client| client.write_all(bytes).unwrap());
     }
 
-    /// Waits until subscriber `index` asks.
+    /// Waits for the next request of subscriber `index`.
     pub fn await_request(&mut self, index: usize) {
         if self.clients.len() <= index {
             self.accept();

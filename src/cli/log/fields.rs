@@ -1,5 +1,5 @@
-//! How the fields of a log line are written: each value in one line of at most [`VALUE_BYTES`], as clients choose many of
-//! them.
+//! Writes the fields of a log line. Each value is written on one line, in at most [`VALUE_BYTES`] bytes, because many
+//! values come from clients.
 
 use std::fmt::{self, Debug, Write};
 use tracing::field::Field;
@@ -7,10 +7,10 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-/// Bytes of one value. What is longer is cut, and ends in an ellipsis.
+/// Most bytes of one value. A longer value is cut and ends in an ellipsis.
 const VALUE_BYTES: usize = 1024;
 
-/// Writes the message as it is and other fields as `name=value`, each cut.
+/// Writes the message as it is, and other fields as `name=value`. All values are cut.
 pub(super) fn cut() -> impl for<'w> FormatFields<'w> + 'static {
     debug_fn(|writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
         if field.name() != "message" {
@@ -23,14 +23,14 @@ pub(super) fn cut() -> impl for<'w> FormatFields<'w> + 'static {
 
 fn write_cut(writer: &mut dyn Write, value: &dyn Debug) -> fmt::Result {
     let mut cut = Cut { writer, left: VALUE_BYTES, outcome: Ok(()) };
-    // The value is told to stop by an error where it is cut.
+    // `Cut` returns an error at its limit, so that formatting stops there.
     let is_whole = write!(cut, "{value:?}").is_ok();
     let Cut { outcome, .. } = cut;
     outcome?;
     if is_whole { Ok(()) } else { writer.write_char('…') }
 }
 
-/// Takes what fits. Control characters are escaped: a value may not end its line, or tell a terminal what to do.
+/// Writes text up to a limit. Control characters are escaped, so a value cannot end its line or control a terminal.
 struct Cut<'w> {
     writer: &'w mut dyn Write,
     left: usize,

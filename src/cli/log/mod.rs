@@ -1,6 +1,6 @@
-//! The log of a running server, made so that no client can fill a disk or the memory with it. `fields` cuts long values,
-//! `thinning` leaves out warnings and errors of a kind that come many times a second, and `queue` is the bounded way to
-//! the thread that writes, so that a slow terminal or disk never holds up a core.
+//! The log of a running server, bounded so that no client can fill a disk or the memory with log lines. `fields` cuts
+//! long values. `thinning` leaves out warnings and errors that repeat many times a second. `queue` is a bounded queue to
+//! the thread that writes, so that a slow terminal or disk never blocks a core.
 
 mod fields;
 mod queue;
@@ -15,14 +15,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
-/// The open log; what was written last is lost if this is not kept to the end.
+/// The open log. Keep it until the process ends, or the last lines are lost.
 pub struct Log {
     set_filter: Box<dyn Fn(EnvFilter)>,
     _written_at_the_end: queue::Thread,
 }
 
 impl Log {
-    /// Opens it, with a filter that has been checked.
+    /// Opens the log. `level` is a filter that was checked before.
     pub fn open(level: &str) -> Log {
         let (queue, thinning) = (Arc::<Queue>::default(), Arc::<Thinning>::default());
         let thread = queue.clone().write_to(std::io::stderr(), {
@@ -37,7 +37,7 @@ impl Log {
             .with_writer(queue);
         tracing_subscriber::registry().with(filter).with(Thinned(thinning)).with(lines).init();
         let set_filter = Box::new(move |filter| {
-            // It fails when nothing is logged any more.
+            // This fails only after the log was dropped.
             let _ = handle.reload(filter);
         });
         Log { set_filter, _written_at_the_end: thread }
@@ -49,7 +49,8 @@ impl Log {
     }
 }
 
-/// What `level` says. rustls warns of what any client may do wrong, as often as it likes: that is for who asks for it.
+/// The filter for `level`. Warnings of rustls are off by default, because any client can cause any number of them;
+/// `level` can turn them on.
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::new(format!("rustls=error,{level}"))
 }

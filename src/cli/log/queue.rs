@@ -1,17 +1,17 @@
-//! The way of log lines from the cores to the thread that writes them: a buffer with a bound in bytes. A core that logs
-//! copies its line into the buffer and goes on; if there is no room, because nobody takes what the thread writes, the line
-//! is lost and counted.
+//! The queue of log lines from the cores to the thread that writes them: a buffer with a limit in bytes. A core copies its
+//! line into the buffer and goes on. If standard error is blocked and the buffer is full, the line is lost and
+//! counted.
 
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that wait for the thread.
+/// Most bytes that wait for the thread.
 const WAITING_BYTES: usize = 4 * 1024 * 1024;
-/// How often what was left out is asked for.
+/// Interval at which the thread asks for the lines about left-out lines.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the end of the process waits for what is not written yet.
+/// Time that the end of the process waits for the thread to write the last lines.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Lines that wait to be written.
@@ -29,11 +29,11 @@ struct State {
     ended: bool,
 }
 
-/// The thread that writes; when this is dropped it is given a moment to write what waits.
+/// The thread that writes. Dropping it waits up to [`LAST_WORDS`] for the thread to write the waiting lines.
 pub(super) struct Thread(Arc<Queue>);
 
 impl Queue {
-    /// Starts the thread. `more` is asked for further lines now and then.
+    /// Starts the thread. It calls `more` for further lines every [`LOOK_EVERY`].
     pub fn write_to(
         self: Arc<Queue>,
         to: impl Write + Send + 'static,
@@ -43,7 +43,7 @@ impl Queue {
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || queue.run(to, more));
         if let Err(error) = started {
             self.lock().ended = true;
-            eprintln!("nothing will be logged: its thread cannot be started: {error}");
+            eprintln!("nothing will be logged, because the log's thread cannot be started: {error}");
         }
         Thread(self)
     }
@@ -56,7 +56,7 @@ impl Queue {
                 looked = Instant::now();
                 lines.extend_from_slice(more().as_bytes());
             }
-            // Who closes standard error wants no log.
+            // If standard error is closed, no log is wanted.
             let _ = to.write_all(&lines).and_then(|()| to.flush());
             let mut state = self.lock();
             if ends && state.waiting.is_empty() {
@@ -71,14 +71,13 @@ impl Queue {
         }
     }
 
-    /// What waits, and whether it is to be the last.
+    /// Takes the waiting lines. The flag says whether the process ends.
     pub fn take(&self) -> (Vec<u8>, bool) {
         let mut state = self.lock();
         let mut lines = std::mem::take(&mut state.waiting);
         let lost = std::mem::take(&mut state.lost);
         if lost > 0 {
-            let line =
-                format!("WARN {lost} lines of the log are lost: what was written before was not taken\n");
+            let line = format!("WARN {lost} lines of the log are lost, because standard error was blocked\n");
             lines.extend_from_slice(line.as_bytes());
         }
         (lines, state.ends)
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Takes nothing until it is told to.
+    /// A writer that blocks until it is released.
     struct Slow {
         go: mpsc::Receiver<()>,
         taken: mpsc::Sender<usize>,

@@ -1,5 +1,6 @@
-//! Leaves out warnings and errors of one kind beyond a few a second, and says how many. A kind is a place in the code.
-//! Lines of other levels are not thinned: those of requests, subscriptions and messages are wanted each.
+//! Limits warnings and errors of one kind to a few per second, and reports how many were left out. Lines are of one kind
+//! if one place in the code logs them. Lines of other levels, such as requests, subscriptions and messages, are all
+//! written.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,11 +12,11 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Lines of one kind in a second.
+/// Most lines of one kind per second.
 const A_SECOND: u32 = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How many lines of each kind came in the second that runs.
+/// The number of lines of each kind in the current second.
 #[derive(Default)]
 pub(super) struct Thinning {
     kinds: Mutex<HashMap<Identifier, Kind>>,
@@ -28,7 +29,7 @@ struct Kind {
     left_out: u64,
 }
 
-/// As a layer, which the others obey.
+/// The tracing layer that leaves out lines for all layers.
 pub(super) struct Thinned(pub Arc<Thinning>);
 
 impl<S: Subscriber> Layer<S> for Thinned {
@@ -39,7 +40,7 @@ impl<S: Subscriber> Layer<S> for Thinned {
 }
 
 impl Thinning {
-    /// Whether one more line of this kind is written; else it is counted.
+    /// Whether one more line of this kind is written. If not, the line is counted.
     fn admits(&self, metadata: &'static Metadata<'static>, now: Instant) -> bool {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = match kinds.entry(metadata.callsite()) {
@@ -55,7 +56,7 @@ impl Thinning {
         is_admitted
     }
 
-    /// A line for each kind of which lines were left out since the last call.
+    /// One line for each kind whose lines were left out since the last call, with their number.
     pub fn left_out(&self) -> String {
         let mut lines = String::new();
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +64,7 @@ impl Thinning {
             let (level, target) = (kind.metadata.level(), kind.metadata.target());
             let line = kind.metadata.line().unwrap_or_default();
             let count = std::mem::take(&mut kind.left_out);
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = writeln!(
                 lines,
                 "{level} {target}: {count} more lines like those of line {line} were left out"
@@ -100,7 +101,7 @@ mod tests {
         let count = |words: &str| text.lines().filter(|line| line.contains(words)).count();
         assert_eq!(count("a request"), 100);
         assert_eq!(count("something else"), 1);
-        // A test may be stopped for a second, and a new one begins.
+        // If the test is delayed for a second, the count starts again.
         assert!((5..100).contains(&count("the same again")), "{text}");
         let told = thinning.left_out();
         assert!(told.contains(&format!("{} more lines", 100 - count("the same again"))), "{told}");

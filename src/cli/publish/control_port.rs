@@ -1,5 +1,5 @@
-//! A control port out of a GRIP URL, whose query may hold the issuer and the key that a token is signed with. `destination`
-//! makes one and hands it to `post`.
+//! Reads a GRIP URL, which names a control port. Its query may have the issuer and the key for signing a token.
+//! `destination` makes a [`ControlPort`] and passes it to `post`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,22 +11,22 @@ use gripwire::proto::grip::signature::{Key, KeyError, Signer};
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-/// A control port, and what it is shown.
+/// A control port, and the credentials for it.
 #[derive(Debug)]
 pub struct ControlPort {
-    /// Whether it speaks TLS.
+    /// Whether the connection uses TLS.
     pub tls: bool,
     /// Host name or address, without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// The path of its publish endpoint.
+    /// The path of the publish endpoint.
     pub path: String,
     /// The Authorization header.
     pub authorization: Option<String>,
 }
 
-/// Proof given by an option; it goes before that of the URL.
+/// Credentials given by an option. They take precedence over those of the URL.
 pub enum Credentials {
     /// `user:password`.
     Basic(String),
@@ -34,43 +34,46 @@ pub enum Credentials {
     Bearer(String),
 }
 
-/// A URL that nothing can be published to.
+/// A URL to which publishing is impossible.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// A ZeroMQ socket, for which nothing is built in.
+    /// A ZeroMQ socket, but the program was built without ZeroMQ.
     #[error(
         "cannot publish to {0}: this program was built without ZeroMQ; give the URL of the HTTP control port, such as \
          --spec http://localhost:5561"
     )]
     ZeroMq(String),
-    /// No URL of ours.
+    /// Not a URL, or one with an unknown scheme.
     #[error(
         "cannot publish to `{0}`: write --spec (or GRIP_URL) as http://HOST:PORT, https://HOST/PATH, udp://HOST:PORT, \
          unix:///PATH, unixgram:///PATH, tcp://HOST:PORT or ipc:///PATH"
     )]
     NotAUrl(String),
-    /// A socket's path that depends on where one is.
-    #[error("cannot publish to `{0}`: a socket is named by its whole path, after three slashes")]
+    /// A relative path of a Unix socket.
+    #[error("cannot publish to `{0}`: write the absolute path of the Unix socket, after three slashes")]
     NotAPath(String),
-    /// Proof that nobody would look at.
-    #[error("{0} takes no credentials: the server asks the system who you are, or takes what it gets")]
+    /// Credentials that the server would not check.
+    #[error("{0} takes no credentials: leave out --user and --bearer")]
     NoCredentials(String),
-    /// A password where it would end up in logs.
-    #[error("the URL holds a user or password: give it as --user USER:PASSWORD instead")]
+    /// A password in a URL, which may be logged.
+    #[error("the URL contains a user or password: give it as --user USER:PASSWORD instead")]
     UserInUrl,
-    /// A key that signs for nobody.
+    /// A key without an issuer.
     #[error("the URL has a `key` but no `iss`: add iss=NAME to its query")]
     NoIssuer,
     /// A key that cannot be read.
     #[error("the `key` of the URL cannot be used: {0}")]
     Key(KeyError),
-    /// A header that no server would take.
-    #[error("the credentials hold characters that cannot be sent: use visible ASCII")]
+    /// Credentials that are not valid in a header.
+    #[error("the credentials contain characters that cannot be sent: use visible ASCII")]
     Credentials,
 }
 
 impl ControlPort {
-    /// Reads a GRIP URL. `now_s` is the Unix time a token is made at.
+    /// Reads a GRIP URL. `now_s` is the Unix time at which a token is made.
+    ///
+    /// # Errors
+    /// Why publishing to the URL is impossible.
     pub fn parse(spec: &str, credentials: Option<Credentials>, now_s: u64) -> Result<Self, SpecError> {
         if ["tcp://", "ipc://", "inproc://"].iter().any(|scheme| spec.starts_with(scheme)) {
             return Err(SpecError::ZeroMq(spec.to_owned()));
@@ -91,7 +94,7 @@ impl ControlPort {
             Some(Credentials::Bearer(token)) => Some(format!("Bearer {token}")),
             None => signed(url.query().unwrap_or_default(), now_s)?,
         };
-        // A line end in a header would let a token write headers of its own.
+        // A token with a line end could add headers to the request.
         if authorization
             .as_ref()
             .is_some_and(|header| !header.bytes().all(|byte| matches!(byte, b' '..=b'~')))
@@ -129,7 +132,7 @@ impl fmt::Display for ControlPort {
     }
 }
 
-/// The token that `iss` and `key` of a query make.
+/// The Authorization header signed with `iss` and `key` of a query.
 fn signed(query: &str, now_s: u64) -> Result<Option<String>, SpecError> {
     let value = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -144,7 +147,7 @@ fn signed(query: &str, now_s: u64) -> Result<Option<String>, SpecError> {
     Ok(Some(format!("Bearer {token}")))
 }
 
-/// Messages must not show the key that a query may hold.
+/// The URL for error messages. The query may contain a key, which messages must not show.
 fn without_query(spec: &str) -> &str {
     spec.split('?').next().unwrap_or(spec)
 }

@@ -1,5 +1,4 @@
-//! Where `gripwire publish` sends: `--spec` read into one of the ways a server can be reached. `publish` makes one and
-//! hands the message to it.
+//! The destination of `gripwire publish`, read from `--spec`. `publish` parses it and sends the message to it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,24 +11,27 @@ use super::outcome::{Outcome, PostError};
 use super::push;
 use super::{datagram, local, post};
 
-/// A server, and the way to it.
+/// The address of a server, by transport.
 #[derive(Debug)]
 pub enum Destination {
-    /// Its control port.
+    /// A control port.
     ControlPort(ControlPort),
-    /// Its socket of this machine that speaks as the control port does.
+    /// A Unix stream socket that serves the calls of the control port.
     UnixStream(PathBuf),
-    /// Its datagrams by UDP: a host and a port.
+    /// A UDP address: a host and a port.
     Udp(String),
-    /// Its socket of this machine that takes datagrams.
+    /// A Unix datagram socket.
     UnixDatagram(PathBuf),
-    /// Its PULL socket of ZeroMQ, by libzmq's address.
+    /// A ZeroMQ PULL socket, as an address of libzmq.
     #[cfg(feature = "zeromq")]
     ZeroMq(String),
 }
 
 impl Destination {
-    /// Reads a URL. `now_s` is the Unix time a token is made at.
+    /// Reads a URL. `now_s` is the Unix time at which a token is made.
+    ///
+    /// # Errors
+    /// Why publishing to the URL is impossible.
     pub fn parse(spec: &str, credentials: Option<Credentials>, now_s: u64) -> Result<Self, SpecError> {
         let destination = match spec.split_once("://") {
             Some(("unix", path)) => Destination::UnixStream(path.into()),
@@ -55,7 +57,10 @@ impl Destination {
         matches!(self, Destination::ControlPort(port) if port.shows_secrets())
     }
 
-    /// Sends the publish call `call` there. If `wait` says how long, the server is asked for a receipt.
+    /// Sends the publish call `call`. With `wait`, the server is asked for a receipt and waits that long for it.
+    ///
+    /// # Errors
+    /// Why the message was not sent or not accepted.
     pub fn send(&self, call: &[u8], wait: Option<Duration>) -> Result<Outcome, SendError> {
         match self {
             Destination::ControlPort(port) => return Ok(post::post(port, call, wait)?),
@@ -70,16 +75,16 @@ impl Destination {
     }
 }
 
-/// Why a message was not sent, or not taken.
+/// Why a message was not sent or not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// It makes no datagram.
+    /// The message cannot be encoded.
     #[error(transparent)]
     Item(#[from] ItemError),
-    /// Nobody answers there.
+    /// The destination does not answer, so it cannot give a receipt.
     #[error("{0} gives no receipts: publish to the control port, or to unix:///PATH, or leave out --receipt")]
     NoReceipt(String),
-    /// The server could not be asked, or refused.
+    /// The server could not be reached, or it refused the message.
     #[error(transparent)]
     Post(#[from] PostError),
 }
@@ -97,10 +102,10 @@ impl fmt::Display for Destination {
     }
 }
 
-/// `HOST` or `HOST:PORT` with a port.
+/// Adds the default port to an address without a port.
 fn with_port(address: &str) -> String {
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    // The last group of a bare v6 address looks like a port; brackets tell.
+    // The last group of an IPv6 address without brackets looks like a port.
     let is_bare_v6 = address.matches(':').count() > 1 && !address.starts_with('[');
     match (has_port, is_bare_v6) {
         (_, true) => format!("[{address}]:{UDP_PORT}"),
@@ -109,7 +114,7 @@ fn with_port(address: &str) -> String {
     }
 }
 
-/// Where servers receive datagrams by default.
+/// The default of `ingest.udp`.
 const UDP_PORT: u16 = 5565;
 
 #[cfg(test)]

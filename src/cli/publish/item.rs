@@ -1,5 +1,5 @@
-//! The body of a publish call, from the options of `gripwire publish`. Content goes out in the form of each
-//! transport; HTTP bodies end in a newline unless that is declined, WebSocket messages never get one.
+//! Makes the body of a publish call from the options of `gripwire publish`. The item has the content in the format of each
+//! transport. HTTP bodies end in a newline, unless `--no-eol` is given; WebSocket messages get no newline.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,25 +9,31 @@ use std::iter;
 
 use super::options::Publish;
 
-/// Content that cannot be sent as asked.
+/// A message that cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ItemError {
-    /// `--patch` with something else.
+    /// The content of `--patch` is not a JSON patch.
     #[error(
         "--patch needs a JSON patch as content, such as '[{{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}}]'"
     )]
     NotAPatch,
-    /// What no server takes.
+    /// A message that every server would refuse.
     #[error("the message cannot be published: {}", .0.to_string().trim_end())]
     Refused(#[from] publish::PublishError),
 }
 
-/// The datagram that says what `call` does: what the server would refuse is refused here, as nobody would tell.
+/// Encodes `call` as a datagram. The item is checked here, because a server cannot report that it refused a datagram.
+///
+/// # Errors
+/// Why a server would refuse the item.
 pub fn datagram(call: &[u8]) -> Result<Vec<u8>, ItemError> {
     Ok(compact::encode(&publish::parse(call)?))
 }
 
-/// The item that `call` publishes, as a message of ZeroMQ has it: checked here for the same reason.
+/// Encodes the item of `call` as a ZeroMQ message. The item is checked here, because a PULL socket sends no answer.
+///
+/// # Errors
+/// Why a server would refuse the item.
 #[cfg(feature = "zeromq")]
 pub fn message(call: &[u8]) -> Result<Vec<u8>, ItemError> {
     publish::parse(call)?;
@@ -35,7 +41,10 @@ pub fn message(call: &[u8]) -> Result<Vec<u8>, ItemError> {
     Ok(call["items"][0].to_string().into_bytes())
 }
 
-/// `{"items": [...]}` with the one item of this call.
+/// Makes `{"items": [...]}` with one item.
+///
+/// # Errors
+/// The content does not suit `--patch`.
 pub fn publish_call(options: &Publish, content: &[u8]) -> Result<Value, ItemError> {
     let mut item = Map::new();
     match options.also.is_empty() {
@@ -93,7 +102,7 @@ fn formats(options: &Publish, content: &[u8]) -> Result<Value, ItemError> {
     Ok(json!({ "http-response": response, "http-stream": member(&line), "ws-message": member(content) }))
 }
 
-/// JSON holds no bytes that are not UTF-8: those go in base64, under a name that says so.
+/// Content as a JSON member. Content that is not UTF-8 is written in base64, under the name with `-bin`.
 fn text_or_binary(name: &str, content: &[u8]) -> (String, Value) {
     match std::str::from_utf8(content) {
         Ok(text) => (name.to_owned(), text.into()),

@@ -1,5 +1,5 @@
-//! Takes one message to a socket of this machine that speaks as the control port does, for `gripwire publish`. It is one
-//! request and one answer, on a connection that the server closes.
+//! Posts one message to a Unix socket that serves the calls of the control port, for `gripwire publish`. The connection
+//! carries one request and one answer, and the server closes it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,10 @@ use super::outcome::{Outcome, PostError};
 use super::post::{ANSWER_BYTES, PATIENCE};
 use super::receipt;
 
-/// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
+/// Posts `body` as JSON. With `wait`, asks for a receipt and waits that long for it.
+///
+/// # Errors
+/// The server cannot be reached, refused the message, or gave no receipt.
 pub fn post(path: &Path, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
     let to = format!("unix://{}", path.display());
     let answer = exchange(path, body, wait).map_err(|source| PostError::Unsent { to: to.clone(), source })?;
@@ -34,7 +37,7 @@ fn exchange(path: &Path, body: &[u8], wait: Option<Duration>) -> io::Result<Vec<
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    // A server that refuses its client may close before it has read: what it said is there to be read.
+    // A server that refuses the client may close before it has read the request. Its answer can still be read.
     let written = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body));
     let mut answer = Vec::new();
     let read = socket.take(ANSWER_BYTES).read_to_end(&mut answer);

@@ -1,7 +1,7 @@
 //! `gripwire publish`: sends one message to a running server, with the `options` of Pushpin's `pushpin-publish`. `item`
-//! makes the message, `destination` says where it goes; `post` takes it to a `control_port` with which proof there is,
-//! `local` to such a socket of this machine, `datagram` and `push` send it. `outcome` is what became of it, and `receipt`
-//! what a server says of whom it reached.
+//! makes the message, and `destination` names the server. `post` posts the message to a `control_port` with credentials,
+//! `local` posts it to a Unix socket, `datagram` sends it by UDP or a Unix socket, and `push` sends it by ZeroMQ.
+//! `outcome` is the result, and `receipt` the server's count of subscribers that it wrote to.
 
 mod control_port;
 mod datagram;
@@ -33,22 +33,25 @@ pub enum PublishError {
     Content {
         /// The file, or standard input.
         from: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The content cannot be sent this way.
+    /// The content cannot be sent with these options.
     #[error(transparent)]
     Item(#[from] ItemError),
-    /// The destination makes no sense.
+    /// The destination cannot be published to.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// It was not sent, or not taken.
+    /// The message was not sent or not accepted.
     #[error(transparent)]
     Send(#[from] SendError),
 }
 
 impl Publish {
-    /// Publishes, and says so.
+    /// Publishes the message and prints the outcome.
+    ///
+    /// # Errors
+    /// Why nothing was published.
     pub fn run(mut self) -> Result<ExitCode, PublishError> {
         let now_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let credentials = match (self.user.take(), self.bearer.take()) {
@@ -58,7 +61,7 @@ impl Publish {
         let destination = Destination::parse(&self.spec, credentials, now_s)?;
         if destination.shows_secrets() {
             eprintln!(
-                "gripwire: warning: credentials go to {destination} unencrypted; https would hide them"
+                "gripwire: warning: credentials are sent to {destination} unencrypted; use https to encrypt them"
             );
         }
         let content = read_content(self.content.as_deref().unwrap_or_default())?;

@@ -8,18 +8,18 @@ use clap::Args;
 pub struct Publish {
     /// The channel to publish to
     pub channel: String,
-    /// The text to send; `@FILE` sends a file, `@-` what is on standard input
+    /// The text to send; `@FILE` sends a file, `@-` sends standard input
     pub content: Option<String>,
     /// Another channel to publish to; repeatable
     #[arg(long, value_name = "CHANNEL")]
     pub also: Vec<String>,
-    /// Id of this message, by which subscribers notice that they missed one
+    /// Id of this message, which lets subscribers detect missed messages
     #[arg(long)]
     pub id: Option<String>,
     /// Id of the message before this one in the channel
     #[arg(long, value_name = "ID")]
     pub prev_id: Option<String>,
-    /// Who sends it: sets the meta variable `sender`
+    /// Sender of the message: sets the meta variable `sender`
     #[arg(long, value_name = "NAME")]
     pub sender: Option<String>,
     /// Status of the answer that long polls get
@@ -46,33 +46,33 @@ pub struct Publish {
     /// Add no newline to the content for HTTP
     #[arg(long)]
     pub no_eol: bool,
-    /// Wait until every subscriber was written to, and say how many they were
+    /// Wait until every subscriber was written to, and print the number of subscribers
     #[arg(long)]
     pub receipt: bool,
-    /// How long to wait for that, in milliseconds
+    /// Time to wait for the receipt, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000, requires = "receipt")]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub wait_ms: u64,
-    /// Where to publish: the URL of the control port, whose query may hold `iss` and `key` to sign with, or
-    /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH, or a PULL socket of ZeroMQ: tcp://HOST:PORT, ipc:///PATH
+    /// Server to publish to: the URL of the control port, whose query may have `iss` and `key` for signing, or
+    /// udp://HOST:PORT, unix:///PATH, unixgram:///PATH, or a ZeroMQ PULL socket: tcp://HOST:PORT, ipc:///PATH
     #[arg(long, value_name = "URL", env = "GRIP_URL", hide_env_values = true)]
     #[arg(default_value = "http://localhost:5561")]
     pub spec: String,
-    /// Authenticate by a name and a password
+    /// Authenticate with a name and a password
     #[arg(short, long, value_name = "USER:PASSWORD", conflicts_with = "bearer")]
     pub user: Option<String>,
-    /// Authenticate by a token
+    /// Authenticate with a token
     #[arg(short = 'B', long, value_name = "TOKEN")]
     pub bearer: Option<String>,
 }
 
-/// `NAME: VALUE` as an option has it.
+/// Reads the option value `NAME: VALUE`.
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
     pair.filter(|(name, _)| !name.is_empty()).ok_or_else(|| "write 'NAME: VALUE'".to_owned())
 }
 
-/// `NAME=VALUE` as an option has it.
+/// Reads the option value `NAME=VALUE`.
 fn parse_meta(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     pair.filter(|(name, _)| !name.is_empty()).ok_or_else(|| "write NAME=VALUE".to_owned())
@@ -81,9 +81,9 @@ fn parse_meta(text: &str) -> Result<(String, String), String> {
 const ABOUT: &str = "\
 Publish one message to a running server.
 
-The message goes to every subscriber of the channel, whatever transport each came by: long polls are answered with \
-it, streams and WebSockets get it. `Published` means that the server has taken it, not that anyone was subscribed; \
-`Sent`, after a datagram or by ZeroMQ, only that it was sent.";
+The message goes to every subscriber of the channel on every transport: long polls are answered with the message, \
+streams and WebSockets receive it. `Published` means that the server has accepted the message; the channel may have no \
+subscriber. `Sent`, after a datagram or by ZeroMQ, means only that the message was sent.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,71 +1,76 @@
-//! What became of a message of `gripwire publish`: it was taken or is on its way, or why not. Each way to a server (`post`,
-//! `local`, `datagram`, `push`) ends in one of these.
+//! The result of `gripwire publish`: the message was accepted or sent, or the reason why not. `post`, `local`, `datagram`
+//! and `push` return one of these.
 
 use super::receipt::Receipt;
 
-/// What is known of a message that was sent.
+/// The result for a message that was sent.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The server has taken it.
+    /// The server has accepted the message.
     Published,
-    /// The server has taken it, and says whom it has reached.
+    /// The server has accepted the message and gave a receipt.
     Reached(Receipt),
-    /// It is on its way; nobody answers datagrams.
+    /// The message was sent by a transport without answers.
     Sent,
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
-    /// There is no answer. What was sent may have arrived nevertheless.
+    /// The server did not answer. The message may have arrived nevertheless.
     #[error(
         "cannot publish to {to}; check that the server is running and that --spec (or GRIP_URL) names its control \
          port"
     )]
     Unanswered {
-        /// Where.
+        /// The server.
         to: String,
-        /// What went wrong.
+        /// The error of the HTTP client.
         source: Box<ureq::Error>,
     },
-    /// It did not get there.
+    /// The message could not be sent.
     #[error(
         "cannot publish to {to}; check that the server is running and that --spec (or GRIP_URL) names its socket"
     )]
     Unsent {
-        /// Where.
+        /// The server.
         to: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It was published, but nothing says whom it reached.
-    #[error("{to} took the message and gave no receipt: it is a server that knows none; leave out --receipt")]
+    /// The message was published, but the server gave no receipt.
+    #[error(
+        "{to} accepted the message but gave no receipt: the server does not support them; leave out --receipt"
+    )]
     NoReceipt {
-        /// Where.
+        /// The server.
         to: String,
     },
-    /// The server knows who asks, and said no.
-    #[error("{to} refused the message: {}; see `unix_users` in [ingest] of its configuration", body.trim_end())]
+    /// The server does not allow this user to publish.
+    #[error("{to} refused the message: {}; see `ingest.unix_users` in the server's configuration", body.trim_end())]
     NotAllowed {
-        /// Where.
+        /// The server.
         to: String,
-        /// Its text.
+        /// The body of the answer.
         body: String,
     },
-    /// The server said no.
+    /// The server refused the message.
     #[error("{to} refused the message with {status}: {}; {}", body.trim_end(), advice(*status))]
     Refused {
-        /// Where.
+        /// The server.
         to: String,
         /// The status of the answer.
         status: u16,
-        /// Its text.
+        /// The body of the answer.
         body: String,
     },
 }
 
 impl Outcome {
-    /// What the body of an answer says that took the message.
+    /// Reads the body of a successful answer.
+    ///
+    /// # Errors
+    /// A receipt was wanted, and the body is none.
     pub fn of_answer(to: String, body: &str, wants_receipt: bool) -> Result<Outcome, PostError> {
         match wants_receipt {
             true => Receipt::parse(body.as_bytes()).map(Outcome::Reached).ok_or(PostError::NoReceipt { to }),
@@ -76,11 +81,13 @@ impl Outcome {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        400 => "the server does not understand it, or it is too large: see its `body_bytes`",
+        400 => {
+            "the message is not valid, or it is larger than `control.body_bytes` of the server's configuration"
+        }
         401 | 403 => "give --user or --bearer, or put `iss` and `key` into GRIP_URL",
         404 | 405 => "check that --spec (or GRIP_URL) names a control port, and its path",
-        413 => "the message is too large for this server: see its `body_bytes`",
-        500..=599 => "the server is in trouble: see its log, and try again",
+        413 => "the message is larger than `control.body_bytes` of the server's configuration",
+        500..=599 => "the server failed: see its log, and try again",
         _ => "check that --spec (or GRIP_URL) names a control port",
     }
 }

@@ -1,5 +1,5 @@
-//! Takes one message to a control port, plain or over TLS, for `gripwire publish`. Each step has a bound in time, and
-//! the answer one in size.
+//! Posts one message to a control port, with or without TLS, for `gripwire publish`. The call has a time limit, and the
+//! answer a size limit.
 
 use std::time::Duration;
 
@@ -10,7 +10,10 @@ use super::control_port::ControlPort;
 use super::outcome::{Outcome, PostError};
 use super::receipt;
 
-/// Posts `body` as JSON, and waits so long for a receipt if one is wanted; succeeds if the server took it.
+/// Posts `body` as JSON. With `wait`, asks for a receipt and waits that long for it.
+///
+/// # Errors
+/// The server cannot be reached, refused the message, or gave no receipt.
 pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
     let to = destination.to_string();
     let target = format!("{to}{}", wait.map(receipt::query).unwrap_or_default());
@@ -31,7 +34,7 @@ pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> R
     }
 }
 
-/// Asks nobody but the server: a redirect would take the credentials elsewhere, and so would a proxy.
+/// An HTTP client without redirects and proxies, because both would send the credentials to other servers.
 fn agent(patience: Duration) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -42,7 +45,7 @@ fn agent(patience: Duration) -> Agent {
     config.build().into()
 }
 
-/// How long a server may take, beside what it waits for a receipt.
+/// Time a server may take to answer, in addition to its wait for a receipt.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// What is read of an answer.
+/// Most bytes that are read of an answer.
 pub const ANSWER_BYTES: u64 = 64 * 1024;

@@ -1,19 +1,22 @@
-//! Sends one message by a PUSH socket of ZeroMQ, for `gripwire publish`. Nobody answers, so success says only that a server
-//! has it in its socket; that nobody is there is noticed.
+//! Sends one message by a ZeroMQ PUSH socket, for `gripwire publish`. A PULL socket does not answer, so success means only
+//! that the server's socket has the message. A missing server is an error.
 
 use std::time::Duration;
 
 use super::outcome::PostError;
 
-/// How long a server may take to be there, and to take the message.
+/// Time for connecting, and for sending the message.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends the item `item` to the PULL socket at `endpoint`.
+///
+/// # Errors
+/// The error of libzmq, and the endpoint.
 pub fn push(endpoint: &str, item: &[u8]) -> Result<(), PostError> {
     let sent = || {
         let context = zmq::Context::new();
         let socket = context.socket(zmq::PUSH)?;
-        // Without it a message would wait for a server that may never be there.
+        // Without this option, the message would be queued for a server that may never start.
         socket.set_immediate(true)?;
         socket.set_sndtimeo(PATIENCE.as_millis() as i32)?;
         socket.set_linger(PATIENCE.as_millis() as i32)?;

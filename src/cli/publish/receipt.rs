@@ -1,11 +1,11 @@
-//! Whom a message has reached, as `gripwire publish --receipt` asks the server and tells the user.
+//! The receipt of a message: the number of subscribers that the server wrote to, for `gripwire publish --receipt`.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// What a server answers that was asked for a receipt.
+/// The server's answer to a publish call that asks for a receipt.
 #[derive(Deserialize, PartialEq, Eq, Debug)]
 pub struct Receipt {
     timed_out: bool,
@@ -29,13 +29,13 @@ struct Receivers {
 }
 
 impl Receipt {
-    /// Out of the body of an answer; `None` if it is none, as that of a server that knows no receipts.
+    /// Reads the body of an answer; `None` if it is not a receipt, because the server does not support receipts.
     pub fn parse(body: &[u8]) -> Option<Receipt> {
         serde_json::from_slice(body).ok()
     }
 }
 
-/// The query of a publish call that asks for a receipt and lets the server wait for it so long.
+/// The query of a publish call that asks for a receipt and lets the server wait that long for it.
 pub fn query(wait: Duration) -> String {
     format!("?receipt=true&wait_ms={}", wait.as_millis())
 }
@@ -52,7 +52,7 @@ impl fmt::Display for Receipt {
             )?;
         }
         match self.timed_out {
-            true => write!(out, "\nThe server has not heard of all subscribers yet; --wait-ms waits longer."),
+            true => write!(out, "\nSome subscribers were not written to in time; give --wait-ms more time."),
             false => Ok(()),
         }
     }

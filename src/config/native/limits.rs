@@ -1,4 +1,4 @@
-//! The section `[limits]`.
+//! Reads the section `[limits]`.
 
 use super::values::*;
 use crate::config::Limits;

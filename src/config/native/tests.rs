@@ -163,7 +163,10 @@ fn zeromq_for_all_is_refused_at_its_line() {
     let found = problems("[zeromq]\n\npull = \"tcp://*:5560\"\n");
     assert!(found[0].starts_with("g.toml:3: ZeroMQ on tcp://*:5560 would let anyone"), "{found:?}");
     let found = problems("[stats]\nsocket = \"tcp://*:1\"\n");
-    assert!(found[0].starts_with("g.toml:2: the stats socket tcp://*:1 would tell anyone"), "{found:?}");
+    assert!(
+        found[0].starts_with("g.toml:2: the stats socket tcp://*:1 would show all channels"),
+        "{found:?}"
+    );
     let found = problems("[zeromq]\nsub = [\"tcp://127.0.0.1:5562\", \"here\"]\n");
     assert!(found[0].contains("`here` is not a ZeroMQ address"), "{found:?}");
 }
@@ -174,10 +177,13 @@ fn bad_values_say_what_is_wanted_at_their_line() {
         ("cores = 0", "`cores` must be a whole number of at least 1"),
         ("cores = \"2\"", "`cores` must be a whole number of at least 1"),
         ("http.head_timeout_ms = -5", "`http.head_timeout_ms` must be a whole number of at least 1"),
-        ("http.listen = []", "`http.listen` is empty, and there is no other port for clients"),
+        (
+            "http.listen = []",
+            "no port for clients: set `http.listen`, `http.tls_listen` or `http.unix_listen`",
+        ),
         (
             "http.unix_listen = [\"s?mode=rw\"]",
-            "`http.unix_listen` has a part that cannot be used: `rw` is not the mode of a file in octal, such as 660",
+            "`http.unix_listen` has a part that cannot be used: `rw` is not a file mode in octal, such as 660",
         ),
         (
             "http.trusted_proxies = [\"10.0.0.1/8\"]",
@@ -194,10 +200,10 @@ fn bad_values_say_what_is_wanted_at_their_line() {
         ("ingest.udp_scopes = \"publish\"", "`ingest.udp_scopes` must be a list such as [\"publish:news-\"]"),
         (
             "ingest.udp_scopes = [\"inspect\"]",
-            "`ingest.udp_scopes` has a part that cannot be used: datagrams are not answered, so they can do nothing but \
+            "`ingest.udp_scopes` has a part that cannot be used: datagrams are not answered, so their scopes can only be \
              `publish` or `publish:PREFIX`",
         ),
-        ("ingest.unix_mode = 0o1000", "`ingest.unix_mode` must be the mode of a file, such as 0o660"),
+        ("ingest.unix_mode = 0o1000", "`ingest.unix_mode` must be a file mode, such as 0o660"),
         ("ingest.unix_users = 1", "`ingest.unix_users` must be a list of users: names in quotes, or numbers"),
         (
             "ingest.unix_groups = [\"no such group\"]",
@@ -213,7 +219,7 @@ fn bad_values_say_what_is_wanted_at_their_line() {
         ),
         (
             "limits.new_connections_per_address_per_s = 65536",
-            "`limits.new_connections_per_address_per_s` must be a whole number from 0, which is no limit, to 65535",
+            "`limits.new_connections_per_address_per_s` must be a whole number from 0 (no limit) to 65535",
         ),
         (
             "limits.exempt = [\"proxies\"]",

@@ -1,4 +1,5 @@
-//! What single values of `gripwire.toml` may be: each function reads one kind, or says what is wanted instead.
+//! Reads single values of `gripwire.toml`. Each function reads one kind of value; its error says which value is
+//! allowed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub fn string(value: &Value<'_>) -> Result<String, Unusable> {
     value.get_ref().as_str().map(str::to_owned).ok_or_else(|| Unusable::value("text in quotes"))
 }
 
-/// A whole number of at least 1: no bound, size or time of 0 leaves a server that works.
+/// A whole number of at least 1. The server would not work if one of these bounds, sizes or times were 0.
 pub fn positive<T: TryFrom<u64>>(value: &Value<'_>) -> Result<T, Unusable> {
     let number = value.get_ref().as_integer();
     let number = number.and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
@@ -45,7 +46,7 @@ pub fn milliseconds(value: &Value<'_>) -> Result<u64, Unusable> {
     positive(value)
 }
 
-/// 0 is never.
+/// Milliseconds; 0 means never.
 pub fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
     match value.get_ref().as_integer() {
         Some(number) if number.as_str() == "0" => Ok(0),
@@ -53,18 +54,18 @@ pub fn milliseconds_or_never(value: &Value<'_>) -> Result<u64, Unusable> {
     }
 }
 
-/// 0 is no limit.
+/// A count; 0 means no limit.
 pub fn count_or_none(value: &Value<'_>) -> Result<usize, Unusable> {
     milliseconds_or_never(value)?.try_into().map_err(|_| Unusable::value("a whole number of at least 0"))
 }
 
-/// A number of events in a second; 0 is no limit.
+/// A number of events per second; 0 means no limit.
 pub fn rate_or_none(value: &Value<'_>) -> Result<u16, Unusable> {
     let rate = milliseconds_or_never(value).ok().and_then(|rate| rate.try_into().ok());
-    rate.ok_or_else(|| Unusable::value("a whole number from 0, which is no limit, to 65535"))
+    rate.ok_or_else(|| Unusable::value("a whole number from 0 (no limit) to 65535"))
 }
 
-/// Bytes, or bytes per second; 0 is no bound.
+/// Bytes, or bytes per second; 0 means no limit.
 pub fn bytes_or_none(value: &Value<'_>) -> Result<u64, Unusable> {
     milliseconds_or_never(value)
 }
@@ -88,14 +89,14 @@ pub fn strings(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
 }
 
 pub fn host_names(value: &Value<'_>) -> Result<Vec<String>, Unusable> {
-    each(value, "a list of names of hosts, such as [\"build.lan\"]", parse_host_name)
+    each(value, "a list of host names, such as [\"build.lan\"]", parse_host_name)
 }
 
 pub fn path(value: &Value<'_>, directory: &Path) -> Result<PathBuf, Unusable> {
     string(value).map(|path| directory.join(path))
 }
 
-/// An empty secret would let everyone in while looking like a lock.
+/// A secret. Empty text is an error: an empty secret looks protected but admits everyone.
 pub fn secret(value: &Value<'_>) -> Result<String, Unusable> {
     string(value).ok().filter(|secret| !secret.is_empty()).ok_or_else(|| Unusable::value("text, not empty"))
 }
@@ -112,7 +113,7 @@ pub fn basic(value: &Value<'_>) -> Result<String, Unusable> {
     secret(value).ok().filter(|pair| pair.contains(':')).ok_or_else(|| Unusable::value("\"user:password\""))
 }
 
-/// One address: a number, or text.
+/// One address: a port number, or text.
 fn listener(value: &Value<'_>, any: Ipv4Addr) -> Result<SocketAddr, Unusable> {
     let text = match value.get_ref() {
         DeValue::Integer(port) => port.as_str(),
@@ -135,7 +136,7 @@ pub fn exempt(value: &Value<'_>) -> Result<Exempt, Unusable> {
     gathered(value, wanted, Exempt::add)
 }
 
-/// True, false, or the ports that expect it.
+/// True, false, or the addresses of the ports that expect the PROXY protocol.
 pub fn proxy_protocol(value: &Value<'_>) -> Result<ProxyProtocol, Unusable> {
     match value.get_ref().as_bool() {
         Some(true) => Ok(ProxyProtocol::Everywhere),
@@ -179,7 +180,7 @@ pub fn endpoints(value: &Value<'_>, directory: &Path) -> Result<Vec<Endpoint>, U
 
 pub fn file_mode(value: &Value<'_>) -> Result<u32, Unusable> {
     let mode = positive(value).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| Unusable::value("the mode of a file, such as 0o660"))
+    mode.ok_or_else(|| Unusable::value("a file mode, such as 0o660"))
 }
 
 pub fn users(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
@@ -190,7 +191,7 @@ pub fn groups(value: &Value<'_>) -> Result<Vec<u32>, Unusable> {
     ids(value, "group", group_id)
 }
 
-/// Ids, given as such or by the names that this machine knows.
+/// Ids of users or groups, given as numbers or as names that the system knows.
 fn ids(value: &Value<'_>, kind: &str, find: impl Fn(&str) -> Option<u32>) -> Result<Vec<u32>, Unusable> {
     let wanted = || Unusable::value(format!("a list of {kind}s: names in quotes, or numbers"));
     let items = value.get_ref().as_array().ok_or_else(wanted)?;
@@ -225,7 +226,7 @@ pub fn header_value(value: &Value<'_>) -> Result<HeaderValue, Unusable> {
 }
 
 pub fn header_names(value: &Value<'_>) -> Result<Vec<HeaderName>, Unusable> {
-    let wanted = || Unusable::value("a list of names of headers");
+    let wanted = || Unusable::value("a list of header names");
     strings(value)?.iter().map(|name| name.parse().map_err(|_| wanted())).collect()
 }
 
@@ -245,7 +246,8 @@ pub fn filter(value: &Value<'_>) -> Result<String, Unusable> {
     }
 }
 
-/// An address, or false for none. A bare port stays on this machine: who wants more says so.
+/// An address, or false for none. A bare port listens on 127.0.0.1 only, so that a port is never open to other machines
+/// by accident.
 fn own_listener(value: &Value<'_>, wanted: &str) -> Result<Option<SocketAddr>, Unusable> {
     match value.get_ref() {
         DeValue::Boolean(false) => Ok(None),
@@ -254,7 +256,7 @@ fn own_listener(value: &Value<'_>, wanted: &str) -> Result<Option<SocketAddr>, U
     }
 }
 
-/// A list, or its only part by itself.
+/// A list, or a single value in place of a list of one.
 fn one_or_more<T>(
     value: &Value<'_>,
     read: impl Fn(&Value<'_>) -> Result<T, Unusable>,
@@ -265,7 +267,7 @@ fn one_or_more<T>(
     }
 }
 
-/// A list of texts that `parse` reads.
+/// A list of texts, each read by `parse`.
 fn each<T, E: ToString>(
     value: &Value<'_>,
     wanted: &str,
@@ -274,7 +276,7 @@ fn each<T, E: ToString>(
     gathered(value, wanted, |all: &mut Vec<T>, text: &str| parse(text).map(|one| all.push(one)))
 }
 
-/// What comes of a list of texts, each of which `add` adds.
+/// The value that results when `add` adds each text of a list to the default.
 fn gathered<T: Default, E: ToString>(
     value: &Value<'_>,
     wanted: &str,

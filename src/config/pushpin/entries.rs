@@ -1,4 +1,4 @@
-//! How single values of `pushpin.conf` are read: variables replaced, mistakes noted with their lines.
+//! Reads single values of `pushpin.conf`: replaces variables, and records mistakes with their lines.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use super::PushpinConf;
 use crate::config::Problem;
 
 impl PushpinConf {
-    /// The parts of a value, variables replaced and empty ones left out.
+    /// The parts of a value with their variables replaced, without empty parts.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let values = self.entries.get(name).map_or(&[][..], |found| &found.values[..]);
         values.iter().filter(|value| !value.is_empty()).map(|value| self.substitute(value)).collect()
@@ -23,12 +23,12 @@ impl PushpinConf {
         None
     }
 
-    /// QSettings takes everything but these words for true.
+    /// Reads a boolean. QSettings takes every text except `0`, `false` and empty text as true.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         self.text(name).is_some_and(|text| !matches!(text.to_lowercase().as_str(), "" | "0" | "false"))
     }
 
-    /// Parses a value into `setting`, which keeps what it has if the key is absent or empty.
+    /// Parses a value into `setting`, which keeps its value if the key is absent or empty.
     pub(super) fn set<T: FromStr>(&mut self, setting: &mut T, name: &str) {
         let Some(text) = self.text(name).filter(|text| !text.is_empty()) else {
             return;
@@ -43,12 +43,12 @@ impl PushpinConf {
         }
     }
 
-    /// A part of a value that goes into a header.
+    /// Parses text that becomes part of a header.
     pub(super) fn parsed<T: FromStr>(&mut self, name: &str, text: &str) -> Option<T> {
         let parsed = text.parse().ok();
         if parsed.is_none() {
             let key = name.rsplit('/').next().unwrap_or(name);
-            self.error(name, format!("`{key}`: `{text}` cannot stand in a header"));
+            self.error(name, format!("`{key}`: `{text}` has characters that headers must not contain"));
         }
         parsed
     }
@@ -78,7 +78,7 @@ impl PushpinConf {
         self.warnings.push(problem);
     }
 
-    /// A problem at the line of a key; at the first line of the file if the key is absent.
+    /// A problem at the line of a key, or at the first line of the file if the key is absent.
     pub(super) fn problem(&self, name: &str, message: String) -> Problem {
         match self.entries.get(name) {
             Some(found) => Problem::new(&found.file, found.line, message),

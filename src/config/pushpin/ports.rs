@@ -1,4 +1,4 @@
-//! The keys that say where clients connect.
+//! Reads the keys of client ports.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -7,14 +7,14 @@ use super::PushpinConf;
 use crate::config::{Http, UnixPort, parse_listen};
 
 impl PushpinConf {
-    /// By TCP, by TLS, and by files of this machine; certificates are where Pushpin looks for them.
+    /// Reads the TCP, TLS and Unix socket ports. Certificates are in Pushpin's directory for them.
     pub(super) fn ports(&mut self, http: &mut Http, directory: &Path) {
         http.listen = self.addresses("runner/http_port");
         http.tls_listen = self.addresses("runner/https_ports");
         http.certificates = directory.join("runner/certs");
         http.unix_listen = self.files("runner/local_ports");
         if http.is_unreachable() && self.errors.is_empty() {
-            self.error("runner/http_port", "nothing to listen on: set `http_port` in [runner]".to_owned());
+            self.error("runner/http_port", "no port for clients: set `http_port` in [runner]".to_owned());
         }
     }
 
@@ -23,12 +23,12 @@ impl PushpinConf {
         self.each(name, read)
     }
 
-    /// Relative paths are from where the server is started, as those of ZeroMQ.
+    /// Reads the paths of Unix sockets. Relative paths are resolved against the working directory, like ZeroMQ's.
     fn files(&mut self, name: &str) -> Vec<UnixPort> {
         self.each(name, |text| UnixPort::parse(text, Path::new("")))
     }
 
-    /// What `read` makes of each part of a list.
+    /// Reads each part of a list with `read`.
     fn each<T, E: ToString>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
         let key = name.rsplit('/').next().unwrap_or(name);
         let mut all = Vec::new();

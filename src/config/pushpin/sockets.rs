@@ -1,4 +1,4 @@
-//! The keys that name sockets of ZeroMQ, and what is told there.
+//! Reads the keys of ZeroMQ sockets and of stats.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::config::accounts::file_mode;
 use crate::config::{Endpoint, MetricsPort, Stats, StatsFormat, ZeroMq};
 
 impl PushpinConf {
-    /// The sockets of ZeroMQ that are named, and for each that other machines reach a warning.
+    /// Reads the ZeroMQ sockets. Warns if other machines can reach one.
     pub(super) fn zeromq(&mut self, zeromq: &mut ZeroMq) {
         zeromq.pull = self.endpoints("handler/push_in_spec").pop();
         zeromq.sub = self.endpoints("handler/push_in_sub_specs");
@@ -22,7 +22,7 @@ impl PushpinConf {
         zeromq.allow_remote = true;
     }
 
-    /// The stats socket and the port for Prometheus; each if it is named.
+    /// Reads the stats socket and the port for Prometheus. Both are off unless the file names them.
     pub(super) fn stats(&mut self, stats: &mut Stats) {
         stats.socket = self.endpoints("handler/stats_spec").pop();
         stats.format = match self.text("handler/stats_format").as_deref() {
@@ -52,7 +52,7 @@ impl PushpinConf {
         }
     }
 
-    /// Pushpin takes nothing, and what is not above 0, as no blocks.
+    /// Reads the block size. As in Pushpin, empty text, 0 and negative numbers turn blocks off.
     fn block_bytes(&mut self, stats: &mut Stats) {
         let name = "handler/message_block_size";
         if self.text(name).is_some_and(|size| !size.is_empty() && size != "0" && !size.starts_with('-')) {
@@ -60,7 +60,7 @@ impl PushpinConf {
         }
     }
 
-    /// Addresses, with the offset of all ports.
+    /// Reads ZeroMQ addresses and adds `port_offset` to their ports.
     fn endpoints(&mut self, name: &str) -> Vec<Endpoint> {
         let mut offset = 0u16;
         self.set(&mut offset, "global/port_offset");
@@ -73,23 +73,20 @@ impl PushpinConf {
         for text in texts {
             match Endpoint::parse(&text, Path::new("")).map(|endpoint| endpoint.offset(offset)) {
                 Ok(Some(endpoint)) => endpoints.push(endpoint),
-                Ok(None) => self.error(name, format!("`port_offset` takes the port of {text} past 65535")),
+                Ok(None) => self.error(name, format!("`port_offset` raises the port of {text} above 65535")),
                 Err(error) => self.error(name, error.to_string()),
             }
         }
         endpoints
     }
 
-    /// It is written in octal.
+    /// Reads `ipc_file_mode`, which is in octal.
     fn ipc_mode(&mut self) -> Option<u32> {
         let name = "handler/ipc_file_mode";
         let text = self.text(name).filter(|text| !text.is_empty())?;
         let mode = file_mode(&text);
         if mode.is_none() {
-            self.error(
-                name,
-                format!("`ipc_file_mode` must be the mode of a file, such as 660, not `{text}`"),
-            );
+            self.error(name, format!("`ipc_file_mode` must be a file mode, such as 660, not `{text}`"));
         }
         mode
     }
