@@ -189,7 +189,7 @@ fn settings_that_contradict_each_other_are_named_by_check_and_by_doctor() {
     let (code, out, err) = told(&gripwire(directory.path(), &["check"]));
     assert_eq!((code, out.as_str()), (Some(0), "OK: 1 route\n"));
     assert!(
-        err.contains("limits.backlog_bytes: 5,000 bytes: limits.backlog_bytes_per_core bounds all"),
+        err.contains("limits.backlog_bytes: 5,000 bytes: limits.backlog_bytes_per_core limits all"),
         "{err}"
     );
     let (_, out, _) = told(&gripwire(directory.path(), &["doctor", "--connections", "1"]));

@@ -40,10 +40,10 @@ fn load(server: &Server, mix: &str, layout: Layout) -> Outcome {
 }
 
 fn assert_clean(outcome: &Outcome, deliveries: u64) {
-    assert!(outcome.is_clean(), "{:?}, {:?}, {} ended", outcome.tally, outcome.failure, outcome.closed);
+    assert!(outcome.is_clean(), "{:?}, {:?}, {} ended", outcome.deliveries, outcome.failure, outcome.closed);
     assert_eq!((outcome.opening.open, outcome.published_messages), (60, 600));
-    assert_eq!((outcome.tally.received, outcome.tally.expected), (deliveries, deliveries));
-    assert_eq!(outcome.tally.latencies.count(), deliveries);
+    assert_eq!((outcome.deliveries.received, outcome.deliveries.expected), (deliveries, deliveries));
+    assert_eq!(outcome.deliveries.latencies.count(), deliveries);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn every_message_reaches_every_subscriber_of_the_demo() {
     assert_clean(&load(&server, "stream,sse,websocket", Layout::One), 60 * 600);
     assert_clean(&load(&server, "websocket", Layout::Each), 600);
     let outcome = load(&server, "sse", Layout::Zipf { channels: 10, exponent: 1.0 });
-    assert_clean(&outcome, outcome.tally.expected);
+    assert_clean(&outcome, outcome.deliveries.expected);
     assert!(outcome.cpu_ns_a_delivery().unwrap() > 0.0);
     let page = html_report(&outcome, "a run", &[], "gripwire-loadgen");
     assert!(page.contains("nothing lost") && !page.contains("{{") && !page.contains("src="));
@@ -71,7 +71,7 @@ fn the_bundled_origin_serves_all_transports() {
 fn long_polls_account_for_every_message() {
     let server = Launch::demo().start();
     let outcome = load(&server, Transport::Poll.name(), Layout::One);
-    assert!(outcome.is_clean(), "{:?}", outcome.tally);
-    assert_eq!(outcome.tally.received + outcome.tally.missed_between_polls, 60 * 600);
-    assert!(outcome.tally.received > 0);
+    assert!(outcome.is_clean(), "{:?}", outcome.deliveries);
+    assert_eq!(outcome.deliveries.received + outcome.deliveries.missed_between_polls, 60 * 600);
+    assert!(outcome.deliveries.received > 0);
 }

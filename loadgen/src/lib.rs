@@ -34,7 +34,7 @@ pub use fleet::{Fleet, FleetError, FleetPlan, Opening, Standing, Workers};
 pub use latency::Latencies;
 pub use layout::Layout;
 pub use message::Message;
-pub use orders::RouteStats;
+pub use orders::DeliveryStats;
 pub use origin::Origin;
 pub use publisher::{PublishError, PublishPlan, PublishWatch, Published, Publisher, Via};
 pub use report::html_report;

@@ -57,7 +57,7 @@ pub(crate) enum Report {
     /// The current counts.
     Progress(Box<Progress>),
     /// The results since the last collection.
-    Collected(Box<RouteStats>),
+    Collected(Box<DeliveryStats>),
     /// The worker failed.
     Broken(String),
 }
@@ -80,7 +80,7 @@ pub(crate) struct Progress {
 
 /// The deliveries that subscribers received and missed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RouteStats {
+pub struct DeliveryStats {
     /// Expected deliveries since the last collection, to subscribers that were open and read.
     pub expected: u64,
     /// Deliveries received for the first time, by subscribers that read.
@@ -99,10 +99,10 @@ pub struct RouteStats {
     pub latencies: Latencies,
 }
 
-impl RouteStats {
+impl DeliveryStats {
     /// Empty counts.
-    pub fn empty() -> RouteStats {
-        RouteStats {
+    pub fn empty() -> DeliveryStats {
+        DeliveryStats {
             expected: 0,
             received: 0,
             lost: 0,
@@ -115,7 +115,7 @@ impl RouteStats {
     }
 
     /// Adds the counts of `other`.
-    pub fn add(&mut self, other: &RouteStats) {
+    pub fn add(&mut self, other: &DeliveryStats) {
         self.expected += other.expected;
         self.received += other.received;
         self.lost += other.lost;

@@ -39,11 +39,17 @@ fn what_was_lost_repeated_and_swapped_is_counted_exactly_on_every_transport() {
         // Duplicates are not awaited; the message after them shows that they were counted.
         script.send_to_all(&form(&message(0, 10)));
         fleet.wait_messages(3 * 9, PATIENCE).unwrap();
-        let tally = fleet.collect(&published(11)).unwrap();
-        let found = (tally.received, tally.lost, tally.duplicates, tally.out_of_order, tally.foreign);
+        let deliveries = fleet.collect(&published(11)).unwrap();
+        let found = (
+            deliveries.received,
+            deliveries.lost,
+            deliveries.duplicates,
+            deliveries.out_of_order,
+            deliveries.foreign,
+        );
         assert_eq!(found, (27, 6, 6, 3, 0), "{}", transport.name());
-        assert_eq!(tally.expected, 33);
-        assert_eq!(tally.latencies.count(), 27);
+        assert_eq!(deliveries.expected, 33);
+        assert_eq!(deliveries.latencies.count(), 27);
         let again = fleet.collect(&published(11)).unwrap();
         assert_eq!((again.received, again.lost), (0, 0), "accounts are settled once");
     }
@@ -56,9 +62,9 @@ fn a_clean_server_has_a_clean_account_and_a_silent_one_lost_everything() {
         let mut fleet = open(&script, Transport::Stream, 2);
         (0..sent).for_each(|number| script.send_to_all(&line(&message(0, number))));
         fleet.wait_messages(2 * u64::from(sent), PATIENCE).unwrap();
-        let tally = fleet.collect(&published(4)).unwrap();
-        assert_eq!((tally.received, tally.lost), (2 * u64::from(sent), lost));
-        assert_eq!((tally.duplicates, tally.out_of_order, tally.foreign), (0, 0, 0));
+        let deliveries = fleet.collect(&published(4)).unwrap();
+        assert_eq!((deliveries.received, deliveries.lost), (2 * u64::from(sent), lost));
+        assert_eq!((deliveries.duplicates, deliveries.out_of_order, deliveries.foreign), (0, 0, 0));
     }
 }
 
@@ -73,8 +79,8 @@ fn messages_of_other_channels_and_damaged_ones_are_foreign() {
     script.send_to_all(&line("a keep-alive"));
     script.send_to_all(&line(&message(0, 0)));
     fleet.wait_messages(1, PATIENCE).unwrap();
-    let tally = fleet.collect(&published(1)).unwrap();
-    assert_eq!((tally.received, tally.lost, tally.foreign), (1, 0, 2));
+    let deliveries = fleet.collect(&published(1)).unwrap();
+    assert_eq!((deliveries.received, deliveries.lost, deliveries.foreign), (1, 0, 2));
 }
 
 #[test]
@@ -108,8 +114,8 @@ fn a_long_poll_asks_again_and_what_it_missed_meanwhile_is_no_loss() {
     // The third request shows that the second answer was understood.
     script.await_request(0);
     fleet.wait_messages(2, PATIENCE).unwrap();
-    let tally = fleet.collect(&published(5)).unwrap();
-    assert_eq!((tally.received, tally.lost, tally.missed_between_polls), (2, 0, 3));
+    let deliveries = fleet.collect(&published(5)).unwrap();
+    assert_eq!((deliveries.received, deliveries.lost, deliveries.missed_between_polls), (2, 0, 3));
 }
 
 #[test]
@@ -169,8 +175,8 @@ fn a_subscriber_that_stalls_is_neither_read_nor_accounted_for() {
     assert_eq!(opening.open, 4);
     script.send_to_all(&line(&message(0, 0)));
     fleet.wait_messages(2, PATIENCE).unwrap();
-    let tally = fleet.collect(&published(1)).unwrap();
-    assert_eq!((tally.expected, tally.received, tally.lost), (2, 2, 0));
+    let deliveries = fleet.collect(&published(1)).unwrap();
+    assert_eq!((deliveries.expected, deliveries.received, deliveries.lost), (2, 2, 0));
 }
 
 #[test]

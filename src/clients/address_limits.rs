@@ -1,4 +1,4 @@
-//! The limits by address as the wire applies them, from the settings.
+//! The limits for each client address, made from the settings for the wire, which applies them.
 
 use super::Clients;
 use crate::config::Config;
@@ -13,7 +13,8 @@ impl Clients {
     }
 }
 
-/// What one address may have of a process with so many slots for clients: half of them, where nothing is said.
+/// The limits of one address in a process with `slots` slots for clients. Without a setting, an address may use half of
+/// the slots.
 fn address_limits(settings: &Config, slots: usize) -> AddressLimits {
     let limits = &settings.limits;
     let connections = limits.connections_per_address.unwrap_or((slots / 2).max(1));

@@ -1,4 +1,4 @@
-//! Answers on their way to a client: framed for its HTTP version, whole or streamed with back-pressure.
+//! Writes answers to clients, framed for the client's HTTP version: whole, or streamed with back-pressure.
 
 use super::counting::answer_bytes;
 use super::exchange::{Asked, Exchange, Gone};
@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// A body part up to this size is sent together with the head, in one write.
 const TOGETHER_BYTES: usize = 32 * 1024;
 
-/// The bytes of an answer whose body is at hand, and whether the connection goes on after it.
+/// The bytes of an answer with a complete body, and whether the connection can be used for another request after it.
 pub fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
     let framing = match has_no_body(answer.status) {
         true => Framing::None { content_length: None },
@@ -28,12 +28,12 @@ pub fn whole(asked: Asked, answer: &Answer) -> (Bytes, bool) {
     (out.freeze(), keep)
 }
 
-/// Whether the client is sent the head of `answer` and nothing else.
+/// Whether only the head of `answer` is sent to the client.
 pub fn has_no_content(asked: Asked, answer: &Answer) -> bool {
     asked.head || has_no_body(answer.status)
 }
 
-/// The head of a stream and what it starts with.
+/// The head of a stream together with the first content of its body.
 pub fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
     let asked = exchange.asked;
     let framing = asked.body_writer().framing();
@@ -48,13 +48,13 @@ pub fn stream_opening(exchange: &Exchange, answer: &Answer) -> Bytes {
     out.freeze()
 }
 
-/// Sends an answer whose body is at hand, and finishes the exchange.
+/// Sends an answer with a complete body, and finishes the exchange.
 pub fn send_whole(exchange: &Rc<Exchange>, answer: &Answer) {
     send(exchange, answer, may_go_on(exchange), whole);
 }
 
-/// Sends the head of a stream whose client gets no content, without a length as a stream has none, and finishes the
-/// exchange.
+/// Sends the head of a stream whose client gets no content, and finishes the exchange. The head has no Content-Length,
+/// because a stream has no length.
 pub fn send_head(exchange: &Rc<Exchange>, answer: &Answer) {
     let answer = Answer { body: Bytes::new(), ..answer.clone() };
     send(exchange, &answer, may_go_on(exchange), |asked, answer| match has_no_content(asked, answer) {
@@ -62,17 +62,18 @@ pub fn send_head(exchange: &Rc<Exchange>, answer: &Answer) {
             let (out, keep) = begin(asked, answer, Framing::None { content_length: None });
             (out.freeze(), keep)
         }
-        // It has become a script, which has content whatever the status that it tells of.
+        // The answer was turned into a script, and a script has content whatever the status inside it is.
         false => whole(asked, answer),
     });
 }
 
-/// Sends an answer whose body is at hand, and ends the connection.
+/// Sends an answer with a complete body, and closes the connection.
 pub fn send_last(exchange: &Rc<Exchange>, answer: &Answer) {
     send(exchange, answer, false, whole);
 }
 
-/// Whether the client may use its connection again: a body that nobody read cannot be skipped without reading it.
+/// Whether the connection can be used for another request. It cannot if the body of this request was not read to its
+/// end.
 fn may_go_on(exchange: &Exchange) -> bool {
     exchange.body_is_done() && !exchange.body_is_malformed()
 }
@@ -94,12 +95,12 @@ fn send(
     }
 }
 
-/// What the request says about its answer, now that this begins.
+/// How the answer must look, now that it begins: without keep-alive if the connection cannot be used again.
 fn asked_of(exchange: &Exchange) -> Asked {
     Asked { keep_alive: exchange.asked.keep_alive && may_go_on(exchange), ..exchange.asked }
 }
 
-/// Counts an answer whose body is at hand.
+/// Counts an answer with a complete body.
 pub fn count(route_stats: &mut RouteStats, asked: Asked, answer: &Answer) {
     let sent = &mut route_stats.client.sent;
     sent.header_bytes += answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
@@ -108,18 +109,18 @@ pub fn count(route_stats: &mut RouteStats, asked: Asked, answer: &Answer) {
     }
 }
 
-/// The answer to TRACE, which would show pages in browsers what only servers are to see of their requests, such as
-/// cookies that scripts may not read, and what proxies on the way have added.
+/// The answer to TRACE. TRACE is refused because its answer would show scripts in browsers what only servers may see of
+/// requests, such as cookies that are closed to scripts, and headers that proxies have added.
 pub fn no_trace() -> Answer {
     let mut answer = text(405, "TRACE is not served here.\n");
     answer.headers.insert(header::ALLOW, ALLOWED);
     answer
 }
 
-/// The methods of most applications.
+/// The methods that most applications have.
 pub const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// The answer to a client that may try again after `retry_after_s`, as there is no room for it now.
+/// An answer that says: there is no room now, try again after `retry_after_s`.
 pub fn unavailable(body: impl Into<Bytes>, retry_after_s: u32) -> Answer {
     let mut answer = text(503, body);
     answer.headers.insert(header::RETRY_AFTER, retry_after_s.into());
@@ -133,7 +134,11 @@ pub fn text(status: u16, body: impl Into<Bytes>) -> Answer {
     Answer { status, reason: None, headers, body: body.into() }
 }
 
-/// Streams an origin's answer to the client as it comes, in constant memory, and finishes the exchange.
+/// Streams an origin's answer to the client as it arrives, in constant memory, and finishes the exchange. Returns the
+/// bytes of its body.
+///
+/// # Errors
+/// If the client is gone, or if the origin ended its answer too early; the client's connection is then reset.
 pub async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Result<u64, Gone> {
     if let Some(cross_origin) = exchange.cross_origin() {
         if let Some(script) = &cross_origin.script {
@@ -161,7 +166,7 @@ pub async fn relay(exchange: &Rc<Exchange>, mut response: Response) -> Result<u6
     Err(Gone)
 }
 
-/// The same for who asked for a script that says the answer.
+/// Streams an origin's answer as [`relay`] does, inside a script (JSONP).
 async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &Script) -> Result<u64, Gone> {
     let response = match response.decoded(|| "the application".to_owned()).await {
         Ok(response) => response,
@@ -203,7 +208,7 @@ async fn relay_as_script(exchange: &Rc<Exchange>, response: Response, script: &S
     Ok(sent)
 }
 
-/// Sends `out` and all of `body` after it; `None` when the origin broke off.
+/// Sends `out` and then all of `body`. Returns the bytes of the body, or `None` if the origin ended it too early.
 async fn relay_body(
     exchange: &Exchange,
     body: &mut ResponseBody,
@@ -215,7 +220,8 @@ async fn relay_body(
         let next = match poll_once(body.next()).await {
             Some(next) => next,
             None => {
-                // Nothing at hand: what there is goes out now, a stream must not wait for its next part.
+                // No further part has arrived, so `out` is sent now: a part of a stream must not wait for the next
+                // part.
                 exchange.send_paced(out.split().freeze()).await?;
                 body.next().await
             }
@@ -240,7 +246,7 @@ async fn relay_body(
     Ok(Some(sent))
 }
 
-/// Small parts gather in `out`; a large one goes out by itself, uncopied.
+/// Appends a small part to `out`, and sends a large part by itself, without copying it.
 async fn put_part_paced(
     exchange: &Exchange,
     framing: Framing,
@@ -264,7 +270,10 @@ async fn put_part_paced(
     Ok(())
 }
 
-/// Sends a part of a stream whose head is out already.
+/// Sends a part of a stream whose head has been sent.
+///
+/// # Errors
+/// If the client is gone.
 pub async fn send_part(exchange: &Exchange, part: Bytes) -> Result<(), Gone> {
     let mut out = BytesMut::new();
     put_part_paced(exchange, exchange.asked.body_writer().framing(), &mut out, part).await?;
@@ -300,14 +309,14 @@ fn has_no_body(status: u16) -> bool {
     (100..200).contains(&status) || status == 204 || status == 304
 }
 
-/// The head of `answer`, and whether the connection goes on after it.
+/// The head of `answer`, and whether the connection can be used for another request after it.
 fn begin(asked: Asked, answer: &Answer, framing: Framing) -> (BytesMut, bool) {
     let mut out = BytesMut::with_capacity(256 + answer.body.len());
     let keep = encode(&mut out, asked, answer.status, answer.reason.as_deref(), &answer.headers, framing);
     (out, keep)
 }
 
-/// Writes a head; gives whether the connection goes on after it.
+/// Writes a head. Returns whether the connection can be used for another request after the answer.
 fn encode(
     out: &mut BytesMut,
     asked: Asked,

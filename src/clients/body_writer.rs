@@ -1,5 +1,4 @@
-//! How the body of an answer that has no end yet is written: the one place that knows what a client's version of HTTP
-//! makes of it.
+//! Writes the body of an answer that has no end yet. No other file depends on the client's HTTP version for that.
 
 use super::exchange::Asked;
 use crate::channel::Transport;
@@ -10,14 +9,14 @@ use bytes::Bytes;
 /// How the body of a stream is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyWriter {
-    /// In the chunked coding (RFC 9112 section 7.1).
+    /// With the chunked coding (RFC 9112 section 7.1).
     Chunked,
-    /// As it is: its end is that of the connection (RFC 9112 section 6.3).
+    /// Without a coding: the body ends when the connection closes (RFC 9112 section 6.3).
     Raw,
 }
 
 impl Asked {
-    /// How the client of this request is written a body without an end.
+    /// How a body without an end is written to the client of this request.
     pub fn body_writer(&self) -> BodyWriter {
         match self.version {
             Version::Http11 => BodyWriter::Chunked,
@@ -27,7 +26,7 @@ impl Asked {
 }
 
 impl BodyWriter {
-    /// What the head says of the body.
+    /// The framing that the head declares.
     pub fn framing(self) -> Framing {
         match self {
             BodyWriter::Chunked => Framing::Chunked,
@@ -35,7 +34,7 @@ impl BodyWriter {
         }
     }
 
-    /// `content` as it is sent; nothing if it is empty.
+    /// The bytes that are sent for `content`; no bytes if `content` is empty.
     pub fn part(self, content: &[u8]) -> Bytes {
         match self {
             BodyWriter::Chunked if content.is_empty() => Bytes::new(),
@@ -44,7 +43,7 @@ impl BodyWriter {
         }
     }
 
-    /// What `item` has for streams, in the form that all of its subscribers share.
+    /// The content of `item` for streams, in the encoded form that all subscribers of this transport share.
     pub fn published(self, item: &Publication) -> Option<&Bytes> {
         match self {
             BodyWriter::Chunked => item.stream_chunk(),
@@ -52,7 +51,7 @@ impl BodyWriter {
         }
     }
 
-    /// What ends the body.
+    /// The bytes that end the body.
     pub fn end(self) -> Bytes {
         match self {
             BodyWriter::Chunked => Bytes::from_static(LAST_CHUNK),
@@ -60,12 +59,12 @@ impl BodyWriter {
         }
     }
 
-    /// Whether the client may use its connection again when the body has ended.
+    /// Whether the connection can be used for another request when the body has ended.
     pub fn leaves_connection(self) -> bool {
         self == BodyWriter::Chunked
     }
 
-    /// How a held stream is written to.
+    /// The transport of a held stream with such a body.
     pub fn transport(self) -> Transport {
         match self {
             BodyWriter::Chunked => Transport::StreamChunked,

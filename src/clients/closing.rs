@@ -1,5 +1,5 @@
-//! How a connection ends: closed when its client has taken everything, reset at once, by the client, or because its time
-//! is up. Every way goes through `release`, which leaves nothing of it in any table.
+//! Ends connections. A connection is closed when its client has taken everything that was sent, is reset at once, is
+//! ended by its client, or times out. All of these lead to `release`, which takes the connection out of every table.
 
 use super::Clients;
 use super::exchange::Exchange;
@@ -13,13 +13,14 @@ use std::rc::Rc;
 const LINGER_MS: u64 = 2_000;
 
 impl Clients {
-    /// Answers a request that is not one, and closes.
+    /// Answers a malformed request with an error, and closes the connection.
     pub fn close_with_error(self: &Rc<Self>, slot: Slot, status: u16, message: &str) {
         let _ = self.wire.borrow_mut().send(slot, http1::error_answer(status, message));
         self.close(slot, true);
     }
 
-    /// Closes once the client has taken what is queued; `unread` when it may have sent what nobody reads.
+    /// Closes the connection once the client has taken all queued bytes. `unread` says that the client may have sent
+    /// bytes that nobody reads.
     pub fn close(self: &Rc<Self>, slot: Slot, unread: bool) {
         self.request_ends(slot);
         let before = {
@@ -44,7 +45,7 @@ impl Clients {
         }
     }
 
-    /// All that was queued is with the kernel.
+    /// Goes on with closing: the kernel has taken all queued bytes.
     fn finish_close(self: &Rc<Self>, slot: Slot) {
         let linger = {
             let mut rows = self.rows.borrow_mut();
@@ -87,7 +88,7 @@ impl Clients {
         }
     }
 
-    /// The client has taken its answer: from now on its next request is waited for, unless that has begun.
+    /// The client has taken its answer. Sets the timer for its next request, unless that request has begun.
     fn await_request(&self, slot: Slot) {
         let has_begun = self.rows.borrow_mut().get(slot).is_some_and(|row| row.carry.is_some());
         if !has_begun {
@@ -95,8 +96,8 @@ impl Clients {
         }
     }
 
-    /// The client finished sending. That it still reads cannot be told from that it left, and a client that left
-    /// must not keep its application at work: only an answer that is complete is still delivered.
+    /// The client finished sending. Whether it still reads cannot be known, and the request of a client that is gone
+    /// must not keep its application at work. So only an answer that is already complete is still delivered.
     pub fn client_ended(self: &Rc<Self>, slot: Slot) {
         {
             let mut rows = self.rows.borrow_mut();
@@ -109,7 +110,7 @@ impl Clients {
         self.release(slot);
     }
 
-    /// Ends the connection now and takes it out of every table: the last step of every way.
+    /// Ends the connection at once and takes it out of every table. Every end of a connection comes here last.
     fn release(self: &Rc<Self>, slot: Slot) {
         self.request_ends(slot);
         let Some(row) = self.rows.borrow_mut().free(slot) else { return };
@@ -124,7 +125,7 @@ impl Clients {
         }
     }
 
-    /// The client did not do in time what its phase waits for.
+    /// The timer of the client in `slot` has fired. The phase of its row decides what follows.
     pub fn timed_out(self: &Rc<Self>, slot: Slot) {
         enum Late {
             Head,
@@ -162,7 +163,7 @@ impl Clients {
         self.release(slot);
     }
 
-    /// Ends the connection in the middle of what is sent: its client sees that it is not whole.
+    /// Resets the connection in the middle of an answer: the client can tell that the answer is incomplete.
     pub fn reset(self: &Rc<Self>, slot: Slot, in_kernel: InKernel) {
         {
             let mut wire = self.wire.borrow_mut();

@@ -1,6 +1,6 @@
-//! Which clients operators know of: the ids of clients, and what the stats socket is told of their coming and going. A
-//! client that is watched has nothing but a mark in its row: its id is made out of where it is, and what must be repeated
-//! while it lasts is found by walking over the rows.
+//! The ids of clients, and reports to the stats socket about clients that come and go. A reported client has only a
+//! mark in its row: its id is made of its core, slot and generation, and a walk over the rows finds the clients whose
+//! reports must be repeated.
 
 use super::row::{Mark, Phase, Row};
 use super::service::{Port, Service};
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 impl Clients {
-    /// A request of the client begins.
+    /// Counts a request of the client in `slot`, which begins.
     pub(super) fn request_begins(&self, slot: Slot) {
         self.context.metrics.client_requests_total.add(1);
         self.engaged.set(self.engaged.get() + 1);
@@ -23,10 +23,11 @@ impl Clients {
         }
     }
 
-    /// The route of the client's request is known, or there is none for it. Of one for a WebSocket more is said when that
-    /// is open. Whether that is counted from now on: one that is made again is already.
+    /// The route of the client's request is known, or it is known that it has none. Counts the request for its route,
+    /// and reports the connection; a WebSocket is reported only when it is open. Returns whether the request is counted
+    /// from now on; a refetched request is counted already.
     pub fn route_is_known(&self, slot: Slot, route: Option<&Route>, for_socket: bool) -> bool {
-        let Some(watch) = &self.context.stats_reporter else { return false };
+        let Some(reporter) = &self.context.stats_reporter else { return false };
         {
             let mut rows = self.rows.borrow_mut();
             let fresh = rows
@@ -34,7 +35,7 @@ impl Clients {
                 .filter(|row| row.mark == Mark::Counted && row.route_stats == RouteStatsId::NONE);
             let Some(row) = fresh else { return false };
             let own_id = route.filter(|route| route.has_own_id).map(|route| route.id.as_str());
-            row.route_stats = watch.begin(own_id);
+            row.route_stats = reporter.begin(own_id);
         }
         if !for_socket {
             self.tell_connected(slot);
@@ -42,10 +43,10 @@ impl Clients {
         true
     }
 
-    /// Tells the stats socket that the client is there.
+    /// Reports the connection in `slot` to the stats socket.
     pub fn tell_connected(&self, slot: Slot) {
-        let Some(watch) =
-            self.context.stats_reporter.as_ref().filter(|watch| watch.connection_ms().is_some())
+        let Some(reporter) =
+            self.context.stats_reporter.as_ref().filter(|reporter| reporter.connection_ms().is_some())
         else {
             return;
         };
@@ -55,15 +56,16 @@ impl Clients {
             row.mark = Mark::Told;
             Known::of(row)
         };
-        watch.tell(self.connected(watch, slot, known));
+        reporter.tell(self.connected(reporter, slot, known));
     }
 
-    /// What the client did is over, if it was a client's. Said before the slot is used for anything else.
+    /// The request or the WebSocket in `slot` has ended, if it was counted. Called before the slot is used for another
+    /// request.
     ///
     /// Every request ends here, however it was answered or held: by its whole answer, the end of its stream or WebSocket,
     /// or the loss of its client. This is where a hook on close is called for a client of which a hook on connect has
-    /// heard. What still holds the client is told after it, by `Held::ended`, and what the client has said may still be on
-    /// its way to the application.
+    /// heard. `Held::ended` tells what still holds the client after that, and messages of the client may still be on their
+    /// way to the application.
     pub(super) fn request_ends(&self, slot: Slot) {
         let (mark, route_stats, id_of_application) = {
             let mut rows = self.rows.borrow_mut();
@@ -76,18 +78,19 @@ impl Clients {
             )
         };
         self.engaged.set(self.engaged.get().saturating_sub(1));
-        let Some(watch) = &self.context.stats_reporter else { return };
-        watch.end(route_stats);
+        let Some(reporter) = &self.context.stats_reporter else { return };
+        reporter.end(route_stats);
         if mark == Mark::Told {
-            let route = watch.route(route_stats);
-            watch.tell(StatsEvent::Disconnected { id: self.connection_id(slot, id_of_application), route });
+            let route = reporter.route(route_stats);
+            reporter
+                .tell(StatsEvent::Disconnected { id: self.connection_id(slot, id_of_application), route });
         }
     }
 
-    /// Tells again of some of the clients, so that each is told of in time. Called once a tick.
+    /// Repeats the reports of some of the connections, so that each report is repeated in time. Called once a tick.
     pub fn repeat_connections(&self) {
-        let Some(watch) = &self.context.stats_reporter else { return };
-        let Some(repeat_ms) = watch.connection_ms() else { return };
+        let Some(reporter) = &self.context.stats_reporter else { return };
+        let Some(repeat_ms) = reporter.connection_ms() else { return };
         let known: Vec<(Slot, Known)> = {
             let rows = self.rows.borrow();
             let step = rows.places().div_ceil((repeat_ms / TICK_MS).max(1) as usize);
@@ -97,13 +100,13 @@ impl Clients {
             told.map(|(slot, row)| (slot, Known::of(row))).collect()
         };
         for (slot, known) in known {
-            watch.tell(self.connected(watch, slot, known));
+            reporter.tell(self.connected(reporter, slot, known));
         }
     }
 
-    fn connected(&self, watch: &StatsReporter, slot: Slot, known: Known) -> StatsEvent {
+    fn connected(&self, reporter: &StatsReporter, slot: Slot, known: Known) -> StatsEvent {
         let Known { id_of_application, is_socket, is_tls, peer, route_stats } = known;
-        let route = watch.route(route_stats);
+        let route = reporter.route(route_stats);
         StatsEvent::Connected {
             id: self.connection_id(slot, id_of_application),
             is_socket,
@@ -113,28 +116,28 @@ impl Clients {
         }
     }
 
-    /// The id that `text` is, if its core exists.
+    /// Parses the id `text`; `None` if it is malformed or names a core that does not exist.
     pub fn known_id(&self, text: &str) -> Option<ConnectionId> {
         ConnectionId::parse(text).filter(|id| id.core().index() < self.context.cores)
     }
 
-    /// The id of the client, by its place.
+    /// The id of the client in `slot`, made of its core, slot and generation.
     pub fn id_of_place(&self, slot: Slot) -> ConnectionId {
         ConnectionId::of_place(self.context.id, slot, self.wire.borrow().generation(slot))
     }
 
-    /// The id of the client: the one `of_application`, if its application knows one.
+    /// The id of the client: `of_application` if its application knows it by a Connection-Id, else its id by place.
     fn connection_id(&self, slot: Slot, of_application: Option<Uuid>) -> ConnectionId {
         of_application.map_or_else(|| self.id_of_place(slot), ConnectionId::of_application)
     }
 
-    /// Whether the client with this id is answered or held.
+    /// Whether a request of the client with this id is being answered or held.
     pub fn is_present(&self, id: ConnectionId) -> bool {
         let slot = self.find(id);
         slot.is_some_and(|slot| self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None))
     }
 
-    /// Where the client with this id is, if it still is.
+    /// The slot of the client with this id, if it is still connected.
     pub fn find(&self, id: ConnectionId) -> Option<Slot> {
         let (slot, mut rows) = (id.slot(), self.rows.borrow_mut());
         let row =
@@ -146,7 +149,7 @@ impl Clients {
     }
 }
 
-/// What a row says of a client that is told of.
+/// The parts of a row that a report of its connection needs.
 struct Known {
     id_of_application: Option<Uuid>,
     is_socket: bool,

@@ -1,7 +1,7 @@
-//! One request being answered, shared by the core's loop (which feeds it what the client sends) and the task that
-//! answers it. Bytes are kept as received and decoded when the task asks, so that what follows the request's body,
-//! a pipelined request, simply stays behind. Both directions are bounded: a full inbox pauses the receive, and
-//! [`Exchange::send_paced`] waits until the client has taken what was sent before.
+//! One request that is being answered. It is shared by the core's loop, which feeds it the bytes that the client sends,
+//! and the task that answers it. Received bytes are kept as they are and decoded when the task asks for them, so the
+//! bytes of a pipelined request simply stay behind the request's body. Both directions are bounded: a full inbox pauses
+//! the receive, and [`Exchange::send_paced`] waits until the client has taken what was sent before.
 
 use super::Clients;
 use super::held::InKernel;
@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker};
 pub const INBOX_BYTES: usize = 64 * 1024;
 /// A paused receive is resumed when fewer bytes than this wait.
 pub const RESUME_BYTES: usize = INBOX_BYTES / 2;
-/// What a request takes beside what is kept of its bytes: its task, its header fields, its answer's head.
+/// Memory of a request beside its kept bytes: its task, its header fields, its answer's head.
 const REQUEST_BYTES: usize = 6 * 1024;
 
 /// A request being answered.
@@ -31,7 +31,7 @@ pub struct Exchange {
     clients: Rc<Clients>,
     /// The client's slot.
     pub slot: Slot,
-    /// What the answer must look like.
+    /// How the answer must look.
     pub asked: Asked,
     inbox: RefCell<BytesMut>,
     decoder: RefCell<BodyDecoder>,
@@ -43,40 +43,41 @@ pub struct Exchange {
     drained: Bell,
     reader: RefCell<Option<Waker>>,
     body_clock: RefCell<BodyClock>,
-    /// Something of the answer was sent.
+    /// A part of the answer was sent.
     has_answered: Cell<bool>,
-    /// Bytes of its head.
+    /// Bytes of the request's head.
     head_bytes: Cell<usize>,
-    /// Bytes of its body that are kept elsewhere.
+    /// Bytes of the request's body that are kept outside this value.
     body_bytes: Cell<usize>,
     booking: RefCell<Booking>,
-    /// What the answer has for a browser of another origin.
+    /// The headers that let a page of another origin read the answer, or the JSONP script that the page asked for;
+    /// `None` for requests of no such page.
     cross_origin: RefCell<Option<Rc<CrossOrigin>>>,
 }
 
-/// What a request says about its answer.
+/// The properties of a request that decide how its answer looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asked {
     /// The client's HTTP version.
     pub version: Version,
-    /// The client would reuse the connection.
+    /// The client wants to reuse the connection.
     pub keep_alive: bool,
     /// The request was a HEAD: the answer has no body.
     pub head: bool,
 }
 
-/// The client is gone; there is nobody to answer.
+/// The client is gone, so there is nobody to answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the client closed the connection")]
 pub struct Gone;
 
-/// A body is larger than may be kept.
+/// Why the whole body of a request could not be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// The body has more bytes than the limit.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
-    /// The client sent something that is no body, or left.
+    /// The body is malformed, or the connection ended.
     #[error(transparent)]
     Broken(#[from] io::Error),
 }
@@ -116,24 +117,25 @@ impl Exchange {
         Rc::new(exchange)
     }
 
-    /// What the client shares with all of its core.
+    /// The values that all rooms of the client's core share.
     pub fn context(&self) -> &Rc<CoreContext> {
         self.clients.context()
     }
 
-    /// Counts something for the route of this request, unless its client is gone.
+    /// Has `count` change the statistics of the request's route, unless the client is gone.
     pub fn count(&self, count: impl FnOnce(&mut RouteStats)) {
         if !self.is_gone() {
             self.clients.count_for(self.slot, count);
         }
     }
 
-    /// A part of the application's answer has come.
+    /// Counts a part of the application's answer.
     pub fn count_answered(&self, content_bytes: usize) {
         self.count(|route_stats| route_stats.server.received.content_bytes += content_bytes as u64);
     }
 
-    /// What the answer has for a browser of another origin, if it is for one.
+    /// The headers that let a page of another origin read the answer, or the JSONP script that the page asked for;
+    /// `None` for requests of no such page.
     pub fn cross_origin(&self) -> Option<Rc<CrossOrigin>> {
         self.cross_origin.borrow().clone()
     }
@@ -142,7 +144,7 @@ impl Exchange {
         *self.cross_origin.borrow_mut() = cross_origin;
     }
 
-    /// Bytes arrived from the client.
+    /// Adds bytes that arrived from the client.
     pub fn received(&self, bytes: &[u8]) {
         self.inbox.borrow_mut().extend_from_slice(bytes);
         self.pace_reading();
@@ -152,19 +154,19 @@ impl Exchange {
         }
     }
 
-    /// Its head has `bytes`, which are kept as long as it is answered.
+    /// Books the head's `bytes`, which are kept until the request is answered.
     pub fn keep_head(&self, bytes: usize) {
         self.head_bytes.set(bytes);
         self.book();
     }
 
-    /// So many bytes of its body are kept, beside those that nobody has read yet.
+    /// Books `bytes` of the body that are kept outside this value, beside the bytes that have not been read yet.
     pub fn keep_body(&self, bytes: usize) {
         self.body_bytes.set(bytes);
         self.book();
     }
 
-    /// Bytes that are kept for it.
+    /// Bytes that are kept for the request.
     pub fn kept_bytes(&self) -> usize {
         self.booking.borrow().bytes()
     }
@@ -174,12 +176,12 @@ impl Exchange {
         self.booking.borrow_mut().set(REQUEST_BYTES + kept);
     }
 
-    /// The client has taken what was sent.
+    /// The client has taken everything that was sent.
     pub fn taken(&self) {
         self.drained.ring();
     }
 
-    /// The connection is over: the task that answers is dropped at its next turn.
+    /// The connection has ended: the task that answers the request is dropped at its next turn.
     pub fn end(&self) {
         self.gone.set(true);
         self.left.ring();
@@ -189,20 +191,21 @@ impl Exchange {
         }
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     pub fn is_gone(&self) -> bool {
         self.gone.get()
     }
 
-    /// Waits until the connection is over.
+    /// Waits until the connection has ended.
     pub async fn ended(&self) {
         while !self.gone.get() {
             self.left.rung().await;
         }
     }
 
-    /// Whether the task waits for the client, and since which tick the client has moved nothing that it waits for:
-    /// content of the request, or what was sent to it. What the client sends behind the request counts for nothing.
+    /// If the task waits for the client, the tick of the client's last progress: the tick at which content of the
+    /// request last arrived, or the client last took sent bytes. Bytes that the client sends behind the request are no
+    /// progress.
     pub fn waits_for_client_since(&self) -> Option<u32> {
         let body = self.body_clock.borrow().waits_since();
         let answer = self.clients.takes_nothing_since(self.slot);
@@ -210,17 +213,18 @@ impl Exchange {
         body.into_iter().chain(answer).min_by_key(ago)
     }
 
-    /// Whether the content of the request came too slowly in a window that has ended.
+    /// Whether a window has ended in which the request's content came too slowly.
     pub(super) fn body_is_too_slow(&self, rate: LeastRate) -> bool {
         self.body_clock.borrow_mut().is_too_slow(self.clients.context.now(), rate)
     }
 
-    /// When that is to be asked again, if the task waits for content; it may be overdue.
+    /// The tick at which [`Exchange::body_is_too_slow`] must be asked again, if the task waits for content. The tick
+    /// may have passed.
     pub(super) fn body_due(&self, rate: LeastRate) -> Option<u32> {
         self.body_clock.borrow().due(self.clients.context.now(), rate)
     }
 
-    /// Nobody waits for the request's body any more.
+    /// The task no longer waits for the request's body.
     pub fn leave_body(&self) {
         self.reader.take();
         self.body_clock.borrow_mut().go_on(self.clients.context.now(), 0);
@@ -231,7 +235,8 @@ impl Exchange {
         self.has_answered.get()
     }
 
-    /// The next bytes of the request's body; `None` at its end.
+    /// The next bytes of the request's body; `None` at its end, an error if the body is malformed or the connection
+    /// ended.
     pub fn poll_body(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let outcome = self.decode();
         if let Poll::Ready(Some(Ok(part))) = &outcome {
@@ -256,7 +261,10 @@ impl Exchange {
         outcome
     }
 
-    /// The whole body, if it has at most `limit` bytes.
+    /// The whole body.
+    ///
+    /// # Errors
+    /// If the body has more than `limit` bytes, is malformed, or the connection ends first.
     pub async fn collect_body(&self, limit: usize) -> Result<Bytes, CollectError> {
         let (mut whole, before) = (BytesMut::new(), self.body_bytes.get());
         while let Some(part) = poll_fn(|context| self.poll_body(context)).await {
@@ -275,12 +283,15 @@ impl Exchange {
         self.decoder.borrow().is_done()
     }
 
-    /// Whether the body broke the rules of its framing.
+    /// Whether the body was malformed.
     pub fn body_is_malformed(&self) -> bool {
         self.malformed.get()
     }
 
     /// Queues `data` for the client.
+    ///
+    /// # Errors
+    /// If the client is gone, or its backlog has no room. In that case its connection is reset.
     pub fn send(&self, data: Bytes) -> Result<(), Gone> {
         self.has_answered.set(true);
         self.send_ahead(data)
@@ -298,7 +309,11 @@ impl Exchange {
         })
     }
 
-    /// Sends `data` once the client has taken everything before it, and returns when it went to the kernel.
+    /// Sends `data` once the client has taken all bytes that were sent before, and returns when `data` has been handed
+    /// to the kernel.
+    ///
+    /// # Errors
+    /// If the client is gone, or its backlog has no room.
     pub async fn send_paced(&self, data: Bytes) -> Result<(), Gone> {
         while !self.gone.get() && self.clients.is_backlogged(self.slot) {
             self.drained.rung().await;
@@ -308,8 +323,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Takes what was received and not used: the start of the next request. While that is long, the client is not read
-    /// on.
+    /// Takes the bytes behind the request's body: the start of the next request. If they are many, the client stays
+    /// paused.
     pub fn take_rest(&self) -> BytesMut {
         self.pace_reading();
         let rest = std::mem::take(&mut *self.inbox.borrow_mut());
@@ -317,7 +332,7 @@ impl Exchange {
         rest
     }
 
-    /// Pauses the receive when the inbox is full, and resumes it when half of that is used.
+    /// Pauses the receive when the inbox is full, and resumes it when the inbox is less than half full.
     fn pace_reading(&self) {
         let bytes = self.inbox.borrow().len();
         if bytes >= INBOX_BYTES && !self.paused.replace(true) {
@@ -328,7 +343,8 @@ impl Exchange {
         }
     }
 
-    /// The answer is queued; the connection goes on to the next request if `keep` allows and nothing is left unread.
+    /// The whole answer is queued. The connection waits for the next request if `keep` allows it and the body was read
+    /// to its end; else it is closed.
     pub fn finish(self: &Rc<Self>, keep: bool) {
         if !self.gone.get() {
             let keep = keep && self.body_is_done() && !self.malformed.get();
@@ -336,7 +352,7 @@ impl Exchange {
         }
     }
 
-    /// Cuts the connection, so that the client sees that the answer is not whole.
+    /// Resets the connection, so that the client can tell that the answer is incomplete.
     pub fn reset(&self) {
         if !self.gone.get() {
             self.clients.reset(self.slot, InKernel::Delivered);
@@ -353,7 +369,7 @@ impl Exchange {
             if inbox.is_empty() {
                 return Poll::Pending;
             }
-            // What has come may be much more, which those who take it would copy.
+            // The inbox may hold much more. Decoding it all at once would make callers copy it all at once.
             let input = inbox.get(..inbox.len().min(INBOX_BYTES)).unwrap_or_default();
             let decoded = match decoder.decode(input) {
                 Ok(decoded) => decoded,
@@ -372,7 +388,7 @@ impl Exchange {
         }
     }
 
-    /// The task waits for content, which must come in time from now on.
+    /// The task waits for content, and from now on the client's pace is judged.
     fn wait_for_body(&self) {
         let is_new = self.body_clock.borrow_mut().wait(self.clients.context.now());
         if is_new && !self.gone.get() {
@@ -380,7 +396,7 @@ impl Exchange {
         }
     }
 
-    /// Answers `Expect: 100-continue` when the body is first wanted and has not come (RFC 9110 section 10.1.1).
+    /// Answers `Expect: 100-continue` when the body is first wanted and has not arrived (RFC 9110 section 10.1.1).
     fn ask_to_continue(&self) {
         if self.continue_due.replace(false) {
             let _ = self.send_ahead(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));

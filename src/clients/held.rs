@@ -1,5 +1,6 @@
-//! What a client is held as: a long poll, a stream, or a WebSocket of some kind. A row knows it by one interface, so
-//! nobody who delivers, closes, inspects or bounds clients asks of which kind one is. The kinds are in the room `held`.
+//! The interface of every hold: a long poll, a stream, or a WebSocket of some kind. A row refers to its hold by this
+//! trait, so code that delivers to clients, closes, inspects or bounds them does not depend on the kind of hold. The
+//! room `held` implements the kinds.
 
 use crate::channel::Transport;
 use crate::ids::Slot;
@@ -8,18 +9,17 @@ use bytes::Bytes;
 use std::rc::Rc;
 use uuid::Uuid;
 
-/// Something that holds a client. One value may hold several clients that are held alike, so every method that is about
-/// one client is told its slot.
+/// A hold. One value may hold several clients in the same way, so every method about one client takes its slot.
 pub trait Held {
-    /// What it looks like from outside.
+    /// The properties of the hold that other rooms may know.
     fn describe(&self) -> Description;
 
-    /// Bytes that are kept for it, beside what waits to be sent.
+    /// Bytes that are kept for the hold, beside its backlog.
     fn kept_bytes(&self) -> usize {
         0
     }
 
-    /// What the client has sent that its application did not get is forgotten: memory is short.
+    /// Forgets the client's bytes that its application has not got yet, because memory is short.
     fn forget_waiting(&self) {}
 
     /// The client has sent `bytes`.
@@ -28,25 +28,25 @@ pub trait Held {
     /// The client has taken everything that it was sent.
     fn drained(self: Rc<Self>, _slot: Slot) {}
 
-    /// The client has taken a part of what it was sent.
+    /// The client has taken a part of its backlog.
     fn took(&self) {}
 
     /// The timer of the client has fired.
     fn is_due(self: Rc<Self>, slot: Slot);
 
-    /// The client is held no more: it is gone, or its connection closes.
+    /// The client is no longer held: it is gone, or its connection is being closed.
     fn ended(self: Rc<Self>, slot: Slot);
 
-    /// All channels that it has joined are in force, or one more of a WebSocket's.
+    /// All channels that the client has joined are in force. For a WebSocket: one more of its channels is in force.
     fn subscribed(self: Rc<Self>, slot: Slot);
 
-    /// What `item` has for the client, by the part of the item that is for its kind; `None` if that is nothing.
+    /// The part of `item` for this kind of hold; `None` if the item has no such part.
     fn offer(&self, item: &Publication) -> Option<ItemOffer>;
 
-    /// Writes `item` to the client, with `content` in the place of its own if filters have made any.
+    /// Writes `item` to the client. If filters have changed the item's content, `content` takes its place.
     ///
     /// # Errors
-    /// When the item is not delivered.
+    /// If the item is not delivered.
     fn deliver(
         self: Rc<Self>,
         slot: Slot,
@@ -54,71 +54,73 @@ pub trait Held {
         content: Option<Bytes>,
     ) -> Result<(), Undeliverable>;
 
-    /// An item that was written to the client ends it: the body of a stream, or a WebSocket with a close.
+    /// An item that was written to the client ends the hold: the body of a stream, or a WebSocket with a close.
     fn end(self: Rc<Self>, slot: Slot);
 
-    /// Closes it, and tells its client why, as far as its kind allows.
+    /// Closes the hold, and tells its client the reason as far as the kind of hold can.
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>);
 
-    /// Has its application asked what the client has missed, if there is something to ask.
+    /// Asks the client's application for items that the client has missed, if the hold has a request that can be made
+    /// again.
     fn refetch(self: Rc<Self>, slot: Slot, reason: Reason);
 
-    /// Has its application asked for what it has, now; whether there is something to ask.
+    /// Asks the client's application at once, for the content of its answer or for events. Returns whether the hold can
+    /// ask.
     fn refresh(self: Rc<Self>, slot: Slot) -> bool;
 }
 
-/// What is held, as it looks from outside.
+/// The properties of a hold that other rooms may know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Description {
-    /// How it is written to; `None` if it is not open yet.
+    /// How items are written to the client; `None` if the hold is not open yet.
     pub transport: Option<Transport>,
-    /// It is a WebSocket.
+    /// The hold is a WebSocket.
     pub is_socket: bool,
-    /// The id that its application knows it by, if it does.
+    /// The Connection-Id that the application knows, if there is one.
     pub id_of_application: Option<Uuid>,
-    /// Bytes go straight between its client and an application.
+    /// Bytes pass straight between the client and an application.
     pub passes_through: bool,
-    /// Its client is told why something fails.
+    /// The client is told why something fails.
     pub debug: bool,
 }
 
-/// What an item has for a subscriber.
+/// The part of an item for one subscriber.
 #[derive(Debug)]
 pub struct ItemOffer {
-    /// The part of the item.
+    /// The format of the part.
     pub format: Format,
-    /// `None` if it is no message but says what to do.
+    /// The content; `None` if the part is an action without a message.
     pub content: Option<Bytes>,
 }
 
 /// Why an item was not delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Undeliverable {
-    /// Filters have made of its content what its kind of message cannot hold.
+    /// Filters have changed the content to something that this kind of message cannot hold.
     Unsendable,
-    /// There was no room for it, or the client is not held any more.
+    /// The backlog had no room, or the client is no longer held.
     Dropped,
 }
 
-/// Why something that is held is closed.
+/// Why a hold is closed.
 #[derive(Clone, Copy, Debug)]
 pub enum CloseReason<'r> {
-    /// An operator wants it so.
+    /// An operator closed it.
     Operator,
-    /// An item could not be delivered, and its developer is told why.
+    /// An item could not be delivered, and the route's `debug` option has the client told why.
     Undelivered(&'r str),
 }
 
-/// Why an application is asked again.
+/// Why a hold refetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// A publisher said so.
+    /// A publisher sent a hint.
     Hint,
-    /// Its answer was behind what is published when it came, so many times in a row.
+    /// The application's answer was behind the published items when it arrived, this many times in a row.
     Behind(u32),
-    /// Something was missed, or may have been: all who hear of it hear at once.
+    /// An item was missed, or may have been. Many holds find that out at the same time.
     Missed,
-    /// It could not be asked, so many times in a row.
+    /// The application could not be asked, this many times in a row.
     Failed(u32),
 }
 

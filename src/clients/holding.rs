@@ -1,5 +1,5 @@
-//! Puts a client into the hands of what holds it, and takes it back. A client that is held may send ahead what is for its
-//! next request; that is kept in its row.
+//! Gives a client's row to a hold, and takes it back. A held client may send the bytes of its next request ahead; its
+//! row keeps them.
 
 use super::Clients;
 use super::exchange::{Asked, Exchange, INBOX_BYTES};
@@ -12,18 +12,19 @@ use bytes::BytesMut;
 use std::rc::Rc;
 
 impl Clients {
-    /// What holds the client, if anything does.
+    /// The hold of the client in `slot`, if it is held.
     pub fn held(&self, slot: Slot) -> Option<Rc<dyn Held>> {
         self.rows.borrow_mut().get(slot).and_then(|row| row.held().cloned())
     }
 
-    /// Whether the client is held by `held`, and by nothing else.
+    /// Whether `held` is the hold of the client in `slot`.
     pub fn is_held_by<H: Held + 'static>(&self, slot: Slot, held: &Rc<H>) -> bool {
         let current = self.held(slot);
         current.is_some_and(|current| Rc::as_ptr(&current).cast::<()>() == Rc::as_ptr(held).cast())
     }
 
-    /// The client of `exchange` is held by `held` from now on; what it has sent ahead. `None` if it is gone.
+    /// Makes `held` the hold of the client of `exchange`. Returns the bytes that the client has sent ahead; `None` if
+    /// the client is gone.
     pub fn hold(&self, exchange: &Rc<Exchange>, held: Rc<dyn Held>) -> Option<BytesMut> {
         let rest = exchange.take_rest();
         {
@@ -35,7 +36,7 @@ impl Clients {
         Some(rest)
     }
 
-    /// The client, which is held, is held by `held` from now on.
+    /// Replaces the hold of the client in `slot` by `held`.
     pub fn hold_by(&self, slot: Slot, held: Rc<dyn Held>) {
         if let Some(row) = self.rows.borrow_mut().get(slot) {
             debug_assert!(row.held().is_some(), "only a client that is held changes hands");
@@ -43,7 +44,7 @@ impl Clients {
         }
     }
 
-    /// Keeps `bytes` that the client has sent ahead. While they are many, it is not read.
+    /// Keeps `bytes` that the client has sent ahead. If there are many of them, the client is paused.
     pub fn keep_ahead(&self, slot: Slot, bytes: &[u8]) {
         let ahead = {
             let mut rows = self.rows.borrow_mut();
@@ -54,8 +55,8 @@ impl Clients {
         }
     }
 
-    /// Nothing holds the client any more; what it has sent ahead. Its row waits for the next thing that it does. `None`
-    /// if it is not held.
+    /// Takes the client out of its hold: its row waits for a request. Returns the bytes that the client has sent ahead;
+    /// `None` if the client is not held.
     pub fn let_go(&self, slot: Slot) -> Option<BytesMut> {
         let ahead = {
             let mut rows = self.rows.borrow_mut();
@@ -67,7 +68,8 @@ impl Clients {
         Some(ahead)
     }
 
-    /// The client that was let go of is answered as `asked`; `ahead` is what it has sent ahead.
+    /// Begins an exchange for the refetch of a client that [`Clients::let_go`] took out of its hold. `asked` says how
+    /// the answer must look, `ahead` are the bytes that the client has sent ahead.
     pub fn answer_refetch(
         self: &Rc<Self>,
         slot: Slot,
@@ -83,7 +85,7 @@ impl Clients {
         Some(exchange)
     }
 
-    /// This server itself has sent `request` by the virtual `slot`.
+    /// Begins an exchange for `request`, which this server itself has sent by the virtual `slot`.
     pub fn begin_virtual(self: &Rc<Self>, slot: Slot, request: &Request) -> Option<Rc<Exchange>> {
         self.rows.borrow_mut().open(slot, request.service, request.peer);
         let asked = Asked { version: Version::Http11, keep_alive: true, head: false };

@@ -1,17 +1,17 @@
-//! Whether a client moves its bytes at the least rate that is asked of it. Plain values without a clock or a socket:
-//! ticks of the core and bytes go in, a verdict comes out. [`Pace`] judges windows of waiting, [`BodyClock`] knows how
-//! long a request's body was waited for, and `slowness` feeds a [`Pace`] with what clients take.
+//! Judges whether a client sends or takes bytes at the required minimum rate. These are plain values without a clock or
+//! a socket: ticks and bytes go in, a verdict comes out. [`Pace`] judges windows of waiting, [`BodyClock`] measures how
+//! long the server waited for a request's body, and `slowness` feeds a [`Pace`] with the bytes that clients take.
 
 use crate::context::TICK_MS;
 
-/// So many windows may be earned in advance: TCP lets a client that reads steadily take a sixteenth of its receive
-/// buffer at a time, and nothing in between.
+/// Bytes beyond the rate count in advance for this many windows. TCP lets a client that reads steadily take a sixteenth
+/// of its receive buffer at a time, and nothing in between.
 const AHEAD_WINDOWS: u32 = 5;
-/// Of one window no more than the bytes of so many are asked: a server that was stopped has not looked meanwhile, and
-/// the kernel holds only so much for it.
+/// However long a window lasted, at most the bytes of this many windows are required in it. A server that was stopped
+/// did not measure meanwhile, and the kernel holds only so many bytes for it.
 const LONGEST_WINDOWS: u32 = 2;
 
-/// The least rate, and the window in which it is measured.
+/// The minimum rate, and the window in which it is measured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LeastRate {
     bytes_per_s: u64,
@@ -20,7 +20,7 @@ pub(super) struct LeastRate {
 }
 
 impl LeastRate {
-    /// A rate over windows of so many ticks; `None` if it is 0, which asks nothing of anybody.
+    /// A rate over windows of `window` ticks; `None` if the rate is 0, which requires nothing.
     pub fn new(bytes_per_s: u64, window: u32) -> Option<LeastRate> {
         (bytes_per_s > 0).then_some(LeastRate { bytes_per_s, window: window.max(1) })
     }
@@ -30,20 +30,20 @@ impl LeastRate {
     }
 }
 
-/// How far a client is in the window that goes on.
+/// The progress of a client in the current window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// Ticks of it that have passed.
+    /// Ticks of the window that have passed.
     passed: u32,
-    /// Bytes moved in them.
+    /// Bytes that the client moved in these ticks.
     moved: u64,
-    /// Bytes beyond what was asked in the windows before.
+    /// Bytes beyond the rate in the windows before.
     ahead: u64,
 }
 
 impl Pace {
-    /// Another `ticks` have passed, in which the client could move bytes and moved `bytes`; whether they end a window
-    /// with too few.
+    /// Adds `ticks` in which the client could move bytes and moved `bytes`. Returns whether a window has ended with too
+    /// few bytes.
     pub fn is_too_slow(&mut self, rate: LeastRate, ticks: u32, bytes: u64) -> bool {
         self.passed = self.passed.saturating_add(ticks);
         self.moved = self.moved.saturating_add(bytes);
@@ -58,21 +58,22 @@ impl Pace {
     }
 }
 
-/// How a request's body comes, over the time in which the server was ready to read it.
+/// The pace of a request's body, measured only while the server is ready to read it.
 #[derive(Debug, Default)]
 pub(super) struct BodyClock {
     pace: Pace,
-    /// Since when the server waits for content, as far as that is not in `waited` yet.
+    /// The tick since which the server waits for content, as far as that time is not in `waited` yet.
     since: Option<u32>,
-    /// Ticks waited and bytes come that were not judged yet.
+    /// Ticks of waiting that were not judged yet.
     waited: u32,
+    /// Bytes of content that were not judged yet.
     came: u64,
-    /// When the wait began; content ends it.
+    /// The tick at which the current wait began. Content ends a wait.
     progress: u32,
 }
 
 impl BodyClock {
-    /// The server waits for content at `now`; whether it did not already.
+    /// The server begins to wait for content at `now`. Returns whether it did not wait already.
     pub fn wait(&mut self, now: u32) -> bool {
         let is_new = self.since.is_none();
         if is_new {
@@ -81,7 +82,7 @@ impl BodyClock {
         is_new
     }
 
-    /// The wait is over: `bytes` of content have come, or nothing more is wanted.
+    /// The wait ends: `bytes` of content have come, or no more content is wanted.
     pub fn go_on(&mut self, now: u32, bytes: usize) {
         if let Some(since) = self.since.take() {
             self.waited = self.waited.saturating_add(now.wrapping_sub(since));
@@ -89,14 +90,14 @@ impl BodyClock {
         self.came = self.came.saturating_add(bytes as u64);
     }
 
-    /// Whether the server waits, and since when without content.
+    /// The tick since which the server waits without content, if it waits.
     pub fn waits_since(&self) -> Option<u32> {
         self.since.map(|_| self.progress)
     }
 
-    /// Whether a window has ended in which too little came.
+    /// Whether a window has ended in which too few bytes came.
     pub fn is_too_slow(&mut self, now: u32, rate: LeastRate) -> bool {
-        // A body that lacks nothing, or that nobody waits for, is not late.
+        // A complete body, or one that the server does not wait for, is not late.
         let Some(since) = &mut self.since else { return false };
         self.waited = self.waited.saturating_add(now.wrapping_sub(*since));
         *since = now;
@@ -104,8 +105,8 @@ impl BodyClock {
         self.pace.is_too_slow(rate, waited, came)
     }
 
-    /// When the window ends if the server goes on to wait, or when it has: content that comes by drops, each of which
-    /// ends a wait, does not put it off.
+    /// The tick at which the window ends if the server continues to wait; it may have passed. Content that comes by
+    /// drops ends waits, but does not put off the end of the window.
     pub fn due(&self, now: u32, rate: LeastRate) -> Option<u32> {
         let waited = self.waited.wrapping_add(now.wrapping_sub(self.since?));
         Some(now.wrapping_add(rate.window).wrapping_sub(self.pace.passed).wrapping_sub(waited))

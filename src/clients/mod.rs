@@ -1,18 +1,19 @@
-//! Whoever is connected to this core: a slot of the wire or a virtual one, a row that says what the client is doing, a
-//! timer. Here requests are read and answers written, and connections end; what is asked of applications, and what
-//! becomes of a client that is held, is decided by the rooms above.
+//! The clients of this core. Each has a slot of the wire or a virtual slot, a row that says what the client is doing,
+//! and a timer. This room reads requests, writes answers and ends connections. The rooms above decide which requests go
+//! to applications, and what happens to a held client.
 //!
-//! - [`Clients`] is the table with its wire and timers. `sending` has what others may do with the bytes of a client,
-//!   `row` is its place in the table, `service` says whom a listener serves, `timer_wheel` keeps all deadlines.
-//! - The life of a connection: `opening` begins it, `reading` has its requests, `closing` ends it, `engagement` tells
-//!   operators of it, `slowness` (with `least_rate`) judges clients that are slow, `address_limits` bounds addresses.
-//! - A request: `request` is one as it was read, `exchange` is one that is being answered. `answer` writes its answer, with
-//!   `body_writer` for a body without an end, and `counting` counts both.
-//! - A client that is held: `held` is the interface of everything that holds one, `holding` puts it in its row.
+//! - [`Clients`] is the table of clients with its wire and timers. `sending` has the methods by which other rooms use a
+//!   client's bytes and timer, `row` is a client's entry in the table, `service` says what a listener serves,
+//!   `timer_wheel` keeps all deadlines.
+//! - The life of a connection: `opening` begins it, `reading` reads its requests, `closing` ends it, `engagement`
+//!   reports it to operators, `slowness` (with `least_rate`) judges slow clients, `address_limits` bounds addresses.
+//! - A request: `request` is a request as it was read, `exchange` a request that is being answered. `answer` writes the
+//!   answer, with `body_writer` for a body without an end, and `counting` counts both.
+//! - A held client: `held` is the interface of all holds, `holding` puts a hold into the client's row.
 //!
-//! Borrowing, here and in all rooms of a core: each part has a RefCell of its own, borrowed for the length of a statement
-//! or a block that calls nothing of a room but the clock and the settings, and starts no task, as a task runs at once.
-//! Never across an await. `tests/borrowing.rs` looks for what breaks that.
+//! Borrowing, in this and all other rooms of a core: each part has a RefCell of its own. It is borrowed for a statement
+//! or a block, and never across an await. Such a block calls no method of a room except the clock's and the settings',
+//! and starts no task, because a new task runs at once. `tests/borrowing.rs` looks for breaches of this rule.
 
 #![forbid(unsafe_code)]
 
@@ -61,12 +62,12 @@ pub struct Clients {
     timers: RefCell<TimerWheel>,
     /// Connections whose next request has arrived with the one before it.
     pipelined: RefCell<Vec<Slot>>,
-    /// Clients that do not take what they are sent as quickly as it comes.
+    /// The clients that have a backlog.
     takings: RefCell<Takings>,
     listeners: Listeners,
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
-    /// The row at which the walk goes on that repeats who is connected.
+    /// The row at which the walk that repeats reports of connections continues.
     walked: Cell<usize>,
     services: OnceCell<Weak<dyn Services>>,
 }
@@ -79,7 +80,7 @@ pub struct Listeners {
     pub local: Vec<Service>,
 }
 
-/// Those who answer requests.
+/// Answers the requests that this room has read.
 pub trait Services {
     /// Starts answering `request`.
     fn answer(&self, exchange: Rc<Exchange>, request: Request);
@@ -87,12 +88,12 @@ pub trait Services {
     /// Whether a request with these headers comes from another GRIP proxy.
     fn are_trusted(&self, headers: &HeaderMap) -> bool;
 
-    /// Status and text for a client of `service` whose request head cannot be read.
+    /// Status and text of the answer to a client of `service` whose request head cannot be read.
     fn refusal(&self, service: Service, error: &HeadError) -> (u16, String);
 }
 
 impl Clients {
-    /// Nobody is connected yet.
+    /// The clients of a core on which nobody is connected yet.
     pub fn new(context: Rc<Context>, wire: Wire, listeners: Listeners) -> Rc<Clients> {
         Rc::new(Clients {
             context,
@@ -111,12 +112,12 @@ impl Clients {
     /// Requests are answered by `services` from now on.
     ///
     /// # Panics
-    /// When they were given before.
+    /// If services were set before.
     pub fn serve(&self, services: Weak<dyn Services>) {
         assert!(self.services.set(services).is_ok(), "services are given once");
     }
 
-    /// What the clients share with the other rooms of their core.
+    /// The values that all rooms of the clients' core share.
     pub fn context(&self) -> &Rc<Context> {
         &self.context
     }

@@ -1,5 +1,5 @@
-//! The life of a client connection between its requests: heads read in place, requests handed to those who answer them,
-//! on to the next request. `opening` has its beginning, `closing` its end.
+//! Reads the requests of client connections. Heads are read in place, requests are handed to the room that answers
+//! them, and then the next request is read. `opening` is the beginning of a connection, `closing` its end.
 
 use super::exchange::{Asked, Exchange, INBOX_BYTES, RESUME_BYTES};
 use super::held::Held;
@@ -12,17 +12,17 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use std::rc::Rc;
 
-/// What became of a request head.
+/// The outcome of parsing a request head.
 enum Parsed {
-    /// It is whole, and has so many bytes.
+    /// The head is complete, and has this many bytes.
     Whole(Box<Begun>, usize),
     /// More of it must arrive.
     Partial,
-    /// The client was told that it is none.
+    /// The head is malformed, and the client was told so.
     Rejected,
 }
 
-/// A request whose answer may begin.
+/// A complete request head, as far as answering it needs.
 struct Begun {
     asked: Asked,
     expect_continue: bool,
@@ -51,7 +51,7 @@ impl Clients {
         };
         match taker {
             Taker::Head(None) => self.read_head(slot, bytes),
-            // Not read again and again while it comes byte by byte.
+            // The head is parsed only when it may be complete, not again with each byte that comes.
             Taker::Head(Some(mut carry)) => match carry.append(bytes) || self.is_too_long(&carry) {
                 true => self.continue_head(slot, carry),
                 false => self.keep_head(slot, carry),
@@ -73,15 +73,16 @@ impl Clients {
                     let Some(row) = rows.get(slot) else { return };
                     row.keep(input, &self.context.accounts.heads);
                 }
-                // Set once: a client that sends a byte now and then does not gain time.
+                // The timer is set once, so a client cannot gain time by sending a byte now and then.
                 self.set_timer(slot, self.context.settings().http.head_timeout_ms);
             }
             Parsed::Rejected => {}
         }
     }
 
-    /// The same for a head that came in pieces, or behind another request; `carry` goes back to the row if it is still
-    /// not whole. What follows the head is not copied: there may be many short requests in it.
+    /// Parses a request head that came in pieces or behind another request, and starts answering it if it is whole. If
+    /// it is not, `carry` goes back to the row. The bytes behind the head are not copied, because there may be many
+    /// short requests in them.
     fn continue_head(self: &Rc<Self>, slot: Slot, carry: Box<Carry>) {
         match self.parse(slot, carry.bytes()) {
             Parsed::Whole(begun, used) => {
@@ -91,7 +92,7 @@ impl Clients {
             }
             Parsed::Partial => {
                 self.keep_head(slot, carry);
-                // `http.head_bytes` bounds a head, and the rest of it must come.
+                // The rest of the head must be read; `http.head_bytes` bounds it.
                 self.wire.borrow_mut().resume(slot);
             }
             Parsed::Rejected => {}
@@ -108,7 +109,7 @@ impl Clients {
         }
     }
 
-    /// Reads a client again of which `queued` bytes wait, unless they are many.
+    /// Resumes reading a client, unless the `queued` bytes of it that wait are many.
     pub fn read_on(&self, slot: Slot, queued: usize) {
         if queued < RESUME_BYTES {
             self.wire.borrow_mut().resume(slot);
@@ -132,7 +133,7 @@ impl Clients {
         }
     }
 
-    /// What a client whose head cannot be read is told.
+    /// Status and text of the answer to a client whose request head cannot be read.
     fn refusal(&self, slot: Slot, error: &HeadError) -> (u16, String) {
         let service = self.rows.borrow_mut().get(slot).map(|row| row.service);
         let refusal =
@@ -140,7 +141,7 @@ impl Clients {
         refusal.unwrap_or_else(|| (error.status(), format!("{error}\n")))
     }
 
-    /// What a whole head asks for; `None` if it is rejected, or there is no client any more.
+    /// The request of a complete head; `None` if it is rejected, or the client is gone.
     fn understand(
         self: &Rc<Self>,
         slot: Slot,
@@ -164,7 +165,8 @@ impl Clients {
         Some(Begun { asked, expect_continue: head.expect_continue, head_bytes: used, request })
     }
 
-    /// Hands a whole request to its service, in a task of its own; `inbox` has arrived behind its head.
+    /// Hands a request to its service, which answers it in a task. `inbox` are the bytes that have arrived behind its
+    /// head.
     fn start(self: &Rc<Self>, slot: Slot, begun: Begun, inbox: BytesMut) {
         let Begun { asked, expect_continue, head_bytes, request } = begun;
         let exchange = Exchange::new(self.clone(), slot, asked, request.body, expect_continue, inbox);
@@ -189,7 +191,7 @@ impl Clients {
         self.services.get()?.upgrade()
     }
 
-    /// The task of an exchange is done and its answer queued: on to the next request, or close.
+    /// The answer of an exchange is queued: waits for the next request, or closes the connection.
     pub(super) fn exchange_finished(self: &Rc<Self>, exchange: &Rc<Exchange>, keep: bool) {
         let rest = exchange.take_rest();
         let unread = !exchange.body_is_done() || exchange.body_is_malformed() || !rest.is_empty();
@@ -204,7 +206,7 @@ impl Clients {
         }
     }
 
-    /// Waits for the next request, of which `input` has arrived already.
+    /// Waits for the next request. `input` are the bytes of it that have arrived already.
     pub fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
         let is_pipelined = !input.is_empty();
         self.request_ends(slot);
@@ -216,14 +218,15 @@ impl Clients {
         }
         self.set_timer(slot, self.context.settings().http.idle_timeout_ms);
         if is_pipelined {
-            // Read by the loop, not here: a task starts at once when it is spawned, and requests that came together
-            // would each be answered on the stack of the one before.
+            // The loop reads the request, not this function: a new task runs at once, so the answers of requests that
+            // came together would be nested on the stack.
             self.pipelined.borrow_mut().push(slot);
             self.context.wake();
         }
     }
 
-    /// Goes on with connections whose next request came before the answer to the last; whether there were any.
+    /// Reads requests that arrived before the answer to the request before them was complete. Returns whether there
+    /// were any.
     pub fn read_pipelined(self: &Rc<Self>) -> bool {
         let waiting = self.pipelined.take();
         for slot in &waiting {
@@ -239,7 +242,7 @@ impl Clients {
     }
 }
 
-/// What waits behind a head, in no more memory than it is worth: a buffer that once took much is not kept for little.
+/// The bytes that wait behind a head. A buffer that is much larger than its bytes is replaced by a small one.
 fn queue_of(rest: BytesMut) -> BytesMut {
     match rest.capacity() > 2 * INBOX_BYTES && rest.capacity() / 4 > rest.len() {
         true => BytesMut::from(&rest[..]),

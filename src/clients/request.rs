@@ -1,11 +1,11 @@
-//! A request as its service gets it.
+//! A client's request, as the room that answers it gets it.
 
 use super::service::Service;
 use crate::proto::http1::{BodyLength, Headers};
 use http::Method;
 use std::net::SocketAddr;
 
-/// A request as its service gets it.
+/// A client's request.
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -19,8 +19,8 @@ pub struct Request {
     pub body: BodyLength,
     /// The client's address, if it has one.
     pub peer: Option<SocketAddr>,
-    /// Which port it came by.
+    /// The service of the listener by which the request came.
     pub service: Service,
-    /// Another GRIP proxy has sent it.
+    /// The request was sent by another GRIP proxy.
     pub is_trusted: bool,
 }

@@ -1,5 +1,5 @@
-//! One row for each client: what it is doing now. A held stream is nothing but its row (and its entry in the subscription
-//! table), so the row is small, and what only some phases need is boxed or shared.
+//! One row for each client: what the client's connection is doing now. A held stream is nothing but its row and its
+//! entry in the subscription table. So the row is small, and parts that only some phases need are boxed or shared.
 
 use super::exchange::Exchange;
 use super::held::{Description, Held};
@@ -17,21 +17,21 @@ pub(super) struct Row {
     pub mark: Mark,
     peer_port: u16,
     peer_address: [u8; 16],
-    /// Where what it does is counted.
+    /// The entry of the route statistics in which the client's request is counted.
     pub route_stats: RouteStatsId,
     /// Received, not parsed yet.
     pub carry: Option<Box<Carry>>,
     pub phase: Phase,
 }
 
-/// How far operators know of a client's request, or of its WebSocket.
+/// How far a client's request, or its WebSocket, was counted and reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mark {
-    /// There is none.
+    /// There is no request.
     None,
-    /// It is counted.
+    /// The request is counted.
     Counted,
-    /// The stats socket was told.
+    /// The request is counted, and was reported to the stats socket.
     Told,
 }
 
@@ -43,15 +43,15 @@ pub(super) enum Phase {
     Head,
     /// A task is answering a request.
     Exchange(Rc<Exchange>),
-    /// It is held.
+    /// The client is held.
     Held(Rc<dyn Held>),
-    /// Closes when its client has taken what is queued; linger says whether unread input must be drained first, so
-    /// that the reset it would cause does not destroy the answer (RFC 9112 section 9.6).
+    /// The connection closes when its client has taken all queued bytes.
     Closing {
-        /// Shut down and drain before closing.
+        /// Unread input must be drained before the close. Else the kernel would answer it with a reset, which could
+        /// destroy the answer on its way (RFC 9112 section 9.6).
         linger: bool,
     },
-    /// Shut down; what still arrives is discarded until the client closes.
+    /// The connection is shut down. Bytes that still arrive are discarded until the client closes.
     Lingering,
 }
 
@@ -72,12 +72,12 @@ impl Carry {
         &self.bytes
     }
 
-    /// Adds `bytes`; whether a request head may end in them.
+    /// Adds `bytes`. Returns whether a request head may end in them.
     pub fn append(&mut self, bytes: &[u8]) -> bool {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.booking.set(self.bytes.capacity());
-        // A head ends with an empty line, which may begin in what was there before.
+        // A head ends with an empty line, which may have begun in the bytes before.
         let fresh = self.bytes.get(before.saturating_sub(2)..).unwrap_or_default();
         memchr::memchr_iter(b'\n', fresh)
             .any(|end| matches!(fresh.get(end + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
@@ -92,7 +92,7 @@ impl Carry {
 #[derive(Default)]
 pub(super) struct Rows {
     rows: BySlot<Row>,
-    /// Those that are not free.
+    /// Rows that are not free.
     used: usize,
 }
 
@@ -112,24 +112,24 @@ impl Rows {
         self.rows.get_mut(slot).filter(|row| !matches!(row.phase, Phase::Free))
     }
 
-    /// Places of a walk over all rows.
+    /// How many places a walk over all rows visits.
     pub fn places(&self) -> usize {
         self.rows.places()
     }
 
-    /// The connections in up to `count` places, from the one at `from` on.
+    /// The connections in up to `count` places, beginning with the place `from`.
     pub fn some(&self, from: usize, count: usize) -> impl Iterator<Item = (Slot, &Row)> {
         self.rows.some(from, count).filter(|(_, row)| !matches!(row.phase, Phase::Free))
     }
 
-    /// The connection is over; gives back what it was doing.
+    /// Frees the row of a connection that has ended, and returns it.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
         self.get(slot)?;
         self.used -= 1;
         self.rows.take(slot)
     }
 
-    /// Has a look at the table.
+    /// Shows the table to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         let is_used = |row: &Row| !matches!(row.phase, Phase::Free);
         self.rows.look_at(self.used, is_used, look);
@@ -151,15 +151,15 @@ impl Default for Row {
 }
 
 impl Row {
-    /// The client's address, if it has one; IPv4 is given as such.
+    /// The client's address, if it has one. An IPv4 address is not given in its IPv6 form.
     pub fn peer(&self) -> Option<SocketAddr> {
         let address = Ipv6Addr::from(self.peer_address);
-        // Nobody connects from the unspecified address.
+        // The unspecified address stands for no address, because nobody connects from it.
         let is_known = !address.is_unspecified();
         is_known.then(|| SocketAddr::new(IpAddr::V6(address).to_canonical(), self.peer_port))
     }
 
-    /// The client's address is `peer`, or it has none.
+    /// Sets the client's address; `None` if it has none.
     pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
         self.peer_port = peer.map_or(0, |peer| peer.port());
         self.peer_address = match peer.map(|peer| peer.ip()) {
@@ -169,12 +169,12 @@ impl Row {
         };
     }
 
-    /// Whether `exchange` is what it is doing.
+    /// Whether the connection's request is being answered by `exchange`.
     pub fn is_answered_by(&self, exchange: &Exchange) -> bool {
         matches!(&self.phase, Phase::Exchange(current) if std::ptr::eq(Rc::as_ptr(current), exchange))
     }
 
-    /// What it is held as, if it is held.
+    /// The hold of the client, if it is held.
     pub fn held(&self) -> Option<&Rc<dyn Held>> {
         match &self.phase {
             Phase::Held(held) => Some(held),
@@ -182,17 +182,17 @@ impl Row {
         }
     }
 
-    /// What it is held as looks like; nothing if it is not held.
+    /// The description of the client's hold; an empty one if the client is not held.
     pub fn describe(&self) -> Description {
         self.held().map(|held| held.describe()).unwrap_or_default()
     }
 
-    /// Whether bytes of the client go to an application, and those of the application to it.
+    /// Whether bytes are passing between the client and an application.
     pub fn has_application(&self) -> bool {
         matches!(self.phase, Phase::Exchange(_)) || self.describe().passes_through
     }
 
-    /// Bytes that are kept for the client, beside what waits to be sent.
+    /// Bytes that are kept for the client, beside its backlog.
     pub fn kept_bytes(&self) -> usize {
         let carried = self.carry.as_ref().map_or(0, |carry| carry.bytes().len());
         carried
@@ -203,7 +203,7 @@ impl Row {
             }
     }
 
-    /// Keeps `bytes` for later, booked on `account`; the length of everything that is kept.
+    /// Keeps `bytes` for later, booked on `account`. Returns the length of all kept bytes.
     pub fn keep(&mut self, bytes: &[u8], account: &Account) -> usize {
         let carry = self.carry.get_or_insert_with(|| Carry::new(BytesMut::new(), account));
         carry.append(bytes);

@@ -1,38 +1,38 @@
-//! What the listeners of a core serve, and to whom.
+//! The services of a core's listeners, and the ports of clients.
 
 use crate::wire::PortUse;
 
-/// What the connection's listener serves.
+/// The service of a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
-    /// Clients of the applications.
+    /// Serves clients of the applications.
     Clients(Port),
-    /// Publishers and operators.
+    /// Serves publishers and operators by TCP.
     Control,
-    /// The same, on this machine, who have shown who they are.
+    /// Serves publishers and operators by a Unix socket; the kernel says which user they are.
     LocalControl,
-    /// Prometheus.
+    /// Serves Prometheus.
     Metrics,
 }
 
-/// How clients come.
+/// How clients connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Port {
     /// By TCP.
     Plain,
     /// By TLS.
     Tls,
-    /// By a file of this machine. They have no address.
+    /// By a Unix socket. Such clients have no address.
     Unix,
 }
 
 impl Service {
-    /// Whether it is that of the applications' clients.
+    /// Whether the service is for clients of the applications.
     pub fn is_for_clients(self) -> bool {
         matches!(self, Service::Clients(_))
     }
 
-    /// Whose connections its listener accepts.
+    /// The kind of connections that the service's listener accepts.
     pub fn port_use(self) -> PortUse {
         if self.is_for_clients() { PortUse::Clients } else { PortUse::Operators }
     }

@@ -1,7 +1,7 @@
-//! Clients that are slow, in both directions: those that do not take what they are sent, and those that do not send what
-//! they announced. Clients with a backlog, which are few, are looked at together, every two seconds or so; who has none
-//! costs nothing. What they take puts off the timeouts of whatever waits for it (`closing`), and must come up to
-//! `http.min_answer_bytes_per_s`. A request's body has a clock of its own ([`BodyClock`](super::least_rate::BodyClock)), and
+//! Finds slow clients, in both directions: clients that take bytes too slowly, and clients that send a request's body
+//! too slowly. Clients with a backlog, which are few, are all looked at about every two seconds; clients without a
+//! backlog have no overhead. A client that takes bytes puts off its timeouts (`closing`), and it must take at least
+//! `http.min_answer_bytes_per_s`. A request's body is judged by its [`BodyClock`](super::least_rate::BodyClock) and by
 //! the timer of its exchange.
 
 use super::Clients;
@@ -16,43 +16,43 @@ use crate::wire::Taken;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// Clients are looked at so often in a window or in the time that they may be idle.
+/// How often clients with a backlog are looked at in a window, or in the idle timeout if that is shorter.
 const LOOKS: u64 = 4;
-/// But not less often than this, ms, and not more often than each tick.
+/// The longest time between two looks, ms. The shortest is a tick.
 const SELDOM_MS: u64 = 2_000;
 
-/// All clients of a core that are behind with what they were sent.
+/// All clients of a core that have a backlog.
 #[derive(Default)]
 pub(super) struct Takings {
     by_slot: FxHashMap<Slot, Taking>,
-    /// When they were last looked at.
+    /// The tick of the last look at them.
     looked_at: u32,
 }
 
-/// One of them.
+/// The pace at which one client takes its backlog.
 struct Taking {
     pace: Pace,
     looked_at: u32,
-    /// When it last took something, or was found to be behind.
+    /// The tick at which the client last took bytes, or was found to have a backlog.
     progress: u32,
 }
 
 impl Takings {
-    /// `slot` is not behind any more.
+    /// The client in `slot` has no backlog any more.
     pub fn forget(&mut self, slot: Slot) {
         if !self.by_slot.is_empty() {
             self.by_slot.remove(&slot);
         }
     }
 
-    /// Has a look at the table.
+    /// Shows the table to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.by_slot);
     }
 }
 
 impl Clients {
-    /// Looks at clients that are behind, if that is due; whether there is more to be done.
+    /// Looks at clients with a backlog, if that is due. Returns whether there are more to look at.
     pub fn look_at_backlogs(&self) -> bool {
         let mut takings = self.takings.borrow_mut();
         if self.context.now().wrapping_sub(takings.looked_at) >= look_every(&self.context.settings().http) {
@@ -62,7 +62,7 @@ impl Clients {
         self.wire.borrow_mut().measure_some()
     }
 
-    /// The client in `slot` is behind, and has taken something or nothing since the last look at it.
+    /// Judges the client in `slot`, which has a backlog, by the bytes that it has taken since the last look.
     pub fn took(self: &Rc<Self>, slot: Slot, taken: Taken) {
         if !self.wire.borrow().is_backlogged(slot) {
             return;
@@ -72,37 +72,34 @@ impl Clients {
         if bytes > 0
             && let Some(held) = self.held(slot)
         {
-            // A WebSocket whose client takes a long message is not silent, though it cannot answer a ping behind that.
+            // A client that is still taking a long message cannot answer a ping behind it, but is not silent.
             held.took();
         }
         if is_too_slow {
             let peer = self.rows.borrow_mut().get(slot).and_then(|row| row.peer());
-            tracing::debug!(
-                ?peer,
-                "a client is reset: it takes what it is sent too slowly (http.min_answer_bytes_per_s)"
-            );
+            tracing::debug!(?peer, "a client was reset: it reads too slowly (http.min_answer_bytes_per_s)");
             self.context.metrics.slow_readers_total.add(1);
             self.reset(slot, InKernel::Discarded);
         }
     }
 
-    /// Since when the client in `slot` has taken nothing, if there is something for it to take.
+    /// The tick since which the client in `slot` has taken no bytes, if it has a backlog.
     pub(super) fn takes_nothing_since(&self, slot: Slot) -> Option<u32> {
-        // The client of a virtual slot is this server itself, whose conversation has a patience of its own.
+        // The client of a virtual slot is this server itself, and its SockJS conversation has a timeout of its own.
         if slot.is_virtual() || !self.wire.borrow().is_backlogged(slot) {
             return None;
         }
-        // One that was not looked at yet is behind since a moment ago.
+        // A client that was not looked at yet has had a backlog only for a moment.
         Some(self.takings.borrow().by_slot.get(&slot).map_or(self.context.now(), |taking| taking.progress))
     }
 
-    /// Whether the client in `slot` takes what it was sent, and did so within the last `patience_ms`.
+    /// Whether the client in `slot` has a backlog, and has taken bytes of it within the last `patience_ms`.
     pub fn takes_within(&self, slot: Slot, patience_ms: u64) -> bool {
         let since = self.takes_nothing_since(slot);
         since.is_some_and(|since| self.context.now().wrapping_sub(since) < ticks(patience_ms))
     }
 
-    /// Has the timer of `exchange` fire when a window ends, from now on until its body does not lack anything.
+    /// Sets the timer of `exchange` so that it fires when a window ends, until the body is complete.
     pub(super) fn watch_body(&self, exchange: &Exchange) {
         let settings = self.context.settings();
         let Some(rate) = body_rate(&settings.http) else { return };
@@ -115,8 +112,8 @@ impl Clients {
         }
     }
 
-    /// An exchange may wait for its origin as long as the origin may take, but not as long for its client, nor for a
-    /// body that comes by drops.
+    /// Judges an exchange whose timer has fired. An exchange may wait for its origin as long as the origin's timeout
+    /// allows, but it may wait for its client, or for a slow body, only as long as the settings for clients allow.
     pub(super) fn check_progress(self: &Rc<Self>, exchange: &Exchange) {
         let settings = self.context.settings();
         let rate = body_rate(&settings.http);
@@ -143,8 +140,8 @@ impl Clients {
         if ahead(one) <= ahead(other) { one } else { other }
     }
 
-    /// Nothing was heard in `slot` for as long as a connection may be idle: it is closed, unless its client takes what
-    /// it was sent.
+    /// The client in `slot` has sent nothing for as long as a connection may be idle. Closes the connection, unless the
+    /// client is taking its backlog.
     pub(super) fn is_idle(self: &Rc<Self>, slot: Slot) {
         let patience = ticks(self.context.settings().http.idle_timeout_ms);
         let idle = self.takes_nothing_since(slot).map(|since| self.context.now().wrapping_sub(since));
@@ -168,7 +165,7 @@ impl Clients {
         let peer = self.rows.borrow_mut().get(exchange.slot).and_then(|row| row.peer());
         tracing::debug!(
             ?peer,
-            "a request is refused: its body comes too slowly (http.min_request_bytes_per_s)"
+            "a request was refused: its body came too slowly (http.min_request_bytes_per_s)"
         );
         self.context.metrics.slow_bodies_total.add(1);
         if exchange.has_answered() {
@@ -180,8 +177,8 @@ impl Clients {
 }
 
 impl Takings {
-    /// The bytes that the client in `slot` is known to have taken since the last look, and whether they end a window
-    /// with too few.
+    /// The bytes that the client in `slot` is known to have taken since the last look, and whether a window has ended
+    /// with too few bytes.
     fn judge(&mut self, slot: Slot, now: u32, taken: Taken, rate: Option<LeastRate>) -> (u64, bool) {
         if taken == Taken::Unknown {
             self.by_slot.remove(&slot);

@@ -1,34 +1,34 @@
-//! All timeouts and keep-alives of a core: at most one entry for each slot, in a hashed wheel of intrusive lists.
-//! Setting, moving and cancelling touch three links and allocate nothing once a slot was used. A deadline further
-//! away than one turn of the wheel is looked at once a turn. Deadlines that pass together are reported in portions, so
-//! that thousands of clients that time out at once do not keep a core from its other clients.
+//! All deadlines of a core, at most one for each slot, in a hashed wheel of intrusive lists. Setting, moving and
+//! cancelling a deadline touch three links, and allocate only when a slot is used for the first time. A deadline
+//! further away than one turn of the wheel is looked at once in each turn. Deadlines that pass together are reported in
+//! portions, so thousands of clients that time out at once do not keep a core from its other clients.
 
 use crate::ids::{BySlot, Slot};
 use crate::slack::Look;
 
 /// Lists of the wheel; a power of two.
 const BUCKETS: usize = 1024;
-/// Entries looked at in one call of [`TimerWheel::advance`]: most of a list may be deadlines of later turns.
+/// Entries that one call of [`TimerWheel::advance`] looks at. Most entries of a list may be deadlines of later turns.
 const LOOKED_AT: usize = 16 * 1024;
-/// No slot: the end of a list, and before its head.
+/// No slot: stands behind the last entry of a list, and before its head.
 const NONE: u32 = u32::MAX;
-/// In place of the slot before: this one is in no list.
+/// Stands in place of the previous slot if an entry is in no list.
 const UNSET: u32 = u32::MAX - 1;
 
 /// Deadlines by slot, in ticks that may wrap.
 pub(super) struct TimerWheel {
     links: BySlot<Link>,
     heads: Box<[u32; BUCKETS]>,
-    /// All deadlines up to this tick have been reported, but for those in the rest of its list.
+    /// All deadlines up to this tick have been reported, except those in the rest of this tick's list.
     swept: u32,
-    /// The rest of that list: the next entry to be looked at.
+    /// The next entry of that list to be looked at.
     cursor: u32,
     entries: usize,
 }
 
 #[derive(Clone, Copy)]
 struct Link {
-    /// `NONE` at the head of a list, `UNSET` in none.
+    /// `NONE` at the head of a list, `UNSET` if the entry is in no list.
     previous: u32,
     next: u32,
     deadline: u32,
@@ -52,7 +52,7 @@ impl TimerWheel {
         }
     }
 
-    /// Sets the slot's only deadline. One that has passed is reported by the next [`TimerWheel::advance`].
+    /// Sets the slot's only deadline. A deadline that has passed is reported by the next [`TimerWheel::advance`].
     pub fn set(&mut self, slot: Slot, deadline: u32) {
         debug_assert!(slot.0 < UNSET);
         self.cancel(slot);
@@ -69,7 +69,7 @@ impl TimerWheel {
         self.entries += 1;
     }
 
-    /// Takes the slot's deadline back, if it has one.
+    /// Cancels the slot's deadline, if it has one.
     pub fn cancel(&mut self, slot: Slot) {
         let Some(link) = self.links.take(slot).filter(|link| link.previous != UNSET) else { return };
         let Link { previous, next, deadline } = link;
@@ -86,8 +86,8 @@ impl TimerWheel {
         self.entries -= 1;
     }
 
-    /// Takes out deadlines up to and including `now`, `limit` at most, and appends their slots to `due`. Whether there
-    /// may be more: then the next call goes on where this one stopped.
+    /// Takes out up to `limit` deadlines that are at or before `now`, and appends their slots to `due`. Returns whether
+    /// there may be more; the next call then continues where this one stopped.
     pub fn advance(&mut self, now: u32, limit: usize, due: &mut Vec<Slot>) -> bool {
         let (mut reported, mut looked_at) = (0, 0);
         loop {
@@ -108,13 +108,13 @@ impl TimerWheel {
             if (behind as i32) <= 0 {
                 return false;
             }
-            // Behind by more than a turn, each list is looked at once all the same.
+            // If the wheel is behind by more than a turn, looking once at each list is enough.
             self.swept = now.wrapping_sub(behind.min(BUCKETS as u32)).wrapping_add(1);
             self.cursor = self.heads[self.swept as usize % BUCKETS];
         }
     }
 
-    /// Has a look at the places of slots.
+    /// Shows the table of slots to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         let is_used = |link: &Link| link.previous != UNSET;
         self.links.look_at(self.entries, is_used, look);

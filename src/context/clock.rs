@@ -1,5 +1,6 @@
-//! The clock of a core. It ticks ten times a second, and all timeouts of a core are as exact as that. A timeout is judged
-//! only by the tick before the last one: everything that had arrived by then has been read.
+//! The clock of a core. It ticks ten times a second, so every timeout of a core is exact to a tenth of a second.
+//! When the clock moves on, the core first reads all bytes that have arrived, and only then judges the deadlines up to
+//! the tick before. So no client times out while bytes that it sent in time are unread.
 
 use crate::runtime;
 use std::cell::Cell;
@@ -10,11 +11,11 @@ pub const TICK_MS: u64 = 100;
 /// Ticks of a second.
 pub const SECOND: u32 = (1000 / TICK_MS) as u32;
 
-/// The time of a core.
+/// The clock of one core.
 pub struct Clock {
     started: Instant,
     tick: Cell<u32>,
-    /// Deadlines up to this tick may be judged.
+    /// The last tick whose deadlines may be judged.
     judged: Cell<u32>,
 }
 
@@ -29,7 +30,7 @@ impl Clock {
         self.tick.get()
     }
 
-    /// Deadlines up to this tick may be judged.
+    /// The last tick whose deadlines may be judged.
     pub fn judged(&self) -> u32 {
         self.judged.get()
     }
@@ -44,20 +45,20 @@ impl Clock {
         runtime::now().duration_since(self.started).as_micros() as u64
     }
 
-    /// Moves on to `now`; the tick before, if that is another one.
+    /// Moves the clock to `now`. Returns the previous tick if the tick has changed, else `None`.
     pub fn move_to(&self, now: Instant) -> Option<u32> {
         let tick = (now.duration_since(self.started).as_millis() / u128::from(TICK_MS)) as u32;
         let before = self.tick.replace(tick);
         (before != tick).then_some(before)
     }
 
-    /// Everything that had arrived by the tick `before` has been read.
+    /// Allows judging deadlines up to the tick `before`: all bytes that had arrived by then have been read.
     pub fn judge_until(&self, before: u32) {
         self.judged.set(before);
     }
 }
 
-/// A delay in ticks, rounded up, and at most half of what the clock can tell apart.
+/// A delay in ticks, rounded up. At most a quarter of the range of a tick number, because ticks wrap.
 pub fn ticks(delay_ms: u64) -> u32 {
     delay_ms.div_ceil(TICK_MS).min(u64::from(u32::MAX / 4)) as u32
 }

@@ -1,7 +1,8 @@
-//! What all rooms of one core share: its number, its settings, its clock, its counters, the accounts of what it keeps for
-//! clients, and the bell that wakes its loop. A core makes one [`Context`] and hands it to each of its rooms. Nothing in
-//! it is shared with other threads but the counters, which anybody may read, and the way to the stats socket. `clock` is
-//! the time of a core, `accounts` has the bytes that it keeps.
+//! The values that all rooms of one core share: the core's number, its settings, its clock, its counters, the
+//! accounts of the bytes that it keeps for clients, and the bell that wakes its loop. A core makes one [`Context`] and
+//! hands it to each of its rooms. Other threads share only two parts of a context: the counters, which any thread may
+//! read, and the mailbox of the stats socket. `clock` is the time of a core, `accounts` counts the bytes that the core
+//! keeps.
 
 #![forbid(unsafe_code)]
 
@@ -20,17 +21,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What the rooms of a core share.
+/// The values that the rooms of a core share.
 pub struct Context {
     /// Number of the core.
     pub id: CoreId,
     /// How many cores there are.
     pub cores: usize,
-    /// Time, as the core knows it.
+    /// The core's clock.
     pub clock: Clock,
     /// The counters of this core.
     pub metrics: Arc<Metrics>,
-    /// What the stats socket is told, if there is one.
+    /// Gathers events for the stats socket; `None` if the server has no stats socket.
     pub stats_reporter: Option<StatsReporter>,
     /// Bytes kept for clients.
     pub accounts: Accounts,
@@ -71,12 +72,13 @@ impl Context {
         self.clock.now_ms()
     }
 
-    /// The settings in force now. A caller that waits asks again afterwards.
+    /// The settings in force now. A caller that has awaited something calls this again, because the settings may
+    /// have been replaced meanwhile.
     pub fn settings(&self) -> Rc<Config> {
         self.settings.borrow().clone()
     }
 
-    /// Who may publish by datagrams and Unix sockets, by the settings in force now.
+    /// The users who may publish by datagrams and Unix sockets, according to the settings in force now.
     pub fn permits(&self) -> Rc<Permits> {
         self.permits.borrow().clone()
     }
@@ -87,12 +89,12 @@ impl Context {
         *self.settings.borrow_mut() = Rc::new(settings.clone());
     }
 
-    /// There is work for the core's loop.
+    /// Wakes the core's loop, because there is work for it.
     pub fn wake(&self) {
         self.work.ring();
     }
 
-    /// How often the loop was woken so far.
+    /// How often the loop has been woken since the start.
     pub fn wakes(&self) -> u64 {
         self.work.rings()
     }

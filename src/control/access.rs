@@ -1,6 +1,7 @@
-//! Who may do what on the control port. Who has shown a secret may do what it is good for; without any secret in the
-//! settings the port is for this machine, which may do everything. Where a pushpin.conf has opened it wider all the
-//! same, everyone may publish, as with Pushpin, and nothing else.
+//! Decides what a caller of the control port may do. A caller with a secret may do what the secret grants. Without any
+//! secret in the settings, the port is meant for this machine, and its callers may do everything. A pushpin.conf can
+//! open the port to other machines without secrets; then, as with Pushpin, every caller may publish, but do nothing
+//! else.
 
 use crate::clients::Service;
 use crate::clients::answer;
@@ -11,9 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 use subtle::ConstantTimeEq;
 
-/// What whoever asks may do; `None` if that is nothing.
+/// The grants of the caller; `None` if it has none.
 pub(super) fn grants(control: &Control, service: Service, headers: &HeaderMap) -> Option<Grants> {
-    // The kernel has said who a user of this machine is, which is more than a secret.
+    // The kernel has said which user of this machine the caller is, which proves more than a secret.
     if service == Service::LocalControl {
         return Some(Grants::all());
     }
@@ -25,24 +26,26 @@ pub(super) fn grants(control: &Control, service: Service, headers: &HeaderMap) -
     grants_of(control, given)
 }
 
-/// The answer to whoever shows no secret.
+/// The answer to a caller without a secret.
 pub(super) fn unauthorized() -> Answer {
     let mut refusal = answer::text(401, "Authorization is needed to publish here.\n");
     refusal.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     refusal
 }
 
-/// The answer to whoever may not do `what`.
+/// The answer to a caller that may not do `what`.
 pub(super) fn forbidden(control: &Control, what: &str) -> Answer {
     let why = match control.has_secret() {
-        true => format!("This token is not good for that: {what}.\n"),
-        false => format!("Without tokens this port, which is open to other machines, does not {what}.\n"),
+        true => format!("This token lacks the permission to {what}.\n"),
+        false => {
+            format!("This port is open to other machines, so a token is needed to {what} (control.tokens).\n")
+        }
     };
     answer::text(403, why)
 }
 
-/// What the secret in `given`, a value of Authorization, is good for. All secrets are compared, each in a time that
-/// does not tell how much of it was right.
+/// The grants of the secret in `given`, a value of Authorization. All secrets are compared, each in a time that does
+/// not tell how many of its bytes were right.
 fn grants_of(control: &Control, given: &[u8]) -> Option<Grants> {
     let mut found = None;
     let mut compare = |expected: String, grants: &dyn Fn() -> Grants| {
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_good_for_what_they_are_for() {
+    fn a_secret_has_the_grants_of_its_setting() {
         let mut control = control("127.0.0.1:1");
         assert_eq!(of(&control, ""), Some(Grants::all()));
         control.tokens = vec![Token::parse("inspect abc").unwrap()];

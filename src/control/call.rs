@@ -1,4 +1,4 @@
-//! A call of the control port, and the forms of its answers.
+//! One call of the control port, and the formats of its answers.
 
 use super::access;
 use super::port::ControlPort;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::rc::Rc;
 
-/// A request, and what may be done for it.
+/// A request, and the grants of its caller.
 pub(super) struct Call<'c> {
     pub port: &'c ControlPort,
     pub exchange: &'c Rc<Exchange>,
@@ -18,12 +18,15 @@ pub(super) struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// The answer to whoever may not do `what`.
+    /// The answer to a caller that may not do `what`.
     pub fn forbidden(&self, what: &str) -> Answer {
         access::forbidden(&self.port.context.settings().control, what)
     }
 
-    /// The body, or the answer if there is none that could be taken.
+    /// The whole body of the request.
+    ///
+    /// # Errors
+    /// The answer to send if the body is too large or malformed.
     pub async fn body(&self) -> Result<Bytes, Answer> {
         let limit = self.port.context.settings().control.body_bytes;
         self.exchange.collect_body(limit).await.map_err(|error| match error {
@@ -40,7 +43,8 @@ pub(super) enum Format {
     Json,
 }
 
-/// The format that Accept asks for: text unless it says otherwise, the last match wins; `None` is neither.
+/// The format that Accept asks for: text unless it says otherwise, and the last match wins. `None` if it asks for
+/// neither format.
 pub(super) fn accepted(headers: &HeaderMap) -> Option<Format> {
     let values: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -73,7 +77,7 @@ pub(super) fn not_acceptable() -> Answer {
     answer::text(406, "Not Acceptable. Supported formats are text/plain and application/json.\n")
 }
 
-/// The server cannot do it now.
+/// The answer if the server cannot do it now: try again later.
 pub(super) fn busy(why: impl std::fmt::Display) -> Answer {
     answer::unavailable(format!("{why}\n"), 1)
 }

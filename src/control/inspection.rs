@@ -1,5 +1,5 @@
-//! Channels and clients of all cores: who is there, in pages, and closing or refreshing one of them. Everything is
-//! asked of the cores when it is wanted; nothing is kept for it.
+//! Lists the channels and clients of all cores, in pages, and closes or refreshes a client. Each call asks the cores;
+//! nothing is kept for it.
 
 use super::call::{Call, busy, json};
 use super::port::ControlPort;
@@ -14,12 +14,12 @@ use crate::queries::{ClientState, QueryAnswer as Word, Question, Refreshed};
 use serde_json::{Value, json as value};
 use std::sync::Arc;
 
-/// Channels, or clients, of a page: unless the request says how many, and at most.
+/// Entries of a page: the default, and the maximum.
 const PAGE: u64 = 100;
 const LARGEST_PAGE: u64 = 1_000;
-/// How long a refresh waits for the number of those it reached, ms.
+/// How long a refresh of a channel waits for the number of clients that it reached, ms.
 const REFRESH_WAIT_MS: u64 = 5_000;
-/// A core did not answer.
+/// The answer if a core did not answer.
 const STUCK: &str = "A core does not answer; try again.";
 
 /// Where a page begins: a core, and a place on it.
@@ -30,7 +30,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// What `after` says; `first` on the first core if it says nothing.
+    /// The cursor in the parameter `after`. Without that parameter, the place `first` of the first core.
     fn of(query: &Query<'_>, port: &ControlPort, first: u32) -> Result<Cursor, BadQuery> {
         let Some(text) = query.text("after") else { return Ok(Cursor { core: 0, place: first }) };
         let parts =
@@ -43,7 +43,7 @@ impl Cursor {
         format!("{}.{}", self.core, self.place)
     }
 
-    /// Where to go on when `core` has said where it would.
+    /// The cursor of the next page, if the core at `at` continues at `place`.
     fn next(port: &ControlPort, at: Cursor, place: Option<u32>, first: u32) -> Option<Cursor> {
         match place {
             Some(place) => Some(Cursor { place, ..at }),
@@ -71,7 +71,7 @@ pub(super) async fn channels(call: &Call<'_>, query: &Query<'_>) -> Answer {
     }
 }
 
-/// Channels are listed by the first core that has subscribers of them.
+/// A page of channels. A channel with subscribers on several cores is listed by the first of these cores.
 async fn channel_page(port: &ControlPort, from: Cursor, prefix: &str, limit: usize) -> Option<Value> {
     let (mut channels, mut at) = (Vec::new(), Some(from));
     while let Some(here) =
@@ -92,7 +92,7 @@ async fn channel_page(port: &ControlPort, from: Cursor, prefix: &str, limit: usi
                 channels.push(value!({"channel": &*channel, "subscribers": by_transport(sum(&audiences))}));
             }
         }
-        // One answer for each request, however few of the channels that were looked at are listed.
+        // A core is asked once for a page, even if few of the channels that it looked at are listed.
         if is_long {
             break;
         }
@@ -100,7 +100,7 @@ async fn channel_page(port: &ControlPort, from: Cursor, prefix: &str, limit: usi
     Some(with_next(value!({ "channels": channels }), at))
 }
 
-/// The audiences of `channels` on each core.
+/// The audience of each of the `channels` on each core.
 async fn audiences(port: &ControlPort, channels: Vec<Arc<str>>) -> Option<Vec<(Arc<str>, Vec<Audience>)>> {
     if channels.is_empty() {
         return Some(Vec::new());
@@ -121,7 +121,7 @@ fn sum(audiences: &[Audience]) -> Audience {
     all
 }
 
-/// `GET /channels/NAME`: its subscribers, and a page of their names.
+/// `GET /channels/NAME`: the number of its subscribers, and a page of their ids.
 pub(super) async fn channel(call: &Call<'_>, name: &str, query: &Query<'_>) -> Answer {
     if !call.grants.may_inspect() {
         return call.forbidden("show channels");
@@ -184,7 +184,7 @@ fn with_next(mut page: Value, next: Option<Cursor>) -> Value {
     page
 }
 
-/// `GET /connections/NAME`: what a client is doing.
+/// `GET /connections/NAME`: the state of a client.
 pub(super) async fn connection(call: &Call<'_>, name: &str) -> Answer {
     if !call.grants.may_inspect() {
         return call.forbidden("show connections");
@@ -209,7 +209,7 @@ fn state_json(state: &ClientState) -> Value {
     })
 }
 
-/// `DELETE /connections/NAME`.
+/// `DELETE /connections/NAME`: closes the connection of a client.
 pub(super) async fn close(call: &Call<'_>, name: &str) -> Answer {
     if !call.grants.admin {
         return call.forbidden("close connections");
@@ -218,7 +218,7 @@ pub(super) async fn close(call: &Call<'_>, name: &str) -> Answer {
     let Some(id) = port.clients.known_id(name) else { return not_found() };
     match port.queries.ask(id.core(), Question::Close(id)).await {
         Some(Word::Closed(true)) => {
-            tracing::info!(connection = %id, "closed as an operator wanted");
+            tracing::info!(connection = %id, "a connection was closed by an operator");
             json("{\"message\":\"Closed\"}\n".to_owned())
         }
         Some(_) => not_found(),
@@ -226,7 +226,7 @@ pub(super) async fn close(call: &Call<'_>, name: &str) -> Answer {
     }
 }
 
-/// `POST /refresh`: has the application asked for what it has, for a client (`cid`) or for all of a `channel`.
+/// `POST /refresh`: has one client (`cid`), or all clients of a `channel`, refetch at once.
 pub(super) async fn refresh(call: &Call<'_>) -> Answer {
     if !call.grants.admin {
         return call.forbidden("refresh clients");
@@ -242,7 +242,7 @@ pub(super) async fn refresh(call: &Call<'_>) -> Answer {
     match (asked.get("cid").and_then(Value::as_str), asked.get("channel").and_then(Value::as_str)) {
         (Some(name), None) => refresh_client(port, name).await,
         (None, Some(channel)) => refresh_channel(port, channel).await,
-        _ => answer::text(400, "Invalid format: write either 'cid' or 'channel', a text.\n"),
+        _ => answer::text(400, "Invalid format: the body must have either 'cid' or 'channel', a string.\n"),
     }
 }
 
@@ -251,14 +251,14 @@ async fn refresh_client(port: &ControlPort, name: &str) -> Answer {
     match port.queries.ask(id.core(), Question::Refresh(id)).await {
         Some(Word::Refreshed(Refreshed::Asked)) => refreshed(1),
         Some(Word::Refreshed(Refreshed::Nothing)) => {
-            answer::text(409, "This connection has nothing its application could be asked for.\n")
+            answer::text(409, "This connection has no request that could be made again.\n")
         }
         Some(_) => not_found(),
         None => busy(STUCK),
     }
 }
 
-/// A refresh of a channel is an item that says so to each transport, outside the channel's sequence.
+/// Refreshes a channel, by an item outside the channel's sequence that tells each kind of hold to refetch.
 async fn refresh_channel(port: &ControlPort, channel: &str) -> Answer {
     let mut item = Publication::new(channel);
     item.no_seq = true;

@@ -1,4 +1,4 @@
-//! Answers what cores ask about the channels and clients of this core, from its tables.
+//! Answers core queries about the channels and clients of this core, from its tables.
 
 use super::port::ControlPort;
 use crate::channel::{Page, Reach, home_of};
@@ -42,7 +42,7 @@ impl LookUp for ControlPort {
 }
 
 impl ControlPort {
-    /// What the client is doing; `None` if there is none with this id.
+    /// The state of the client; `None` if no client has this id.
     fn state_of_client(&self, id: ConnectionId) -> Option<ClientState> {
         let slot = self.clients.find(id)?;
         let held = self.clients.held(slot).map(|held| held.describe()).unwrap_or_default();
@@ -56,8 +56,8 @@ impl ControlPort {
         })
     }
 
-    /// Closes the connection of a client: what is held as its kind is closed, everything else as it is. Whether there was
-    /// one.
+    /// Closes the connection of a client: a hold is closed in the way of its kind, another connection is reset. Returns
+    /// whether there was such a client.
     fn close_client(&self, id: ConnectionId) -> bool {
         let Some(slot) = self.clients.find(id) else { return false };
         match self.clients.held(slot) {
@@ -67,7 +67,7 @@ impl ControlPort {
         true
     }
 
-    /// Has the application asked for what it has for the client.
+    /// Has the client refetch at once.
     fn refresh_client(&self, id: ConnectionId) -> Refreshed {
         let Some(slot) = self.clients.find(id) else { return Refreshed::NoClient };
         match self.clients.held(slot).is_some_and(|held| held.refresh(slot)) {

@@ -1,11 +1,11 @@
-//! The control port. Publishing is answered as Pushpin does, to the byte where it has an answer (GRIP control
-//! endpoint); unlike there, a connection goes on after a request, and requests may be pipelined. Beyond it there are
-//! receipts, and a view of channels and clients of all cores.
+//! The control port. Where Pushpin has an answer to a call (GRIP control endpoint), the answer here is the same, byte
+//! for byte. In contrast to Pushpin, a connection can be used for further requests, and requests may be pipelined.
+//! Receipts, and the inspection of channels and clients of all cores, are additions.
 //!
-//! [`ControlPort`] (`port`) is what it needs of its core, and `call` one call. Here requests are told apart; `pages`
-//! refuses those of pages in browsers, `access` says who may do what, `wrong_secrets` slows down who guesses, `query` reads
-//! targets, `publishing` publishes, `inspection` is about channels and clients, `look_up` answers what other cores ask
-//! about those of this one. `prometheus` is the page of metrics.
+//! [`ControlPort`] (`port`) has the rooms of its core that it uses, and `call` is one call. This file finds out which
+//! call a request is. `pages` refuses requests of pages in browsers, `access` decides what a caller may do,
+//! `wrong_secrets` slows down guessing, `query` reads targets, `publishing` publishes, `inspection` lists channels and
+//! clients, and `look_up` answers core queries about those of this core. `prometheus` is the page of metrics.
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,7 @@ use query::Query;
 use std::rc::Rc;
 use wrong_secrets::Refusal;
 
-/// The answer to a head that cannot be read.
+/// Status and text of the answer to a request head that cannot be read.
 pub fn head_refusal(error: &HeadError) -> (u16, String) {
     let message = match error {
         HeadError::TooLarge(_) | HeadError::TooManyFields => "Request header too large.\n",
@@ -68,7 +68,7 @@ impl ControlPort {
     }
 }
 
-/// The answer to bodies that are too large or of unknown length.
+/// The answer to a request whose body is too large or of unknown length.
 fn length_refusal(request: &Request, limit: usize) -> Option<Answer> {
     let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
     let declared = request.headers.contains_key(header::CONTENT_LENGTH);
@@ -109,9 +109,9 @@ async fn route(call: &Call<'_>) -> Answer {
 }
 
 async fn recover(call: &Call<'_>) -> Answer {
-    // Everyone could with Pushpin, so whoever may publish everywhere still can.
+    // With Pushpin every caller may do this, so here every caller may that may publish to all channels.
     if !call.grants.may_publish_to("") {
-        return call.forbidden("have everyone ask again");
+        return call.forbidden("have all clients refetch");
     }
     match accepted(&call.request.headers) {
         Some(format) => match call.port.publishing.recover().await {
@@ -122,7 +122,7 @@ async fn recover(call: &Call<'_>) -> Answer {
     }
 }
 
-/// What all cores count, summed, as one JSON object.
+/// The metrics of all cores, summed, as one JSON object.
 fn stats(port: &ControlPort) -> Answer {
     let sums = Metrics::sums(&port.all_metrics);
     let fields: Vec<String> = sums.iter().map(|(name, sum)| format!("\"{name}\":{sum}")).collect();

@@ -1,7 +1,7 @@
-//! Keeps pages in browsers away from the control port. A browser lets every page send requests to every address that
-//! its machine reaches, this port among them, and to whatever address the page's own host resolves to now (DNS
-//! rebinding). Browsers say in Sec-Fetch-Site and Origin which page asks, and a rebound page gives itself away by the
-//! host that it asks for. Programs that publish send neither header.
+//! Refuses requests of pages in browsers to the control port. A browser lets every page send requests to every address
+//! that its machine can reach, including this port, and to any address to which the page's own host currently resolves
+//! (DNS rebinding). Browsers say in Sec-Fetch-Site and Origin which page makes a request, and the Host header of a
+//! rebound page names the page's host. Programs that publish send neither of the first two headers.
 
 use crate::clients::Request;
 use crate::clients::Service;
@@ -10,24 +10,24 @@ use crate::requests::host_name;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::net::IpAddr;
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum PageError {
-    /// The browser says that another site asks.
+    /// The browser says that a page of another site made the request.
     #[error("Pages of other sites may not use the control port (Sec-Fetch-Site).\n")]
     Site,
-    /// A page of another origin asks.
+    /// A page of another origin made the request.
     #[error("Pages of other origins may not use the control port (Origin).\n")]
     Origin,
-    /// The port is for this machine alone, and the request for another host.
+    /// The port is bound to a loopback address, and the request names another host.
     #[error(
-        "The control port serves this machine alone, and no host {0:?}: ask for localhost or 127.0.0.1, or name the host \
-         in `control.hosts` (--control-host).\n"
+        "The control port is bound to a loopback address and does not serve the host {0:?}: use localhost or \
+         127.0.0.1, or add the host to `control.hosts` (--control-host).\n"
     )]
     Host(String),
 }
 
-/// Whether `request` may have been made by a page that has no business here.
+/// Checks that `request` was not made by a page that must not use this port.
 pub(super) fn check(control: &Control, request: &Request) -> Result<(), PageError> {
     check_host(control, request)?;
     if is_visit(request) {
@@ -45,8 +45,9 @@ pub(super) fn check(control: &Control, request: &Request) -> Result<(), PageErro
     }
 }
 
-/// A port that is bound to a loopback address is asked for by names that lead to it on every machine. Wider ports have
-/// names that are not known here, such as those of containers, and Unix sockets have none.
+/// Checks the host that a request names, if the port is bound to a loopback address: then its names are those that lead
+/// to a loopback address on every machine. Ports that are open to other machines may have any name, such as those of
+/// containers, and Unix sockets have no names.
 fn check_host(control: &Control, request: &Request) -> Result<(), PageError> {
     let is_bound_to_loopback = control.listen.is_some_and(|listen| listen.ip().is_loopback());
     if request.service != Service::Control || !is_bound_to_loopback {
@@ -61,8 +62,8 @@ fn check_host(control: &Control, request: &Request) -> Result<(), PageError> {
     }
 }
 
-/// Whether a person follows a link to the first page here: nothing is done, and the page that has the link sees
-/// nothing.
+/// Whether a person has followed a link to the first page here. That changes nothing here, and the page with the link
+/// cannot read the answer.
 fn is_visit(request: &Request) -> bool {
     let says = |name: &str, value: &[u8]| only(&request.headers, name) == Some(value);
     let is_first_page = request.target.split('?').next() == Some("/");

@@ -1,4 +1,4 @@
-//! What the control port needs of its core.
+//! The rooms of a core that the control port uses.
 
 use super::wrong_secrets::WrongSecrets;
 use crate::clients::Clients;

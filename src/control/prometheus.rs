@@ -1,5 +1,5 @@
-//! The page of metrics for Prometheus (text format 0.0.4): Pushpin's, by its names with a prefix, and after them everything
-//! that the server counts, by the names of `/stats` behind `gripwire_`.
+//! The page of metrics for Prometheus (text format 0.0.4): first Pushpin's metrics, by their names with a prefix, then
+//! all metrics of `/stats`, by their names behind `gripwire_`.
 
 use super::port::ControlPort;
 use crate::clients::{Exchange, answer};
@@ -30,7 +30,7 @@ fn page(metrics: &[Arc<Metrics>], prefix: &str) -> String {
     ];
     let mut page = String::new();
     for (name, kind, help, value) in pushpins {
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = writeln!(page, "# HELP {prefix}{name} {help}");
         let _ = writeln!(page, "# TYPE {prefix}{name} {kind}\n{prefix}{name} {value}");
     }

@@ -1,5 +1,5 @@
-//! Publish calls, and their receipts. A receipt waits, no longer than it was told to, until every item has been
-//! written to the last subscriber it had when its turn came, on every core.
+//! Publish calls and their receipts. A receipt waits until every item has been written, on every core, to the last
+//! subscriber that its channel had when the item's turn came. It waits no longer than the call says.
 
 use super::call::{Call, accepted, busy, done, json, not_acceptable};
 use super::port::ControlPort;
@@ -12,7 +12,7 @@ use crate::publish::{Admitted, Refused};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a receipt waits unless the call says so, and at most, ms.
+/// How long a receipt waits, ms: the default, and the maximum.
 const WAIT_MS: u64 = 5_000;
 const LONGEST_WAIT_MS: u64 = 60_000;
 
@@ -48,13 +48,13 @@ pub(super) async fn publish(call: &Call<'_>, query: &Query<'_>) -> Answer {
     }
 }
 
-/// What is known of the items of a call.
+/// The state of the items of a call.
 pub(super) struct Receipts {
     items: Vec<Sent>,
     timed_out: bool,
 }
 
-/// Publishes, and waits for receipts for `wait_ms` at most.
+/// Publishes `publications`, and waits for their receipts for at most `wait_ms`.
 pub(super) async fn with_receipts(
     port: &ControlPort,
     mut admitted: Admitted,
@@ -67,7 +67,7 @@ pub(super) async fn with_receipts(
 }
 
 impl Receipts {
-    /// Those that all items reached.
+    /// How many subscribers the items reached, summed.
     pub fn receivers(&self) -> usize {
         self.items.iter().map(|item| item.reach.received.total()).sum()
     }
@@ -100,7 +100,7 @@ fn item_json(item: &Sent) -> Value {
     })
 }
 
-/// An audience, by the names that formats have.
+/// An audience, by the names of the formats.
 pub(super) fn by_transport(audience: Audience) -> Value {
     json!({
         "http-response": audience.responses,

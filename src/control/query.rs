@@ -1,34 +1,37 @@
-//! The target of a request to the control port: its path, and what its query asks for.
+//! Reads the target of a request to the control port: its path, and the parameters of its query.
 
 use percent_encoding::percent_decode_str;
 
-/// A target's parts, as they were sent.
+/// The parts of a target, as they were sent.
 #[derive(Clone, Copy)]
 pub(super) struct Query<'t> {
-    /// Without a trailing slash.
+    /// The path, without a trailing slash.
     pub path: &'t str,
     query: &'t str,
 }
 
 impl<'t> Query<'t> {
-    /// Takes `target` apart.
+    /// Splits `target`.
     pub fn of(target: &'t str) -> Query<'t> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Query { path: path.strip_suffix('/').unwrap_or(path), query }
     }
 
-    /// The value of a parameter.
+    /// The decoded value of a parameter.
     pub fn text(&self, name: &str) -> Option<String> {
         let mut pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.find(|(known, _)| *known == name).and_then(|(_, value)| decoded(value))
     }
 
-    /// Whether a parameter says yes.
+    /// Whether a parameter is set to true: by `true`, `1`, or without a value.
     pub fn flag(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | ""))
     }
 
-    /// The number that a parameter is, `otherwise` if there is none; at most `max`.
+    /// The number in a parameter, but at most `max`; `otherwise` if there is no such parameter.
+    ///
+    /// # Errors
+    /// If the value is no number.
     pub fn number(&self, name: &'static str, otherwise: u64, max: u64) -> Result<u64, BadQuery> {
         match self.text(name) {
             None => Ok(otherwise),
@@ -37,12 +40,12 @@ impl<'t> Query<'t> {
     }
 }
 
-/// A parameter makes no sense.
+/// A parameter has an invalid value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("Invalid query: '{0}' has an invalid value.\n")]
 pub(super) struct BadQuery(pub &'static str);
 
-/// A part of a target as it is meant.
+/// A part of a target with its percent-encoding decoded; `None` if the result is not UTF-8.
 pub(super) fn decoded(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
 }

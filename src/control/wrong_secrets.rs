@@ -1,7 +1,7 @@
-//! Slows down who guesses secrets. The answer to a wrong one waits, so that a connection tries one in [`DELAY`]; a
-//! right one, and a request without any, is answered at once. Each answer that waits keeps a connection and a little
-//! memory, so a core lets only so many wait: further wrong ones get 429 at once, and their connection is closed, so
-//! that each further guess costs its client a new connection.
+//! Slows down guessing of secrets. The answer to a wrong secret waits, so one connection can try one secret in
+//! [`DELAY`]. A right secret, and a request without one, is answered at once. Each answer that waits keeps a connection
+//! and a little memory, so only [`WAITING`] of them wait on a core. Further wrong secrets get 429 at once and their
+//! connection is closed, so each further guess costs its client a new connection.
 
 use super::access;
 use crate::clients::answer;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How long the answer to a wrong secret waits.
 const DELAY: Duration = Duration::from_secs(1);
-/// Answers that wait on a core at a time.
+/// At most this many answers wait on a core.
 const WAITING: usize = 64;
 
 /// How many answers wait on this core.
@@ -22,11 +22,11 @@ pub(super) struct WrongSecrets {
     waiting: Cell<usize>,
 }
 
-/// What becomes of a request with a wrong secret.
+/// The refusal of a request with a wrong secret.
 pub(super) enum Refusal {
-    /// It was made to wait; its connection may go on.
+    /// The answer has waited; the connection can be used for further requests.
     Delayed(Answer),
-    /// Too many wait; its connection is closed.
+    /// Too many answers wait; this one does not, and the connection is closed.
     AtOnce(Answer),
 }
 
@@ -42,7 +42,7 @@ impl WrongSecrets {
         Refusal::Delayed(access::unauthorized())
     }
 
-    /// A place among those that wait, until it is dropped: also when its client leaves.
+    /// A permit to wait; `None` if too many wait already. Dropping it gives it back, also if the client is gone.
     fn enter(&self) -> Option<DelayPermit<'_>> {
         let waiting = self.waiting.get();
         (waiting < WAITING).then(|| {

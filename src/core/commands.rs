@@ -1,7 +1,7 @@
-//! Commands of the main thread to a core. They come by a queue that the core looks into with each tick of its clock, so
-//! that nothing else has to. A command is answered when the core has done it.
+//! Commands of the main thread to a core. The main thread pushes them into a queue of each core, and the core looks into its
+//! queue with each tick of its clock. A core answers a command when it has carried it out.
 //!
-//! New settings and routes are taken over while clients are held: a client that is held keeps the route it came by.
+//! A core puts new settings and routes in force while clients are held. A held client keeps the route by which it came.
 
 use super::Core;
 use crate::channel::HomeTimes;
@@ -12,38 +12,39 @@ use crate::requests::Signers;
 use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 
-/// What the main thread has a core do.
+/// A command of the main thread to a core.
 pub enum CoreCommand {
     /// Put new settings, routes and keys in force.
     Renew(Renewal),
 }
 
-/// New settings, routes and keys.
+/// Settings, routes and signers that replace those in force.
 pub struct Renewal {
     /// The settings.
     pub settings: Arc<Config>,
     /// The routes.
     pub routes: Arc<Routes>,
-    /// Who signs for them.
+    /// The signers of the routes.
     pub signers: Signers,
 }
 
-/// The way of commands from the main thread to one core.
+/// The queue of commands from the main thread to one core.
 #[derive(Clone, Default)]
 pub struct CoreCommands(Arc<SegQueue<(CoreCommand, Done)>>);
 
-/// Called by the core when a command is done.
+/// Called by the core when it has carried out a command.
 type Done = Box<dyn FnOnce() + Send>;
 
 impl CoreCommands {
-    /// Has the core do `command`; it calls `done` afterwards. Commands are done in the order in which they are sent.
+    /// Has the core carry out `command` and then call `done`. A core carries out commands in the order in which they were
+    /// sent.
     pub fn send(&self, command: CoreCommand, done: impl FnOnce() + Send + 'static) {
         self.0.push((command, Box::new(done)));
     }
 }
 
 impl Core {
-    /// Does what the main thread has asked for.
+    /// Carries out all commands from the queue.
     pub(super) fn obey_commands(&self) {
         while let Some((command, done)) = self.commands.0.pop() {
             match command {
@@ -64,7 +65,7 @@ impl Core {
     }
 }
 
-/// How long homes wait for what is missing, by `channels`.
+/// How long homes wait for a missing predecessor, and remember ids, according to `channels`.
 pub(super) fn home_times(channels: &Channels) -> HomeTimes {
     HomeTimes {
         message_wait: ticks(channels.message_wait_ms),

@@ -1,6 +1,6 @@
-//! Memory that a core needs no more. Tables shrink when they have been nearly empty for a while, and the pages of what
-//! was freed go back to the system: in portions, each of which one core returns for all, so that none of them stands
-//! still for long.
+//! Gives back memory that a core no longer needs. Tables that have been nearly empty for a while shrink, and the freed
+//! pages go back to the system. Pages are returned in portions, each of which one core returns for all cores, so that
+//! no core stands still for long.
 
 use super::Core;
 use crate::ids::CoreId;
@@ -9,18 +9,18 @@ use crate::wire::return_free_pages;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Freed by all cores since pages were last returned, about.
+/// About how many bytes all cores have freed since pages were last returned.
 static FREED_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// So much is returned at once, whatever goes on. It takes about 10 ms.
+/// As soon as this much is free, it is returned, however busy the core is. That takes about 10 ms.
 const PORTION_BYTES: usize = 64 * 1024 * 1024;
-/// What is less is not worth it.
+/// Fewer bytes are not worth returning.
 const LEAST_BYTES: usize = 1024 * 1024;
-/// A core has freed nothing for so many ticks when it returns the rest.
+/// A core that has freed nothing for this many ticks returns the rest.
 const QUIET_TICKS: u32 = 3;
-/// What a channel without subscribers takes, here and at its home, beside its places in tables: its name, its state.
+/// Memory of a channel without subscribers, here and at its home, beside its places in tables: its name and its state.
 pub(super) const CHANNEL_BYTES: usize = 512;
 
-/// What a core knows of the memory it needs no more.
+/// What a core remembers about memory that it no longer needs.
 #[derive(Default)]
 pub(super) struct Memory {
     slack: Slack,
@@ -28,7 +28,7 @@ pub(super) struct Memory {
 }
 
 impl Core {
-    /// About so much memory was freed.
+    /// Notes that about `bytes` of memory were freed.
     pub(super) fn freed(&self, bytes: usize) {
         if bytes > 0 {
             FREED_BYTES.fetch_add(bytes, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Core {
         }
     }
 
-    /// Gives back what was not needed lately. Called once a tick.
+    /// Shrinks tables and returns free pages to the system. Called once a tick.
     pub(super) fn give_memory_back(&self) {
         let now = self.context.now();
         let mut slack = std::mem::take(&mut self.memory.borrow_mut().slack);
@@ -59,7 +59,7 @@ impl Core {
         );
     }
 
-    /// All tables that grow with clients and channels, always in the same order.
+    /// Shows to `look` all tables that grow with clients and channels, always in the same order.
     fn look_at_tables(&self, look: &mut Look<'_>) {
         self.delivery.look_at_tables(look);
         self.publishing.look_at_tables(look);
@@ -67,7 +67,7 @@ impl Core {
         self.queries.look_at_tables(look);
         self.filters.look_at_tables(look);
         self.requests.pool().look_at_tables(look);
-        // All cores share the conversations of SockJS.
+        // All cores share the SockJS conversations, so only core 0 looks at their table.
         self.holds.look_at_tables(look, self.context.id == CoreId(0));
     }
 }

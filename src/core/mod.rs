@@ -1,10 +1,9 @@
-//! One core's world: its rooms, its loop, its commands. Nothing here is shared with other threads.
+//! One core: its rooms, its loop, its commands. Other threads share nothing here.
 //!
-//! [`Core`] composes the rooms; `start` makes them, from the bottom up. The loop is `turn`; `serve` hands requests to
-//! whom they are for. `commands` are those of the main
-//! thread, and `operator_commands` what operators ask by way of a
-//! backplane. `ceiling` bounds the
-//! memory of the process, `memory` gives back what is not needed, and `reporting` is what operators see.
+//! [`Core`] composes the rooms; `start` makes them, from the bottom up. `turn` is the loop, and `serve` hands each
+//! request to the room that answers it. `commands` carries out commands of the main thread, and `operator_commands` carries out what
+//! operators ask by way of a backplane. `ceiling` bounds the memory of the process, `memory` gives memory back, and
+//! `reporting` publishes metrics and log lines.
 
 #![forbid(unsafe_code)]
 
@@ -49,11 +48,11 @@ pub struct Core {
     /// What the main thread asks for.
     commands: CoreCommands,
     ceiling: Ceiling,
-    /// What is known of memory that is not needed.
+    /// Memory to give back.
     memory: RefCell<Memory>,
-    /// What the operator has read of counters.
+    /// The counters, as far as they have been logged.
     report_state: ReportState,
-    /// Requests that have waited for too long, as far as the operator has read of them.
+    /// Queue timeouts, as far as they have been logged.
     reported_queue_timeouts: Growth,
 }
 

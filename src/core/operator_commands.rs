@@ -1,5 +1,5 @@
-//! What operators ask of the server by way of a backplane, such as the command socket of ZeroMQ: done by whichever cores
-//! it is about.
+//! Commands of operators that come by way of a backplane, such as the command socket of ZeroMQ. The core that gets a
+//! command carries it out together with the cores that it concerns.
 
 use super::Core;
 use crate::backplane::{Caller, CommandOutcome, OperatorCommand};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 impl Core {
-    /// Follows the commands that have come; whether there were any.
+    /// Starts the commands that have come. Returns whether there were any.
     pub(super) fn follow_commands(self: &Rc<Self>) -> bool {
         let commands = self.publishing.take_commands();
         let any = !commands.is_empty();
@@ -19,7 +19,7 @@ impl Core {
         any
     }
 
-    /// Has a command followed, by whichever cores it is about.
+    /// Carries out a command in a task, and answers its caller with the outcome.
     fn follow(self: &Rc<Self>, command: OperatorCommand, caller: Caller) {
         let core = self.clone();
         runtime::spawn(async move { caller.answer(core.outcome_of(command).await) }).detach();
@@ -47,7 +47,7 @@ impl Core {
         }
     }
 
-    /// Which of the connections with these names are there.
+    /// Which of the connections with these names exist.
     async fn present_among(self: &Rc<Self>, mut names: Vec<Box<str>>) -> CommandOutcome {
         let ids: Arc<[ConnectionId]> = names.iter().filter_map(|name| self.clients.known_id(name)).collect();
         let mut present = NameSet::default();

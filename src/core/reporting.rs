@@ -1,14 +1,15 @@
-//! What operators see of a core: its counters and levels, what the stats socket is told, and what the log has once a second.
+//! Reports to operators: the counters and levels of a core, the events for the stats socket, and the log lines that
+//! come once a second.
 
 use super::Core;
 
 impl Core {
-    /// Housekeeping, and what an operator should hear of, each at most once a second.
+    /// Housekeeping and log lines, once a second.
     pub(super) fn each_second(&self) {
         self.requests.pool().purge(crate::runtime::now());
         self.report_state.report(self.context.id, &self.context.metrics);
         if let Some(error) = self.clients.take_refusal() {
-            tracing::warn!(core = self.context.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE), or free memory");
+            tracing::warn!(core = self.context.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE in a systemd unit), or free memory");
         }
         self.tell_of_queue_timeouts();
         self.delivery.log_refused_subscriptions();
@@ -26,20 +27,20 @@ impl Core {
             core = self.context.id.0,
             requests,
             last,
-            "requests were refused because they had waited for too long to be made (queue_timeout_ms): see whether an \
-             application hangs or is overloaded, else raise open_requests_per_core"
+            "requests were refused because they had waited too long for their turn (proxy.queue_timeout_ms): see whether \
+             an application hangs or is overloaded, else raise proxy.open_requests_per_core"
         );
     }
 
-    /// Hands over what has happened since the last tick.
+    /// Hands the events since the last tick to the stats socket.
     pub(super) fn tell_what_happened(&self) {
         self.clients.repeat_connections();
-        if let Some(watch) = &self.context.stats_reporter {
-            watch.hand_over(self.context.id, self.delivery.take_changed());
+        if let Some(reporter) = &self.context.stats_reporter {
+            reporter.hand_over(self.context.id, self.delivery.take_changed());
         }
     }
 
-    /// Publishes the counters and levels that others keep.
+    /// Updates the counters and levels that other rooms keep.
     pub(super) fn publish_metrics(&self) {
         self.publishing.count_kernel_drops();
         self.publishing.look_at_waits(self.queries.loads());

@@ -1,4 +1,5 @@
-//! Hands each request to the service of the port it came by, in a task that is dropped when the client leaves.
+//! Hands each request to the room that serves the listener by which it came, in a task that is dropped if the client's
+//! connection ends.
 
 use super::Core;
 use crate::clients::{Exchange, Request, Service, Services, answer};
@@ -49,7 +50,7 @@ impl Services for Core {
     }
 }
 
-/// Memory is short, and closing the largest consumers was not enough.
+/// Refuses a request because memory is short and resetting the largest clients was not enough.
 fn refuse_for_memory(exchange: &Rc<Exchange>) {
     let refusal = answer::unavailable("The server has no memory left. Try again later.\n", RETRY_AFTER_S);
     answer::send_last(exchange, &refusal);

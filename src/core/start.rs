@@ -32,44 +32,43 @@ use std::time::Duration;
 
 /// Everything a core is started with.
 pub struct CorePlan {
-    /// Its number.
+    /// The core's number.
     pub id: CoreId,
-    /// How many there are.
+    /// How many cores there are.
     pub cores: usize,
-    /// The settings, the routes, and who signs for them.
+    /// The settings, routes and signers to start with.
     pub start: Renewal,
-    /// What the main thread asks of it later.
+    /// The queue of commands of the main thread.
     pub commands: CoreCommands,
     /// The counters of all cores.
     pub metrics: Arc<[Arc<Metrics>]>,
-    /// Its listening sockets, what clients there are to begin with, and what each serves.
+    /// The core's listening TCP sockets, each with the preface that its clients begin with and the service it has.
     pub listeners: Vec<((TcpListener, Preface), Service)>,
-    /// Its listening sockets of this machine, and what each serves.
+    /// The core's listening Unix sockets, each with its service.
     pub local_listeners: Vec<(UnixListener, Service)>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
     /// Its ends of backplanes.
     pub backplanes: Vec<Box<dyn Backplane>>,
-    /// Where it puts what it observes, if anyone wants to know.
+    /// The mailbox for its events, if the server has a stats socket.
     pub mailbox: Option<Arc<Mailbox>>,
-    /// Its place in the mesh.
+    /// Its ends of the meshes between cores and homes.
     pub mesh: MeshPlan,
-    /// How many messages homes have sent to other cores, which all cores know.
+    /// How many messages homes have sent to each core, shared by all cores.
     pub dispatched: Arc<Dispatched>,
-    /// And in that of what operators ask.
+    /// Its ends of the mesh for core queries.
     pub queries: QueryPlan,
     /// Sizes of its wire.
     pub wire: WireLimits,
-    /// Memory of the machine, or what the control group of the process may have of it, bytes; `None` if that is not
-    /// known.
+    /// Memory of the machine, or the memory limit of the process's control group, bytes; `None` if neither is known.
     pub memory: Option<u64>,
-    /// How many connections each address has, which all cores know.
+    /// The number of connections of each address, shared by all cores.
     pub ledger: Arc<Ledger>,
-    /// The conversations of SockJS, which all cores know.
+    /// The SockJS conversations, shared by all cores.
     pub sockjs: Arc<Sessions>,
 }
 
-/// A core could not start or go on.
+/// Why a core could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum CoreError {
     /// The wire ring failed.
@@ -161,7 +160,7 @@ fn connect(core: &Rc<Core>, incoming: Incoming) {
     core.publishing.start_hearing_of_room();
 }
 
-/// The table of a core of `cores`; the stats socket is told of it if `is_watched`.
+/// The subscription table of one of `cores` cores. It notes changes for the stats socket if `is_watched`.
 fn subscriptions(cores: usize, settings: &Config, is_watched: bool) -> Subscriptions {
     let mut subscriptions = Subscriptions::new(cores, ticks(settings.channels.linger_ms));
     if is_watched {
@@ -171,7 +170,7 @@ fn subscriptions(cores: usize, settings: &Config, is_watched: bool) -> Subscript
     subscriptions
 }
 
-/// The ports where operators and publishers are served, to which no application may send this server.
+/// The ports that serve operators and publishers. An application must not have this server send requests to them.
 fn own_ports(listeners: &[((TcpListener, Preface), Service)], settings: &Config) -> OwnPorts {
     let is_for_operators = |service: &Service| matches!(service, Service::Control | Service::Metrics);
     let listening = listeners.iter().filter(|(_, service)| is_for_operators(service));
@@ -182,14 +181,14 @@ fn own_ports(listeners: &[((TcpListener, Preface), Service)], settings: &Config)
     OwnPorts::new(listening.chain(zeromq.filter_map(Endpoint::bound)))
 }
 
-/// Wakes the loop for what the wire has completed, and for other threads.
+/// Wakes the loop when the wire has completed something, or when another thread rings.
 async fn hear(doorbell: Doorbell, core: Rc<Core>) {
     while doorbell.rung().await.is_ok() {
         core.context.wake();
     }
 }
 
-/// Wakes the loop for its timers.
+/// Wakes the loop at each tick of its clock.
 async fn tick(core: Rc<Core>) {
     loop {
         runtime::sleep(Duration::from_millis(TICK_MS)).await;

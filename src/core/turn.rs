@@ -1,8 +1,8 @@
-//! A core's loop. Each turn moves the clock, takes what happened on the wire, judges deadlines, lets the homes on this
-//! core work, and writes a slice or two of the fan-out; then the tasks have theirs. A deadline is judged when the clock
-//! has moved on to another tick: by then a whole turn has read what had come before it, and the tasks have seen it. So
-//! a pause of the process, however long, ends nothing whose bytes came meanwhile. With nothing left to do it sleeps
-//! until the doorbell, a task, the mesh or the clock wakes it.
+//! The loop of a core. Each turn moves the clock, takes the events of the wire, judges deadlines, lets the homes on
+//! this core work, and writes one or more slices of the fan-out. Then the tasks run. Deadlines are judged when the
+//! clock has moved on to another tick: by then a whole turn has read all bytes that arrived before that tick, and the
+//! tasks have seen them. So however long the process was stopped, no client times out whose bytes arrived meanwhile.
+//! When nothing is left to do, the loop sleeps until the doorbell, a task, the mesh or the clock wakes it.
 
 use super::Core;
 use super::memory::CHANNEL_BYTES;
@@ -14,16 +14,15 @@ use crate::wire::WireEvent;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Rows written to in one turn, so that reads do not wait longer than about two milliseconds.
+/// Subscribers that are written to in one turn. They take about two milliseconds, so reads wait no longer than that.
 const TURN_ROWS: usize = 1024;
-/// Requests of one connection that are read in one turn, if they came together and each is answered at once.
+/// Pipelined requests of one connection that are read in one turn, if each is answered at once.
 const PIPELINED: usize = 32;
-/// Clients whose time is up in one turn. To close one takes about 10 us; those that have come meanwhile are answered in
-/// between.
+/// Clients that time out in one turn. Closing one takes about 10 us, and other clients are answered between turns.
 const TIMEOUTS: usize = 128;
 
 impl Core {
-    /// Takes turns for as long as the wire works.
+    /// Runs turns until the wire fails.
     pub(super) async fn turn_forever(self: Rc<Self>) -> Result<(), CoreError> {
         let (mut events, mut slice) = (VecDeque::new(), Slice::default());
         loop {
@@ -34,7 +33,8 @@ impl Core {
                 continue;
             }
             self.clients.silence_doorbell(false);
-            // What completed before the doorbell was heard again rang for nobody.
+            // The wire does not ring for events that completed while the doorbell was silent, so another turn takes
+            // them.
             if !self.turn(&mut events, &mut slice)? && !self.clients.has_work() {
                 self.context.woken_since(heard).await;
             }
@@ -42,10 +42,10 @@ impl Core {
         }
     }
 
-    /// One turn; whether there was anything to do.
+    /// Runs one turn. Returns whether there was anything to do.
     fn turn(self: &Rc<Self>, events: &mut VecDeque<WireEvent>, slice: &mut Slice) -> Result<bool, CoreError> {
         self.context.metrics.turns_total.add(1);
-        // Deadlines are judged by what had arrived before the clock moved, so then all of it is read.
+        // When the clock has moved, all bytes that arrived before are read, because deadlines are judged by them.
         let has_moved = self.move_clock();
         let mut busy = self.clients.look_at_backlogs();
         self.clients.poll(events, has_moved)?;
@@ -82,7 +82,7 @@ impl Core {
         Ok(busy)
     }
 
-    /// One event of the wire.
+    /// Hands one event of the wire to the room that it concerns.
     fn handle(self: &Rc<Self>, event: WireEvent) {
         match event {
             WireEvent::Accepted { slot, listener, peer, is_proxied } => {
@@ -101,7 +101,7 @@ impl Core {
         }
     }
 
-    /// Whether a tick is over.
+    /// Moves the clock. If a tick is over, does the work of a tick and returns true.
     fn move_clock(self: &Rc<Self>) -> bool {
         let (now, clock) = (runtime::now(), &self.context.clock);
         let Some(before) = clock.move_to(now) else { return false };
@@ -124,7 +124,8 @@ impl Core {
         true
     }
 
-    /// Lets some of those whose time is up hear of it; whether there are more.
+    /// Calls [`Clients::timed_out`](crate::clients::Clients::timed_out) for some of the clients whose timers have
+    /// fired. Returns whether there are more.
     fn let_time_out(&self) -> bool {
         let mut due = Vec::new();
         let has_more = self.clients.take_due(self.context.clock.judged(), TIMEOUTS, &mut due);
@@ -132,7 +133,7 @@ impl Core {
         has_more
     }
 
-    /// Gives up some of the channels that nobody has used for a while; whether there are more.
+    /// Drops some of the channels that have had no subscribers for a while. Returns whether there are more.
     fn let_channels_go(&self) -> bool {
         let (has_more, count) = self.publishing.let_channels_go();
         self.freed(count * CHANNEL_BYTES);

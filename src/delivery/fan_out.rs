@@ -1,5 +1,5 @@
-//! Fan-out: slices of channels with pending publications, written to the wire in batches. Between slices the core
-//! reads and answers, so one huge channel starves nobody.
+//! Fan-out: writes pending publications to the subscribers of their channels, a slice of subscribers at a time. Between
+//! slices the core reads and answers, so one huge channel cannot starve other clients.
 
 use super::Delivery;
 use crate::channel::{Audience, Reach, Slice, SliceKind};
@@ -10,15 +10,15 @@ use crate::proto::grip::{Publication, Then};
 use bytes::Bytes;
 use std::rc::Rc;
 
-/// Rows of one slice.
+/// Subscribers of one slice.
 const SLICE_ROWS: usize = 512;
-/// Up to this many rows share the kernel's next call with other channels; more are worth one of their own, in which
-/// the frame needs no count.
+/// Sends to at most this many subscribers wait for the next call to the kernel, together with those of other channels.
+/// More subscribers are worth a call of their own, in which the shared frame needs no reference count.
 const FEW_ROWS: usize = 32;
 
 impl Delivery {
-    /// Writes one slice of the next channel in the run queue; gives how many rows it had, `None` when nothing is
-    /// pending.
+    /// Writes one slice of the next channel in the run queue. Returns how many subscribers the slice had; `None` if
+    /// nothing is pending.
     pub fn fan_out(self: &Rc<Self>, slice: &mut Slice) -> Option<usize> {
         if !self.subscriptions.borrow_mut().next_slice(SLICE_ROWS, slice) {
             return None;
@@ -56,11 +56,11 @@ impl Delivery {
             self.count_reach(counting, reach);
         }
         self.context.metrics.deliveries_total.add(rows as u64);
-        // Those that an item does not fit took time, too.
+        // Subscribers that do not fit an item took time, too.
         Some(rows.max(slice.slots.len()))
     }
 
-    /// Writes to all of a slice; how many they were, and how many did not get it.
+    /// Writes to all subscribers of a slice. Returns how many they are, and how many of them did not get the item.
     fn write_slice(self: &Rc<Self>, slice: &Slice, frame: &Bytes, then: Then) -> (usize, usize) {
         let mut overflowed = Vec::new();
         if !frame.is_empty() || !slice.partial.is_empty() {
@@ -90,7 +90,7 @@ impl Delivery {
         (slice.slots.len() + slice.partial.len(), dropped)
     }
 
-    /// Hands `item` to what is held in `slot`; whether it was delivered.
+    /// Hands `item` to the hold in `slot`. Returns whether it was delivered.
     fn deliver_to(&self, slot: Slot, item: &Publication) -> bool {
         self.clients.held(slot).is_some_and(|held| held.deliver(slot, item, None).is_ok())
     }
@@ -103,7 +103,8 @@ impl Delivery {
         }
     }
 
-    /// A subscriber's backlog is full. Closed, its client reconnects and recovers; dropping is for those who say so.
+    /// The backlog of the subscriber in `slot` is full. By default its connection is closed, so that its client
+    /// reconnects and recovers. With `slow_consumer = drop` the subscriber misses the item.
     pub fn overflowed(&self, slot: Slot) {
         match self.context.settings().limits.slow_consumer {
             SlowConsumer::Close => self.clients.reset_overflowed(slot),

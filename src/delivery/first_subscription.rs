@@ -1,7 +1,7 @@
-//! The update on first subscription, for those who ask for it: a while after a core began to listen to a channel, who is
-//! held on it asks its application again. Publishers that send only what is listened to (ZeroMQ's XPUB) hear of a
-//! subscription some time after it is in force here; what they held back meanwhile is found that way. Publishers that
-//! call Gripwire need none of it.
+//! The update on first subscription (`channels.update_on_first_subscription`): a while after this core began to listen
+//! to a channel, every hold on the channel refetches. Publishers that send only subscribed channels (ZeroMQ's XPUB)
+//! hear of a subscription some time after it is in force here, and the refetch finds the items that they held back
+//! meanwhile. Publishers that call the control port do not need it.
 
 use super::Delivery;
 use crate::channel::ToCore;
@@ -12,11 +12,12 @@ use std::sync::Arc;
 /// How long a publisher may take to hear of a subscription, ms. Pushpin waits as long.
 const DELAY_MS: u64 = 1_000;
 
-/// Channels that are listened to since a short while, and when that is over, in that order.
+/// Channels that this core has listened to for a short while, each with the tick at which its holds refetch, in the
+/// order of these ticks.
 pub(super) type FirstSubscriptions = VecDeque<(u32, Arc<str>)>;
 
 impl Delivery {
-    /// Notes what a home has said, if it is that this core listens to a channel from now on.
+    /// If `message` says that this core now listens to a channel, schedules the refetches of the channel.
     pub(super) fn note_first_subscription(&self, message: &ToCore) {
         if let ToCore::Subscribed { channel, .. } = message
             && self.context.settings().channels.update_on_first_subscription
@@ -26,7 +27,7 @@ impl Delivery {
         }
     }
 
-    /// Has those ask again whose channel's time has come.
+    /// Has the holds on all channels whose time has come refetch.
     pub fn update_first_subscribed(&self) {
         loop {
             let channel = {

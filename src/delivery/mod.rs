@@ -1,10 +1,12 @@
-//! Who is subscribed to what on this core, and the delivery of what is published to them.
+//! The subscriptions of this core's clients, and the delivery of published items to them.
 //!
-//! - [`Delivery`] has the table of subscriptions. `subscribing` joins and leaves channels, `first_subscription` has
-//!   applications asked again after a channel's first subscription, `subscription_limit` bounds the channels of a client.
-//! - `fan_out` writes what is published, a slice of a channel at a time; `taking` takes it from the homes of channels;
-//!   `receipts` tell publishers whom it reached.
-//! - [`DeliveryHook`] is the seam for whatever decides on items before they are delivered. Filters of GRIP are behind it.
+//! - [`Delivery`] has the subscription table. `subscribing` joins and leaves channels, `first_subscription` has
+//!   applications asked again after a channel's first subscription, `subscription_limit` bounds the channels of a
+//!   client.
+//! - `fan_out` writes items to subscribers, a slice of a channel at a time; `taking` takes messages from the homes of
+//!   channels; `receipts` tells publishers whom their items reached.
+//! - [`DeliveryHook`] is the seam for code that decides on items before they are delivered. GRIP's filters implement
+//!   it.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +32,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use subscription_limit::RefusedSubscriptions;
 
-/// The subscriptions of a core, and what is on its way to them.
+/// The subscriptions of a core, and the delivery of items to them.
 pub struct Delivery {
     context: Rc<Context>,
     clients: Rc<Clients>,
@@ -39,13 +41,13 @@ pub struct Delivery {
     receipts: RefCell<Receipts>,
     first_subscriptions: RefCell<FirstSubscriptions>,
     refused_subscriptions: RefCell<RefusedSubscriptions>,
-    /// Refused subscriptions that the operator has read of.
+    /// Refused subscriptions, as far as they have been logged.
     reported_refused: Growth,
     hook: OnceCell<Weak<dyn DeliveryHook>>,
 }
 
 impl Delivery {
-    /// Nobody is subscribed yet.
+    /// The delivery of a core without subscribers.
     pub fn new(
         context: Rc<Context>,
         clients: Rc<Clients>,
@@ -68,7 +70,7 @@ impl Delivery {
     /// Items for subscribers that have filters go through `hook` from now on.
     ///
     /// # Panics
-    /// When one was given before.
+    /// If a hook was set before.
     pub fn filter_by(&self, hook: Weak<dyn DeliveryHook>) {
         assert!(self.hook.set(hook).is_ok(), "a hook is given once");
     }

@@ -1,5 +1,5 @@
-//! What of receipts is this room's: publish calls that wait to hear whom their items reached, and reports to the cores whose
-//! publishers do. `channel::Receipts` keeps both ends.
+//! Receipts, as far as delivery is concerned with them: publish calls that wait to hear whom their items reached, and
+//! this core's reports to the cores of publishers. `channel::Receipts` keeps the state of both.
 
 use super::Delivery;
 use crate::bell::Bell;
@@ -7,7 +7,7 @@ use crate::channel::{Counting, Reach, Sent, TooMany};
 use crate::proto::grip::Publication;
 use std::rc::Rc;
 
-/// A publish call that wants a receipt; nobody waits for it any more when this is dropped.
+/// A publish call that waits for its receipts. Dropping this value forgets the call.
 pub struct ExpectedReceipts {
     delivery: Rc<Delivery>,
     ticket: u64,
@@ -28,7 +28,7 @@ impl ExpectedReceipts {
         }
     }
 
-    /// What is known by now.
+    /// The state of each item, as far as it is known by now.
     pub fn into_items(self) -> Vec<Sent> {
         self.delivery.receipts.borrow_mut().forget(self.ticket).unwrap_or_default()
     }
@@ -36,6 +36,9 @@ impl ExpectedReceipts {
 
 impl Delivery {
     /// Asks for receipts of all `publications`, which are about to be published.
+    ///
+    /// # Errors
+    /// If too many receipts are under way already.
     pub fn expect_receipts(
         self: &Rc<Self>,
         publications: &mut [Publication],
@@ -44,7 +47,7 @@ impl Delivery {
         Ok(ExpectedReceipts { delivery: self.clone(), ticket, bell })
     }
 
-    /// Counts those who were written to, and tells the publisher of their item when they were the last.
+    /// Counts the subscribers that an item was written to. After the last of them, tells the publisher of the item.
     pub(super) fn count_reach(&self, Counting { receipt, is_last, .. }: Counting, reach: Reach) {
         let all = self.receipts.borrow_mut().count(receipt, reach, is_last);
         if let Some(reach) = all {

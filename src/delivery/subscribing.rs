@@ -1,5 +1,5 @@
-//! Joining and leaving channels, and what is known of subscribers and channels. Whoever joins says where messages for the
-//! homes of channels go.
+//! Joins and leaves channels, and answers questions about subscribers and channels. The callers of `subscribe` and
+//! `join` get the messages for the homes of channels and send them.
 
 use super::Delivery;
 use crate::channel::{Audience, HeardUpTo, Missed, Page, Readiness, ToHome, Transport};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub type ForHome = (CoreId, ToHome);
 
 impl Delivery {
-    /// Subscribes what is held in `slot` to `channels`, from when all of them are in force.
+    /// Subscribes the client in `slot` to `channels`. The subscription begins when all of these channels are in force.
     pub fn subscribe(
         &self,
         slot: Slot,
@@ -25,7 +25,7 @@ impl Delivery {
         subscriptions.subscribe(slot, transport, channels, &mut |home, message| asks.push((home, message)))
     }
 
-    /// Subscribes what is held in `slot` to one more channel.
+    /// Subscribes the client in `slot` to one more channel.
     pub fn join(
         &self,
         slot: Slot,
@@ -71,7 +71,7 @@ impl Delivery {
         self.subscriptions.borrow_mut().filter(slot, channel);
     }
 
-    /// Whether they do.
+    /// Whether items of `channel` for the subscriber go through the hook.
     pub fn is_filtered(&self, slot: Slot, channel: &str) -> bool {
         self.subscriptions.borrow().is_filtered(slot, channel)
     }
@@ -81,7 +81,7 @@ impl Delivery {
         self.subscriptions.borrow().channels_of(slot)
     }
 
-    /// What the subscriber has got of the channels whose ids it follows.
+    /// For each channel whose ids the subscriber follows: the id of the last item that the subscriber got.
     pub fn heard_by(&self, slot: Slot) -> Vec<HeardUpTo> {
         let mut heard = self.subscriptions.borrow().heard(slot);
         if let Some(hook) = self.hook() {
@@ -90,8 +90,8 @@ impl Delivery {
         heard
     }
 
-    /// The subscriber leaves the channels whose ids it follows, to ask its application; what it has got of them, in
-    /// order.
+    /// The subscriber leaves the channels whose ids it follows, to ask its application. Returns, in order, these
+    /// channels with the ids of the last items that the subscriber got.
     pub fn withdraw(&self, slot: Slot) -> Vec<HeardUpTo> {
         let mut heard = self.subscriptions.borrow_mut().withdraw(slot);
         if let Some(hook) = self.hook() {
@@ -101,17 +101,17 @@ impl Delivery {
         heard
     }
 
-    /// What the subscriber had missed when its subscription came into force.
+    /// Which items the subscriber had missed when its subscription came into force. Forgets it.
     pub fn take_missed(&self, slot: Slot) -> Missed {
         self.subscriptions.borrow_mut().take_missed(slot)
     }
 
-    /// The tick since which all channels of the subscriber are quiet.
+    /// The tick since which no item has been published to any channel of the subscriber.
     pub fn quiet_since(&self, slot: Slot) -> Option<u32> {
         self.subscriptions.borrow().quiet_since(slot)
     }
 
-    /// The tick at which a stream was last sent something that was published.
+    /// The tick at which the stream in `slot` was last sent an item.
     pub fn last_stream_activity(&self, slot: Slot) -> Option<u32> {
         let published = self.subscriptions.borrow().last_stream_activity(slot);
         let filtered = self.hook().and_then(|hook| hook.sent_at(slot));
@@ -119,12 +119,12 @@ impl Delivery {
         published.into_iter().chain(filtered).min_by_key(ago)
     }
 
-    /// The tick at which a WebSocket was last sent something that was published.
+    /// The tick at which the WebSocket in `slot` was last sent an item.
     pub fn last_socket_activity(&self, slot: Slot) -> Option<u32> {
         self.subscriptions.borrow().last_socket_activity(slot)
     }
 
-    /// Up to `limit` channels that begin with `prefix`, from place `from` on.
+    /// Up to `limit` channels whose names begin with `prefix`, from place `from` of the table on.
     pub fn list(&self, from: u32, prefix: &str, limit: usize) -> Page<Arc<str>> {
         self.subscriptions.borrow().list(from, prefix, limit)
     }
@@ -134,27 +134,28 @@ impl Delivery {
         self.subscriptions.borrow().audience(channel)
     }
 
-    /// Up to `limit` subscribers of `channel`, from place `before` downwards.
+    /// Up to `limit` subscribers of `channel`, from place `before` of its list downwards.
     pub fn members(&self, channel: &str, before: u32, limit: usize) -> Page<(Slot, Transport)> {
         self.subscriptions.borrow().members(channel, before, limit)
     }
 
-    /// Gives up to `limit` channels up that nobody has used for a while; whether there are more.
+    /// Drops up to `limit` channels that have had no subscribers for a while. Returns whether there are more.
     pub fn expire(&self, limit: usize, asks: &mut Vec<ForHome>) -> bool {
         self.subscriptions.borrow_mut().expire(limit, &mut |home, message| asks.push((home, message)))
     }
 
-    /// The tick of the clock is `tick`.
+    /// Tells the subscription table that the current tick is `tick`.
     pub fn set_now(&self, tick: u32) {
         self.subscriptions.borrow_mut().set_now(tick);
     }
 
-    /// Channels that this core has subscribers of, or had until a moment ago.
+    /// How many channels this core listens to: channels with subscribers, and channels whose last subscriber left a
+    /// moment ago.
     pub fn channels(&self) -> usize {
         self.subscriptions.borrow().channels()
     }
 
-    /// Publishes the levels of subscriptions for operators.
+    /// Updates the metrics about subscriptions.
     pub fn publish_metrics(&self) {
         let (subscriptions, metrics) = (self.subscriptions.borrow(), &self.context.metrics);
         let received = subscriptions.received();
@@ -166,16 +167,16 @@ impl Delivery {
         metrics.pending_publications.set(subscriptions.pending().0 as u64);
     }
 
-    /// The channels whose subscribers have become more or fewer since this was last asked. What was sent to the clients
-    /// of each route is counted as well.
+    /// The channels whose number of subscribers has changed since the last call. Also adds the items sent to the
+    /// clients of each route to the route statistics.
     pub fn take_changed(&self) -> Vec<(Arc<str>, Audience)> {
         let (changed, sent) = {
             let mut subscriptions = self.subscriptions.borrow_mut();
             (subscriptions.take_changed(), subscriptions.take_sent())
         };
-        let Some(watch) = &self.context.stats_reporter else { return changed };
+        let Some(reporter) = &self.context.stats_reporter else { return changed };
         for (route_stats, sent) in sent {
-            watch.count(route_stats, |route_stats| {
+            reporter.count(route_stats, |route_stats| {
                 route_stats.sent += sent.items.total() as u64;
                 route_stats.responses_sent += sent.items.responses as u64;
                 route_stats.blocks_sent += sent.blocks;
@@ -186,7 +187,7 @@ impl Delivery {
         changed
     }
 
-    /// Has a look at its tables.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.subscriptions.borrow_mut().look_at_tables(look);
         self.receipts.borrow_mut().look_at_tables(look);

@@ -1,6 +1,7 @@
-//! Channels that a client does not get because it has `subscriptions_per_connection` of them already. They are counted,
-//! an operator reads of them once a second, and the next request that this core makes of the application says so: by
-//! route, because most of what is held makes no further request of its own.
+//! Refused subscriptions: channels that a client is not subscribed to because it has
+//! `limits.subscriptions_per_connection` channels already. They are counted and logged once a second. The next request
+//! of this core to the application reports them in a header. That report is by route, because most holds make no
+//! further request of their own.
 
 use super::Delivery;
 use crate::origin::Route;
@@ -8,29 +9,30 @@ use crate::proto::grip::{GRIP_SUBSCRIPTIONS_REFUSED, grip_subscriptions_refused}
 use http::HeaderMap;
 use rustc_hash::FxHashMap;
 
-/// What applications, and the operator, are to be told.
+/// Refused subscriptions that applications and the log have not been told of.
 #[derive(Default)]
 pub(super) struct RefusedSubscriptions {
-    /// By the ids of routes.
+    /// For applications, by the id of their route.
     untold: FxHashMap<String, Refused>,
-    /// The route and the channel that the operator has not read of.
+    /// For the log: the route and the channel of the first refused subscription since the last log line.
     complaint: Option<(String, String)>,
 }
 
-/// Channels that were left out.
+/// The refused subscriptions of one route.
 struct Refused {
     count: u64,
-    /// As publishers know it.
+    /// The first refused channel, by the name that publishers use.
     first: String,
 }
 
 impl Delivery {
-    /// How many channels a client may have.
+    /// How many channels a client may be subscribed to.
     pub fn subscription_limit(&self) -> usize {
         self.context.settings().limits.subscriptions_per_connection
     }
 
-    /// `channels`, as publishers know them, which an application of `route` has named for a client are left out.
+    /// Notes that a client of `route` was not subscribed to `channels`, which its application named. The names are
+    /// those that publishers use.
     pub fn refuse_subscriptions<'c>(&self, route: &Route, channels: impl Iterator<Item = &'c str>) {
         let mut channels = channels.peekable();
         let Some(first) = channels.peek().map(|first| (*first).to_owned()) else { return };
@@ -41,7 +43,8 @@ impl Delivery {
         refused.untold.entry(route.id.clone()).or_insert(Refused { count: 0, first }).count += count;
     }
 
-    /// Tells the application of `route` how many channels were left out since it was last told.
+    /// Adds a header for the application of `route` that says how many subscriptions were refused since the last such
+    /// header.
     pub fn tell_of_refused_subscriptions(&self, headers: &mut HeaderMap, route: &Route) {
         let Some(refused) = self.refused_subscriptions.borrow_mut().untold.remove(&route.id) else { return };
         let prefix = route.prefix.as_deref().unwrap_or_default();
@@ -50,7 +53,7 @@ impl Delivery {
         headers.insert(GRIP_SUBSCRIPTIONS_REFUSED, value);
     }
 
-    /// What an operator should hear of it, at most once a second.
+    /// Logs refused subscriptions. Called once a second.
     pub fn log_refused_subscriptions(&self) {
         let complaint = self.refused_subscriptions.borrow_mut().complaint.take();
         let channels = self.reported_refused.of(&self.context.metrics.refused_subscriptions_total);
@@ -62,7 +65,7 @@ impl Delivery {
                 limit,
                 route,
                 first,
-                "clients were not subscribed to all channels that their application named (subscriptions_per_connection)"
+                "clients were not subscribed to all channels that their application named (limits.subscriptions_per_connection)"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Takes what the homes of channels have for this core.
+//! Takes the messages of channels' homes for this core.
 
 use super::Delivery;
 use crate::channel::{Reach, ToCore};
@@ -7,12 +7,12 @@ use crate::ids::{CoreId, Slot};
 use crate::proto::grip::Receipt;
 use std::rc::Rc;
 
-/// Publications, and their bytes, that may wait for fan-out before no more are taken.
+/// While this many publications, or this many bytes of them, wait for fan-out, no more are taken.
 const PENDING_PUBLICATIONS: usize = 16 * 1024;
 const PENDING_BYTES: usize = 64 * 1024 * 1024;
 
 impl Delivery {
-    /// Takes a message of a home that is about subscriptions or items.
+    /// Takes a message of a home about subscriptions or items.
     pub fn take(self: &Rc<Self>, message: ToCore) {
         if let ToCore::Placed { receipt, cores } = message {
             return self.receipts.borrow_mut().placed(receipt, cores);
@@ -38,44 +38,45 @@ impl Delivery {
         self.context.wake();
     }
 
-    /// Whether more publications may come to the fan-out.
+    /// Whether the fan-out has room for more publications.
     pub fn has_room(&self) -> bool {
         let (publications, bytes) = self.subscriptions.borrow().pending();
         publications < PENDING_PUBLICATIONS && bytes < PENDING_BYTES
     }
 
-    /// A message of `home` was taken.
+    /// Counts a message that was taken from `home`.
     pub fn took_from(&self, home: CoreId) {
         self.subscriptions.borrow_mut().took(home);
     }
 
-    /// An item of this core has reached so many of the subscribers of another one, which were the last there.
+    /// An item of this core has been written to the last of its subscribers on another core. `reach` counts that core's
+    /// subscribers.
     pub fn reached(&self, receipt: Receipt, reach: Reach) {
         self.receipts.borrow_mut().reached(receipt, reach);
     }
 
-    /// What is held in `slot` may have missed something: its application is asked.
+    /// The hold in `slot` may have missed an item: has it refetch.
     pub fn lost_track(&self, slot: Slot) {
         if let Some(held) = self.clients.held(slot) {
             held.refetch(slot, Reason::Missed);
         }
     }
 
-    /// The home on core `home` has forgotten its last ids.
+    /// The home on core `home` has forgotten its last ids: has all holds on its channels refetch.
     fn recover_from(&self, home: CoreId) {
         let held = self.subscriptions.borrow().held_on(home);
         held.into_iter().for_each(|slot| self.lost_track(slot));
         self.subscriptions.borrow_mut().forget_last_ids(home);
     }
 
-    /// The home of `channel` has forgotten its last id.
+    /// The home of `channel` has forgotten the last id of `channel`: has all holds on it refetch.
     fn recover_on(&self, channel: &str) {
         let held = self.subscriptions.borrow().held_on_channel(channel);
         held.into_iter().for_each(|slot| self.lost_track(slot));
         self.subscriptions.borrow_mut().forget_last_id(channel);
     }
 
-    /// `publication` is about to be given to its subscribers on this core.
+    /// Logs and reports that `publication` is about to be delivered to its subscribers on this core.
     fn tell_of_delivery(&self, publication: &std::sync::Arc<crate::proto::grip::Publication>) {
         let logs = self.context.settings().log.requests;
         if self.context.stats_reporter.is_none() && !logs {
@@ -87,8 +88,8 @@ impl Delivery {
             let (id, receivers) = (publication.id.as_deref(), receivers.total());
             tracing::info!(channel, id, receivers, "published");
         }
-        if let Some(watch) = &self.context.stats_reporter {
-            watch.tell_of_delivery(publication, receivers);
+        if let Some(reporter) = &self.context.stats_reporter {
+            reporter.tell_of_delivery(publication, receivers);
         }
     }
 }

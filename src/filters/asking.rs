@@ -1,7 +1,7 @@
-//! Asking an application what is to become of an item (http-check, http-modify): a POST to the `url` that the
-//! subscriber's variables name, which says in headers who the subscriber is, what the publisher says of the item, and
-//! what the subscriber has. Such requests have permits like those for who missed something, so an application gets a
-//! bounded number of them at a time, and a URL at most so many in a second.
+//! Asks an application to decide on an item (http-check, http-modify): a POST to the `url` that the subscriber's
+//! variables name. The request's headers have the subscriber's variables, the publisher's variables of the item, and
+//! the ids of the items that the subscriber has. Such requests need permits like refetches, so an application gets a
+//! bounded number of them at a time. A URL gets a bounded number of them a second (`pace`).
 
 use super::Filters;
 use crate::ids::Slot;
@@ -14,27 +14,27 @@ use http::{HeaderName, HeaderValue, Method};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long an application may take.
+/// How long an application may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of what it may answer.
+/// Bytes of the largest answer that is accepted.
 const ANSWER_BYTES: usize = 100_000;
 
-/// What an application wants.
+/// The decision of an application.
 pub(super) enum Answered {
     /// The item is not delivered.
     Drop,
-    /// It is, with this content if there is any.
+    /// The item is delivered. If there is content here, it replaces the item's.
     Pass(Option<Bytes>),
 }
 
-/// Why an application did not say.
+/// Why an application did not decide.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     #[error("missing url value")]
     NoUrl,
     #[error("invalid url value")]
     Url,
-    #[error("variables that no header can hold")]
+    #[error("a variable has characters that a header cannot hold")]
     Meta,
     #[error("network request failed: {0}")]
     Origin(#[from] OriginError),
@@ -47,7 +47,8 @@ pub(super) enum AskError {
 }
 
 impl Filters {
-    /// Asks on behalf of `filter` about `item`, for the subscriber in `slot` with this number. `None` if that is gone.
+    /// Asks on behalf of `filter` about `item`, for the subscriber in `slot` with this number. `None` if that
+    /// subscriber is gone.
     pub(super) async fn ask_about(
         self: &Rc<Self>,
         filter: Filter,

@@ -1,4 +1,5 @@
-//! Does what filters have decided on an item. Content that no filter changed goes out in the form that all share.
+//! Carries out the decisions of filters on items. Content that no filter changed goes out in the encoded form that all
+//! subscribers share.
 
 use super::Filters;
 use super::asking::AskError;
@@ -8,7 +9,7 @@ use crate::proto::grip::{Filter, FilterError, Format, Publication, ResponseForma
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Why an item was not delivered. The text ends the sessions of routes with `debug`.
+/// Why an item was not delivered. On routes with `debug`, the hold is closed with this text.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undelivered {
     #[error("filter error: {0}")]
@@ -17,29 +18,30 @@ pub(super) enum Undelivered {
     Asked { filter: Filter, error: AskError },
     #[error("content filter mismatch: subscription={subscription} message={message}")]
     Mismatch { subscription: String, message: String },
-    #[error("filter error: the content has become what its kind of message cannot hold")]
+    #[error("filter error: the changed content does not fit this kind of message")]
     Unsendable,
-    #[error("filter error: too many messages wait")]
+    #[error("filter error: too many messages wait for the filters")]
     Full,
 }
 
-/// What the filters decided.
+/// The decision of the filters on an item.
 pub(super) enum Verdict {
-    /// The item goes out, with other content if there is any.
+    /// The item is delivered. If there is content here, it replaces the item's.
     Deliver(Option<Bytes>),
-    /// It does not, or it has nothing for this subscriber.
+    /// The item is not delivered, or has no part for this subscriber.
     Pass,
 }
 
 impl Filters {
-    /// `slots` have no filters, and what `item` has for them in `format` is for who has some.
+    /// Does not deliver `item` to the subscribers in `slots`: they have no filters, and the item's content in `format`
+    /// is only for subscribers with certain filters.
     pub(super) fn conclude_unfit(&self, slots: &[Slot], item: &Publication, format: Format) {
         let message = item.expected_filters(format).unwrap_or_default().join(",");
         let mismatch = Undelivered::Mismatch { subscription: String::new(), message };
         slots.iter().for_each(|slot| self.conclude_failed(*slot, &mismatch));
     }
 
-    /// Does with `item` what was decided.
+    /// Carries out the `verdict` on `item`.
     pub(super) fn conclude(
         &self,
         slot: Slot,
@@ -49,7 +51,7 @@ impl Filters {
     ) {
         let delivers = matches!(verdict, Ok(Verdict::Deliver(_)));
         if let Some(subscriber) = self.filtering.borrow_mut().get(slot, number) {
-            // A hint is nothing that anyone has got.
+            // A delivered hint is no item that the subscriber has got.
             if !(is_hint(item) && delivers) {
                 subscriber.got(item);
             }
@@ -64,7 +66,7 @@ impl Filters {
         }
     }
 
-    /// Hands `item`, with other content if filters made any, to what is held in `slot`.
+    /// Delivers `item` to the hold in `slot`. If filters have made other content, it replaces the item's.
     fn hand_over(&self, slot: Slot, item: &Arc<Publication>, content: Option<Bytes>) {
         let Some(held) = self.clients.held(slot) else { return };
         if held.deliver(slot, item, content) == Err(Undeliverable::Unsendable) {
@@ -73,10 +75,11 @@ impl Filters {
         self.context.wake();
     }
 
-    /// The subscriber in `slot` does not get an item. With `debug`, its developer is told.
+    /// Counts and logs that the subscriber in `slot` does not get an item. With `debug`, closes the hold with the
+    /// reason.
     pub(super) fn conclude_failed(&self, slot: Slot, error: &Undelivered) {
         self.context.metrics.filter_failures_total.add(1);
-        tracing::debug!(%error, "a message is not delivered");
+        tracing::debug!(%error, "a message was not delivered to a subscriber with filters");
         let Some(held) = self.clients.held(slot) else { return };
         if self.context.settings().proxy.debug || held.describe().debug {
             held.close(slot, CloseReason::Undelivered(&error.to_string()));
@@ -85,7 +88,7 @@ impl Filters {
     }
 }
 
-/// Whether an item says to ask the application.
+/// Whether the item is a hint to ask the application.
 fn is_hint(item: &Publication) -> bool {
     matches!(item.stream, Some(StreamFormat::Hint)) || matches!(item.response, Some(ResponseFormat::Hint))
 }

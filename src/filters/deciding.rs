@@ -1,5 +1,4 @@
-//! Items on their way to a subscriber with filters: its filters decide on each, at once or by the task that works off what
-//! waits.
+//! Has the filters of a subscriber decide on its items: at once, or in a task if items must wait.
 
 use super::Filters;
 use super::asking::Answered;
@@ -29,14 +28,14 @@ impl Filters {
                     let filters = self.clone();
                     runtime::spawn(async move { filters.work_off(slot, number).await }).detach();
                 }
-                // Who follows ids gets it from the application.
+                // A subscriber that follows ids gets the item by a refetch.
                 Admission::Full { follows: true } => return self.delivery.lost_track(slot),
                 Admission::Full { follows: false } => self.conclude_failed(slot, &Undelivered::Full),
             }
         }
     }
 
-    /// Decides on what waits for a subscriber, one item after the other.
+    /// Decides on the items that wait for a subscriber, one after the other.
     async fn work_off(self: &Rc<Self>, slot: Slot, number: u64) {
         loop {
             let first = self.filtering.borrow_mut().first(slot, number);
@@ -49,7 +48,7 @@ impl Filters {
         }
     }
 
-    /// What `filters`, none of which asks an application, decide.
+    /// The decision of `filters`, none of which asks an application.
     fn decide(
         &self,
         slot: Slot,
@@ -64,7 +63,7 @@ impl Filters {
         })
     }
 
-    /// What `filters` decide, and the applications that they ask.
+    /// The decision of `filters`, some of which may ask applications.
     async fn decide_asking(
         self: &Rc<Self>,
         slot: Slot,
@@ -88,7 +87,7 @@ impl Filters {
         }
     }
 
-    /// The run of `filters` over what `item` has for the subscriber; `None` if that is nothing.
+    /// Begins a run of `filters` over the part of `item` for the subscriber; `None` if the item has no such part.
     fn begin<'f>(
         &self,
         slot: Slot,
@@ -106,7 +105,7 @@ impl Filters {
         }
     }
 
-    /// Runs `chain` until something is decided or an application must be asked.
+    /// Runs `chain` until the filters have decided, or an application must be asked.
     fn run(
         &self,
         slot: Slot,
@@ -126,8 +125,8 @@ impl Filters {
         chain.run(&Context { subscriber: &meta, item: &item.meta, channels: &channels })
     }
 
-    /// The subscriber's channels by the names its application gave them, each with the id that the subscriber has
-    /// there, once it has `item`.
+    /// The subscriber's channels by the names that its application gave them. Each has the id of the last item that the
+    /// subscriber will have there once it has got `item`.
     fn channels_for_filters(
         &self,
         slot: Slot,
@@ -138,7 +137,7 @@ impl Filters {
         let mut names = self.delivery.channels_of(slot);
         let mut filtering = self.filtering.borrow_mut();
         let Some(subscriber) = filtering.get(slot, number) else { return Vec::new() };
-        // A stream is out of the channels that it follows while its application is asked.
+        // While its application is asked, a stream has left the channels that it follows, so they are added here.
         names.extend(subscriber.channels().map(Arc::from));
         names.sort_unstable();
         names.dedup();
@@ -151,7 +150,7 @@ impl Filters {
         names.iter().map(named).collect()
     }
 
-    /// What `item` has for what is held in `slot`.
+    /// The part of `item` for the hold in `slot`.
     fn offer(&self, slot: Slot, item: &Publication) -> Option<ItemOffer> {
         self.clients.held(slot)?.offer(item)
     }

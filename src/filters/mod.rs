@@ -1,8 +1,8 @@
-//! Subscribers with filters. What is published to their channels is not written to them in the fan-out: their filters
-//! decide on each item, one subscriber at a time (`deciding`), and only those that change content make any of their own;
-//! what was decided is handed over (`concluding`). Filters that ask an application (`asking`) take their time meanwhile:
-//! what comes for such a subscriber waits in its queue (`waiting`, `subscriber`), in order, and one task works that off.
-//! `pace` bounds how often one URL is asked, and `setting` is what applications say of filters.
+//! Subscribers with filters. The fan-out does not write items to them. Their filters decide on each item, one
+//! subscriber at a time (`deciding`), and the decision is carried out (`concluding`). Only filters that change an
+//! item's content make bytes for a single subscriber. Filters that ask an application (`asking`) take time; meanwhile
+//! further items wait in the subscriber's queue (`waiting`, `subscriber`), in order, and one task works the queue off.
+//! `pace` bounds how often one URL is asked, and `setting` takes over the filters and variables that applications set.
 //!
 //! Subscriptions without filters have no filter overhead.
 
@@ -39,7 +39,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Nobody has filters.
+    /// The filters of a core on which no subscriber has any.
     pub fn new(
         context: Rc<Context>,
         clients: Rc<Clients>,
@@ -50,7 +50,7 @@ impl Filters {
         Rc::new(Filters { context, clients, delivery, requests, filtering })
     }
 
-    /// Has a look at its tables.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.filtering.borrow_mut().look_at_tables(look);
     }

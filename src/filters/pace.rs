@@ -1,31 +1,31 @@
-//! How often one URL is asked by filters: at most so often in a second, over all cores, the first few at once. A value
-//! without a clock: it is told the time, and says how long to wait.
+//! Bounds how often filters ask one URL: at most [`PER_SECOND`] times a second over all cores, and the first few times
+//! at once. This is a value without a clock: it is told the time, and says how long to wait.
 
 use crate::ids::NameMap;
 use crate::proto::grip::LinkTarget;
 
 /// Requests of filters to one URL in a second.
 const PER_SECOND: u64 = 100;
-/// Requests that may follow each other at once, of a URL that was not asked for a while.
+/// Requests without delay to a URL that was not asked for a while.
 const AT_ONCE: u64 = 10;
-/// URLs that are remembered before those are looked for that need not be.
+/// With this many remembered URLs, the URLs that need not be remembered are removed.
 const URLS: usize = 1024;
 
-/// When URLs may be asked.
+/// When each URL may be asked.
 pub(super) struct Pace {
     interval_us: u64,
-    /// When each would have been asked as often as it may, in microseconds.
+    /// For each URL, the time up to which its requests so far use up its rate, us.
     even: NameMap<LinkTarget, u64>,
 }
 
 impl Pace {
-    /// The share of one of `cores` cores.
+    /// The share of one core in a server with this many `cores`.
     pub fn new(cores: usize) -> Pace {
         let interval_us = 1_000_000 * cores.max(1) as u64 / PER_SECOND;
         Pace { interval_us, even: NameMap::default() }
     }
 
-    /// How long the next request to `url` has to wait, ms. It is counted as made.
+    /// How long the next request to `url` must wait, ms. Counts the request as made.
     pub fn delay_ms(&mut self, url: &LinkTarget, now_ms: u64) -> u64 {
         let now_us = now_ms * 1000;
         if self.even.len() >= URLS {

@@ -1,4 +1,4 @@
-//! Which filters and variables a subscriber has, as its application says.
+//! Takes over the filters and variables that applications set for subscribers.
 
 use super::Filters;
 use super::subscriber::Filtered;
@@ -8,8 +8,8 @@ use crate::requests::Origin;
 use std::rc::Rc;
 
 impl Filters {
-    /// What is held in `slot` has the filters that these channels name. `names` are the channels as they are subscribed
-    /// to. Nothing is done for who has none.
+    /// Sets the filters and variables of the poll or stream in `slot`. `names` are its channels by the names of its
+    /// subscriptions. Does nothing for a subscriber without filters.
     pub fn set_filters<'h>(
         &self,
         slot: Slot,
@@ -41,7 +41,7 @@ impl Filters {
         filtering.waiting_bytes -= left;
     }
 
-    /// The WebSocket in `slot` has these filters on `channel`, which it is subscribed to.
+    /// Sets the filters of the WebSocket in `slot` on `channel`, which it is subscribed to.
     pub fn set_socket_filters(
         &self,
         slot: Slot,
@@ -61,7 +61,7 @@ impl Filters {
         self.delivery.filter(slot, channel);
     }
 
-    /// The WebSocket in `slot` is a subscriber with filters from now on, or with variables for them.
+    /// Adds the WebSocket in `slot` to the subscribers with filters, if it is not one already.
     fn begin_filtering_socket(&self, slot: Slot, origin: impl FnOnce() -> Origin) {
         let is_known = self.filtering.borrow().subscribers.contains_key(&slot);
         if !is_known {
@@ -70,7 +70,7 @@ impl Filters {
         }
     }
 
-    /// The WebSocket in `slot` has left `channel`.
+    /// Removes the filters of the WebSocket in `slot` on `channel`, which it has left.
     pub fn drop_socket_filters(&self, slot: Slot, channel: &str) {
         let mut filtering = self.filtering.borrow_mut();
         let Some(subscriber) = filtering.subscribers.get_mut(&slot) else { return };
@@ -78,7 +78,8 @@ impl Filters {
         filtering.waiting_bytes -= left;
     }
 
-    /// Sets a variable of the WebSocket in `slot`; no value deletes it. `false` if it has too many.
+    /// Sets a variable of the WebSocket in `slot`; without a `value`, deletes it. Returns `false` if the WebSocket has
+    /// too many variables.
     pub fn set_socket_meta(
         &self,
         slot: Slot,

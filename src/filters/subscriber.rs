@@ -1,6 +1,7 @@
-//! One subscriber with filters: what they are on each channel, what they go by, and what waits for one that asks an
-//! application. Items leave the queue in the order they came, each in its turn. An item that is taken out otherwise (its
-//! channel was left, say) ends its turn, so that whoever is deciding on it finds that nothing is to be done.
+//! One subscriber with filters: its filters on each channel, its variables, and its queue of items that wait for
+//! filters which ask an application. Items leave the queue in the order in which they came, each in its turn. If an
+//! item is taken out otherwise, for example because its channel was left, its turn ends. So the task that is deciding
+//! on the item finds that the decision is no longer needed.
 
 use crate::channel::LastId;
 use crate::proto::grip::{Filter, LinkTarget, Publication};
@@ -12,38 +13,38 @@ use std::sync::Arc;
 /// Items that may wait for one subscriber.
 const WAITING: usize = 100;
 
-/// A subscriber.
+/// A subscriber with filters.
 pub(super) struct Subscriber {
-    /// Tells it from others that had its slot before.
+    /// Tells the subscriber from earlier ones in the same slot.
     pub number: u64,
-    /// Where it came from: its route, and what it asked for.
+    /// The route and the URI of the subscriber's request.
     pub origin: Rc<Origin>,
-    /// What the URL of a filter is relative to.
+    /// The base of the relative URLs of its filters.
     pub at: LinkTarget,
-    /// Its variables.
+    /// The subscriber's variables.
     pub meta: Rc<[(String, String)]>,
-    /// When it was last sent something, in ticks.
+    /// The tick at which the subscriber was last sent an item.
     pub sent_at: Option<u32>,
     channels: Vec<Filtered>,
     waiting: VecDeque<Arc<Publication>>,
-    /// Whose turn it is: how many items were at the front of `waiting` before.
+    /// The current turn: how many items have been at the front of `waiting` before.
     turn: u64,
-    /// A task works `waiting` off. It may be at work still when nothing waits any more.
+    /// A task works `waiting` off. The task may still be running when `waiting` is empty.
     has_task: bool,
 }
 
 /// A channel of a subscriber.
 pub(super) struct Filtered {
-    /// As publishers know it.
+    /// The name that publishers use.
     pub name: Box<str>,
-    /// In the order they are asked.
+    /// The filters on the channel, in the order in which they decide.
     pub filters: Rc<[Filter]>,
-    /// If its ids are followed here: the id of the last item that was decided on.
+    /// If the subscriber follows the channel's ids: the id of the last item that was decided on.
     pub got: Option<LastId>,
 }
 
 impl Subscriber {
-    /// Without filters yet.
+    /// A subscriber without filters.
     pub fn new(number: u64, origin: Rc<Origin>) -> Subscriber {
         Subscriber {
             number,
@@ -58,20 +59,20 @@ impl Subscriber {
         }
     }
 
-    /// It is in these channels and in no others; the bytes of what waited for others.
+    /// Replaces the subscriber's channels. Drops items that wait for other channels, and returns their bytes.
     pub fn set_channels(&mut self, channels: Vec<Filtered>) -> usize {
         self.channels = channels;
         let names: Vec<Box<str>> = self.channels.iter().map(|channel| channel.name.clone()).collect();
         self.drop_waiting(|channel| names.iter().all(|name| **name != *channel))
     }
 
-    /// It is in this channel, with these filters.
+    /// Adds a channel, or replaces its filters.
     pub fn set_channel(&mut self, channel: Filtered) {
         self.channels.retain(|known| known.name != channel.name);
         self.channels.push(channel);
     }
 
-    /// It is in this channel no more; the bytes of what waited for it.
+    /// Removes a channel. Drops the items that wait for it, and returns their bytes.
     pub fn leave(&mut self, channel: &str) -> usize {
         self.channels.retain(|known| *known.name != *channel);
         self.drop_waiting(|waiting| waiting == channel)
@@ -88,12 +89,12 @@ impl Subscriber {
         known.map(|known| known.filters.clone()).unwrap_or_default()
     }
 
-    /// If the ids of `channel` are followed here, the last that was decided on.
+    /// If the subscriber follows the ids of `channel`, the id of the last item that was decided on.
     pub fn got_on(&self, channel: &str) -> Option<&LastId> {
         self.channels.iter().find(|known| *known.name == *channel)?.got.as_ref()
     }
 
-    /// `item` was decided on.
+    /// Notes that `item` was decided on.
     pub fn got(&mut self, item: &Publication) {
         let known = self.channels.iter_mut().find(|known| *known.name == *item.channel);
         if let Some(got) = known.and_then(|known| known.got.as_mut()).filter(|_| !item.no_seq) {
@@ -101,12 +102,12 @@ impl Subscriber {
         }
     }
 
-    /// Whether what comes must wait for what came before.
+    /// Whether a new item must wait for items that came before.
     pub fn is_busy(&self) -> bool {
         self.has_task
     }
 
-    /// `item` waits; whether there is room for it. A task is at work from then on.
+    /// Adds `item` to the queue. Returns whether there was room for it. From then on a task must be running.
     pub fn wait(&mut self, item: &Arc<Publication>) -> bool {
         let has_room = self.waiting.len() < WAITING;
         if has_room {
@@ -116,14 +117,14 @@ impl Subscriber {
         has_room
     }
 
-    /// The item whose turn it is, and its turn. Without one the task is over.
+    /// The item whose turn it is, and the turn. If there is none, the task is over.
     pub fn first(&mut self) -> Option<(Arc<Publication>, u64)> {
         let first = self.waiting.front().map(|item| (item.clone(), self.turn));
         self.has_task = first.is_some();
         first
     }
 
-    /// Takes out the item whose turn this is, if it is there still.
+    /// Takes out the item whose turn is `turn`, if it is still there.
     pub fn take_turn(&mut self, turn: u64) -> Option<Arc<Publication>> {
         if turn != self.turn {
             return None;
@@ -132,7 +133,7 @@ impl Subscriber {
         self.waiting.pop_front()
     }
 
-    /// Takes out what waits on the channels that `is_left` names; its bytes.
+    /// Drops the waiting items of the channels for which `is_left` returns true. Returns their bytes.
     pub fn drop_waiting(&mut self, is_left: impl Fn(&str) -> bool) -> usize {
         let before = self.waiting_bytes();
         if self.waiting.front().is_some_and(|first| is_left(&first.channel)) {
@@ -142,7 +143,7 @@ impl Subscriber {
         before - self.waiting_bytes()
     }
 
-    /// The bytes of what waits.
+    /// The bytes of all waiting items.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.iter().map(|item| item.weight()).sum()
     }
@@ -203,7 +204,7 @@ mod tests {
             steps in prop::collection::vec(0..5u8, 1..60),
         ) {
             let (mut subscriber, mut model) = (subscriber(), VecDeque::new());
-            // What the task is deciding on.
+            // The turn of the item on which the task is deciding.
             let mut deciding = None;
             for (id, step) in steps.into_iter().enumerate() {
                 match step {

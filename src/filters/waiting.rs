@@ -1,4 +1,4 @@
-//! The subscribers of a core that have filters, and how much waits for them in all.
+//! The subscribers of a core that have filters, and the bytes of all their waiting items.
 
 use super::pace::Pace;
 use super::subscriber::Subscriber;
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Bytes of what waits for filters on a core.
+/// At most this many bytes of items wait for filters on a core.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The subscribers of a core that have filters.
@@ -22,40 +22,43 @@ pub(super) struct Filtering {
     pub pace: Pace,
 }
 
-/// What becomes of an item for a subscriber.
+/// What to do with an item that has come for a subscriber.
 pub(super) enum Admission {
-    /// There is no such subscriber any more.
+    /// Nothing: the subscriber is gone.
     Gone,
-    /// It is decided on at once, by these filters.
+    /// Decide on it at once, with these filters.
     Now(Rc<[Filter]>),
-    /// It waits behind others.
+    /// Nothing: it waits behind other items, and a task is running.
     Waits,
-    /// It waits, and is the first that does.
+    /// Start a task: it is the first item that waits.
     Begins,
-    /// Too much waits already; of a subscriber that follows the channel's ids, or of another.
-    Full { follows: bool },
+    /// Drop it, because too many items wait already.
+    Full {
+        /// The subscriber follows the channel's ids, so a refetch brings the item.
+        follows: bool,
+    },
 }
 
 impl Filtering {
-    /// Has a look at its tables.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.subscribers);
     }
 
-    /// Nobody has filters; on one of `cores` cores.
+    /// The table of one core in a server with this many `cores`, without subscribers.
     pub fn new(cores: usize) -> Filtering {
         let subscribers = FxHashMap::default();
         Filtering { subscribers, numbers: 0, waiting_bytes: 0, pace: Pace::new(cores) }
     }
 
-    /// The subscriber in `slot` ends.
+    /// Forgets the subscriber in `slot`, which has ended.
     pub fn forget(&mut self, slot: Slot) {
         if let Some(subscriber) = self.subscribers.remove(&slot) {
             self.waiting_bytes -= subscriber.waiting_bytes();
         }
     }
 
-    /// When the subscriber in `slot` was last sent something by way of its filters.
+    /// The tick at which the subscriber in `slot` was last sent an item that its filters let through.
     pub fn sent_at(&self, slot: Slot) -> Option<u32> {
         self.subscribers.get(&slot)?.sent_at
     }
@@ -68,7 +71,7 @@ impl Filtering {
         })
     }
 
-    /// The subscriber in `slot`, if it is still the one with this number.
+    /// The subscriber in `slot`, if it still has this number.
     pub fn get(&mut self, slot: Slot, number: u64) -> Option<&mut Subscriber> {
         self.subscribers.get_mut(&slot).filter(|subscriber| subscriber.number == number)
     }
@@ -77,7 +80,7 @@ impl Filtering {
         Some(self.subscribers.get(&slot)?.number)
     }
 
-    /// `item` has come for a subscriber.
+    /// Decides what to do with `item`, which has come for a subscriber. Adds it to the queue if it must wait.
     pub fn admit(&mut self, slot: Slot, number: u64, item: &Arc<Publication>) -> Admission {
         let is_full = self.waiting_bytes + item.weight() > WAITING_BYTES;
         let Some(subscriber) = self.get(slot, number) else { return Admission::Gone };
@@ -93,7 +96,7 @@ impl Filtering {
         if is_idle { Admission::Begins } else { Admission::Waits }
     }
 
-    /// The first item that waits, its turn, and the filters that decide on it.
+    /// The first waiting item, its turn, and the filters that decide on it.
     pub fn first(&mut self, slot: Slot, number: u64) -> Option<(Arc<Publication>, u64, Rc<[Filter]>)> {
         let subscriber = self.get(slot, number)?;
         let (item, turn) = subscriber.first()?;
@@ -101,15 +104,15 @@ impl Filtering {
         Some((item, turn, filters))
     }
 
-    /// The item whose turn this is has been decided on; whether it was still to be.
+    /// The item whose turn is `turn` was decided on. Takes it out, and returns whether it was still in the queue.
     pub fn take_turn(&mut self, slot: Slot, number: u64, turn: u64) -> bool {
         let taken = self.get(slot, number).and_then(|subscriber| subscriber.take_turn(turn));
         self.waiting_bytes -= taken.as_ref().map_or(0, |item| item.weight());
         taken.is_some()
     }
 
-    /// A stream leaves the channels in `heard` to ask its application what came after the ids there, and so does what
-    /// waits of them. The ids become those that its filters have let it have.
+    /// A stream leaves the channels in `heard`, to ask its application for the items after these ids. Drops the
+    /// channels' waiting items, and corrects the ids to the last items that its filters decided on.
     pub fn withdraw(&mut self, slot: Slot, heard: &mut Vec<HeardUpTo>) {
         if let Some(subscriber) = self.subscribers.get_mut(&slot) {
             let left = subscriber.drop_waiting(|channel| heard.iter().any(|(name, _)| **name == *channel));
@@ -118,7 +121,8 @@ impl Filtering {
         self.correct(slot, heard);
     }
 
-    /// Says what a subscriber has got, not what waits for its filters.
+    /// Corrects the ids in `heard` to the last items that the subscriber's filters decided on, without the items that
+    /// still wait.
     pub fn correct(&self, slot: Slot, heard: &mut Vec<HeardUpTo>) {
         let Some(subscriber) = self.subscribers.get(&slot) else { return };
         heard.retain_mut(|(channel, id)| match subscriber.got_on(channel) {

@@ -1,5 +1,5 @@
-//! Answers a client's request: asks the application of its route, and relays what comes back or holds the client as it
-//! says. The task of a held request ends here.
+//! Answers a client's request: asks the application of its route, and relays the application's answer, or holds the
+//! client if the answer says so. The task of a held request ends here.
 
 use super::Holds;
 use super::kept_request::KeptRequest;
@@ -24,7 +24,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What was before a request: nothing, unless it is made again.
+/// The state that a refetch carries over from the request before; empty for a client's first request.
 #[derive(Default)]
 struct Before {
     heard: Vec<HeardUpTo>,
@@ -64,7 +64,7 @@ impl Holds {
         self.ask(exchange, request, route, body, &kept, Before::default()).await;
     }
 
-    /// Starts answering the request of a long poll again, when its application may be asked.
+    /// Starts a task that refetches for a long poll: makes its request again when a permit is granted.
     pub(super) fn refetch_in_task(
         self: &Rc<Self>,
         exchange: Rc<Exchange>,
@@ -78,7 +78,7 @@ impl Holds {
         .detach();
     }
 
-    /// Answers the request of a long poll again, after `delay_ms` and when its application may be asked.
+    /// Makes the request of a long poll again, after `delay_ms` and when a permit is granted, and answers it.
     async fn answer_refetch(self: &Rc<Self>, exchange: &Rc<Exchange>, again: KeptRequest, delay_ms: u64) {
         let KeptRequest { request, body, heard, behind, gone, cross_origin: _ } = again;
         let requests = &self.requests;
@@ -116,10 +116,10 @@ impl Holds {
         let is_grip =
             !route.no_grip && !request.is_trusted && grip::is_grip(response.status, &response.headers);
         if is_grip {
-            // Boxed, so that a request that waits for its application has no room for it.
+            // Boxed, so the future of a request that waits for its application is small.
             Box::pin(self.follow_instruct(exchange, request, &route, response, kept, before)).await;
         } else {
-            // A client may take its time for what may be long.
+            // The answer may be long and its client slow, so the permit is given back first.
             drop(before.permit);
             let status = response.status;
             let sent = answer::relay(exchange, response).await;
@@ -127,7 +127,7 @@ impl Holds {
         }
     }
 
-    /// Reads the answer as GRIP instructions and does what they say.
+    /// Reads the answer as a GRIP instruct and follows it.
     async fn follow_instruct(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
@@ -147,7 +147,8 @@ impl Holds {
             Err(error) => return refuse(&error),
         };
         let Response { status, reason, mut headers, mut body, target, .. } = response;
-        // The answer to HEAD has no content (RFC 9110 section 9.3.2), so what the instruct says of the answer is not known.
+        // The answer to HEAD has no content (RFC 9110 section 9.3.2). So if the instruct is in the content, its answer
+        // is not known.
         let is_untold = exchange.asked.head && grip::has_instruct_body(&headers);
         if is_untold {
             headers.remove(header::CONTENT_TYPE);
@@ -190,7 +191,7 @@ impl Holds {
             );
             return answer::send_whole(exchange, &instruct.response);
         };
-        // An origin may answer before it has read all of the request.
+        // An origin may answer before it has read the whole request, so the rest of the request is read here.
         if let Ok(rest) = exchange.collect_body(KEPT_BYTES).await {
             kept.borrow_mut().add(&rest);
         }
@@ -215,7 +216,7 @@ impl Holds {
     }
 }
 
-/// Names the channels of `hold` as publishers know them, and adds those that `target` implies.
+/// Gives the channels of `hold` the names that publishers use, and adds the channels that `target` implies.
 fn add_channels_of_route(hold: &mut Hold, route: &Route, target: Option<&Target>) {
     if let Some(prefix) = &route.prefix {
         hold.channels.iter_mut().for_each(|channel| channel.name.insert_str(0, prefix));
@@ -224,7 +225,7 @@ fn add_channels_of_route(hold: &mut Hold, route: &Route, target: Option<&Target>
     hold.channels.extend(implied.iter().map(|name| Channel::named(name)));
 }
 
-/// Where the answer goes on, whether it holds or not.
+/// The next link of the answer, whether the answer holds its client or not.
 fn next_link(instruct: &Instruct) -> Option<&Link> {
     let of_hold = instruct.hold.as_ref().and_then(|hold| hold.next_link.as_ref());
     of_hold.or(instruct.next_link.as_ref())
@@ -234,7 +235,8 @@ fn gone_link(instruct: &Instruct) -> Option<&String> {
     instruct.hold.as_ref()?.gone_link.as_ref()
 }
 
-/// Streams an opening that is too large to keep, but for its last part: the client sees that when it is subscribed.
+/// Streams an opening that is too large to keep, except its last part. The last part is sent when the client is
+/// subscribed.
 async fn send_opening(
     exchange: &Exchange,
     instruct: &Instruct,
@@ -257,7 +259,7 @@ async fn send_opening(
     Ok(last)
 }
 
-/// The client or the origin broke off.
+/// The client is gone, or the origin ended its answer too early.
 struct Broken;
 
 impl From<Gone> for Broken {
@@ -268,7 +270,7 @@ impl From<Gone> for Broken {
 
 impl From<FilterError> for Broken {
     fn from(error: FilterError) -> Broken {
-        tracing::warn!(%error, "a stream ends because its beginning cannot be rendered");
+        tracing::warn!(%error, "a stream was reset: its opening could not be rendered");
         Broken
     }
 }
@@ -279,7 +281,7 @@ impl From<OriginError> for Broken {
     }
 }
 
-/// The body, or what of it goes a little beyond what may be kept.
+/// The whole body, or its beginning up to a little more than may be kept.
 async fn collect(body: &mut origin::ResponseBody) -> Result<Bytes, OriginError> {
     let mut start = BytesMut::new();
     while start.len() <= KEPT_BYTES {
@@ -296,7 +298,7 @@ fn malformed_body(exchange: &Rc<Exchange>) {
     answer::send_whole(exchange, &answer::text(400, "The request body is malformed.\n"));
 }
 
-/// The answer to `OPTIONS *`, which asks the server and no application (RFC 9110 section 9.3.7).
+/// The answer to `OPTIONS *`, which is a request to the server and not to an application (RFC 9110 section 9.3.7).
 fn server_options() -> grip::Answer {
     let mut answer = answer::text(200, Bytes::new());
     answer.headers.remove(header::CONTENT_TYPE);

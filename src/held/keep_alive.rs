@@ -1,4 +1,4 @@
-//! What a held stream is sent while nothing is published, and on which terms it is held.
+//! The keep-alives of held streams, and the terms on which a stream is held.
 
 use crate::clients::Asked;
 use crate::proto::grip::{self, KeepAliveMode};
@@ -6,27 +6,29 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a stream is sent while nothing is published; shared by the streams that have the same.
+/// A keep-alive: bytes that a stream is sent while nothing is published. Streams with equal keep-alives share one
+/// value.
 #[derive(PartialEq, Eq)]
 pub(super) struct KeepAlive {
     pub frame: Bytes,
-    /// How often.
+    /// The time between two keep-alives, ms.
     pub period_ms: u64,
     pub mode: KeepAliveMode,
 }
 
-/// On which terms a stream is held. Streams without links that have the same are held by one value.
+/// The terms on which a stream is held. Streams without links that have equal terms share one hold.
 #[derive(Clone)]
 pub(super) struct StreamTerms {
     pub keep_alive: Option<Rc<KeepAlive>>,
-    /// How it is written.
+    /// How the stream's body is written.
     pub asked: Asked,
-    /// Its client is told why something fails.
+    /// The client is told why something fails.
     pub debug: bool,
 }
 
 impl KeepAlive {
-    /// The keep-alive that `setting` asks for, for a client that is answered as `asked`; the `last` one if it is the same.
+    /// The keep-alive that `setting` asks for, for a client that is answered as `asked`. Shares the `last` keep-alive
+    /// if it is equal.
     pub fn share(
         setting: &grip::KeepAlive,
         asked: Asked,
@@ -43,7 +45,7 @@ impl KeepAlive {
 }
 
 impl PartialEq for StreamTerms {
-    /// Keep-alives are the same if they are shared.
+    /// Two keep-alives are equal only if they are the same shared value.
     fn eq(&self, other: &StreamTerms) -> bool {
         let keep_alive = |terms: &StreamTerms| terms.keep_alive.as_ref().map(Rc::as_ptr);
         keep_alive(self) == keep_alive(other) && self.asked == other.asked && self.debug == other.debug

@@ -1,4 +1,4 @@
-//! What is kept of a request that may be made again on behalf of its client.
+//! A request that is kept so that it can be made again on behalf of its client.
 
 use super::links::GoneLink;
 use crate::channel::HeardUpTo;
@@ -7,18 +7,19 @@ use crate::proto::cross_origin::CrossOrigin;
 use bytes::Bytes;
 use std::rc::Rc;
 
-/// A request as it was received, and what has become of it since.
+/// A request as it was received, and the state of its client since then.
 pub(super) struct KeptRequest {
     /// Method, target and header fields.
     pub request: Request,
     /// The body.
     pub body: Bytes,
-    /// What the client has got of channels whose ids it follows.
+    /// The last items that the client has got of the channels whose ids it follows.
     pub heard: Vec<HeardUpTo>,
-    /// How often in a row the application's answer was behind what was published when it came.
+    /// How many times in a row the application's answer was behind the published items when it arrived.
     pub behind: u32,
-    /// What the answer has for a browser of another origin.
+    /// The headers that let a page of another origin read the answer, or the JSONP script that the page asked for;
+    /// `None` for requests of no such page.
     pub cross_origin: Option<Rc<CrossOrigin>>,
-    /// Whom to tell that the client is gone.
+    /// The gone link of the client.
     pub gone: Option<GoneLink>,
 }

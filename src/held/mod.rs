@@ -1,14 +1,14 @@
-//! What becomes of a request of a client: it is answered by its application, or its client is held as the application
-//! says.
+//! Answers requests of clients: relays the answer of the application, or holds the client if the application says so.
 //!
-//! - [`Holds`] has what all holds of a core need. `answering` asks the application and follows its instruct, `opening`
-//!   opens a hold when the homes of its channels have acknowledged it.
-//! - Held over HTTP: `poll` is a long poll, `stream` a stream (with its `keep_alive`), `links` has streams that go on with
-//!   links. `opens` is how all three open, `kept_request` what is kept of a request that may be made again.
-//! - `websocket` has WebSockets of every kind, `sockjs` those of browsers that have none, and `on_route` what WebSockets of
-//!   one route share.
+//! - [`Holds`] has the rooms and tables that all holds of a core use. `answering` asks the application and follows its
+//!   instruct, `opening` opens a hold when the homes of its channels have acknowledged it.
+//! - Holds over HTTP: `poll` is a long poll, `stream` a stream (with its `keep_alive`), `links` has streams that
+//!   continue with links. `opens` is the interface by which all three are opened, `kept_request` a request that can be
+//!   made again.
+//! - `websocket` has WebSockets of every kind, `sockjs` has SockJS for browsers without WebSockets, and `on_route` is
+//!   shared by the WebSockets of one route.
 //!
-//! Each of them is a [`Held`](crate::clients::Held); nobody outside asks of which kind one is.
+//! Each kind of hold implements [`Held`](crate::clients::Held), so other rooms do not depend on the kind.
 
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-/// What the holds of a core need.
+/// The rooms and tables that all holds of a core use.
 pub struct Holds {
     context: Rc<Context>,
     clients: Rc<Clients>,
@@ -49,20 +49,20 @@ pub struct Holds {
     publishing: Rc<Publishing>,
     requests: Rc<Requests>,
     filters: Rc<Filters>,
-    /// Links that will be asked for.
+    /// Links that will be requested.
     fetches: RefCell<Fetches>,
     gone_links: GoneLinks,
-    /// The conversations of SockJS, which all cores share.
+    /// The SockJS conversations, shared by all cores.
     sockjs: Arc<Sessions>,
     last_keep_alive: RefCell<Option<Rc<KeepAlive>>>,
-    /// The last stream without links, which holds all streams that are held alike.
+    /// The hold of the last stream without links. All streams on the same terms share it.
     last_stream: RefCell<Option<(StreamTerms, Weak<dyn Opens>)>>,
-    /// The route of the last WebSocket, which all WebSockets of that route share.
+    /// The route of the last WebSocket. All WebSockets of that route share it.
     last_route: RefCell<Weak<OnRoute<Holds>>>,
 }
 
 impl Holds {
-    /// Nobody is held.
+    /// The holds of a core on which no client is held.
     pub fn new(
         publishing: Rc<Publishing>,
         requests: Rc<Requests>,
@@ -85,12 +85,13 @@ impl Holds {
         })
     }
 
-    /// Bytes that wait in all conversations of SockJS, of all cores.
+    /// Bytes that wait in all SockJS conversations of all cores.
     pub fn sockjs_bytes(&self) -> usize {
         self.sockjs.kept_bytes()
     }
 
-    /// Has a look at its tables; at those that all cores share as well, if `shared` says so.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while. The tables that all
+    /// cores share are shown only if `shared` is true.
     pub fn look_at_tables(&self, look: &mut Look<'_>, shared: bool) {
         self.fetches.borrow_mut().look_at_tables(look);
         if shared {

@@ -1,4 +1,5 @@
-//! A room and a route, shared by everything in the room that came by the route: one pointer for each instead of two.
+//! A room and a route in one value. Everything in the room that belongs to the route shares it, so each needs one
+//! pointer instead of two.
 
 use crate::origin::Route;
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ pub(super) struct OnRoute<R> {
 }
 
 impl<R> OnRoute<R> {
-    /// `room` and `route`; the `last` one if it was for the same route.
+    /// A value of `room` and `route`. Shares the `last` value if it is of the same route.
     pub fn share(room: &Rc<R>, route: Arc<Route>, last: &RefCell<Weak<OnRoute<R>>>) -> Rc<OnRoute<R>> {
         if let Some(last) = last.borrow().upgrade().filter(|last| Arc::ptr_eq(&last.route, &route)) {
             return last;

@@ -1,6 +1,6 @@
-//! Opens holds over HTTP. The task of the request ends; what remains is the row, the subscriptions, and one timer. A hold
-//! opens when the homes of all its channels have acknowledged it, so that what is published once the client has seen the
-//! opening reaches it.
+//! Opens holds over HTTP. The task of the request ends; the row, the subscriptions and one timer remain. A hold opens
+//! when the homes of all its channels have acknowledged its subscriptions. So every item that is published after the
+//! client has seen the opening reaches the client.
 
 use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
@@ -24,30 +24,31 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What may be kept for a long poll whatever others keep: the usual ones go on when some have used up the bound.
+/// A long poll may always keep this many bytes. So ordinary polls are held even when larger ones have used up the
+/// bound.
 const FREE_BYTES: usize = 8 * 1024;
 
-/// Where a hold comes from, and its links.
+/// The origin of a hold, and its links.
 pub(super) struct HeldFor {
     pub origin: Rc<Origin>,
     pub links: Links,
-    /// Nothing is held: the next link is asked for as soon as the client has the opening.
+    /// The answer does not hold the client: the next link is requested as soon as the client has taken the opening.
     pub goes_on: bool,
 }
 
-/// A hold that waits for the acknowledgement of its channels.
+/// A hold that waits until its channels are in force.
 struct Unopened {
     holds: Rc<Holds>,
-    /// What its client is sent then.
+    /// The bytes that the client is sent then.
     opening: RefCell<Bytes>,
     hold: Rc<dyn Opens>,
-    /// When its timer fires for the first time, ms after the opening; 0 is never.
+    /// The delay of the first timer, ms after the opening; 0 is no timer.
     timeout_ms: u64,
 }
 
 impl Holds {
-    /// Holds the client of `exchange` as `hold` says. `answer` opens a stream, or answers a long poll in the end;
-    /// `rest_of_opening` is what remains to be sent of an opening whose beginning the client has already.
+    /// Holds the client of `exchange` as `hold` says. `answer` is the opening of a stream, or the answer of a long poll
+    /// that times out. `rest_of_opening` is the rest of an opening whose beginning was already sent.
     pub(super) fn hold(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
@@ -110,12 +111,12 @@ impl Holds {
         }
     }
 
-    /// The keep-alive for a stream, shared with others that have the same.
+    /// The keep-alive for a stream. Streams with equal keep-alives share it.
     pub(super) fn keep_alive(&self, setting: &crate::proto::grip::KeepAlive, asked: Asked) -> Rc<KeepAlive> {
         KeepAlive::share(setting, asked, &self.last_keep_alive)
     }
 
-    /// Counts what is kept for a long poll; whether it may be.
+    /// Books the bytes that are kept for a long poll. Returns whether they may be kept.
     fn may_keep_poll(&self, booking: &mut Booking, again: &KeptRequest, answer: &Answer) -> bool {
         let Request { method, target, headers, .. } = &again.request;
         let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
@@ -218,12 +219,12 @@ impl Held for Unopened {
     }
 }
 
-/// There is no room for a long poll.
+/// The answer if a long poll cannot be held because the kept requests have no more room.
 fn no_room() -> Answer {
     answer::unavailable("Too much is held.\n", RETRY_AFTER_S)
 }
 
-/// How what is held is written to.
+/// The transport of a hold.
 pub(super) fn transport_of(hold: &Hold, asked: Asked) -> Transport {
     match hold.mode {
         Mode::Response => Transport::Response,

@@ -1,10 +1,10 @@
-//! What a hold over HTTP becomes once the homes of its channels have acknowledged it.
+//! The interface of holds over HTTP that can be opened.
 
 use crate::clients::Held;
 use crate::ids::Slot;
 use std::rc::Rc;
 
-/// Something that holds a client from when its opening was sent.
+/// A hold that takes over the client when its opening was sent.
 pub(super) trait Opens: Held {
     /// The client in `slot` was sent the opening.
     fn opened(self: Rc<Self>, slot: Slot);

@@ -1,4 +1,4 @@
-//! A held long poll: what it is answered with when nothing is published, and how to ask its application again.
+//! A held long poll: its answer if it times out, and its request, which is made again for a refetch.
 
 use super::Holds;
 use super::kept_request::KeptRequest;
@@ -17,20 +17,20 @@ use std::rc::Rc;
 /// A held long poll.
 pub(super) struct Poll {
     holds: Rc<Holds>,
-    /// What it is answered with when its time is up.
+    /// The answer if the poll times out.
     timeout_answer: Answer,
-    /// How it is answered.
+    /// How the answer must look.
     asked: Asked,
-    /// Its client is told why something fails.
+    /// The client is told why something fails.
     debug: bool,
-    /// What it asked; `None` once it is over.
+    /// The client's request; `None` once the poll has ended.
     again: RefCell<Option<Box<KeptRequest>>>,
-    /// The bytes of all this.
+    /// The bytes that are kept for the poll.
     booking: Booking,
 }
 
 impl Poll {
-    /// A long poll that is answered as `asked`, with `timeout_answer` unless something is published.
+    /// A long poll that is answered as `asked`, with `timeout_answer` if no item is published in time.
     pub fn new(
         holds: &Rc<Holds>,
         timeout_answer: Answer,
@@ -43,8 +43,8 @@ impl Poll {
         Rc::new(Poll { holds, timeout_answer, asked, debug, again, booking })
     }
 
-    /// Takes the client out of its hands, with what it sent ahead; the client waits for what comes next. `None` if it was
-    /// not in them.
+    /// Ends the poll: its client's row waits for a request. Returns the poll's request, and the bytes that the client
+    /// has sent ahead; `None` if the poll did not hold the client.
     fn take(self: &Rc<Self>, slot: Slot) -> Option<(Box<KeptRequest>, BytesMut)> {
         if !self.holds.clients.is_held_by(slot, self) {
             return None;
@@ -54,7 +54,10 @@ impl Poll {
         Some((again, self.holds.clients.let_go(slot)?))
     }
 
-    /// Answers with `answer`, which ends the poll; whether there was room for it.
+    /// Answers the client, which ends the poll.
+    ///
+    /// # Errors
+    /// If the client's backlog has no room, or the poll does not hold the client.
     fn answer(self: &Rc<Self>, slot: Slot, mut answer: Answer) -> Result<(), Undeliverable> {
         let Holds { context, clients, .. } = &*self.holds;
         let (again, ahead) = self.take(slot).ok_or(Undeliverable::Dropped)?;
@@ -95,7 +98,7 @@ impl Held for Poll {
 
     fn ended(self: Rc<Self>, slot: Slot) {
         self.holds.delivery.unsubscribe(slot);
-        // Whoever is to be told that the client is gone is told now.
+        // This drops the gone link, which notifies the application.
         drop(self.again.take());
     }
 
@@ -144,7 +147,7 @@ impl Held for Poll {
         }
     }
 
-    /// Sends the request to its application again, on behalf of the client.
+    /// Makes the client's request to its application again.
     fn refetch(self: Rc<Self>, slot: Slot, reason: Reason) {
         let heard = self.holds.delivery.heard_by(slot);
         let Some((mut again, ahead)) = self.take(slot) else { return };
@@ -161,7 +164,7 @@ impl Held for Poll {
 }
 
 impl Opens for Poll {
-    /// Gives it what it had missed when its subscription came into force.
+    /// Delivers the items that the client had missed when its subscription came into force.
     fn opened(self: Rc<Self>, slot: Slot) {
         let missed = self.holds.delivery.take_missed(slot);
         let behind = {
@@ -170,7 +173,7 @@ impl Opens for Poll {
             let after = if missed.more { again.behind + 1 } else { 0 };
             std::mem::replace(&mut again.behind, after)
         };
-        // The first that answers ends the poll, and the others come to nothing.
+        // The first item that answers the poll ends it; delivering the other items then does nothing.
         for item in &missed.items {
             if self.holds.delivery.is_filtered(slot, &item.channel) {
                 self.holds.filters.deliver_filtered(slot, std::slice::from_ref(item));

@@ -1,5 +1,5 @@
-//! A held stream without links, and what all streams have in common. A stream that is held is nothing but the row of its
-//! client and its places in the subscription table: one [`Stream`] holds all that are held alike.
+//! Held streams without links, and the functions that all streams share. Such a stream is nothing but the row of its
+//! client and its entries in the subscription table: one [`Stream`] holds all streams on the same terms.
 
 use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
@@ -12,14 +12,14 @@ use crate::wire::Overflow;
 use bytes::Bytes;
 use std::rc::Rc;
 
-/// Streams that are held on the same terms.
+/// The hold of all streams on the same terms.
 pub(super) struct Stream {
     holds: Rc<Holds>,
     terms: StreamTerms,
 }
 
 impl Stream {
-    /// Holds a stream on `terms`.
+    /// A hold for a stream on `terms`, shared with other streams on these terms.
     pub fn share(holds: &Rc<Holds>, terms: StreamTerms) -> Rc<dyn Opens> {
         let last =
             holds.last_stream.borrow().as_ref().filter(|(last, _)| *last == terms).map(|(_, it)| it.clone());
@@ -86,17 +86,17 @@ impl Held for Stream {
 
 impl Opens for Stream {
     fn opened(self: Rc<Self>, slot: Slot) {
-        // Nobody can be asked for it.
+        // Without a link, missed items cannot be requested.
         drop(self.holds.delivery.take_missed(slot));
     }
 }
 
-/// A stream, as it looks from outside.
+/// The description of a stream.
 pub(super) fn describe(asked: Asked, debug: bool) -> Description {
     Description { transport: Some(asked.body_writer().transport()), debug, ..Description::default() }
 }
 
-/// What `item` has for a stream.
+/// The part of `item` for a stream.
 pub(super) fn offer(item: &Publication) -> Option<ItemOffer> {
     let content = match item.stream.as_ref()? {
         StreamFormat::Content(content) => Some(content.clone()),
@@ -106,7 +106,11 @@ pub(super) fn offer(item: &Publication) -> Option<ItemOffer> {
 }
 
 impl Holds {
-    /// Writes `item` to a stream, with `content` in the place of its own if there is any; what comes then.
+    /// Writes `item` to a stream. If filters have made other `content`, it replaces the item's. Returns what follows
+    /// the item.
+    ///
+    /// # Errors
+    /// If the backlog has no room for it.
     pub(super) fn write_to_stream(
         &self,
         slot: Slot,
@@ -130,7 +134,7 @@ impl Holds {
         Ok(then)
     }
 
-    /// The stream in `slot` was sent its end.
+    /// Ends the stream in `slot`, whose end was sent.
     pub(super) fn end_stream(&self, slot: Slot, asked: Asked) {
         self.delivery.unsubscribe(slot);
         self.release_stream(slot);
@@ -151,7 +155,7 @@ impl Holds {
         self.context.wake();
     }
 
-    /// Closes the stream in `slot`: its body ends as it should.
+    /// Closes the stream in `slot`, with the proper end of its body.
     pub(super) fn close_stream(&self, slot: Slot, asked: Asked, reason: CloseReason<'_>) {
         match reason {
             CloseReason::Operator => match self.clients.send(slot, asked.body_writer().end()) {
@@ -168,7 +172,7 @@ impl Holds {
         }
     }
 
-    /// Sends the stream in `slot` what has waited for its channels, if all that it has are in force.
+    /// Sends the bytes that have waited for the channels of the stream in `slot`, if all channels are in force.
     pub(super) fn release_stream(&self, slot: Slot) {
         if self.delivery.is_joining(slot) {
             return;
@@ -179,7 +183,8 @@ impl Holds {
         }
     }
 
-    /// Sends the stream in `slot` its keep-alive, unless there was something else; when to look again, ms from now.
+    /// Sends the stream in `slot` its keep-alive, unless it was sent something else lately. Returns when to look again,
+    /// ms from now.
     pub(super) fn keep_stream_alive(&self, slot: Slot, keep_alive: &KeepAlive) -> u64 {
         if keep_alive.mode == KeepAliveMode::Idle {
             let quiet_ms = match self.delivery.last_stream_activity(slot) {
@@ -190,7 +195,7 @@ impl Holds {
                 return keep_alive.period_ms - quiet_ms;
             }
         }
-        // A client that does not take what was published has no use for a sign of life.
+        // A client with a backlog needs no keep-alive.
         if !self.clients.is_backlogged(slot) {
             self.context.metrics.keep_alives_total.add(1);
             let _ = self.clients.send(slot, keep_alive.frame.clone());

@@ -1,6 +1,6 @@
-//! What operators see of a core. `metrics` has its counters and levels, `pushpin_totals` the totals that Pushpin has,
-//! `report_state` logs counters that have grown, `route_stats_table` has the statistics of each route, and
-//! `stats_reporter` gathers events for the stats socket.
+//! Counters, statistics and log lines of a core, for operators. `metrics` has its counters and levels,
+//! `pushpin_totals` the totals that Pushpin has, `report_state` logs counters that have grown, `route_stats_table` has
+//! the statistics of each route, and `stats_reporter` gathers events for the stats socket.
 
 #![forbid(unsafe_code)]
 

@@ -1,27 +1,27 @@
-//! The figures that Pushpin has of a server, out of what the cores count.
+//! The totals that Pushpin reports for a server, computed from the counters of the cores.
 
 use super::metrics::Metrics;
 use std::sync::Arc;
 
-/// What cores count, over all of them.
+/// Totals over all cores.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct PushpinTotals {
-    /// Requests of clients now.
+    /// Requests of clients that are open now.
     pub requests: u64,
-    /// Those that began.
+    /// Requests of clients since the start.
     pub requests_total: u64,
-    /// Minutes of all of them, each begun one counted.
+    /// Minutes that all requests of clients have lasted together; a minute that has begun counts.
     pub minutes_total: u64,
     /// Items that were published.
     pub received_total: u64,
-    /// Their blocks, where they are counted.
+    /// Blocks of the published items, if blocks are counted.
     pub received_blocks_total: u64,
-    /// Items that were sent, one for each receiver.
+    /// Items that were sent, counted once for each receiver.
     pub sent_total: u64,
 }
 
 impl PushpinTotals {
-    /// Of all `metrics`.
+    /// The totals of the cores with these `metrics`.
     pub fn of(metrics: &[Arc<Metrics>]) -> PushpinTotals {
         let mut sums = PushpinTotals::default();
         let mut connected_ms = 0;

@@ -1,23 +1,24 @@
-//! What a core counts for each route, for the reports of the stats socket. Routes without ids of their own are counted
-//! together. A route has a place here as long as it has clients, and until what was counted is handed over: so however
-//! often routes change, there are no more places than clients. A row knows its place by number.
+//! The statistics that a core counts for each route, for the reports of the stats socket. Routes without ids are
+//! counted together in one entry. An entry exists as long as its route has clients, and until its numbers are handed
+//! over. So there are never more entries than clients, however often routes change. A row refers to its entry by
+//! number.
 
 use crate::ids::{NameMap, RouteStatsId};
 use crate::monitor::RouteStats;
 use std::sync::Arc;
 
-/// The figures of all routes that have clients.
+/// The statistics of all routes that have clients.
 pub struct RouteStatsTable {
     places: Vec<RouteEntry>,
     by_route: NameMap<Arc<str>, RouteStatsId>,
     free: Vec<RouteStatsId>,
-    /// Those with something to hand over.
+    /// Entries with numbers to hand over.
     changed: Vec<RouteStatsId>,
 }
 
 #[derive(Default)]
 struct RouteEntry {
-    /// The route's own id; `None` at the first place only, where the others are counted.
+    /// The route's id. `None` in the first entry only, where routes without ids are counted.
     route: Option<Arc<str>>,
     route_stats: RouteStats,
     has_changed: bool,
@@ -33,7 +34,7 @@ impl RouteStatsTable {
         }
     }
 
-    /// A request begins on the route with this id of its own; where it is counted.
+    /// Counts a new request on the route with the id `route`. Returns the entry in which the request is counted.
     pub fn begin(&mut self, route: Option<&str>) -> RouteStatsId {
         let id = self.place_of(route);
         self.count(id, |route_stats| {
@@ -45,7 +46,7 @@ impl RouteStatsTable {
         id
     }
 
-    /// It is over, and so is its WebSocket.
+    /// A request that was counted in the entry `id` is over, and so is its WebSocket.
     pub fn end(&mut self, id: RouteStatsId) {
         self.count(id, |route_stats| route_stats.connections = route_stats.connections.saturating_sub(1));
     }
@@ -68,12 +69,12 @@ impl RouteStatsTable {
         id
     }
 
-    /// The id of the route that is counted at `id`.
+    /// The id of the route that is counted in the entry `id`, if the route has an id.
     pub fn route(&self, id: RouteStatsId) -> Option<Arc<str>> {
         self.places.get(id.index())?.route.clone()
     }
 
-    /// Counts something; nothing at [`RouteStatsId::NONE`].
+    /// Has `count` change the entry `id`. Does nothing for [`RouteStatsId::NONE`].
     pub fn count(&mut self, id: RouteStatsId, count: impl FnOnce(&mut RouteStats)) {
         let Some(place) = self.places.get_mut(id.index()) else { return };
         count(&mut place.route_stats);
@@ -82,7 +83,7 @@ impl RouteStatsTable {
         }
     }
 
-    /// Hands over what was counted since the last time, and forgets routes without clients.
+    /// Hands over all numbers counted since the last call, and forgets routes without clients.
     pub fn take(&mut self, mut out: impl FnMut(Option<Arc<str>>, RouteStats)) {
         for id in std::mem::take(&mut self.changed) {
             let Some(place) = self.places.get_mut(id.index()) else { continue };
@@ -122,7 +123,7 @@ mod tests {
             taken(&mut route_stats),
             [(Some("a".into()), RouteStats { most: 1, ..RouteStats::default() })]
         );
-        assert_eq!(route_stats.begin(Some("b")), place, "its place is used again");
+        assert_eq!(route_stats.begin(Some("b")), place, "its entry is used again");
         assert_eq!(route_stats.route(place), Some("b".into()));
     }
 

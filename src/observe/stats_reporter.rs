@@ -1,5 +1,5 @@
-//! What is told of a core to the stats socket: which clients come and go, what is published to whom, and the figures of
-//! each route. A core gathers it for a tick and hands it over.
+//! The events of a core for the stats socket: clients that come and go, items that are delivered, and the
+//! statistics of each route. A core gathers the events of a tick and hands them over together.
 
 use super::route_stats_table::RouteStatsTable;
 use crate::channel::{Audience, Transport};
@@ -10,22 +10,23 @@ use crate::proto::grip::Publication;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// StatsBatch that are handed over before a tick is over.
+/// When this many events have gathered, they are handed over before the tick ends.
 const GATHERED: usize = 4096;
 
-/// What the stats socket is told.
+/// Gathers events for the stats socket.
 pub struct StatsReporter {
     mailbox: Arc<Mailbox>,
     events: RefCell<StatsBatch>,
     route_stats: RefCell<RouteStatsTable>,
-    /// Each connection is told of, and again within so many ms; `None` is never.
+    /// Each connection is reported, and reported again within this time, ms. `None` if connections are not
+    /// reported.
     connection_ms: Option<u64>,
 }
 
 impl StatsReporter {
-    /// Puts into `mailbox` what `settings` ask for.
+    /// A reporter that puts the events which `settings` ask for into `mailbox`.
     pub fn new(mailbox: Arc<Mailbox>, settings: &Stats) -> StatsReporter {
-        // Three quarters of the time that it is valid for, as Pushpin does it.
+        // A report is repeated after three quarters of the time for which it is valid, as in Pushpin.
         let repeat_ms = u64::from(settings.connection_ttl_s) * 250 * 3;
         StatsReporter {
             mailbox,
@@ -35,12 +36,12 @@ impl StatsReporter {
         }
     }
 
-    /// Within how many ms each connection is told of again; `None` if connections are not told of.
+    /// Within how many ms the report of each connection is repeated; `None` if connections are not reported.
     pub fn connection_ms(&self) -> Option<u64> {
         self.connection_ms
     }
 
-    /// Tells of `event`.
+    /// Reports `event`.
     pub fn tell(&self, event: StatsEvent) {
         let mut events = self.events.borrow_mut();
         events.events.push(event);
@@ -49,7 +50,7 @@ impl StatsReporter {
         }
     }
 
-    /// Tells that `publication` is given to so many subscribers on this core.
+    /// Reports that this core delivers `publication` to `receivers` subscribers.
     pub fn tell_of_delivery(&self, publication: &Arc<Publication>, receivers: Audience) {
         let kinds = [
             (Transport::Response, receivers.responses),
@@ -61,28 +62,28 @@ impl StatsReporter {
         }
     }
 
-    /// A request begins on the route with this id of its own; where it is counted.
+    /// Counts a new request on the route with the id `route`. Returns the entry in which the request is counted.
     pub fn begin(&self, route: Option<&str>) -> RouteStatsId {
         self.route_stats.borrow_mut().begin(route)
     }
 
-    /// The request that is counted at `route_stats` is over.
+    /// A request that was counted in the entry `route_stats` is over.
     pub fn end(&self, route_stats: RouteStatsId) {
         self.route_stats.borrow_mut().end(route_stats);
     }
 
-    /// The id of the route that is counted at `route_stats`, if it has one of its own.
+    /// The id of the route that is counted in the entry `route_stats`, if the route has an id.
     pub fn route(&self, route_stats: RouteStatsId) -> Option<Arc<str>> {
         self.route_stats.borrow().route(route_stats)
     }
 
-    /// Counts something at `route_stats`.
+    /// Has `count` change the entry `route_stats`.
     pub fn count(&self, route_stats: RouteStatsId, count: impl FnOnce(&mut RouteStats)) {
         self.route_stats.borrow_mut().count(route_stats, count);
     }
 
-    /// Hands over what has happened on `core` since this was last called. `changed` are the channels whose subscribers
-    /// have become more or fewer.
+    /// Hands over all events of `core` since the last call. `changed` are the channels whose number of subscribers
+    /// has changed.
     pub fn hand_over(&self, core: CoreId, changed: Vec<(Arc<str>, Audience)>) {
         let mut events = self.events.borrow_mut();
         let changed = changed.into_iter().map(|(channel, receivers)| ((core, channel), receivers));

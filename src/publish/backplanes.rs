@@ -1,5 +1,6 @@
-//! A core's ends of backplanes: items that arrive go to the homes on this core as those of another core do, as fast as the
-//! homes take them. Backplanes are told which channels have interest, and what is published on this node.
+//! A core's ends of backplanes. Items that arrive go to the homes on this core like the items of another core, as fast
+//! as the homes take them. Backplanes are told which channels have interest, and which items were published on this
+//! node.
 
 use super::Publishing;
 use crate::backplane::{Arrival, Caller, Item, Lost, OperatorCommand, Source};
@@ -7,12 +8,12 @@ use crate::channel::ToHome;
 use std::rc::Rc;
 
 impl Publishing {
-    /// What operators ask by way of backplanes, with those who wait for the outcome.
+    /// The commands of operators that have come by way of backplanes, each with its caller, who waits for the outcome.
     pub fn take_commands(&self) -> Vec<(OperatorCommand, Caller)> {
         self.backplanes.take_commands()
     }
 
-    /// Takes what backplanes have brought, within the budget of a turn; whether there was anything.
+    /// Takes arrivals from backplanes, within the budget of a turn. Returns whether there were any.
     pub fn take_from_backplanes(self: &Rc<Self>) -> bool {
         self.backplanes.take_arrivals(|| self.homes_have_room(), |arrival| self.take_arrival(arrival))
     }
@@ -38,7 +39,7 @@ impl Publishing {
         }
     }
 
-    /// Tells backplanes which channels have interest now, and which have none any more.
+    /// Tells backplanes in which channels interest has begun or ended.
     pub(super) fn tell_of_interest(&self) {
         if self.backplanes.wants().interest {
             let changes = self.home.borrow_mut().take_changes();

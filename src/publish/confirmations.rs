@@ -1,11 +1,11 @@
-//! Publishers that wait until homes have confirmed what they published.
+//! The publish calls that wait until homes have confirmed their items.
 
 use crate::bell::Bell;
 use crate::slack::Look;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// Publishers that wait for homes to confirm what they published, by ticket.
+/// Awaited confirmations of homes, by ticket.
 #[derive(Default)]
 pub(super) struct Confirmations {
     waiting: FxHashMap<u64, Rc<Bell>>,
@@ -13,7 +13,7 @@ pub(super) struct Confirmations {
 }
 
 impl Confirmations {
-    /// Has a look at its tables.
+    /// Shows its table to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.waiting);
     }
@@ -32,12 +32,12 @@ impl Confirmations {
         }
     }
 
-    /// Nobody waits for `ticket` any more.
+    /// Forgets `ticket`, because its publisher no longer waits.
     pub fn forget(&mut self, ticket: u64) {
         self.waiting.remove(&ticket);
     }
 
-    /// How many are on their way, and the ticket of the one that has been for longest.
+    /// How many confirmations are awaited, and the ticket of the one that has been awaited for longest.
     pub fn waiting(&self) -> (usize, Option<u64>) {
         (self.waiting.len(), self.waiting.keys().min().copied())
     }

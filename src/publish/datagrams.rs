@@ -1,6 +1,6 @@
-//! Datagrams on their way to the homes of their channels. Nothing waits here: what finds no room is dropped and
-//! counted, except on sockets of this machine, which are not read meanwhile, so that their senders wait. A turn takes a
-//! few batches, so that clients wait no longer than about half a millisecond.
+//! Takes datagrams and sends their items to the homes of their channels. Nothing waits here: items without room are
+//! dropped and counted. Unix sockets are an exception: while there is no room they are not read, so their senders wait.
+//! A turn takes only a few batches, so clients wait no longer than about half a millisecond.
 //!
 //! Every datagram that was sent is counted once: as published, bad, dropped here, or dropped by the kernel.
 
@@ -19,15 +19,15 @@ const BATCHES: usize = 4;
 pub(super) struct Datagrams {
     sockets: Vec<(DatagramSocket, Pace)>,
     batch: Batch,
-    /// Empty between datagrams; kept for its memory.
+    /// Empty between datagrams. It is kept so that its memory is allocated only once.
     items: Vec<Publication>,
-    /// What was wrong with the first bad datagram that the operator has not heard of.
+    /// The error of the first bad datagram since the last log line.
     complaint: Option<DatagramError>,
-    /// Someone will look again when the time of a waiting socket has come.
+    /// A task will wake the loop when the time of a waiting socket has come.
     is_timed: bool,
 }
 
-/// What became of the datagrams of a batch.
+/// The outcomes of a batch of datagrams.
 #[derive(Default)]
 struct Counts {
     published: u64,
@@ -48,7 +48,7 @@ impl From<Refused> for Loss {
 }
 
 impl Datagrams {
-    /// `None` without sockets: most cores of most servers need no memory for batches.
+    /// `None` without sockets, because most cores have none and need no memory for batches.
     pub fn new(sockets: Vec<DatagramSocket>) -> Option<Box<Datagrams>> {
         if sockets.is_empty() {
             return None;
@@ -64,7 +64,7 @@ impl Datagrams {
 }
 
 impl Publishing {
-    /// Lets the kernel say when the first datagrams arrive.
+    /// Has the kernel report when the first datagrams arrive.
     pub fn watch_datagrams(&self) {
         let datagrams = self.datagrams.borrow();
         for (number, (socket, _)) in
@@ -74,7 +74,7 @@ impl Publishing {
         }
     }
 
-    /// The kernel said that datagrams arrived.
+    /// The kernel has reported datagrams on socket `number`.
     pub fn datagrams_arrived(&self, number: u32) {
         let now_us = self.context.clock.now_us();
         let mut datagrams = self.datagrams.borrow_mut();
@@ -84,7 +84,7 @@ impl Publishing {
         }
     }
 
-    /// Takes what has arrived, within the budget of a turn; whether there was anything.
+    /// Takes datagrams that have arrived, within the budget of a turn. Returns whether there were any.
     pub fn take_datagrams(self: &Rc<Self>) -> bool {
         let Some(mut datagrams) = self.datagrams.take() else { return false };
         let mut busy = false;
@@ -104,7 +104,7 @@ impl Publishing {
         busy
     }
 
-    /// Takes a batch from socket `number` if it is due; whether it was.
+    /// Takes a batch from socket `number` if it is due. Returns whether it was.
     fn take_batch(self: &Rc<Self>, datagrams: &mut Datagrams, number: usize) -> bool {
         let Some((socket, pace)) = datagrams.sockets.get_mut(number) else { return false };
         if pace.is_watched() {
@@ -121,12 +121,13 @@ impl Publishing {
         let more = match datagrams.batch.receive(socket) {
             Ok(more) => more,
             Err(error) => {
-                tracing::warn!(core = self.context.id.0, %error, "datagrams cannot be received");
+                tracing::warn!(core = self.context.id.0, %error, "datagrams could not be received; the next turns try again");
                 pace.put_off(now_us);
                 return false;
             }
         };
-        // Senders that are made to wait go on as soon as there is room: nothing would gather meanwhile.
+        // The senders of a Unix socket that was full continue as soon as it has room, so there is no reason to wait
+        // until more datagrams gather.
         let more = more || (socket.is_local() && !datagrams.batch.is_empty());
         if pace.was_read(datagrams.batch.len(), more, now_us) {
             self.clients.watch_datagrams(number as u32, socket);
@@ -174,7 +175,7 @@ impl Publishing {
         self.context.metrics.dropped_datagrams_total.add(counts.dropped);
     }
 
-    /// Rings the loop when the time of a waiting socket has come.
+    /// Starts a task that wakes the loop when the time of a waiting socket has come.
     fn look_again_in_task(self: &Rc<Self>) {
         let publishing = self.clone();
         runtime::spawn(async move {
@@ -187,7 +188,7 @@ impl Publishing {
         .detach();
     }
 
-    /// Adds what the kernel has dropped since the last call.
+    /// Counts the datagrams that the kernel has dropped since the last call.
     pub fn count_kernel_drops(&self) {
         let datagrams = self.datagrams.borrow();
         let sockets = datagrams.iter().flat_map(|datagrams| &datagrams.sockets);
@@ -195,13 +196,13 @@ impl Publishing {
         self.context.metrics.kernel_dropped_datagrams_total.add(drops);
     }
 
-    /// What an operator should hear of datagrams that cannot be published, at most once a second.
+    /// Logs datagrams that could not be published. Called once a second.
     pub fn tell_of_datagrams(&self) {
         let core = self.context.id.0;
         let bad = self.reported_bad.of(&self.context.metrics.bad_datagrams_total);
         let complaint = self.datagrams.borrow_mut().as_mut().and_then(|datagrams| datagrams.complaint.take());
         if let Some(first) = complaint {
-            tracing::warn!(core, datagrams = bad, %first, "datagrams that cannot be published");
+            tracing::warn!(core, datagrams = bad, %first, "datagrams were not published; `first` is the first error");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The homes of channels on this core, and what goes to and fro between them and the cores. The way is bounded: whoever
-//! fills it looks whether there is room first, or waits for it.
+//! Lets the homes of channels on this core do their work, and exchanges messages between homes and cores. The queues
+//! are bounded: code that fills one first looks whether there is room, or waits for room.
 
 use super::Publishing;
 use crate::channel::{HomeTimes, LastId, ToCore, ToHome};
@@ -10,14 +10,14 @@ use crate::slack::Look;
 use smallvec::SmallVec;
 use std::rc::Rc;
 
-/// Messages to homes on this core that may wait.
+/// At most this many messages to homes on this core wait.
 const OWN_HOME_WAITING: usize = 1024;
-/// Messages to homes on this core taken in one turn.
+/// Messages that the homes on this core take in one turn.
 const HOME_MESSAGES: usize = 4096;
-/// Channels given up in one turn.
+/// Unused channels that are dropped in one turn.
 const EXPIRIES: usize = 512;
 
-/// What homes have for cores.
+/// Messages from homes to cores.
 type FromHome = SmallVec<[(CoreId, ToCore); 4]>;
 
 impl Publishing {
@@ -26,17 +26,18 @@ impl Publishing {
         self.has_room(self.context.id) && self.mesh.to_home.all_have_room()
     }
 
-    /// Whether `home` is this core and takes messages at once.
+    /// Whether `home` is this core and would take a message at once.
     pub(super) fn is_at_hand(&self, home: CoreId) -> bool {
         home == self.context.id && !self.has_own_waiting() && self.homes_have_room()
     }
 
-    /// Whether messages of this core to homes on this core wait.
+    /// Whether messages from this core to the homes on this core are waiting.
     pub fn has_own_waiting(&self) -> bool {
         !self.to_own_home.borrow().is_empty()
     }
 
-    /// Does what `message` of core `from` asks of the homes on this core. What it publishes was published on this node.
+    /// Has the homes on this core handle `message` of core `from`. If it publishes an item, the item was published on
+    /// this node, so backplanes are told of it.
     pub fn at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
         if let ToHome::Publish(publication) = &message {
             self.backplanes.publish(publication);
@@ -44,7 +45,7 @@ impl Publishing {
         self.handle_at_home(from, message);
     }
 
-    /// Does what `message` asks of the homes on this core, and tells no backplane of an item.
+    /// Has the homes on this core handle `message`, without telling backplanes of an item.
     pub(super) fn handle_at_home(self: &Rc<Self>, from: CoreId, message: ToHome) {
         if let ToHome::Publish(publication) = &message
             && self.context.settings().log.requests
@@ -59,7 +60,8 @@ impl Publishing {
         self.dispatch(out);
     }
 
-    /// Lets the homes on this core deliver a publication whose predecessor did not come in time; whether there was one.
+    /// Lets the homes on this core deliver one publication whose predecessor did not come in time. Returns whether
+    /// there was one.
     pub fn lose_patience_at_home(self: &Rc<Self>) -> bool {
         let mut out = FromHome::new();
         let was_one = {
@@ -70,9 +72,10 @@ impl Publishing {
         was_one
     }
 
-    /// Sends what the homes on this core have for other cores, and takes what they have for this one.
+    /// Sends the homes' messages to other cores, and takes those for this core.
     fn dispatch(self: &Rc<Self>, messages: FromHome) {
-        // Counted for all cores before any has it: who asks one core after a message was seen on another does not get it.
+        // All messages are counted before any is sent. So a client that has seen a message on one core and then
+        // subscribes on another core is not sent the message again.
         let others = messages.iter().map(|(core, _)| *core).filter(|core| *core != self.context.id);
         others.for_each(|core| self.dispatched.count(self.context.id, core));
         let mut to_own = SmallVec::<[ToCore; 2]>::new();
@@ -85,19 +88,20 @@ impl Publishing {
         to_own.into_iter().for_each(|message| self.take_from_home(message));
     }
 
-    /// Whether the homes on this core may cause more messages.
+    /// Whether there is room for more messages from the homes on this core.
     pub fn homes_have_room(&self) -> bool {
         self.mesh.to_core.all_have_room() && self.delivery.has_room()
     }
 
-    /// Waits until `has_room`, which looks at lanes, at what waits for fan-out or at what waits for the homes here.
+    /// Waits until `has_room` returns true. It may depend on lanes, on the fan-out, and on the queue of the homes here.
     pub async fn await_room_until(&self, has_room: impl Fn() -> bool) {
         while !has_room() {
             self.room.rung().await;
         }
     }
 
-    /// Wakes who waits for room, and the loop, which may have left work for that reason, when a lane has some again.
+    /// Starts tasks that wake all waiters for room, and the loop, when a lane has room again. The loop may have put off
+    /// work because a lane was full.
     pub fn start_hearing_of_room(self: &Rc<Self>) {
         for roomier in [self.mesh.to_home.roomier(), self.mesh.to_core.roomier()] {
             let publishing = self.clone();
@@ -114,7 +118,7 @@ impl Publishing {
         }
     }
 
-    /// Takes a message that a home has for this core.
+    /// Takes a message from a home to this core.
     pub fn take_from_home(&self, message: ToCore) {
         match message {
             ToCore::Sequenced { ticket } => self.confirmations.borrow_mut().confirm(ticket),
@@ -122,7 +126,7 @@ impl Publishing {
         }
     }
 
-    /// Sends `message` to the home of a channel, on whichever core that is.
+    /// Sends `message` to the homes on core `home`.
     pub fn send_home(&self, home: CoreId, message: ToHome) {
         if home == self.context.id {
             self.to_own_home.borrow_mut().push_back(message);
@@ -137,7 +141,7 @@ impl Publishing {
         messages.into_iter().for_each(|(home, message)| self.send_home(home, message));
     }
 
-    /// Lets the homes on this core take what this core itself asks of them.
+    /// Lets the homes on this core handle the messages of this core itself. Returns whether there were any.
     pub fn work_at_home(self: &Rc<Self>) -> bool {
         let mut busy = false;
         for _ in 0..HOME_MESSAGES {
@@ -149,15 +153,15 @@ impl Publishing {
             self.at_home(self.context.id, message);
             busy = true;
         }
-        // What comes before it in the queue may be what an item waits for.
+        // A message that is still in the queue may be the predecessor that an item waits for.
         while !self.has_own_waiting() && self.homes_have_room() && self.lose_patience_at_home() {
             busy = true;
         }
         busy
     }
 
-    /// Gives up some of the channels that nobody has used for a while; whether there are more, and how many were given
-    /// up.
+    /// Drops some of the channels that have had no subscribers for a while. Returns whether there are more, and how
+    /// many were dropped.
     pub fn let_channels_go(&self) -> (bool, usize) {
         if !self.all_homes_have_room() {
             return (false, 0);
@@ -174,27 +178,27 @@ impl Publishing {
         self.home.borrow().last_id(channel)
     }
 
-    /// Channels at home on this core.
+    /// How many channels have their home on this core.
     pub fn homes(&self) -> usize {
         self.home.borrow().channels()
     }
 
-    /// The tick of the clock is `tick`.
+    /// Tells the homes that the current tick is `tick`.
     pub fn set_now(&self, tick: u32) {
         self.home.borrow_mut().set_now(tick);
     }
 
-    /// How long homes wait for what is missing, from now on.
+    /// Sets how long homes wait for missing predecessors, and how long they remember ids.
     pub fn set_times(&self, times: HomeTimes) {
         self.home.borrow_mut().set_times(times);
     }
 
-    /// A bounded queue has something less in it: who waits for room looks again.
+    /// Wakes all waiters for room, because a bounded queue has become shorter.
     pub fn made_room(&self) {
         self.room.ring();
     }
 
-    /// Has a look at its tables.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.home.borrow_mut().look_at_tables(look);
         self.confirmations.borrow_mut().look_at_tables(look);

@@ -1,11 +1,12 @@
-//! The ways of what is published: into this core, to the homes of channels, and from homes to the cores that are
-//! interested.
+//! The way of published items: into this core, to the homes of their channels, and from the homes to the interested
+//! cores.
 //!
 //! - [`Admitted`] are items that may be published: whoever publishes here has them admitted first.
 //! - [`Publishing`] has the homes of this core and its ends of the mesh. `publishing` sends publications to their homes
-//!   and waits for `confirmations`, `homes` lets the homes here do their work, `readers` take what comes from other cores.
-//! - Ways in beside the control port: `datagrams`, and `backplanes` from other nodes.
-//! - `waits` finds work that stands still.
+//!   and waits for `confirmations`, `homes` lets the homes here do their work, `readers` takes messages from other
+//!   cores.
+//! - Items that do not come by the control port: `datagrams`, and `backplanes` from other nodes.
+//! - `waits` finds queues that do not move.
 
 #![forbid(unsafe_code)]
 
@@ -38,7 +39,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use waits::Waits;
 
-/// What is published on this core, and the homes of channels here.
+/// The publishing side of a core: items that are published here, and the homes of channels.
 pub struct Publishing {
     context: Rc<Context>,
     clients: Rc<Clients>,
@@ -47,26 +48,26 @@ pub struct Publishing {
     /// Messages of this core to channels at home here, in order.
     to_own_home: RefCell<VecDeque<ToHome>>,
     mesh: Mesh,
-    /// How many messages the homes of all cores have sent.
+    /// How many messages homes have sent to each core, shared by all cores.
     dispatched: Arc<Dispatched>,
     confirmations: RefCell<Confirmations>,
     datagrams: RefCell<Option<Box<Datagrams>>>,
-    /// Bad datagrams that the operator has read of.
+    /// Bad datagrams, as far as they have been logged.
     reported_bad: Growth,
     backplanes: Backplanes,
-    /// What waits, and since when.
+    /// Which queues wait, and since when.
     waits: Waits,
-    /// Rung after every turn that took something off a bounded queue, and when a lane of the mesh has room again.
+    /// Rings after every turn that shortened a bounded queue, and when a lane of the mesh has room again.
     room: Bell,
 }
 
-/// The ways in and out that a core is started with.
+/// The homes, rings, sockets and backplanes that a core is started with.
 pub struct Ways {
     /// The homes of channels on this core.
     pub home: Home,
     /// Its ends of the mesh.
     pub mesh: Mesh,
-    /// How many messages the homes of all cores have sent.
+    /// How many messages homes have sent to each core, shared by all cores.
     pub dispatched: Arc<Dispatched>,
     /// Its datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
@@ -75,7 +76,7 @@ pub struct Ways {
 }
 
 impl Publishing {
-    /// Nothing is published yet. `ringer` wakes the core for what backplanes bring.
+    /// The publishing side of a core to which nothing was published yet. Backplanes use `ringer` to wake the core.
     pub fn new(
         context: Rc<Context>,
         clients: Rc<Clients>,
@@ -105,7 +106,7 @@ impl Publishing {
         })
     }
 
-    /// What is published shares this with the other rooms of its core.
+    /// The values that all rooms of this core share.
     pub fn context(&self) -> &Rc<Context> {
         &self.context
     }
@@ -115,7 +116,7 @@ impl Publishing {
         &self.clients
     }
 
-    /// The deliveries of this core.
+    /// The delivery of this core.
     pub fn delivery(&self) -> &Rc<Delivery> {
         &self.delivery
     }

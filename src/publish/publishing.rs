@@ -1,5 +1,5 @@
-//! Publications on their way to the homes of their channels, with the back-pressure that keeps the mesh bounded: a
-//! publisher waits while the way is full, and is told to come back later when that takes too long.
+//! Sends publications to the homes of their channels, with the back-pressure that keeps the mesh bounded: a publisher
+//! waits while a queue is full, and is told to try again later if that takes too long.
 
 use super::{Admitted, Publishing};
 use crate::bell::Bell;
@@ -13,19 +13,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a publisher waits for room, and for a confirmation: with the last look less than five seconds.
+/// How long a publisher waits for room and for a confirmation. Together with the last look at the queue that is less
+/// than five seconds.
 const PATIENCE: Duration = Duration::from_millis(4_850);
 
-/// There is no room for more publications now.
+/// There is no room for more publications now, or a home did not confirm in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the server is busy delivering what was published before; try again")]
 pub struct Busy;
 
-/// A confirmation that is on its way; forgotten when this is dropped.
+/// An awaited confirmation. Dropping this value forgets it.
 struct Expected<'p> {
     publishing: &'p Publishing,
     ticket: u64,
-    /// Rung once, when it has come.
+    /// Rings once, when the confirmation has come.
     confirmed: Rc<Bell>,
 }
 
@@ -36,9 +37,11 @@ impl Drop for Expected<'_> {
 }
 
 impl Publishing {
-    /// Sends `admitted` to the homes of their channels, in order, and waits until all have their place there: what a
-    /// publisher sends after it was answered comes after, whichever core takes it. On `Err` those before the failing one
-    /// are sent.
+    /// Sends `admitted` to the homes of their channels, in order, and waits until all of them have their places. So an item
+    /// that the publisher sends afterwards is placed behind them, whichever core takes it.
+    ///
+    /// # Errors
+    /// If a home has no room or does not confirm in time. Some of the items may have been sent.
     pub async fn publish(self: &Rc<Self>, admitted: Admitted) -> Result<(), Busy> {
         let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
         let block_bytes = self.context.settings().stats.message_block_bytes;
@@ -62,7 +65,7 @@ impl Publishing {
         self.confirmed_by(homes).await
     }
 
-    /// Publishes what the built-in applications of `pool` say from now on, before they answer.
+    /// Publishes the items of the built-in applications of `pool`, from now on, before these applications answer.
     pub fn publish_for_applications(self: &Rc<Self>, pool: &Pool) {
         let publishing = Rc::downgrade(self);
         pool.publish_by(move |publications| {
@@ -79,7 +82,10 @@ impl Publishing {
         });
     }
 
-    /// Waits until `homes` have taken everything that this core has sent them.
+    /// Waits until `homes` have taken all messages that this core has sent them.
+    ///
+    /// # Errors
+    /// If one of them does not confirm in time.
     pub async fn confirmed_by(&self, homes: impl IntoIterator<Item = CoreId>) -> Result<(), Busy> {
         let asked = homes.into_iter().map(|home| {
             let (ticket, confirmed) = self.confirmations.borrow_mut().expect();
@@ -98,7 +104,7 @@ impl Publishing {
         self.or_refused(all).await
     }
 
-    /// Waits for `what` as long as a publisher may wait.
+    /// Awaits `what`, but no longer than a publisher may wait.
     async fn or_refused(&self, what: impl Future<Output = ()>) -> Result<(), Busy> {
         let waited = within(PATIENCE, what).await;
         if waited.is_none() {
@@ -107,8 +113,8 @@ impl Publishing {
         waited.ok_or(Busy)
     }
 
-    /// Sends `admitted` to the homes of their channels without waiting, if all of them have room; else none of them.
-    /// Whether it did. `spent` has their memory afterwards.
+    /// Sends `admitted` to the homes of their channels without waiting, if all of these have room; else sends none of
+    /// them. Returns whether they were sent. `spent` has their memory afterwards.
     pub(super) fn publish_now(self: &Rc<Self>, admitted: Admitted, spent: &mut Vec<Publication>) -> bool {
         let home = |publication: &Publication| home_of(&publication.channel, self.context.cores);
         *spent = admitted.into_items();
@@ -129,10 +135,10 @@ impl Publishing {
         true
     }
 
-    /// Has all homes forget their last ids, and everyone who is held ask again.
+    /// Has all homes forget their last ids, and all holds refetch.
     ///
     /// # Errors
-    /// When the homes do not confirm it in time.
+    /// If a home does not confirm it in time.
     pub async fn recover(self: &Rc<Self>) -> Result<(), Busy> {
         let homes = (0..self.context.cores).map(|home| CoreId(home as u16));
         homes.clone().for_each(|home| self.send_home(home, ToHome::Recover));

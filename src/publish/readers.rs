@@ -1,5 +1,5 @@
-//! Takes what other cores have for the homes here, and what their homes have for this core: one task for each ring of the
-//! mesh that ends here, which waits while there is no room for more.
+//! Takes the messages from other cores to the homes here, and from their homes to this core. Each ring of the mesh that
+//! ends here has a task, which waits while there is no room for its messages.
 
 use super::Publishing;
 use super::waits::Reader;
@@ -9,7 +9,7 @@ use crate::runtime;
 use std::rc::Rc;
 
 impl Publishing {
-    /// Starts the tasks.
+    /// Starts one task for each ring.
     pub fn start_readers(self: &Rc<Self>, home_ends: RingEnds<ToHome>, core_ends: RingEnds<ToCore>) {
         for peer in home_ends.peers() {
             let (publishing, ends, reader) = (self.clone(), home_ends.clone(), Reader::new(self.clone()));

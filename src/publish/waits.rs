@@ -1,7 +1,6 @@
-//! What waits on this core and since when: messages in the lanes to other cores, messages to homes here, confirmations
-//! of publishers, and the readers of the mesh, which wait while there is no room for what they read. The core looks at
-//! them with each tick, so an operator sees in `/stats` where work stands still, and reads it in the log after a
-//! second.
+//! Finds queues of this core that do not move: messages in the lanes to other cores, messages to homes here,
+//! confirmations that publishers wait for, and readers of the mesh that wait for room. The core looks at all of them
+//! with each tick. So `/stats` shows operators where work stands still, and after a second the log does.
 
 use super::Publishing;
 use crate::context::{SECOND, TICK_MS};
@@ -11,40 +10,40 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Since when things have waited.
+/// Since when each queue has waited.
 #[derive(Default)]
 pub(super) struct Waits {
     /// The tick at which each reader of the mesh began to wait for room.
     readers: RefCell<Vec<Option<u32>>>,
     progress: RefCell<FxHashMap<Queue, Progress>>,
-    /// The queue that stood still for longest at the last look.
+    /// The queue that had not moved for the longest time at the last look.
     stuck: Cell<Option<Stuck>>,
-    /// Messages that homes on this core took from [`Publishing::send_home`].
+    /// Messages from [`Publishing::send_home`] that the homes on this core have taken.
     pub taken_at_home: Cell<u64>,
 }
 
-/// Where work waits.
+/// A queue in which work can wait.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Queue {
     /// A lane to the homes on another core.
     Homes(CoreId),
     /// A lane from the homes here to another core.
     Deliveries(CoreId),
-    /// A lane for what operators ask of another core.
+    /// A lane of core queries to another core.
     Queries(CoreId),
     /// Messages of this core to homes on this core.
     OwnHomes,
-    /// Publishers that wait until homes confirm their messages.
+    /// Confirmations that publishers wait for.
     Confirmations,
 }
 
-/// How far a queue was when it last moved, and when that was.
+/// How much of a queue had moved on at the last look, and since when that is unchanged.
 struct Progress {
     moved: u64,
     since: u32,
 }
 
-/// A queue with work that does not move.
+/// A queue that has work and does not move.
 #[derive(Clone, Copy)]
 struct Stuck {
     queue: Queue,
@@ -52,7 +51,7 @@ struct Stuck {
     ticks: u32,
 }
 
-/// A reader of the mesh, told from others by its number.
+/// A reader of the mesh, identified by its number.
 pub(super) struct Reader {
     publishing: Rc<Publishing>,
     number: usize,
@@ -69,7 +68,7 @@ impl Reader {
         Reader { publishing, number }
     }
 
-    /// Waits until `has_room`.
+    /// Waits until `has_room` returns true, and notes since when.
     pub async fn await_room_until(&self, has_room: impl Fn() -> bool) {
         if has_room() {
             return;
@@ -87,8 +86,8 @@ impl Reader {
 }
 
 impl Waits {
-    /// Looks at a queue in which so much waits, and of which so much has gone on since start; for how many ticks it has
-    /// had work and has not moved.
+    /// Looks at a queue with `waiting` entries, from which `moved` entries have been taken since the start. Returns for
+    /// how many ticks the queue has had work and has not moved.
     fn look(&self, now: u32, queue: Queue, waiting: usize, moved: u64) -> u32 {
         let mut all = self.progress.borrow_mut();
         if waiting == 0 {
@@ -106,7 +105,7 @@ impl Waits {
         ticks
     }
 
-    /// How many readers wait for room, and for how many ticks the longest of them.
+    /// How many readers wait for room, and for how many ticks the longest-waiting one has waited.
     fn readers(&self, now: u32) -> (usize, u32) {
         let readers = self.readers.borrow();
         let waiting = readers.iter().flatten().map(|since| now.wrapping_sub(*since));
@@ -115,7 +114,7 @@ impl Waits {
 }
 
 impl Publishing {
-    /// Looks at everything that may wait, for `/stats` and the log; `queries` is what waits of questions.
+    /// Looks at all queues, for `/stats` and the log. `queries` are the lanes of core queries.
     pub fn look_at_waits(&self, queries: impl Iterator<Item = LaneLoad>) {
         let (now, waits) = (self.context.now(), &self.waits);
         waits.stuck.set(None);
@@ -141,13 +140,19 @@ impl Publishing {
         metrics.confirmations_longest_ms.set(u64::from(unconfirmed) * TICK_MS);
     }
 
-    /// Logs what has stood still for a second.
+    /// Logs queues that have not moved for a second, and readers that have waited for a second.
     pub fn tell_of_waits(&self) {
         let core = self.context.id.0;
         if let Some(Stuck { queue, waiting, ticks }) = self.waits.stuck.get().filter(|it| it.ticks >= SECOND)
         {
             let seconds = ticks / SECOND;
-            tracing::warn!(core, ?queue, waiting, seconds, "messages between cores wait and do not move");
+            tracing::warn!(
+                core,
+                ?queue,
+                waiting,
+                seconds,
+                "a queue of messages between cores has not moved: see whether another core is stuck or overloaded"
+            );
         }
         let (readers, ticks) = self.waits.readers(self.context.now());
         if ticks >= SECOND {
@@ -156,7 +161,7 @@ impl Publishing {
                 core,
                 readers,
                 seconds,
-                "messages of other cores are not read: there is no room for more"
+                "messages from other cores are not read: this core's queues are full"
             );
         }
     }

@@ -1,6 +1,7 @@
-//! What operators ask of all cores: questions and their answers, in a mesh of their own, and the reports of receipts. A
-//! core answers at once, from its tables, and never waits for another; so whoever asks waits for nothing but the other
-//! cores' turns, and no more is under way than there are connections to the control port.
+//! Core queries: questions that operators ask of all cores, and the cores' answers. They travel in a mesh of their
+//! own, and so do the reports of receipts. A core answers at once, from its tables, and never waits for another core.
+//! So an answer takes no longer than the turns of the other cores, and there are never more queries under way than
+//! connections to the control port.
 
 #![forbid(unsafe_code)]
 
@@ -21,54 +22,54 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Messages a ring between two cores holds. More wait in front of it.
+/// Messages that a ring between two cores holds. More messages wait in a lane in front of the ring.
 const RING: usize = 16;
 /// How long an answer may take; only a core that is stuck takes so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The mesh that questions travel by.
+/// The plan of the mesh for core queries.
 #[derive(Clone)]
 pub struct QueryPlan(LanesPlan<Message>);
 
 impl QueryPlan {
-    /// For so many cores.
+    /// The plan for a server with this many `cores`.
     pub fn new(cores: usize) -> QueryPlan {
         QueryPlan(LanesPlan::new(cores, RING))
     }
 }
 
-/// From one core to another.
+/// A message from one core to another.
 enum Message {
-    /// QueryAnswer this.
+    /// A question for the receiving core.
     Ask { ticket: u64, question: Question },
-    /// The answer to what this core asked with this ticket.
+    /// The answer to the question that the receiving core asked with this ticket.
     QueryAnswer { ticket: u64, answer: QueryAnswer },
-    /// An item of this core has been written to the last of the sender's subscribers.
+    /// The sender has written an item, which was published on the receiving core, to the last of its subscribers.
     Reached { receipt: Receipt, reach: Reach },
 }
 
-/// What a core is asked.
+/// A question for one core.
 #[derive(Clone)]
 pub enum Question {
-    /// Which channels it has subscribers of.
+    /// Which channels have subscribers on the core.
     Channels { from: u32, prefix: Arc<str>, limit: usize },
-    /// How many subscribers it has of each of these.
+    /// How many subscribers each of these channels has on the core.
     Audiences(Arc<[Arc<str>]>),
-    /// What it knows of a channel.
+    /// The number of subscribers and the last id of a channel.
     Channel(Arc<str>),
-    /// Who is subscribed to a channel.
+    /// The subscribers of a channel.
     Members { channel: Arc<str>, before: u32, limit: usize },
-    /// Which of these are clients of its that are answered or held.
+    /// Which of these connections are clients of the core whose request is being answered or held.
     Present(Arc<[ConnectionId]>),
-    /// What a client is doing.
+    /// The state of a client.
     Client(ConnectionId),
     /// Close the connection of a client.
     Close(ConnectionId),
-    /// Have the application of a client asked for what it has.
+    /// Have a client refetch from its application.
     Refresh(ConnectionId),
 }
 
-/// What a core answers, as the question was.
+/// The answer to a [`Question`], in the variant of that question's name.
 pub enum QueryAnswer {
     Channels(Page<Arc<str>>),
     Audiences(Vec<Audience>),
@@ -80,29 +81,29 @@ pub enum QueryAnswer {
     Refreshed(Refreshed),
 }
 
-/// What a client is doing.
+/// The state of a client.
 #[derive(Debug)]
 pub struct ClientState {
-    /// Its id, by its place.
+    /// The client's id, made of its core, slot and generation.
     pub id: ConnectionId,
-    /// The id that its application knows it by, if it does.
+    /// The Connection-Id that its application knows, if there is one.
     pub connection_id: Option<Uuid>,
-    /// Its address, if it has one.
+    /// The client's address, if it has one.
     pub peer: Option<SocketAddr>,
-    /// How it is written to, if it is held.
+    /// The transport of its hold, if the client is held.
     pub transport: Option<Transport>,
-    /// The channels that it is subscribed to.
+    /// The channels that the client is subscribed to.
     pub channels: Vec<Arc<str>>,
-    /// It has not taken what was sent to it.
+    /// The client has a backlog: it has not taken everything that was sent to it.
     pub is_behind: bool,
 }
 
-/// Whether an application is asked.
+/// The outcome of a refresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refreshed {
-    /// It is.
+    /// The client's application is asked.
     Asked,
-    /// The client has nothing that could be asked for.
+    /// The client has no request that could be made again.
     Nothing,
     /// There is no such client.
     NoClient,
@@ -113,11 +114,12 @@ pub trait LookUp {
     /// The answer to `question`, at once.
     fn look_up(&self, question: Question) -> QueryAnswer;
 
-    /// An item of this core has reached so many of the subscribers of another one, which were the last there.
+    /// An item of this core has been written to the last of its subscribers on another core. `reach` counts that
+    /// core's subscribers.
     fn reached(&self, receipt: Receipt, reach: Reach);
 }
 
-/// A core's place in the mesh of questions.
+/// A core's ends of the mesh for core queries.
 pub struct Queries {
     context: Rc<Context>,
     lanes: Lanes<Message>,
@@ -132,7 +134,7 @@ struct Reply {
     bell: Bell,
 }
 
-/// A question on its way; forgotten when this is dropped.
+/// A question that waits for its answer. Dropping this value forgets the question.
 struct Awaited {
     queries: Rc<Queries>,
     ticket: u64,
@@ -160,17 +162,18 @@ impl Awaited {
 }
 
 impl Queries {
-    /// Joins the mesh; with what comes in, which [`Queries::start`] takes. `None` if that fails.
+    /// Joins the mesh. Returns also the incoming messages, which [`Queries::start`] takes. `None` if joining fails.
     pub async fn join(context: Rc<Context>, plan: QueryPlan) -> Option<(Rc<Queries>, Questions)> {
         let (lanes, ends) = plan.0.join().await?;
         let (waiting, tickets, tables) = (RefCell::default(), Cell::default(), OnceCell::new());
         Some((Rc::new(Queries { context, lanes, waiting, tickets, tables }), Questions(ends)))
     }
 
-    /// Answers the questions of other cores by `tables` from now on: one task for each ring that ends here.
+    /// Answers the questions of other cores from `tables`, from now on, in one task for each ring that ends at this
+    /// core.
     ///
     /// # Panics
-    /// When it was called before.
+    /// If it was called before.
     pub fn start(self: &Rc<Self>, Questions(ends): Questions, tables: Weak<dyn LookUp>) {
         assert!(self.tables.set(tables).is_ok(), "tables are given once");
         for peer in ends.peers() {
@@ -189,7 +192,7 @@ impl Queries {
         self.put(core, question).answer().await
     }
 
-    /// Asks all cores at once; what those say that answer, in order.
+    /// Asks all cores at once. The answers in the order of the cores; `None` for a core that does not answer.
     pub async fn ask_all(self: &Rc<Self>, question: &Question) -> Vec<Option<QueryAnswer>> {
         let cores = (0..self.context.cores).map(|core| CoreId(core as u16));
         let asked: Vec<Awaited> = cores.map(|core| self.put(core, question.clone())).collect();
@@ -200,7 +203,7 @@ impl Queries {
         answers
     }
 
-    /// Tells the core of an item's publisher whom it reached here.
+    /// Tells the core of an item's publisher how many subscribers the item reached on this core.
     pub fn report(&self, receipt: Receipt, reach: Reach) {
         match receipt.core == self.context.id {
             true => self.reached(receipt, reach),
@@ -208,12 +211,12 @@ impl Queries {
         }
     }
 
-    /// What waits in front of the rings to other cores.
+    /// The messages that wait in front of the rings to other cores.
     pub fn loads(&self) -> impl Iterator<Item = LaneLoad> {
         self.lanes.loads()
     }
 
-    /// Has a look at its tables.
+    /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         look.at(&mut *self.waiting.borrow_mut());
         self.lanes.look_at_tables(look);
@@ -259,5 +262,5 @@ impl Queries {
     }
 }
 
-/// What comes in from other cores.
+/// The ends of the rings from other cores.
 pub struct Questions(RingEnds<Message>);

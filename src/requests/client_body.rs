@@ -1,4 +1,4 @@
-//! The body of a client's request on its way to an application, of which a hold may keep a copy.
+//! The body of a client's request on its way to an application. A hold may keep a copy of it.
 
 use crate::clients::Exchange;
 use crate::origin::RequestBody;
@@ -17,7 +17,10 @@ const PREFETCH_BYTES: usize = 10_000;
 /// Bytes of a request or of an answer that a hold may keep (GRIP, as in Pushpin).
 pub const KEPT_BYTES: usize = 100_000;
 
-/// The request's body for the origin: whole if it is small, else streamed as it comes.
+/// The request's body for the origin: a small body is read whole, a larger one is streamed as it arrives.
+///
+/// # Errors
+/// If the body is malformed, or the connection ends while it is read.
 pub async fn request_body(
     exchange: &Rc<Exchange>,
     length: BodyLength,
@@ -45,7 +48,7 @@ pub async fn request_body(
     Ok(RequestBody::Stream { body: Box::pin(body), length: declared })
 }
 
-/// What of a request's body a hold keeps.
+/// The part of a request's body that is kept for a hold.
 #[derive(Default)]
 pub struct Kept {
     pub bytes: BytesMut,
@@ -77,14 +80,14 @@ struct ClientBody {
 }
 
 impl ClientBody {
-    /// Counts a part that goes to the application.
+    /// Counts a part of the body that goes to the application.
     fn count(&self, part: &Bytes) {
         self.exchange.count(|route_stats| route_stats.server.sent.content_bytes += part.len() as u64);
     }
 }
 
 impl Drop for ClientBody {
-    /// An application may answer before it has all of the body, and not want the rest.
+    /// Gives up the rest of the body: an application may answer before it has got all of it, and not want the rest.
     fn drop(&mut self) {
         self.exchange.leave_body();
     }
@@ -101,7 +104,7 @@ impl Stream for ClientBody {
         let part = std::task::ready!(self.exchange.poll_body(context));
         if let Some(Ok(part)) = &part {
             self.kept.borrow_mut().add(part);
-            // One copy is here, and one where it is written.
+            // Two copies of a part are kept: one here, and one in the buffer of the connection to the application.
             self.exchange.keep_body(self.kept.borrow().bytes.capacity() + 2 * part.len());
             self.count(part);
         }

@@ -1,4 +1,4 @@
-//! Requests of browsers whose page is of another origin, on routes where they are answered for the application.
+//! Requests from pages of other origins (CORS, JSONP), on routes where Gripwire answers for the application.
 
 use crate::clients::{Exchange, Request};
 use crate::origin::{Route, is_of_proxies};
@@ -7,8 +7,11 @@ use bytes::Bytes;
 use http::Method;
 use std::rc::Rc;
 
-/// Lets the answer to `request` have what such a browser needs. A request for a script becomes the one that is meant;
-/// gives the body of that, if it has one.
+/// Gives the answer to `request` the headers that such a page needs. A JSONP request is replaced by the request that it
+/// stands for. Returns the body of that request, if it has one.
+///
+/// # Errors
+/// If the JSONP request is malformed.
 pub fn prepare(
     exchange: &Exchange,
     request: &mut Request,
@@ -21,7 +24,7 @@ pub fn prepare(
         let allowance = Allowance::of(&request.headers);
         exchange.set_cross_origin(Some(Rc::new(CrossOrigin { allowance, script })));
     };
-    // Also for the refusal of what cannot be read.
+    // This comes first, because the refusal of a malformed request needs these headers, too.
     answered(None);
     let meant = match request.method {
         Method::GET => read(&request.target, &route.jsonp)?,
@@ -30,7 +33,7 @@ pub fn prepare(
     let Some(JsonpRequest { method, target, headers, body, script }) = meant else { return Ok(None) };
     answered(Some(script));
     (request.method, request.target) = (method, target);
-    // What a proxy in front of this server says stays, and what the page says in its place is not taken for that.
+    // Headers of a proxy in front of this server stay as they are: the page must not replace them.
     for (name, value) in headers.iter().filter(|(name, _)| !is_of_proxies(name)) {
         request.headers.insert(name, value.clone());
     }

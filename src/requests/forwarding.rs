@@ -1,4 +1,5 @@
-//! Who has sent a request, and how: what a connection itself says, and what proxies that are believed say of it.
+//! Finds out which client sent a request, and whether by TLS: from the connection itself, and from the headers of
+//! trusted proxies.
 
 use crate::clients::{Port, Request, Service};
 use crate::config::Config;
@@ -6,7 +7,7 @@ use crate::proto::client_network::ClientNetwork;
 use http::HeaderValue;
 use std::net::IpAddr;
 
-/// Whether the client's request came by TLS, or by a proxy that is believed to have got it so.
+/// Whether the client's request came by TLS: to this server, or to a trusted proxy that says so.
 pub fn is_https(settings: &Config, request: &Request) -> bool {
     request.service == Service::Clients(Port::Tls)
         || accepts_forwarded_protocol(settings, request) && forwarded_as_tls(request)
@@ -17,17 +18,16 @@ fn accepts_forwarded_protocol(settings: &Config, request: &Request) -> bool {
     said.unwrap_or_else(|| believes_peer(settings, request) == Some(true))
 }
 
-/// Whether whoever has connected is a proxy whose word about its clients is believed. `None`: the settings, of a
-/// pushpin.conf, know of no such proxies.
+/// Whether the peer of the connection is a trusted proxy. `None` if the settings name no trusted proxies, as those of a
+/// pushpin.conf.
 pub fn believes_peer(settings: &Config, request: &Request) -> Option<bool> {
     let trusted = settings.http.trusted_proxies.as_ref()?;
-    // Who has no address came by a Unix socket, or by a proxy that does not say from where.
+    // A peer without an address came by a Unix socket, or by a proxy that does not say where the client is.
     let is_known = request.peer.is_some() || request.service == Service::Clients(Port::Unix);
     Some(is_known && trusted.trusts(request.peer.map(|peer| peer.ip())))
 }
 
-/// The address of the client that the request comes from, by way of the proxies that are believed; `None` if it has
-/// none.
+/// The address of the client that sent the request, according to trusted proxies; `None` if it has none.
 pub fn client_address(settings: &Config, request: &Request) -> Option<IpAddr> {
     let peer = request.peer.map(|peer| peer.ip());
     if believes_peer(settings, request) != Some(true) {
@@ -37,7 +37,7 @@ pub fn client_address(settings: &Config, request: &Request) -> Option<IpAddr> {
     settings.http.trusted_proxies.as_ref()?.client_address(peer, forwarded_for.map(HeaderValue::as_bytes))
 }
 
-/// The client among whose requests `request` counts.
+/// The network to which `request` counts when requests are shared fairly among clients.
 pub fn client_network(settings: &Config, request: &Request) -> ClientNetwork {
     ClientNetwork::of(client_address(settings, request))
 }

@@ -1,12 +1,12 @@
-//! Requests of clients on their way to applications: which route they take and how they are written there. What becomes of
-//! the answers is decided by the room `held`.
+//! Requests of clients on their way to applications: which route a request takes, and how it is written for the
+//! application. The room `held` decides what happens with the answers.
 //!
-//! - [`Requests`] has the routes, the pool of connections to applications, and who signs for them (`signatures`).
-//! - A client's request: `routing` finds its route, `forwarding` finds out whose it is and by which way it came,
-//!   `connecting` decides whether its application is asked, `cross_origin` what browsers of other origins are to be told,
-//!   `client_body` is its body, and `to_origin` writes it for its application.
-//! - Requests that no client makes: `origin` is where a client's request went, `way` says which way requests may take
-//!   whose URI an application has named, and `permits` says when they may be made, by turns that `refetch_scheduler` gives out.
+//! - [`Requests`] has the routes, the pool of connections to applications, and the signers (`signatures`).
+//! - A client's request: `routing` finds its route, `forwarding` finds out which client sent it and whether by TLS,
+//!   `connecting` decides whether its application is asked, `cross_origin` prepares answers to pages of other origins, `client_body` is its body, and `to_origin` writes it
+//!   for its application.
+//! - Requests that no client makes: `origin` says where a client's request went, `way` says where a request may go if
+//!   an application has named its URI, and `permits` says when it may be made, in the order of `refetch_scheduler`.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +43,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What requests to applications need.
+/// Makes requests to applications.
 pub struct Requests {
     context: Rc<Context>,
     clients: Rc<Clients>,
@@ -51,12 +51,12 @@ pub struct Requests {
     routes: RefCell<Arc<Routes>>,
     pool: Pool,
     signatures: RefCell<Signatures>,
-    /// Requests that applications are asked again.
+    /// Refetches and filter requests that wait for a permit.
     scheduler: RefCell<RefetchScheduler<Rc<Ticket>>>,
 }
 
 impl Requests {
-    /// Requests by `routes`, signed by `signers`.
+    /// Makes requests by `routes`, signed by `signers`.
     pub fn new(
         context: Rc<Context>,
         clients: Rc<Clients>,

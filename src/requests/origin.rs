@@ -1,4 +1,4 @@
-//! Where a client's request went: what links and filters of its application are relative to later.
+//! Where a client's request went. The URIs of its application's links and filters are relative to that.
 
 use super::Requests;
 use super::forwarding::{client_network, is_https};
@@ -8,8 +8,8 @@ use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
 use std::sync::Arc;
 
-/// What a client asked for, and where that went: what its links are relative to at first, and whom they may lead to by
-/// the routes. Requests that are made for the client later count among its own.
+/// The URI of a client's request, its route, and the client's network. The client's first links are relative to the
+/// URI, the route limits where links may lead, and later requests for the client count to its network.
 pub struct Origin {
     asked_for: LinkTarget,
     route: Arc<Route>,
@@ -17,29 +17,29 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What `client` asked for, by `route`.
+    /// The origin of a request for `asked_for` from `client`, which took `route`.
     pub fn at(asked_for: LinkTarget, route: &Arc<Route>, client: ClientNetwork) -> Origin {
         Origin { asked_for, route: route.clone(), client }
     }
 
-    /// Who the client is, as far as its address tells.
+    /// The network of the client's address.
     pub fn client(&self) -> ClientNetwork {
         self.client
     }
 
-    /// What the client asked for.
+    /// The URI of the client's request.
     pub fn asked_for(&self) -> &LinkTarget {
         &self.asked_for
     }
 
-    /// Where that went.
+    /// The route of the client's request.
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 }
 
 impl Requests {
-    /// Where the answer to a client's request comes from.
+    /// The origin of `request`, which took `route`.
     pub fn origin_of(&self, request: &Request, route: &Arc<Route>) -> Origin {
         let settings = self.context.settings();
         let https = is_https(&settings, request);

@@ -1,5 +1,5 @@
-//! The right to ask an application for clients that may have missed something. Every such request has a permit, which
-//! `refetch_scheduler` gives out, so that no application is asked by thousands at once; here is also how long is waited before.
+//! Permits to make a refetch or a filter request. `refetch_scheduler` gives them out, so that no application gets
+//! thousands of such requests at once. This file also says how long a refetch waits before it asks for its permit.
 
 use super::Requests;
 use super::refetch_scheduler::Ticket;
@@ -7,12 +7,13 @@ use crate::clients::Reason;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The wait before the second try in vain, ms; each further one waits twice as long.
+/// The wait after the first try in vain, ms. Each further wait is twice as long.
 const BACKOFF_MS: u64 = 1_000;
-/// How often the wait is doubled.
+/// How many times the wait doubles at most.
 const DOUBLINGS: u32 = 5;
 
-/// The right to ask one application; it ends when this is dropped.
+/// A permit to make one request to an application. Dropping this value ends the request, and gives the next one its
+/// turn.
 pub struct Permit {
     requests: Rc<Requests>,
     origin: Arc<str>,
@@ -31,7 +32,7 @@ impl Drop for Permit {
 }
 
 impl Requests {
-    /// Waits until `origin` may be asked, at the earliest `delay_ms` from now.
+    /// Waits until a request to `origin` may be made, at the earliest `delay_ms` from now.
     pub async fn permit(self: &Rc<Self>, origin: Arc<str>, delay_ms: u64) -> Permit {
         let ticket = Rc::<Ticket>::default();
         let permit = Permit { requests: self.clone(), origin: origin.clone(), ticket: ticket.clone() };
@@ -44,7 +45,7 @@ impl Requests {
         permit
     }
 
-    /// Lets requests go whose turn it is; whether there were any.
+    /// Grants permits to the requests whose turn it is. Returns whether there were any.
     pub fn grant_permits(&self) -> bool {
         let (now_ms, mut any) = (self.context.now_ms(), false);
         loop {
@@ -61,7 +62,7 @@ impl Requests {
         }
     }
 
-    /// How long to wait before asking.
+    /// How long a refetch for `reason` waits before it asks for its permit, ms.
     pub fn delay_ms(&self, reason: Reason) -> u64 {
         let mut spread = self.scheduler.borrow_mut();
         match reason {
@@ -79,7 +80,7 @@ impl Requests {
         self.scheduler.borrow().waiting()
     }
 
-    /// A number that nobody can know before.
+    /// A pseudorandom number.
     pub fn entropy(&self) -> u32 {
         self.scheduler.borrow_mut().random_below(u64::from(u32::MAX)) as u32
     }

@@ -1,16 +1,16 @@
-//! When applications are asked again for those who missed something: a bounded number of requests at a time to each
-//! application, and those that nobody waits for by name begin at random within a while. So a thousand streams that
-//! find out together do not ask together. A value without a clock or an executor: it is told the time in milliseconds
-//! and says what to start; who starts it says when it is done.
+//! Decides when refetches are made. A bounded number of requests runs at a time to each application. Refetches of many
+//! clients that missed an item together begin at random times, so a thousand streams do not ask at the same moment.
+//! This is a value without a clock or an executor: it is told the time in milliseconds and says which job to start, and
+//! its caller says when a job is done.
 
 use crate::bell::Bell;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Requests that wait for their time, or for others to be done.
+/// Jobs, each a request to an application, that wait for their time or for other jobs to be done.
 pub(super) struct RefetchScheduler<J> {
-    /// Requests at a time to one application.
+    /// How many jobs run at a time to one application.
     limit: usize,
     origins: HashMap<Arc<str>, Origin<J>>,
     jobs: u64,
@@ -19,29 +19,30 @@ pub(super) struct RefetchScheduler<J> {
 
 struct Origin<J> {
     in_flight: usize,
-    /// By the time they may start, and then in the order they came.
+    /// Ordered by the time at which they may start, and then by the order in which they came.
     waiting: BTreeMap<(u64, u64), J>,
 }
 
 impl<J> RefetchScheduler<J> {
-    /// Nothing waits. At most `limit` requests run at a time to one application.
+    /// A scheduler without jobs. At most `limit` jobs run at a time to one application.
     pub fn new(limit: usize, seed: u64) -> RefetchScheduler<J> {
         RefetchScheduler { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
     }
 
-    /// Lets at most `limit` requests run at a time from now on.
+    /// Lets at most `limit` jobs run at a time to one application from now on.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
     }
 
-    /// `job`, a request to `origin`, may start at `due_ms`.
+    /// Adds `job`, a request to `origin`, which may start at `due_ms`.
     pub fn add(&mut self, origin: Arc<str>, job: J, due_ms: u64) {
         self.jobs += 1;
         let new = || Origin { in_flight: 0, waiting: BTreeMap::new() };
         self.origins.entry(origin).or_insert_with(new).waiting.insert((due_ms, self.jobs), job);
     }
 
-    /// A job that starts now, and its origin, which [`RefetchScheduler::done`] is told when it is over.
+    /// Takes a job that may start now, and its origin. When the job is over, the caller passes the origin to
+    /// [`RefetchScheduler::done`].
     pub fn start(&mut self, now_ms: u64) -> Option<(Arc<str>, J)> {
         let limit = self.limit;
         self.origins.iter_mut().find_map(|(name, origin)| {
@@ -64,12 +65,12 @@ impl<J> RefetchScheduler<J> {
         }
     }
 
-    /// Jobs that wait.
+    /// How many jobs wait.
     pub fn waiting(&self) -> usize {
         self.origins.values().map(|origin| origin.waiting.len()).sum()
     }
 
-    /// A random number below `bound`; 0 if that is 0 (SplitMix64).
+    /// A pseudorandom number below `bound`; 0 if `bound` is 0 (SplitMix64).
     pub fn random_below(&mut self, bound: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
@@ -79,14 +80,14 @@ impl<J> RefetchScheduler<J> {
     }
 }
 
-/// A request that waits for its turn.
+/// The state of a request that waits for its permit.
 #[derive(Default)]
 pub(super) struct Ticket {
-    /// It may be made.
+    /// The request may be made.
     pub granted: Cell<bool>,
-    /// Nobody wants to make it any more.
+    /// The request was given up.
     pub given_up: Cell<bool>,
-    /// Rung when it may be made.
+    /// Rings when the request may be made.
     pub bell: Bell,
 }
 

@@ -1,4 +1,4 @@
-//! Which route a client's request takes, and what is said when it cannot be answered.
+//! Finds the route of a client's request, answers requests that fail, and logs requests.
 
 use super::Requests;
 use super::forwarding::{client_address, is_https};
@@ -10,11 +10,11 @@ use http::{HeaderName, header};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Names the id of a route.
+/// The header with which a client names the id of its route.
 const PUSHPIN_ROUTE: HeaderName = HeaderName::from_static("pushpin-route");
 
 impl Requests {
-    /// The route of a request, which is counted for it from now on.
+    /// The route of a request. From now on the request is counted for that route.
     pub fn find_route(&self, exchange: &Exchange, request: &Request, websocket: bool) -> Option<Arc<Route>> {
         let host = host_name(&request.host).to_ascii_lowercase();
         let path = path_of(&request.target);
@@ -33,14 +33,14 @@ impl Requests {
         route
     }
 
-    /// The id of the route that a request names, where it may.
+    /// The id of the route that a request names, if `proxy.accept_pushpin_route` allows that.
     fn asked_route<'r>(&self, request: &'r Request) -> Option<&'r str> {
         let named =
             request.headers.get(PUSHPIN_ROUTE).filter(|_| self.context.settings().proxy.accept_pushpin_route);
         named?.to_str().ok().filter(|id| !id.is_empty())
     }
 
-    /// Tells the client that its request failed, and the operator why.
+    /// Answers a request that failed, and logs the reason.
     pub fn fail(
         &self,
         exchange: &Rc<Exchange>,
@@ -50,7 +50,7 @@ impl Requests {
     ) {
         let debug = self.context.settings().proxy.debug || route.is_some_and(|route| route.debug);
         let Refusal { status, body, retry_after_s } = error.answer(debug);
-        // Of requests that have waited for too long there are many at a time: the operator hears of them once a second.
+        // Queue timeouts come in large numbers, so they are logged once a second and not here.
         let is_told_later = matches!(error, OriginError::QueueTimeout { .. });
         if !is_told_later && route.is_none_or(|route| route.logs(1)) {
             let target = self.logged(&request.target);
@@ -63,8 +63,8 @@ impl Requests {
         answer::send_whole(exchange, &refusal);
     }
 
-    /// A target for the log: what clients put into queries, such as tokens, is no business of whoever reads that, unless
-    /// the settings say so.
+    /// A target for the log. Unless `log.queries` is set, it is logged without its query, because queries may contain
+    /// secrets such as tokens.
     pub fn logged<'t>(&self, target: &'t str) -> &'t str {
         match self.context.settings().log.queries {
             true => target,
@@ -72,7 +72,8 @@ impl Requests {
         }
     }
 
-    /// Logs what became of `request`, if requests are logged; `bytes` are those of the answer, `None` if the client is held.
+    /// Logs the outcome of `request`, if requests are logged. `bytes` are those of the answer; `None` if the client is
+    /// held.
     pub fn log(
         &self,
         exchange: &Exchange,
@@ -103,7 +104,7 @@ impl Requests {
     }
 }
 
-/// No route is for this request.
+/// The error of a request for which there is no route.
 pub fn no_route(request: &Request) -> OriginError {
     OriginError::NoRoute { host: request.host.clone(), path: path_of(&request.target).to_owned() }
 }

@@ -1,4 +1,5 @@
-//! The Grip-Sig of each route, and of other proxies. A token is good for an hour and is made anew at most once a second.
+//! Signs requests with a Grip-Sig for their route, and verifies the Grip-Sig of other proxies. A token is valid for an
+//! hour and is made anew at most once a second.
 
 use crate::origin::{Route, Signing};
 use crate::proto::grip::signature::Signer;
@@ -9,18 +10,18 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Who signs, and whose signature counts.
+/// The signers of requests, and the key by which other proxies are recognized.
 pub struct Signers {
-    /// For routes without a key of their own.
+    /// The signer of routes without a key of their own.
     pub default: Option<Signer>,
-    /// For those with one, by what they say of it.
+    /// The signers of routes with a key of their own, by the routes' settings of the key.
     pub by_route: Vec<(Arc<Signing>, Option<Signer>)>,
-    /// Tells requests of another GRIP proxy.
+    /// The key by which requests of another GRIP proxy are recognized.
     pub upstream_key: Option<UpstreamKey>,
 }
 
-/// The signers of one core: the default one and those of routes that override it. Routes are told apart by where their
-/// settings are and not by their ids, which a changed file may give to others.
+/// The signers of one core: the default signer, and those of routes that override it. A route is identified by the
+/// address of its settings and not by its id, because a changed routes file may give the id to another route.
 pub(super) struct Signatures {
     default: Option<Signer>,
     by_route: FxHashMap<*const Signing, OfRoute>,
@@ -29,7 +30,8 @@ pub(super) struct Signatures {
 
 struct OfRoute {
     signer: Option<Rc<Signer>>,
-    /// Gone when nobody uses the route any more. Until this is dropped no other settings are where they were.
+    /// Dropped when the route is no longer used. While this weak reference exists, no other settings can have the same
+    /// address.
     settings: Weak<Signing>,
 }
 
@@ -40,8 +42,9 @@ impl Signatures {
         signatures
     }
 
-    /// Lets others sign. Routes that are in force no more keep their signers while clients that came by them are held,
-    /// or get that of a route which says the same of its key: what is in a key's file may have changed.
+    /// Replaces the signers. A route that is no longer in force keeps its signer while clients that came by it are
+    /// held. If a new route has the same settings of its key, the old route gets the new signer, because the content of
+    /// the key's file may have changed.
     pub fn renew(&mut self, Signers { default, by_route, upstream_key }: Signers) {
         self.default = default;
         self.upstream = upstream_key.map(Upstream::new);
@@ -55,7 +58,7 @@ impl Signatures {
         }
     }
 
-    /// The token for a request of `route`; `None` when there is no key.
+    /// The token for a request by `route`; `None` if there is no key.
     pub fn token(&self, route: &Route) -> Option<HeaderValue> {
         let signer = match self.by_route.get(&Arc::as_ptr(&route.signing)) {
             Some(known) => known.signer.as_deref(),
@@ -71,7 +74,7 @@ impl Signatures {
     }
 }
 
-/// Unix time.
+/// The current Unix time.
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -99,7 +102,7 @@ mod tests {
         let signers = |by_route| Signers { default: None, by_route, upstream_key: None };
         let mut signatures = Signatures::new(signers(vec![(before.signing.clone(), signer("own"))]));
         signatures.renew(signers(Vec::new()));
-        assert!(signatures.token(&before).is_some(), "somebody is held by it");
+        assert!(signatures.token(&before).is_some(), "a client is held by it");
         assert!(signatures.token(&Route::clone(&before)).is_some());
         assert_eq!(signatures.token(&after), None);
         drop(before);

@@ -1,4 +1,5 @@
-//! Requests as applications get them: the client's, with what this server says of itself and of the client.
+//! Writes requests as applications get them: the client's request, with the headers that this server adds about itself
+//! and the client.
 
 use super::Requests;
 use super::forwarding::{believes_peer, client_network, is_https};
@@ -9,7 +10,7 @@ use crate::proto::grip;
 use bytes::Bytes;
 use http::HeaderMap;
 
-/// What a client speaks.
+/// The protocol that a client speaks.
 #[derive(Clone, Copy)]
 pub enum Scheme {
     /// HTTP.
@@ -19,7 +20,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// How URIs call it when it is by TLS.
+    /// The scheme of a URI for this protocol over TLS.
     fn secure(self) -> &'static str {
         match self {
             Scheme::Http => "https",
@@ -29,7 +30,7 @@ impl Scheme {
 }
 
 impl Requests {
-    /// A request as its origin gets it.
+    /// The request as its origin gets it.
     pub fn origin_request(
         &self,
         request: &Request,
@@ -64,7 +65,8 @@ impl Requests {
     }
 }
 
-/// Tells an application what its client has got; channels have the names it gave them.
+/// Adds headers that tell an application which items its client has got. Channels have the names that the application
+/// gave them.
 pub fn say_what_was_heard(headers: &mut HeaderMap, heard: &[HeardUpTo], route: &Route) {
     for (channel, id) in heard {
         let prefix = route.prefix.as_deref().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The way of a request that an application has this server make, by naming a URI: the link of a stream, that of a
-//! client who is gone, the question of a filter. The application may belong to one tenant of several, so such a request
-//! gets no further than a client of its route would: it is not believed more than one, leads to no address that is
-//! closed to the route (`untrusted`), and never to the ports where this server is operated. What proves that a request
-//! is this server's (Grip-Sig) and the headers of a route, which may hold secrets, go to the targets of the route
-//! alone.
+//! The way of a request that an application has this server make by naming its URI: the next link of a stream, the gone
+//! link of a client, the URL of a filter. The application may belong to one of several tenants, so such a request gets
+//! no further than a client of its route would. It has no more trust than a client, it cannot reach addresses that are
+//! closed to the route (`untrusted`), and it never reaches the ports where this server is operated. The Grip-Sig, which
+//! proves that a request comes from this server, and the headers of a route, which may hold secrets, are sent only to
+//! the targets of the route.
 
 use super::Requests;
 use super::origin::Origin;
@@ -16,8 +16,8 @@ use http::Method;
 use std::sync::Arc;
 
 impl Requests {
-    /// The way to `target`, which the application of `origin` has named: by the routes if it leads to where the
-    /// client's request went, else straight to its host.
+    /// The route to `target`, which the application of `origin` has named. If the target has the host of the client's
+    /// request, its route is found among the routes; else the request goes straight to the target's host.
     pub fn way_to(&self, target: &LinkTarget, origin: &Origin) -> Arc<Route> {
         let own = origin.route();
         if !target.is_beside(origin.asked_for()) {
@@ -38,8 +38,8 @@ impl Requests {
         guarded(way)
     }
 
-    /// A request on `route` that no client made: without headers but those that this server adds. It counts among those
-    /// of the client of `origin`.
+    /// A request by `route` that no client made. Its only headers are those that this server adds. It counts to the
+    /// client of `origin`.
     pub fn request_to(
         &self,
         target: &LinkTarget,
@@ -63,17 +63,19 @@ impl Requests {
     }
 }
 
-/// Whether what the application of `own` has this server say may be taken for what this server says by `route`.
+/// Whether both routes belong to the same tenant. If they do not, a request that the application of `own` causes must
+/// not be signed as a request of `route`.
 fn is_same_tenant(route: &Route, own: &Route) -> bool {
     route.prefix == own.prefix && route.signing == own.signing
 }
 
-/// Whether what an application of `route` names may lead to the Internet alone.
+/// Whether URIs that an application of `route` names may lead only to the Internet.
 fn is_untrusted(route: &Route) -> bool {
     route.targets.iter().any(|target| target.untrusted)
 }
 
-/// The way to the host that `target` names: as a target of `own` if it is one, else as a stranger.
+/// The route to the host that `target` names. If the host is a target of `own`, it gets what that target gets; else it
+/// is treated as a stranger.
 fn straight_to(target: &LinkTarget, own: &Route) -> Arc<Route> {
     let (host, port) = target.host_and_port();
     let known = own.targets.iter().find(|known| {
@@ -100,7 +102,7 @@ fn straight_to(target: &LinkTarget, own: &Route) -> Arc<Route> {
     })
 }
 
-/// `route` for requests that an application has named the URI of.
+/// Marks the targets of `route` as named by an application.
 fn guarded(mut route: Route) -> Arc<Route> {
     route.targets.iter_mut().for_each(|target| target.named_by_application = true);
     Arc::new(route)

@@ -253,7 +253,7 @@ fn a_refresh_says_what_cannot_be() {
     let channel = unique("ch");
     let _stream = streaming(&channel);
     let answer = refresh(json!({"cid": only_connection(&channel)}));
-    let nothing = "This connection has nothing its application could be asked for.\n";
+    let nothing = "This connection has no request that could be made again.\n";
     assert_eq!((answer.code, answer.text()), (409, nothing));
     assert_eq!(refresh(json!({"channel": unique("ch")})).code, 404);
     assert_eq!(refresh(json!({"cid": "0-999999-1"})).code, 404);

@@ -42,12 +42,12 @@ fn a_token_is_good_for_its_scopes_only() {
 }
 
 #[test]
-fn what_a_token_is_not_good_for_is_told() {
+fn a_refusal_names_the_permission_that_a_token_lacks() {
     pushpin_differs!(WHY);
     let refused = with("news", publication("other"));
-    assert_eq!(refused.text(), "This token is not good for that: publish to `other`.\n");
+    assert_eq!(refused.text(), "This token lacks the permission to publish to `other`.\n");
     let refused = with("news", get("/stats"));
-    assert_eq!((refused.code, refused.text()), (403, "This token is not good for that: show counters.\n"));
+    assert_eq!((refused.code, refused.text()), (403, "This token lacks the permission to show counters.\n"));
     let recover = with("news", request("POST", "/recover/").body(""));
     assert_eq!(recover.code, 403);
 }

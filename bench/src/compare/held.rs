@@ -81,11 +81,11 @@ impl Held {
             ..Sample::default()
         };
         if !scenario.drains() {
-            let tally = self.fleet.collect(&published.channels)?;
-            let latency = |percent| Some(tally.latencies.percentile_ns(percent) as f64);
+            let deliveries = self.fleet.collect(&published.channels)?;
+            let latency = |percent| Some(deliveries.latencies.percentile_ns(percent) as f64);
             (sample.p50_ns, sample.p99_ns) = (latency(50.0), latency(99.0));
-            sample.max_ns = Some(tally.latencies.max_ns() as f64);
-            sample.failures = tally.lost + tally.duplicates + tally.out_of_order;
+            sample.max_ns = Some(deliveries.latencies.max_ns() as f64);
+            sample.failures = deliveries.lost + deliveries.duplicates + deliveries.out_of_order;
         }
         if scenario.stall_percent == 0 {
             sample.failures += u64::from(self.fleet.standing().closed);

@@ -6,7 +6,7 @@ mod link;
 mod plan;
 
 use crate::layout::Layout;
-use crate::orders::{Order, Progress, Report, RouteStats};
+use crate::orders::{DeliveryStats, Order, Progress, Report};
 use crate::{Latencies, now_ns};
 use link::{Heard, Link};
 use serde::Serialize;
@@ -31,7 +31,7 @@ struct Worker {
     subscribers: u32,
     progress: Progress,
     opened_seconds: Option<f64>,
-    tally: Option<RouteStats>,
+    deliveries: Option<DeliveryStats>,
 }
 
 /// The result of an opening.
@@ -76,7 +76,14 @@ impl Fleet {
             let mut link = Link::start(&plan.workers, index, sender.clone())?;
             link.order(&Order::Open(Box::new(assignment)))?;
             let progress = Progress::default();
-            workers.push(Worker { link, first, subscribers, progress, opened_seconds: None, tally: None });
+            workers.push(Worker {
+                link,
+                first,
+                subscribers,
+                progress,
+                opened_seconds: None,
+                deliveries: None,
+            });
         }
         Ok(Fleet { workers, reports, layout: plan.layout, recent: Latencies::coarse() })
     }
@@ -156,7 +163,7 @@ impl Fleet {
                     self.recent.add(&recent);
                 }
             }
-            Heard::Report(Report::Collected(tally)) => worker.tally = Some(*tally),
+            Heard::Report(Report::Collected(deliveries)) => worker.deliveries = Some(*deliveries),
             Heard::Report(Report::Broken(why)) => return Err(FleetError::Broken(why)),
             Heard::Garbage(line) => return Err(FleetError::Broken(format!("it said `{line}`"))),
             Heard::End => return Err(FleetError::Gone),
@@ -209,18 +216,21 @@ impl Fleet {
     /// # Errors
     ///
     /// If a worker fails.
-    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<RouteStats, FleetError> {
+    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> Result<DeliveryStats, FleetError> {
         for worker in &mut self.workers {
             let range = worker.first..worker.first + worker.subscribers;
             let channels: HashSet<u32> = range.map(|subscriber| self.layout.channel(subscriber)).collect();
             let own = channels.into_iter().filter_map(|one| published.get(&one).map(|&count| (one, count)));
             worker.link.order(&Order::Collect(own.collect()))?;
         }
-        while self.workers.iter().any(|worker| worker.tally.is_none()) {
+        while self.workers.iter().any(|worker| worker.deliveries.is_none()) {
             self.listen(Duration::from_secs(1))?;
         }
-        let mut sum = RouteStats::empty();
-        self.workers.iter_mut().filter_map(|worker| worker.tally.take()).for_each(|tally| sum.add(&tally));
+        let mut sum = DeliveryStats::empty();
+        self.workers
+            .iter_mut()
+            .filter_map(|worker| worker.deliveries.take())
+            .for_each(|deliveries| sum.add(&deliveries));
         Ok(sum)
     }
 

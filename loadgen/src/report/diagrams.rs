@@ -15,7 +15,7 @@ pub(super) struct Diagram {
 /// The diagrams of an outcome.
 pub(super) fn of(outcome: &Outcome) -> Vec<Diagram> {
     let mut diagrams = Vec::new();
-    if outcome.tally.latencies.count() > 0 {
+    if outcome.deliveries.latencies.count() > 0 {
         diagrams.extend([histogram(outcome), percentiles(outcome), latency_over_time(outcome)]);
     }
     diagrams.push(throughput(outcome));
@@ -29,7 +29,7 @@ pub(super) fn of(outcome: &Outcome) -> Vec<Diagram> {
 }
 
 fn histogram(outcome: &Outcome) -> Diagram {
-    let latencies = &outcome.tally.latencies;
+    let latencies = &outcome.deliveries.latencies;
     let start = (latencies.percentile_ns(0.0).max(1) as f64 * 0.95).max(100.0);
     let end = (latencies.max_ns() as f64 * 1.05).max(start * 2.0);
     let step = (end / start).powf(1.0 / BINS as f64);
@@ -57,7 +57,7 @@ fn histogram(outcome: &Outcome) -> Diagram {
 }
 
 fn percentiles(outcome: &Outcome) -> Diagram {
-    let latencies = &outcome.tally.latencies;
+    let latencies = &outcome.deliveries.latencies;
     let nines = (latencies.count() as f64).log10().floor().clamp(2.0, 6.0) as u32;
     let steps = 120;
     let percentile =

@@ -61,7 +61,7 @@ fn row((name, value, note): &Figure) -> String {
 }
 
 fn verdict(outcome: &Outcome) -> String {
-    let tally = &outcome.tally;
+    let deliveries = &outcome.deliveries;
     let mut troubles = String::new();
     let mut trouble = |number: u64, what: &str| {
         if number > 0 {
@@ -71,14 +71,14 @@ fn verdict(outcome: &Outcome) -> String {
     };
     trouble(outcome.opening.failed.into(), "subscribers not opened");
     trouble(outcome.closed.into(), "subscribers ended by the server");
-    trouble(tally.lost, "deliveries lost");
-    trouble(tally.duplicates, "duplicates");
-    trouble(tally.out_of_order, "out of order");
-    trouble(tally.foreign, "damaged");
+    trouble(deliveries.lost, "deliveries lost");
+    trouble(deliveries.duplicates, "duplicates");
+    trouble(deliveries.out_of_order, "out of order");
+    trouble(deliveries.foreign, "damaged");
     if !troubles.is_empty() {
         return format!("<p class=\"verdict trouble\">{}</p>", escaped(&troubles));
     }
-    let good = match tally.received {
+    let good = match deliveries.received {
         0 => "all subscribers stayed open",
         _ => "nothing lost, repeated or out of order",
     };

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::amount::{bytes, count, duration};
-use crate::orders::RouteStats;
+use crate::orders::DeliveryStats;
 
 /// A name, a value, and a note that explains the value if necessary.
 pub type Figure = (String, String, String);
@@ -14,7 +14,7 @@ impl Outcome {
         if self.published_messages > 0 {
             figures.extend(self.delivery_figures());
         }
-        if self.tally.latencies.count() > 0 {
+        if self.deliveries.latencies.count() > 0 {
             figures.extend(self.latency_figures());
         }
         figures.extend(self.cost_figures());
@@ -46,7 +46,7 @@ impl Outcome {
             figure("latest publish call", duration(self.latest_call_ns as f64), "behind its schedule".into()),
             figure("bytes received", bytes(self.bytes as f64), String::new()),
         ];
-        let RouteStats {
+        let DeliveryStats {
             expected,
             received,
             lost,
@@ -55,7 +55,7 @@ impl Outcome {
             out_of_order,
             foreign,
             ..
-        } = self.tally;
+        } = self.deliveries;
         if self.drained {
             let note = "expected".into();
             figures.push(figure("deliveries", count(expected), note));
@@ -78,7 +78,7 @@ impl Outcome {
     }
 
     fn latency_figures(&self) -> Vec<Figure> {
-        let latencies = &self.tally.latencies;
+        let latencies = &self.deliveries.latencies;
         let at = |name: &str, percent| {
             figure(name, duration(latencies.percentile_ns(percent) as f64), "from the due time".into())
         };

@@ -93,12 +93,12 @@ pub fn run(plan: &RunPlan, watch: &mut dyn FnMut(Phase, &Moment)) -> Result<Outc
     }
     let waited = Duration::from_nanos(now_ns().saturating_sub(started_ns));
     let cost_end = server.cost();
-    let tally = fleet.collect(&published.channels)?;
+    let deliveries = fleet.collect(&published.channels)?;
     let Standing { closed, bytes, .. } = fleet.standing();
     let failure = fleet.failure().map(str::to_owned);
     Ok(Outcome {
         opening,
-        tally,
+        deliveries,
         closed,
         failure,
         bytes,

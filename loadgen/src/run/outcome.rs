@@ -2,7 +2,7 @@
 
 use super::Moment;
 use crate::fleet::Opening;
-use crate::orders::RouteStats;
+use crate::orders::DeliveryStats;
 use crate::server::ServerCost;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub struct Outcome {
     /// The result of the opening.
     pub opening: Opening,
     /// The deliveries. Empty when draining.
-    pub tally: RouteStats,
+    pub deliveries: DeliveryStats,
     /// Open subscribers that the server ended.
     pub closed: u32,
     /// Why the first subscriber failed or was ended.
@@ -51,13 +51,13 @@ impl Outcome {
 
     /// Deliveries per second, over the time from the first publish call to the last delivery.
     pub fn delivered_hz(&self) -> f64 {
-        ratio(self.tally.received as f64, self.seconds)
+        ratio(self.deliveries.received as f64, self.seconds)
     }
 
     /// CPU time of the server per delivery, publish calls included. When draining, the expected deliveries count.
     pub fn cpu_ns_a_delivery(&self) -> Option<f64> {
         let spent_ns = self.cost_end.cpu_ns.saturating_sub(self.cost_held.cpu_ns);
-        let deliveries = if self.drained { self.tally.expected } else { self.tally.received };
+        let deliveries = if self.drained { self.deliveries.expected } else { self.deliveries.received };
         (self.watched && deliveries > 0).then(|| spent_ns as f64 / deliveries as f64)
     }
 
@@ -81,14 +81,14 @@ impl Outcome {
 
     /// Whether every message was delivered once and in order to every subscriber.
     pub fn is_clean(&self) -> bool {
-        let RouteStats { lost, duplicates, out_of_order, foreign, .. } = self.tally;
+        let DeliveryStats { lost, duplicates, out_of_order, foreign, .. } = self.deliveries;
         let trouble = lost + duplicates + out_of_order + foreign;
         trouble == 0 && self.opening.failed == 0 && self.closed == 0
     }
 
     /// All results as JSON.
     pub fn json(&self) -> Value {
-        let RouteStats {
+        let DeliveryStats {
             expected,
             received,
             lost,
@@ -97,7 +97,7 @@ impl Outcome {
             out_of_order,
             foreign,
             latencies,
-        } = &self.tally;
+        } = &self.deliveries;
         let percentiles: serde_json::Map<String, Value> = PERCENTILES
             .iter()
             .map(|&percent| (format!("p{percent}_ns"), latencies.percentile_ns(percent).into()))

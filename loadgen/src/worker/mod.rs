@@ -80,8 +80,8 @@ fn obey(parent: &mut Parent, subscribers: &mut Subscribers) -> io::Result<bool> 
                 parent.progress(&mut subscribers.progress)?;
             }
             Order::Collect(published) => {
-                let tally = subscribers.collect(&published.into_iter().collect());
-                parent.report(&Report::Collected(Box::new(tally)))?;
+                let deliveries = subscribers.collect(&published.into_iter().collect());
+                parent.report(&Report::Collected(Box::new(deliveries)))?;
             }
         }
     }

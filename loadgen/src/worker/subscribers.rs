@@ -8,7 +8,7 @@ use crate::decode::frames;
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Standing};
 use crate::message::Message;
-use crate::orders::{Assignment, Progress, RouteStats};
+use crate::orders::{Assignment, DeliveryStats, Progress};
 use crate::sys::{self, Epoll, Event, Interest};
 use crate::target::{CHANNEL, Subscription};
 use crate::transport::Transport;
@@ -22,7 +22,7 @@ pub(super) struct Subscribers {
     table: Vec<Subscriber>,
     open: u32,
     pub progress: Progress,
-    tally: RouteStats,
+    deliveries: DeliveryStats,
     /// The buffer for input. Its contents are used for one subscriber at a time.
     input: Vec<u8>,
 }
@@ -73,7 +73,7 @@ impl Subscribers {
             table,
             open: 0,
             progress,
-            tally: RouteStats::empty(),
+            deliveries: DeliveryStats::empty(),
             input: Vec::new(),
         }
     }
@@ -252,8 +252,12 @@ impl Subscribers {
             self.progress.bytes += (input.len() - carried) as u64;
         }
         let greeting = greeting(subscription, &self.assignment.prefix, *channel);
-        let mut counts =
-            Counts { progress: &mut self.progress, tally: &mut self.tally, ledger, channel: *channel };
+        let mut counts = Counts {
+            progress: &mut self.progress,
+            deliveries: &mut self.deliveries,
+            ledger,
+            channel: *channel,
+        };
         let result = conversation.feed(input, carried, subscription, &greeting, &mut |told| match told {
             Told::Opened => outcome.opened = true,
             Told::Message(bytes) => counts.enter(bytes),
@@ -314,31 +318,31 @@ impl Subscribers {
 
     /// Settles the ledgers of all subscribers that were open and read. `published` has the number of messages published to
     /// each channel.
-    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> RouteStats {
+    pub fn collect(&mut self, published: &HashMap<u32, u32>) -> DeliveryStats {
         for (index, subscriber) in self.table.iter_mut().enumerate() {
             let number = self.assignment.first + index as u32;
             if !subscriber.was_open || self.assignment.stalls(number) {
                 continue;
             }
             let published = published.get(&subscriber.channel).copied().unwrap_or(0);
-            self.tally.expected += u64::from(subscriber.ledger.unsettled(published));
+            self.deliveries.expected += u64::from(subscriber.ledger.unsettled(published));
             let lost = subscriber.ledger.settle(published);
             let transport = subscriber.conversation.transport;
             let resumes = self.assignment.subscriptions.get(&transport).is_some_and(|it| it.resumes);
             match transport == Transport::Poll && !resumes {
                 _ if self.assignment.drain => {}
-                true => self.tally.missed_between_polls += lost,
-                false => self.tally.lost += lost,
+                true => self.deliveries.missed_between_polls += lost,
+                false => self.deliveries.lost += lost,
             }
         }
-        std::mem::replace(&mut self.tally, RouteStats::empty())
+        std::mem::replace(&mut self.deliveries, DeliveryStats::empty())
     }
 }
 
 /// The counts for a subscriber's messages.
 struct Counts<'a> {
     progress: &'a mut Progress,
-    tally: &'a mut RouteStats,
+    deliveries: &'a mut DeliveryStats,
     ledger: &'a mut Ledger,
     channel: u32,
 }
@@ -347,21 +351,21 @@ impl Counts<'_> {
     fn enter(&mut self, bytes: &[u8]) {
         let Some(message) = Message::read(bytes).filter(|message| message.channel == self.channel) else {
             // Other data is ignored: empty lines, and answers of servers when nothing was published.
-            self.tally.foreign += u64::from(bytes.starts_with(b"gw1"));
+            self.deliveries.foreign += u64::from(bytes.starts_with(b"gw1"));
             return;
         };
         let latency_ns = sys::now_ns().saturating_sub(message.due_ns);
         match self.ledger.enter(message.sequence) {
             Standing::New => {}
-            Standing::OutOfOrder => self.tally.out_of_order += 1,
+            Standing::OutOfOrder => self.deliveries.out_of_order += 1,
             Standing::Duplicate => {
-                self.tally.duplicates += 1;
+                self.deliveries.duplicates += 1;
                 return;
             }
         }
         self.progress.messages += 1;
-        self.tally.received += 1;
-        self.tally.latencies.enter(latency_ns);
+        self.deliveries.received += 1;
+        self.deliveries.latencies.enter(latency_ns);
         if let Some(recent) = &mut self.progress.recent {
             recent.enter(latency_ns);
         }

@@ -1,5 +1,5 @@
-//! Asks for links. Streams that would make the same request, the same URI and the same Grip-Last, wait for one
-//! together. A request waits for its permit, so that an application gets no more of them at a time than it may.
+//! Requests links. Streams whose requests would have the same URI and the same Grip-Last share one request. A request
+//! waits for its permit, so an application gets a bounded number of them at a time.
 
 use super::linked::Linked;
 use super::request::{Awaiting, AwaitsLink, Fetched, LINK_BYTES, LinkError, LinkRequest, PATIENCE};
@@ -18,7 +18,7 @@ use http::Method;
 use std::rc::Rc;
 
 impl Linked {
-    /// Has the next link asked for, unless it is already, or there is none.
+    /// Requests the next link, unless there is none or it is being requested.
     pub(super) fn fetch_next(self: &Rc<Self>, slot: Slot, reason: Reason) {
         let can_fetch = self.state.borrow().can_fetch();
         if can_fetch && self.holds.clients.is_held_by(slot, self) {
@@ -28,7 +28,7 @@ impl Linked {
         }
     }
 
-    /// Asks for the next link; the client has `heard` so much.
+    /// Requests the next link. `heard` are the last items that the client has got.
     pub(super) fn fetch(self: &Rc<Self>, slot: Slot, heard: Vec<HeardUpTo>, reason: Reason) {
         if !self.holds.clients.is_held_by(slot, self) {
             return;
@@ -56,7 +56,7 @@ impl Linked {
 }
 
 impl Holds {
-    /// Asks for a link when it may, and hands the answer to all who wait for it then.
+    /// Requests a link when a permit is granted, and hands the answer to all streams that wait for it then.
     async fn fetch_for_all(self: &Rc<Self>, request: &Rc<LinkRequest>, origin: &Origin, delay_ms: u64) {
         let route = self.requests.way_to(&request.target, origin);
         let permit = self.requests.permit(route.target_names().into(), delay_ms).await;
@@ -76,7 +76,7 @@ impl Holds {
         }
     }
 
-    /// Asks for a link, on behalf of the client of `origin`.
+    /// Requests a link on behalf of the client of `origin`.
     async fn ask_for(
         self: &Rc<Self>,
         request: &LinkRequest,

@@ -1,5 +1,5 @@
-//! What the answer of a link does to a stream: its body is appended as one part, and its instructions take the place of
-//! those that held before. Channels that stay are not left for a moment, so nothing on them is missed.
+//! Follows the answer of a link: its body is appended to the stream as one part, and its instruct replaces the one
+//! before. The stream does not leave channels that stay, so it misses nothing on them.
 
 use super::gone::GoneLink;
 use super::linked::Linked;
@@ -12,19 +12,19 @@ use crate::ids::Slot;
 use crate::proto::grip::{Channel, Hold, InstructError, Mode};
 use std::rc::Rc;
 
-/// How often a link that cannot be asked is tried again.
+/// How many times a link that failed is requested again.
 const TRIES: u32 = 5;
-/// What the client of a route with `debug` gets at the end of its stream.
+/// The last part of a stream whose link failed, on routes with `debug`.
 const FAILED: &str = "\n\nFailed to retrieve next link.\n";
 const NO_STREAM: &str = "\n\nNext link returned non-stream hold.\n";
 
-/// What an answer makes of a stream.
+/// What a stream does after an answer.
 enum Step<'a> {
     Hold(&'a Hold, Links),
-    /// Nothing is held, but there is another link.
+    /// The answer does not hold the stream, but has another link.
     GoOn(Links),
     End,
-    /// It cannot be followed; what a client of a route with `debug` gets.
+    /// The answer cannot be followed. The text is for clients of routes with `debug`.
     Fail(InstructError, &'static str),
 }
 
@@ -87,7 +87,7 @@ impl Linked {
         }
     }
 
-    /// Nothing is held: the stream goes on with another link when its client has taken what there is.
+    /// The answer does not hold the stream: requests its next link when the client has taken everything that was sent.
     fn go_on(self: &Rc<Self>, slot: Slot, links: Links) {
         self.holds.delivery.unsubscribe(slot);
         {
@@ -99,7 +99,7 @@ impl Linked {
         self.is_open(slot);
     }
 
-    /// The stream is held as `hold` says.
+    /// Holds the stream again, as `hold` says.
     fn hold_again(self: &Rc<Self>, slot: Slot, hold: &Hold, links: Links, fetched: &Fetched) {
         let holds = &self.holds;
         let keep_alive = hold.keep_alive.as_ref().map(|setting| holds.keep_alive(setting, self.asked));
@@ -120,8 +120,9 @@ impl Linked {
         self.make_up(slot);
     }
 
-    /// Subscribes the stream to the channels of `hold` and to no others. What is sent to it from now on waits until they
-    /// are in force: a client that has what the link has misses nothing that is published after it.
+    /// Subscribes the stream to the channels of `hold` and to no others. Bytes that are sent to the stream from now on
+    /// wait until the channels are in force. So a client that has seen the link's answer misses no item that is
+    /// published afterwards.
     fn move_to_channels(&self, slot: Slot, hold: &Hold, prefix: Option<&str>) {
         let wanted = self.channels_of_link(hold, prefix);
         let (delivery, mut asks) = (&self.holds.delivery, Vec::new());
@@ -142,7 +143,7 @@ impl Linked {
         self.holds.publishing.send_home_all(asks);
     }
 
-    /// The channels of a link's answer by their names with the route's prefix, as many as a client may have.
+    /// The channels of a link's answer, by their names with the route's prefix, at most as many as a client may have.
     fn channels_of_link<'a>(&self, hold: &'a Hold, prefix: Option<&str>) -> Vec<(String, &'a Channel)> {
         let prefix = prefix.unwrap_or_default();
         let named = hold.channels.iter().map(|channel| (format!("{prefix}{}", channel.name), channel));
@@ -156,7 +157,7 @@ impl Linked {
         delivery.refuse_subscriptions(self.origin.route(), beyond.iter().map(String::as_str));
     }
 
-    /// The link could not be asked: once more after a while, or the stream is over.
+    /// The link failed: requests it again after a while, or ends the stream.
     fn try_again(self: &Rc<Self>, slot: Slot, error: &LinkError) {
         let (failures, heard) = {
             let mut state = self.state.borrow_mut();
@@ -171,9 +172,9 @@ impl Linked {
         }
     }
 
-    /// The stream cannot go on: cut, so that its client sees that it is not whole.
+    /// Ends a stream that cannot go on, without the end of its body, so that its client can tell that it is incomplete.
     fn give_up(self: &Rc<Self>, slot: Slot, error: &LinkError, text: &str) {
-        tracing::warn!(%error, "a stream ends because its next link failed");
+        tracing::warn!(%error, "a stream was closed: its next link failed");
         let holds = &self.holds;
         holds.delivery.unsubscribe(slot);
         holds.release_stream(slot);

@@ -1,6 +1,6 @@
-//! Tells an application that a client is gone (`Grip-Link`, `rel=gone`), by a POST without a body. A link goes wherever
-//! what it belongs to goes, and is asked for when it is dropped: whatever ended the client's hold, nobody has to
-//! remember it. It is asked for once; what comes back means nothing.
+//! Tells an application that a client is gone (`Grip-Link`, `rel=gone`), by a POST without a body. The gone link is a
+//! value that moves along with the client's hold. Dropping it makes the request, so whatever ends the hold, the
+//! application is told. The request is made once, and its answer is ignored.
 
 use crate::held::Holds;
 use crate::origin::OriginError;
@@ -12,24 +12,24 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Links to ask for, by the loop.
+/// Dropped gone links, whose requests the loop will make.
 pub(in crate::held) type GoneLinks = Rc<RefCell<Vec<(LinkTarget, Rc<Origin>)>>>;
 
-/// Whom to tell that a client is gone.
+/// The gone link of a client. Dropping it notifies the application.
 pub(in crate::held) struct GoneLink {
-    /// `None` when nobody is to be told any more.
+    /// `None` if the application must not be notified any more.
     whom: Option<(LinkTarget, Rc<Origin>)>,
     told: GoneLinks,
 }
 
 impl GoneLink {
-    /// The client is not gone, and somebody else will tell if it is.
+    /// Drops the link without notifying the application, because another link has taken its place.
     pub fn disarm(mut self) {
         self.whom = None;
     }
 }
 
-/// Tries after one that had no turn in time.
+/// How many times a request is made again that waited too long for its turn.
 const RETRIES: u32 = 5;
 
 impl Drop for GoneLink {
@@ -39,12 +39,12 @@ impl Drop for GoneLink {
 }
 
 impl Holds {
-    /// The link to ask for when a client is gone.
+    /// A gone link that notifies `target` when it is dropped.
     pub(in crate::held) fn gone_link(&self, target: LinkTarget, origin: &Rc<Origin>) -> GoneLink {
         GoneLink { whom: Some((target, origin.clone())), told: self.gone_links.clone() }
     }
 
-    /// Asks for the links of clients that have gone; whether there were any.
+    /// Makes the requests of dropped gone links, in tasks. Returns whether there were any.
     pub fn tell_of_the_gone(self: &Rc<Self>) -> bool {
         let gone = self.gone_links.take();
         let any = !gone.is_empty();
@@ -60,7 +60,7 @@ impl Holds {
                             runtime::sleep(Duration::from_secs(1 << tries)).await;
                         }
                         Err(error) => {
-                            tracing::debug!(%error, "an application was not told that a client is gone");
+                            tracing::debug!(%error, "a gone link failed: its application was not told that a client is gone");
                             return;
                         }
                         Ok(_) => return,

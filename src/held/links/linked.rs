@@ -1,4 +1,4 @@
-//! A held stream that has links, or one that goes on with its link at once.
+//! A stream with links: it is held, or continues with its next link at once.
 
 use super::gone::GoneLink;
 use super::state::{Doing, Due, State, remaining};
@@ -17,17 +17,17 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A held stream that has links.
+/// A stream with links.
 pub(in crate::held) struct Linked {
     pub(super) holds: Rc<Holds>,
     pub(super) origin: Rc<Origin>,
-    /// How it is written.
+    /// How the stream's body is written.
     pub(super) asked: Asked,
     pub(super) state: RefCell<State>,
 }
 
 impl Linked {
-    /// A stream that is held, or one that `goes_on` at once.
+    /// A stream that is held, or that continues with its link at once (`goes_on`).
     pub fn new(
         holds: &Rc<Holds>,
         origin: Rc<Origin>,
@@ -41,7 +41,7 @@ impl Linked {
         Rc::new(Linked { holds: holds.clone(), origin, asked, state })
     }
 
-    /// It is open, or has what its link had.
+    /// The stream was opened, or its link's answer was appended: starts its clock.
     pub(super) fn is_open(self: &Rc<Self>, slot: Slot) {
         let (delay_ms, goes_on) = {
             let mut state = self.state.borrow_mut();
@@ -56,7 +56,7 @@ impl Linked {
         }
     }
 
-    /// Gives it what it had missed when its subscription came into force.
+    /// Delivers the items that the stream had missed when its subscription came into force.
     pub(super) fn make_up(self: &Rc<Self>, slot: Slot) {
         let Missed { items, more } = self.holds.delivery.take_missed(slot);
         let behind = {
@@ -90,21 +90,21 @@ impl Linked {
         }
     }
 
-    /// Its body ends, and with it the stream.
+    /// Ends the stream's body, and with it the stream.
     pub(super) fn end_body(self: Rc<Self>, slot: Slot) {
         self.holds.end_body(slot, self.asked);
         self.tell_gone(slot);
     }
 
-    /// In how many ticks all channels of `slot` will have been quiet for `timeout_s` if nothing comes; `None` if one
-    /// has.
+    /// The ticks until all channels of `slot` will have been quiet for `timeout_s`, if nothing is published; `None` if
+    /// they have been already.
     fn quiet_for(&self, slot: Slot, timeout_s: u64) -> Option<u32> {
         let (since, now) = (self.holds.delivery.quiet_since(slot)?, self.holds.context.now());
         let due = since.wrapping_add(ticks(timeout_s.saturating_mul(1000)));
         ((due.wrapping_sub(now) as i32) > 0).then(|| remaining(due, now))
     }
 
-    /// Whoever is to be told that the client is gone is told, if it is held so no more.
+    /// Drops the gone link, which notifies the application, if this stream no longer holds the client.
     fn tell_gone(self: &Rc<Self>, slot: Slot) {
         if !self.holds.clients.is_held_by(slot, self) {
             let mut state = self.state.borrow_mut();

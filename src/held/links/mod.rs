@@ -1,10 +1,11 @@
-//! Streams that go on with a link (`Grip-Link`, `rel=next`): when something was missed, when a publisher says so, when
-//! nothing came for a while, or at once, what the link has is appended, and what it instructs holds from then on.
+//! Streams that continue with a link (`Grip-Link`, `rel=next`). A stream requests its next link when it has missed an
+//! item, when a publisher sends a hint, when its channels were quiet for a while, or at once. The link's content is
+//! appended to the stream, and the link's instruct replaces the one before.
 //!
-//! `linked` is such a stream, `state` what it is between two requests. `fetch` asks for links, one `request` for all
-//! streams that would make the same one; `following` is what an answer does to a stream; `gone` tells an application that
-//! a client is gone (`rel=gone`). While its link is asked for, a stream is out of the channels whose ids it follows; on
-//! the others it goes on.
+//! `linked` is such a stream, `state` its state between two requests. `fetch` requests links, with one `request` for
+//! all streams that would make the same one. `following` applies an answer to a stream. `gone` tells an application
+//! that a client is gone (`rel=gone`). While its link is being requested, a stream has left the channels whose ids it
+//! follows; on its other channels it stays.
 
 mod fetch;
 mod following;

@@ -1,4 +1,4 @@
-//! A request for a link, the streams that wait for it together, and what comes of it.
+//! A request of a link, the streams that wait for it together, and its outcome.
 
 use crate::channel::HeardUpTo;
 use crate::ids::{NameMap, Slot};
@@ -9,12 +9,12 @@ use bytes::Bytes;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// Bytes of what a link may have. It is kept until it has come whole.
+/// Bytes of the largest accepted answer of a link. An answer is kept until it is complete.
 pub(super) const LINK_BYTES: usize = 1024 * 1024;
 /// How long a link may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The links that will be asked for, and the streams that wait for each.
+/// The links that will be requested, and the streams that wait for each.
 #[derive(Default)]
 pub(in crate::held) struct Fetches {
     waiting: NameMap<Rc<LinkRequest>, Vec<Awaiting>>,
@@ -22,7 +22,7 @@ pub(in crate::held) struct Fetches {
 }
 
 impl Fetches {
-    /// Has a look at its tables.
+    /// Shows its table to `look`, which shrinks tables that have been nearly empty for a while.
     pub(in crate::held) fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.waiting);
     }
@@ -33,20 +33,20 @@ impl Fetches {
         self.numbers
     }
 
-    /// `stream` waits for `request`; whether it is the first that does.
+    /// Adds `stream` to those that wait for `request`. Returns whether it is the first.
     pub(super) fn wait(&mut self, request: &Rc<LinkRequest>, stream: Awaiting) -> bool {
         let waiting = self.waiting.entry(request.clone()).or_default();
         waiting.push(stream);
         waiting.len() == 1
     }
 
-    /// Takes out those that wait for `request`.
+    /// Takes out the streams that wait for `request`.
     pub(super) fn take(&mut self, request: &Rc<LinkRequest>) -> Vec<Awaiting> {
         self.waiting.remove(request).unwrap_or_default()
     }
 }
 
-/// A stream that waits for what its link has.
+/// A stream that waits for its link.
 pub(super) struct Awaiting {
     pub slot: Slot,
     /// The number of its request.
@@ -61,39 +61,39 @@ impl Awaiting {
     }
 }
 
-/// Takes what a link has.
+/// A stream that can wait for a link.
 pub(super) trait AwaitsLink {
     /// Whether the stream still waits for its request with this number.
     fn waits_for(&self, number: u64) -> bool;
 
-    /// The link has answered.
+    /// Takes the outcome of the request.
     fn take_fetched(self: Rc<Self>, slot: Slot, fetched: &Result<Fetched, LinkError>);
 }
 
-/// What makes requests for links the same.
+/// The identity of a request: streams with an equal value share one request.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct LinkRequest {
     pub target: LinkTarget,
     pub heard: Vec<HeardUpTo>,
-    /// The route of the client's request, on which it depends what may be asked.
+    /// The route of the client's request. It limits where the link may lead.
     pub route_id: String,
-    /// It may not wait with others that may.
+    /// The request is made without a delay, so it is not shared with requests that are delayed.
     pub is_urgent: bool,
 }
 
-/// What a link had.
+/// The answer of a link.
 pub(super) struct Fetched {
-    /// Where it was.
+    /// The URI of the answer.
     pub at: LinkTarget,
-    /// What is appended.
+    /// The content to append to the stream.
     pub body: Bytes,
-    /// What holds from now on; nothing does if there is no instruction.
+    /// The new instruct; `None` if the answer has none.
     pub instruct: Option<Instruct>,
-    /// Before the channels of the instruction.
+    /// The prefix for the channels of the instruct.
     pub prefix: Option<String>,
 }
 
-/// Why a link has nothing.
+/// Why a link failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
     #[error(transparent)]
@@ -104,12 +104,12 @@ pub(super) enum LinkError {
     TooLarge,
     #[error("the link did not answer within {} s", PATIENCE.as_secs())]
     Timeout,
-    #[error("the instructions of the link's answer cannot be followed: {0}")]
+    #[error("the instruct in the link's answer is invalid: {0}")]
     Instruct(#[from] InstructError),
 }
 
 impl LinkError {
-    /// Whether another try may do better.
+    /// Whether another try may succeed.
     pub fn is_passing(&self) -> bool {
         let is_blocked = matches!(self, LinkError::Origin(OriginError::Blocked { .. }));
         !is_blocked && !matches!(self, LinkError::TooLarge | LinkError::Instruct(_))

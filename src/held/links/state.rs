@@ -1,4 +1,4 @@
-//! What a stream with links is between two requests, and when it is to do something next.
+//! The state of a stream with links between two requests, and the times of its next actions.
 
 use super::gone::GoneLink;
 use super::target::Next;
@@ -9,41 +9,41 @@ use std::rc::Rc;
 
 /// The state of a stream with links.
 pub(super) struct State {
-    /// What it is sent while nothing is published.
+    /// The stream's keep-alive, if it has one.
     pub keep_alive: Option<Rc<KeepAlive>>,
-    /// Where it goes on.
+    /// The next link.
     pub next: Option<Next>,
-    /// Whom to tell when its client is gone.
+    /// The gone link.
     pub gone: Option<GoneLink>,
     pub doing: Doing,
     pub failures: u32,
-    /// How often in a row the link's answer was behind what was published when it came.
+    /// How many times in a row the link's answer was behind the published items when it arrived.
     pub behind: u32,
     keep_alive_due: Option<u32>,
     next_due: Option<u32>,
 }
 
-/// What a stream does now.
+/// What a stream is doing now.
 pub(super) enum Doing {
-    /// It is held.
+    /// The stream is held.
     Held,
-    /// Its next link is to be asked for when its client has taken what there is.
+    /// The stream will request its next link when its client has taken everything that was sent.
     GoesOn,
-    /// Its next link is asked for, or will be, with this number.
+    /// The request of its next link, with this number, is under way or waits for its permit.
     Fetching { number: u64, heard: Vec<HeardUpTo> },
 }
 
-/// What is due.
+/// The actions that are due.
 #[derive(Default)]
 pub(super) struct Due {
-    /// To send this.
+    /// Send this keep-alive.
     pub keep_alive: Option<Rc<KeepAlive>>,
-    /// To ask for the next link, if the channels have been quiet for so many seconds.
+    /// Request the next link, if the channels have been quiet for this many seconds.
     pub next_after_s: Option<u64>,
 }
 
 impl State {
-    /// A stream that is held, or one that `goes_on` at once.
+    /// The state of a stream that is held, or that continues with its link at once (`goes_on`).
     pub fn new(
         keep_alive: Option<Rc<KeepAlive>>,
         next: Option<Next>,
@@ -55,22 +55,23 @@ impl State {
         State { keep_alive, next, gone, doing, keep_alive_due, next_due, failures: 0, behind: 0 }
     }
 
-    /// Whether its next link is to be asked for when its client has taken what there is.
+    /// Whether the stream will request its next link when its client has taken everything that was sent.
     pub fn goes_on(&self) -> bool {
         matches!(self.doing, Doing::GoesOn)
     }
 
-    /// Whether it waits for its request with this number.
+    /// Whether the stream waits for its request with this number.
     pub fn waits_for(&self, number: u64) -> bool {
         matches!(self.doing, Doing::Fetching { number: own, .. } if own == number)
     }
 
-    /// Whether its next link can be asked for, and is not already.
+    /// Whether the stream has a next link that is not being requested.
     pub fn can_fetch(&self) -> bool {
         self.next.is_some() && !matches!(self.doing, Doing::Fetching { .. })
     }
 
-    /// All that is done after a while is done a while from now; the delay until the first of it, ms.
+    /// Sets the times of the keep-alive and of the next link anew, beginning at `now`. Returns the delay until the
+    /// first of them, ms.
     pub fn restart_clock(&mut self, now: u32) -> Option<u64> {
         let keep_alive = self.keep_alive.as_ref().map(|keep_alive| ticks(keep_alive.period_ms));
         self.keep_alive_due = keep_alive.map(|delay| now.wrapping_add(delay));
@@ -87,8 +88,8 @@ impl State {
         Due { keep_alive: keep_alive.and(self.keep_alive.clone()), next_after_s: next.and(self.timeout_s()) }
     }
 
-    /// Its keep-alive is due `keep_alive_ms` from tick `now`, and its next link in `next` ticks, as far as they are
-    /// given; the delay until the first of all, ms.
+    /// Sets the keep-alive to `keep_alive_ms` from tick `now`, and the next link to `next` ticks from `now`, as far as
+    /// they are given. Returns the delay until the first action, ms.
     pub fn wind(&mut self, now: u32, keep_alive_ms: Option<u64>, next: Option<u32>) -> Option<u64> {
         if let Some(delay_ms) = keep_alive_ms {
             self.keep_alive_due = Some(now.wrapping_add(ticks(delay_ms)));
@@ -99,7 +100,8 @@ impl State {
         self.delay_ms(now)
     }
 
-    /// After how many seconds of quiet its next link is asked for. A timeout of nothing would ask without end.
+    /// After how many seconds of quiet the next link is requested. At least 1, because a timeout of 0 would request it
+    /// without end.
     fn timeout_s(&self) -> Option<u64> {
         self.next.as_ref().map(|next| next.timeout_s.max(1))
     }

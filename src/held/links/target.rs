@@ -1,22 +1,22 @@
-//! Where the links of an answer lead.
+//! Resolves the links of an answer.
 
 use crate::proto::grip::{Link, LinkTarget};
 
-/// Where a stream goes on, and whom to tell when its client is gone.
+/// The resolved links of an answer: the next link, and the gone link.
 #[derive(Default)]
 pub(in crate::held) struct Links {
     pub next: Option<Next>,
     pub gone: Option<LinkTarget>,
 }
 
-/// Where a stream goes on.
+/// The next link of a stream.
 #[derive(Clone)]
 pub(in crate::held) struct Next {
     pub target: LinkTarget,
     pub timeout_s: u64,
 }
 
-/// Where these links of an answer lead, as seen from `base`; `None` if one leads nowhere.
+/// Resolves the links of an answer against `base`; `None` if one of them is no valid URI.
 pub(in crate::held) fn resolve(
     base: &LinkTarget,
     next: Option<&Link>,

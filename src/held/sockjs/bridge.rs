@@ -1,5 +1,6 @@
-//! The application's side of a conversation: a WebSocket that this server opens to itself, by a virtual slot of the
-//! wire. What comes by it waits in the session, and what waits there goes out.
+//! The application's side of a conversation: a WebSocket that this server opens to itself by a virtual slot of the
+//! wire. Messages that come by it wait in the session for the client, and messages that wait in the session are sent by
+//! it.
 
 use super::Session;
 use super::line::Line;
@@ -20,16 +21,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a conversation goes on while no client waits for what comes.
+/// How long a conversation goes on while no request of its client waits for messages.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often that is looked at.
+/// How often the session is checked for that.
 const GLANCE: Duration = Duration::from_secs(1);
 /// The largest message, and the largest head of an answer.
 const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 const HEAD_BYTES: usize = 64 * 1024;
 
 impl Holds {
-    /// Opens the WebSocket of `session` as `request` asks on `route`; `ended` is called some time after its end.
+    /// Opens the WebSocket of `session` for `request` on `route`. `ended` is called some time after the WebSocket has
+    /// ended.
     pub(super) fn bridge(
         self: &Rc<Self>,
         session: &Arc<Session>,
@@ -42,7 +44,7 @@ impl Holds {
         self.join(line.slot(), upgrade(request), route);
         runtime::spawn(async move {
             if let Err(error) = carry(&line, &session).await {
-                tracing::debug!(%error, "a conversation of SockJS is over");
+                tracing::debug!(%error, "a SockJS conversation ended with an error");
             }
             drop(line);
             session.end();
@@ -52,7 +54,7 @@ impl Holds {
         .detach();
     }
 
-    /// The client of a new WebSocket is this server itself.
+    /// Answers the request for a WebSocket that this server itself sends by the virtual `slot`.
     fn join(self: &Rc<Self>, slot: Slot, request: Request, route: Arc<Route>) {
         let Some(exchange) = self.clients.begin_virtual(slot, &request) else { return };
         let holds = self.clone();
@@ -63,7 +65,7 @@ impl Holds {
     }
 }
 
-/// The client's request as one for a WebSocket.
+/// The client's request, turned into a request for a WebSocket.
 fn upgrade(mut request: Request) -> Request {
     let headers = &mut request.headers;
     for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::SEC_WEBSOCKET_EXTENSIONS] {
@@ -72,7 +74,7 @@ fn upgrade(mut request: Request) -> Request {
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    // Not a secret: nobody is between the two ends.
+    // The key can be constant, because nothing is between the two ends.
     headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("U29ja0pTIG9uIGEgcGFpcg=="));
     request.method = Method::GET;
     request.body = BodyLength::None;
@@ -94,15 +96,15 @@ async fn carry(line: &Line, session: &Session) -> io::Result<()> {
     from_application.or(to_application).or(abandoned(session)).await
 }
 
-/// The pong on its way to the application. Of several pings the last one is answered (RFC 6455 section 5.5.3), so what
-/// waits does not grow.
+/// The pong on its way to the application. Of several waiting pings only the last is answered (RFC 6455 section 5.5.3),
+/// so pongs do not pile up.
 #[derive(Default)]
 struct Pongs {
     waiting: RefCell<Option<BytesMut>>,
     bell: Bell,
 }
 
-/// Takes what the application says into the session, until it closes.
+/// Takes the application's messages into the session, until the application closes.
 async fn from_application(
     line: &Line,
     mut input: BytesMut,
@@ -139,13 +141,13 @@ async fn from_application(
                 session.close(close.code, &close.reason);
                 return Ok(());
             }
-            // SockJS knows texts only.
+            // SockJS has only text messages.
             Some(Opcode::Binary | Opcode::Pong) | None => {}
         }
     }
 }
 
-/// Brings what the client says to the application, until it leaves.
+/// Brings the client's messages to the application, until the client leaves.
 async fn to_application(line: &Line, session: &Session, pongs: &Pongs) -> io::Result<()> {
     loop {
         let pong_is_due = async {
@@ -168,10 +170,11 @@ async fn to_application(line: &Line, session: &Session, pongs: &Pongs) -> io::Re
     }
 }
 
-/// Returns when no client has waited for long.
+/// Returns when no request of the client has waited for messages for a while.
 async fn abandoned(session: &Session) -> io::Result<()> {
     let mut times = 0;
-    // Twice in a row: a client that came back just in time may not have been read at the first.
+    // Two checks in a row must agree, because the request of a client that came back just in time may not have been
+    // read at the first.
     while times < 2 {
         runtime::sleep(GLANCE).await;
         times = if session.is_abandoned(PATIENCE) { times + 1 } else { 0 };
@@ -179,7 +182,7 @@ async fn abandoned(session: &Session) -> io::Result<()> {
     Ok(())
 }
 
-/// The status of the answer to the upgrade; what follows its head stays in `input`.
+/// The status of the answer to the upgrade. The bytes behind the answer's head stay in `input`.
 async fn read_status(line: &Line, input: &mut BytesMut) -> io::Result<u16> {
     let head = loop {
         if let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") {
@@ -194,14 +197,14 @@ async fn read_status(line: &Line, input: &mut BytesMut) -> io::Result<u16> {
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| io::Error::other("no status"))
 }
 
-/// What a frame held.
+/// The payload of a frame.
 struct Payload {
     bytes: BytesMut,
-    /// It is the last of its message.
+    /// The frame is the last of its message.
     ends: bool,
 }
 
-/// The frame at the front of `input`, if it is whole.
+/// The frame at the front of `input`, if it is complete.
 fn take_frame(input: &mut BytesMut) -> io::Result<Option<(Option<Opcode>, Payload)>> {
     let Some((header, used)) = FrameHeader::read(input) else { return Ok(None) };
     if header.length > MESSAGE_BYTES as u64 {

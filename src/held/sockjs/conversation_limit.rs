@@ -1,8 +1,8 @@
-//! How many conversations of SockJS there may be. Each takes memory, and a client needs no connection for it once it
-//! has begun one; so a connection has no share of its own, as its client would come by another. An address has one: that
-//! of the client, as believed proxies say it. One address may have nearly all conversations, as a proxy does that nobody
-//! has named; but the last eighth is only for addresses that have few, so that a client that begins thousands leaves room
-//! for others.
+//! Limits the number of SockJS conversations, and the bytes that wait in them. A conversation takes memory, and needs
+//! no connection once it has begun, so a limit for each connection would limit nothing. The limit is by address: the
+//! client's address, according to trusted proxies. One address may have nearly all conversations, because it may be a
+//! proxy that the settings do not name. The last eighth, however, is reserved for addresses that have few
+//! conversations. So a client that begins thousands leaves room for others.
 
 use crate::ids::NameMap;
 use crate::proto::client_network::ClientNetwork;
@@ -10,18 +10,18 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The last of these parts of all places is for addresses that have few.
+/// One of this many parts of all places is reserved for addresses that have few conversations.
 const RESERVED_PART: usize = 8;
-/// Few are this part of all places.
+/// An address has few conversations while it has fewer than one of this many parts of all places.
 const FEW_PART: usize = 64;
 
-/// Bytes that wait in all conversations together, for clients and applications. Beyond it each of them may keep only
-/// [`FREE_BYTES`] each way.
+/// Bytes that wait in all conversations together, for clients and applications. Beyond this, each conversation may keep
+/// only [`FREE_BYTES`] in each direction.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// What a conversation may keep each way whatever others keep.
+/// A conversation may always keep this many bytes in each direction.
 const FREE_BYTES: usize = 16 * 1024;
 
-/// The places of all cores, and what waits in their conversations.
+/// The places for conversations of all cores, and the bytes that wait in them.
 #[derive(Clone, Default)]
 pub(super) struct ConversationLimit(Arc<Shared>);
 
@@ -38,7 +38,7 @@ struct Taken {
     by_client: NameMap<ClientNetwork, usize>,
 }
 
-/// A place of one conversation, which is free again when this is dropped.
+/// The place of one conversation. Dropping this value frees the place.
 pub struct ConversationPermit {
     of: ConversationLimit,
     client: ClientNetwork,
@@ -47,8 +47,8 @@ pub struct ConversationPermit {
 }
 
 impl ConversationLimit {
-    /// A place for a client at `address`, of `limit` for all; `None` if it must wait. Clients without an address are
-    /// one. The share of one address is not for those that are exempt from limits by address.
+    /// A place for a client at `address`, of `limit` places in all; `None` if there is none. All clients without an
+    /// address count as one. An exempt client (`is_exempt`) may also have the reserved places.
     pub fn take(&self, address: Option<IpAddr>, limit: usize, is_exempt: bool) -> Option<ConversationPermit> {
         let client = ClientNetwork::of(address);
         let mut taken = self.lock();
@@ -74,7 +74,7 @@ impl ConversationLimit {
 }
 
 impl ConversationPermit {
-    /// `bytes` wait in its conversation now.
+    /// Sets the bytes that wait in the conversation.
     pub fn keep(&self, bytes: usize) {
         let before = self.kept.swap(bytes, Relaxed);
         let all = &self.of.0.kept;
@@ -84,7 +84,7 @@ impl ConversationPermit {
         };
     }
 
-    /// How many bytes may wait one way where there is a bound of `most`.
+    /// How many bytes may wait in one direction, for a usual bound of `most`.
     pub fn bound(&self, most: usize) -> usize {
         if self.of.kept_bytes() > MOST_BYTES { most.min(FREE_BYTES) } else { most }
     }

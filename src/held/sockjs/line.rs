@@ -1,4 +1,4 @@
-//! The client's end of a virtual slot, as a task uses it. Dropped, it hangs up.
+//! The client's end of a virtual slot, as a task uses it. Dropping it hangs up.
 
 use crate::held::Holds;
 use crate::ids::Slot;
@@ -15,20 +15,20 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A new one.
+    /// Opens a new virtual slot.
     pub fn open(holds: &Rc<Holds>) -> Line {
         Line { holds: holds.clone(), client: holds.clients.open_virtual() }
     }
 
-    /// The slot that is at its other end.
+    /// The slot at the other end.
     pub fn slot(&self) -> Slot {
         self.client.slot()
     }
 
-    /// What comes next, as it was sent.
+    /// The next bytes, as they were sent.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the slot is closed, or nothing follows.
+    /// `UnexpectedEof` if the slot is closed, or nothing follows.
     pub async fn read(&self) -> io::Result<Bytes> {
         loop {
             let taken = self.holds.clients.take_sent(&self.client);
@@ -40,10 +40,10 @@ impl Line {
         }
     }
 
-    /// Says all `bytes` when there is room for them.
+    /// Sends all `bytes` when there is room for them.
     ///
     /// # Errors
-    /// `BrokenPipe` when the slot is closed.
+    /// `BrokenPipe` if the slot is closed.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<()> {
         loop {
             let taken = self.holds.clients.take_said(&self.client, bytes);

@@ -1,12 +1,12 @@
-//! SockJS: browsers without WebSockets, or with the library of that name, speak with an application that knows
-//! WebSockets. A conversation is a `session`; for the application it is a WebSocket like any other, whose client is
-//! this server itself: a task (`bridge`) at the other end of a virtual slot of the wire (`line`). So channels, filters,
-//! pings and all else are those of WebSockets, and here is only the form. `serve` answers the client's requests,
-//! `socket` speaks by a WebSocket, `sessions` finds conversations by name, and `conversation_limit`
-//! bounds how many there are.
+//! SockJS: browsers without WebSockets, or with the SockJS library, talk to an application that speaks WebSocket. A
+//! conversation is a `session`. To the application it is a WebSocket like any other, whose client is this server
+//! itself: a task (`bridge`) at the other end of a virtual slot of the wire (`line`). So channels, filters and pings
+//! work as for WebSockets, and this folder has only SockJS's protocol towards clients. `serve` answers the client's
+//! requests, `socket` speaks SockJS by a WebSocket, `sessions` finds conversations by name, and `conversation_limit`
+//! limits their number.
 //!
-//! What it costs: a row, a task and some memory for each conversation. It has no descriptor but that of the client's own
-//! connection, and is none of `limits.connections_per_core`.
+//! Each conversation takes a row, a task and some memory. It has no descriptor other than the client's own connection,
+//! and does not count in `limits.connections_per_core`.
 
 mod bridge;
 mod conversation_limit;

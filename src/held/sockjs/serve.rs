@@ -18,9 +18,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a client may say at a time.
+/// Bytes of the largest request with messages.
 const SAID_BYTES: usize = 100_000;
-/// How long a client waits for nothing.
+/// How long a client waits for messages before it is sent a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
 impl Holds {
@@ -70,7 +70,7 @@ impl Holds {
         answer::send_whole(exchange, &for_any_page(page, origin));
     }
 
-    /// Waits for what comes next in the conversation `name`, which begins with this if it is new.
+    /// Waits for the next messages of the conversation `name`. A new conversation begins with this request.
     async fn poll_sockjs(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
@@ -96,7 +96,7 @@ impl Holds {
         }
     }
 
-    /// Takes what the client says in the conversation `name`.
+    /// Takes the client's messages of the conversation `name`.
     async fn say_sockjs(
         &self,
         exchange: &Rc<Exchange>,
@@ -114,7 +114,9 @@ impl Holds {
             true => sockjs::said_in_form(&body),
             false => sockjs::said(&body),
         };
-        let Some(said) = said else { return answer::text(400, "A list of texts in JSON is expected.\n") };
+        let Some(said) = said else {
+            return answer::text(400, "The body must be a JSON list of strings.\n");
+        };
         match (session.say(said), transport) {
             (Err(_), _) => not_found(),
             (Ok(()), Transport::JsonpSend) => page("text/plain; charset=UTF-8", "ok"),
@@ -135,14 +137,14 @@ impl Holds {
         frame
     }
 
-    /// There are too many conversations.
+    /// The answer if there are too many conversations.
     pub(super) fn no_place(&self) -> Answer {
         self.context.metrics.refused_conversations_total.add(1);
         answer::unavailable("Too many conversations.\n", RETRY_AFTER_S)
     }
 }
 
-/// What the client is told next, if only that nothing has come.
+/// The next frame for the client; a heartbeat if there has been none for a while.
 pub(in crate::held) async fn next(attached: &Attached) -> Option<ToClient> {
     let heartbeat = async {
         runtime::sleep(HEARTBEAT).await;
@@ -151,7 +153,7 @@ pub(in crate::held) async fn next(attached: &Attached) -> Option<ToClient> {
     attached.next().or(heartbeat).await
 }
 
-/// A frame as a client of either kind waits for it.
+/// The answer with a frame: as a script if there is a `callback` (JSONP), else as text.
 fn frame(text: &str, callback: Option<&str>) -> Answer {
     match callback {
         None => page("application/javascript; charset=UTF-8", format!("{text}\n")),
@@ -162,7 +164,7 @@ fn frame(text: &str, callback: Option<&str>) -> Answer {
     }
 }
 
-/// The function that a script is to call: a name, because it stands in the script.
+/// The function that a JSONP script calls. It must be a plain name, because it stands in the script.
 fn callback(target: &str) -> Option<String> {
     let (_, query) = target.split_once('?')?;
     let named =
@@ -171,7 +173,7 @@ fn callback(target: &str) -> Option<String> {
     is_name(&named).then(|| named.into_owned())
 }
 
-/// A number that tells pages apart.
+/// A checksum of a page, for its ETag.
 fn crc(body: &[u8]) -> u64 {
     use std::hash::Hasher;
     let mut hasher = rustc_hash::FxHasher::default();
@@ -198,7 +200,7 @@ fn not_found() -> Answer {
     answer::text(404, "Not Found\n")
 }
 
-/// Pages of every origin may have an answer, and none keeps it.
+/// Allows pages of every origin to read the answer, and forbids caching it.
 fn for_any_page(mut answer: Answer, origin: Option<HeaderValue>) -> Answer {
     let origin = origin.unwrap_or(HeaderValue::from_static("*"));
     answer.headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,9 +1,9 @@
-//! A conversation of SockJS: what waits for the client and what waits for the application. Requests of one client may
-//! come to any core, so a conversation is known to all and behind a lock, which is held for the length of a statement
-//! and taken a few times for each request. That is the one exception to cores that share nothing, and only those pay
-//! for it who speak SockJS.
+//! A SockJS conversation: messages that wait for the client, and messages that wait for the application. Requests of
+//! one client may come to any core, so all cores share a conversation, behind a lock. The lock is held for a statement,
+//! and is taken a few times for each request. This is the one exception to cores that share nothing, and other clients
+//! have no overhead from it.
 //!
-//! `bridge` is the application's side of it, `serve` and `socket` the client's.
+//! `bridge` is the application's side of a conversation, `serve` and `socket` are the client's side.
 
 use super::conversation_limit::ConversationPermit;
 use crate::proto::sockjs;
@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Bytes that may wait for the client; beyond them the application is not read.
+/// While more bytes than this wait for the client, the application is not read.
 const TO_CLIENT_BYTES: usize = 200_000;
-/// Bytes that may wait for the application; beyond them the client is refused.
+/// While more bytes than this wait for the application, the client's messages are refused.
 const TO_APPLICATION_BYTES: usize = 1_000_000;
-/// What a message takes beside its text: its place in a queue that may be half empty, and an allocation.
+/// Memory of a message beside its text: its place in a queue that may be half empty, and an allocation.
 const MESSAGE_BYTES: usize = 64;
 
 /// A conversation.
@@ -33,46 +33,46 @@ struct State {
     to_client_bytes: usize,
     to_application: VecDeque<String>,
     to_application_bytes: usize,
-    /// How the application ended it: what the client is told from then on.
+    /// The close of the application, which the client is told from then on.
     close: Option<(u16, String)>,
-    /// The client has ended it.
+    /// The client has ended the conversation.
     client_left: bool,
-    /// A client waits for what comes, or else since when none has.
+    /// A request of the client waits for messages. If none does, `alone_since` says since when.
     attached: bool,
     alone_since: Instant,
     client: Option<Waker>,
     bridge: Option<Waker>,
 }
 
-/// How far the opening is.
+/// The progress of the opening.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Opening {
-    /// The application was asked.
+    /// The application was asked, and has not answered.
     Asked,
-    /// It accepts; the client does not know.
+    /// The application has accepted; the client was not told.
     Accepted,
-    /// The client knows.
+    /// The client was told.
     Said,
-    /// It does not accept, and answers so.
+    /// The application has rejected the WebSocket, with this status.
     Rejected(u16),
 }
 
-/// What a client is told next.
+/// The next message to the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToClient {
-    /// A frame.
+    /// A SockJS frame.
     Frame(String),
-    /// The last frame: the application has closed.
+    /// The last SockJS frame, and the code and reason of the application's close in it.
     Closed(String, u16, String),
-    /// The application does not accept, with this status.
+    /// The application has rejected the WebSocket, with this status.
     Rejected(u16),
 }
 
-/// There is no room for what a client says, or nobody to hear it.
+/// The client's messages were not taken: there is no room, or the application is gone.
 #[derive(Debug)]
 pub struct NotTaken;
 
-/// The right to wait for what comes. There is one at a time.
+/// The right to wait for messages to the client. Only one request at a time has it.
 pub struct Attached {
     pub session: Arc<Session>,
 }
@@ -85,9 +85,9 @@ impl Drop for Attached {
     }
 }
 
-/// What the client's side does.
+/// The client's side.
 impl Session {
-    /// A conversation that has `open_socket` among all, as long as anybody knows of it.
+    /// A new conversation. It keeps its `place` among all conversations as long as it exists.
     pub fn new(place: Option<ConversationPermit>) -> Arc<Session> {
         let state = State {
             opening: Opening::Asked,
@@ -105,13 +105,16 @@ impl Session {
         Arc::new(Session { state: Mutex::new(state), place })
     }
 
-    /// Lets a client wait for what comes, unless one does.
+    /// Lets a request of the client wait for messages; `None` if another request waits.
     pub fn attach(self: &Arc<Self>) -> Option<Attached> {
         let was_attached = std::mem::replace(&mut self.lock().attached, true);
         (!was_attached).then(|| Attached { session: self.clone() })
     }
 
-    /// Takes what the client says.
+    /// Takes messages of the client.
+    ///
+    /// # Errors
+    /// If there is no room for them, or the application has not accepted or has closed.
     pub fn say(&self, messages: Vec<String>) -> Result<(), NotTaken> {
         let mut state = self.lock();
         let bytes: usize = messages.iter().map(|message| message.len() + MESSAGE_BYTES).sum();
@@ -126,7 +129,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends it: nobody will wait for what comes any more.
+    /// Ends the conversation, because the client has left.
     pub fn leave(&self) {
         let mut state = self.lock();
         state.client_left = true;
@@ -136,12 +139,15 @@ impl Session {
 }
 
 impl Attached {
-    /// Waits for what the client is told next; `None` when the client has left.
+    /// Waits for the next message to the client; `None` if the client has left.
     pub async fn next(&self) -> Option<ToClient> {
         poll_fn(|context| self.session.poll_told(context)).await
     }
 
-    /// Waits until the application accepts; its status if it does not.
+    /// Waits until the application accepts the WebSocket.
+    ///
+    /// # Errors
+    /// The application's status if it rejects the WebSocket.
     pub async fn opened(&self) -> Result<(), u16> {
         poll_fn(|context| {
             let mut state = self.session.lock();
@@ -155,23 +161,23 @@ impl Attached {
     }
 }
 
-/// What the application's side does.
+/// The application's side.
 impl Session {
-    /// The application accepts.
+    /// The application has accepted the WebSocket.
     pub fn accept(&self) {
         let mut state = self.lock();
         state.opening = Opening::Accepted;
         wake(&mut state.client);
     }
 
-    /// The application does not accept.
+    /// The application has rejected the WebSocket.
     pub fn reject(&self, status: u16) {
         let mut state = self.lock();
         state.opening = Opening::Rejected(status);
         wake(&mut state.client);
     }
 
-    /// The application says a message. Waits first while too much waits for the client.
+    /// Adds a message of the application. Waits first while too many bytes wait for the client.
     pub async fn tell(&self, message: &str) {
         poll_fn(|context| {
             let mut state = self.lock();
@@ -190,7 +196,7 @@ impl Session {
         wake(&mut state.client);
     }
 
-    /// The application is gone, or has closed.
+    /// The application has closed, or is gone.
     pub fn close(&self, code: u16, reason: &str) {
         let mut state = self.lock();
         if state.close.is_none() {
@@ -199,7 +205,7 @@ impl Session {
         wake(&mut state.client);
     }
 
-    /// There is no application any more.
+    /// The application is gone, without a close.
     pub fn end(&self) {
         let is_asked = self.lock().opening == Opening::Asked;
         match is_asked {
@@ -208,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Waits for a message of the client; `None` when it has left.
+    /// Waits for a message of the client; `None` if the client has left.
     pub async fn heard(&self) -> Option<String> {
         poll_fn(|context| {
             let mut state = self.lock();
@@ -226,7 +232,7 @@ impl Session {
         .await
     }
 
-    /// Whether no client has waited for so long.
+    /// Whether no request of the client has waited for messages for as long as `patience`.
     pub fn is_abandoned(&self, patience: Duration) -> bool {
         let state = self.lock();
         !state.attached && runtime::now().duration_since(state.alone_since) >= patience
@@ -262,12 +268,12 @@ impl Session {
         state.wait_as_client(context)
     }
 
-    /// How many bytes may wait one way, of `most` that one conversation may have.
+    /// How many bytes may wait in one direction, for a usual bound of `most`.
     fn bound(&self, most: usize) -> usize {
         self.place.as_ref().map_or(most, |place| place.bound(most))
     }
 
-    /// Counts what waits, among all conversations.
+    /// Counts the waiting bytes among those of all conversations.
     fn count(&self, state: &State) {
         if let Some(place) = &self.place {
             place.keep(state.to_client_bytes + state.to_application_bytes);
@@ -286,7 +292,7 @@ impl State {
     }
 }
 
-/// Wakes who waits, on whichever core.
+/// Wakes the waiting task, on its core.
 fn wake(waiting: &mut Option<Waker>) {
     waiting.take().into_iter().for_each(Waker::wake);
 }

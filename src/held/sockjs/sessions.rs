@@ -1,4 +1,4 @@
-//! The conversations of all cores, by name.
+//! The SockJS conversations of all cores, by name.
 
 use super::conversation_limit::{ConversationLimit, ConversationPermit};
 use super::session::Session;
@@ -9,7 +9,7 @@ use crate::requests::forwarding::client_address;
 use crate::slack::Look;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The conversations of all cores, by route and name.
+/// The SockJS conversations of all cores, by route and name.
 #[derive(Default)]
 pub struct Sessions {
     by_name: Mutex<NameMap<Box<str>, Arc<Session>>>,
@@ -17,19 +17,20 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The conversation of this name.
+    /// The conversation with this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Session>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// A place for one more of the client that `request` comes from, if there is any.
+    /// A place for one more conversation of the client that sent `request`, if there is one.
     pub(super) fn place(&self, settings: &Config, request: &Request) -> Option<ConversationPermit> {
         let address = client_address(settings, request);
         let is_exempt = settings.limits.exempt.has(address, settings.http.trusted_proxies.as_ref());
         self.places.take(address, settings.limits.sockjs_conversations, is_exempt)
     }
 
-    /// The same, and whether it is new; `None` if there is no place for it.
+    /// The conversation with this name, which begins if it does not exist, and whether it is new; `None` if there is no
+    /// place for it.
     pub(super) fn find_or_begin(
         &self,
         name: &str,
@@ -51,7 +52,7 @@ impl Sessions {
         self.places.kept_bytes()
     }
 
-    /// Has a look at the table.
+    /// Shows the table to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         look.at(&mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -1,5 +1,5 @@
-//! The beginning of SockJS by a WebSocket: the client's is opened when the application's is. The rest is in the room of
-//! WebSockets.
+//! Begins a SockJS conversation by a WebSocket: the client's WebSocket is opened when the application's is.
+//! `websocket/sockjs` goes on from there.
 
 use super::session::Session;
 use crate::clients::{Exchange, Request, answer};
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 impl Holds {
-    /// Answers a client that asks for a WebSocket.
+    /// Answers a SockJS client's request for a WebSocket.
     pub(super) async fn answer_sockjs_upgrade(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
@@ -40,7 +40,7 @@ impl Holds {
     }
 }
 
-/// Ends the conversation of a client that is gone before it is open.
+/// Ends the conversation if the client is gone before it is open.
 struct Leaves(Option<Arc<Session>>);
 
 impl Drop for Leaves {

@@ -1,22 +1,23 @@
-//! When a WebSocket counts as active: something goes through it, and nothing of it was counted for a while.
+//! Counts the activity of a WebSocket, for the statistics: bytes that pass through it count as activity once in a
+//! while.
 
 use crate::context::ticks;
 use std::cell::Cell;
 
-/// How often it counts at most, ms: as in Pushpin.
+/// The shortest time between two counted activities, ms, as in Pushpin.
 const ACTIVE_MS: u64 = 60_000;
 
-/// The tick at which it was last counted.
+/// The tick at which activity was last counted.
 #[derive(Default)]
 pub(super) struct Activity(Cell<u32>);
 
 impl Activity {
-    /// It is counted by another means, such as its opening.
+    /// Notes that activity was counted elsewhere, such as at the opening.
     pub fn was_counted(&self, now: u32) {
         self.0.set(now);
     }
 
-    /// Whether what goes through it now counts.
+    /// Whether bytes that pass through the WebSocket now count as activity.
     pub fn counts(&self, now: u32) -> bool {
         let is_due = now.wrapping_sub(self.0.get()) >= ticks(ACTIVE_MS);
         if is_due {

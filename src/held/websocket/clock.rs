@@ -1,12 +1,13 @@
-//! What a WebSocket does by the clock: ask its application, send keep-alives and what was delayed, and give up on a client
-//! that does not answer a close. A value without a clock of its own: times are ticks of the core, which may wrap.
+//! The timed actions of a WebSocket: ask its application, send keep-alives and delayed messages, and give up on a
+//! client that does not answer a close. This is a value without a clock of its own: times are ticks of the core, which
+//! may wrap.
 
 use crate::context::ticks;
 use crate::proto::grip::{Delayed, KeepAliveMode, SocketKeepAlive};
 use crate::proto::websocket::frame;
 use bytes::Bytes;
 
-/// Everything that is to be done at some time.
+/// All timed actions.
 #[derive(Default)]
 pub(super) struct Clock {
     ask: Option<u32>,
@@ -22,24 +23,24 @@ struct KeepAlive {
     mode: KeepAliveMode,
 }
 
-/// Something whose time has come.
+/// An action that is due.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Due {
-    /// Ask the application whether it has anything.
+    /// Ask the application whether it has events.
     Ask,
-    /// The client does not answer the close.
+    /// Give up on the client, which does not answer the close.
     GiveUp,
     /// Send this to the client.
     Send(Bytes),
 }
 
 impl Clock {
-    /// The application is to be asked `delay_ms` from now, or not at all.
+    /// Sets when the application is asked: `delay_ms` from now; `None` is never.
     pub fn ask_in(&mut self, now: u32, delay_ms: Option<u64>) {
         self.ask = delay_ms.map(|delay_ms| now.wrapping_add(ticks(delay_ms)));
     }
 
-    /// The client has `delay_ms` to answer a close. Nothing else matters any more.
+    /// Gives the client `delay_ms` to answer a close. All other actions are cancelled.
     pub fn give_up_in(&mut self, now: u32, delay_ms: u64) {
         *self = Clock { give_up: Some(now.wrapping_add(ticks(delay_ms))), ..Clock::default() };
     }
@@ -53,19 +54,19 @@ impl Clock {
         });
     }
 
-    /// Delays a message; gives the frame of the one that was delayed before, whose turn it is then.
+    /// Delays a message. Returns the frame of the message that was delayed before; it must be sent now.
     pub fn delay(&mut self, now: u32, message: &Delayed) -> Option<Bytes> {
         let due = now.wrapping_add(ticks(message.timeout_s.saturating_mul(1000)));
         let before = self.delayed.replace((due, frame(message.opcode, &message.content)));
         before.map(|(_, frame)| frame)
     }
 
-    /// The frame of the delayed message, whose turn it is now.
+    /// Takes out the frame of the delayed message, which must be sent now.
     pub fn flush(&mut self) -> Option<Bytes> {
         self.delayed.take().map(|(_, frame)| frame)
     }
 
-    /// Something was sent to the client at `tick`: idle keep-alives count from there.
+    /// Notes that the client was sent something at `tick`: idle keep-alives count from there.
     pub fn sent(&mut self, tick: u32) {
         if let Some(keep_alive) = self.keep_alive.as_mut().filter(|it| it.mode == KeepAliveMode::Idle) {
             let due = tick.wrapping_add(keep_alive.every);
@@ -75,7 +76,7 @@ impl Clock {
         }
     }
 
-    /// When something is due next.
+    /// The tick at which the next action is due.
     pub fn next(&self) -> Option<u32> {
         let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.due);
         let delayed = self.delayed.as_ref().map(|(due, _)| *due);
@@ -83,7 +84,7 @@ impl Clock {
         all.into_iter().flatten().reduce(|first, other| if is_before(other, first) { other } else { first })
     }
 
-    /// Takes out what is due now.
+    /// Takes out the actions that are due at `now`.
     pub fn take_due(&mut self, now: u32) -> Vec<Due> {
         let is_due = |due: &u32| !is_before(now, *due);
         let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! What goes through a WebSocket, counted for its route.
+//! Counts the messages of a WebSocket for its route.
 
 use super::socket::Socket;
 use crate::held::Holds;
@@ -6,7 +6,7 @@ use crate::ids::Slot;
 use crate::proto::websocket::{Relayed, Seen};
 
 impl Holds {
-    /// Messages of the client in `slot` go to its application.
+    /// Counts messages from the client in `slot` to its application.
     pub(super) fn count_heard(&self, slot: Slot, socket: &Socket, heard: Seen) {
         self.clients.count_for(slot, |route_stats| {
             route_stats.client.received.saw(heard);
@@ -15,7 +15,7 @@ impl Holds {
         });
     }
 
-    /// Messages of the application have come, and what of them is for the client in `slot` goes there.
+    /// Counts messages from the application, and those of them that go to the client in `slot`.
     pub(super) fn count_relayed(&self, slot: Slot, socket: &Socket, relayed: Relayed) {
         self.clients.count_for(slot, |route_stats| {
             route_stats.server.received.saw(relayed.said);

@@ -1,4 +1,4 @@
-//! How a WebSocket is held.
+//! A WebSocket as a hold: implements [`Held`].
 
 use super::socket::Socket;
 use crate::channel::Transport;
@@ -79,7 +79,7 @@ impl Held for Socket {
         }
     }
 
-    /// WebSockets follow no ids.
+    /// Does nothing, because WebSockets follow no ids.
     fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {

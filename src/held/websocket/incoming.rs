@@ -1,40 +1,43 @@
-//! What a client is sending: a decoder and the message that is arriving. It exists only from the first byte of a frame to
-//! the end of its message.
+//! The message that a client is sending, and its decoder. It exists only from the first byte of a frame to the end of
+//! its message.
 
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::{Decoder, FrameEvent, Kind, ProtocolError, inflate};
 use bytes::{Bytes, BytesMut};
 
-/// Bytes of a client that are not an event yet.
+/// Received bytes of a client that are no complete event yet.
 pub(super) struct Incoming {
     decoder: Decoder,
     message_bytes: usize,
-    /// Tick of the first byte of what is not whole.
+    /// The tick at which the first byte of the incomplete message came.
     pub begun: u32,
-    /// Received, and not yet a whole frame or part of one.
+    /// Received bytes that were not decoded yet.
     pub carry: BytesMut,
     /// The message whose frames are arriving.
     message: BytesMut,
 }
 
 impl Incoming {
-    /// From the tick `now` on.
+    /// Begins at the tick `now`.
     pub fn new(message_bytes: usize, compression: bool, now: u32) -> Incoming {
         let decoder = Decoder::new(message_bytes as u64, compression);
         Incoming { decoder, message_bytes, begun: now, carry: BytesMut::new(), message: BytesMut::new() }
     }
 
-    /// Bytes that it keeps.
+    /// Bytes that are kept here.
     pub fn bytes(&self) -> usize {
         self.carry.capacity() + self.message.capacity()
     }
 
-    /// Whether nothing is lost without it.
+    /// Whether this value can be dropped without losing anything.
     pub fn is_idle(&self) -> bool {
         self.carry.is_empty() && self.decoder.is_between_messages()
     }
 
-    /// What comes next, if it is whole, and the bytes that are done with; `None` when more must arrive.
+    /// The next event, if one is complete, and the number of bytes that were used up; `None` if more bytes must arrive.
+    ///
+    /// # Errors
+    /// If the client has broken the protocol.
     pub fn next(
         &mut self,
         room: impl Fn() -> usize,
@@ -58,7 +61,7 @@ impl Incoming {
         Ok(Some((event, used)))
     }
 
-    /// The message that has arrived.
+    /// The complete message.
     fn message(
         &mut self,
         kind: Kind,

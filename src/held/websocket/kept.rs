@@ -1,6 +1,6 @@
-//! What the WebSockets of a core keep of what their clients send: messages that are not whole, and events that wait for
-//! applications. It is counted for each, given back when that lets go of it, and bounded for all together. A few
-//! kilobytes of each are free, so that whoever sends short messages goes on when others have used up the bound.
+//! Bounds the bytes that the WebSockets of a core keep for messages from clients: incomplete messages, and events that
+//! wait for applications. The bytes are counted for each WebSocket, and bounded for all together. Each WebSocket may
+//! always keep a few kilobytes, so clients with short messages can go on when others have used up the bound.
 
 use super::socket::{Application, Busy, Socket};
 use crate::context::ticks;
@@ -9,7 +9,7 @@ use crate::ids::Slot;
 use crate::proto::websocket::{Close, close_frame};
 use std::rc::Rc;
 
-/// What a WebSocket may keep whatever others keep.
+/// A WebSocket may always keep this many bytes.
 const FREE_BYTES: usize = 16 * 1024;
 
 impl Busy {
@@ -19,9 +19,9 @@ impl Busy {
 }
 
 impl Socket {
-    /// Bytes that are kept of what its client sends.
+    /// Bytes that are kept of the client's messages.
     pub fn kept_bytes(&self) -> usize {
-        // The request that is under way goes on without its client.
+        // A request that is under way goes on even if the client is reset, so its bytes are left out.
         let passing = match &self.application {
             Application::Through(through) => through.kept_bytes(),
             _ => 0,
@@ -32,7 +32,7 @@ impl Socket {
         kept + passing
     }
 
-    /// Whether its frames pass through to an application that speaks WebSocket.
+    /// Whether frames pass through to an application that speaks WebSocket.
     pub fn passes_through(&self) -> bool {
         matches!(self.application, Application::Through(_))
     }
@@ -45,7 +45,7 @@ impl Holds {
         most.saturating_sub(self.context.accounts.incoming.bytes()).max(FREE_BYTES)
     }
 
-    /// Counts what a WebSocket keeps; how much it is.
+    /// Books the bytes that a WebSocket keeps, and returns them.
     pub(super) fn count_kept(&self, socket: &Socket) -> usize {
         let mut busy = socket.busy.borrow_mut();
         let Some(busy) = &mut *busy else { return 0 };
@@ -54,14 +54,14 @@ impl Holds {
         bytes
     }
 
-    /// The same; whether it may keep that.
+    /// Books the bytes that a WebSocket keeps. Returns whether it may keep them.
     pub(super) fn may_keep(&self, socket: &Socket) -> bool {
         self.count_kept(socket) <= FREE_BYTES
             || self.context.accounts.incoming.bytes()
                 <= self.context.settings().websocket.incoming_bytes_per_core
     }
 
-    /// The client is gone: what it has begun will never be whole, however long its application takes for the rest.
+    /// Forgets the incomplete message of a client that is gone, because the message will never be complete.
     pub(super) fn forget_incoming(&self, socket: &Socket) {
         if let Some(busy) = &mut *socket.busy.borrow_mut() {
             busy.incoming = None;
@@ -69,7 +69,7 @@ impl Holds {
         self.count_kept(socket);
     }
 
-    /// The client takes too much: its application does not get what it has not got yet.
+    /// Forgets the events that the application has not got yet, because their client uses too much memory.
     pub(super) fn forget_waiting(&self, socket: &Socket) {
         if let Some(busy) = &mut *socket.busy.borrow_mut() {
             busy.waiting.forget();
@@ -77,24 +77,24 @@ impl Holds {
         self.count_kept(socket);
     }
 
-    /// When the message that a client is sending must be whole, if it is read.
+    /// The tick at which the message that the client is sending must be complete, if the client is being read.
     pub(super) fn message_due(&self, socket: &Socket) -> Option<u32> {
         let busy = socket.busy.borrow();
         let incoming = busy.as_ref().filter(|busy| !busy.paused)?.incoming.as_ref()?;
         Some(incoming.begun.wrapping_add(ticks(self.context.settings().websocket.message_timeout_ms)))
     }
 
-    /// Whether that time is over.
+    /// Whether the message that the client is sending is late.
     pub(super) fn message_is_late(&self, socket: &Socket) -> bool {
         self.message_due(socket).is_some_and(|due| due.wrapping_sub(self.context.now()) as i32 <= 0)
     }
 
-    /// Closes a WebSocket whose client takes more than its share, with `code`.
+    /// Closes a WebSocket with `code`, because its message is late or there is no room for it.
     pub(super) fn refuse_message(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, code: u16) {
         tracing::debug!(
             route = socket.route().id,
             code,
-            "a WebSocket is closed: its message is too large or late"
+            "a WebSocket was closed: a message was late or there was no room for it"
         );
         self.context.metrics.refused_messages_total.add(1);
         self.forget_waiting(socket);

@@ -1,4 +1,4 @@
-//! What happens to a WebSocket from outside: its client sends, its timer fires, something is published, it ends.
+//! Events of a WebSocket's life: its client sends, its timer fires, an item is published, it ends.
 
 use super::clock::Due;
 use super::socket::{Application, Closing, Socket};
@@ -14,7 +14,7 @@ use std::rc::Rc;
 const CLOSE_MS: u64 = 10_000;
 
 impl Holds {
-    /// Bytes of the client.
+    /// Takes bytes from the client.
     pub(super) fn socket_received(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, bytes: &[u8]) {
         let is_told = socket.detached.get() || socket.closing.get() == Closing::ByServer;
         let outcome = match &socket.application {
@@ -40,8 +40,8 @@ impl Holds {
         }
     }
 
-    /// Bytes of a client whose application takes no more part, or was told of the end: only the protocol's own messages
-    /// are of interest.
+    /// Takes bytes from a client whose application has detached, or was told of the end. Only pings and closes matter
+    /// then.
     fn received_without_application(
         self: &Rc<Self>,
         slot: Slot,
@@ -70,8 +70,8 @@ impl Holds {
         Ok(())
     }
 
-    /// The client broke the protocol: it is told so, unless it was sent a close, which nothing may follow, and the
-    /// application that it is gone.
+    /// The client has broken the protocol: sends it a close, and ends the WebSocket, which the application is told. No
+    /// close is sent if one was sent already, because nothing may follow a close.
     fn fail_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, error: &ProtocolError) {
         self.context.metrics.bad_requests_total.add(1);
         let was_closed = match &socket.application {
@@ -85,14 +85,15 @@ impl Holds {
         self.close_socket(slot, socket, true);
     }
 
-    /// Ends a WebSocket once its client has taken what is queued; `linger` when it may have sent what nobody reads.
+    /// Closes the connection once the client has taken all queued bytes. `linger` says that the client may have sent
+    /// bytes that nobody reads.
     pub(super) fn close_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>, linger: bool) {
         if self.clients.is_held_by(slot, socket) {
             self.clients.close(slot, linger);
         }
     }
 
-    /// The client is gone: the application hears of it, unless it knows.
+    /// The client is gone: tells the application, unless it was told.
     pub(super) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         self.delivery.unsubscribe(slot);
         let is_new = !socket.gone.get();
@@ -103,11 +104,11 @@ impl Holds {
         }
     }
 
-    /// What was published ends with a close: the client has it, and is to answer.
+    /// The client was sent a close, and must answer it in time.
     pub(super) fn close_was_sent(&self, slot: Slot, socket: &Socket) {
         if socket.closing.get() == Closing::No {
             socket.closing.set(Closing::ByServer);
-            // Nothing follows a close.
+            // Nothing may follow a close.
             self.delivery.unsubscribe(slot);
             socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
             self.wind(slot, socket);
@@ -117,7 +118,7 @@ impl Holds {
         }
     }
 
-    /// An operator wants the WebSocket in `slot` closed.
+    /// Closes the WebSocket in `slot` normally, for an operator.
     pub(super) fn close_normally(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let frame = close_frame(Some(&Close::with(Close::NORMAL)));
         let is_open = socket.closing.get() == Closing::No;
@@ -129,7 +130,7 @@ impl Holds {
         }
     }
 
-    /// A publisher wants the application of the WebSocket to be asked for events; whether it can be.
+    /// Asks the application of the WebSocket for events, for a publisher. Returns whether the application can be asked.
     pub(super) fn refresh_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) -> bool {
         let can_ask = socket.can_be_asked();
         if can_ask {
@@ -138,7 +139,7 @@ impl Holds {
         can_ask
     }
 
-    /// The timer of a WebSocket.
+    /// The timer of a WebSocket has fired.
     pub(super) fn socket_is_due(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let published = self.delivery.last_socket_activity(slot);
         let mut due = Vec::new();
@@ -148,7 +149,7 @@ impl Holds {
         }
         for due in due {
             match due {
-                // It cannot answer what it has not read yet.
+                // The client cannot answer a close that it has not read yet.
                 Due::GiveUp if self.clients.takes_within(slot, CLOSE_MS) => {
                     socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
                 }
@@ -163,14 +164,14 @@ impl Holds {
         if self.is_silent(slot, socket) {
             tracing::debug!(
                 route = socket.route().id,
-                "a WebSocket is cut: its client does not answer pings"
+                "a WebSocket was reset: its client does not answer pings (websocket.pong_timeout_ms)"
             );
             return self.clients.reset(slot, InKernel::Delivered);
         }
         self.wind(slot, socket);
     }
 
-    /// Answers pings that came together, at once.
+    /// Answers pings that came together, with one send.
     pub(super) fn answer_pings(&self, slot: Slot, pings: &[Bytes]) {
         if !pings.is_empty() {
             let pongs: Vec<Bytes> = pings.iter().map(|content| frame(Opcode::Pong, content)).collect();
@@ -178,7 +179,7 @@ impl Holds {
         }
     }
 
-    /// Sends what only says that someone is there: a client that does not take what was sent before has no use for it.
+    /// Sends a frame that only shows that this side is alive. A client with a backlog does not need it.
     pub(super) fn send_if_taken(&self, slot: Slot, frame: Bytes) {
         if !self.clients.is_backlogged(slot) {
             let _ = self.clients.send(slot, frame);
@@ -186,7 +187,7 @@ impl Holds {
         self.context.wake();
     }
 
-    /// Sets the timer of a WebSocket to what is due next.
+    /// Sets the timer of a WebSocket to its next action.
     pub(super) fn wind(&self, slot: Slot, socket: &Socket) {
         if socket.gone.get() {
             return;
@@ -201,11 +202,11 @@ impl Holds {
     }
 }
 
-/// Pings that are answered of those that came together.
+/// How many of the pings that came together are answered.
 const PINGS: usize = 16;
 
-/// Adds a ping to those that are to be answered. Of more than [`PINGS`] the last one is among them, which is enough (RFC
-/// 6455 section 5.5.3): a client can send thousands at once.
+/// Adds a ping to those that will be answered. If there are more than [`PINGS`], the last is still among them, which is
+/// enough (RFC 6455 section 5.5.3). A client can send thousands at once.
 pub(super) fn note_ping(pings: &mut Vec<Bytes>, content: Bytes) {
     pings.truncate(PINGS - 1);
     pings.push(content);

@@ -1,10 +1,10 @@
-//! WebSockets. `open` answers the upgrade, `over_http` serves those that their application sees as HTTP requests, and
-//! `through` passes on those whose application speaks WebSocket itself. For their channels both kinds are the same:
-//! `socket` is one of either, `held` is how it is held: what happens to it from outside. `kept` bounds what is kept of
-//! what clients send; `open_socket` does what the application says from within (joining channels, for one), `life` carries it
-//! to its end; `sending` writes to it; `sockjs` is a client's that speaks SockJS by it; `receiving` takes what a
-//! client sends and `incoming` decodes it; `clock` tells what is to be done when, `activity` what counts as such, and
-//! `counting` counts for the route.
+//! WebSockets. `open` answers the upgrade. `over_http` serves WebSockets that their application sees as HTTP requests,
+//! and `through` passes frames to and from applications that speak WebSocket themselves. Both kinds use channels in the
+//! same way: `socket` is a WebSocket of either kind, and `held` implements its hold. `life` has the events of its life,
+//! and `open_socket` carries out what the application says, such as joining a channel. `receiving` and `incoming`
+//! decode what the client sends, `kept` bounds the bytes kept of it, and `sending` writes to the client. `sockjs` is a
+//! WebSocket by which a client speaks SockJS. `clock` has the timed actions, `activity` and `counting` count for the
+//! route.
 
 mod activity;
 mod clock;

@@ -1,4 +1,5 @@
-//! The upgrade of a client's connection: its route says how its application knows WebSockets.
+//! Answers the upgrade of a client's connection. The route says whether its application gets HTTP requests or a
+//! WebSocket.
 
 use super::open_socket::OpenSocket;
 use super::socket::Socket;
@@ -46,8 +47,8 @@ impl Holds {
         }
     }
 
-    /// The connection of `exchange` is a WebSocket from now on; where it is, and what its client has sent ahead. `None`
-    /// if that is gone.
+    /// Makes the connection of `exchange` a WebSocket. Returns the WebSocket, and the bytes that its client has sent
+    /// ahead; `None` if the client is gone.
     pub(super) fn become_socket(
         &self,
         exchange: &Rc<Exchange>,
@@ -56,7 +57,7 @@ impl Holds {
         let slot = exchange.slot;
         socket.activity.was_counted(self.context.now());
         let rest = self.clients.hold(exchange, socket.clone())?;
-        // What was sent ahead goes to the WebSocket at once, which has bounds of its own.
+        // The bytes that were sent ahead go to the WebSocket at once, and the WebSocket has bounds of its own.
         self.clients.resume(slot);
         self.clients.tell_connected(slot);
         self.context.metrics.holds_total.add(1);
@@ -64,7 +65,7 @@ impl Holds {
     }
 }
 
-/// Built-in applications know WebSockets as requests only.
+/// Whether the target gets HTTP requests. Built-in applications always do.
 fn is_over_http(target: &Target) -> bool {
     target.over_http || !matches!(target.destination, Destination::Address { .. })
 }
@@ -81,7 +82,8 @@ pub(super) fn grip_prefix(headers: &HeaderMap) -> Option<Box<str>> {
     Some(given.map_or("m:", |(_, value)| value.trim().trim_matches('"')).into())
 }
 
-/// The 101 that answers the `handshake` of `exchange`, with what of the application's headers is for the client.
+/// The head of the 101 that answers the `handshake` of `exchange`, with those of the application's headers that are for
+/// the client.
 pub(super) fn switch_head(exchange: &Exchange, mut headers: Headers, handshake: &Handshake) -> Bytes {
     exchange.count(|route_stats| route_stats.client.sent.header_bytes += answer_bytes(101, None, &headers));
     if let Ok(accept) = HeaderValue::from_str(&handshake.accept) {
@@ -90,7 +92,7 @@ pub(super) fn switch_head(exchange: &Exchange, mut headers: Headers, handshake: 
     http1::switch_head("websocket", &headers)
 }
 
-/// What a client is told whose handshake breaks the protocol.
+/// The answer to a client whose handshake breaks the protocol.
 pub(in crate::held) fn refusal(error: HandshakeError) -> Answer {
     let mut refusal = answer::text(error.status(), format!("{error}\n"));
     if error == HandshakeError::Version {

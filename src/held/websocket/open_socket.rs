@@ -1,4 +1,4 @@
-//! A WebSocket and its slot, for the time of a task, and what an application can say from within it.
+//! A WebSocket together with its slot, for the time of a task, and the actions that an application can ask for.
 
 use super::socket::{Application, Socket};
 use crate::clients::InKernel;
@@ -11,11 +11,11 @@ use bytes::Bytes;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long after the head of a WebSocket the first frame follows, where requests may name their route. Of 20 first
-/// frames Viceroy lost 17 without it, and none with 1 ms.
+/// The delay between the head of a WebSocket and its first frame, where requests may name their route. Without it
+/// Viceroy lost 17 of 20 first frames, with 1 ms none.
 const AFTER_HEAD: Duration = Duration::from_millis(5);
 
-/// A WebSocket and where it is.
+/// A WebSocket and its slot.
 #[derive(Clone)]
 pub(super) struct OpenSocket {
     pub slot: Slot,
@@ -28,7 +28,7 @@ impl OpenSocket {
         self.socket.holds()
     }
 
-    /// Does what a control message says.
+    /// Carries out a control message.
     pub async fn control(&self, control: &[u8]) {
         let Some(control) = ControlMessage::parse(control) else { return };
         match control {
@@ -47,7 +47,7 @@ impl OpenSocket {
             }
             ControlMessage::Unsubscribe { channel } => self.leave(&self.name(&channel)),
             ControlMessage::Detach => self.socket.detach(),
-            // It is for filters; what comes back as Meta-* is set by headers.
+            // These variables are for filters. The variables that requests repeat as Meta-* are set by headers.
             ControlMessage::SetMeta { name, value } => {
                 if !self.is_over()
                     && !self.holds().filters.set_socket_meta(self.slot, || self.socket.origin(), &name, value)
@@ -70,17 +70,18 @@ impl OpenSocket {
         self.holds().wind(self.slot, &self.socket);
     }
 
-    /// A channel as publishers know it.
+    /// The name of a channel that publishers use.
     fn name(&self, channel: &str) -> String {
         format!("{}{channel}", self.socket.route().prefix.as_deref().unwrap_or_default())
     }
 
-    /// Joins a channel and waits until it is in force: what follows for the client may rely on it.
+    /// Joins a channel and waits until it is in force. So the application can rely on the channel in what it says next.
     pub async fn join(&self, channel: &str) {
         self.join_with(channel, &[]).await;
     }
 
-    /// The same with filters. A channel that it is in already has these from now on.
+    /// Joins a channel with filters, and waits until it is in force. If the WebSocket has joined the channel before,
+    /// its filters are replaced.
     async fn join_with(&self, channel: &str, filters: &[String]) {
         let mut asks = Vec::new();
         if self.is_over() {
@@ -99,7 +100,7 @@ impl OpenSocket {
         }
     }
 
-    /// Leaves a channel, unless the route says that all are in it.
+    /// Leaves a channel, unless the route subscribes all its clients to it.
     fn leave(&self, channel: &str) {
         let mut targets = self.socket.route().targets.iter();
         if !targets.any(|target| target.subscriptions.iter().any(|implied| implied == channel)) {
@@ -108,7 +109,7 @@ impl OpenSocket {
         }
     }
 
-    /// Sends a frame once the client has taken everything before it.
+    /// Sends a frame once the client has taken all frames before it.
     pub async fn send(&self, frame: Bytes) {
         self.taken().await;
         if self.is_over() || frame.is_empty() {
@@ -118,8 +119,9 @@ impl OpenSocket {
         self.sent(sent.is_ok());
     }
 
-    /// Lets the head of the WebSocket go by itself, where requests may name their route: Viceroy 0.22, by which
-    /// Fastly's customers try their programs out, names one and drops what it reads together with the head.
+    /// Waits until the head of the WebSocket has been sent by itself, where requests may name their route. Viceroy
+    /// 0.22, with which Fastly's customers try out their programs, names a route and drops frames that it reads
+    /// together with the head.
     pub async fn head_has_gone(&self) {
         if self.holds().context.settings().proxy.accept_pushpin_route {
             runtime::sleep(AFTER_HEAD).await;
@@ -133,7 +135,7 @@ impl OpenSocket {
         }
     }
 
-    /// Something was sent to the client, if there was room for it.
+    /// Notes that the client was sent something. If there was no room for it, resets the connection.
     pub fn sent(&self, had_room: bool) {
         if let Some(rare) = &mut *self.socket.rare.borrow_mut() {
             rare.clock.sent(self.holds().context.now());
@@ -150,7 +152,7 @@ impl OpenSocket {
         changed.rung().await;
     }
 
-    /// What the application wants cannot be done.
+    /// Closes the WebSocket with an error, because the application asked for something that cannot be done.
     pub fn fail(&self) {
         if !self.is_over() {
             let frame = close_frame(Some(&Close::with(Close::INTERNAL_ERROR)));
@@ -159,7 +161,7 @@ impl OpenSocket {
         }
     }
 
-    /// Ends the connection without a close.
+    /// Resets the connection, without a close.
     pub fn reset(&self) {
         if !self.is_over() {
             self.holds().clients.reset(self.slot, InKernel::Delivered);
@@ -173,13 +175,13 @@ impl OpenSocket {
 }
 
 impl Socket {
-    /// The application takes no more part; the client stays.
+    /// Detaches the application: it takes no more part, and the client stays.
     fn detach(&self) {
-        // For the application that is the end.
+        // To the application this looks like the end of the WebSocket.
         match &self.application {
             Application::OverHttp(_) => self.tell(WebSocketEvent::Close(None)),
             Application::Through(through) => through.close(),
-            // No application says anything there.
+            // No application talks on this side of a conversation.
             Application::SockJs(_) => {}
         }
         self.detached.set(true);

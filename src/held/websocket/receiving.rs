@@ -1,4 +1,4 @@
-//! What a client sends, as it becomes whole.
+//! Decodes what a client sends.
 
 use super::incoming::Incoming;
 use super::socket::Socket;
@@ -7,8 +7,11 @@ use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::ProtocolError;
 
 impl Socket {
-    /// Takes what the client sent out of `bytes` and what has arrived before, and gives it to `take` as it becomes whole,
-    /// until that says it wants no more. Messages may have up to `message_bytes`.
+    /// Decodes `bytes` and the bytes that arrived before, and gives each complete event to `take`, until `take` returns
+    /// false. Messages may have up to `message_bytes`.
+    ///
+    /// # Errors
+    /// If the client has broken the protocol.
     pub(super) fn decode(
         &self,
         holds: &Holds,
@@ -21,7 +24,7 @@ impl Socket {
             Incoming::new(message_bytes, self.compression().is_some(), holds.context.now())
         });
         if bytes.is_empty() {
-            // The client was not read, which is not its fault.
+            // The client was paused, so its message is not late.
             incoming.begun = holds.context.now();
         }
         incoming.carry.extend_from_slice(bytes);

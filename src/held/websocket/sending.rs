@@ -1,4 +1,4 @@
-//! What a WebSocket is sent: messages of its application, and what is published.
+//! Writes to a WebSocket: messages of its application, and published items.
 
 use super::socket::{Application, Closing, Socket};
 use crate::channel::Transport;
@@ -12,8 +12,8 @@ use bytes::Bytes;
 use std::rc::Rc;
 
 impl Socket {
-    /// The frame of `item`, empty if that sends none; with `content` instead of its own if there is any. `None` if its kind
-    /// of message cannot hold that.
+    /// The frame of `item`; empty if the item sends none. If filters have made other `content`, it replaces the item's.
+    /// `None` if this kind of message cannot hold the content.
     pub fn published_frame(&self, item: &Publication, content: Option<Bytes>) -> Option<Bytes> {
         match (content, &item.socket) {
             (Some(content), Some(SocketFormat::Message { opcode, .. })) => {
@@ -29,7 +29,7 @@ impl Socket {
         }
     }
 
-    /// A message for the client, compressed if that was agreed and is worth it.
+    /// The frame of a message for the client, compressed if that was agreed and makes it smaller.
     pub(super) fn encode(&self, opcode: Opcode, content: &[u8]) -> Bytes {
         let compression = self.compression().filter(|_| !opcode.is_control());
         match compression.and_then(|compression| deflate(content, compression)) {
@@ -40,7 +40,11 @@ impl Socket {
 }
 
 impl Socket {
-    /// Sends what was published, and does what comes then. `content` takes the place of the item's own if there is any.
+    /// Sends a published item, and carries out what follows it. If filters have made other `content`, it replaces the
+    /// item's.
+    ///
+    /// # Errors
+    /// If the backlog has no room, or this kind of message cannot hold the content.
     pub fn send_published(
         self: &Rc<Self>,
         slot: Slot,
@@ -66,7 +70,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Closes it because an item could not be delivered.
+    /// Closes the WebSocket because an item could not be delivered.
     pub fn fail_undelivered(&self, slot: Slot, error: &str) {
         if self.closing.get() == Closing::No {
             let close = Close { code: Close::INTERNAL_ERROR, reason: error.into() };
@@ -75,7 +79,7 @@ impl Socket {
         }
     }
 
-    /// Where it comes from, for filters that ask an application.
+    /// The origin of the WebSocket, for filters that ask an application.
     pub fn origin(&self) -> Origin {
         match &self.application {
             Application::OverHttp(over_http) => {
@@ -84,7 +88,7 @@ impl Socket {
             Application::Through(through) => {
                 Origin::at(through.asked_for.clone(), self.route(), through.client)
             }
-            // The client's end of a conversation has no channels, so no filters.
+            // The client's side of a SockJS conversation has no channels, and so no filters.
             Application::SockJs(_) => Origin::at(LinkTarget::default(), self.route(), ClientNetwork::NOBODY),
         }
     }

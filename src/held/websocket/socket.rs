@@ -1,4 +1,4 @@
-//! A WebSocket. An idle one is the row of its client and a [`Socket`], in which what is not always there is boxed.
+//! A WebSocket. An idle one takes only the row of its client and a [`Socket`]; parts that are seldom needed are boxed.
 
 use super::activity::Activity;
 use super::clock::Clock;
@@ -25,7 +25,7 @@ pub(in crate::held) struct Socket {
     pub(super) busy: RefCell<Option<Box<Busy>>>,
     pub(super) rare: RefCell<Option<Box<Rare>>>,
     pub(super) closing: Cell<Closing>,
-    /// The application takes no more part.
+    /// The application has detached.
     pub(super) detached: Cell<bool>,
     /// The client is gone.
     pub(super) gone: Cell<bool>,
@@ -36,54 +36,54 @@ pub(in crate::held) struct Socket {
 pub(super) enum Application {
     OverHttp(OverHttp),
     Through(Box<Through>),
-    /// It is in a conversation of SockJS.
+    /// The client speaks SockJS, and the application is at the other side of this conversation.
     SockJs(Arc<Session>),
 }
 
-/// What a WebSocket has only while something is under way.
+/// The state that a WebSocket has only while something is under way.
 #[derive(Default)]
 pub(super) struct Busy {
     /// The message that is arriving.
     pub incoming: Option<Incoming>,
-    /// Events on their way to an application over HTTP.
+    /// Events that wait for an application over HTTP.
     pub waiting: Waiting,
-    /// The bytes of these.
+    /// The bytes of the message and the events.
     pub booking: Booking,
-    /// The client is not read until they are gone.
+    /// The client is paused until there is room for more events.
     pub paused: bool,
-    /// A task is at work for this WebSocket.
+    /// The WebSocket's task is running.
     pub has_task: bool,
-    /// The application is to be asked once more when the task is done.
+    /// The application must be asked once more when the task has no more events.
     pub ask_again: bool,
-    /// Rung when a channel came into force, when the client took what was sent, and when it is gone.
+    /// Rings when a channel came into force, when the client took its backlog, and when the client is gone.
     pub changed: Rc<Bell>,
 }
 
-/// What few WebSockets have.
+/// The state that few WebSockets have.
 #[derive(Default)]
 pub(super) struct Rare {
     pub clock: Clock,
-    /// Variables of the application, which every request repeats.
+    /// Variables that the application has set. Every request repeats them.
     pub meta: BTreeMap<String, String>,
-    /// What precedes messages that are for the client, if not `m:`.
+    /// The prefix of messages for the client, if it is not `m:`.
     pub prefix: Option<Box<str>>,
 }
 
-/// How far the closing handshake is.
+/// The progress of the closing handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Closing {
-    /// Nobody closes.
+    /// Neither side has closed.
     No,
-    /// The client has closed, and the application is to answer.
+    /// The client has closed, and the application must answer.
     ByClient,
-    /// The client was sent a close and is to answer.
+    /// The client was sent a close, and must answer.
     ByServer,
-    /// Both have.
+    /// Both sides have closed.
     Done,
 }
 
 impl Socket {
-    /// Of a client that came by `route`.
+    /// The WebSocket of a client that came by `route`.
     pub fn new(holds: &Rc<Holds>, route: Arc<Route>, application: Application) -> Socket {
         Socket {
             on: OnRoute::share(holds, route, &holds.last_route),
@@ -102,17 +102,17 @@ impl Socket {
         &self.on.room
     }
 
-    /// The route that its client came by.
+    /// The route by which the client came.
     pub fn route(&self) -> &Arc<Route> {
         &self.on.route
     }
 
-    /// Whether what goes through it now counts as activity.
+    /// Whether bytes that pass through the WebSocket now count as activity.
     pub fn is_active(&self, now: u32) -> bool {
         self.activity.counts(now)
     }
 
-    /// How what is published is written to it.
+    /// The transport of published items for the WebSocket.
     pub fn transport(&self) -> Transport {
         match self.compression().is_some_and(Compression::takes_shared) {
             true => Transport::CompressedSocket,
@@ -120,14 +120,14 @@ impl Socket {
         }
     }
 
-    /// Something that this WebSocket's task may wait for has happened.
+    /// Wakes the WebSocket's task, because an event for which it may wait has happened.
     pub fn wake(&self) {
         if let Some(busy) = &*self.busy.borrow() {
             busy.changed.ring();
         }
     }
 
-    /// Nothing more is sent to or expected of the client.
+    /// The client is gone: nothing more is sent to it or expected from it.
     pub fn end(&self) {
         self.gone.set(true);
         self.wake();
@@ -146,7 +146,7 @@ impl Socket {
         RefMut::map(self.rare.borrow_mut(), |rare| &mut **rare.get_or_insert_default())
     }
 
-    /// Lets go of what an idle WebSocket does not need.
+    /// Frees the state that an idle WebSocket does not need.
     pub fn settle(&self) {
         let mut busy = self.busy.borrow_mut();
         if busy.as_ref().is_some_and(|busy| busy.is_idle()) {

@@ -1,5 +1,5 @@
-//! A client that speaks SockJS by its WebSocket: each message it gets is a frame of SockJS, and each that it sends is a
-//! list of messages.
+//! A client that speaks SockJS by a WebSocket: each message that the client gets is a SockJS frame, and each message
+//! that it sends is a list of messages.
 
 use super::life::note_ping;
 use super::open::switch_head;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 const SAID_BYTES: usize = 100_000;
 
 impl Holds {
-    /// The connection of `exchange` is such a WebSocket from now on.
+    /// Makes the connection of `exchange` such a WebSocket.
     pub(in crate::held) fn begin_sockjs(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
@@ -43,7 +43,7 @@ impl Holds {
         self.socket_received(exchange.slot, &socket, &rest);
     }
 
-    /// Bytes of such a client.
+    /// Takes bytes from such a client.
     pub(super) fn received_sockjs(
         self: &Rc<Self>,
         slot: Slot,
@@ -57,7 +57,7 @@ impl Holds {
                 WebSocketEvent::Ping(content) => note_ping(&mut pings, content),
                 WebSocketEvent::Text(content) if content.is_empty() => {}
                 WebSocketEvent::Text(content) => {
-                    // What is no list of messages, or is too much at a time, ends the conversation.
+                    // A message that is no list, or a list for which there is no room, ends the conversation.
                     leaves = sockjs::said(&content).is_none_or(|said| session.say(said).is_err());
                 }
                 WebSocketEvent::Close(_) => leaves = true,
@@ -75,7 +75,7 @@ impl Holds {
     }
 }
 
-/// Tells the client what comes, until the end.
+/// Sends the frames of the conversation to the client, until its end.
 async fn tell(open_socket: &OpenSocket, attached: &Attached) {
     open_socket.head_has_gone().await;
     while let Some(told) = next(attached).await {

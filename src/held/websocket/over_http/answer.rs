@@ -1,4 +1,4 @@
-//! What an application answers to a list of events.
+//! Reads an application's answer to a batch of events.
 
 use crate::origin::Response;
 use crate::proto::grip::WebSocketEvent;
@@ -7,30 +7,34 @@ use http::HeaderMap;
 
 /// The shortest Keep-Alive-Interval, s.
 const INTERVAL_S: u32 = 20;
-/// The largest answer that is taken whatever messages may have.
+/// An answer of this many bytes is always accepted, even if messages must be smaller.
 const ANSWER_BYTES: usize = 1_000_000;
 
-/// What the application answered.
+/// An application's answer.
 pub(super) struct Answered {
     pub events: Vec<WebSocketEvent>,
-    /// Seconds of idleness after which it wants to be asked; 0 is never.
+    /// Seconds of idleness after which the application wants to be asked; 0 is never.
     pub interval_s: u32,
     /// Variables to set; an empty value deletes one.
     pub meta: Vec<(String, String)>,
-    /// How many of the content's bytes it took; `None` is all.
+    /// How many bytes of the events' content the application accepted; `None` is all.
     pub accepted_bytes: Option<usize>,
 }
 
-/// Reads an answer; the error says what is wrong with it. Messages may have `message_bytes`.
+/// Reads an answer. Its messages may have up to `message_bytes`.
+///
+/// # Errors
+/// A text that says why the answer is invalid.
 pub(super) async fn answered(response: Response, message_bytes: usize) -> Result<Answered, String> {
-    let response = response.decoded(|| "it".to_owned()).await.map_err(|error| error.to_string())?;
+    let response =
+        response.decoded(|| "the application".to_owned()).await.map_err(|error| error.to_string())?;
     let Response { headers, mut body, .. } = response;
     let limit = ANSWER_BYTES.max(message_bytes.saturating_add(64));
     let mut whole = BytesMut::new();
     while let Some(part) = body.next().await {
         whole.extend_from_slice(&part.map_err(|error| error.to_string())?);
         if whole.len() > limit {
-            return Err(format!("an answer of more than {limit} bytes"));
+            return Err(format!("the application's answer is larger than {limit} bytes"));
         }
     }
     let events = WebSocketEvent::decode_all(whole.freeze()).map_err(|error| error.to_string())?;

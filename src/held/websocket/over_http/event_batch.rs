@@ -1,17 +1,17 @@
-//! Events on their way to the application: what waits, what one request brings, and what comes back because the
-//! application did not accept it (Content-Bytes-Accepted, Content-Bytes-Replayed).
+//! Events on their way to the application: waiting events, the events of one request, and events that come back because
+//! the application did not accept them (Content-Bytes-Accepted, Content-Bytes-Replayed).
 
 use crate::proto::grip::WebSocketEvent;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::mem;
 
-/// Bytes of events that may wait for the application; beyond them the client is not read. Also the largest request, if
-/// it has more than one event.
+/// While more bytes of events than this wait for the application, the client is not read. It is also the size of the
+/// largest request with more than one event.
 pub(super) const WAITING_BYTES: usize = 200_000;
-/// A client that is not read is read again when fewer bytes wait.
+/// A paused client is read again when fewer bytes than this wait.
 pub(super) const RESUME_BYTES: usize = WAITING_BYTES / 2;
-/// What an event takes beside its content: its place in a queue that may be half empty, and the allocation of its
+/// Memory of an event beside its content: its place in a queue that may be half empty, and the allocation of its
 /// content.
 const EVENT_BYTES: usize = 128;
 
@@ -20,24 +20,24 @@ const EVENT_BYTES: usize = 128;
 pub(in crate::held::websocket) struct Waiting {
     events: VecDeque<WebSocketEvent>,
     bytes: usize,
-    /// What the request that is under way takes: its events and their form in its body.
+    /// Memory of the request that is under way: its events, and the request's body made of them.
     offered: usize,
-    /// Bytes at the front that the application was offered before.
+    /// Bytes at the front that the application was sent before.
     replayed_bytes: usize,
-    /// There is something that it was not, or it has made room since.
+    /// A request is due: there are events that the application was not sent before, or it has accepted something since.
     wants_out: bool,
 }
 
-/// What one request brings.
+/// The events of one request.
 pub(super) struct EventBatch {
     events: VecDeque<WebSocketEvent>,
-    /// Bytes of it that the application was offered before.
+    /// Bytes of the batch that the application was sent before.
     pub replayed_bytes: usize,
-    /// There was no room for more.
+    /// The batch had no room for more events.
     is_full: bool,
 }
 
-/// What an application did not accept.
+/// The events that an application did not accept.
 pub(super) struct Left {
     events: VecDeque<WebSocketEvent>,
     made_progress: bool,
@@ -51,22 +51,22 @@ impl Waiting {
         self.wants_out = true;
     }
 
-    /// Bytes that they take, with what each takes beside its content.
+    /// Memory of the waiting events.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes that it takes, with those of the request that is under way.
+    /// Memory of the waiting events and of the request that is under way.
     pub fn kept_bytes(&self) -> usize {
         self.bytes + self.offered
     }
 
-    /// Bytes of the request that is under way.
+    /// Memory of the request that is under way.
     pub fn offered_bytes(&self) -> usize {
         self.offered
     }
 
-    /// Forgets all events: their client took more than its share.
+    /// Forgets all events, because their client uses too much memory.
     pub fn forget(&mut self) {
         self.events.clear();
         (self.bytes, self.replayed_bytes, self.wants_out) = (0, 0, false);
@@ -76,13 +76,13 @@ impl Waiting {
         self.events.is_empty()
     }
 
-    /// Whether a request is due. What an application did not accept goes out with what comes after it, or when it has
-    /// accepted something.
+    /// Whether a request is due. Events that an application did not accept are sent again together with later events,
+    /// or when the application has accepted something.
     pub fn wants_out(&self) -> bool {
         self.wants_out
     }
 
-    /// Takes out as much as one request may have: one event at least, and `events` at most.
+    /// Takes out the events of one request: at least one, and at most `events`.
     pub(super) fn offer(&mut self, events: usize) -> EventBatch {
         let replayed_bytes = mem::take(&mut self.replayed_bytes);
         let mut offer = EventBatch { events: VecDeque::new(), replayed_bytes, is_full: false };
@@ -103,7 +103,7 @@ impl Waiting {
         offer
     }
 
-    /// Puts back what was not accepted, before everything else.
+    /// Puts events that were not accepted back, in front of all others.
     pub(super) fn take_back(&mut self, left: Left) {
         self.offered = 0;
         self.replayed_bytes = left.events.iter().map(WebSocketEvent::content_bytes).sum();
@@ -114,7 +114,7 @@ impl Waiting {
 }
 
 impl EventBatch {
-    /// The question for a WebSocket.
+    /// The batch with the event OPEN.
     pub fn to_open() -> EventBatch {
         EventBatch { events: [WebSocketEvent::Open].into(), replayed_bytes: 0, is_full: false }
     }
@@ -126,12 +126,15 @@ impl EventBatch {
         body.freeze()
     }
 
-    /// Takes away what the application accepted, all if it says nothing; the error says what cannot be.
+    /// Removes the `accepted_bytes` of the events' content; all of it if the application did not say. Returns the rest.
+    ///
+    /// # Errors
+    /// A text that says why these bytes cannot be right.
     pub fn accept(mut self, accepted_bytes: Option<usize>) -> Result<Left, String> {
         let offered = self.events.iter().map(WebSocketEvent::content_bytes).sum();
         let accepted = accepted_bytes.unwrap_or(offered);
         if accepted > offered {
-            return Err(format!("it accepted {accepted} of {offered} bytes"));
+            return Err(format!("the application says it accepted {accepted} of {offered} bytes"));
         }
         let (mut left, before) = (accepted, self.events.len());
         while let Some(event) = self.events.front_mut() {
@@ -145,13 +148,13 @@ impl EventBatch {
         }
         let made_progress = accepted > 0 || self.events.len() < before;
         match self.is_full && !made_progress {
-            true => Err("it accepted nothing, and there is no room for more".to_owned()),
+            true => Err("the application accepted none of a full request".to_owned()),
             false => Ok(Left { events: self.events, made_progress }),
         }
     }
 }
 
-/// Bytes that an event takes while it waits.
+/// Memory of an event while it waits.
 fn weight(event: &WebSocketEvent) -> usize {
     event.content_bytes() + EVENT_BYTES
 }
@@ -191,7 +194,7 @@ mod tests {
         waiting
     }
 
-    /// What a request brings after an application accepted `accepted` bytes of the one before.
+    /// The next request after an application accepted `accepted` bytes of the one before.
     fn replayed(texts: &[&'static str], accepted: Option<usize>) -> Result<(Bytes, usize, bool), String> {
         let mut waiting = waiting(texts);
         let left = waiting.offer(usize::MAX).accept(accepted)?;

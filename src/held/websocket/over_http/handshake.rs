@@ -1,5 +1,5 @@
-//! What a WebSocket keeps of its handshake, in one piece of memory: with a map of headers for each, headers would be
-//! most of what an idle WebSocket costs.
+//! Keeps a WebSocket's handshake in one piece of memory. A map of headers for each WebSocket would be most of the
+//! memory of an idle WebSocket.
 
 use crate::clients::Request;
 use crate::clients::{Port, Service};
@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 
-/// A handshake, for the requests that repeat it.
+/// A handshake, kept for the requests that repeat it.
 pub(super) struct Handshake {
     /// The client's address, if it has one (after `TRUSTED` if it is another proxy, and `TLS` or `UNIX` if it came so),
     /// the target, the host, and a line for each header, which hold no line feed. A header's line begins with its name
@@ -17,8 +17,8 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    /// Keeps what later requests repeat. What describes the client's connection, and what this server says itself, is
-    /// not among it.
+    /// Keeps the parts of the handshake that later requests repeat. Headers that describe the client's connection, and
+    /// headers that this server sets itself, are left out.
     pub fn keep(request: &Request) -> Handshake {
         let mut text = Vec::new();
         if request.is_trusted {
@@ -51,7 +51,7 @@ impl Handshake {
         Handshake { text: text.into() }
     }
 
-    /// The request that was kept; the client's port is not.
+    /// The kept request. The client's port was not kept.
     pub fn request(&self) -> Request {
         let mut text = &*self.text;
         let is_trusted = take_mark(&mut text, TRUSTED);
@@ -73,14 +73,14 @@ impl Handshake {
     }
 }
 
-/// Whether `text` begins with `mark`, which is taken off.
+/// Takes `mark` off the front of `text`. Returns whether it was there.
 fn take_mark(text: &mut &[u8], mark: u8) -> bool {
     let rest = text.strip_prefix(&[mark]);
     *text = rest.unwrap_or(text);
     rest.is_some()
 }
 
-/// Adds the header that a line has; the empty line at the end has none.
+/// Adds the header in a line. The empty line at the end has none.
 fn add_line(headers: &mut Headers, line: &[u8]) -> Option<()> {
     let (first, value) = line.split_first()?;
     if let Some(place) = first.checked_sub(FIRST_COMMON) {
@@ -121,11 +121,11 @@ static COMMON: [HeaderName; 13] = [
     header::SEC_WEBSOCKET_VERSION,
     header::SEC_WEBSOCKET_PROTOCOL,
 ];
-/// No address begins so.
+/// These marks stand in front of an address, and no address begins with them.
 const TRUSTED: u8 = b'+';
 const TLS: u8 = b'!';
 const UNIX: u8 = b'/';
-/// Names are ASCII.
+/// The first byte that stands for a common header. Names of headers are ASCII, so none begins with it.
 const FIRST_COMMON: u8 = 0x80;
 
 #[cfg(test)]

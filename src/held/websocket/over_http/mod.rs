@@ -1,8 +1,8 @@
-//! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` asks the application with OPEN, `talk`
-//! brings it what the client sends (`event_batch`), one request at a time, and does what its answers say (`answer`); `pings` is about
-//! clients that fall silent (`silence`), `handshake` keeps what every request repeats. `state` is what such a
-//! WebSocket has always, and `receiving` takes what its client sends. There is a task only while a request
-//! is on its way.
+//! WebSockets that applications see as HTTP requests (WebSocket-over-HTTP). `open` asks the application with OPEN.
+//! `talk` sends it the client's events (`event_batch`), one request at a time, and carries out its answers (`answer`).
+//! `silence` finds clients that have fallen silent, by `pings`. `handshake` keeps the part that every request repeats,
+//! `state` is the permanent state of such a WebSocket, and `receiving` takes what its client sends. There is a task
+//! only while a request is under way.
 
 mod answer;
 mod event_batch;

@@ -1,5 +1,5 @@
-//! The upgrade over HTTP: the application is asked with OPEN, and the client gets 101 when it answers so. Anything else
-//! it answers goes to the client as it is.
+//! Answers the upgrade of a WebSocket over HTTP: the application is sent OPEN, and the client gets 101 if the
+//! application's answer accepts. Any other answer is relayed to the client.
 
 use super::answer::{Answered, answered};
 use super::event_batch::EventBatch;
@@ -49,7 +49,7 @@ impl Holds {
         };
         let socket = Socket::new(self, route, Application::OverHttp(over_http));
         if !is_events(&response) {
-            // The application rejects the WebSocket in its own words.
+            // The application rejects the WebSocket; its answer is relayed to the client.
             let _ = answer::relay(exchange, response).await;
             return;
         }
@@ -97,7 +97,7 @@ impl Holds {
     }
 }
 
-/// An answer that accepts begins with OPEN, which is taken out.
+/// Takes OPEN out of an answer. An answer that accepts the WebSocket begins with it.
 fn accepting(mut answered: Answered) -> Result<Answered, String> {
     match answered.events.first() {
         Some(WebSocketEvent::Open) => drop(answered.events.remove(0)),
@@ -117,7 +117,8 @@ impl Socket {
     }
 }
 
-/// Whether a response is a list of events. Frameworks add parameters such as `charset` by themselves.
+/// Whether a response is a list of events. Parameters of the content type are ignored, because frameworks add some,
+/// such as `charset`.
 fn is_events(response: &Response) -> bool {
     let content_type = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = content_type.and_then(|value| value.split(|byte| *byte == b';').next()).unwrap_or_default();
@@ -139,5 +140,5 @@ const OWN: [&str; 5] = [
     "content-bytes-accepted",
     "sec-websocket-extensions",
 ];
-/// What precedes messages for the client unless the application names something else.
+/// The prefix of messages for the client, unless the application names another.
 pub(super) const STANDARD_PREFIX: &str = "m:";

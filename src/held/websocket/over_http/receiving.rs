@@ -1,4 +1,4 @@
-//! What the client of a WebSocket over HTTP sends, on its way to the application.
+//! Takes what the client of a WebSocket over HTTP sends, and queues it for the application.
 
 use super::event_batch::WAITING_BYTES;
 use super::state::OverHttp;
@@ -14,7 +14,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 impl Socket {
-    /// What it is over HTTP, if that is how it is served.
+    /// The state of a WebSocket over HTTP; `None` for other kinds.
     pub(super) fn over_http(&self) -> Option<&OverHttp> {
         match &self.application {
             Application::OverHttp(over_http) => Some(over_http),
@@ -22,22 +22,22 @@ impl Socket {
         }
     }
 
-    /// Its Connection-Id, if its application knows one.
+    /// The Connection-Id, if the application knows one.
     pub fn connection_id(&self) -> Option<Uuid> {
         self.over_http().map(|over_http| over_http.id)
     }
 
-    /// Whether its application can be asked whether it has anything.
+    /// Whether the application can be asked for events.
     pub fn can_be_asked(&self) -> bool {
         !self.detached.get() && self.over_http().is_some()
     }
 
-    /// How its messages are compressed, if they may be.
+    /// How messages are compressed, if compression was agreed.
     pub(in crate::held::websocket) fn compression(&self) -> Option<Compression> {
         self.over_http()?.compression
     }
 
-    /// Whether no more events may wait for the application.
+    /// Whether the queue of events for the application is full.
     fn is_full(&self) -> bool {
         self.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.bytes() > WAITING_BYTES)
     }
@@ -51,7 +51,7 @@ impl Socket {
 }
 
 impl Holds {
-    /// Bytes of a client whose application takes part.
+    /// Takes bytes from a client whose application is attached.
     pub(in crate::held::websocket) fn received_over_http(
         self: &Rc<Self>,
         slot: Slot,
@@ -62,14 +62,14 @@ impl Holds {
         if matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
             return Ok(());
         }
-        // A few bytes may be an event, which takes many: beyond the bound they stay as they came.
+        // An event takes more memory than its bytes. So beyond the bound, bytes are kept undecoded.
         let mut pings = Vec::new();
         socket.decode(self, bytes, self.context.settings().websocket.message_bytes, |event| {
             self.take(slot, socket, event, &mut pings) && !socket.is_full()
         })?;
         self.answer_pings(slot, &pings);
         if !self.may_keep(socket) {
-            // Nothing of it is on its way to the application yet.
+            // The caller closes the WebSocket, and none of these events has been sent.
             return Ok(());
         }
         if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
@@ -85,7 +85,8 @@ impl Holds {
         Ok(())
     }
 
-    /// One event of the client, which adds to `pings` that are to be answered; whether another may follow.
+    /// Handles one event of the client. Adds pings that must be answered to `pings`. Returns whether another event may
+    /// follow.
     fn take(&self, slot: Slot, socket: &Socket, event: WebSocketEvent, pings: &mut Vec<Bytes>) -> bool {
         match event {
             WebSocketEvent::Ping(content) if self.context.settings().websocket.answer_pings => {
@@ -116,7 +117,7 @@ impl Holds {
         socket.tell(kind(content));
     }
 
-    /// The client is gone: the application is told, unless it knows.
+    /// The client is gone: tells the application, unless it was told.
     pub(in crate::held::websocket) fn tell_of_end(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         if !matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
             socket.tell(WebSocketEvent::Disconnect);

@@ -1,4 +1,4 @@
-//! What a WebSocket over HTTP has always.
+//! The permanent state of a WebSocket over HTTP.
 
 use super::handshake::Handshake;
 use super::pings::Pings;
@@ -7,18 +7,18 @@ use crate::proto::websocket::Compression;
 use std::cell::Cell;
 use uuid::Uuid;
 
-/// What a WebSocket over HTTP has always.
+/// The permanent state of a WebSocket over HTTP.
 pub(in crate::held::websocket) struct OverHttp {
     pub(super) handshake: Handshake,
-    /// Connection-Id.
+    /// The Connection-Id.
     pub(super) id: Uuid,
-    /// Seconds of idleness after which the application is asked whether it has anything; 0 is never.
+    /// Seconds of idleness after which the application is asked for events; 0 is never.
     pub(super) interval_s: Cell<u32>,
-    /// The application speaks GRIP: messages have a prefix, and some are for this server.
+    /// The application speaks GRIP: its messages have a prefix, and some are control messages for this server.
     pub(super) grip: Cell<bool>,
     /// The application takes one event at a time.
     pub(super) one_event: Cell<bool>,
-    /// How messages are compressed, if they may be.
+    /// How messages are compressed, if compression was agreed.
     pub(super) compression: Option<Compression>,
     pub(super) pings: Pings,
 }
@@ -36,7 +36,7 @@ impl OverHttp {
         }
     }
 
-    /// The client's handshake, as far as it was kept.
+    /// The client's handshake, as far as it is kept.
     pub fn handshake(&self) -> Request {
         self.handshake.request()
     }

@@ -1,4 +1,4 @@
-//! Talking to the application: events go out in one request after the other, and what it answers is done in order.
+//! Talks to the application: sends events in one request after the other, and carries out the answers in order.
 
 use super::answer::{Answered, answered};
 use super::event_batch::{EventBatch, RESUME_BYTES};
@@ -21,9 +21,9 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long an application may take for a request whose client is gone.
+/// How long an application may take to answer after its client is gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a request is made again when the application cannot be reached; after 1 s, 2 s, 4 s and so on.
+/// How many times a request is made again if the application cannot be reached: after 1 s, 2 s, 4 s and so on.
 const RETRIES: u32 = 5;
 
 impl OverHttp {
@@ -60,7 +60,7 @@ impl OverHttp {
 }
 
 impl Holds {
-    /// Brings what waits to the application, unless a request is on its way already.
+    /// Sends the waiting events to the application, unless a request is under way.
     pub(super) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.wants_out());
         if waits {
@@ -68,7 +68,7 @@ impl Holds {
         }
     }
 
-    /// Asks the application whether it has anything.
+    /// Asks the application whether it has events.
     pub(in crate::held::websocket) fn ask_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         {
             let mut busy = socket.busy();
@@ -83,7 +83,7 @@ impl Holds {
         });
     }
 
-    /// Does what the answer to OPEN said, on a WebSocket that is open now.
+    /// Carries out the answer to OPEN, on a WebSocket that is open now.
     pub(super) fn talk_on(
         &self,
         open_socket: OpenSocket,
@@ -102,7 +102,7 @@ impl Holds {
     }
 }
 
-/// Starts the one task of a WebSocket: `first`, and then all that waits.
+/// Starts the WebSocket's task, unless it is running: `first`, and then requests until no events wait.
 fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static) {
     if mem::replace(&mut open_socket.socket.busy().has_task, true) {
         return;
@@ -112,7 +112,7 @@ fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static)
         first(&talk).await;
         while let Some(offer) = talk.next_offer() {
             talk.exchange(offer).await;
-            // An application in this process answers without a wait, and others have their turn too.
+            // A built-in application answers without a wait, so other tasks get their turn here.
             runtime::yield_now().await;
         }
         talk.rest();
@@ -120,13 +120,13 @@ fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static)
     .detach();
 }
 
-/// A WebSocket in conversation with its application.
+/// The task in which a WebSocket talks to its application.
 struct Talk {
     open_socket: OpenSocket,
 }
 
 impl Talk {
-    /// What is to be sent next, if anything.
+    /// The next batch of events, if a request is due.
     fn next_offer(&self) -> Option<EventBatch> {
         let socket = &self.open_socket.socket;
         let offer = {
@@ -140,7 +140,7 @@ impl Talk {
         offer
     }
 
-    /// Goes on with a client that is not read if there is room: first with what has come of it already.
+    /// If the client is paused and there is room, decodes the bytes that it has sent, and then resumes reading it.
     fn read_on(&self) {
         let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
@@ -160,7 +160,7 @@ impl Talk {
         }
     }
 
-    /// Sends `event_batch` and does what the answer says.
+    /// Sends the batch `offer`, and carries out the answer.
     async fn exchange(&self, offer: EventBatch) {
         let socket = &self.open_socket.socket;
         let outcome = match self.request(&offer).await {
@@ -168,7 +168,7 @@ impl Talk {
                 let settings = self.open_socket.holds().context.settings();
                 answered(response, settings.websocket.message_bytes).await
             }
-            Ok(response) => Err(format!("it answered with status {}", response.status)),
+            Ok(response) => Err(format!("the application answered with status {}", response.status)),
             Err(error) => Err(error.to_string()),
         };
         let outcome = outcome.and_then(|answered| {
@@ -183,13 +183,13 @@ impl Talk {
                 self.obey(events).await;
             }
             Err(reason) if self.open_socket.is_over() => {
-                tracing::debug!(reason, "the end of a WebSocket was not taken");
+                tracing::debug!(reason, "the application did not take the end of a WebSocket");
             }
             Err(reason) => {
                 tracing::warn!(
                     route = socket.route().id,
                     reason,
-                    "a WebSocket is cut: its application failed"
+                    "a WebSocket was reset: its application failed"
                 );
                 self.open_socket.reset();
             }
@@ -216,8 +216,8 @@ impl Talk {
         }
     }
 
-    /// Asks again when the application cannot be reached, or the request waited for its turn for too long: nothing was
-    /// sent then.
+    /// Makes a request. Makes it again if the application cannot be reached or the request waited too long for its
+    /// turn: in both cases nothing was sent.
     async fn request(&self, offer: &EventBatch) -> Result<Response, OriginError> {
         let socket = &self.open_socket.socket;
         let holds = socket.holds();
@@ -246,7 +246,7 @@ impl Talk {
         }
     }
 
-    /// Gives up a request some time after its client is gone: an application that hangs must not keep what it brings.
+    /// Returns some time after the client is gone. So an application that hangs cannot keep a request's memory forever.
     async fn given_up(&self) -> Result<Response, OriginError> {
         while !self.open_socket.is_over() {
             self.open_socket.changed().await;
@@ -255,7 +255,7 @@ impl Talk {
         Err(OriginError::Unavailable)
     }
 
-    /// Does what the events of an answer say, in order.
+    /// Carries out the events of an answer, in order.
     async fn obey(&self, events: Vec<WebSocketEvent>) {
         let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
@@ -280,7 +280,7 @@ impl Talk {
         }
     }
 
-    /// A message of the application: for the client, or for this server.
+    /// Handles a message of the application: it is for the client, or a control message for this server.
     async fn message(&self, opcode: Opcode, content: Bytes) {
         let socket = &self.open_socket.socket;
         let said = Seen::message(&content);
@@ -310,7 +310,8 @@ impl Talk {
         holds.count_relayed(*slot, socket, relayed);
     }
 
-    /// A client that has closed is owed an answer by this request; without one its connection just ends.
+    /// Ends the connection of a client that has closed. The application had to answer the close in this request; if it
+    /// did not, the connection is reset.
     fn settle_close(&self) {
         let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
@@ -328,7 +329,7 @@ impl Talk {
         }
     }
 
-    /// The task is over: the clock goes on.
+    /// The task ends: sets the timer of the WebSocket.
     fn rest(&self) {
         let OpenSocket { slot, socket } = &self.open_socket;
         let holds = socket.holds();
@@ -348,7 +349,7 @@ impl Talk {
 }
 
 impl Socket {
-    /// Takes out what one request may have.
+    /// Takes out the events of one request.
     fn offer(&self) -> EventBatch {
         self.busy().waiting.offer(self.events_at_a_time())
     }

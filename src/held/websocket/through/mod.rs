@@ -1,8 +1,8 @@
 //! WebSockets that pass through to an application that speaks WebSocket itself. `open` asks the application with the
-//! client's own handshake, and `relay` is the one task that then carries frames both ways, without putting them together.
-//! `receiving` takes what the client sends.
-//! With GRIP's extension, what the application says to this server is done on the way (`open_socket`). What is published waits
-//! behind a cork while a message of the application is partly sent.
+//! client's own handshake. `relay` is the task that then carries frames both ways, without assembling messages.
+//! `receiving` takes what the client sends. With
+//! GRIP's extension, control messages of the application are carried out on the way (`open_socket`). Published items
+//! wait behind a cork while a message of the application is partly sent.
 
 mod open;
 mod receiving;
@@ -16,35 +16,35 @@ use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
 
-/// Bytes on their way to the application, beyond which the client is not read.
+/// While more bytes than this wait for the application, the client is not read.
 const WAITING_BYTES: usize = 64 * 1024;
 
-/// What the connection to the application takes, with its socket.
+/// Memory of the connection to the application, with its socket.
 const CONNECTION_BYTES: usize = 16 * 1024;
 
-/// A close without a code, with the mask of a client. It holds nothing that the mask could hide.
+/// A close without a code, with a client's mask. The mask can be 0, because there is no content to mask.
 const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
 
-/// What a WebSocket has that passes through.
+/// The state of a WebSocket that passes through.
 pub(super) struct Through {
-    /// What the client asked for.
+    /// The URI of the client's request.
     pub asked_for: LinkTarget,
-    /// Who the client is, as far as its address tells.
+    /// The network of the client's address.
     pub client: ClientNetwork,
     outgoing: RefCell<Outgoing>,
-    /// Rung when there is something for the application, and when the client is gone.
+    /// Rings when there are bytes for the application, and when the client is gone.
     waiting: Bell,
-    /// Rung when the client is gone.
+    /// Rings when the client is gone.
     left: Bell,
     /// The application has closed.
     has_closed: Cell<bool>,
     /// The two sides may have agreed on extensions.
     extensions: bool,
-    /// The connection to the application, and what is on its way there.
+    /// Memory of the connection to the application, and of the bytes on their way there.
     booking: RefCell<Booking>,
 }
 
-/// What the client sent, for the application.
+/// The client's bytes that wait for the application.
 #[derive(Default)]
 struct Outgoing {
     bytes: BytesMut,
@@ -55,7 +55,8 @@ struct Outgoing {
 }
 
 impl Through {
-    /// Of `client`, which asked for this. With `grip` this server takes part, and extensions are its own.
+    /// The state of a WebSocket of `client`, which asked for `asked_for`. With `grip`, this server takes part in the
+    /// conversation, and extensions are between this server and each side.
     pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool, account: &Account) -> Through {
         Through {
             asked_for,
@@ -69,9 +70,12 @@ impl Through {
         }
     }
 
-    /// Takes bytes of the client for the application; whether the client is to be paused. Messages are counted in
-    /// `heard`. A frame that breaks the protocol goes no further, and nothing after it; with extensions both sides may
-    /// have agreed on what it means.
+    /// Takes bytes from the client for the application, and counts their messages in `heard`. Returns whether the
+    /// client must be paused.
+    ///
+    /// # Errors
+    /// If a frame breaks the protocol. None of the given bytes is then passed on. If the two sides may have agreed on
+    /// extensions, frames are not checked, because extensions may change their meaning.
     pub fn pass(&self, bytes: &[u8], heard: &mut Seen) -> Result<bool, ProtocolError> {
         let (full, kept) = self.take(bytes, heard)?;
         self.book(kept);
@@ -79,7 +83,7 @@ impl Through {
         Ok(full)
     }
 
-    /// Whether there is too much of what is on its way now, and how much it takes.
+    /// Adds bytes. Returns whether too many are on their way now, and how much memory they take.
     fn take(&self, bytes: &[u8], heard: &mut Seen) -> Result<(bool, usize), ProtocolError> {
         let mut outgoing = self.outgoing.borrow_mut();
         let mut rest = bytes;
@@ -98,30 +102,30 @@ impl Through {
         Ok((full, outgoing.bytes.capacity()))
     }
 
-    /// So many bytes of the client are kept for the application.
+    /// Books the bytes that are kept for the application.
     fn book(&self, bytes: usize) {
         self.booking.borrow_mut().set(CONNECTION_BYTES + bytes);
     }
 
-    /// Bytes of the client that are on their way to the application.
+    /// Bytes of the client on their way to the application.
     pub fn kept_bytes(&self) -> usize {
         self.booking.borrow().bytes().saturating_sub(CONNECTION_BYTES)
     }
 
-    /// Passes over bytes of the client that the application does not get, to the end of the message that it got in part.
+    /// Skips the rest of the message that the application got in part. Returns the bytes behind it.
     pub fn skip<'a>(&self, mut bytes: &'a [u8]) -> &'a [u8] {
         let frames = &mut self.outgoing.borrow_mut().frames;
         while !frames.is_between_messages() && frames.next(&mut bytes).is_some() {}
         bytes
     }
 
-    /// Whether the client has closed, and the application has all of it.
+    /// Whether the client has closed, and the application has got all its bytes.
     fn client_has_closed(&self) -> bool {
         let outgoing = self.outgoing.borrow();
         outgoing.has_close && outgoing.bytes.is_empty() && outgoing.frames.is_between_frames()
     }
 
-    /// Closes towards the application; in the middle of a frame of the client that cannot be said.
+    /// Sends the application a close, unless a frame of the client is partly sent.
     pub fn close(&self) {
         let mut outgoing = self.outgoing.borrow_mut();
         if outgoing.frames.is_between_frames() {

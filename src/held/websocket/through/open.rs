@@ -1,5 +1,5 @@
-//! The upgrade of a WebSocket that passes through: the application gets the client's handshake, and the client what the
-//! application answers to it.
+//! Answers the upgrade of a WebSocket that passes through: the application gets the client's handshake, and the client
+//! gets the application's answer.
 
 use super::Through;
 use super::relay::relay;
@@ -32,7 +32,7 @@ impl Holds {
                 let error = OriginError::Handshake { target: route.target_names() };
                 return self.requests.fail(exchange, &request, Some(&route), &error);
             }
-            // The application rejects the WebSocket in its own words.
+            // The application rejects the WebSocket; its answer is relayed to the client.
             Ok(UpgradeAnswer::Response(response)) => {
                 counting::count_response(exchange, response.status, &response.headers);
                 let _ = answer::relay(exchange, response).await;
@@ -77,8 +77,8 @@ impl Holds {
         self.socket_received(exchange.slot, &socket, &rest);
     }
 
-    /// The client's handshake for the application. Extensions are between this server and each side, but for routes without
-    /// GRIP and for other proxies, where nothing looks into the messages.
+    /// The client's handshake for the application. Extensions are between this server and each side. On routes without
+    /// GRIP and for other proxies they are between the two sides, because nothing here looks into messages.
     fn switch_request(&self, request: &Request, route: &Route) -> origin::Request {
         let mut switch = self.requests.origin_request(request, route, RequestBody::Empty, Scheme::WebSocket);
         let headers = &mut switch.headers;
@@ -91,16 +91,16 @@ impl Holds {
     }
 }
 
-/// Whether this server takes part in what the two sides say.
+/// Whether this server takes part in the conversation by GRIP.
 fn is_grip(request: &Request, route: &Route) -> bool {
     !route.no_grip && !request.is_trusted
 }
 
-/// Whether the application has read the client's handshake (RFC 6455 section 4.1).
+/// Whether the application's answer accepts the client's handshake (RFC 6455 section 4.1).
 fn accepts(headers: &HeaderMap, handshake: &Handshake) -> bool {
     let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
     accept == Some(handshake.accept.as_bytes())
 }
 
-/// The application speaks WebSocket from then on.
+/// The status with which the application accepts the WebSocket.
 const SWITCHED: u16 = 101;

@@ -12,7 +12,8 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-/// How long an application may take to read what its client sent before it left, or to close.
+/// How long an application may take to read the client's last bytes, or to close, after its client is gone or it has
+/// detached.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries frames between the client at `open_socket` and its application until one of them is gone.
@@ -33,7 +34,7 @@ pub(super) async fn relay(open_socket: &OpenSocket, application: &Upgraded, pref
     open_socket.socket.settle();
 }
 
-/// Tells the application that it takes no more part, and gives it time to close.
+/// Sends a detached application its close, and gives it time to close, too.
 async fn part_from_application(open_socket: &OpenSocket, through: &Through, application: &Upgraded) {
     let closing = async {
         if application.write(&open_socket.take_outgoing(through)).await.is_ok() {
@@ -43,14 +44,15 @@ async fn part_from_application(open_socket: &OpenSocket, through: &Through, appl
     closing.or(patience()).await;
 }
 
-/// Returns when the application is gone, takes no more part, or has closed as its client has.
+/// Carries frames to the client. Returns when the application is gone, has detached, or has closed after its client
+/// has.
 async fn to_client(open_socket: &OpenSocket, through: &Through, application: &Upgraded, mut relay: Relay) {
     let mut rest = Bytes::new();
     loop {
         let is_between = relay.is_between_messages();
         open_socket.taken().await;
         if open_socket.is_over() {
-            // What the client sent last is still on its way to the application.
+            // The client's last bytes are still on their way to the application.
             pending::<()>().await;
         }
         let mut out = BytesMut::new();
@@ -79,13 +81,13 @@ async fn to_client(open_socket: &OpenSocket, through: &Through, application: &Up
             }
         }
     }
-    // The client was sent a close: nothing that the application says has a open_socket after it, and the client's answer ends
-    // it.
+    // The client was sent a close. Nothing that the application says can follow it, and the client's answer ends the
+    // WebSocket.
     while application.read(|bytes| !bytes.is_empty()).await.is_ok_and(|more| more) {}
     pending::<()>().await;
 }
 
-/// Reads from the application, up to the next control message; what follows that is left in `rest`.
+/// Reads from the application, up to the next control message. The bytes behind that message are left in `rest`.
 async fn read(
     open_socket: &OpenSocket,
     application: &Upgraded,
@@ -103,7 +105,8 @@ async fn read(
         .await?
 }
 
-/// Returns when the client is gone, or has closed as its application has, and the application has what it sent.
+/// Carries frames to the application. Returns when the client is gone, or has closed as its application has, and the
+/// application has got all its bytes.
 async fn to_application(open_socket: &OpenSocket, through: &Through, application: &Upgraded) {
     let all = async {
         loop {
@@ -114,7 +117,7 @@ async fn to_application(open_socket: &OpenSocket, through: &Through, application
                 true => through.waiting.rung().await,
                 false => {
                     if application.write(&bytes).await.is_err() {
-                        // What it has sent before may still be read.
+                        // The bytes that the application has sent before may still be read.
                         return pending().await;
                     }
                 }
@@ -130,13 +133,13 @@ async fn to_application(open_socket: &OpenSocket, through: &Through, application
     all.or(gone).await;
 }
 
-/// As long as an application may take when nobody waits for it.
+/// Waits as long as an application may take when no client waits for it.
 async fn patience() {
     patience::pass(PATIENCE).await;
 }
 
 impl OpenSocket {
-    /// Lets the relay take what the application said, up to the next control message.
+    /// Gives the application's bytes to the relay, up to the next control message.
     fn pass(&self, relay: &mut Relay, input: &mut &[u8], out: &mut BytesMut) -> Option<Bytes> {
         let mut relayed = Relayed::default();
         let control = relay.pass(input, out, &mut relayed);
@@ -146,7 +149,7 @@ impl OpenSocket {
         control
     }
 
-    /// Sends what the relay has put out. What is published comes only between messages.
+    /// Sends the bytes that the relay has put out. Published items are sent only between messages.
     fn relayed(&self, out: Bytes, relay: &Relay) {
         if self.is_over() {
             return;
@@ -160,13 +163,13 @@ impl OpenSocket {
             }
         };
         if relay.has_closed() {
-            // Nothing follows a close.
+            // Nothing may follow a close.
             self.holds().delivery.unsubscribe(self.slot);
         }
         self.sent(sent.is_ok());
     }
 
-    /// Takes what the client has sent for the application.
+    /// Takes the client's bytes for the application.
     fn take_outgoing(&self, through: &Through) -> BytesMut {
         let (bytes, was_paused) = {
             let mut outgoing = through.outgoing.borrow_mut();
