@@ -123,6 +123,7 @@ impl Clients {
             Phase::Held(held) => held.ended(slot),
             Phase::Free | Phase::Head | Phase::Closing { .. } | Phase::Lingering => {}
         }
+        self.context.accounts.ended(slot);
     }
 
     /// The timer of the client in `slot` has fired. The phase of its row decides what follows.

@@ -7,7 +7,7 @@ use super::Clients;
 use super::held::InKernel;
 use super::least_rate::{BodyClock, LeastRate};
 use crate::bell::Bell;
-use crate::context::{Booking, Context as CoreContext};
+use crate::context::{Booking, Context as CoreContext, Kind, Owner};
 use crate::ids::Slot;
 use crate::monitor::RouteStats;
 use crate::proto::cross_origin::CrossOrigin;
@@ -49,6 +49,7 @@ pub struct Exchange {
     head_bytes: Cell<usize>,
     /// Bytes of the request's body that are kept outside this value.
     body_bytes: Cell<usize>,
+    owner: Rc<Owner>,
     booking: RefCell<Booking>,
     /// The headers that let a page of another origin read the answer, or the JSONP script that the page asked for;
     /// `None` for requests of no such page.
@@ -92,7 +93,8 @@ impl Exchange {
         inbox: BytesMut,
     ) -> Rc<Exchange> {
         let paused = Cell::new(clients.is_paused(slot));
-        let booking = clients.context.accounts.requests.book(REQUEST_BYTES + inbox.capacity()).into();
+        let owner = clients.owner(slot);
+        let booking = owner.clone().book(Kind::Requests, REQUEST_BYTES + inbox.capacity()).into();
         let exchange = Exchange {
             clients,
             slot,
@@ -110,6 +112,7 @@ impl Exchange {
             has_answered: Cell::new(false),
             head_bytes: Cell::default(),
             body_bytes: Cell::default(),
+            owner,
             booking,
             cross_origin: RefCell::default(),
         };
@@ -166,9 +169,9 @@ impl Exchange {
         self.book();
     }
 
-    /// Bytes that are kept for the request.
-    pub fn kept_bytes(&self) -> usize {
-        self.booking.borrow().bytes()
+    /// The owner of the bytes that are kept for the request.
+    pub fn owner(&self) -> Rc<Owner> {
+        self.owner.clone()
     }
 
     fn book(&self) {

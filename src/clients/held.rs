@@ -14,11 +14,6 @@ pub trait Held {
     /// The properties of the hold that other rooms may know.
     fn describe(&self) -> Description;
 
-    /// Bytes that are kept for the hold, beside its backlog.
-    fn kept_bytes(&self) -> usize {
-        0
-    }
-
     /// Forgets the client's bytes that its application has not got yet, because memory is short.
     fn forget_waiting(&self) {}
 

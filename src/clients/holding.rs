@@ -48,7 +48,7 @@ impl Clients {
     pub fn keep_ahead(&self, slot: Slot, bytes: &[u8]) {
         let ahead = {
             let mut rows = self.rows.borrow_mut();
-            rows.get(slot).map_or(0, |row| row.keep(bytes, &self.context.accounts.heads))
+            rows.get(slot).map_or(0, |row| row.keep(bytes, row.owner(slot, &self.context.accounts)))
         };
         if ahead > INBOX_BYTES {
             self.pause(slot);

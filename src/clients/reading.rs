@@ -71,7 +71,8 @@ impl Clients {
                 {
                     let mut rows = self.rows.borrow_mut();
                     let Some(row) = rows.get(slot) else { return };
-                    row.keep(input, &self.context.accounts.heads);
+                    let owner = row.owner(slot, &self.context.accounts);
+                    row.keep(input, owner);
                 }
                 // The timer is set once, so a client cannot gain time by sending a byte now and then.
                 self.set_timer(slot, self.context.settings().http.head_timeout_ms);
@@ -214,7 +215,7 @@ impl Clients {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.phase = Phase::Head;
-            row.carry = is_pipelined.then(|| Carry::new(input, &self.context.accounts.heads));
+            row.carry = is_pipelined.then(|| Carry::new(input, row.owner(slot, &self.context.accounts)));
         }
         self.set_timer(slot, self.context.settings().http.idle_timeout_ms);
         if is_pipelined {

@@ -4,8 +4,9 @@
 use super::exchange::Exchange;
 use super::held::{Description, Held};
 use super::service::{Port, Service};
-use crate::context::{Account, Booking};
+use crate::context::{Accounts, Booking, Kind, Owner};
 use crate::ids::{BySlot, RouteStatsId, Slot};
+use crate::proto::client_network::ClientNetwork;
 use crate::slack::Look;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -62,9 +63,9 @@ pub(super) struct Carry {
 }
 
 impl Carry {
-    /// `bytes`, booked on `account`.
-    pub fn new(bytes: BytesMut, account: &Account) -> Box<Carry> {
-        let booking = account.book(bytes.capacity());
+    /// `bytes`, kept for `owner`.
+    pub fn new(bytes: BytesMut, owner: Rc<Owner>) -> Box<Carry> {
+        let booking = owner.book(Kind::Heads, bytes.capacity());
         Box::new(Carry { bytes, booking })
     }
 
@@ -192,20 +193,14 @@ impl Row {
         matches!(self.phase, Phase::Exchange(_)) || self.describe().passes_through
     }
 
-    /// Bytes that are kept for the client, beside its backlog.
-    pub fn kept_bytes(&self) -> usize {
-        let carried = self.carry.as_ref().map_or(0, |carry| carry.bytes().len());
-        carried
-            + match &self.phase {
-                Phase::Exchange(exchange) => exchange.kept_bytes(),
-                Phase::Held(held) => held.kept_bytes(),
-                _ => 0,
-            }
+    /// The owner of the bytes that are kept for the client, which is in `slot`.
+    pub fn owner(&self, slot: Slot, accounts: &Accounts) -> Rc<Owner> {
+        accounts.client(slot, || ClientNetwork::of(self.peer().map(|peer| peer.ip())))
     }
 
-    /// Keeps `bytes` for later, booked on `account`. Returns the length of all kept bytes.
-    pub fn keep(&mut self, bytes: &[u8], account: &Account) -> usize {
-        let carry = self.carry.get_or_insert_with(|| Carry::new(BytesMut::new(), account));
+    /// Keeps `bytes` for later, booked for `owner`. Returns the length of all kept bytes.
+    pub fn keep(&mut self, bytes: &[u8], owner: Rc<Owner>) -> usize {
+        let carry = self.carry.get_or_insert_with(|| Carry::new(BytesMut::new(), owner));
         carry.append(bytes);
         carry.bytes.len()
     }
@@ -223,14 +218,14 @@ mod tests {
 
     #[test]
     fn the_end_of_a_head_is_noticed_however_its_bytes_come() {
-        let account = Account::default();
+        let accounts = Accounts::default();
         for text in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n"] {
             for cut in 0..text.len() {
                 let (first, rest) = text.split_at(cut);
-                let mut carry = Carry::new(BytesMut::from(first), &account);
+                let mut carry = Carry::new(BytesMut::from(first), accounts.nobody());
                 assert!(carry.append(rest.as_bytes()), "{first:?} and {rest:?}");
             }
-            let mut carry = Carry::new(BytesMut::new(), &account);
+            let mut carry = Carry::new(BytesMut::new(), accounts.nobody());
             let ends: Vec<bool> = text.bytes().map(|byte| carry.append(&[byte])).collect();
             assert_eq!(ends.iter().position(|end| *end), Some(text.len() - 1), "{text:?}");
         }

@@ -2,6 +2,7 @@
 //! written to by the same methods.
 
 use super::Clients;
+use crate::context::Owner;
 use crate::ids::{RouteStatsId, Slot};
 use crate::slack::Look;
 use crate::wire::{Overflow, RefusedConnections, VirtualClient, WireEvent};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -137,6 +139,13 @@ impl Clients {
         self.rows.borrow_mut().get(slot).and_then(|row| row.peer())
     }
 
+    /// The owner of the bytes that are kept for the client in `slot`.
+    pub fn owner(&self, slot: Slot) -> Rc<Owner> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get(slot);
+        row.map_or_else(|| self.context.accounts.nobody(), |row| row.owner(slot, &self.context.accounts))
+    }
+
     /// Takes what has happened on the wire; all of it, or what there is room for in one turn.
     ///
     /// # Errors
@@ -228,7 +237,7 @@ impl Clients {
         let weighed = clients.map(|(slot, row)| {
             let has_application = row.has_application();
             let kept = Kept {
-                bytes: row.kept_bytes() + wire.kept_for(slot),
+                bytes: self.context.accounts.client_bytes(slot) + wire.kept_for(slot),
                 stalls_answer: has_application && wire.is_behind(slot),
                 stalls_upload: has_application && wire.is_paused(slot),
             };

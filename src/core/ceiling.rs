@@ -10,10 +10,9 @@ use super::Core;
 use super::memory::CHANNEL_BYTES;
 use crate::clients::{InKernel, Kept};
 use crate::context::SECOND;
-use crate::ids::CoreId;
+use crate::context::rules::{SMALL_BYTES, to_reset};
 use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
 use std::cell::Cell;
-use std::cmp::Reverse;
 use std::rc::Rc;
 
 /// From this part of the ceiling on, of 16, the largest clients are reset.
@@ -26,8 +25,6 @@ const PATIENCE: u32 = 3;
 const REST: u32 = SECOND;
 /// A core that keeps so much more than when it last looked looks again.
 const STEP_BYTES: usize = 2 * 1024 * 1024;
-/// A client that keeps less than this is not reset.
-const SMALL_BYTES: usize = 16 * 1024;
 /// Memory of a core that has no client: receive buffers, rings, tables, its thread's stack.
 const CORE_BYTES: usize = 16 * 1024 * 1024;
 /// What a request takes that is open at an application: the socket, its buffers, and what of the answer is on its way.
@@ -117,20 +114,13 @@ impl Core {
     /// Resets clients until they have given back `excess` bytes, who keeps most first; how many they gave back. If all
     /// of them keep less, nobody is reset, unless `whatever` helps.
     fn reset_largest(self: &Rc<Self>, excess: usize, whatever: bool) -> usize {
-        let mut large = self.clients.heavy(SMALL_BYTES, |kept: Kept| {
+        let large = self.clients.heavy(SMALL_BYTES, |kept: Kept| {
             let answer = if kept.stalls_answer { STALLED_ANSWER_BYTES } else { 0 };
             let upload = if kept.stalls_upload { STALLED_UPLOAD_BYTES } else { 0 };
             kept.bytes + answer + upload
         });
-        if !whatever && large.iter().map(|(kept, _)| kept).sum::<usize>() < excess {
-            return 0;
-        }
-        large.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
         let mut given_back = 0;
-        for (kept, slot) in large {
-            if given_back >= excess {
-                break;
-            }
+        for (kept, slot) in to_reset(large, excess, whatever) {
             given_back += kept;
             self.context.metrics.memory_closed_total.add(1);
             if let Some(held) = self.clients.held(slot) {
@@ -142,15 +132,31 @@ impl Core {
         given_back
     }
 
+    /// Logs for which address and application most is kept, while new clients and requests are refused.
+    pub(super) fn tell_of_short_memory(&self) {
+        let accounts = &self.context.accounts;
+        let Some((network, address_bytes)) = accounts.heaviest_network().filter(|_| accounts.is_full())
+        else {
+            return;
+        };
+        let application = accounts.heaviest_application();
+        tracing::warn!(
+            core = self.context.id.0,
+            kept_bytes = accounts.bytes(),
+            address = network.address().map(tracing::field::display),
+            address_bytes,
+            application = application.and_then(|(application, _)| self.requests.name_of(application)),
+            application_bytes = application.map(|(_, bytes)| bytes),
+            "memory is short (limits.memory_bytes): for clients of this address, and of this application, most is kept"
+        );
+    }
+
     fn kept_bytes(&self) -> usize {
         let origins = self.requests.pool().counts();
         let (answers, uploads) = self.clients.stalled();
         let stalled = answers * STALLED_ANSWER_BYTES + uploads * STALLED_UPLOAD_BYTES;
         let channels = self.delivery.channels() + self.publishing.homes();
-        // All cores share the conversations of SockJS.
-        let sockjs = if self.context.id == CoreId(0) { self.holds.sockjs_bytes() } else { 0 };
         CORE_BYTES
-            + sockjs
             + self.clients.queued_bytes()
             + self.context.accounts.bytes()
             + origins.open as usize * OPEN_REQUEST_BYTES

@@ -61,6 +61,7 @@ impl Core {
 
     /// Shows to `look` all tables that grow with clients and channels, always in the same order.
     fn look_at_tables(&self, look: &mut Look<'_>) {
+        self.context.accounts.look_at_tables(look);
         self.delivery.look_at_tables(look);
         self.publishing.look_at_tables(look);
         self.clients.look_at_tables(look);

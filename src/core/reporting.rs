@@ -12,6 +12,7 @@ impl Core {
             tracing::warn!(core = self.context.id.0, %error, "clients wait to be accepted: raise RLIMIT_NOFILE (LimitNOFILE in a systemd unit), or free memory");
         }
         self.tell_of_queue_timeouts();
+        self.tell_of_short_memory();
         self.delivery.log_refused_subscriptions();
         self.publishing.tell_of_datagrams();
         self.publishing.tell_of_waits();
@@ -49,6 +50,7 @@ impl Core {
         metrics.connections.set(u64::from(levels.open));
         metrics.sockjs_conversations.set(levels.virtual_slots as u64);
         metrics.backlog_bytes.set(levels.backlog_bytes as u64);
+        metrics.booked_bytes.set(self.context.accounts.bytes() as u64);
         metrics.tls_failures_total.set(levels.tls_failures);
         metrics.refused_connections_total.set(levels.refused.connections);
         metrics.refused_new_connections_total.set(levels.refused.new_connections);

@@ -23,6 +23,7 @@ impl Delivery {
         if !self.subscriptions.borrow_mut().next_slice(SLICE_ROWS, slice) {
             return None;
         }
+        self.book_pending();
         let counting = slice.counting.take();
         let (rows, dropped) = match std::mem::take(&mut slice.kind) {
             SliceKind::Empty => (0, 0),

@@ -24,7 +24,7 @@ pub use subscribing::ForHome;
 
 use crate::channel::{Receipts, Subscriptions};
 use crate::clients::Clients;
-use crate::context::Context;
+use crate::context::{Booking, Context, Kind};
 use crate::observe::Growth;
 use crate::queries::Queries;
 use first_subscription::FirstSubscriptions;
@@ -38,6 +38,8 @@ pub struct Delivery {
     clients: Rc<Clients>,
     queries: Rc<Queries>,
     subscriptions: RefCell<Subscriptions>,
+    /// The items that wait for the fan-out.
+    pending: RefCell<Booking>,
     receipts: RefCell<Receipts>,
     first_subscriptions: RefCell<FirstSubscriptions>,
     refused_subscriptions: RefCell<RefusedSubscriptions>,
@@ -54,11 +56,13 @@ impl Delivery {
         queries: Rc<Queries>,
         subscriptions: Subscriptions,
     ) -> Rc<Delivery> {
+        let pending = context.accounts.nobody().book(Kind::Items, 0).into();
         Rc::new(Delivery {
             context,
             clients,
             queries,
             subscriptions: subscriptions.into(),
+            pending,
             receipts: RefCell::default(),
             first_subscriptions: RefCell::default(),
             refused_subscriptions: RefCell::default(),

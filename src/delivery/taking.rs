@@ -29,6 +29,7 @@ impl Delivery {
         }
         let mut ready: Vec<Slot> = Vec::new();
         self.subscriptions.borrow_mut().handle(message, &mut ready);
+        self.book_pending();
         for slot in ready {
             if let Some(held) = self.clients.held(slot) {
                 held.subscribed(slot);
@@ -36,6 +37,12 @@ impl Delivery {
         }
         self.report_unheard();
         self.context.wake();
+    }
+
+    /// Books the bytes of the items that wait for the fan-out.
+    pub(super) fn book_pending(&self) {
+        let (_, bytes) = self.subscriptions.borrow().pending();
+        self.pending.borrow_mut().set(bytes);
     }
 
     /// Whether the fan-out has room for more publications.

@@ -60,7 +60,7 @@ impl Filters {
         let (target, origin, meta, delay_ms) = {
             let mut filtering = self.filtering.borrow_mut();
             let Some(subscriber) = filtering.get(slot, number) else { return Ok(None) };
-            let (origin, meta) = (subscriber.origin.clone(), subscriber.meta.clone());
+            let (origin, meta) = (subscriber.origin.clone(), subscriber.variables().clone());
             let url = meta.iter().find(|(name, url)| name == "url" && !url.is_empty());
             let (_, url) = url.ok_or(AskError::NoUrl)?;
             let target = subscriber.at.resolve(url).ok_or(AskError::Url)?;

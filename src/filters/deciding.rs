@@ -5,6 +5,7 @@ use super::asking::Answered;
 use super::concluding::{Undelivered, Verdict};
 use super::waiting::Admission;
 use crate::clients::ItemOffer;
+use crate::context::Kind;
 use crate::ids::Slot;
 use crate::proto::grip::{Chain, Context, Filter, FilterError, Publication, Step};
 use crate::runtime;
@@ -16,7 +17,11 @@ impl Filters {
     pub fn deliver_filtered(self: &Rc<Self>, slot: Slot, items: &[Arc<Publication>]) {
         let Some(number) = self.filtering.borrow().number_of(slot) else { return };
         for item in items {
-            let admission = self.filtering.borrow_mut().admit(slot, number, item);
+            let has_room = self.context.room_for(Kind::Filters) >= item.weight();
+            let admission = self.filtering.borrow_mut().admit(slot, number, item, has_room);
+            if let Admission::Waits | Admission::Begins = admission {
+                self.book_waiting(slot);
+            }
             match admission {
                 Admission::Gone => return,
                 Admission::Now(own) => {
@@ -32,6 +37,17 @@ impl Filters {
                 Admission::Full { follows: true } => return self.delivery.lost_track(slot),
                 Admission::Full { follows: false } => self.conclude_failed(slot, &Undelivered::Full),
             }
+        }
+    }
+
+    /// Books the bytes that wait for the subscriber in `slot`, which now has one more waiting item.
+    fn book_waiting(&self, slot: Slot) {
+        let origin =
+            self.filtering.borrow().subscribers.get(&slot).map(|subscriber| subscriber.origin.clone());
+        let Some(origin) = origin else { return };
+        let owner = self.owner_of(slot, &origin);
+        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
+            subscriber.book_waiting(owner);
         }
     }
 
@@ -115,7 +131,7 @@ impl Filters {
         chain: &mut Chain,
     ) -> Result<Step, FilterError> {
         let meta = match self.filtering.borrow_mut().get(slot, number) {
-            Some(subscriber) => subscriber.meta.clone(),
+            Some(subscriber) => subscriber.variables().clone(),
             None => return Ok(Step::Drop),
         };
         let channels = match filters.iter().any(|filter| filter.looks_at_channels()) {

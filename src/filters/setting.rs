@@ -2,6 +2,7 @@
 
 use super::Filters;
 use super::subscriber::Filtered;
+use crate::context::Owner;
 use crate::ids::Slot;
 use crate::proto::grip::{Channel, Filter, LinkTarget, may_have};
 use crate::requests::Origin;
@@ -33,12 +34,20 @@ impl Filters {
             channels.retain(|known| *known.name != *name);
             channels.push(Filtered { name: name.into(), filters, got });
         }
+        let owner = self.owner_of(slot, origin);
         let mut filtering = self.filtering.borrow_mut();
         let subscriber = filtering.subscriber(slot, || origin.clone());
-        subscriber.meta = meta.into();
+        subscriber.set_variables(meta.into(), owner);
         subscriber.at = at.clone();
-        let left = subscriber.set_channels(channels);
-        filtering.waiting_bytes -= left;
+        subscriber.set_channels(channels);
+    }
+
+    /// The owner of the bytes that are kept for the subscriber in `slot`, whose application is at `origin`.
+    pub(super) fn owner_of(&self, slot: Slot, origin: &Origin) -> Rc<Owner> {
+        let owner = self.clients.owner(slot);
+        owner.is_at(origin.client());
+        owner.asks(origin.route().application());
+        owner
     }
 
     /// Sets the filters of the WebSocket in `slot` on `channel`, which it is subscribed to.
@@ -74,8 +83,7 @@ impl Filters {
     pub fn drop_socket_filters(&self, slot: Slot, channel: &str) {
         let mut filtering = self.filtering.borrow_mut();
         let Some(subscriber) = filtering.subscribers.get_mut(&slot) else { return };
-        let left = subscriber.leave(channel);
-        filtering.waiting_bytes -= left;
+        subscriber.leave(channel);
     }
 
     /// Sets a variable of the WebSocket in `slot`; without a `value`, deletes it. Returns `false` if the WebSocket has
@@ -90,11 +98,16 @@ impl Filters {
         if value.is_some() {
             self.begin_filtering_socket(slot, origin);
         }
-        if let Some(subscriber) = self.filtering.borrow_mut().subscribers.get_mut(&slot) {
-            let others = subscriber.meta.iter().filter(|(own, _)| own != name).cloned();
-            subscriber.meta = others.chain(value.map(|value| (name.to_owned(), value))).collect();
-            return may_have(subscriber.meta.iter().map(|(name, value)| (&**name, &**value)));
-        }
-        true
+        let origin =
+            self.filtering.borrow().subscribers.get(&slot).map(|subscriber| subscriber.origin.clone());
+        let Some(origin) = origin else { return true };
+        let owner = self.owner_of(slot, &origin);
+        let mut filtering = self.filtering.borrow_mut();
+        let Some(subscriber) = filtering.subscribers.get_mut(&slot) else { return true };
+        let others = subscriber.variables().iter().filter(|(own, _)| own != name).cloned();
+        let variables: Rc<[_]> = others.chain(value.map(|value| (name.to_owned(), value))).collect();
+        let fits = may_have(variables.iter().map(|(name, value)| (&**name, &**value)));
+        subscriber.set_variables(variables, owner);
+        fits
     }
 }

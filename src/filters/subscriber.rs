@@ -4,6 +4,7 @@
 //! on the item finds that the decision is no longer needed.
 
 use crate::channel::LastId;
+use crate::context::{Booking, Kind, Owner};
 use crate::proto::grip::{Filter, LinkTarget, Publication};
 use crate::requests::Origin;
 use std::collections::VecDeque;
@@ -21,12 +22,13 @@ pub(super) struct Subscriber {
     pub origin: Rc<Origin>,
     /// The base of the relative URLs of its filters.
     pub at: LinkTarget,
-    /// The subscriber's variables.
-    pub meta: Rc<[(String, String)]>,
+    variables: Rc<[(String, String)]>,
+    variables_booking: Booking,
     /// The tick at which the subscriber was last sent an item.
     pub sent_at: Option<u32>,
     channels: Vec<Filtered>,
     waiting: VecDeque<Arc<Publication>>,
+    waiting_booking: Booking,
     /// The current turn: how many items have been at the front of `waiting` before.
     turn: u64,
     /// A task works `waiting` off. The task may still be running when `waiting` is empty.
@@ -50,20 +52,35 @@ impl Subscriber {
             number,
             at: origin.asked_for().clone(),
             origin,
-            meta: Rc::default(),
+            variables: Rc::default(),
+            variables_booking: Booking::default(),
             sent_at: None,
             channels: Vec::new(),
             waiting: VecDeque::new(),
+            waiting_booking: Booking::default(),
             turn: 0,
             has_task: false,
         }
     }
 
-    /// Replaces the subscriber's channels. Drops items that wait for other channels, and returns their bytes.
-    pub fn set_channels(&mut self, channels: Vec<Filtered>) -> usize {
+    /// The subscriber's variables.
+    pub fn variables(&self) -> &Rc<[(String, String)]> {
+        &self.variables
+    }
+
+    /// Sets the subscriber's variables, and books their bytes for `owner`.
+    pub fn set_variables(&mut self, variables: Rc<[(String, String)]>, owner: Rc<Owner>) {
+        let text = variables.iter().map(|(name, value)| name.capacity() + value.capacity());
+        let bytes = text.sum::<usize>() + size_of_val(&*variables);
+        self.variables_booking = book(owner, Kind::Variables, bytes);
+        self.variables = variables;
+    }
+
+    /// Replaces the subscriber's channels. Drops items that wait for other channels.
+    pub fn set_channels(&mut self, channels: Vec<Filtered>) {
         self.channels = channels;
         let names: Vec<Box<str>> = self.channels.iter().map(|channel| channel.name.clone()).collect();
-        self.drop_waiting(|channel| names.iter().all(|name| **name != *channel))
+        self.drop_waiting(|channel| names.iter().all(|name| **name != *channel));
     }
 
     /// Adds a channel, or replaces its filters.
@@ -72,10 +89,10 @@ impl Subscriber {
         self.channels.push(channel);
     }
 
-    /// Removes a channel. Drops the items that wait for it, and returns their bytes.
-    pub fn leave(&mut self, channel: &str) -> usize {
+    /// Removes a channel. Drops the items that wait for it.
+    pub fn leave(&mut self, channel: &str) {
         self.channels.retain(|known| *known.name != *channel);
-        self.drop_waiting(|waiting| waiting == channel)
+        self.drop_waiting(|waiting| waiting == channel);
     }
 
     /// The names of its channels.
@@ -130,28 +147,47 @@ impl Subscriber {
             return None;
         }
         self.turn += 1;
-        self.waiting.pop_front()
+        let item = self.waiting.pop_front();
+        self.book_rest();
+        item
     }
 
-    /// Drops the waiting items of the channels for which `is_left` returns true. Returns their bytes.
-    pub fn drop_waiting(&mut self, is_left: impl Fn(&str) -> bool) -> usize {
-        let before = self.waiting_bytes();
+    /// Drops the waiting items of the channels for which `is_left` returns true.
+    pub fn drop_waiting(&mut self, is_left: impl Fn(&str) -> bool) {
         if self.waiting.front().is_some_and(|first| is_left(&first.channel)) {
             self.turn += 1;
         }
         self.waiting.retain(|item| !is_left(&item.channel));
-        before - self.waiting_bytes()
+        self.book_rest();
     }
 
-    /// The bytes of all waiting items.
-    pub fn waiting_bytes(&self) -> usize {
+    /// Books the bytes of all waiting items for `owner`.
+    pub fn book_waiting(&mut self, owner: Rc<Owner>) {
+        self.waiting_booking = book(owner, Kind::Filters, self.waiting_bytes());
+    }
+
+    /// Books the bytes of the items that are left, which are fewer than before.
+    fn book_rest(&mut self) {
+        match self.waiting.is_empty() {
+            true => self.waiting_booking = Booking::default(),
+            false => self.waiting_booking.set(self.waiting_bytes()),
+        }
+    }
+
+    fn waiting_bytes(&self) -> usize {
         self.waiting.iter().map(|item| item.weight()).sum()
     }
+}
+
+/// A booking of `bytes`. For 0 bytes it is empty, so that an owner without bytes has no entry in the accounts.
+fn book(owner: Rc<Owner>, kind: Kind, bytes: usize) -> Booking {
+    if bytes == 0 { Booking::default() } else { owner.book(kind, bytes) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Accounts;
     use crate::origin::Routes;
     use crate::proto::client_network::ClientNetwork;
     use proptest::prelude::*;
@@ -204,6 +240,7 @@ mod tests {
             steps in prop::collection::vec(0..5u8, 1..60),
         ) {
             let (mut subscriber, mut model) = (subscriber(), VecDeque::new());
+            let accounts = Accounts::default();
             // The turn of the item on which the task is deciding.
             let mut deciding = None;
             for (id, step) in steps.into_iter().enumerate() {
@@ -211,13 +248,12 @@ mod tests {
                     0 | 1 => {
                         let item = item(["a", "b"][usize::from(step)], id);
                         prop_assert!(subscriber.wait(&item));
+                        subscriber.book_waiting(accounts.nobody());
                         model.push_back((item.channel.clone(), id.to_string()));
                     }
                     2 => {
-                        let dropped = subscriber.drop_waiting(|channel| channel == "b");
-                        let before = model.len();
+                        subscriber.drop_waiting(|channel| channel == "b");
                         model.retain(|(channel, _)| **channel != *"b");
-                        prop_assert_eq!(dropped, (before - model.len()) * item("b", 0).weight());
                     }
                     _ => match deciding.take() {
                         None => deciding = subscriber.first(),
@@ -232,6 +268,7 @@ mod tests {
                     },
                 }
                 prop_assert_eq!(subscriber.waiting.len(), model.len());
+                prop_assert_eq!(accounts.bytes(), model.len() * item("a", 0).weight());
                 prop_assert!(subscriber.is_busy() || model.is_empty());
             }
         }

@@ -1,4 +1,4 @@
-//! The subscribers of a core that have filters, and the bytes of all their waiting items.
+//! The subscribers of a core that have filters.
 
 use super::pace::Pace;
 use super::subscriber::Subscriber;
@@ -11,14 +11,10 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// At most this many bytes of items wait for filters on a core.
-const WAITING_BYTES: usize = 64 * 1024 * 1024;
-
 /// The subscribers of a core that have filters.
 pub(super) struct Filtering {
     pub subscribers: FxHashMap<Slot, Subscriber>,
     numbers: u64,
-    pub waiting_bytes: usize,
     pub pace: Pace,
 }
 
@@ -48,14 +44,12 @@ impl Filtering {
     /// The table of one core in a server with this many `cores`, without subscribers.
     pub fn new(cores: usize) -> Filtering {
         let subscribers = FxHashMap::default();
-        Filtering { subscribers, numbers: 0, waiting_bytes: 0, pace: Pace::new(cores) }
+        Filtering { subscribers, numbers: 0, pace: Pace::new(cores) }
     }
 
     /// Forgets the subscriber in `slot`, which has ended.
     pub fn forget(&mut self, slot: Slot) {
-        if let Some(subscriber) = self.subscribers.remove(&slot) {
-            self.waiting_bytes -= subscriber.waiting_bytes();
-        }
+        self.subscribers.remove(&slot);
     }
 
     /// The tick at which the subscriber in `slot` was last sent an item that its filters let through.
@@ -80,19 +74,18 @@ impl Filtering {
         Some(self.subscribers.get(&slot)?.number)
     }
 
-    /// Decides what to do with `item`, which has come for a subscriber. Adds it to the queue if it must wait.
-    pub fn admit(&mut self, slot: Slot, number: u64, item: &Arc<Publication>) -> Admission {
-        let is_full = self.waiting_bytes + item.weight() > WAITING_BYTES;
+    /// Decides what to do with `item`, which has come for a subscriber. Adds it to the queue if it must wait and the core
+    /// has room (`has_room`).
+    pub fn admit(&mut self, slot: Slot, number: u64, item: &Arc<Publication>, has_room: bool) -> Admission {
         let Some(subscriber) = self.get(slot, number) else { return Admission::Gone };
         let filters = subscriber.filters_on(&item.channel);
         let is_idle = !subscriber.is_busy();
         if is_idle && !filters.iter().any(|filter| filter.asks()) {
             return Admission::Now(filters);
         }
-        if is_full || !subscriber.wait(item) {
+        if !has_room || !subscriber.wait(item) {
             return Admission::Full { follows: subscriber.got_on(&item.channel).is_some() };
         }
-        self.waiting_bytes += item.weight();
         if is_idle { Admission::Begins } else { Admission::Waits }
     }
 
@@ -106,17 +99,14 @@ impl Filtering {
 
     /// The item whose turn is `turn` was decided on. Takes it out, and returns whether it was still in the queue.
     pub fn take_turn(&mut self, slot: Slot, number: u64, turn: u64) -> bool {
-        let taken = self.get(slot, number).and_then(|subscriber| subscriber.take_turn(turn));
-        self.waiting_bytes -= taken.as_ref().map_or(0, |item| item.weight());
-        taken.is_some()
+        self.get(slot, number).is_some_and(|subscriber| subscriber.take_turn(turn).is_some())
     }
 
     /// A stream leaves the channels in `heard`, to ask its application for the items after these ids. Drops the
     /// channels' waiting items, and corrects the ids to the last items that its filters decided on.
     pub fn withdraw(&mut self, slot: Slot, heard: &mut Vec<HeardUpTo>) {
         if let Some(subscriber) = self.subscribers.get_mut(&slot) {
-            let left = subscriber.drop_waiting(|channel| heard.iter().any(|(name, _)| **name == *channel));
-            self.waiting_bytes -= left;
+            subscriber.drop_waiting(|channel| heard.iter().any(|(name, _)| **name == *channel));
         }
         self.correct(slot, heard);
     }

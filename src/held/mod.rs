@@ -85,11 +85,6 @@ impl Holds {
         })
     }
 
-    /// Bytes that wait in all SockJS conversations of all cores.
-    pub fn sockjs_bytes(&self) -> usize {
-        self.sockjs.kept_bytes()
-    }
-
     /// Shows its tables to `look`, which shrinks tables that have been nearly empty for a while. The tables that all
     /// cores share are shown only if `shared` is true.
     pub fn look_at_tables(&self, look: &mut Look<'_>, shared: bool) {

@@ -15,7 +15,7 @@ use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
     Asked, CloseReason, Description, Exchange, Held, InKernel, ItemOffer, Reason, Request, Undeliverable,
 };
-use crate::context::Booking;
+use crate::context::{Booking, Kind};
 use crate::ids::Slot;
 use crate::origin::RETRY_AFTER_S;
 use crate::proto::grip::{Answer, Hold, Mode, Publication};
@@ -23,10 +23,6 @@ use crate::requests::Origin;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// A long poll may always keep this many bytes. So ordinary polls are held even when larger ones have used up the
-/// bound.
-const FREE_BYTES: usize = 8 * 1024;
 
 /// The origin of a hold, and its links.
 pub(super) struct HeldFor {
@@ -60,7 +56,7 @@ impl Holds {
     ) {
         let (asked, slot) = (exchange.asked, exchange.slot);
         let mut booking = Booking::default();
-        if hold.mode == Mode::Response && !self.may_keep_poll(&mut booking, &again, &answer) {
+        if hold.mode == Mode::Response && !self.may_keep_poll(&mut booking, exchange, &again, &answer) {
             self.context.metrics.refused_holds_total.add(1);
             return answer::send_whole(exchange, &no_room());
         }
@@ -117,14 +113,19 @@ impl Holds {
     }
 
     /// Books the bytes that are kept for a long poll. Returns whether they may be kept.
-    fn may_keep_poll(&self, booking: &mut Booking, again: &KeptRequest, answer: &Answer) -> bool {
+    fn may_keep_poll(
+        &self,
+        booking: &mut Booking,
+        exchange: &Exchange,
+        again: &KeptRequest,
+        answer: &Answer,
+    ) -> bool {
         let Request { method, target, headers, .. } = &again.request;
         let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
             + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
         let bytes = heads as usize + again.body.len() + answer.body.len();
-        let polls = &self.context.accounts.polls;
-        *booking = polls.book(bytes);
-        bytes <= FREE_BYTES || polls.bytes() <= self.context.settings().limits.held_bytes_per_core
+        *booking = exchange.owner().book(Kind::Polls, bytes);
+        self.context.may_keep(Kind::Polls, bytes)
     }
 
     /// Subscribes the client in `slot` to the channels of its hold, with their filters.
@@ -166,10 +167,6 @@ impl Holds {
 impl Held for Unopened {
     fn describe(&self) -> Description {
         Description::default()
-    }
-
-    fn kept_bytes(&self) -> usize {
-        self.hold.kept_bytes()
     }
 
     fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {

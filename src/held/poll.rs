@@ -25,8 +25,8 @@ pub(super) struct Poll {
     debug: bool,
     /// The client's request; `None` once the poll has ended.
     again: RefCell<Option<Box<KeptRequest>>>,
-    /// The bytes that are kept for the poll.
-    booking: Booking,
+    /// The bytes that are kept for the poll, for as long as it is held.
+    _booking: Booking,
 }
 
 impl Poll {
@@ -40,7 +40,7 @@ impl Poll {
         booking: Booking,
     ) -> Rc<Poll> {
         let (holds, again) = (holds.clone(), RefCell::new(Some(again.into())));
-        Rc::new(Poll { holds, timeout_answer, asked, debug, again, booking })
+        Rc::new(Poll { holds, timeout_answer, asked, debug, again, _booking: booking })
     }
 
     /// Ends the poll: its client's row waits for a request. Returns the poll's request, and the bytes that the client
@@ -82,10 +82,6 @@ impl Poll {
 impl Held for Poll {
     fn describe(&self) -> Description {
         Description { transport: Some(Transport::Response), debug: self.debug, ..Description::default() }
-    }
-
-    fn kept_bytes(&self) -> usize {
-        self.booking.bytes()
     }
 
     fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {

@@ -8,7 +8,7 @@ mod names;
 
 pub use by_slot::BySlot;
 pub use connection_id::ConnectionId;
-pub use names::{NameHash, NameMap, NameSet, spread};
+pub use names::{ApplicationId, NameHash, NameMap, NameSet, spread};
 
 /// The number of a client connection in the tables of its core, and the index of its direct descriptor in the core's
 /// io_uring. A slot is reused after its connection ends, so code that may run late pairs it with a generation.

@@ -39,6 +39,17 @@ impl BuildHasher for NameHash {
     }
 }
 
+/// The hash of an application's address. Requests and bytes of one application are counted under it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ApplicationId(pub u64);
+
+impl ApplicationId {
+    /// The application at `port` of `host`.
+    pub fn of(host: &str, port: u16) -> ApplicationId {
+        ApplicationId(NameHash::default().hash_one((host, port)))
+    }
+}
+
 /// Maps `name` to a number below `places`. The result is equal everywhere in this process, and 0 if there are no
 /// places.
 pub fn spread(name: &[u8], places: usize) -> usize {

@@ -96,6 +96,8 @@ metrics! {
     /// Memory kept for clients, applications and channels, including memory in the kernel, bytes. `memory_bytes`
     /// bounds it.
     kept_bytes,
+    /// The part of `kept_bytes` that is booked for an owner: requests, long polls, WebSocket messages, waiting items.
+    booked_bytes,
     /// Publications not yet written to all subscribers.
     pending_publications,
     /// Refetches and filter requests that wait for a permit.

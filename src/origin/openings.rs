@@ -10,14 +10,13 @@
 mod shares;
 
 use super::origin_address::OriginAddress;
-use crate::ids::NameHash;
+use crate::ids::ApplicationId;
 use crate::proto::client_network::ClientNetwork;
 use crate::runtime;
 use crate::slack::Look;
 use shares::{Asker, Shares};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -116,7 +115,7 @@ impl Openings {
     /// # Errors
     /// [`Overdue`] when the request has waited for the whole timeout.
     pub async fn admit(&self, place: &OriginAddress, client: ClientNetwork) -> Result<Opening, Overdue> {
-        let application = NameHash::default().hash_one((place.host.as_str(), place.port));
+        let ApplicationId(application) = ApplicationId::of(&place.host, place.port);
         let (state, asker) = (&self.0, Asker { application, client });
         let is_open = state.shares.borrow_mut().open_at_once(asker, state.limit.get());
         match is_open {

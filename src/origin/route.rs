@@ -1,6 +1,7 @@
 //! One route: where requests that match it go, and which changes are made to them. The values are those of the routes
 //! file, checked; nothing here opens a connection.
 
+use crate::ids::ApplicationId;
 use crate::proto::cross_origin::JsonpSettings;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -237,6 +238,14 @@ impl Route {
         let path = self.sockjs_as_path.as_ref().or(self.sockjs.as_ref()).map_or("/", String::as_str);
         let query = target.find('?').and_then(|at| target.get(at..)).unwrap_or_default();
         format!("{}{more}{query}", if more.is_empty() { path } else { path.trim_end_matches('/') })
+    }
+
+    /// The application of the route's first target, or `None` if that is built in.
+    pub fn application(&self) -> Option<ApplicationId> {
+        match &self.targets.first()?.destination {
+            Destination::Address { host, port } => Some(ApplicationId::of(host, *port)),
+            _ => None,
+        }
     }
 
     /// The targets in the form that an operator writes, for messages.

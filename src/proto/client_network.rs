@@ -1,7 +1,7 @@
 //! Which addresses count as one client where clients share something. An IPv4 address is one client. A /64 of IPv6 is
 //! one client, because a provider gives each subscriber a whole /64. All clients without an address are one client.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// One client, as far as addresses can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -20,11 +20,37 @@ impl ClientNetwork {
             Some(IpAddr::V6(address)) => ClientNetwork(address.to_bits() >> 64 << 64 | 1),
         }
     }
+
+    /// The address of the network: for IPv6 the first address in it. `None` if its clients have no address.
+    pub fn address(self) -> Option<IpAddr> {
+        let is_mapped = |address: &Ipv6Addr| address.to_ipv4_mapped().is_some();
+        let address = Some(Ipv6Addr::from_bits(self.0)).filter(|_| self != ClientNetwork::NOBODY)?;
+        Some(match is_mapped(&address) {
+            true => IpAddr::V6(address).to_canonical(),
+            false => IpAddr::V6(Ipv6Addr::from_bits(self.0 >> 64 << 64)),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_has_the_address_of_its_clients() {
+        let cases = [
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("2001:db8:0:1::1", "2001:db8:0:1::"),
+            ("::1", "::"),
+            ("0.0.0.0", "0.0.0.0"),
+        ];
+        for (client, network) in cases {
+            let address = ClientNetwork::of(client.parse().ok()).address();
+            assert_eq!(address, network.parse().ok(), "{client}");
+        }
+        assert_eq!(ClientNetwork::NOBODY.address(), None);
+    }
 
     #[test]
     fn an_ipv4_address_is_one_client_and_so_is_a_64_of_ipv6() {

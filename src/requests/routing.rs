@@ -1,10 +1,11 @@
 //! Finds the route of a client's request, answers requests that fail, and logs requests.
 
 use super::Requests;
-use super::forwarding::{client_address, is_https};
+use super::forwarding::{client_address, client_network, is_https};
 use crate::clients::answer;
 use crate::clients::counting::request_bytes;
 use crate::clients::{Exchange, Request};
+use crate::ids::ApplicationId;
 use crate::origin::{Lookup, OriginError, Refusal, Route};
 use http::{HeaderName, header};
 use std::rc::Rc;
@@ -25,12 +26,21 @@ impl Requests {
             let routes = self.routes.borrow();
             asked.map_or_else(|| routes.find(&lookup), |id| routes.find_by_id(id, &lookup)).cloned()
         };
+        exchange.owner().is_at(client_network(&self.context.settings(), request));
+        exchange.owner().asks(route.as_ref().and_then(|route| route.application()));
         if self.clients.route_is_known(exchange.slot, route.as_deref(), websocket) {
             let asked =
                 || request_bytes(request.method.as_str(), request.target.as_bytes(), &request.headers);
             exchange.count(|route_stats| route_stats.client.received.header_bytes += asked());
         }
         route
+    }
+
+    /// The targets of the route whose application this is, for messages.
+    pub fn name_of(&self, application: ApplicationId) -> Option<String> {
+        let routes = self.routes.borrow();
+        let route = routes.iter().find(|route| route.application() == Some(application))?;
+        Some(route.target_names())
     }
 
     /// The id of the route that a request names, if `proxy.accept_pushpin_route` allows that.

@@ -110,3 +110,32 @@ fn idle_clients_are_never_closed_and_new_ones_are_refused_when_memory_is_full() 
         client.try_head().is_ok_and(|head| head.code != 503).then_some(())
     });
 }
+
+#[test]
+fn the_log_names_the_address_whose_many_small_clients_fill_it() {
+    let application = Origin::handling(|_, _| {
+        std::thread::park();
+        Then::Close
+    });
+    let settings = format!(
+        "[limits]\nmemory_bytes = {SMALL_CEILING_BYTES}\n[http]\ntrusted_proxies = [\"127.0.0.1\"]\n"
+    );
+    let server = Launch::route(&application.route()).settings(&settings).options(&["--log", "warn"]).start();
+    let mut waiting = Vec::new();
+    while server.stats()["memory_refused_total"] == 0 {
+        assert!(waiting.len() < 5_000, "{} bytes are kept", server.stats()["kept_bytes"]);
+        for _ in 0..50 {
+            let mut client = server.connect();
+            // A client that is refused has its connection reset.
+            let _ =
+                client.write_all(b"GET / HTTP/1.1\r\nHost: any.test\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+            waiting.push(client);
+        }
+    }
+    server.log().await_words(&["memory is short", "203.0.113.9"]);
+    let stats = server.stats();
+    assert_eq!(stats["memory_closed_total"], 0, "each keeps little");
+    assert!(stats["booked_bytes"] > 0, "{stats:?}");
+    drop(waiting);
+    assert_eq!(server.await_empty()["booked_bytes"], 0);
+}

@@ -6,6 +6,7 @@ use super::Session;
 use super::line::Line;
 use crate::bell::Bell;
 use crate::clients::Request;
+use crate::context::{Booking, Kind};
 use crate::held::Holds;
 use crate::ids::Slot;
 use crate::origin::Route;
@@ -16,9 +17,11 @@ use bytes::{Buf, BytesMut};
 use futures_lite::FutureExt;
 use http::{HeaderValue, Method, header};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// How long a conversation goes on while no request of its client waits for messages.
@@ -41,13 +44,17 @@ impl Holds {
     ) {
         let session = session.clone();
         let line = Line::open(self);
+        let owner = self.context.accounts.without_connection(session.client());
+        owner.asks(route.application());
+        let mut booking = owner.book(Kind::Conversations, 0);
         self.join(line.slot(), upgrade(request), route);
         runtime::spawn(async move {
-            if let Err(error) = carry(&line, &session).await {
+            if let Err(error) = carry(&line, &session).or(booked(&session, &mut booking)).await {
                 tracing::debug!(%error, "a SockJS conversation ended with an error");
             }
             drop(line);
             session.end();
+            booking.set(session.kept_bytes());
             runtime::sleep(PATIENCE).await;
             ended();
         })
@@ -168,6 +175,16 @@ async fn to_application(line: &Line, session: &Session, pongs: &Pongs) -> io::Re
         }
         line.write(&out).await?;
     }
+}
+
+/// Books the bytes that wait in the conversation. Any core may change their number: the one that does wakes this task,
+/// which also looks once in each [`GLANCE`].
+async fn booked<T>(session: &Session, booking: &mut Booking) -> T {
+    poll_fn(|_| {
+        booking.set(session.kept_bytes());
+        Poll::Pending
+    })
+    .await
 }
 
 /// Returns when no request of the client has waited for messages for a while.

@@ -68,7 +68,7 @@ impl ConversationLimit {
     }
 
     /// Bytes that wait in all conversations.
-    pub fn kept_bytes(&self) -> usize {
+    fn kept_bytes(&self) -> usize {
         self.0.kept.load(Relaxed)
     }
 }
@@ -82,6 +82,16 @@ impl ConversationPermit {
             true => all.fetch_add(bytes - before, Relaxed),
             false => all.fetch_sub(before - bytes, Relaxed),
         };
+    }
+
+    /// Bytes that wait in the conversation.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.load(Relaxed)
+    }
+
+    /// The network of the client that began the conversation.
+    pub fn client(&self) -> ClientNetwork {
+        self.client
     }
 
     /// How many bytes may wait in one direction, for a usual bound of `most`.

@@ -6,6 +6,7 @@
 //! `bridge` is the application's side of a conversation, `serve` and `socket` are the client's side.
 
 use super::conversation_limit::ConversationPermit;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::sockjs;
 use crate::runtime;
 use std::collections::VecDeque;
@@ -230,6 +231,16 @@ impl Session {
             Poll::Pending
         })
         .await
+    }
+
+    /// Bytes that wait in the conversation, in both directions.
+    pub fn kept_bytes(&self) -> usize {
+        self.place.as_ref().map_or(0, ConversationPermit::kept_bytes)
+    }
+
+    /// The network of the client that began the conversation.
+    pub fn client(&self) -> ClientNetwork {
+        self.place.as_ref().map_or(ClientNetwork::NOBODY, ConversationPermit::client)
     }
 
     /// Whether no request of the client has waited for messages for as long as `patience`.

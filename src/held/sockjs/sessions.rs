@@ -47,11 +47,6 @@ impl Sessions {
         }
     }
 
-    /// Bytes that wait in all conversations.
-    pub fn kept_bytes(&self) -> usize {
-        self.places.kept_bytes()
-    }
-
     /// Shows the table to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         look.at(&mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner));

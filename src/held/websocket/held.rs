@@ -19,10 +19,6 @@ impl Held for Socket {
         }
     }
 
-    fn kept_bytes(&self) -> usize {
-        Socket::kept_bytes(self)
-    }
-
     fn forget_waiting(&self) {
         self.holds().forget_waiting(self);
     }

@@ -1,35 +1,33 @@
-//! Bounds the bytes that the WebSockets of a core keep for messages from clients: incomplete messages, and events that
-//! wait for applications. The bytes are counted for each WebSocket, and bounded for all together. Each WebSocket may
-//! always keep a few kilobytes, so clients with short messages can go on when others have used up the bound.
+//! Books the bytes that the WebSockets of a core keep for messages from clients: incomplete messages, and events that
+//! wait for applications. The bytes are booked for each WebSocket, and bounded for all together (`context::rules`).
 
 use super::socket::{Application, Busy, Socket};
-use crate::context::ticks;
+use crate::context::{Kind, Owner, ticks};
 use crate::held::Holds;
 use crate::ids::Slot;
+use crate::proto::client_network::ClientNetwork;
 use crate::proto::websocket::{Close, close_frame};
+use crate::requests::forwarding::client_network;
 use std::rc::Rc;
 
-/// A WebSocket may always keep this many bytes.
-const FREE_BYTES: usize = 16 * 1024;
-
 impl Busy {
-    fn kept_bytes(&self) -> usize {
-        self.incoming.as_ref().map_or(0, |incoming| incoming.bytes()) + self.waiting.kept_bytes()
+    /// Books the bytes that it keeps for `owner`, and returns them.
+    fn count(&mut self, owner: &Rc<Owner>) -> usize {
+        let waiting = self.incoming.as_ref().map_or(0, |incoming| incoming.bytes()) + self.waiting.bytes();
+        let offered = self.waiting.offered_bytes();
+        self.booking = owner.clone().book(Kind::Incoming, waiting);
+        // A request that is under way goes on even if the client is reset.
+        self.offered = owner.clone().book_beyond_connection(Kind::Incoming, offered);
+        waiting + offered
     }
 }
 
 impl Socket {
-    /// Bytes that are kept of the client's messages.
-    pub fn kept_bytes(&self) -> usize {
-        // A request that is under way goes on even if the client is reset, so its bytes are left out.
-        let passing = match &self.application {
-            Application::Through(through) => through.kept_bytes(),
-            _ => 0,
-        };
-        let busy = self.busy.borrow();
-        let kept =
-            busy.as_ref().map_or(0, |busy| busy.booking.bytes().saturating_sub(busy.waiting.offered_bytes()));
-        kept + passing
+    /// Tells that the client is in `network`, which a request to the application has shown.
+    pub fn is_at(&self, network: ClientNetwork) {
+        if let Some(owner) = self.busy.borrow().as_ref().and_then(|busy| busy.booking.owner()) {
+            owner.is_at(network);
+        }
     }
 
     /// Whether frames pass through to an application that speaks WebSocket.
@@ -41,24 +39,61 @@ impl Socket {
 impl Holds {
     /// How large a message may become when it is inflated.
     pub(super) fn room_to_inflate(&self) -> usize {
-        let most = self.context.settings().websocket.incoming_bytes_per_core;
-        most.saturating_sub(self.context.accounts.incoming.bytes()).max(FREE_BYTES)
+        self.context.room_for(Kind::Incoming)
     }
 
-    /// Books the bytes that a WebSocket keeps, and returns them.
-    pub(super) fn count_kept(&self, socket: &Socket) -> usize {
-        let mut busy = socket.busy.borrow_mut();
-        let Some(busy) = &mut *busy else { return 0 };
-        let bytes = busy.kept_bytes();
-        busy.booking = self.context.accounts.incoming.book(bytes);
-        bytes
+    /// Books the bytes that the WebSocket in `slot` keeps, and returns them.
+    pub(super) fn count_kept(&self, slot: Slot, socket: &Socket) -> usize {
+        let known = match &*socket.busy.borrow() {
+            Some(busy) => busy.booking.owner().cloned(),
+            None => return 0,
+        };
+        let owner = known.unwrap_or_else(|| self.owner_of(slot, socket));
+        socket.busy().count(&owner)
     }
 
-    /// Books the bytes that a WebSocket keeps. Returns whether it may keep them.
-    pub(super) fn may_keep(&self, socket: &Socket) -> bool {
-        self.count_kept(socket) <= FREE_BYTES
-            || self.context.accounts.incoming.bytes()
-                <= self.context.settings().websocket.incoming_bytes_per_core
+    /// Books the bytes that the WebSocket in `slot` keeps. Returns whether it may keep them.
+    pub(super) fn may_keep(&self, slot: Slot, socket: &Socket) -> bool {
+        let bytes = self.count_kept(slot, socket);
+        self.context.may_keep(Kind::Incoming, bytes)
+    }
+
+    /// The owner of the bytes that are kept for the WebSocket in `slot`. Its address may be that of a proxy at first, until
+    /// the next request to the application shows the client's own. For an incomplete message that may take long, so its
+    /// address is found at once.
+    pub(super) fn owner_of(&self, slot: Slot, socket: &Socket) -> Rc<Owner> {
+        let is_gone = socket.gone.get();
+        // Another client may be in the slot of a client that is gone.
+        let owner = match is_gone {
+            true => self.context.accounts.nobody(),
+            false => self.clients.owner(slot),
+        };
+        let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.incoming.is_some());
+        if is_gone || waits && self.context.settings().http.trusted_proxies.is_some() {
+            owner.is_at(self.network_of(socket));
+        }
+        owner.asks(socket.route().application());
+        owner
+    }
+
+    /// The network of the WebSocket's client.
+    pub(super) fn network_of(&self, socket: &Socket) -> ClientNetwork {
+        match &socket.application {
+            Application::OverHttp(over_http) => {
+                client_network(&self.context.settings(), &over_http.handshake())
+            }
+            Application::Through(through) => through.client,
+            Application::SockJs(session) => session.client(),
+        }
+    }
+
+    /// Books the bytes that a WebSocket still keeps, which are fewer than before.
+    fn count_rest(&self, socket: &Socket) {
+        if let Some(busy) = &mut *socket.busy.borrow_mut()
+            && let Some(owner) = busy.booking.owner().cloned()
+        {
+            busy.count(&owner);
+        }
     }
 
     /// Forgets the incomplete message of a client that is gone, because the message will never be complete.
@@ -66,7 +101,7 @@ impl Holds {
         if let Some(busy) = &mut *socket.busy.borrow_mut() {
             busy.incoming = None;
         }
-        self.count_kept(socket);
+        self.count_rest(socket);
     }
 
     /// Forgets the events that the application has not got yet, because their client uses too much memory.
@@ -74,7 +109,7 @@ impl Holds {
         if let Some(busy) = &mut *socket.busy.borrow_mut() {
             busy.waiting.forget();
         }
-        self.count_kept(socket);
+        self.count_rest(socket);
     }
 
     /// The tick at which the message that the client is sending must be complete, if the client is being read.

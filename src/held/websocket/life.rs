@@ -32,7 +32,7 @@ impl Holds {
         if let Err(error) = outcome {
             return self.fail_socket(slot, socket, &error);
         }
-        if !self.may_keep(socket) {
+        if !self.may_keep(slot, socket) {
             return self.refuse_message(slot, socket, Close::TRY_AGAIN_LATER);
         }
         if self.message_due(socket).is_some() {

@@ -21,5 +21,6 @@ mod sending;
 mod socket;
 mod sockjs;
 mod through;
+mod variables;
 
 pub(super) use open::refusal;

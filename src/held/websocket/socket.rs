@@ -5,6 +5,7 @@ use super::clock::Clock;
 use super::incoming::Incoming;
 use super::over_http::{OverHttp, Waiting};
 use super::through::Through;
+use super::variables::Variables;
 use crate::bell::Bell;
 use crate::channel::Transport;
 use crate::context::Booking;
@@ -14,7 +15,6 @@ use crate::held::sockjs::Session;
 use crate::origin::Route;
 use crate::proto::websocket::Compression;
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ pub(super) struct Busy {
     pub waiting: Waiting,
     /// The bytes of the message and the events.
     pub booking: Booking,
+    /// The bytes of the request that is under way.
+    pub offered: Booking,
     /// The client is paused until there is room for more events.
     pub paused: bool,
     /// The WebSocket's task is running.
@@ -63,8 +65,8 @@ pub(super) struct Busy {
 #[derive(Default)]
 pub(super) struct Rare {
     pub clock: Clock,
-    /// Variables that the application has set. Every request repeats them.
-    pub meta: BTreeMap<String, String>,
+    /// The variables that the application has set, if any.
+    pub variables: Option<Box<Variables>>,
     /// The prefix of messages for the client, if it is not `m:`.
     pub prefix: Option<Box<str>>,
 }

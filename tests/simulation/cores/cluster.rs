@@ -26,13 +26,14 @@ pub const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::L
 const CONNECTIONS: u32 = 64;
 
 /// Levels that are 0 when everyone has gone.
-const LEVELS: [&str; 8] = [
+const LEVELS: [&str; 9] = [
     "connections",
     "client_requests",
     "channels",
     "subscriptions",
     "homes",
     "backlog_bytes",
+    "booked_bytes",
     "pending_publications",
     "refetches_waiting",
 ];

@@ -56,11 +56,6 @@ impl Waiting {
         self.bytes
     }
 
-    /// Memory of the waiting events and of the request that is under way.
-    pub fn kept_bytes(&self) -> usize {
-        self.bytes + self.offered
-    }
-
     /// Memory of the request that is under way.
     pub fn offered_bytes(&self) -> usize {
         self.offered
@@ -168,7 +163,7 @@ mod tests {
         let mut waiting = waiting(&["ab", "cd"]);
         waiting.forget();
         assert!(waiting.is_empty() && !waiting.wants_out());
-        assert_eq!(waiting.kept_bytes(), 0);
+        assert_eq!(waiting.bytes() + waiting.offered_bytes(), 0);
         waiting.push(WebSocketEvent::Disconnect);
         assert_eq!(waiting.offer(usize::MAX).body(), "DISCONNECT\r\n");
     }

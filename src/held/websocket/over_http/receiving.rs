@@ -68,7 +68,7 @@ impl Holds {
             self.take(slot, socket, event, &mut pings) && !socket.is_full()
         })?;
         self.answer_pings(slot, &pings);
-        if !self.may_keep(socket) {
+        if !self.may_keep(slot, socket) {
             // The caller closes the WebSocket, and none of these events has been sent.
             return Ok(());
         }

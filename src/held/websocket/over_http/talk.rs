@@ -9,7 +9,7 @@ use crate::held::websocket::open_socket::OpenSocket;
 use crate::held::websocket::socket::{Closing, Socket};
 use crate::ids::Slot;
 use crate::origin::{OriginError, Request, RequestBody, Response, Route};
-use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent, may_have};
+use crate::proto::grip::{WEBSOCKET_EVENTS, WebSocketEvent};
 use crate::proto::websocket::{Opcode, Relayed, Seen, close_frame, frame};
 use crate::requests::{Requests, Scheme};
 use crate::runtime;
@@ -135,7 +135,7 @@ impl Talk {
             let is_due = busy.waiting.wants_out() || asks_again;
             is_due.then(|| busy.waiting.offer(socket.events_at_a_time()))
         };
-        self.open_socket.holds().count_kept(socket);
+        self.open_socket.holds().count_kept(self.open_socket.slot, socket);
         self.read_on();
         offer
     }
@@ -202,14 +202,13 @@ impl Talk {
         if set.is_empty() {
             return;
         }
-        let mut rare = self.open_socket.socket.rare();
-        for (name, value) in set {
-            match value.is_empty() {
-                true => drop(rare.meta.remove(&name)),
-                false => drop(rare.meta.insert(name, value)),
-            }
-        }
-        let fits = may_have(rare.meta.iter().map(|(name, value)| (&**name, &**value)));
+        let OpenSocket { slot, socket } = &self.open_socket;
+        let owner = socket.holds().owner_of(*slot, socket);
+        // Variables are kept for long, so they are booked for the client's own address at once.
+        owner.is_at(socket.holds().network_of(socket));
+        let mut rare = socket.rare();
+        let fits = rare.variables.get_or_insert_default().set(set, owner);
+        rare.variables.take_if(|variables| variables.is_empty());
         drop(rare);
         if !fits {
             self.open_socket.fail();
@@ -229,10 +228,11 @@ impl Talk {
                 over_http.request(
                     &holds.requests,
                     socket.route(),
-                    rare.as_ref().map(|rare| &rare.meta),
+                    rare.as_ref().and_then(|rare| rare.variables.as_ref()).map(|set| set.by_name()),
                     offer,
                 )
             };
+            socket.is_at(request.client);
             let asked = holds.requests.pool().request(socket.route(), request);
             match asked.or(self.given_up()).await {
                 Err(OriginError::Unreachable { .. } | OriginError::QueueTimeout { .. })

@@ -9,12 +9,13 @@ mod receiving;
 mod relay;
 
 use crate::bell::Bell;
-use crate::context::{Account, Booking};
+use crate::context::{Booking, Kind, Owner};
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
 use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// While more bytes than this wait for the application, the client is not read.
 const WAITING_BYTES: usize = 64 * 1024;
@@ -40,8 +41,10 @@ pub(super) struct Through {
     has_closed: Cell<bool>,
     /// The two sides may have agreed on extensions.
     extensions: bool,
-    /// Memory of the connection to the application, and of the bytes on their way there.
-    booking: RefCell<Booking>,
+    /// Memory of the connection to the application, which closes some time after the client is gone.
+    _connection: Booking,
+    /// The bytes on their way to the application.
+    outgoing_bytes: RefCell<Booking>,
 }
 
 /// The client's bytes that wait for the application.
@@ -57,7 +60,7 @@ struct Outgoing {
 impl Through {
     /// The state of a WebSocket of `client`, which asked for `asked_for`. With `grip`, this server takes part in the
     /// conversation, and extensions are between this server and each side.
-    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool, account: &Account) -> Through {
+    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool, owner: Rc<Owner>) -> Through {
         Through {
             asked_for,
             client,
@@ -66,7 +69,8 @@ impl Through {
             left: Bell::default(),
             has_closed: Cell::default(),
             extensions: !grip,
-            booking: account.book(CONNECTION_BYTES).into(),
+            _connection: owner.clone().book_beyond_connection(Kind::Requests, CONNECTION_BYTES),
+            outgoing_bytes: owner.book(Kind::Requests, 0).into(),
         }
     }
 
@@ -104,12 +108,7 @@ impl Through {
 
     /// Books the bytes that are kept for the application.
     fn book(&self, bytes: usize) {
-        self.booking.borrow_mut().set(CONNECTION_BYTES + bytes);
-    }
-
-    /// Bytes of the client on their way to the application.
-    pub fn kept_bytes(&self) -> usize {
-        self.booking.borrow().bytes().saturating_sub(CONNECTION_BYTES)
+        self.outgoing_bytes.borrow_mut().set(bytes);
     }
 
     /// Skips the rest of the message that the application got in part. Returns the bytes behind it.

@@ -43,8 +43,7 @@ impl Holds {
         counting::count_response(exchange, SWITCHED, &upgraded.headers);
         let grip = is_grip(&request, &route);
         let origin = self.requests.origin_of(&request, &route);
-        let through =
-            Through::new(origin.asked_for().clone(), origin.client(), grip, &self.context.accounts.requests);
+        let through = Through::new(origin.asked_for().clone(), origin.client(), grip, exchange.owner());
         self.begin_through(exchange, route, grip, through, upgraded, handshake);
     }
 
