@@ -6,6 +6,7 @@ use super::contract::{Backplane, Wants};
 use super::operator::{CommandOutcome, OperatorCommand};
 use crate::proto::grip::Publication;
 use crate::wire::Ringer;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub struct Backplanes {
     ends: Vec<Rc<dyn Backplane>>,
     /// The union of what the backplanes want.
     wants: Wants,
+    /// The index of the end whose arrivals are taken first in the next turn.
+    first: Cell<usize>,
 }
 
 /// The caller of a command, who waits for its outcome.
@@ -33,7 +36,7 @@ impl Backplanes {
             interest: ends.iter().any(|end| end.wants().interest),
             items: ends.iter().any(|end| end.wants().items),
         };
-        Backplanes { ends: ends.into_iter().map(Rc::from).collect(), wants }
+        Backplanes { ends: ends.into_iter().map(Rc::from).collect(), wants, first: Cell::new(0) }
     }
 
     /// The union of what the backplanes want.
@@ -54,10 +57,13 @@ impl Backplanes {
         }
     }
 
-    /// Takes arrivals while the homes have room, within the budget of a turn. Returns whether there were any.
+    /// Takes arrivals while the homes have room, within the budget of a turn. Returns whether there were any. Each turn
+    /// begins with another backplane, so one that always uses up the room does not keep out the others.
     pub fn take_arrivals(&self, has_room: impl Fn() -> bool, mut take: impl FnMut(Arrival)) -> bool {
         let mut any = false;
-        for end in &self.ends {
+        let (later, earlier) = self.ends.split_at(self.first.get());
+        self.first.set((self.first.get() + 1) % self.ends.len().max(1));
+        for end in earlier.iter().chain(later) {
             let (mut arrivals, mut bytes) = (0, 0);
             while arrivals < ARRIVALS
                 && has_room()
@@ -101,6 +107,7 @@ mod tests {
     use super::*;
     use crate::ids::CoreId;
     use crate::wire::ThreadBell;
+    use std::cell::RefCell;
 
     /// The threads' ends and the core's ends of two backplanes. Only the second wants interest.
     fn two() -> ([ThreadEnd; 2], Backplanes) {
@@ -133,6 +140,21 @@ mod tests {
         assert!(backplanes.take_arrivals(|| true, |_| taken += 1));
         assert_eq!(taken, ARRIVALS + 8);
         assert!(!backplanes.take_arrivals(|| true, |_| taken += 1));
+    }
+
+    #[test]
+    fn a_backplane_that_uses_up_the_room_does_not_keep_out_another() {
+        let ([first, second], backplanes) = two();
+        first.inlets[0].push(&mut (0..5).map(|_| Arrival::Lost(Lost::All)).collect());
+        second.inlets[0].push(&mut vec![Arrival::Lost(Lost::Channel("c".into()))]);
+        let turn = || {
+            let taken = RefCell::new(Vec::new());
+            backplanes
+                .take_arrivals(|| taken.borrow().is_empty(), |arrival| taken.borrow_mut().push(arrival));
+            taken.into_inner()
+        };
+        assert!(matches!(turn()[..], [Arrival::Lost(Lost::All)]));
+        assert!(matches!(turn()[..], [Arrival::Lost(Lost::Channel(_))]));
     }
 
     #[test]

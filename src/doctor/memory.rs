@@ -80,7 +80,7 @@ fn huge_pages(machine: &Machine) -> Option<Finding> {
         why: "growing tables then get pages of 2 MiB, and the core waits while the kernel finds and clears such a page, \
               longest when memory is fragmented"
             .into(),
-        mend: format!("`echo madvise > /{HUGE_PAGES}`; the unit (tuning/gripwire.service) does it at start"),
+        mend: format!("`echo madvise > /{HUGE_PAGES}`; the unit (tuning/gripwire.service) has a line that does it at start"),
     };
     Some(Finding::advice("transparent huge pages", chosen, remedy))
 }

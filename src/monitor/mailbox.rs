@@ -1,7 +1,7 @@
 //! The queue of batches from all cores to the thread of the stats socket. A core hands over a batch with each tick, without
 //! a lock and without waiting. Events beyond a limit are lost and counted. If the queue is full, the batch stays with its
 //! core, which merges later numbers of subscribers and statistics of routes into it. So these are never lost, and their
-//! memory is bounded by the number of channels and routes.
+//! memory is bounded by the number of channels and routes in use since the last batch that was handed over.
 
 use super::events::StatsBatch;
 use crossbeam_queue::ArrayQueue;

@@ -25,6 +25,16 @@ struct Name {
     /// Rung when the lookup has ended.
     answered: Bell,
     answer: RefCell<Option<(Instant, Rc<[IpAddr]>)>>,
+    /// The last failed lookup of a name without known addresses.
+    failure: RefCell<Option<Failure>>,
+}
+
+/// A failed lookup, for all tasks that wait for it.
+struct Failure {
+    /// The number of the ring of `Name::answered` that tells of it.
+    ring: u64,
+    kind: io::ErrorKind,
+    text: String,
 }
 
 impl Resolver {
@@ -91,6 +101,7 @@ impl Resolver {
             is_asked: Cell::default(),
             answered: Bell::default(),
             answer: RefCell::default(),
+            failure: RefCell::default(),
         });
         self.names.borrow_mut().insert(host.to_owned(), name.clone());
         name
@@ -108,7 +119,13 @@ impl Name {
             if let Some(asking) = Asking::begin(self) {
                 break asking;
             }
+            let seen = self.answered.rings();
             self.answered.rung().await;
+            if let Some(failure) = &*self.failure.borrow()
+                && failure.ring > seen
+            {
+                return Err(io::Error::new(failure.kind, failure.text.clone()));
+            }
         };
         let looked_up = lookup(self.host.clone()).await;
         let before = self.answer.borrow().as_ref().map(|(_, answer)| answer.clone());
@@ -123,10 +140,20 @@ impl Name {
                 );
                 answer
             }
-            (Err(error), None) => return Err(error),
+            (Err(error), None) => {
+                self.failed(&error);
+                return Err(error);
+            }
         };
         *self.answer.borrow_mut() = Some((runtime::now(), answer.clone()));
         Ok(answer)
+    }
+
+    /// Notes that the lookup under way has failed. The next ring tells the waiting tasks.
+    fn failed(&self, error: &io::Error) {
+        let failure =
+            Failure { ring: self.answered.rings() + 1, kind: error.kind(), text: error.to_string() };
+        *self.failure.borrow_mut() = Some(failure);
     }
 
     /// How old the addresses are.
@@ -185,6 +212,26 @@ const ADDRESSES: usize = 16;
 mod tests {
     use super::*;
     use crate::runtime::block_on;
+    use futures_lite::future::poll_once;
+    use std::pin::pin;
+
+    #[test]
+    fn all_who_wait_for_a_lookup_get_its_failure_without_lookups_of_their_own() {
+        let resolver = Resolver::new();
+        block_on(async {
+            let name = resolver.name("app.test");
+            let asking = Asking::begin(&name).expect("nobody asks");
+            let (mut first, mut second) = (pin!(name.current()), pin!(name.current()));
+            assert!(poll_once(&mut first).await.is_none());
+            assert!(poll_once(&mut second).await.is_none());
+            name.failed(&io::Error::new(io::ErrorKind::NotFound, "no such name"));
+            drop(asking);
+            for waiting in [first, second] {
+                let outcome = poll_once(waiting).await.expect("it needs no lookup");
+                assert_eq!(outcome.expect_err("a failure").to_string(), "no such name");
+            }
+        });
+    }
 
     #[test]
     fn addresses_and_localhost_need_no_lookup() {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 ///
 /// This is where a hook on publish is called, for both constructors: once for each item, on the core that took it, before
 /// anything is counted, a receipt is expected or a home is found. It may refuse items, or put others in their place. A
-/// publisher whose hook takes its time waits for it, and with it only what the same publisher sends afterwards.
+/// publisher by HTTP or a stream socket can wait for a hook. A hook for datagrams and backplanes must answer at once, because
+/// these are taken within a turn of the core's loop.
 #[derive(Debug)]
 pub struct Admitted(Vec<Publication>);
 
@@ -40,7 +41,7 @@ impl Admitted {
         Admitted(items)
     }
 
-    /// The items.
+    /// The items, so that receipts can be asked for (`Delivery::expect_receipts`). Their channels must stay as admitted.
     pub fn items(&mut self) -> &mut [Publication] {
         &mut self.0
     }

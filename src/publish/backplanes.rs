@@ -27,7 +27,7 @@ impl Publishing {
                 let message = ToHome::Publish(publication);
                 match source {
                     // Whoever reaches such a socket may publish everything, so nothing is decided on the item. A hook on
-                    // publish is called here as well, and while it takes its time nothing more is taken from the inlet.
+                    // publish is called here as well, and must answer at once.
                     Source::ThisNode => self.at_home(id, message),
                     Source::Elsewhere(_) => self.handle_at_home(id, message),
                 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(4_850);
 
 /// There is no room for more publications now, or a home did not confirm in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the server is busy delivering what was published before; try again")]
+#[error("the server is busy delivering earlier items; try again")]
 pub struct Busy;
 
 /// An awaited confirmation. Dropping this value forgets it.

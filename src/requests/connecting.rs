@@ -29,8 +29,10 @@ impl Requests {
     /// Requests by scripts become those that they mean before anything is decided on them.
     ///
     /// This is where a hook on connect is called, after all that is decided here now: no hook sees a request that
-    /// forges events. It may change the request, choose another route, or answer. Each caller is the task of one request,
-    /// and no further request of the connection begins meanwhile, so a hook may take its time.
+    /// forges events. It may change the request's body, or answer. Each caller is the task of one request, and no further request
+    /// of the connection begins meanwhile, so a hook may wait. For WebSockets the handshake has been read already. By SockJS's
+    /// requests over HTTP, the conversation passes here once, after its permit is taken, and a refused client gets the status
+    /// without the hook's body.
     pub fn connect(
         &self,
         exchange: &Rc<Exchange>,

@@ -36,6 +36,7 @@ use keys::signers;
 use nix::sys::pthread::pthread_self;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sockets::Sockets;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -78,9 +79,21 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     }
     let metrics = metrics.iter().take(cores).cloned().collect();
     let watchdog = Watchdog::new(metrics, Instant::now());
-    let renewing = None;
-    Supervisor { settings, files, certificates, events, tell, commands, renewing, watch, due: None, watchdog }
-        .run()
+    let (renewing, reloads) = (VecDeque::new(), 0);
+    Supervisor {
+        settings,
+        files,
+        certificates,
+        events,
+        tell,
+        commands,
+        renewing,
+        reloads,
+        watch,
+        due: None,
+        watchdog,
+    }
+    .run()
 }
 
 fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {

@@ -13,6 +13,7 @@ use crate::origin::Routes;
 use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
 use nix::sys::pthread::Pthread;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// Time from the first change of a file until all files are read, so that the writer can finish.
 const SETTLE: Duration = Duration::from_millis(1000);
+/// Time after which the log says that cores have not put new settings in force.
+const LATE: Duration = Duration::from_secs(5);
 
 /// The files that settings and routes come from.
 pub trait Files {
@@ -50,18 +53,22 @@ pub(super) enum SupervisorEvent {
     Touched,
     /// A core has started on this thread.
     Started(u16, Pthread),
-    /// A core has put new settings in force.
-    Renewed,
+    /// A core has put the settings of this reload in force.
+    Renewed(u64),
     /// A core failed.
     Core(u16, String),
     /// The thread of ZeroMQ failed.
     ZeroMq(ZeroMqError),
 }
 
-/// New settings that cores put in force.
+/// A reload whose settings are not in force on all cores yet.
 pub(super) struct Renewing {
-    /// Answers of cores that are still to come, those to commands before included.
+    /// The number of the reload, counted from 0.
+    number: u64,
+    /// The number of cores that have not answered yet.
     awaited: usize,
+    /// The time at which the operator is told that cores have not answered. `None` after that.
+    late_at: Option<Instant>,
     /// How many routes there are.
     routes: usize,
     /// Settings that have changed and take a restart.
@@ -79,8 +86,10 @@ pub(super) struct Supervisor<'f> {
     pub tell: Sender<SupervisorEvent>,
     /// The queue of commands to each core.
     pub commands: Vec<CoreCommands>,
-    /// The renewal that not all cores have answered yet.
-    pub renewing: Option<Renewing>,
+    /// The reloads that not all cores have answered yet, in order.
+    pub renewing: VecDeque<Renewing>,
+    /// The number of reloads so far.
+    pub reloads: u64,
     pub watch: Option<FileWatch>,
     /// The time at which changed files are to be read.
     pub due: Option<Instant>,
@@ -102,7 +111,7 @@ impl Supervisor<'_> {
                 Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(SupervisorEvent::ZeroMq(error)) => return Err(error.into()),
                 Ok(SupervisorEvent::Hangup) => self.reload(),
-                Ok(SupervisorEvent::Renewed) => self.renewed(),
+                Ok(SupervisorEvent::Renewed(number)) => self.renewed(number),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Ok(SupervisorEvent::Touched) => {
                     if self.due.is_none() && self.watch.as_ref().is_some_and(FileWatch::has_changed) {
@@ -122,6 +131,12 @@ impl Supervisor<'_> {
     fn tick(&mut self) {
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.reload();
+        }
+        for renewing in &mut self.renewing {
+            if renewing.late_at.is_some_and(|at| at <= Instant::now()) {
+                renewing.late_at = None;
+                tracing::warn!(cores = renewing.awaited, "cores have not put the new settings in force yet");
+            }
         }
     }
 
@@ -172,28 +187,38 @@ impl Supervisor<'_> {
             Ok(Renewal { settings: settings.clone(), routes: routes.clone(), signers })
         };
         let all = self.commands.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
-        let before = self.renewing.take().map_or(0, |renewing| renewing.awaited);
-        self.renewing = Some(Renewing { awaited: before + all.len(), routes: routes.len(), differ });
+        let number = self.reloads;
+        self.reloads += 1;
+        let late_at = Some(Instant::now() + LATE);
+        self.renewing.push_back(Renewing {
+            number,
+            awaited: all.len(),
+            late_at,
+            routes: routes.len(),
+            differ,
+        });
         for (core, renewal) in self.commands.iter().zip(all) {
             let tell = self.tell.clone();
             // Nobody hears it if the server ends at this moment.
-            core.send(CoreCommand::Renew(renewal), move || drop(tell.send(SupervisorEvent::Renewed)));
+            core.send(CoreCommand::Renew(renewal), move || drop(tell.send(SupervisorEvent::Renewed(number))));
         }
         self.files.in_force(&settings);
         self.settings = settings;
         Ok(())
     }
 
-    /// A core has put new settings in force; when all have, the operator reads of it.
-    fn renewed(&mut self) {
-        let Some(renewing) = &mut self.renewing else { return };
+    /// A core has put the settings of a reload in force. When all cores have, the log says so.
+    fn renewed(&mut self, number: u64) {
+        let Some(renewing) = self.renewing.iter_mut().find(|renewing| renewing.number == number) else {
+            return;
+        };
         renewing.awaited -= 1;
-        if renewing.awaited == 0 {
+        // Each core answers in order, so no later reload is complete before the first.
+        while let Some(renewing) = self.renewing.pop_front_if(|first| first.awaited == 0) {
             tracing::info!("routes loaded with {} entries", renewing.routes);
             for name in &renewing.differ {
                 tracing::warn!("`{name}` has changed: restart the server to apply the change");
             }
-            self.renewing = None;
         }
     }
 }

@@ -84,7 +84,7 @@ fn a_socket_that_cannot_be_had_ends_the_start_with_what_to_change() {
     let (code, _, err) = told(&gripwire(&serve));
     assert_eq!(code, Some(1));
     assert!(err.contains(&format!("cannot listen on UDP {udp}: ")), "{err}");
-    assert!(err.contains("give `udp` in [ingest] (or --udp) another port, or false"), "{err}");
+    assert!(err.contains("set `udp` in [ingest] (or --udp) to another port, or to false"), "{err}");
     let wide = ["serve", "--demo", "--listen", &listen, "--control", &control, "--udp", "0.0.0.0:5565"];
     let (code, _, err) = told(&gripwire(&wide));
     assert_eq!(code, Some(1));

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// detached.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Carries frames between the client at `open_socket` and its application until one of them is gone.
+/// Carries frames between the client of `open_socket` and its application until one of them is gone.
 pub(super) async fn relay(open_socket: &OpenSocket, application: &Upgraded, prefix: Option<Box<str>>) {
     let Application::Through(through) = &open_socket.socket.application else { return };
     let target = open_socket.socket.route().targets.get(application.target);
