@@ -168,7 +168,7 @@ struct Asking<'n>(&'n Name);
 impl Asking<'_> {
     /// Begins a lookup; `None` while another one is under way.
     fn begin(name: &Name) -> Option<Asking<'_>> {
-        (!name.is_asked.replace(true)).then_some(Asking(name))
+        (!name.is_asked.replace(true)).then(|| Asking(name))
     }
 }
 
