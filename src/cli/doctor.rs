@@ -56,6 +56,9 @@ struct Report<'a> {
 
 impl Doctor {
     /// Prints the findings.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or the machine cannot be examined.
     pub fn run(self) -> Result<ExitCode, DoctorError> {
         let config = self.file.settings()?;
         let machine = Machine::open(&self.root, self.pid)?;

@@ -77,6 +77,9 @@ pub enum ServeError {
 
 impl Serve {
     /// Runs the server until SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or the server could not start or had to end.
     pub fn run(self) -> Result<ExitCode, ServeError> {
         let startup = self.startup()?;
         let log = Log::open(&startup.config.log.level);

@@ -85,6 +85,9 @@ impl<T: Send + 'static> Senders<T> {
     }
 
     /// Sends `message` to `core`, or gives `message` back if the ring is full.
+    ///
+    /// # Errors
+    /// Returns `message` if the ring is full.
     pub fn try_send_to(&self, core: usize, message: T) -> Result<(), T> {
         match self {
             Senders::Glommio(senders) => refused(senders.try_send_to(core, message)).map_or(Ok(()), Err),

@@ -98,6 +98,9 @@ pub(super) struct Supervisor<'f> {
 
 impl Supervisor<'_> {
     /// Runs until a signal ends the server or one of its threads fails.
+    ///
+    /// # Errors
+    /// A core or the thread of ZeroMQ failed.
     pub fn run(mut self) -> Result<(), ServerError> {
         loop {
             let event = self.next_event();

@@ -19,6 +19,9 @@ type Stamp = (u64, u64, u64, i64, i64);
 impl FileWatch {
     /// Starts a thread that calls `happened` when a watched file may have changed, until `happened` returns false. No file
     /// is watched yet.
+    ///
+    /// # Errors
+    /// The kernel gave no inotify instance.
     pub fn new(happened: impl Fn() -> bool + Send + 'static) -> Result<FileWatch, Errno> {
         let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC)?);
         let events = inotify.clone();

@@ -100,6 +100,9 @@ impl Admission {
 
     /// Admits one more connection of `address` if its limits allow it, and returns its ledger entry; `None` if it is
     /// not counted.
+    ///
+    /// # Errors
+    /// The connection is beyond a limit of its address.
     pub fn admit(&mut self, address: Option<IpAddr>, is_handshake: bool) -> Result<Option<EntryId>, Refused> {
         let AddressLimits { connections, new_per_s, handshakes_per_s, exempt, trusted_proxies } =
             &self.limits;
@@ -132,6 +135,9 @@ impl Admission {
     }
 
     /// Counts the connection in `slot` for the client at `address`, in place of the client's proxy.
+    ///
+    /// # Errors
+    /// The connection is beyond a limit of the client's address.
     pub fn rename(&mut self, slot: Slot, address: IpAddr, is_handshake: bool) -> Result<(), Refused> {
         let entry_id = self.admit(Some(address), is_handshake)?;
         if let Some(holder) = self.holders.get_mut(slot.index()) {

@@ -50,6 +50,9 @@ impl Received {
 impl Buffers {
     /// Allocates the buffers, touches them (so that memory is taken at start, not under load) and lends all of them
     /// to the kernel.
+    ///
+    /// # Errors
+    /// There is no memory for the buffers, or the kernel refused them.
     pub fn register(ring: &mut Ring) -> io::Result<Rc<Buffers>> {
         let buffers = Rc::new(Buffers {
             descriptors: allocate(descriptor_layout())?.cast(),

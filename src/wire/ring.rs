@@ -18,6 +18,9 @@ pub(super) enum Ring {
 
 impl Ring {
     /// A ring with `slots` empty slots.
+    ///
+    /// # Errors
+    /// The kernel refused the ring.
     pub fn new(slots: u32) -> io::Result<Ring> {
         #[cfg(feature = "simulation")]
         if let Some(ring) = SimulatedRing::new(slots) {
@@ -27,6 +30,9 @@ impl Ring {
     }
 
     /// Queues an operation, entering the kernel first when the queue is full.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     ///
     /// # Safety
     /// Everything `operation` points to must stay valid and unmoved until its completion was seen; for
@@ -43,6 +49,9 @@ impl Ring {
     }
 
     /// Hands everything queued to the kernel. Each [`Operation::Send`] is done when this returns.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     pub fn submit(&mut self) -> io::Result<()> {
         match self {
             Ring::Kernel(ring) => ring.submit(),
@@ -52,6 +61,9 @@ impl Ring {
     }
 
     /// Submits queued operations, and lets the kernel post completions that are ready.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     pub fn run_task_work(&mut self) -> io::Result<()> {
         match self {
             Ring::Kernel(ring) => ring.run_task_work(),
@@ -79,6 +91,9 @@ impl Ring {
     }
 
     /// Rings `doorbell` for every completion from now on.
+    ///
+    /// # Errors
+    /// The kernel refused the eventfd.
     pub fn register_doorbell(&mut self, doorbell: &Doorbell) -> io::Result<()> {
         match self {
             Ring::Kernel(ring) => ring.register_doorbell(doorbell.descriptor()),
@@ -101,6 +116,9 @@ impl Ring {
     }
 
     /// Registers `entries` provided-buffer descriptors at `address` as the group of all receives.
+    ///
+    /// # Errors
+    /// The kernel refused the buffers.
     ///
     /// # Safety
     /// `address` must be page aligned and stay valid, with what its entries point to, until the ring is dropped.

@@ -41,6 +41,9 @@ pub(super) struct KernelRing {
 
 impl KernelRing {
     /// A ring with `slots` empty direct descriptors.
+    ///
+    /// # Errors
+    /// The kernel refused the ring.
     pub fn new(slots: u32) -> io::Result<KernelRing> {
         let uring = IoUring::builder()
             .setup_single_issuer()
@@ -54,6 +57,9 @@ impl KernelRing {
     }
 
     /// Queues one operation, entering the kernel first when the queue is full.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     ///
     /// # Safety
     /// As for [`super::ring::Ring::push`].
@@ -70,6 +76,9 @@ impl KernelRing {
     }
 
     /// Hands everything queued to the kernel. Sends with MSG_DONTWAIT are done when this returns.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     pub fn submit(&mut self) -> io::Result<()> {
         while !self.uring.submission().is_empty() {
             match self.uring.submit() {
@@ -87,6 +96,9 @@ impl KernelRing {
 
     /// Submits queued operations, and lets the kernel post completions that are ready; under DEFER_TASKRUN nothing
     /// else does.
+    ///
+    /// # Errors
+    /// The kernel failed when it was entered.
     pub fn run_task_work(&mut self) -> io::Result<()> {
         let queued = self.uring.submission().len() as u32;
         // SAFETY: no pointer argument is passed.
@@ -113,6 +125,9 @@ impl KernelRing {
     }
 
     /// Signals the eventfd `doorbell` for every completion.
+    ///
+    /// # Errors
+    /// The kernel refused the eventfd.
     pub fn register_doorbell(&mut self, doorbell: RawFd) -> io::Result<()> {
         self.uring.submitter().register_eventfd(doorbell)
     }
@@ -123,6 +138,9 @@ impl KernelRing {
     }
 
     /// Registers `entries` provided-buffer descriptors at `address`.
+    ///
+    /// # Errors
+    /// The kernel refused the buffers.
     ///
     /// # Safety
     /// As for [`super::ring::Ring::register_buffers`].

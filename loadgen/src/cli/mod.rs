@@ -16,6 +16,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Executes the command line.
+///
+/// # Errors
+/// The arguments contradict each other, or the command failed.
 pub fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(Command::Worker) = arguments.command {

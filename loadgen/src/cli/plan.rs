@@ -7,6 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// The plan that `arguments` describe.
+///
+/// # Errors
+/// Arguments are wrong or contradict each other.
 pub fn of(arguments: &Arguments) -> anyhow::Result<RunPlan> {
     let target = target(arguments);
     let fleet = fleet(arguments, target.clone())?;

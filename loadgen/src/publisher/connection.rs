@@ -37,6 +37,9 @@ impl Connection {
     }
 
     /// Waits until `at_ns`, and takes answers that arrive meanwhile.
+    ///
+    /// # Errors
+    /// The connection failed, or a call was refused.
     pub fn wait_until(&mut self, at_ns: u64) -> Result<(), PublishError> {
         loop {
             let left_ns = at_ns.saturating_sub(sys::now_ns());
@@ -55,6 +58,9 @@ impl Connection {
     }
 
     /// Waits until fewer calls than the limit are in flight, and sends a call.
+    ///
+    /// # Errors
+    /// The connection failed, or a call was refused.
     pub fn send(&mut self, call: &[u8]) -> Result<(), PublishError> {
         while self.in_flight >= self.limit {
             self.take_answers()?;
@@ -84,6 +90,9 @@ impl Connection {
     }
 
     /// Waits until all calls are answered.
+    ///
+    /// # Errors
+    /// The connection failed, or a call was refused.
     pub fn finish(&mut self) -> Result<(), PublishError> {
         while self.in_flight > 0 {
             self.take_answers()?;

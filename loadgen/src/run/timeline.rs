@@ -67,6 +67,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// Waits shortly for reports of the fleet, and takes a sample if one is due.
+    ///
+    /// # Errors
+    /// A worker has ended or reported a failure.
     pub fn step(&mut self, fleet: &mut Fleet, phase: Phase, published: u64) -> Result<(), FleetError> {
         fleet.listen(LISTEN)?;
         self.recent.add(&fleet.take_recent());

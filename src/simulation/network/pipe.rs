@@ -136,6 +136,9 @@ impl Pipe {
     }
 
     /// Reads bytes that have arrived. Bytes that arrived before a failure can still be read.
+    ///
+    /// # Errors
+    /// The connection has failed, and all bytes from before are read; or nothing has arrived yet (`WouldBlock`).
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.state.borrow_mut();
         if state.arrived.is_empty() {
@@ -155,6 +158,9 @@ impl Pipe {
     }
 
     /// Sends bytes. `back` is the other direction, which fails if the reader of this one is gone.
+    ///
+    /// # Errors
+    /// The connection is closed (`BrokenPipe`), or there is no room now (`WouldBlock`).
     pub fn write(self: &Rc<Self>, from: &[u8], back: &Rc<Pipe>) -> io::Result<usize> {
         let mut state = self.state.borrow_mut();
         if state.is_ending {
