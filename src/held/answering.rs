@@ -139,37 +139,16 @@ impl Holds {
     ) {
         let requests = &self.requests;
         let refuse = |error: &OriginError| requests.fail(exchange, &request, Some(route), error);
-        let invalid = |error: InstructError| {
-            refuse(&OriginError::Instruct { target: route.target_names(), reason: error.to_string() });
-        };
-        let response = match response.decoded(|| route.target_names()).await {
-            Ok(response) => response,
+        let read = match read_instruct(exchange, route, response, kept).await {
+            Ok(read) => read,
             Err(error) => return refuse(&error),
         };
-        let Response { status, reason, mut headers, mut body, target, .. } = response;
-        // The answer to HEAD has no content (RFC 9110 section 9.3.2). So if the instruct is in the content, its answer
-        // is not known.
-        let is_untold = exchange.asked.head && grip::has_instruct_body(&headers);
-        if is_untold {
-            headers.remove(header::CONTENT_TYPE);
-        }
-        let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
-        let start = match collect(&mut body).await {
-            Ok(start) => start,
-            Err(error) => return refuse(&error),
-        };
-        exchange.count_answered(start.len());
-        exchange.keep_body(kept.borrow().bytes.capacity() + start.len());
+        let ReadInstruct { mut instruct, start, mut body, target, is_untold } = read;
         let too_large = start.len() > KEPT_BYTES;
-        let given = if too_large { Bytes::new() } else { start.clone() };
-        let mut instruct = match Instruct::parse(status, reason, &headers, given) {
-            Ok(instruct) => instruct,
-            Err(error) => return invalid(error),
-        };
         let origin = requests.origin_of(&request, route);
         let links = resolve(origin.asked_for(), next_link(&instruct), gone_link(&instruct));
         let Some(links) = links else {
-            return invalid(InstructError::Link);
+            return refuse(&invalid(route, &InstructError::Link));
         };
         let goes_on = instruct.hold.is_none() && links.next.is_some();
         let streams = goes_on || instruct.hold.as_ref().is_some_and(|hold| hold.mode == Mode::Stream);
@@ -214,6 +193,48 @@ impl Holds {
         let held_for = HeldFor { origin: Rc::new(origin), links, goes_on };
         self.hold(exchange, hold, instruct.response, again, rest_of_opening, held_for);
     }
+}
+
+/// An application's answer that was read as a GRIP instruct.
+struct ReadInstruct {
+    /// The instruct. Its answer has no content if `start` is longer than [`KEPT_BYTES`].
+    instruct: Instruct,
+    /// The content, or its beginning if it is longer than [`KEPT_BYTES`].
+    start: Bytes,
+    /// The rest of the content.
+    body: origin::ResponseBody,
+    /// The index of the route's target that answered.
+    target: usize,
+    /// The instruct is in the content of an answer to HEAD, so its answer is not known.
+    is_untold: bool,
+}
+
+/// Reads `response` as a GRIP instruct. Counts its content, and books it together with the kept request (`kept`).
+async fn read_instruct(
+    exchange: &Exchange,
+    route: &Route,
+    response: Response,
+    kept: &RefCell<Kept>,
+) -> Result<ReadInstruct, OriginError> {
+    let response = response.decoded(|| route.target_names()).await?;
+    let Response { status, reason, mut headers, mut body, target, .. } = response;
+    // The answer to HEAD has no content (RFC 9110 section 9.3.2).
+    let is_untold = exchange.asked.head && grip::has_instruct_body(&headers);
+    if is_untold {
+        headers.remove(header::CONTENT_TYPE);
+    }
+    let reason = reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
+    let start = collect(&mut body).await?;
+    exchange.count_answered(start.len());
+    exchange.keep_body(kept.borrow().bytes.capacity() + start.len());
+    let given = if start.len() > KEPT_BYTES { Bytes::new() } else { start.clone() };
+    let instruct =
+        Instruct::parse(status, reason, &headers, given).map_err(|error| invalid(route, &error))?;
+    Ok(ReadInstruct { instruct, start, body, target, is_untold })
+}
+
+fn invalid(route: &Route, error: &InstructError) -> OriginError {
+    OriginError::Instruct { target: route.target_names(), reason: error.to_string() }
 }
 
 /// Gives the channels of `hold` the names that publishers use, and adds the channels that `target` implies.
