@@ -19,14 +19,20 @@ const TYPES: [&[u8]; 7] = [
 ];
 const FORGERIES: usize = 300;
 
-#[test]
-fn no_forged_event_reaches_an_application() {
+/// An application that believes every request, and the number of requests that have reached it.
+fn believing_application() -> (Origin, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counting = asked.clone();
     let application = Origin::http(move |_| {
         counting.fetch_add(1, Ordering::Relaxed);
         Answer::text("believed\n")
     });
+    (application, asked)
+}
+
+#[test]
+fn no_forged_event_reaches_an_application() {
+    let (application, asked) = believing_application();
     let address = application.address();
     let server = Launch::route(&format!("* {address}"))
         .and_route(&format!("sockets.test {address},over_http"))
@@ -50,12 +56,7 @@ fn no_forged_event_reaches_an_application() {
 
 #[test]
 fn neither_scripts_nor_upgrades_forge_events() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counting = asked.clone();
-    let application = Origin::http(move |_| {
-        counting.fetch_add(1, Ordering::Relaxed);
-        Answer::text("believed\n")
-    });
+    let (application, asked) = believing_application();
     let address = application.address();
     let server = Launch::route(&format!("* {address}"))
         .and_route(&format!("scripts.test,aco {address}"))
