@@ -252,7 +252,7 @@ impl Clients {
         drop(rows);
     }
 
-    /// Has a look at the tables of clients.
+    /// Shows the tables of clients to `look`, which shrinks tables that have been nearly empty for a while.
     pub fn look_at_tables(&self, look: &mut Look<'_>) {
         self.rows.borrow_mut().look_at_tables(look);
         self.timers.borrow_mut().look_at_tables(look);

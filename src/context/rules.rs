@@ -46,9 +46,10 @@ fn free_bytes(kind: Kind) -> usize {
 }
 
 /// Chooses from `clients`, given with their bytes, those that must be reset to free `excess` bytes. Clients with most bytes
-/// come first. If all of them together have fewer bytes, returns none, or all of them if `whatever` is true.
-pub fn to_reset(mut clients: Vec<(usize, Slot)>, excess: usize, whatever: bool) -> Vec<(usize, Slot)> {
-    if !whatever && clients.iter().map(|(bytes, _)| bytes).sum::<usize>() < excess {
+/// come first. If all of them together have fewer bytes, returns none, or all of them if
+/// `is_last_resort`.
+pub fn to_reset(mut clients: Vec<(usize, Slot)>, excess: usize, is_last_resort: bool) -> Vec<(usize, Slot)> {
+    if !is_last_resort && clients.iter().map(|(bytes, _)| bytes).sum::<usize>() < excess {
         return Vec::new();
     }
     clients.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));

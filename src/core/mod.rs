@@ -1,9 +1,9 @@
 //! One core: its rooms, its loop, its commands. Other threads share nothing here.
 //!
-//! [`Core`] composes the rooms; `start` makes them, from the bottom up. `turn` is the loop, and `serve` hands each
-//! request to the room that answers it. `commands` carries out commands of the main thread, and `operator_commands` carries out what
-//! operators ask by way of a backplane. `ceiling` bounds the memory of the process, `memory` gives memory back, and
-//! `reporting` publishes metrics and log lines.
+//! [`Core`] composes the rooms, and `start` makes them, from the bottom up. `turn` is the loop, and `serve` hands each
+//! request to the room that answers it. `commands` carries out commands of the main thread, and `operator_commands`
+//! those that operators send through a backplane. `ceiling` bounds the memory of the process, `memory` gives memory
+//! back, and `reporting` publishes metrics and log lines.
 
 #![forbid(unsafe_code)]
 
@@ -45,14 +45,14 @@ pub struct Core {
     holds: Rc<Holds>,
     control: Rc<ControlPort>,
     queries: Rc<Queries>,
-    /// What the main thread asks for.
+    /// The queue of commands from the main thread.
     commands: CoreCommands,
     ceiling: Ceiling,
     /// Memory to give back.
     memory: RefCell<Memory>,
-    /// The counters, as far as they have been logged.
+    /// The counters at the time of the last log line.
     report_state: ReportState,
-    /// Queue timeouts, as far as they have been logged.
+    /// The number of queue timeouts at the time of the last log line.
     reported_queue_timeouts: Growth,
 }
 

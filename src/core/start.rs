@@ -46,19 +46,19 @@ pub struct CorePlan {
     pub listeners: Vec<((TcpListener, Preface), Service)>,
     /// The core's listening Unix sockets, each with its service.
     pub local_listeners: Vec<(UnixListener, Service)>,
-    /// Its datagram sockets.
+    /// The core's datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
-    /// Its ends of backplanes.
+    /// The core's ends of backplanes.
     pub backplanes: Vec<Box<dyn Backplane>>,
     /// The mailbox for its events, if the server has a stats socket.
     pub mailbox: Option<Arc<Mailbox>>,
-    /// Its ends of the meshes between cores and homes.
+    /// The core's ends of the meshes between cores and homes.
     pub mesh: MeshPlan,
     /// How many messages homes have sent to each core, shared by all cores.
     pub dispatched: Arc<Dispatched>,
-    /// Its ends of the mesh for core queries.
+    /// The core's end of the mesh for core queries.
     pub queries: QueryPlan,
-    /// Sizes of its wire.
+    /// The sizes of the core's wire.
     pub wire: WireLimits,
     /// Memory of the machine, or the memory limit of the process's control group, bytes; `None` if neither is known.
     pub memory: Option<u64>,
@@ -94,7 +94,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     core.turn_forever().await
 }
 
-/// What comes in from other cores.
+/// The receiving ends of the rings from other cores.
 struct Incoming {
     to_home: RingEnds<ToHome>,
     to_core: RingEnds<ToCore>,
@@ -149,7 +149,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
     Ok((Rc::new(core), Incoming { to_home, to_core, questions }))
 }
 
-/// Has lower rooms know the higher ones that they call by their traits, and lets in what other cores have.
+/// Gives lower rooms the higher rooms that they call through traits, and connects the core to other cores.
 fn connect(core: &Rc<Core>, incoming: Incoming) {
     core.publishing.publish_for_applications(core.requests.pool());
     core.clients.serve(Rc::downgrade(core) as Weak<_>);

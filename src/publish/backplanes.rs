@@ -26,7 +26,7 @@ impl Publishing {
                 tracing::trace!(channel, id = publication.id.as_deref(), ?source, ?position, "arrived");
                 let message = ToHome::Publish(publication);
                 match source {
-                    // Whoever reaches such a socket may publish everything, so nothing is decided on the item. A hook on
+                    // Every peer that reaches such a socket may publish everything, so nothing is decided on the item. A hook on
                     // publish is called here as well, and must answer at once.
                     Source::ThisNode => self.at_home(id, message),
                     Source::Elsewhere(_) => self.handle_at_home(id, message),
