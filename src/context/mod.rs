@@ -2,16 +2,18 @@
 //! accounts of the bytes that it keeps for clients, and the bell that wakes its loop. A core makes one [`Context`] and
 //! hands it to each of its rooms. Other threads share only two parts of a context: the counters, which any thread may
 //! read, and the mailbox of the stats socket. `clock` is the time of a core, `accounts` counts the bytes that the core
-//! keeps, and `rules` has the limits on them.
+//! keeps, and `rules` has the limits on them. `readiness` says whether the server should get new clients.
 
 #![forbid(unsafe_code)]
 
 mod accounts;
 mod clock;
+mod readiness;
 pub mod rules;
 
 pub use accounts::{Accounts, Booking, Kind, Owner};
 pub use clock::{Clock, SECOND, TICK_MS, ticks};
+pub use readiness::{Phase, Readiness};
 
 use crate::bell::Bell;
 use crate::config::Config;

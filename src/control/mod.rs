@@ -5,12 +5,14 @@
 //! [`ControlPort`] (`port`) has the rooms of its core that it uses, and `call` is one call. This file finds out which
 //! call a request is. `pages` refuses requests of pages in browsers, `access` decides what a caller may do,
 //! `wrong_secrets` slows down guessing, `query` reads targets, `publishing` publishes, `inspection` lists channels and
-//! clients, and `look_up` answers core queries about those of this core. `prometheus` is the page of metrics.
+//! clients, and `look_up` answers core queries about those of this core. `prometheus` is the page of metrics, and
+//! `health` are the pages that orchestrators probe.
 
 #![forbid(unsafe_code)]
 
 mod access;
 mod call;
+pub mod health;
 mod inspection;
 mod look_up;
 mod pages;
@@ -45,6 +47,9 @@ pub fn head_refusal(error: &HeadError) -> (u16, String) {
 impl ControlPort {
     /// Answers `request`.
     pub async fn answer(&self, exchange: &Rc<Exchange>, request: Request) {
+        if let Some(page) = health::probe(&request, self.readiness.phase()) {
+            return answer::send_whole(exchange, &page);
+        }
         let settings = self.context.settings();
         let control = &settings.control;
         if let Err(error) = pages::check(control, &request) {
@@ -104,6 +109,7 @@ async fn route(call: &Call<'_>) -> Answer {
         ("/connections/", &Method::DELETE) => inspection::close(call, rest).await,
         ("/stats" | "/channels" | "/channels/", method) => only("GET", method),
         ("/connections/", method) => only("GET, DELETE", method),
+        (health::ALIVE | health::READY, method) => only("GET, HEAD", method),
         _ => answer::text(404, "Not Found\n"),
     }
 }

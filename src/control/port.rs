@@ -2,7 +2,7 @@
 
 use super::wrong_secrets::WrongSecrets;
 use crate::clients::Clients;
-use crate::context::Context;
+use crate::context::{Context, Readiness};
 use crate::delivery::Delivery;
 use crate::observe::Metrics;
 use crate::publish::Publishing;
@@ -19,6 +19,7 @@ pub struct ControlPort {
     pub(super) queries: Rc<Queries>,
     /// The counters of all cores.
     pub(super) all_metrics: Arc<[Arc<Metrics>]>,
+    pub(super) readiness: Arc<Readiness>,
     pub(super) wrong_secrets: WrongSecrets,
 }
 
@@ -28,6 +29,7 @@ impl ControlPort {
         publishing: Rc<Publishing>,
         queries: Rc<Queries>,
         all_metrics: Arc<[Arc<Metrics>]>,
+        readiness: Arc<Readiness>,
     ) -> Rc<ControlPort> {
         Rc::new(ControlPort {
             context: publishing.context().clone(),
@@ -36,6 +38,7 @@ impl ControlPort {
             publishing,
             queries,
             all_metrics,
+            readiness,
             wrong_secrets: WrongSecrets::default(),
         })
     }

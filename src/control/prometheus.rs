@@ -1,15 +1,19 @@
 //! The page of metrics for Prometheus (text format 0.0.4): first Pushpin's metrics, by their names with a prefix, then
 //! all metrics of `/stats`, by their names behind `gripwire_`.
 
+use super::health;
 use super::port::ControlPort;
-use crate::clients::{Exchange, answer};
+use crate::clients::{Exchange, Request, answer};
 use crate::observe::{Metrics, PushpinTotals};
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Answers any request with the page, as Pushpin does.
-pub fn answer(port: &ControlPort, exchange: &Rc<Exchange>) {
+/// Answers any request but a probe with the page, as Pushpin does.
+pub fn answer(port: &ControlPort, exchange: &Rc<Exchange>, request: &Request) {
+    if let Some(page) = health::probe(request, port.readiness.phase()) {
+        return answer::send_whole(exchange, &page);
+    }
     let text = page(&port.all_metrics, &port.context.settings().stats.prometheus_prefix);
     answer::send_whole(exchange, &answer::text(200, text));
 }

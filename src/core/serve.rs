@@ -30,7 +30,7 @@ impl Services for Core {
                     }
                     Service::Clients(_) => holds.answer(&exchange, request).await,
                     Service::Control | Service::LocalControl => control.answer(&exchange, request).await,
-                    Service::Metrics => control::prometheus::answer(&control, &exchange),
+                    Service::Metrics => control::prometheus::answer(&control, &exchange, &request),
                 }
             };
             exchange.ended().or(answered).await;

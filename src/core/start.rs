@@ -7,7 +7,7 @@ use crate::backplane::Backplane;
 use crate::channel::{Dispatched, Home, Subscriptions, ToCore, ToHome};
 use crate::clients::{Clients, Listeners, Service};
 use crate::config::{Config, Endpoint, ZeroMq};
-use crate::context::{Context, TICK_MS, ticks};
+use crate::context::{Context, Readiness, TICK_MS, ticks};
 use crate::control::ControlPort;
 use crate::delivery::Delivery;
 use crate::filters::Filters;
@@ -66,6 +66,8 @@ pub struct CorePlan {
     pub ledger: Arc<Ledger>,
     /// The SockJS conversations, shared by all cores.
     pub sockjs: Arc<Sessions>,
+    /// Whether the server is ready for new clients.
+    pub readiness: Arc<Readiness>,
 }
 
 /// Why a core could not start or continue.
@@ -79,11 +81,11 @@ pub enum CoreError {
     Mesh,
 }
 
-/// Runs a core inside its executor; returns only when it cannot go on.
+/// Runs a core inside its executor; returns only when it cannot go on. Calls `serving` when its loop begins.
 ///
 /// # Errors
 /// When the ring of client sockets, or the mesh between the cores, fails.
-pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
+pub async fn run(plan: CorePlan, serving: impl FnOnce()) -> Result<(), CoreError> {
     let doorbell = Doorbell::new()?;
     let own_ports = own_ports(&plan.listeners, &plan.start.settings);
     let (core, incoming) = compose(plan, &doorbell).await?;
@@ -91,6 +93,7 @@ pub async fn run(plan: CorePlan) -> Result<(), CoreError> {
     connect(&core, incoming);
     runtime::spawn(hear(doorbell, core.clone())).detach();
     runtime::spawn(tick(core.clone())).detach();
+    serving();
     core.turn_forever().await
 }
 
@@ -132,7 +135,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
     let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
     let core = Core {
         holds: Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs),
-        control: ControlPort::new(publishing.clone(), queries.clone(), plan.metrics),
+        control: ControlPort::new(publishing.clone(), queries.clone(), plan.metrics, plan.readiness),
         context,
         clients,
         delivery,

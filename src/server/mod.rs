@@ -1,11 +1,13 @@
 //! Starts the cores: checks the kernel, binds the ports, and pins a thread for each core. The server ends at the first
 //! signal or at the first failure of a core. `sockets` binds the ports of the settings; `keys` and `certificates` read
 //! the files that the settings name. While the cores run, `watch` notices changed files, `supervisor` sends new settings
-//! and routes to the cores, and `watchdog` reports cores whose loop is stuck.
+//! and routes to the cores, `watchdog` reports cores whose loop is stuck, and `notifier` tells the service manager how
+//! the server is.
 
 mod certificates;
 mod error;
 mod keys;
+mod notifier;
 mod sockets;
 mod supervisor;
 mod watch;
@@ -14,11 +16,13 @@ mod watchdog;
 pub use certificates::check_certificates;
 pub use error::ServerError;
 pub use keys::check_keys;
+pub use notifier::Notifier;
 pub use supervisor::Files;
 
 use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
+use crate::context::Readiness;
 use crate::core::{CoreCommands, CorePlan, Renewal};
 use crate::doctor::{self, Machine};
 use crate::held::Sessions;
@@ -70,7 +74,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
     let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
-    let (mut plans, commands) = plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref())?;
+    let readiness = Arc::<Readiness>::default();
+    let (mut plans, commands) =
+        plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref(), &readiness)?;
     // Dropping `_zeromq` when this function returns ends the thread.
     let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
@@ -92,6 +98,9 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         watch,
         due: None,
         watchdog,
+        starting: cores,
+        readiness,
+        notifier: Notifier::from_environment(),
     }
     .run()
 }
@@ -166,6 +175,7 @@ fn plan(
     wire: WireLimits,
     metrics: &Arc<[Arc<Metrics>]>,
     zeromq: Option<&ZeroMqThread>,
+    readiness: &Arc<Readiness>,
 ) -> Result<(Vec<CorePlan>, Vec<CoreCommands>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
@@ -202,6 +212,7 @@ fn plan(
             wire,
             memory,
             ledger: ledger.clone(),
+            readiness: readiness.clone(),
         });
     }
     Ok(plans)
@@ -228,7 +239,8 @@ fn start(plan: CorePlan, cpu: usize, tell: Sender<SupervisorEvent>) -> Result<()
     let id = plan.id.0;
     let core = move || async move {
         let _ = tell.send(SupervisorEvent::Started(id, pthread_self()));
-        let reason = match crate::core::run(plan).await {
+        let serving = || drop(tell.send(SupervisorEvent::Serving));
+        let reason = match crate::core::run(plan, serving).await {
             Ok(()) => "its loop ended".to_owned(),
             Err(error) => error.to_string(),
         };

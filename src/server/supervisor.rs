@@ -5,9 +5,11 @@
 use super::certificates::tell_of;
 use super::error::ServerError;
 use super::keys::{check_keys, signers};
+use super::notifier::Notifier;
 use super::watch::FileWatch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
+use crate::context::{Phase, Readiness};
 use crate::core::{CoreCommand, CoreCommands, Renewal};
 use crate::origin::Routes;
 use crate::tls::Certificates;
@@ -23,6 +25,11 @@ use std::time::{Duration, Instant};
 const SETTLE: Duration = Duration::from_millis(1000);
 /// Time after which the log says that cores have not put new settings in force.
 const LATE: Duration = Duration::from_secs(5);
+
+/// What the service manager is told of a server that is ready.
+const SERVING: &str = "Serving";
+/// What it is told after a reload that failed.
+const SERVING_AS_BEFORE: &str = "Serving with the old settings: the log says why the reload failed";
 
 /// The files that settings and routes come from.
 pub trait Files {
@@ -53,6 +60,8 @@ pub(super) enum SupervisorEvent {
     Touched,
     /// A core has started on this thread.
     Started(u16, Pthread),
+    /// A core serves.
+    Serving,
     /// A core has put the settings of this reload in force.
     Renewed(u64),
     /// A core failed.
@@ -94,6 +103,11 @@ pub(super) struct Supervisor<'f> {
     /// The time at which changed files are to be read.
     pub due: Option<Instant>,
     pub watchdog: Watchdog,
+    /// The number of cores that do not serve yet.
+    pub starting: usize,
+    pub readiness: Arc<Readiness>,
+    /// Tells the service manager what happens here.
+    pub notifier: Notifier,
 }
 
 impl Supervisor<'_> {
@@ -105,12 +119,16 @@ impl Supervisor<'_> {
         loop {
             let event = self.next_event();
             self.watchdog.look(Instant::now());
+            self.notifier.watchdog(Instant::now(), self.watchdog.sees_progress());
             match event {
                 Ok(SupervisorEvent::Signal(signal)) => {
                     tracing::info!(signal, "stopping");
+                    self.readiness.enter(Phase::Draining);
+                    self.notifier.stopping();
                     return Ok(());
                 }
                 Ok(SupervisorEvent::Started(core, thread)) => self.watchdog.started(core, thread),
+                Ok(SupervisorEvent::Serving) => self.served(),
                 Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(SupervisorEvent::ZeroMq(error)) => return Err(error.into()),
                 Ok(SupervisorEvent::Hangup) => self.reload(),
@@ -127,8 +145,10 @@ impl Supervisor<'_> {
     }
 
     fn next_event(&self) -> Result<SupervisorEvent, RecvTimeoutError> {
-        let until_due = self.due.map(|due| due.saturating_duration_since(Instant::now()));
-        self.events.recv_timeout(until_due.map_or(LOOK_EVERY, |until_due| until_due.min(LOOK_EVERY)))
+        let now = Instant::now();
+        let until_due = self.due.map(|due| due.saturating_duration_since(now));
+        let until_next = until_due.into_iter().chain(self.notifier.until_watchdog(now)).min();
+        self.events.recv_timeout(until_next.map_or(LOOK_EVERY, |until_next| until_next.min(LOOK_EVERY)))
     }
 
     fn tick(&mut self) {
@@ -149,7 +169,27 @@ impl Supervisor<'_> {
         }
     }
 
+    /// A core serves. When all cores do, the server is ready.
+    fn served(&mut self) {
+        self.starting -= 1;
+        if self.starting == 0 {
+            self.readiness.enter(Phase::Ready);
+            self.notifier.ready(SERVING);
+        }
+    }
+
     fn reload(&mut self) {
+        self.notifier.reloading();
+        let is_sent = self.read_files();
+        // If the settings are sent, `renewed` says when they are in force.
+        if !is_sent && self.renewing.is_empty() && self.starting == 0 {
+            self.notifier.ready(SERVING_AS_BEFORE);
+        }
+    }
+
+    /// Reads the files and sends new settings and routes to the cores. Returns whether they were sent; if not, the log
+    /// says why.
+    fn read_files(&mut self) -> bool {
         self.due = None;
         // Watch before reading, so that a change during the reading leads to another reload.
         self.look_at_files();
@@ -157,7 +197,7 @@ impl Supervisor<'_> {
             tell_of(&certificates.renew());
         }
         let paths = self.files.paths();
-        let Some((new, routes)) = self.files.read() else { return };
+        let Some((new, routes)) = self.files.read() else { return false };
         // Watch the newly named files even if they cannot be used, so that correcting them leads to a reload.
         if self.files.paths() != paths {
             self.look_at_files();
@@ -167,11 +207,11 @@ impl Supervisor<'_> {
         if let Some(exposure) = settings.control.exposure()
             && self.settings.control.has_secret()
         {
-            return tracing::error!("the old settings stay in force: {exposure}, and restart the server");
+            tracing::error!("the old settings stay in force: {exposure}, and restart the server");
+            return false;
         }
-        if let Err(error) = self.hand_out(settings, Arc::new(routes), differ) {
-            tracing::error!("the old settings stay in force: {error}");
-        }
+        let handed_out = self.hand_out(settings, Arc::new(routes), differ);
+        handed_out.inspect_err(|error| tracing::error!("the old settings stay in force: {error}")).is_ok()
     }
 
     /// Sends new settings and routes to all cores, or to none if a key cannot be used.
@@ -222,6 +262,9 @@ impl Supervisor<'_> {
             for name in &renewing.differ {
                 tracing::warn!("`{name}` has changed: restart the server to apply the change");
             }
+        }
+        if self.renewing.is_empty() && self.starting == 0 {
+            self.notifier.ready(SERVING);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) const WAKING_SIGNAL: Signal = Signal::SIGURG;
 pub(super) struct Watchdog {
     cores: Vec<Seen>,
     looked: Instant,
+    /// Whether the last check found a stuck core.
+    is_any_stuck: bool,
 }
 
 /// The number of turns that a core had taken, and when this number was first seen.
@@ -35,7 +37,7 @@ impl Watchdog {
     pub fn new(metrics: Vec<Arc<Metrics>>, now: Instant) -> Watchdog {
         let cores =
             metrics.into_iter().map(|metrics| Seen { metrics, thread: None, turns: 0, since: now }).collect();
-        Watchdog { cores, looked: now }
+        Watchdog { cores, looked: now, is_any_stuck: false }
     }
 
     /// Records the thread of a core. The thread runs until the process ends.
@@ -51,7 +53,9 @@ impl Watchdog {
         if now.duration_since(self.looked) < LOOK_EVERY {
             return;
         }
-        for (core, stuck) in self.stuck(now) {
+        let stuck = self.stuck(now);
+        self.is_any_stuck = !stuck.is_empty();
+        for (core, stuck) in stuck {
             let seconds = stuck.as_secs();
             tracing::warn!(
                 core,
@@ -63,6 +67,11 @@ impl Watchdog {
                 let _ = pthread_kill(thread, WAKING_SIGNAL);
             }
         }
+    }
+
+    /// Whether no core was stuck at the last check.
+    pub fn sees_progress(&self) -> bool {
+        !self.is_any_stuck
     }
 
     /// The started cores that took no turn for a second, and for how long.

@@ -109,6 +109,13 @@ fn another_path_is_not_found() {
 }
 
 #[test]
+fn probes_of_orchestrators_are_answered() {
+    pushpin_differs!("it has no paths for probes");
+    assert_text(&standard().control(&get("/healthz")), 200, "OK", "alive\n");
+    assert_text(&standard().control(&get("/readyz")), 200, "OK", "ready\n");
+}
+
+#[test]
 fn a_publication_without_a_length_is_required_to_have_one() {
     let mut client = standard().connect_control();
     let response = client.send("POST /publish/ HTTP/1.1\r\nHost: localhost\r\n\r\n").response();

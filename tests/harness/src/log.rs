@@ -74,6 +74,13 @@ impl Log {
         self.lines().kept.iter().any(|line| line.contains(text))
     }
 
+    /// Waits until the program and those that it started have written everything.
+    pub fn await_end(&self) {
+        let lines = self.lines();
+        let ended = self.0.changed.wait_timeout_while(lines, patience(), |lines| !lines.has_ended);
+        assert!(ended.expect("no panic of a reader").0.has_ended, "the log does not end");
+    }
+
     /// The last lines, for the message of a failure.
     pub fn tail(&self) -> String {
         let lines = self.lines();

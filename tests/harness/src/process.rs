@@ -7,6 +7,7 @@
 use crate::deadline::await_some;
 use crate::log::Log;
 use crate::parting::{self, PARTING_TIME, Parting};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,9 +26,19 @@ pub struct Process {
 impl Process {
     /// Starts `command`, whose outputs become the log, and the file `copy` where files are kept.
     pub fn start(command: &Command, parting: Parting, copy: &Path) -> Result<Process, String> {
+        Process::start_with(command, Vec::new(), parting, copy)
+    }
+
+    /// The same, and hands `descriptors` over: the program has them as 3, 4 and so on.
+    pub fn start_with(
+        command: &Command,
+        descriptors: Vec<OwnedFd>,
+        parting: Parting,
+        copy: &Path,
+    ) -> Result<Process, String> {
         let (reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
         let second = writer.try_clone().map_err(|error| format!("no second end of a pipe: {error}"))?;
-        let child = spawn(command, [Stdio::null(), writer.into(), second.into()], parting)?;
+        let child = spawn(command, [Stdio::null(), writer.into(), second.into()], descriptors, parting)?;
         Ok(Process { child, parting, log: Log::read(reader, copy) })
     }
 
@@ -73,9 +84,14 @@ impl Drop for Process {
     }
 }
 
-/// Starts a child with these for its input, output and errors, which gets its parting signal should the test process
-/// die.
-pub(crate) fn spawn(command: &Command, stdio: [Stdio; 3], parting: Parting) -> Result<Child, String> {
+/// Starts a child with these for its input, output and errors, and for the descriptors behind them, which gets its
+/// parting signal should the test process die.
+pub(crate) fn spawn(
+    command: &Command,
+    stdio: [Stdio; 3],
+    descriptors: Vec<OwnedFd>,
+    parting: Parting,
+) -> Result<Child, String> {
     static KEEPER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let program = command.get_program().to_string_lossy().into_owned();
     let (report, result) = channel();
@@ -87,7 +103,8 @@ pub(crate) fn spawn(command: &Command, stdio: [Stdio; 3], parting: Parting) -> R
     let mut command = copy_of(command);
     let [input, output, errors] = stdio;
     let order = Box::new(move || {
-        let _ = report.send(spawn_here(command.stdin(input).stdout(output).stderr(errors), parting));
+        let command = command.stdin(input).stdout(output).stderr(errors);
+        let _ = report.send(spawn_here(command, descriptors, parting));
     });
     keeper.lock().expect("no sender panics").send(order).expect("the keeper never ends");
     let child = result.recv().expect("the keeper reports").map_err(|error| format!("{program}: {error}"))?;
@@ -128,8 +145,12 @@ fn copy_of(command: &Command) -> Command {
 
 type Order = Box<dyn FnOnce() + Send>;
 
-fn spawn_here(command: &mut Command, parting: Parting) -> std::io::Result<Child> {
+fn spawn_here(command: &mut Command, descriptors: Vec<OwnedFd>, parting: Parting) -> std::io::Result<Child> {
     let signal = parting.signal();
+    // SAFETY: fcntl and dup2 are bare system calls, safe between fork and exec; the closure owns what it uses.
+    unsafe {
+        command.pre_exec(move || hand_over(&descriptors));
+    }
     // SAFETY: prctl is a bare system call, safe between fork and exec; the closure touches nothing else.
     unsafe {
         command.pre_exec(move || match libc::prctl(libc::PR_SET_PDEATHSIG, signal) {
@@ -139,3 +160,26 @@ fn spawn_here(command: &mut Command, parting: Parting) -> std::io::Result<Child>
     }
     command.spawn()
 }
+
+/// Makes `descriptors` those of the numbers from 3 on, in a child that is about to run its program.
+fn hand_over(descriptors: &[OwnedFd]) -> std::io::Result<()> {
+    let check = |outcome: i32| match outcome {
+        -1 => Err(std::io::Error::last_os_error()),
+        number => Ok(number),
+    };
+    // First out of the way, because one of them may have the number of another.
+    for (number, descriptor) in (ASIDE..).zip(descriptors) {
+        // SAFETY: a bare system call, which takes no pointer.
+        check(unsafe { libc::dup3(descriptor.as_raw_fd(), number, libc::O_CLOEXEC) })?;
+    }
+    for index in 0..descriptors.len() as i32 {
+        // SAFETY: a bare system call, which takes no pointer.
+        check(unsafe { libc::dup2(ASIDE + index, FIRST_HANDED + index) })?;
+    }
+    Ok(())
+}
+
+/// The first descriptor behind input, output and errors.
+const FIRST_HANDED: i32 = 3;
+/// Where descriptors are put aside: behind those that a test has.
+const ASIDE: i32 = 900;

@@ -19,7 +19,7 @@ impl Program {
     /// Starts it. What it says on stderr goes to that of the tests.
     pub fn start(command: &Command) -> Program {
         let stdio = [Stdio::piped(), Stdio::piped(), Stdio::inherit()];
-        let child = process::spawn(command, stdio, Parting::Kill);
+        let child = process::spawn(command, stdio, Vec::new(), Parting::Kill);
         let mut child = child.unwrap_or_else(|error| panic!("{error}"));
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (line, lines) = channel();

@@ -4,6 +4,7 @@ use gripwire::backplane::Backplane;
 use gripwire::channel::Dispatched;
 use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
+use gripwire::context::Readiness;
 use gripwire::core::{self, CoreCommands, CorePlan, Renewal};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
@@ -126,9 +127,10 @@ impl Cluster {
                 memory: None,
                 sockjs: Arc::clone(&sockjs),
                 ledger: ledger.clone(),
+                readiness: Arc::<Readiness>::default(),
             };
             let running = async move {
-                let outcome = core::run(plan).await;
+                let outcome = core::run(plan, || {}).await;
                 panic!("core {core} ended: {outcome:?}");
             };
             simulation.world().spawn_on(node.host(core), running).detach();

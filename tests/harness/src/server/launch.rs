@@ -8,6 +8,7 @@ use crate::port::Port;
 use crate::process::Process;
 use crate::tls;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -18,7 +19,9 @@ pub struct Launch {
     options: Vec<String>,
     files: Vec<(String, String)>,
     token: String,
-    has_udp: bool,
+    environment: Vec<(String, String)>,
+    handed: Vec<(String, OwnedFd)>,
+    udp: Option<Port>,
     has_tls: bool,
 }
 
@@ -50,7 +53,8 @@ impl Launch {
 
     fn from(source: Source) -> Launch {
         let (options, files, token) = (Vec::new(), Vec::new(), "secret".to_owned());
-        Launch { source, cores: 2, options, files, token, has_udp: false, has_tls: false }
+        let (environment, handed) = (Vec::new(), Vec::new());
+        Launch { source, cores: 2, options, files, token, environment, handed, udp: None, has_tls: false }
     }
 
     /// One more line of routes.
@@ -90,9 +94,26 @@ impl Launch {
         self
     }
 
+    /// With a variable in its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Launch {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Hands `socket` over, as the service manager of a socket unit called `name` does (LISTEN_FDS).
+    pub fn hand_over(mut self, name: &str, socket: impl Into<OwnedFd>) -> Launch {
+        self.handed.push((name.to_owned(), socket.into()));
+        self
+    }
+
     /// With a port for datagrams.
-    pub fn udp(mut self) -> Launch {
-        self.has_udp = true;
+    pub fn udp(self) -> Launch {
+        self.udp_at(Port::claim())
+    }
+
+    /// With this port for datagrams.
+    pub fn udp_at(mut self, port: Port) -> Launch {
+        self.udp = Some(port);
         self
     }
 
@@ -116,10 +137,10 @@ impl Launch {
     }
 
     /// The same; says why if it does not.
-    pub fn try_start(self) -> Result<Server, String> {
+    pub fn try_start(mut self) -> Result<Server, String> {
         allow_many_sockets();
         let [clients, control] = [Port::claim(), Port::claim()];
-        let [udp, tls] = [self.has_udp, self.has_tls].map(|wanted| wanted.then(Port::claim));
+        let (udp, tls) = (self.udp.take(), self.has_tls.then(Port::claim));
         let address = |port: &Option<Port>| port.as_ref().map(Port::address);
         let (udp_address, tls_address) = (address(&udp), address(&tls));
         let words = words(clients.address(), control.address(), udp_address, tls_address);
@@ -130,7 +151,12 @@ impl Launch {
         let mut command = gripwire();
         command.arg("serve").current_dir(directory.path());
         self.configure(&mut command, &directory, &words);
-        let process = Process::start(&command, Parting::Kill, &directory.file("log"))?;
+        command.envs(self.environment.drain(..));
+        let (names, sockets): (Vec<_>, Vec<_>) = std::mem::take(&mut self.handed).into_iter().unzip();
+        if !names.is_empty() {
+            command = with_sockets(&command, &names);
+        }
+        let process = Process::start_with(&command, sockets, Parting::Kill, &directory.file("log"))?;
         let mut server = Server {
             process,
             directory,
@@ -177,6 +203,23 @@ impl Launch {
         }
         command.args(&self.options);
     }
+}
+
+/// The same command with the variables of sockets that are handed over. A shell knows the process's id.
+fn with_sockets(command: &Command, names: &[String]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#]).arg(command.get_program()).args(command.get_args());
+    shell.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
+    }
+    shell
 }
 
 /// What words in files stand for.

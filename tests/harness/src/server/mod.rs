@@ -152,5 +152,8 @@ pub fn await_listening(process: &mut Process, address: SocketAddr) -> Result<(),
         Some(status) => Some(Err(status)),
         None => TcpStream::connect(address).is_ok().then_some(Ok(())),
     });
-    outcome.map_err(|status| format!("it ended ({status}) before it listened:\n{}", process.log.tail()))
+    outcome.map_err(|status| {
+        process.log.await_end();
+        format!("it ended ({status}) before it listened:\n{}", process.log.tail())
+    })
 }
