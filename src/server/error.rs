@@ -2,7 +2,7 @@
 
 use crate::proto::grip::signature::KeyError;
 use crate::tls::NoTls;
-use crate::wire::{BindError, MissingFeature};
+use crate::wire::{BindError, HandedError, MissingFeature};
 use crate::zeromq::ZeroMqError;
 use std::io;
 
@@ -15,6 +15,9 @@ pub enum ServerError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket that the service manager handed over cannot be used.
+    #[error(transparent)]
+    Handed(#[from] HandedError),
     /// A TLS port has no certificate.
     #[error(transparent)]
     Tls(#[from] NoTls),

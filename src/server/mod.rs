@@ -33,7 +33,7 @@ use crate::observe::Metrics;
 use crate::origin::Routes;
 use crate::queries::QueryPlan;
 use crate::runtime;
-use crate::wire::{self, Ledger, RESERVED_SLOTS, SLOTS, WireLimits};
+use crate::wire::{self, HandedSockets, Ledger, RESERVED_SLOTS, SLOTS, WireLimits};
 use crate::zeromq::{self, ZeroMqError};
 use certificates::certificates;
 use keys::signers;
@@ -54,6 +54,8 @@ use watchdog::{WAKING_SIGNAL, Watchdog};
 /// # Errors
 /// Why the server cannot start, or the failure of a core or of ZeroMQ's thread.
 pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Result<(), ServerError> {
+    // First of all, before other descriptors are opened.
+    let handed = HandedSockets::take()?;
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let cores = settings.cores.unwrap_or(cpus.len()).max(1);
@@ -68,7 +70,7 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
     // Dropping `_files` when this function returns removes the Unix sockets.
-    let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref())?;
+    let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref(), handed)?;
     let zeromq = zeromq::Sockets::open(&settings)?;
     let metrics: Arc<[Arc<Metrics>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();

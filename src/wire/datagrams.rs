@@ -69,7 +69,7 @@ fn udp(address: SocketAddr) -> io::Result<Socket> {
 }
 
 impl DatagramSocket {
-    fn new(socket: Socket, is_local: bool) -> io::Result<DatagramSocket> {
+    pub(super) fn new(socket: Socket, is_local: bool) -> io::Result<DatagramSocket> {
         socket.set_nonblocking(true)?;
         // If the kernel allows less, the socket works with less.
         let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);

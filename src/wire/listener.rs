@@ -87,13 +87,26 @@ pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindE
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&asking(QUIET_S.start))?;
-    socket.set_tcp_user_timeout(Some(SILENCE))?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    set_inherited(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_QUEUE.into())?;
     Ok(socket.into())
+}
+
+/// Prepares a bound socket of the service manager for clients, and has it listen.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    // On a socket that does not block, the ring would complete an accept without a client.
+    socket.set_nonblocking(false)?;
+    set_inherited(socket)?;
+    socket.listen(ACCEPT_QUEUE.into())
+}
+
+/// Sets the options that accepted sockets inherit.
+fn set_inherited(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&asking(QUIET_S.start))?;
+    socket.set_tcp_user_timeout(Some(SILENCE))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
 fn asking(quiet_s: u64) -> TcpKeepalive {

@@ -4,8 +4,8 @@
 //!   (`simulated`). `token` identifies the operation of a completion, `buffers` lends receive buffers, `doorbell`
 //!   wakes the core's executor, `heap` returns free pages, `outer_buffers` limits the kernel's buffers of sockets
 //!   outside the ring, and `probe` checks at start that the kernel has all needed features.
-//! - Connecting: each `listener` is a socket that clients connect to, `listeners` divides the slots among them,
-//!   `accepting` accepts, and `admission` refuses connections of addresses that have too many; the `ledger` counts
+//! - Connecting: each `listener` is a socket that clients connect to, and may be `handed` over by a service manager.
+//!   `listeners` divides the slots among them, `accepting` accepts, and `admission` refuses connections of addresses that have too many; the `ledger` counts
 //!   these for all cores. `proxy_headers` reads the PROXY protocol of load balancers, and `proxied` keeps incomplete
 //!   headers. `local` accepts clients on Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots`
 //!   are connections whose client is this server itself; `virtual_traffic` carries their data.
@@ -30,6 +30,7 @@ mod datagrams;
 mod doorbell;
 mod egress;
 mod events;
+mod handed;
 mod heap;
 mod kept;
 mod ledger;
@@ -65,6 +66,7 @@ pub use datagrams::{
 };
 pub use doorbell::{Doorbell, Ringer, ThreadBell};
 pub use events::{Wire, WireEvent};
+pub use handed::{HandedError, HandedSockets, SocketPlace};
 pub use heap::return_free_pages;
 pub use ledger::Ledger;
 pub use listener::{ACCEPT_QUEUE, BindError, bind};

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// Connections that wait to be accepted.
-const QUEUE: i32 = 1024;
+pub(super) const QUEUE: i32 = 1024;
 
 /// The user and group of the process at the other end, as the kernel reports them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
