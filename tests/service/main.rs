@@ -4,3 +4,4 @@
 mod handed;
 mod notified;
 mod probes;
+mod unit;
