@@ -1,7 +1,7 @@
 //! Checks that the cores' loops run. The clock wakes each core ten times a second, so a running core takes at least ten
 //! turns a second. A core without turns is stuck in a turn, gets no CPU time, or sleeps past its timer. In the last case
-//! a signal wakes it: the executor was once seen asleep with a timer that was due, and it continued when a signal
-//! interrupted its wait in the kernel.
+//! a signal wakes it: the executor was seen asleep with a timer that was due, and while it waited for the other cores
+//! at its start, and it continued when a signal interrupted its wait in the kernel.
 
 use crate::observe::Metrics;
 use nix::sys::pthread::{Pthread, pthread_kill};
@@ -63,10 +63,17 @@ impl Watchdog {
                 "this core is stuck, and its clients wait: check whether other processes use its CPU"
             );
             if let Some(thread) = self.cores.get(core).and_then(|seen| seen.thread) {
-                // A core that is not asleep is not disturbed.
-                let _ = pthread_kill(thread, WAKING_SIGNAL);
+                interrupt(thread);
             }
         }
+        self.beginning(now).for_each(interrupt);
+    }
+
+    /// The threads that started more than a second ago and whose cores have taken no turn yet. They wait for each other,
+    /// and they have reason to be slow, so they are not reported.
+    fn beginning(&self, now: Instant) -> impl Iterator<Item = Pthread> {
+        let is_slow = move |seen: &&Seen| seen.turns == 0 && now.duration_since(seen.since) >= LOOK_EVERY;
+        self.cores.iter().filter(is_slow).filter_map(|seen| seen.thread)
     }
 
     /// Whether no core was stuck at the last check.
@@ -90,9 +97,28 @@ impl Watchdog {
     }
 }
 
+/// Interrupts the wait of `thread` in the kernel. A thread that is not asleep is not disturbed.
+fn interrupt(thread: Pthread) {
+    let _ = pthread_kill(thread, WAKING_SIGNAL);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::pthread::pthread_self;
+
+    #[test]
+    fn a_core_that_has_not_begun_a_second_after_its_thread_is_woken() {
+        let (metrics, start) = (Arc::<Metrics>::default(), Instant::now());
+        let later = start + LOOK_EVERY;
+        let mut watchdog = Watchdog::new(vec![metrics.clone(), Arc::default()], start);
+        assert_eq!(watchdog.beginning(later).count(), 0, "there is no thread yet");
+        watchdog.started(0, pthread_self());
+        assert_eq!((watchdog.beginning(start).count(), watchdog.beginning(later).count()), (0, 1));
+        metrics.turns_total.add(1);
+        assert_eq!(watchdog.stuck(later), []);
+        assert_eq!(watchdog.beginning(later + LOOK_EVERY).count(), 0, "it has begun");
+    }
 
     #[test]
     fn a_core_that_has_started_and_takes_no_turn_for_a_second_is_stuck() {
