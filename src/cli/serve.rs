@@ -1,14 +1,16 @@
 //! `gripwire serve`: reads settings and routes, opens the log, and runs the server. A route that cannot be read is logged
 //! and left out, as by Pushpin; every other mistake stops the start.
 
+use std::ffi::OsStr;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use gripwire::config::{Config, NotAProxy, ProxyProtocol, TrustedProxies, parse_host_name};
-use gripwire::server::ServerError;
+use gripwire::server::{EndsAtOnce, ServerError};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -76,7 +78,7 @@ pub enum ServeError {
 }
 
 impl Serve {
-    /// Runs the server until SIGINT or SIGTERM.
+    /// Runs the server until SIGINT or SIGTERM has ended it.
     ///
     /// # Errors
     /// The configuration cannot be used, or the server could not start or had to end.
@@ -90,10 +92,20 @@ impl Serve {
                  server, name them in `http.trusted_proxies` (--trusted-proxy)"
             );
         }
+        let ends_at_once = self.ends_at_once();
         let mut files = ServedFiles::of(move || self.reported_startup(), &startup, log);
-        let served = gripwire::server::serve(startup.config, Arc::new(startup.routes), &mut files);
+        let routes = Arc::new(startup.routes);
+        let served = gripwire::server::serve(startup.config, routes, &mut files, ends_at_once);
         served.map_err(ServeError::Server)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Which signals end the server without a drain: those of somebody who tries it out, and, where it is run by Pushpin's
+    /// name, those that end Pushpin.
+    fn ends_at_once(&self) -> EndsAtOnce {
+        let name = std::env::args_os().next();
+        let is_pushpin = name.is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new("pushpin")));
+        EndsAtOnce { at_any: self.demo || is_pushpin, at_interrupt: std::io::stderr().is_terminal() }
     }
 
     /// Reads settings and routes again, and logs mistakes.
@@ -172,6 +184,10 @@ fn log_filter(text: &str) -> Result<String, String> {
 
 const ABOUT: &str = "\
 Run the server until SIGINT or SIGTERM.
+
+The first of these drains the server: it takes no new clients, lets requests finish, ends what it holds so that clients \
+connect again, and tells the applications, for `drain_ms` at most. A second one ends it at once. So does the first with \
+--demo, or where the program is run by the name pushpin, and the first SIGINT where standard error is a terminal.
 
 These options override the configuration file. A route that cannot be read is logged and left out. The log goes to \
 standard error.

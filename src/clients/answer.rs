@@ -73,9 +73,9 @@ pub fn send_last(exchange: &Rc<Exchange>, answer: &Answer) {
 }
 
 /// Whether the connection can be used for another request. It cannot if the body of this request was not read to its
-/// end.
+/// end, or if connections are being drained.
 fn may_go_on(exchange: &Exchange) -> bool {
-    exchange.body_is_done() && !exchange.body_is_malformed()
+    exchange.body_is_done() && !exchange.body_is_malformed() && exchange.goes_on()
 }
 
 fn send(

@@ -69,7 +69,7 @@ impl Clients {
     pub(super) fn request_ends(&self, slot: Slot) {
         let (mark, route_stats, id_of_application) = {
             let mut rows = self.rows.borrow_mut();
-            let Some(row) = rows.get(slot).filter(|row| row.mark != Mark::None) else { return };
+            let Some(row) = rows.get(slot).filter(|row| row.mark.is_counted()) else { return };
             let mark = std::mem::replace(&mut row.mark, Mark::None);
             (
                 mark,
@@ -134,7 +134,7 @@ impl Clients {
     /// Whether a request of the client with this id is being answered or held.
     pub fn is_present(&self, id: ConnectionId) -> bool {
         let slot = self.find(id);
-        slot.is_some_and(|slot| self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark != Mark::None))
+        slot.is_some_and(|slot| self.rows.borrow_mut().get(slot).is_some_and(|row| row.mark.is_counted()))
     }
 
     /// The slot of the client with this id, if it is still connected.

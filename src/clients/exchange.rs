@@ -286,6 +286,11 @@ impl Exchange {
         self.decoder.borrow().is_done()
     }
 
+    /// Whether the connection may carry another request.
+    pub fn goes_on(&self) -> bool {
+        self.clients.goes_on(self.slot)
+    }
+
     /// Whether the body was malformed.
     pub fn body_is_malformed(&self) -> bool {
         self.malformed.get()

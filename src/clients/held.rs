@@ -77,6 +77,9 @@ pub struct Description {
     pub passes_through: bool,
     /// The client is told why something fails.
     pub debug: bool,
+    /// The hold can be closed now when the server is drained. A hold that is not open yet cannot, nor can one that ends by
+    /// itself or waits for its application; it is looked at again.
+    pub can_end: bool,
 }
 
 /// The part of an item for one subscriber.
@@ -102,6 +105,8 @@ pub enum Undeliverable {
 pub enum CloseReason<'r> {
     /// An operator closed it.
     Operator,
+    /// The server is about to end, and the client is to connect again. The hold ends as at the end of its time.
+    Drain,
     /// An item could not be delivered, and the route's `debug` option has the client told why.
     Undelivered(&'r str),
 }

@@ -7,6 +7,7 @@
 //!   `timer_wheel` keeps all deadlines.
 //! - The life of a connection: `opening` begins it, `reading` reads its requests, `closing` ends it, `engagement`
 //!   reports it to operators, `slowness` (with `least_rate`) judges slow clients, `address_limits` bounds addresses.
+//!   `draining` ends connections when the server is about to end.
 //! - A request: `request` is a request as it was read, `exchange` a request that is being answered. `answer` writes the
 //!   answer, with `body_writer` for a body without an end, and `counting` counts both.
 //! - A held client: `held` is the interface of all holds, `holding` puts a hold into the client's row.
@@ -22,6 +23,7 @@ pub mod answer;
 mod body_writer;
 mod closing;
 pub mod counting;
+mod draining;
 mod engagement;
 mod exchange;
 mod held;
@@ -48,6 +50,7 @@ use crate::ids::Slot;
 use crate::proto::http1::HeadError;
 use crate::wire::Wire;
 use http::HeaderMap;
+use draining::Draining;
 use row::Rows;
 use slowness::Takings;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -65,6 +68,7 @@ pub struct Clients {
     /// The clients that have a backlog.
     takings: RefCell<Takings>,
     listeners: Listeners,
+    draining: Draining,
     /// Requests that are being answered or held, and WebSockets.
     engaged: Cell<u64>,
     /// The row at which the walk that repeats reports of connections continues.
@@ -103,6 +107,7 @@ impl Clients {
             pipelined: RefCell::default(),
             takings: RefCell::default(),
             listeners,
+            draining: Draining::default(),
             engaged: Cell::default(),
             walked: Cell::default(),
             services: OnceCell::new(),

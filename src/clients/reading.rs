@@ -4,7 +4,7 @@
 use super::exchange::{Asked, Exchange, INBOX_BYTES, RESUME_BYTES};
 use super::held::Held;
 use super::request::Request;
-use super::row::{Carry, Phase, Row};
+use super::row::{Carry, Mark, Phase, Row};
 use super::{Clients, Services};
 use crate::ids::Slot;
 use crate::proto::http1::{self, Head, HeadError, HeadLimits, Headers, RequestHead, Target};
@@ -176,6 +176,7 @@ impl Clients {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };
             row.carry = None;
+            row.mark = Mark::None;
             row.phase = Phase::Exchange(exchange.clone());
         }
         if request.service.is_for_clients() {
@@ -207,10 +208,13 @@ impl Clients {
         }
     }
 
-    /// Waits for the next request. `input` are the bytes of it that have arrived already.
+    /// Waits for the next request, or closes a connection that is being drained. `input` are the bytes of it that have arrived already.
     pub fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
         let is_pipelined = !input.is_empty();
         self.request_ends(slot);
+        if !is_pipelined && !self.goes_on(slot) {
+            return self.close(slot, true);
+        }
         {
             let mut rows = self.rows.borrow_mut();
             let Some(row) = rows.get(slot) else { return };

@@ -8,6 +8,7 @@ use crate::context::{Accounts, Booking, Kind, Owner};
 use crate::ids::{BySlot, RouteStatsId, Slot};
 use crate::proto::client_network::ClientNetwork;
 use crate::slack::Look;
+use crate::wire::PortUse;
 use bytes::BytesMut;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -28,12 +29,21 @@ pub(super) struct Row {
 /// How far a client's request, or its WebSocket, was counted and reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mark {
+    /// There was no request on the connection yet.
+    New,
     /// There is no request.
     None,
     /// The request is counted.
     Counted,
     /// The request is counted, and was reported to the stats socket.
     Told,
+}
+
+impl Mark {
+    /// Whether there is a request, or a WebSocket.
+    pub fn is_counted(self) -> bool {
+        matches!(self, Mark::Counted | Mark::Told)
+    }
 }
 
 /// What a connection is doing.
@@ -95,6 +105,8 @@ pub(super) struct Rows {
     rows: BySlot<Row>,
     /// Rows that are not free.
     used: usize,
+    /// Rows among them that are for operators.
+    operators: usize,
 }
 
 impl Rows {
@@ -103,7 +115,8 @@ impl Rows {
         if let Some(row) = self.rows.entry(slot) {
             debug_assert!(matches!(row.phase, Phase::Free), "a slot is opened twice");
             self.used += 1;
-            *row = Row { service, phase: Phase::Head, ..Row::default() };
+            self.operators += usize::from(service.port_use() == PortUse::Operators);
+            *row = Row { service, mark: Mark::New, phase: Phase::Head, ..Row::default() };
             row.set_peer(peer);
         }
     }
@@ -123,10 +136,19 @@ impl Rows {
         self.rows.some(from, count).filter(|(_, row)| !matches!(row.phase, Phase::Free))
     }
 
+    /// How many connections to the ports of `port_use` are open.
+    pub fn open_for(&self, port_use: PortUse) -> usize {
+        match port_use {
+            PortUse::Clients => self.used - self.operators,
+            PortUse::Operators => self.operators,
+        }
+    }
+
     /// Frees the row of a connection that has ended, and returns it.
     pub fn free(&mut self, slot: Slot) -> Option<Row> {
-        self.get(slot)?;
+        let service = self.get(slot)?.service;
         self.used -= 1;
+        self.operators -= usize::from(service.port_use() == PortUse::Operators);
         self.rows.take(slot)
     }
 

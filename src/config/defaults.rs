@@ -1,10 +1,30 @@
 //! The default value of each setting. The README lists all of them.
 
 use super::{
-    Channels, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
-    SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket,
+    Channels, Config, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy,
+    ProxyProtocol, SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket, ZeroMq,
 };
 use std::net::SocketAddr;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            cores: None,
+            drain_ms: 25_000,
+            drain_notice_ms: 0,
+            http: Http::default(),
+            control: Control::default(),
+            ingest: Ingest::default(),
+            zeromq: ZeroMq::default(),
+            proxy: Proxy::default(),
+            channels: Channels::default(),
+            websocket: WebSocket::default(),
+            limits: Limits::default(),
+            stats: Stats::default(),
+            log: Log::default(),
+        }
+    }
+}
 
 impl Default for Http {
     fn default() -> Self {

@@ -19,7 +19,7 @@ use values::*;
 pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut document = Document::parse(text, path.display().to_string()).map_err(|problem| vec![problem])?;
     let mut config = Config::default();
-    document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
+    read_process(&mut document, &mut config);
     read_http(&mut document, &mut config.http, directory(path));
     read_control(&mut document, &mut config.control, directory(path));
     read_ingest(&mut document, &mut config.ingest, directory(path));
@@ -32,6 +32,19 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     read_log(&mut document, &mut config.log);
     let problems = document.finish();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn read_process(document: &mut Document<'_>, config: &mut Config) {
+    let mut section = document.section("");
+    section.read("cores", &mut config.cores, |value| count(value).map(Some));
+    section.read("drain_ms", &mut config.drain_ms, milliseconds_or_never);
+    let notice_at = section.read("drain_notice_ms", &mut config.drain_notice_ms, milliseconds_or_never);
+    if config.drain_notice_ms > config.drain_ms {
+        document.report(
+            notice_at.unwrap_or(0),
+            "`drain_notice_ms` is a part of `drain_ms`, so it must not be longer: raise `drain_ms`",
+        );
+    }
 }
 
 fn read_http(document: &mut Document<'_>, http: &mut Http, directory: &Path) {

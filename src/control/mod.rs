@@ -5,13 +5,14 @@
 //! [`ControlPort`] (`port`) has the rooms of its core that it uses, and `call` is one call. This file finds out which
 //! call a request is. `pages` refuses requests of pages in browsers, `access` decides what a caller may do,
 //! `wrong_secrets` slows down guessing, `query` reads targets, `publishing` publishes, `inspection` lists channels and
-//! clients, and `look_up` answers core queries about those of this core. `prometheus` is the page of metrics, and
-//! `health` are the pages that orchestrators probe.
+//! clients, and `look_up` answers core queries about those of this core. `draining` ends the server. `prometheus` is the
+//! page of metrics, and `health` are the pages that orchestrators probe.
 
 #![forbid(unsafe_code)]
 
 mod access;
 mod call;
+mod draining;
 pub mod health;
 mod inspection;
 mod look_up;
@@ -22,6 +23,7 @@ mod publishing;
 mod query;
 mod wrong_secrets;
 
+pub use draining::AskToDrain;
 pub use port::ControlPort;
 
 use crate::clients::{Exchange, Request, answer};
@@ -98,7 +100,8 @@ async fn route(call: &Call<'_>) -> Answer {
         ("/publish", &Method::POST) => publishing::publish(call, &query).await,
         ("/recover", &Method::POST) => recover(call).await,
         ("/refresh", &Method::POST) => inspection::refresh(call).await,
-        ("/publish" | "/recover" | "/refresh", method) => only("POST", method),
+        ("/drain", &Method::POST) => draining::drain(call),
+        ("/publish" | "/recover" | "/refresh" | "/drain", method) => only("POST", method),
         ("/stats", &Method::GET) => match call.grants.may_inspect() {
             true => stats(call.port),
             false => call.forbidden("show counters"),

@@ -1,5 +1,6 @@
 //! The rooms of a core that the control port uses.
 
+use super::draining::AskToDrain;
 use super::wrong_secrets::WrongSecrets;
 use crate::clients::Clients;
 use crate::context::{Context, Readiness};
@@ -20,6 +21,7 @@ pub struct ControlPort {
     /// The counters of all cores.
     pub(super) all_metrics: Arc<[Arc<Metrics>]>,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) ask_to_drain: AskToDrain,
     pub(super) wrong_secrets: WrongSecrets,
 }
 
@@ -30,6 +32,7 @@ impl ControlPort {
         queries: Rc<Queries>,
         all_metrics: Arc<[Arc<Metrics>]>,
         readiness: Arc<Readiness>,
+        ask_to_drain: AskToDrain,
     ) -> Rc<ControlPort> {
         Rc::new(ControlPort {
             context: publishing.context().clone(),
@@ -39,6 +42,7 @@ impl ControlPort {
             queries,
             all_metrics,
             readiness,
+            ask_to_drain,
             wrong_secrets: WrongSecrets::default(),
         })
     }

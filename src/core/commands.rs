@@ -2,6 +2,7 @@
 //! queue with each tick of its clock. A core answers a command when it has carried it out.
 //!
 //! A core puts new settings and routes in force while clients are held. A held client keeps the route by which it came.
+//! A drain takes long; the commands behind it do not wait for it.
 
 use super::Core;
 use crate::channel::HomeTimes;
@@ -9,6 +10,8 @@ use crate::config::{Channels, Config};
 use crate::context::ticks;
 use crate::origin::Routes;
 use crate::requests::Signers;
+use crate::runtime;
+use crate::wire::PortUse;
 use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 
@@ -16,6 +19,9 @@ use std::sync::Arc;
 pub enum CoreCommand {
     /// Put new settings, routes and keys in force.
     Renew(Renewal),
+    /// End all connections to the ports of this use, because the server is about to end. Answered when none is left, and
+    /// applications were told of all clients that are gone.
+    Drain(PortUse),
 }
 
 /// Settings, routes and signers that replace those in force.
@@ -36,8 +42,7 @@ pub struct CoreCommands(Arc<SegQueue<(CoreCommand, Done)>>);
 type Done = Box<dyn FnOnce() + Send>;
 
 impl CoreCommands {
-    /// Has the core carry out `command` and then call `done`. A core carries out commands in the order in which they were
-    /// sent.
+    /// Has the core carry out `command` and then call `done`. A core begins commands in the order in which they were sent.
     pub fn send(&self, command: CoreCommand, done: impl FnOnce() + Send + 'static) {
         self.0.push((command, Box::new(done)));
     }
@@ -48,10 +53,24 @@ impl Core {
     pub(super) fn obey_commands(&self) {
         while let Some((command, done)) = self.commands.0.pop() {
             match command {
-                CoreCommand::Renew(renewal) => self.renew(renewal),
+                CoreCommand::Renew(renewal) => {
+                    self.renew(renewal);
+                    done();
+                }
+                CoreCommand::Drain(port_use) => self.drain(port_use, done),
             }
-            done();
         }
+    }
+
+    /// Drains in a task, and calls `done` then.
+    fn drain(&self, port_use: PortUse, done: Done) {
+        let holds = self.holds.clone();
+        tracing::debug!(core = self.context.id.0, ?port_use, "connections are being drained");
+        runtime::spawn(async move {
+            holds.drain(port_use).await;
+            done();
+        })
+        .detach();
     }
 
     fn renew(&self, Renewal { settings, routes, signers }: Renewal) {

@@ -2,6 +2,7 @@
 //! come once a second.
 
 use super::Core;
+use crate::wire::PortUse;
 
 impl Core {
     /// Housekeeping and log lines, once a second.
@@ -56,6 +57,7 @@ impl Core {
         metrics.refused_new_connections_total.set(levels.refused.new_connections);
         metrics.refused_handshakes_total.set(levels.refused.handshakes);
         metrics.client_requests.set(self.clients.engaged());
+        metrics.unfinished.set(self.holds.left(PortUse::Clients) as u64);
         metrics.refetches_waiting.set(self.requests.waiting() as u64);
         metrics.homes.set(self.publishing.homes() as u64);
         let requests = self.requests.pool().counts();

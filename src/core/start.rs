@@ -8,7 +8,7 @@ use crate::channel::{Dispatched, Home, Subscriptions, ToCore, ToHome};
 use crate::clients::{Clients, Listeners, Service};
 use crate::config::{Config, Endpoint, ZeroMq};
 use crate::context::{Context, Readiness, TICK_MS, ticks};
-use crate::control::ControlPort;
+use crate::control::{AskToDrain, ControlPort};
 use crate::delivery::Delivery;
 use crate::filters::Filters;
 use crate::held::{Holds, Sessions};
@@ -68,6 +68,8 @@ pub struct CorePlan {
     pub sockjs: Arc<Sessions>,
     /// Whether the server is ready for new clients.
     pub readiness: Arc<Readiness>,
+    /// Has the main thread drain the server.
+    pub ask_to_drain: AskToDrain,
 }
 
 /// Why a core could not start or continue.
@@ -135,7 +137,13 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
     let filters = Filters::new(context.clone(), clients.clone(), delivery.clone(), requests.clone());
     let core = Core {
         holds: Holds::new(publishing.clone(), requests.clone(), filters.clone(), plan.sockjs),
-        control: ControlPort::new(publishing.clone(), queries.clone(), plan.metrics, plan.readiness),
+        control: ControlPort::new(
+            publishing.clone(),
+            queries.clone(),
+            plan.metrics,
+            plan.readiness,
+            plan.ask_to_drain,
+        ),
         context,
         clients,
         delivery,

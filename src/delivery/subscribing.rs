@@ -155,6 +155,11 @@ impl Delivery {
         self.subscriptions.borrow().channels()
     }
 
+    /// Whether items wait to be written to subscribers.
+    pub fn is_pending(&self) -> bool {
+        self.subscriptions.borrow().pending().0 > 0
+    }
+
     /// Updates the metrics about subscriptions.
     pub fn publish_metrics(&self) {
         let (subscriptions, metrics) = (self.subscriptions.borrow(), &self.context.metrics);

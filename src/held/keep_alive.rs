@@ -22,6 +22,8 @@ pub(super) struct StreamTerms {
     pub keep_alive: Option<Rc<KeepAlive>>,
     /// How the stream's body is written.
     pub asked: Asked,
+    /// The body is a list of Server-Sent Events.
+    pub is_events: bool,
     /// The client is told why something fails.
     pub debug: bool,
 }
@@ -48,6 +50,7 @@ impl PartialEq for StreamTerms {
     /// Two keep-alives are equal only if they are the same shared value.
     fn eq(&self, other: &StreamTerms) -> bool {
         let keep_alive = |terms: &StreamTerms| terms.keep_alive.as_ref().map(Rc::as_ptr);
-        keep_alive(self) == keep_alive(other) && self.asked == other.asked && self.debug == other.debug
+        let rest = |terms: &StreamTerms| (terms.asked, terms.is_events, terms.debug);
+        keep_alive(self) == keep_alive(other) && rest(self) == rest(other)
     }
 }

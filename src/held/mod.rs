@@ -7,12 +7,14 @@
 //!   made again.
 //! - `websocket` has WebSockets of every kind, `sockjs` has SockJS for browsers without WebSockets, and `on_route` is
 //!   shared by the WebSockets of one route.
+//! - `draining` ends all of this when the server is about to end, and waits for the tasks that `unfinished` counts.
 //!
 //! Each kind of hold implements [`Held`](crate::clients::Held), so other rooms do not depend on the kind.
 
 #![forbid(unsafe_code)]
 
 mod answering;
+mod draining;
 mod keep_alive;
 mod kept_request;
 mod links;
@@ -22,6 +24,7 @@ mod opens;
 mod poll;
 mod sockjs;
 mod stream;
+mod unfinished;
 mod websocket;
 
 pub use sockjs::Sessions;
@@ -40,6 +43,7 @@ use opens::Opens;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use unfinished::Unfinished;
 
 /// The rooms and tables that all holds of a core use.
 pub struct Holds {
@@ -52,6 +56,7 @@ pub struct Holds {
     /// Links that will be requested.
     fetches: RefCell<Fetches>,
     gone_links: GoneLinks,
+    unfinished: Unfinished,
     /// The SockJS conversations, shared by all cores.
     sockjs: Arc<Sessions>,
     last_keep_alive: RefCell<Option<Rc<KeepAlive>>>,
@@ -78,6 +83,7 @@ impl Holds {
             filters,
             fetches: RefCell::default(),
             gone_links: GoneLinks::default(),
+            unfinished: Unfinished::default(),
             sockjs,
             last_keep_alive: RefCell::default(),
             last_stream: RefCell::default(),

@@ -21,6 +21,7 @@ use crate::origin::RETRY_AFTER_S;
 use crate::proto::grip::{Answer, Hold, Mode, Publication};
 use crate::requests::Origin;
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -77,6 +78,7 @@ impl Holds {
                 (Bytes::new(), timeout_ms, Poll::new(self, answer, asked, debug, again, booking))
             }
             Mode::Stream => {
+                let is_events = is_events(&answer);
                 let opening = match rest_of_opening {
                     Some(rest) => {
                         exchange
@@ -87,9 +89,10 @@ impl Holds {
                 };
                 let keep_alive = hold.keep_alive.as_ref().map(|setting| self.keep_alive(setting, asked));
                 let timeout_ms = keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.period_ms);
+                let terms = StreamTerms { keep_alive, asked, is_events, debug };
                 let opens: Rc<dyn Opens> = match links.next.is_some() || gone.is_some() {
-                    true => Linked::new(self, origin.clone(), asked, keep_alive, links.next, gone, goes_on),
-                    false => Stream::share(self, StreamTerms { keep_alive, asked, debug }),
+                    true => Linked::new(self, origin.clone(), terms, links.next, gone, goes_on),
+                    false => Stream::share(self, terms),
                 };
                 (opening, timeout_ms, opens)
             }
@@ -204,8 +207,10 @@ impl Held for Unopened {
     fn end(self: Rc<Self>, _slot: Slot) {}
 
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
-        if let CloseReason::Operator = reason {
-            self.holds.clients.reset(slot, InKernel::Delivered);
+        match reason {
+            CloseReason::Operator => self.holds.clients.reset(slot, InKernel::Delivered),
+            // The hold opens first, and ends then.
+            CloseReason::Drain | CloseReason::Undelivered(_) => {}
         }
     }
 
@@ -219,6 +224,14 @@ impl Held for Unopened {
 /// The answer if a long poll cannot be held because the kept requests have no more room.
 fn no_room() -> Answer {
     answer::unavailable("Too much is held.\n", RETRY_AFTER_S)
+}
+
+/// Whether the body of `answer` is a list of Server-Sent Events, to which lines can be added.
+fn is_events(answer: &Answer) -> bool {
+    let value = |name: HeaderName| answer.headers.get(name).map(HeaderValue::as_bytes);
+    let kind = value(header::CONTENT_TYPE).and_then(|value| value.split(|byte| *byte == b';').next());
+    let is_plain = value(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    is_plain && kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// The transport of a hold.

@@ -65,7 +65,8 @@ impl Poll {
             answer = cross_origin.answer(&answer);
         }
         clients.count_for(slot, |route_stats| answer::count(route_stats, self.asked, &answer));
-        let (bytes, keep) = answer::whole(self.asked, &answer);
+        let keep_alive = self.asked.keep_alive && clients.goes_on(slot);
+        let (bytes, keep) = answer::whole(Asked { keep_alive, ..self.asked }, &answer);
         if clients.send(slot, bytes).is_err() {
             clients.reset_overflowed(slot);
             return Err(Undeliverable::Dropped);
@@ -81,7 +82,8 @@ impl Poll {
 
 impl Held for Poll {
     fn describe(&self) -> Description {
-        Description { transport: Some(Transport::Response), debug: self.debug, ..Description::default() }
+        let transport = Some(Transport::Response);
+        Description { transport, debug: self.debug, can_end: true, ..Description::default() }
     }
 
     fn received(self: Rc<Self>, slot: Slot, bytes: &[u8]) {
@@ -137,6 +139,7 @@ impl Held for Poll {
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
         match reason {
             CloseReason::Operator => self.holds.clients.reset(slot, InKernel::Delivered),
+            CloseReason::Drain => drop(self.answer(slot, self.timeout_answer.clone())),
             CloseReason::Undelivered(error) => {
                 let _ = self.answer(slot, answer::text(502, format!("{error}\n")));
             }

@@ -74,7 +74,7 @@ impl Held for Stream {
     }
 
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
-        self.holds.close_stream(slot, self.terms.asked, reason);
+        self.holds.close_stream(slot, self.terms.asked, self.terms.is_events, reason);
     }
 
     fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
@@ -93,7 +93,8 @@ impl Opens for Stream {
 
 /// The description of a stream.
 pub(super) fn describe(asked: Asked, debug: bool) -> Description {
-    Description { transport: Some(asked.body_writer().transport()), debug, ..Description::default() }
+    let transport = Some(asked.body_writer().transport());
+    Description { transport, debug, can_end: true, ..Description::default() }
 }
 
 /// The part of `item` for a stream.
@@ -155,9 +156,11 @@ impl Holds {
         self.context.wake();
     }
 
-    /// Closes the stream in `slot`, with the proper end of its body.
-    pub(super) fn close_stream(&self, slot: Slot, asked: Asked, reason: CloseReason<'_>) {
+    /// Closes the stream in `slot`, with the proper end of its body. `is_events` says that its client reads Server-Sent
+    /// Events.
+    pub(super) fn close_stream(&self, slot: Slot, asked: Asked, is_events: bool, reason: CloseReason<'_>) {
         match reason {
+            CloseReason::Drain => self.drain_stream(slot, asked, is_events),
             CloseReason::Operator => match self.clients.send(slot, asked.body_writer().end()) {
                 Ok(()) => self.clients.close(slot, true),
                 Err(Overflow) => self.clients.reset(slot, InKernel::Delivered),

@@ -84,6 +84,8 @@ metrics! {
     sockjs_conversations,
     /// Requests of clients that are being answered or held, and WebSockets, now.
     client_requests,
+    /// Connections of clients, and tasks that may still have something to tell an application, now. A drain waits for them.
+    unfinished,
     /// Channels that this core listens to: channels with subscribers here, and channels whose last subscriber left
     /// a moment ago.
     channels,

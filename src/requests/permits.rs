@@ -45,6 +45,11 @@ impl Requests {
         permit
     }
 
+    /// From now on no refetch waits before it asks for its permit, because the server is about to end.
+    pub fn drop_delays(&self) {
+        self.scheduler.borrow_mut().drop_delays();
+    }
+
     /// Grants permits to the requests whose turn it is. Returns whether there were any.
     pub fn grant_permits(&self) -> bool {
         let (now_ms, mut any) = (self.context.now_ms(), false);

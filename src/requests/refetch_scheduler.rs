@@ -15,6 +15,8 @@ pub(super) struct RefetchScheduler<J> {
     origins: HashMap<Arc<str>, Origin<J>>,
     jobs: u64,
     random: u64,
+    /// Jobs start without waiting for their time.
+    is_hasty: bool,
 }
 
 struct Origin<J> {
@@ -26,12 +28,17 @@ struct Origin<J> {
 impl<J> RefetchScheduler<J> {
     /// A scheduler without jobs. At most `limit` jobs run at a time to one application.
     pub fn new(limit: usize, seed: u64) -> RefetchScheduler<J> {
-        RefetchScheduler { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed }
+        RefetchScheduler { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed, is_hasty: false }
     }
 
     /// Lets at most `limit` jobs run at a time to one application from now on.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
+    }
+
+    /// From now on no job waits for its time, because the server is about to end.
+    pub fn drop_delays(&mut self) {
+        self.is_hasty = true;
     }
 
     /// Adds `job`, a request to `origin`, which may start at `due_ms`.
@@ -44,7 +51,7 @@ impl<J> RefetchScheduler<J> {
     /// Takes a job that may start now, and its origin. When the job is over, the caller passes the origin to
     /// [`RefetchScheduler::done`].
     pub fn start(&mut self, now_ms: u64) -> Option<(Arc<str>, J)> {
-        let limit = self.limit;
+        let (limit, now_ms) = (self.limit, if self.is_hasty { u64::MAX } else { now_ms });
         self.origins.iter_mut().find_map(|(name, origin)| {
             let first = origin.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
             if origin.in_flight >= limit {

@@ -1,12 +1,14 @@
-//! Starts the cores: checks the kernel, binds the ports, and pins a thread for each core. The server ends at the first
-//! signal or at the first failure of a core. `sockets` binds the ports of the settings; `keys` and `certificates` read
-//! the files that the settings name. While the cores run, `watch` notices changed files, `supervisor` sends new settings
+//! Starts the cores: checks the kernel, binds the ports, and pins a thread for each core. The server ends after a drain
+//! (`draining`, which moves from one part of the server's `life` to the next), or at the first failure of a core.
+//! `sockets` binds the ports of the settings; `keys` and `certificates` read the files that the settings name. While the cores run, `watch` notices changed files, `supervisor` sends new settings
 //! and routes to the cores, `watchdog` reports cores whose loop is stuck, and `notifier` tells the service manager how
 //! the server is.
 
 mod certificates;
+mod draining;
 mod error;
 mod keys;
+mod life;
 mod notifier;
 mod sockets;
 mod supervisor;
@@ -16,6 +18,7 @@ mod watchdog;
 pub use certificates::check_certificates;
 pub use error::ServerError;
 pub use keys::check_keys;
+pub use life::EndsAtOnce;
 pub use notifier::Notifier;
 pub use supervisor::Files;
 
@@ -23,6 +26,7 @@ use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
 use crate::context::Readiness;
+use crate::control::AskToDrain;
 use crate::core::{CoreCommands, CorePlan, Renewal};
 use crate::doctor::{self, Machine};
 use crate::held::Sessions;
@@ -37,6 +41,7 @@ use crate::wire::{self, HandedSockets, Ledger, RESERVED_SLOTS, SLOTS, WireLimits
 use crate::zeromq::{self, ZeroMqError};
 use certificates::certificates;
 use keys::signers;
+use life::Life;
 use nix::sys::pthread::pthread_self;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sockets::Sockets;
@@ -49,11 +54,17 @@ use supervisor::{Supervisor, SupervisorEvent, paths};
 use watch::FileWatch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
 
-/// Runs the server until SIGINT or SIGTERM. `files` are read again when one changes, and at SIGHUP.
+/// Runs the server until it is drained, which SIGINT and SIGTERM begin, unless they end the server at once
+/// (`ends_at_once`). `files` are read again when one changes, and at SIGHUP.
 ///
 /// # Errors
 /// Why the server cannot start, or the failure of a core or of ZeroMQ's thread.
-pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Result<(), ServerError> {
+pub fn serve(
+    settings: Config,
+    routes: Arc<Routes>,
+    files: &mut dyn Files,
+    ends_at_once: EndsAtOnce,
+) -> Result<(), ServerError> {
     // First of all, before other descriptors are opened.
     let handed = HandedSockets::take()?;
     let cpus: Vec<usize> =
@@ -69,24 +80,24 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
     let watch = watch_files(tell.clone(), paths(files, certificates.as_deref()));
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
-    // Dropping `_files` when this function returns removes the Unix sockets.
-    let (sockets, _files) = sockets::open(&settings, cores, certificates.as_ref(), handed)?;
+    let (sockets, socket_files) = sockets::open(&settings, cores, certificates.as_ref(), handed)?;
     let zeromq = zeromq::Sockets::open(&settings)?;
     let metrics: Arc<[Arc<Metrics>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
     let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
     let readiness = Arc::<Readiness>::default();
-    let (mut plans, commands) =
-        plan(&settings, &routes, sockets, limits, &metrics, zeromq.as_ref(), &readiness)?;
+    let ask_to_drain = || drain_by(tell.clone());
+    let shared = Shared { metrics: &metrics, readiness: &readiness, ask_to_drain: &ask_to_drain };
+    let (mut plans, commands) = plan(&settings, &routes, sockets, limits, &shared, zeromq.as_ref())?;
     // Dropping `_zeromq` when this function returns ends the thread.
     let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
     for plan in plans.drain(..) {
         let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
         start(plan, cpu, tell.clone())?;
     }
-    let metrics = metrics.iter().take(cores).cloned().collect();
-    let watchdog = Watchdog::new(metrics, Instant::now());
+    let metrics: Vec<_> = metrics.iter().take(cores).cloned().collect();
+    let watchdog = Watchdog::new(metrics.clone(), Instant::now());
     let (renewing, reloads) = (VecDeque::new(), 0);
     Supervisor {
         settings,
@@ -101,10 +112,27 @@ pub fn serve(settings: Config, routes: Arc<Routes>, files: &mut dyn Files) -> Re
         due: None,
         watchdog,
         starting: cores,
+        life: Life::Serving,
+        ends_at_once,
         readiness,
         notifier: Notifier::from_environment(),
+        socket_files,
+        metrics,
     }
     .run()
+}
+
+/// What all cores have in common, beside the settings.
+struct Shared<'s> {
+    metrics: &'s Arc<[Arc<Metrics>]>,
+    readiness: &'s Arc<Readiness>,
+    ask_to_drain: &'s dyn Fn() -> AskToDrain,
+}
+
+/// Asks the main thread for a drain.
+fn drain_by(tell: Sender<SupervisorEvent>) -> AskToDrain {
+    // Nobody hears it if the server ends at this moment.
+    Box::new(move || drop(tell.send(SupervisorEvent::Drain)))
 }
 
 fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {
@@ -175,9 +203,8 @@ fn plan(
     routes: &Arc<Routes>,
     sockets: Vec<Sockets>,
     wire: WireLimits,
-    metrics: &Arc<[Arc<Metrics>]>,
+    shared: &Shared<'_>,
     zeromq: Option<&ZeroMqThread>,
-    readiness: &Arc<Readiness>,
 ) -> Result<(Vec<CorePlan>, Vec<CoreCommands>), ServerError> {
     let cores = sockets.len();
     let mesh = MeshPlan::new(cores, settings.limits.mesh_messages);
@@ -202,7 +229,9 @@ fn plan(
             start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
             commands,
             sockjs: sockjs.clone(),
-            metrics: metrics.clone(),
+            metrics: shared.metrics.clone(),
+            readiness: shared.readiness.clone(),
+            ask_to_drain: (shared.ask_to_drain)(),
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
             datagrams: sockets.datagrams,
@@ -214,7 +243,6 @@ fn plan(
             wire,
             memory,
             ledger: ledger.clone(),
-            readiness: readiness.clone(),
         });
     }
     Ok(plans)

@@ -3,10 +3,11 @@
 
 use super::certificates::ports;
 use super::error::ServerError;
+use super::life::SocketFiles;
 use crate::clients::{Port, Service};
 use crate::config::{Config, Ingest, MetricsPort, UnixPort};
 use crate::tls::{self, Certificates, Offer};
-use crate::wire::{self, Access, DatagramSocket, HandedSockets, Preface, SocketFile, SocketPlace};
+use crate::wire::{self, Access, DatagramSocket, HandedSockets, PortUse, Preface, SocketPlace};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -27,8 +28,8 @@ pub(super) fn open(
     cores: usize,
     certificates: Option<&Arc<Certificates>>,
     handed: HandedSockets,
-) -> Result<(Vec<Sockets>, Vec<SocketFile>), ServerError> {
-    let mut opening = Opening { handed, sockets: Vec::new(), files: Vec::new() };
+) -> Result<(Vec<Sockets>, SocketFiles), ServerError> {
+    let mut opening = Opening { handed, sockets: Vec::new(), files: SocketFiles::default() };
     opening.sockets.resize_with(cores, Sockets::default);
     let tcp = tcp(settings, certificates)?;
     opening.handed.check(&places(settings, &tcp))?;
@@ -99,7 +100,7 @@ struct Opening {
     handed: HandedSockets,
     /// The sockets of each core.
     sockets: Vec<Sockets>,
-    files: Vec<SocketFile>,
+    files: SocketFiles,
 }
 
 impl Opening {
@@ -147,7 +148,7 @@ impl Opening {
             Some(listener) => listener,
             None => {
                 let (listener, file) = wire::bind_unix(path, access)?;
-                self.files.push(file);
+                self.files.of(service.port_use()).push(file);
                 listener
             }
         };
@@ -168,7 +169,7 @@ impl Opening {
             Some(socket) => socket,
             None => {
                 let (socket, file) = wire::bind_unix_datagram(path, mode)?;
-                self.files.push(file);
+                self.files.of(PortUse::Operators).push(file);
                 socket
             }
         };

@@ -5,12 +5,14 @@
 use super::certificates::tell_of;
 use super::error::ServerError;
 use super::keys::{check_keys, signers};
+use super::life::{EndsAtOnce, Life, SocketFiles};
 use super::notifier::Notifier;
 use super::watch::FileWatch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
 use crate::context::{Phase, Readiness};
 use crate::core::{CoreCommand, CoreCommands, Renewal};
+use crate::observe::Metrics;
 use crate::origin::Routes;
 use crate::tls::Certificates;
 use crate::zeromq::ZeroMqError;
@@ -54,6 +56,10 @@ pub(super) fn paths(files: &dyn Files, certificates: Option<&Certificates>) -> V
 pub(super) enum SupervisorEvent {
     /// A signal to end the server.
     Signal(i32),
+    /// An operator has asked for a drain.
+    Drain,
+    /// A core has drained connections.
+    Drained,
     /// SIGHUP: read the files again.
     Hangup,
     /// Files may have changed.
@@ -105,28 +111,32 @@ pub(super) struct Supervisor<'f> {
     pub watchdog: Watchdog,
     /// The number of cores that do not serve yet.
     pub starting: usize,
+    pub life: Life,
+    pub ends_at_once: EndsAtOnce,
     pub readiness: Arc<Readiness>,
     /// Tells the service manager what happens here.
     pub notifier: Notifier,
+    pub socket_files: SocketFiles,
+    /// The counters of all cores.
+    pub metrics: Vec<Arc<Metrics>>,
 }
 
 impl Supervisor<'_> {
-    /// Runs until a signal ends the server or one of its threads fails.
+    /// Runs until the server has been drained, a signal ends it at once, or one of its threads fails.
     ///
     /// # Errors
     /// A core or the thread of ZeroMQ failed.
     pub fn run(mut self) -> Result<(), ServerError> {
         loop {
             let event = self.next_event();
-            self.watchdog.look(Instant::now());
-            self.notifier.watchdog(Instant::now(), self.watchdog.sees_progress());
+            let now = Instant::now();
+            self.watchdog.look(now);
+            self.notifier.watchdog(now, self.watchdog.sees_progress());
             match event {
-                Ok(SupervisorEvent::Signal(signal)) => {
-                    tracing::info!(signal, "stopping");
-                    self.readiness.enter(Phase::Draining);
-                    self.notifier.stopping();
-                    return Ok(());
-                }
+                Ok(SupervisorEvent::Signal(signal)) if self.signalled(signal, now) => return Ok(()),
+                Ok(SupervisorEvent::Drained) if self.drained() => return Ok(()),
+                Ok(SupervisorEvent::Signal(_) | SupervisorEvent::Drained) => {}
+                Ok(SupervisorEvent::Drain) => self.begin_end(now),
                 Ok(SupervisorEvent::Started(core, thread)) => self.watchdog.started(core, thread),
                 Ok(SupervisorEvent::Serving) => self.served(),
                 Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
@@ -141,14 +151,18 @@ impl Supervisor<'_> {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            if self.go_on(now) {
+                return Ok(());
+            }
         }
     }
 
     fn next_event(&self) -> Result<SupervisorEvent, RecvTimeoutError> {
         let now = Instant::now();
-        let until_due = self.due.map(|due| due.saturating_duration_since(now));
-        let until_next = until_due.into_iter().chain(self.notifier.until_watchdog(now)).min();
-        self.events.recv_timeout(until_next.map_or(LOOK_EVERY, |until_next| until_next.min(LOOK_EVERY)))
+        let due = self.due.into_iter().chain(self.life.next());
+        let until_due = due.map(|due| due.saturating_duration_since(now));
+        let until_next = until_due.chain(self.notifier.until_watchdog(now));
+        self.events.recv_timeout(until_next.fold(LOOK_EVERY, Duration::min))
     }
 
     fn tick(&mut self) {

@@ -4,7 +4,7 @@
 
 use super::admission::{AddressLimits, PortUse, Refused, RefusedConnections};
 use super::events::{Wire, WireEvent};
-use super::listener::ACCEPTS;
+use super::listener::{ACCEPTS, Listener};
 use super::listeners::is_exhausted;
 use super::operation::Operation;
 use super::proxied::Preface;
@@ -52,7 +52,10 @@ impl Wire {
     /// one accept each in turn, or the first listener would take all slots that become free.
     fn arm_in_turn(&mut self, port_use: PortUse, most: usize, room: usize) {
         let (mut room, listeners) = (room, self.listeners.all.len());
-        let of_use = self.listeners.all.iter().filter(|(_, preface)| preface.port_use == port_use);
+        let is_accepting =
+            |listener: &Listener, preface: &Preface| preface.port_use == port_use && listener.is_open();
+        let all = self.listeners.all.iter();
+        let of_use = all.filter(|(listener, preface)| is_accepting(listener, preface));
         let least = of_use.map(|(listener, _)| listener.in_flight()).min().unwrap_or(most);
         if room == 0 || least >= most {
             return;
@@ -61,7 +64,7 @@ impl Wire {
             for index in 0..listeners {
                 let index = (self.listeners.first + index) % listeners;
                 let Some((listener, preface)) = self.listeners.all.get(index) else { return };
-                if room > 0 && preface.port_use == port_use && listener.in_flight() <= in_flight {
+                if room > 0 && is_accepting(listener, preface) && listener.in_flight() <= in_flight {
                     room -= 1;
                     self.arm_accept(index);
                 }
@@ -75,9 +78,14 @@ impl Wire {
         let Some((operation, accept)) = listener.and_then(|(listener, _)| listener.next_accept()) else {
             return;
         };
-        let token = Token { kind: Kind::Accept, generation: 0, slot: Slot(accept_id(index, accept)) };
+        let token = accept_token(index, accept);
         // SAFETY: the address slot belongs to the listener and is not used again until the accept finished.
         unsafe { self.push(operation, token.pack()) };
+    }
+
+    /// Cancels accept `accept` of listener `index`, which then finishes.
+    pub(super) fn cancel_accept(&mut self, index: usize, accept: usize) {
+        self.cancel_by(accept_token(index, accept));
     }
 
     /// Handles a finished accept.
@@ -165,8 +173,9 @@ impl Wire {
     }
 }
 
-fn accept_id(listener: usize, accept: usize) -> u32 {
-    ((listener as u32) << 8) | accept as u32
+fn accept_token(listener: usize, accept: usize) -> Token {
+    let id = ((listener as u32) << 8) | accept as u32;
+    Token { kind: Kind::Accept, generation: 0, slot: Slot(id) }
 }
 
 #[cfg(test)]

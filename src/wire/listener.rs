@@ -132,7 +132,10 @@ fn remedy(error: &io::Error, in_use: &'static str) -> &'static str {
 
 /// One listening socket and its accepts.
 pub(super) struct Listener {
-    socket: TcpListener,
+    /// `None` if it is closed.
+    socket: Option<TcpListener>,
+    /// No more accepts are begun, because the socket is about to be closed.
+    pub is_closing: bool,
     // Boxed, because the kernel holds pointers into it while accepts are in flight.
     accepts: Box<[Accept]>,
     in_flight: usize,
@@ -149,16 +152,39 @@ struct Accept {
 impl Listener {
     pub fn new(socket: TcpListener) -> Listener {
         let idle = || Accept { in_flight: false, address: SockAddrStorage::zeroed(), length: 0 };
-        Listener { socket, accepts: (0..ACCEPTS).map(|_| idle()).collect(), in_flight: 0, accepted: 0 }
+        let accepts = (0..ACCEPTS).map(|_| idle()).collect();
+        Listener { socket: Some(socket), is_closing: false, accepts, in_flight: 0, accepted: 0 }
     }
 
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// An accept to submit, and its index; `None` while all are in flight.
+    /// The listening socket, unless it is closed.
+    pub fn socket(&self) -> Option<&TcpListener> {
+        self.socket.as_ref()
+    }
+
+    /// Whether clients are to be accepted.
+    pub fn is_open(&self) -> bool {
+        self.socket.is_some() && !self.is_closing
+    }
+
+    /// The accepts that are in flight.
+    pub fn accepts_in_flight(&self) -> Vec<usize> {
+        let accepts = self.accepts.iter().enumerate().filter(|(_, accept)| accept.in_flight);
+        accepts.map(|(index, _)| index).collect()
+    }
+
+    /// Closes the socket. No accept may be in flight.
+    pub fn close(&mut self) {
+        debug_assert_eq!(self.in_flight, 0, "the kernel still writes to the memory of an accept");
+        self.socket = None;
+    }
+
+    /// An accept to submit, and its index; `None` while all are in flight, or if the socket is closed.
     pub fn next_accept(&mut self) -> Option<(Operation, usize)> {
-        let listener = self.socket.as_raw_fd();
+        let listener = self.socket.as_ref()?.as_raw_fd();
         let (index, accept) = self.accepts.iter_mut().enumerate().find(|(_, accept)| !accept.in_flight)?;
         accept.in_flight = true;
         self.in_flight += 1;
@@ -173,7 +199,7 @@ impl Listener {
         if self.accepted.is_multiple_of(ALIKE) {
             let quiet_s = QUIET_S.start + u64::from(self.accepted / ALIKE) % (QUIET_S.end - QUIET_S.start);
             // If it fails, the next clients have the keepalive times of the clients before them.
-            let _ = SockRef::from(&self.socket).set_tcp_keepalive(&asking(quiet_s));
+            let _ = self.socket().map(|socket| SockRef::from(socket).set_tcp_keepalive(&asking(quiet_s)));
         }
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let Some(accept) = self.accepts.get_mut(index) else { return unknown };
@@ -195,7 +221,7 @@ mod tests {
         let mut listener = Listener::new(listen(address).unwrap());
         let mut times = std::collections::HashSet::new();
         for accepted in 0..ALIKE * 60 {
-            let socket = SockRef::from(&listener.socket);
+            let socket = SockRef::from(listener.socket().unwrap());
             let quiet = socket.tcp_keepalive_time().unwrap();
             let silence = socket.tcp_user_timeout().unwrap().unwrap();
             let asked = silence.saturating_sub(quiet).as_secs().div_ceil(ASK_AGAIN.as_secs());

@@ -22,8 +22,9 @@ impl Wire {
     pub(super) fn watch_local_listeners(&mut self, port_use: PortUse) {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
+            let Some(socket) = &listener.socket else { continue };
+            let descriptor = socket.as_raw_fd();
             if listener.port_use == port_use && !std::mem::replace(&mut listener.is_watched, true) {
-                let descriptor = listener.socket.as_raw_fd();
                 self.watch(Kind::Knock, index as u32, descriptor);
             }
         }
@@ -49,9 +50,10 @@ impl Wire {
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
         listener.is_waiting = most == 0;
+        let Some(socket) = &listener.socket else { return };
         let (mut come, mut refusal) = (Vec::new(), None);
         while come.len() < most && refusal.is_none() {
-            match listener.socket.accept() {
+            match socket.accept() {
                 Ok((stream, _)) => come.push(stream),
                 Err(error) => refusal = Some(error),
             }

@@ -18,7 +18,8 @@ pub(super) struct LocalClients {
 
 /// A listening Unix socket.
 pub(super) struct LocalListener {
-    pub socket: UnixListener,
+    /// `None` if it is closed.
+    pub socket: Option<UnixListener>,
     pub port_use: PortUse,
     /// A poll is in flight.
     pub is_watched: bool,
@@ -45,8 +46,12 @@ pub(super) struct Moving {
 impl LocalClients {
     /// Listens on `sockets`, which are non-blocking.
     pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
-        let listener =
-            |(socket, port_use)| LocalListener { socket, port_use, is_watched: false, is_waiting: false };
+        let listener = |(socket, port_use)| LocalListener {
+            socket: Some(socket),
+            port_use,
+            is_watched: false,
+            is_waiting: false,
+        };
         let listeners = sockets.into_iter().map(listener).collect();
         LocalClients { listeners, ..LocalClients::default() }
     }

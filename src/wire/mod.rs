@@ -8,7 +8,8 @@
 //!   `listeners` divides the slots among them, `accepting` accepts, and `admission` refuses connections of addresses that have too many; the `ledger` counts
 //!   these for all cores. `proxy_headers` reads the PROXY protocol of load balancers, and `proxied` keeps incomplete
 //!   headers. `local` accepts clients on Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots`
-//!   are connections whose client is this server itself; `virtual_traffic` carries their data.
+//!   are connections whose client is this server itself; `virtual_traffic` carries their data. `stopping` ends
+//!   listening without resetting anybody.
 //! - Data: `receiving` decides when bytes are received, `egress` sends, to one slot or to a whole batch of slots, and
 //!   `backlog` holds bytes that a slow client has not taken. `progress` knows how many bytes such a client has taken,
 //!   from the figures that `measuring` asks the kernel for. `sealing` encrypts and decrypts for clients with TLS,
@@ -53,6 +54,7 @@ mod secure;
 mod simulated;
 mod slots;
 mod socket_file;
+mod stopping;
 mod token;
 mod uring;
 mod virtual_slots;

@@ -7,6 +7,7 @@ use super::operation::{Completion, Operation};
 use super::simulated::SimulatedRing;
 use super::uring::KernelRing;
 use std::io;
+use std::os::fd::RawFd;
 
 /// A queue pair. Created and used by one thread only.
 #[allow(clippy::large_enum_variant, reason = "a core has one, and the kernel's must not be a pointer away")]
@@ -78,6 +79,23 @@ impl Ring {
             Ring::Kernel(ring) => ring.has_task_work(),
             #[cfg(feature = "simulation")]
             Ring::Simulated(ring) => ring.has_task_work(),
+        }
+    }
+
+    /// Whether clients wait to be accepted from the listening socket `listener`.
+    pub fn has_arrivals(&self, listener: RawFd) -> bool {
+        match self {
+            Ring::Kernel(ring) => ring.has_arrivals(listener),
+            #[cfg(feature = "simulation")]
+            Ring::Simulated(ring) => ring.has_arrivals(listener),
+        }
+    }
+
+    /// The listening socket `listener` is about to be closed.
+    pub fn forget_listener(&self, _listener: RawFd) {
+        #[cfg(feature = "simulation")]
+        if let Ring::Simulated(ring) = self {
+            ring.forget_listener(_listener);
         }
     }
 

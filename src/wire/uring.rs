@@ -118,6 +118,15 @@ impl KernelRing {
         submission.taskrun() || submission.cq_overflow()
     }
 
+    /// Whether clients wait to be accepted from the listening socket `listener`.
+    pub fn has_arrivals(&self, listener: RawFd) -> bool {
+        let mut watched = libc::pollfd { fd: listener, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor is passed, with the memory for its answer.
+        let ready = unsafe { libc::poll(&raw mut watched, 1, 0) };
+        // If the kernel cannot tell, the caller asks again.
+        ready < 0 || watched.revents & libc::POLLIN != 0
+    }
+
     /// Moves all posted completions to the end of `out`.
     pub fn reap(&mut self, out: &mut Vec<Completion>) {
         out.append(&mut self.aside);

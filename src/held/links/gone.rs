@@ -49,8 +49,9 @@ impl Holds {
         let gone = self.gone_links.take();
         let any = !gone.is_empty();
         for (target, origin) in gone {
-            let holds = self.clone();
+            let (holds, task) = (self.clone(), self.unfinished.begin());
             runtime::spawn(async move {
+                let _task = task;
                 let route = holds.requests.way_to(&target, &origin);
                 let _permit = holds.requests.permit(route.target_names().into(), 0).await;
                 for tries in 0..=RETRIES {

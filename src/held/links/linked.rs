@@ -7,7 +7,7 @@ use crate::channel::Missed;
 use crate::clients::{Asked, CloseReason, Description, Held, ItemOffer, Reason, Undeliverable};
 use crate::context::ticks;
 use crate::held::Holds;
-use crate::held::keep_alive::KeepAlive;
+use crate::held::keep_alive::StreamTerms;
 use crate::held::opens::Opens;
 use crate::held::stream;
 use crate::ids::Slot;
@@ -23,22 +23,24 @@ pub(in crate::held) struct Linked {
     pub(super) origin: Rc<Origin>,
     /// How the stream's body is written.
     pub(super) asked: Asked,
+    /// The body is a list of Server-Sent Events.
+    is_events: bool,
     pub(super) state: RefCell<State>,
 }
 
 impl Linked {
-    /// A stream that is held, or that continues with its link at once (`goes_on`).
+    /// A stream on `terms` that is held, or that continues with its link at once (`goes_on`).
     pub fn new(
         holds: &Rc<Holds>,
         origin: Rc<Origin>,
-        asked: Asked,
-        keep_alive: Option<Rc<KeepAlive>>,
+        terms: StreamTerms,
         next: Option<Next>,
         gone: Option<GoneLink>,
         goes_on: bool,
     ) -> Rc<Linked> {
+        let StreamTerms { keep_alive, asked, is_events, debug: _ } = terms;
         let state = State::new(keep_alive, next, gone, goes_on).into();
-        Rc::new(Linked { holds: holds.clone(), origin, asked, state })
+        Rc::new(Linked { holds: holds.clone(), origin, asked, is_events, state })
     }
 
     /// The stream was opened, or its link's answer was appended: starts its clock.
@@ -180,7 +182,7 @@ impl Held for Linked {
     }
 
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
-        self.holds.close_stream(slot, self.asked, reason);
+        self.holds.close_stream(slot, self.asked, self.is_events, reason);
         self.tell_gone(slot);
     }
 

@@ -48,12 +48,14 @@ impl Holds {
         owner.asks(route.application());
         let mut booking = owner.book(Kind::Conversations, 0);
         self.join(line.slot(), upgrade(request), route);
+        let task = self.unfinished.begin();
         runtime::spawn(async move {
             if let Err(error) = carry(&line, &session).or(booked(&session, &mut booking)).await {
                 tracing::debug!(%error, "a SockJS conversation ended with an error");
             }
             drop(line);
             session.end();
+            drop(task);
             booking.set(session.kept_bytes());
             runtime::sleep(PATIENCE).await;
             ended();

@@ -16,6 +16,7 @@ impl Held for Socket {
             id_of_application: self.connection_id(),
             passes_through: self.passes_through(),
             debug: self.route().debug,
+            can_end: self.can_end(),
         }
     }
 
@@ -71,6 +72,7 @@ impl Held for Socket {
     fn close(self: Rc<Self>, slot: Slot, reason: CloseReason<'_>) {
         match reason {
             CloseReason::Operator => self.holds().close_normally(slot, &self),
+            CloseReason::Drain => self.holds().drain_socket(slot, &self),
             CloseReason::Undelivered(error) => self.fail_undelivered(slot, error),
         }
     }

@@ -7,11 +7,14 @@ use crate::held::Holds;
 use crate::ids::Slot;
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::{Close, Opcode, ProtocolError, close_frame, frame};
+use crate::wire::{Overflow, PortUse};
 use bytes::Bytes;
 use std::rc::Rc;
 
 /// How long a client may take to answer a close, ms.
 const CLOSE_MS: u64 = 10_000;
+/// The same while the server is drained, ms.
+const DRAIN_CLOSE_MS: u64 = 2_000;
 
 impl Holds {
     /// Takes bytes from the client.
@@ -97,6 +100,9 @@ impl Holds {
     pub(super) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         self.delivery.unsubscribe(slot);
         let is_new = !socket.gone.get();
+        if let (Application::Through(through), Closing::ByDrain) = (&socket.application, socket.closing.get()) {
+            through.close(Some(&Close::with(Close::GOING_AWAY)));
+        }
         socket.end();
         self.forget_incoming(socket);
         if is_new && matches!(socket.application, Application::OverHttp(_)) {
@@ -107,15 +113,41 @@ impl Holds {
     /// The client was sent a close, and must answer it in time.
     pub(super) fn close_was_sent(&self, slot: Slot, socket: &Socket) {
         if socket.closing.get() == Closing::No {
-            socket.closing.set(Closing::ByServer);
-            // Nothing may follow a close.
-            self.delivery.unsubscribe(slot);
-            socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
-            self.wind(slot, socket);
+            self.await_close(slot, socket, Closing::ByServer);
             if let Application::Through(through) = &socket.application {
-                through.close();
+                through.close(None);
             }
         }
+    }
+
+    fn await_close(&self, slot: Slot, socket: &Socket, closing: Closing) {
+        socket.closing.set(closing);
+        // Nothing may follow a close.
+        self.delivery.unsubscribe(slot);
+        socket.rare().clock.give_up_in(self.context.now(), self.close_ms());
+        self.wind(slot, socket);
+    }
+
+    /// How long a client may take to answer a close, ms.
+    fn close_ms(&self) -> u64 {
+        match self.clients.is_draining(PortUse::Clients) {
+            true => DRAIN_CLOSE_MS,
+            false => CLOSE_MS,
+        }
+    }
+
+    /// Closes the WebSocket in `slot` because the server is about to end. Its application gets what the client says until the
+    /// client answers the close, and is then told that the client is gone.
+    pub(super) fn drain_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        if !socket.can_end() {
+            return;
+        }
+        let frame = close_frame(Some(&Close::with(Close::GOING_AWAY)));
+        match self.clients.send(slot, frame) {
+            Ok(()) => self.await_close(slot, socket, Closing::ByDrain),
+            Err(Overflow) => self.clients.reset_overflowed(slot),
+        }
+        self.context.wake();
     }
 
     /// Closes the WebSocket in `slot` normally, for an operator.
@@ -150,8 +182,8 @@ impl Holds {
         for due in due {
             match due {
                 // The client cannot answer a close that it has not read yet.
-                Due::GiveUp if self.clients.takes_within(slot, CLOSE_MS) => {
-                    socket.rare().clock.give_up_in(self.context.now(), CLOSE_MS);
+                Due::GiveUp if self.clients.takes_within(slot, self.close_ms()) => {
+                    socket.rare().clock.give_up_in(self.context.now(), self.close_ms());
                 }
                 Due::GiveUp => return self.clients.reset(slot, InKernel::Delivered),
                 Due::Ask => self.ask_socket(slot, socket),

@@ -180,7 +180,7 @@ impl Socket {
         // To the application this looks like the end of the WebSocket.
         match &self.application {
             Application::OverHttp(_) => self.tell(WebSocketEvent::Close(None)),
-            Application::Through(through) => through.close(),
+            Application::Through(through) => through.close(None),
             // No application talks on this side of a conversation.
             Application::SockJs(_) => {}
         }

@@ -80,6 +80,8 @@ pub(super) enum Closing {
     ByClient,
     /// The client was sent a close, and must answer.
     ByServer,
+    /// The same, because the server is about to end. What the client said before it saw the close goes to its application.
+    ByDrain,
     /// Both sides have closed.
     Done,
 }
@@ -107,6 +109,18 @@ impl Socket {
     /// The route by which the client came.
     pub fn route(&self) -> &Arc<Route> {
         &self.on.route
+    }
+
+    /// Whether the WebSocket can be closed now because the server is about to end. An answer of the application that is
+    /// under way goes to the client first. SockJS is closed at the other side of its conversation.
+    pub fn can_end(&self) -> bool {
+        let has_task = || self.busy.borrow().as_ref().is_some_and(|busy| busy.has_task);
+        let is_ready = match &self.application {
+            Application::OverHttp(_) => !has_task(),
+            Application::Through(_) => true,
+            Application::SockJs(_) => false,
+        };
+        is_ready && self.closing.get() == Closing::No
     }
 
     /// Whether bytes that pass through the WebSocket now count as activity.

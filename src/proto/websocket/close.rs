@@ -28,6 +28,8 @@ pub enum CloseError {
 impl Close {
     /// Normal closure.
     pub const NORMAL: u16 = 1000;
+    /// This side goes away, such as a server that is about to end.
+    pub const GOING_AWAY: u16 = 1001;
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: u16 = 1002;
     /// The peer did something that is not allowed here, without breaking the protocol.

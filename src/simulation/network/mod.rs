@@ -155,6 +155,12 @@ impl Listener {
         NETWORK.with(|network| network.descriptors.borrow().get(&descriptor).cloned())
     }
 
+    /// The socket with this descriptor is being closed: it stands for no listener any more.
+    pub fn forget(descriptor: RawFd) {
+        let listener = NETWORK.with(|network| network.descriptors.borrow_mut().remove(&descriptor));
+        drop(listener);
+    }
+
     /// Whether a connection waits to be accepted.
     pub fn has_arrivals(&self) -> bool {
         !self.0.waiting.borrow().is_empty()

@@ -181,7 +181,8 @@ impl Kernel {
         let receives = receives.map(|_| -libc::ECANCELED);
         let sends = self.sends.extract_if(.., |send| send.token == of);
         let sends = sends.map(|_| -libc::ECANCELED);
-        let ended: Vec<i32> = receives.chain(sends).collect();
+        let accepts = self.accepts.extract_if(.., |accept| accept.token == of).map(|_| -libc::ECANCELED);
+        let ended: Vec<i32> = receives.chain(sends).chain(accepts).collect();
         debug_assert!(ended.len() <= 1, "a token stands for two operations");
         ended.iter().for_each(|result| self.finish(of, *result));
         !ended.is_empty()

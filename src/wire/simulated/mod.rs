@@ -14,10 +14,11 @@ mod tests;
 pub(super) use chime::Chime;
 
 use super::operation::{Completion, Operation};
-use crate::simulation::current;
+use crate::simulation::{Listener, current};
 use kernel::Kernel;
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 /// A queue pair with a simulated kernel.
@@ -68,6 +69,14 @@ impl SimulatedRing {
     pub fn has_task_work(&self) -> bool {
         let kernel = self.kernel.borrow();
         kernel.has_more || kernel.has_stale_flag
+    }
+
+    pub fn has_arrivals(&self, listener: RawFd) -> bool {
+        Listener::of(listener).is_some_and(|listener| listener.has_arrivals())
+    }
+
+    pub fn forget_listener(&self, listener: RawFd) {
+        Listener::forget(listener);
     }
 
     pub fn reap(&mut self, out: &mut Vec<Completion>) {

@@ -128,6 +128,7 @@ impl Cluster {
                 sockjs: Arc::clone(&sockjs),
                 ledger: ledger.clone(),
                 readiness: Arc::<Readiness>::default(),
+                ask_to_drain: Box::new(|| {}),
             };
             let running = async move {
                 let outcome = core::run(plan, || {}).await;

@@ -59,7 +59,8 @@ impl Holds {
         bytes: &[u8],
     ) -> Result<(), ProtocolError> {
         self.heard(socket);
-        if matches!(socket.closing.get(), Closing::ByClient | Closing::Done) {
+        let was_closing = socket.closing.get();
+        if matches!(was_closing, Closing::ByClient | Closing::Done) {
             return Ok(());
         }
         // An event takes more memory than its bytes. So beyond the bound, bytes are kept undecoded.
@@ -72,7 +73,8 @@ impl Holds {
             // The caller closes the WebSocket, and none of these events has been sent.
             return Ok(());
         }
-        if socket.closing.get() == Closing::Done && socket.busy.borrow().is_none() {
+        let is_told_later = was_closing == Closing::ByDrain || socket.busy.borrow().is_none();
+        if socket.closing.get() == Closing::Done && is_told_later {
             self.close_socket(slot, socket, false);
             return Ok(());
         }
@@ -94,9 +96,14 @@ impl Holds {
             }
             WebSocketEvent::Pong(content) if self.is_own_ping(&content) => {}
             WebSocketEvent::Close(close) => {
-                let answers = socket.closing.get() == Closing::ByServer;
-                socket.closing.set(if answers { Closing::Done } else { Closing::ByClient });
-                socket.tell(WebSocketEvent::Close(close));
+                let (closing, event) = match socket.closing.get() {
+                    Closing::ByServer => (Closing::Done, WebSocketEvent::Close(close)),
+                    // The client answers the close of a server that ends. It has not ended the WebSocket by its own will.
+                    Closing::ByDrain => (Closing::Done, WebSocketEvent::Disconnect),
+                    _ => (Closing::ByClient, WebSocketEvent::Close(close)),
+                };
+                socket.closing.set(closing);
+                socket.tell(event);
                 return false;
             }
             WebSocketEvent::Text(content) => self.said(slot, socket, content, WebSocketEvent::Text),

@@ -107,8 +107,10 @@ fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static)
     if mem::replace(&mut open_socket.socket.busy().has_task, true) {
         return;
     }
+    let task = open_socket.holds().unfinished.begin();
     let talk = Talk { open_socket };
     runtime::spawn(async move {
+        let _task = task;
         first(&talk).await;
         while let Some(offer) = talk.next_offer() {
             talk.exchange(offer).await;
@@ -319,7 +321,7 @@ impl Talk {
         let done = match socket.closing.get() {
             Closing::ByClient => !asks_later,
             Closing::Done => true,
-            Closing::No | Closing::ByServer => false,
+            Closing::No | Closing::ByServer | Closing::ByDrain => false,
         };
         if done && !self.open_socket.is_over() && socket.busy().waiting.is_empty() {
             match socket.closing.get() {

@@ -12,7 +12,7 @@ use crate::bell::Bell;
 use crate::context::{Booking, Kind, Owner};
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
-use crate::proto::websocket::{Frames, Opcode, Piece, ProtocolError, Seen};
+use crate::proto::websocket::{Close, Frames, Opcode, Piece, ProtocolError, Seen, mask_frame};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,9 +22,6 @@ const WAITING_BYTES: usize = 64 * 1024;
 
 /// Memory of the connection to the application, with its socket.
 const CONNECTION_BYTES: usize = 16 * 1024;
-
-/// A close without a code, with a client's mask. The mask can be 0, because there is no content to mask.
-const CLOSE_FRAME: &[u8] = b"\x88\x80\0\0\0\0";
 
 /// The state of a WebSocket that passes through.
 pub(super) struct Through {
@@ -124,13 +121,20 @@ impl Through {
         outgoing.has_close && outgoing.bytes.is_empty() && outgoing.frames.is_between_frames()
     }
 
-    /// Sends the application a close, unless a frame of the client is partly sent.
-    pub fn close(&self) {
+    /// Sends the application a close, unless the client has closed or a frame of the client is partly sent.
+    pub fn close(&self, close: Option<&Close>) {
         let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.frames.is_between_frames() {
-            outgoing.bytes.extend_from_slice(CLOSE_FRAME);
+        if outgoing.frames.is_between_frames() && !outgoing.has_close {
+            let payload = close.map(Close::payload).unwrap_or_default();
+            mask_frame(&mut outgoing.bytes, Opcode::Close, &payload);
         }
         self.waiting.ring();
+    }
+
+    /// Whether the client has sent a whole close.
+    pub fn has_client_close(&self) -> bool {
+        let outgoing = self.outgoing.borrow();
+        outgoing.has_close && outgoing.frames.is_between_frames()
     }
 
     /// Whether the application has closed.

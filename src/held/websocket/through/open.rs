@@ -68,7 +68,9 @@ impl Holds {
             return;
         }
         let Some((open_socket, rest)) = self.become_socket(exchange, socket.clone()) else { return };
+        let task = self.unfinished.begin();
         runtime::spawn(async move {
+            let _task = task;
             open_socket.head_has_gone().await;
             relay(&open_socket, &upgraded, prefix).await;
         })

@@ -66,7 +66,7 @@ async fn to_client(open_socket: &OpenSocket, through: &Through, application: &Up
             }
         };
         let Ok(control) = control else { return };
-        if is_between && open_socket.socket.closing.get() == Closing::ByServer {
+        if is_between && matches!(open_socket.socket.closing.get(), Closing::ByServer | Closing::ByDrain) {
             break;
         }
         open_socket.relayed(out.freeze(), &relay);

@@ -1,0 +1,51 @@
+//! The parts of the server's life, for the main thread (`draining`), and what depends on them.
+
+use crate::wire::{PortUse, SocketFile};
+use std::time::Instant;
+
+/// Which first signals end the server at once, without a drain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EndsAtOnce {
+    /// Any.
+    pub at_any: bool,
+    /// SIGINT, because somebody sits at the terminal.
+    pub at_interrupt: bool,
+}
+
+/// The part of its life that the server is in.
+pub(super) enum Life {
+    /// Nothing ends.
+    Serving,
+    /// The server says that it is not ready, and serves.
+    Notice { begins_at: Instant, ends_at: Instant },
+    /// So many cores still drain the connections of this use.
+    Draining { port_use: PortUse, awaited: usize, ends_at: Instant },
+}
+
+/// The files of the Unix sockets. Dropping them removes the files, and nobody can begin to connect.
+#[derive(Default)]
+pub(super) struct SocketFiles {
+    of_clients: Vec<SocketFile>,
+    of_operators: Vec<SocketFile>,
+}
+
+impl SocketFiles {
+    /// The files of the sockets of this use.
+    pub fn of(&mut self, port_use: PortUse) -> &mut Vec<SocketFile> {
+        match port_use {
+            PortUse::Clients => &mut self.of_clients,
+            PortUse::Operators => &mut self.of_operators,
+        }
+    }
+}
+
+impl Life {
+    /// The next moment at which something is to be done.
+    pub fn next(&self) -> Option<Instant> {
+        match self {
+            Life::Serving => None,
+            Life::Notice { begins_at, ends_at } => Some(*begins_at.min(ends_at)),
+            Life::Draining { ends_at, .. } => Some(*ends_at),
+        }
+    }
+}

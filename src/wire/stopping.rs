@@ -1,0 +1,99 @@
+//! Ends listening without resetting anybody who has begun to connect. A listening socket that is closed resets all
+//! connections in its queue, and all connections whose handshake is under way. So listening ends in two steps.
+//!
+//! 1. [`Wire::stop_listening`] has the kernel drop every packet that begins a connection (SYN), by a filter on the
+//!    listening socket. Handshakes that are under way go on, and clients are accepted as before. A client whose first packet
+//!    was dropped sends it again after a second, and reaches whoever listens on the port by then.
+//! 2. [`Wire::close_listeners`] closes each socket when its queue is empty and no accept is in flight. The caller waits
+//!    before this for as long as a handshake may take.
+//!
+//! A Unix socket has no handshakes: nobody can begin to connect once its file is removed, which the caller does before
+//! the first step.
+
+use super::admission::PortUse;
+use super::events::Wire;
+use super::listener::Listener;
+use super::operation::Operation;
+use super::ring::Ring;
+use super::token::{Kind, Token};
+use crate::ids::Slot;
+use socket2::{SockFilter, SockRef};
+use std::os::fd::AsRawFd;
+
+impl Wire {
+    /// From now on nobody can begin to connect to a TCP port of `port_use`.
+    pub fn stop_listening(&mut self, port_use: PortUse) {
+        let listeners = self.listeners.all.iter().filter(|(_, preface)| preface.port_use == port_use);
+        for socket in listeners.filter_map(|(listener, _)| listener.socket()) {
+            if let Err(error) = SockRef::from(socket).attach_filter(&NO_SYN) {
+                tracing::warn!(%error, "clients that connect while their port is being closed may be reset");
+            }
+        }
+    }
+
+    /// Closes the listening sockets of `port_use` whose queues are empty. Returns whether none is left. The caller calls
+    /// this again until then; meanwhile clients in the queues are accepted.
+    pub fn close_listeners(&mut self, port_use: PortUse) -> bool {
+        let mut is_done = true;
+        for index in 0..self.listeners.all.len() {
+            let Some((listener, preface)) = self.listeners.all.get_mut(index) else { break };
+            if preface.port_use == port_use {
+                let accepts = listener.close_if_empty(&self.ring);
+                is_done &= listener.socket().is_none();
+                accepts.into_iter().for_each(|accept| self.cancel_accept(index, accept));
+            }
+        }
+        is_done && self.close_local_listeners(port_use)
+    }
+
+    fn close_local_listeners(&mut self, port_use: PortUse) -> bool {
+        let mut is_done = true;
+        for index in 0..self.local.listeners.len() {
+            let Some(listener) = self.local.listeners.get_mut(index) else { break };
+            let Some(socket) = listener.socket.as_ref().filter(|_| listener.port_use == port_use) else {
+                continue;
+            };
+            if !self.ring.has_arrivals(socket.as_raw_fd()) {
+                let is_watched = listener.is_watched;
+                listener.socket = None;
+                if is_watched {
+                    self.cancel_by(Token { kind: Kind::Knock, generation: 0, slot: Slot(index as u32) });
+                }
+            } else {
+                is_done = false;
+            }
+        }
+        is_done && !self.local.moving.values().any(|moving| moving.port_use == port_use)
+    }
+
+    /// Cancels the operation with this token, which belongs to no client.
+    pub(super) fn cancel_by(&mut self, token: Token) {
+        let cancel = Operation::Cancel { token: token.pack() };
+        let own = Token { kind: Kind::Cancel, generation: 0, slot: Slot(0) };
+        // SAFETY: a cancellation points to nothing.
+        unsafe { self.push(cancel, own.pack()) };
+    }
+}
+
+impl Listener {
+    /// Closes the socket if its queue is empty and no accept is in flight. If accepts are in flight, returns them to be
+    /// cancelled, and no more are begun; if there are clients in the queue, accepts are begun again.
+    fn close_if_empty(&mut self, ring: &Ring) -> Vec<usize> {
+        let Some(descriptor) = self.socket().map(AsRawFd::as_raw_fd) else { return Vec::new() };
+        self.is_closing = !ring.has_arrivals(descriptor);
+        if self.is_closing && self.in_flight() == 0 {
+            ring.forget_listener(descriptor);
+            self.close();
+        }
+        if self.is_closing { self.accepts_in_flight() } else { Vec::new() }
+    }
+}
+
+/// Drops packets with the flag SYN, and lets all others pass. The kernel hands the filter a packet from its TCP header
+/// on; the flags are in byte 13. Connections that are accepted have the filter too, and get no such packets.
+const NO_SYN: [SockFilter; 4] = [
+    SockFilter::new((libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, 0, 0, 13),
+    SockFilter::new((libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16, 0, 1, 0x02),
+    SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0),
+    SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, u32::MAX),
+];
