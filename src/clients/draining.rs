@@ -105,7 +105,9 @@ impl Row {
             Phase::Head if self.carry.is_some() || spares_new && self.mark == Mark::New => None,
             Phase::Head => Some(Way::Close),
             Phase::Held(held) if held.describe().can_end => Some(Way::EndHold(held.clone())),
-            Phase::Held(_) | Phase::Exchange(_) | Phase::Free | Phase::Closing { .. } | Phase::Lingering => None,
+            Phase::Held(_) | Phase::Exchange(_) | Phase::Free | Phase::Closing { .. } | Phase::Lingering => {
+                None
+            }
         }
     }
 }

@@ -1,28 +1,14 @@
 //! The default value of each setting. The README lists all of them.
 
 use super::{
-    Channels, Config, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy,
-    ProxyProtocol, SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket, ZeroMq,
+    Channels, Control, Exempt, ForwardedProtocol, Grants, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
+    Server, SlowConsumer, Stats, StatsFormat, TrustedProxies, WebSocket,
 };
 use std::net::SocketAddr;
 
-impl Default for Config {
+impl Default for Server {
     fn default() -> Self {
-        Config {
-            cores: None,
-            drain_ms: 25_000,
-            drain_notice_ms: 0,
-            http: Http::default(),
-            control: Control::default(),
-            ingest: Ingest::default(),
-            zeromq: ZeroMq::default(),
-            proxy: Proxy::default(),
-            channels: Channels::default(),
-            websocket: WebSocket::default(),
-            limits: Limits::default(),
-            stats: Stats::default(),
-            log: Log::default(),
-        }
+        Server { drain_ms: 25_000, drain_notice_ms: 0 }
     }
 }
 

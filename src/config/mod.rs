@@ -38,7 +38,7 @@ pub use load::{LoadError, Loaded, Source, load};
 pub use metrics_port::{MetricsPort, NotAMetricsPort};
 pub use problem::{Problem, nearest};
 pub use settings::{
-    Channels, Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Proxy, ProxyProtocol,
+    Channels, Config, Control, ForwardedProtocol, Http, Ingest, Limits, Log, Proxy, ProxyProtocol, Server,
     SlowConsumer, Stats, StatsFormat, WebSocket, ZeroMq,
 };
 pub use tokens::{Grants, Token, TokenError};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::files::{directory, resolve_key};
 use super::section::Document;
-use super::{Channels, Config, Control, Http, Ingest, Log, Problem, Proxy, Stats, WebSocket, ZeroMq};
+use super::{Channels, Config, Control, Http, Ingest, Log, Problem, Proxy, Server, Stats, WebSocket, ZeroMq};
 use values::*;
 
 /// Reads the text of the file at `path`.
@@ -19,7 +19,8 @@ use values::*;
 pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut document = Document::parse(text, path.display().to_string()).map_err(|problem| vec![problem])?;
     let mut config = Config::default();
-    read_process(&mut document, &mut config);
+    document.section("").read("cores", &mut config.cores, |value| count(value).map(Some));
+    read_server(&mut document, &mut config.server);
     read_http(&mut document, &mut config.http, directory(path));
     read_control(&mut document, &mut config.control, directory(path));
     read_ingest(&mut document, &mut config.ingest, directory(path));
@@ -34,15 +35,14 @@ pub fn read(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn read_process(document: &mut Document<'_>, config: &mut Config) {
-    let mut section = document.section("");
-    section.read("cores", &mut config.cores, |value| count(value).map(Some));
-    section.read("drain_ms", &mut config.drain_ms, milliseconds_or_never);
-    let notice_at = section.read("drain_notice_ms", &mut config.drain_notice_ms, milliseconds_or_never);
-    if config.drain_notice_ms > config.drain_ms {
+fn read_server(document: &mut Document<'_>, server: &mut Server) {
+    let mut section = document.section("server");
+    let drain_at = section.read("drain_ms", &mut server.drain_ms, milliseconds_or_never);
+    let notice_at = section.read("drain_notice_ms", &mut server.drain_notice_ms, milliseconds_or_never);
+    if server.drain_notice_ms > server.drain_ms {
         document.report(
-            notice_at.unwrap_or(0),
-            "`drain_notice_ms` is a part of `drain_ms`, so it must not be longer: raise `drain_ms`",
+            notice_at.or(drain_at).unwrap_or(0),
+            "`server.drain_notice_ms` is a part of `server.drain_ms`, so it must not be longer: raise `drain_ms`",
         );
     }
 }

@@ -37,14 +37,12 @@ macro_rules! settings {
 
 settings! {
     /// All settings of the server. `Default` gives the documented default values.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Default)]
     pub struct Config: "" {
         /// Number of cores to run; `None` means one for each allowed CPU.
         restart cores: Option<usize>,
-        /// Longest time from the order to end the server to its end, ms. Connections that are open then are cut.
-        live drain_ms: u64,
-        /// Part of `drain_ms` in which the server only says that it is not ready, ms.
-        live drain_notice_ms: u64,
+        /// `[server]`: the end of the server.
+        section server: Server,
         /// `[http]`: ports for clients.
         section http: Http,
         /// `[control]`: the control port.
@@ -65,6 +63,17 @@ settings! {
         restart stats: Stats,
         /// `[log]`: the log.
         section log: Log,
+    }
+}
+
+settings! {
+    /// The end of the server.
+    #[derive(Clone, Debug)]
+    pub struct Server: "server." {
+        /// Longest time from the order to end the server to its end, ms. Connections that are open then are cut.
+        live drain_ms: u64,
+        /// Part of `drain_ms` in which the server only says that it is not ready, ms.
+        live drain_notice_ms: u64,
     }
 }
 

@@ -20,6 +20,6 @@ pub(super) fn drain(call: &Call<'_>) -> Answer {
         }
     };
     let settings = call.port.context.settings();
-    let (drain_ms, notice_ms) = (settings.drain_ms, settings.drain_notice_ms);
+    let (drain_ms, notice_ms) = (settings.server.drain_ms, settings.server.drain_notice_ms);
     json(format!("{{\"drain_ms\":{drain_ms},\"drain_notice_ms\":{notice_ms},\"message\":\"{message}\"}}\n"))
 }

@@ -230,7 +230,8 @@ fn no_room() -> Answer {
 fn is_events(answer: &Answer) -> bool {
     let value = |name: HeaderName| answer.headers.get(name).map(HeaderValue::as_bytes);
     let kind = value(header::CONTENT_TYPE).and_then(|value| value.split(|byte| *byte == b';').next());
-    let is_plain = value(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    let is_plain =
+        value(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
     is_plain && kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 

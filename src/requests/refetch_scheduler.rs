@@ -28,7 +28,13 @@ struct Origin<J> {
 impl<J> RefetchScheduler<J> {
     /// A scheduler without jobs. At most `limit` jobs run at a time to one application.
     pub fn new(limit: usize, seed: u64) -> RefetchScheduler<J> {
-        RefetchScheduler { limit: limit.max(1), origins: HashMap::new(), jobs: 0, random: seed, is_hasty: false }
+        RefetchScheduler {
+            limit: limit.max(1),
+            origins: HashMap::new(),
+            jobs: 0,
+            random: seed,
+            is_hasty: false,
+        }
     }
 
     /// Lets at most `limit` jobs run at a time to one application from now on.

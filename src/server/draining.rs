@@ -32,7 +32,7 @@ impl Supervisor<'_> {
         if !matches!(self.life, Life::Serving) {
             return;
         }
-        let (drain_ms, notice_ms) = (self.settings.drain_ms, self.settings.drain_notice_ms);
+        let (drain_ms, notice_ms) = (self.settings.server.drain_ms, self.settings.server.drain_notice_ms);
         tracing::info!(drain_ms, drain_notice_ms = notice_ms, "draining");
         self.readiness.enter(Phase::Draining);
         self.notifier.stopping();

@@ -37,6 +37,7 @@ fn the_readme_shows_every_setting_with_its_default() {
 fn every_setting_can_be_set() {
     let config = config(EVERY_SETTING);
     assert_eq!(config.cores, Some(4));
+    assert_eq!((config.server.drain_ms, config.server.drain_notice_ms), (31, 30));
     assert_eq!(config.http.listen, ["0.0.0.0:80".parse().unwrap(), "[::1]:8080".parse().unwrap()]);
     assert_eq!(config.http.tls_listen, ["0.0.0.0:443".parse().unwrap()]);
     assert_eq!(config.http.certificates, Path::new("c"));
@@ -174,6 +175,10 @@ fn zeromq_for_all_is_refused_at_its_line() {
 #[test]
 fn bad_values_say_what_is_wanted_at_their_line() {
     let table = [
+        (
+            "server.drain_notice_ms = 25001",
+            "`server.drain_notice_ms` is a part of `server.drain_ms`, so it must not be longer: raise `drain_ms`",
+        ),
         ("cores = 0", "`cores` must be a whole number of at least 1"),
         ("cores = \"2\"", "`cores` must be a whole number of at least 1"),
         ("http.head_timeout_ms = -5", "`http.head_timeout_ms` must be a whole number of at least 1"),
@@ -243,6 +248,9 @@ fn a_bad_part_of_a_list_is_named_at_its_own_line() {
 
 const EVERY_SETTING: &str = r#"
 cores = 4
+[server]
+drain_ms = 31
+drain_notice_ms = 30
 [http]
 listen = [80, "[::1]:8080"]
 tls_listen = 443

@@ -100,7 +100,8 @@ impl Holds {
     pub(super) fn socket_ended(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         self.delivery.unsubscribe(slot);
         let is_new = !socket.gone.get();
-        if let (Application::Through(through), Closing::ByDrain) = (&socket.application, socket.closing.get()) {
+        if let (Application::Through(through), Closing::ByDrain) = (&socket.application, socket.closing.get())
+        {
             through.close(Some(&Close::with(Close::GOING_AWAY)));
         }
         socket.end();

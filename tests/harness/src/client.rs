@@ -156,6 +156,14 @@ impl Client {
         }
     }
 
+    /// Reads the rest of a body, which is text, up to its clean end.
+    pub fn rest_of_body(&mut self) -> String {
+        while let Some(part) = self.part().unwrap_or_else(|end| panic!("{end:?} instead of the body's end")) {
+            self.decoded.extend(part);
+        }
+        String::from_utf8(std::mem::take(&mut self.decoded)).expect("a body of UTF-8")
+    }
+
     /// The body is cut off: the connection ends before the body does. Returns what came before.
     pub fn expect_body_cut(&mut self) -> Vec<u8> {
         loop {

@@ -7,7 +7,8 @@
 use crate::deadline::await_some;
 use crate::log::Log;
 use crate::parting::{self, PARTING_TIME, Parting};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::PipeReader;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -37,9 +38,37 @@ impl Process {
         copy: &Path,
     ) -> Result<Process, String> {
         let (reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
-        let second = writer.try_clone().map_err(|error| format!("no second end of a pipe: {error}"))?;
-        let child = spawn(command, [Stdio::null(), writer.into(), second.into()], descriptors, parting)?;
-        Ok(Process { child, parting, log: Log::read(reader, copy) })
+        Process::start_on((reader, writer.into()), command, descriptors, parting, copy)
+    }
+
+    /// The same at a terminal.
+    pub fn start_at_terminal(
+        command: &Command,
+        descriptors: Vec<OwnedFd>,
+        parting: Parting,
+        copy: &Path,
+    ) -> Result<Process, String> {
+        let (mut near, mut far) = (0, 0);
+        let (name, settings, size) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
+        // SAFETY: the call is given places for two descriptors, which it opens.
+        if unsafe { libc::openpty(&mut near, &mut far, name, settings, size) } != 0 {
+            return Err(format!("no terminal: {}", std::io::Error::last_os_error()));
+        }
+        // SAFETY: the descriptors were just opened, and nobody else has them.
+        let (near, far) = unsafe { (OwnedFd::from_raw_fd(near), OwnedFd::from_raw_fd(far)) };
+        Process::start_on((near.into(), far), command, descriptors, parting, copy)
+    }
+
+    fn start_on(
+        (near, far): (PipeReader, OwnedFd),
+        command: &Command,
+        descriptors: Vec<OwnedFd>,
+        parting: Parting,
+        copy: &Path,
+    ) -> Result<Process, String> {
+        let second = far.try_clone().map_err(|error| format!("no second end of the output: {error}"))?;
+        let child = spawn(command, [Stdio::null(), far.into(), second.into()], descriptors, parting)?;
+        Ok(Process { child, parting, log: Log::read(near, copy) })
     }
 
     /// Its process id.

@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::tls;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A server that is not started yet. Each is given free ports; whoever needs no others says nothing of them.
@@ -23,6 +23,9 @@ pub struct Launch {
     handed: Vec<(String, OwnedFd)>,
     udp: Option<Port>,
     has_tls: bool,
+    /// The program, if it is not the one that Cargo has built.
+    program: Option<PathBuf>,
+    is_at_terminal: bool,
 }
 
 /// Where the configuration comes from.
@@ -54,7 +57,19 @@ impl Launch {
     fn from(source: Source) -> Launch {
         let (options, files, token) = (Vec::new(), Vec::new(), "secret".to_owned());
         let (environment, handed) = (Vec::new(), Vec::new());
-        Launch { source, cores: 2, options, files, token, environment, handed, udp: None, has_tls: false }
+        Launch {
+            source,
+            cores: 2,
+            options,
+            files,
+            token,
+            environment,
+            handed,
+            udp: None,
+            has_tls: false,
+            program: None,
+            is_at_terminal: false,
+        }
     }
 
     /// One more line of routes.
@@ -131,6 +146,18 @@ impl Launch {
         self
     }
 
+    /// By another name of the program, such as a link to it.
+    pub fn program(mut self, path: &Path) -> Launch {
+        self.program = Some(path.to_owned());
+        self
+    }
+
+    /// Its outputs are a terminal.
+    pub fn at_terminal(mut self) -> Launch {
+        self.is_at_terminal = true;
+        self
+    }
+
     /// Starts it and waits until it serves.
     pub fn start(self) -> Server {
         self.try_start().unwrap_or_else(|why| panic!("the server does not run: {why}"))
@@ -148,7 +175,7 @@ impl Launch {
         for (name, text) in &self.files {
             directory.write(name, &filled_in(text, &words));
         }
-        let mut command = gripwire();
+        let mut command = self.program.as_ref().map_or_else(gripwire, Command::new);
         command.arg("serve").current_dir(directory.path());
         self.configure(&mut command, &directory, &words);
         command.envs(self.environment.drain(..));
@@ -156,7 +183,8 @@ impl Launch {
         if !names.is_empty() {
             command = with_sockets(&command, &names);
         }
-        let process = Process::start_with(&command, sockets, Parting::Kill, &directory.file("log"))?;
+        let start = if self.is_at_terminal { Process::start_at_terminal } else { Process::start_with };
+        let process = start(&command, sockets, Parting::Kill, &directory.file("log"))?;
         let mut server = Server {
             process,
             directory,

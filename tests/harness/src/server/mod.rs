@@ -97,6 +97,11 @@ impl Server {
         self.process.await_end()
     }
 
+    /// Waits for its end.
+    pub fn await_end(&mut self) -> ExitStatus {
+        self.process.await_end()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.ended().is_none()
