@@ -4,9 +4,6 @@ use super::call::{Call, json};
 use crate::context::Phase;
 use crate::proto::grip::Answer;
 
-/// Asks the main thread to drain the server.
-pub type AskToDrain = Box<dyn Fn() + Send>;
-
 /// Asks for a drain, unless the server is being drained already, and says how long it may take.
 pub(super) fn drain(call: &Call<'_>) -> Answer {
     if !call.grants.admin {

@@ -23,8 +23,7 @@ mod publishing;
 mod query;
 mod wrong_secrets;
 
-pub use draining::AskToDrain;
-pub use port::ControlPort;
+pub use port::{AskToDrain, ControlPort};
 
 use crate::clients::{Exchange, Request, answer};
 use crate::observe::Metrics;

@@ -1,6 +1,5 @@
 //! The rooms of a core that the control port uses.
 
-use super::draining::AskToDrain;
 use super::wrong_secrets::WrongSecrets;
 use crate::clients::Clients;
 use crate::context::{Context, Readiness};
@@ -10,6 +9,9 @@ use crate::publish::Publishing;
 use crate::queries::Queries;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Asks the main thread to drain the server.
+pub type AskToDrain = Box<dyn Fn() + Send>;
 
 /// The control port of a core.
 pub struct ControlPort {

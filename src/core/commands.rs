@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A command of the main thread to a core.
 pub enum CoreCommand {
     /// Put new settings, routes and keys in force.
-    Renew(Renewal),
+    Renew(Box<Renewal>),
     /// End all connections to the ports of this use, because the server is about to end. Answered when none is left, and
     /// applications were told of all clients that are gone.
     Drain(PortUse),
@@ -54,7 +54,7 @@ impl Core {
         while let Some((command, done)) = self.commands.0.pop() {
             match command {
                 CoreCommand::Renew(renewal) => {
-                    self.renew(renewal);
+                    self.renew(*renewal);
                     done();
                 }
                 CoreCommand::Drain(port_use) => self.drain(port_use, done),

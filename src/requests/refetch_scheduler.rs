@@ -107,6 +107,17 @@ pub(super) struct Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_job_waits_for_its_time_once_delays_are_dropped() {
+        let mut scheduler = RefetchScheduler::new(1, 0);
+        scheduler.add("a".into(), 1, 5_000);
+        assert_eq!(scheduler.start(0), None);
+        scheduler.drop_delays();
+        scheduler.add("a".into(), 2, 6_000);
+        assert_eq!(scheduler.start(0).map(|(_, job)| job), Some(1));
+        assert_eq!(scheduler.start(0), None, "one at a time");
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -241,7 +241,7 @@ impl Supervisor<'_> {
         let settings = Arc::new(settings);
         let renewal = || {
             let signers = signers(&settings, &routes)?;
-            Ok(Renewal { settings: settings.clone(), routes: routes.clone(), signers })
+            Ok(Box::new(Renewal { settings: settings.clone(), routes: routes.clone(), signers }))
         };
         let all = self.commands.iter().map(|_| renewal()).collect::<Result<Vec<_>, ServerError>>()?;
         let number = self.reloads;

@@ -5,7 +5,7 @@ use gripwire::channel::Dispatched;
 use gripwire::clients::{Port, Service};
 use gripwire::config::Config;
 use gripwire::context::Readiness;
-use gripwire::core::{self, CoreCommands, CorePlan, Renewal};
+use gripwire::core::{self, CoreCommand, CoreCommands, CorePlan, Renewal};
 use gripwire::ids::CoreId;
 use gripwire::mesh::MeshPlan;
 use gripwire::observe::Metrics;
@@ -14,9 +14,10 @@ use gripwire::queries::QueryPlan;
 use gripwire::requests::Signers;
 use gripwire::runtime;
 use gripwire::simulation::{self, Host, Simulation};
-use gripwire::wire::{Ledger, Preface, WireLimits};
+use gripwire::wire::{Ledger, PortUse, Preface, WireLimits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Where clients and publishers connect. Nobody else has a network here, so these are no real ports.
@@ -68,6 +69,7 @@ impl Node {
 pub struct Cluster {
     metrics: Arc<[Arc<Metrics>]>,
     ledger: Arc<Ledger>,
+    commands: Vec<CoreCommands>,
 }
 
 impl Cluster {
@@ -93,13 +95,14 @@ impl Cluster {
         let (queries, sockjs) = (QueryPlan::new(cores), Arc::default());
         let dispatched = Arc::new(Dispatched::new(cores));
         let ledger = Arc::new(Ledger::new(runtime::now()));
-        for core in 0..cores {
+        let commands: Vec<CoreCommands> = (0..cores).map(|_| CoreCommands::default()).collect();
+        for (core, of_core) in commands.iter().enumerate() {
             let signers = Signers { default: None, by_route: Vec::new(), upstream_key: None };
             let plan = CorePlan {
                 id: CoreId(core as u16),
                 cores,
                 start: Renewal { settings: settings.clone(), routes: routes.clone(), signers },
-                commands: CoreCommands::default(),
+                commands: of_core.clone(),
                 metrics: metrics.clone(),
                 listeners: [
                     (node.clients(), Service::Clients(Port::Plain)),
@@ -136,13 +139,25 @@ impl Cluster {
             };
             simulation.world().spawn_on(node.host(core), running).detach();
         }
-        Cluster { metrics, ledger }
+        Cluster { metrics, ledger, commands }
     }
 
     /// A counter or level, over all cores.
     pub fn sum(&self, name: &str) -> u64 {
         let sums = Metrics::sums(&self.metrics);
         sums.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no gauge {name}")).1
+    }
+
+    /// Has all cores drain the connections of `port_use`, and waits until they have.
+    pub async fn drain(&self, port_use: PortUse) {
+        let drained = Arc::new(AtomicUsize::new(0));
+        for core in &self.commands {
+            let drained = drained.clone();
+            core.send(CoreCommand::Drain(port_use), move || _ = drained.fetch_add(1, Ordering::Relaxed));
+        }
+        while drained.load(Ordering::Relaxed) < self.commands.len() {
+            runtime::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until the server has nothing left of its clients.
