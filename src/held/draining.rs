@@ -4,7 +4,8 @@
 
 use super::Holds;
 use crate::clients::Asked;
-use crate::ids::Slot;
+use crate::ids::{CoreId, Slot};
+use crate::patience::within;
 use crate::runtime;
 use crate::wire::PortUse;
 use std::ops::Range;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 /// The pause between two walks over all connections.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long holds are kept for items that wait for the fan-out, ms.
-const FAN_OUT_MS: u64 = 1_000;
+/// How long holds are kept for items that have their places in their channels, and are on their way to subscribers.
+const FOR_ITEMS: Duration = Duration::from_secs(1);
 /// When the clients of Server-Sent Events connect again, ms. Each is told a time of its own, so that they do not all come at
 /// one moment.
 const RETRY_MS: Range<u32> = 500..5_000;
@@ -42,9 +43,12 @@ impl Holds {
         self.clients.begin_drain(port_use);
         self.requests.drop_delays();
         self.context.wake();
+        if port_use == PortUse::Clients {
+            within(FOR_ITEMS, self.items_are_written()).await;
+        }
         loop {
             let passed_ms = self.context.now_ms() - begun_ms;
-            self.end_holds(port_use, passed_ms, passed_ms < patience.request_ms).await;
+            self.end_holds(port_use, passed_ms < patience.request_ms).await;
             let is_closed = passed_ms >= patience.handshake_ms && self.clients.close_listeners(port_use);
             if is_closed && self.left(port_use) == 0 {
                 return;
@@ -54,14 +58,21 @@ impl Holds {
         }
     }
 
+    /// Waits until all items that have a place in their channels by now are written to the subscribers on this core. So a
+    /// publisher that was answered before the drain has reached everybody.
+    async fn items_are_written(&self) {
+        let homes = (0..self.context.cores).map(|core| CoreId(core as u16));
+        // A home that does not confirm has much to do. Then the time is over soon.
+        let _ = self.publishing.confirmed_by(homes).await;
+        while self.delivery.is_pending() {
+            runtime::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Ends all that can be ended now, in steps between which the core does its other work.
-    async fn end_holds(&self, port_use: PortUse, passed_ms: u64, spares_new: bool) {
+    async fn end_holds(&self, port_use: PortUse, spares_new: bool) {
         let mut next = Some(0);
         while let Some(from) = next {
-            if passed_ms < FAN_OUT_MS && self.delivery.is_pending() {
-                // Items that were published before go to their subscribers first.
-                return;
-            }
             next = self.clients.end_some(port_use, spares_new, from);
             self.context.wake();
             runtime::yield_now().await;
