@@ -44,8 +44,8 @@ pub struct CorePlan {
     pub metrics: Arc<[Arc<Metrics>]>,
     /// The core's listening TCP sockets, each with the preface that its clients begin with and the service it has.
     pub listeners: Vec<((TcpListener, Preface), Service)>,
-    /// The core's listening Unix sockets, each with its service.
-    pub local_listeners: Vec<(UnixListener, Service)>,
+    /// The core's listening Unix sockets, in the same form.
+    pub local_listeners: Vec<((UnixListener, Preface), Service)>,
     /// The core's datagram sockets.
     pub datagrams: Vec<DatagramSocket>,
     /// The core's ends of backplanes.
@@ -117,9 +117,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
     let context = Context::new(plan.id, plan.cores, &settings, metrics, reporter);
     let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
     let (sockets, tcp) = plan.listeners.into_iter().unzip();
-    let local = plan.local_listeners.into_iter();
-    let (local_sockets, local) =
-        local.map(|(socket, service)| ((socket, service.port_use()), service)).unzip();
+    let (local_sockets, local) = plan.local_listeners.into_iter().unzip();
     let wire = Wire::new(sockets, local_sockets, plan.wire, plan.ledger, doorbell)?;
     let clients = Clients::new(context.clone(), wire, Listeners { tcp, local });
     clients.limit_addresses(&settings);

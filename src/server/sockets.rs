@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Sockets {
     pub listeners: Vec<((TcpListener, Preface), Service)>,
-    pub local_listeners: Vec<(UnixListener, Service)>,
+    pub local_listeners: Vec<((UnixListener, Preface), Service)>,
     pub datagrams: Vec<DatagramSocket>,
 }
 
@@ -35,7 +35,8 @@ pub(super) fn open(
     opening.handed.check(&places(settings, &tcp))?;
     for (address, service, tls) in tcp {
         let proxy_protocol = service.is_for_clients() && settings.http.is_proxied(address);
-        opening.open_tcp(address, service, Preface { port_use: service.port_use(), proxy_protocol, tls })?;
+        let preface = Preface { port_use: service.port_use(), proxy_protocol, tls, ..Preface::default() };
+        opening.open_tcp(address, service, preface)?;
     }
     if let Some(address) = udp(settings) {
         opening.open_udp(address)?;
@@ -108,7 +109,7 @@ impl Opening {
         &mut self,
         address: SocketAddr,
         service: Service,
-        preface: Preface,
+        mut preface: Preface,
     ) -> Result<(), ServerError> {
         let handed = self.handed.tcp(address)?;
         let is_handed = (!handed.is_empty()).then_some(true);
@@ -116,6 +117,7 @@ impl Opening {
             Some(_) => shared(&handed, self.sockets.len())?,
             None => wire::bind(address, self.sockets.len())?,
         };
+        preface.is_shared = is_handed.is_some();
         let proxy_protocol = preface.proxy_protocol.then_some(true);
         for (index, listener) in bound.into_iter().enumerate() {
             self.core(index).listeners.push(((listener, preface.clone()), service));
@@ -152,9 +154,11 @@ impl Opening {
                 listener
             }
         };
+        let preface =
+            Preface { port_use: service.port_use(), is_shared: is_handed.is_some(), ..Preface::default() };
         for of_core in &mut self.sockets {
             let listener = listener.try_clone().map_err(ServerError::Descriptor)?;
-            of_core.local_listeners.push((listener, service));
+            of_core.local_listeners.push(((listener, preface.clone()), service));
         }
         tracing::info!(path = %path.display(), ?service, handed = is_handed, "listening");
         Ok(())

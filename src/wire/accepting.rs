@@ -102,7 +102,7 @@ impl Wire {
         debug_assert!(!self.slots.has(slot, flag::OPEN), "the kernel gave out a descriptor that is in use");
         self.open += 1;
         self.slots.set(slot, flag::OPEN);
-        let Preface { port_use, proxy_protocol: is_proxied, tls } = preface;
+        let Preface { port_use, proxy_protocol: is_proxied, tls, is_shared: _ } = preface;
         // Behind a proxy, the handshake is counted for the proxy's client, which is not known yet.
         let is_handshake = tls.is_some() && !is_proxied;
         match self.admission.admit(Some(peer.ip()), is_handshake) {

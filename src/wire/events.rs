@@ -3,7 +3,7 @@
 //! new events, but the core may still see an event that was queued before.
 
 use super::WireLimits;
-use super::admission::{Admission, PortUse};
+use super::admission::Admission;
 use super::buffers::{Buffers, Received};
 use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
@@ -140,7 +140,7 @@ impl Wire {
     /// The system's error, if the ring, its buffers or its doorbell cannot be set up.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
-        local: Vec<(UnixListener, PortUse)>,
+        local: Vec<(UnixListener, Preface)>,
         limits: WireLimits,
         ledger: Arc<Ledger>,
         doorbell: &Doorbell,

@@ -30,11 +30,12 @@ impl Listeners {
     /// the slots.
     pub fn new(
         listeners: Vec<(TcpListener, Preface)>,
-        local: &[(UnixListener, PortUse)],
+        local: &[(UnixListener, Preface)],
         limits: &WireLimits,
     ) -> Listeners {
-        let of_tcp = listeners.iter().map(|(_, preface)| preface.port_use);
-        let uses = of_tcp.chain(local.iter().map(|(_, port_use)| *port_use));
+        let prefaces =
+            listeners.iter().map(|(_, preface)| preface).chain(local.iter().map(|(_, preface)| preface));
+        let uses = prefaces.map(|preface| preface.port_use);
         let operators = uses.filter(|port_use| *port_use == PortUse::Operators).count();
         let slots = limits.connections as usize;
         // Each listener can have one accept in flight, and one more connection.

@@ -3,6 +3,7 @@
 
 use super::admission::PortUse;
 use super::ledger::EntryId;
+use super::proxied::Preface;
 use super::socket_file::Credentials;
 use rustc_hash::FxHashMap;
 use std::os::fd::RawFd;
@@ -21,6 +22,8 @@ pub(super) struct LocalListener {
     /// `None` if it is closed.
     pub socket: Option<UnixListener>,
     pub port_use: PortUse,
+    /// Another process has the socket too.
+    pub is_shared: bool,
     /// A poll is in flight.
     pub is_watched: bool,
     /// A client connected when there was no free slot.
@@ -45,10 +48,11 @@ pub(super) struct Moving {
 
 impl LocalClients {
     /// Listens on `sockets`, which are non-blocking.
-    pub fn new(sockets: Vec<(UnixListener, PortUse)>) -> LocalClients {
-        let listener = |(socket, port_use)| LocalListener {
+    pub fn new(sockets: Vec<(UnixListener, Preface)>) -> LocalClients {
+        let listener = |(socket, preface): (UnixListener, Preface)| LocalListener {
             socket: Some(socket),
-            port_use,
+            port_use: preface.port_use,
+            is_shared: preface.is_shared,
             is_watched: false,
             is_waiting: false,
         };

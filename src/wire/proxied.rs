@@ -11,6 +11,8 @@ use rustc_hash::FxHashMap;
 pub struct Preface {
     /// Who connects to the listener.
     pub port_use: PortUse,
+    /// Whether another process has the listening socket too, so that its queue outlives this process.
+    pub is_shared: bool,
     /// Whether connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// The TLS configuration, if connections use TLS.
