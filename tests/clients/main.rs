@@ -7,6 +7,7 @@ mod browser;
 mod curl;
 mod frameworks;
 mod libraries;
+mod restart;
 mod sockjs;
 
 use gripwire_harness::program::Program;

@@ -110,6 +110,11 @@ fn an_operator_may_begin_a_drain_and_is_told_what_begins() {
     };
     stage.begin_by(|server| expect(server, "Draining"));
     expect(&stage.server, "Already draining");
+    for (probe, code) in [("/readyz", 503), ("/healthz", 200)] {
+        assert_eq!(Client::connect(stage.server.control).send(get(probe).bytes()).response().code, code);
+    }
+    // An orchestrator sends its first signal to a server that is being drained already.
+    stage.server.signal(libc::SIGTERM);
     stage.let_answer();
     assert_eq!(client.response().text(), "slow\n");
     stage.expect_end();
@@ -121,6 +126,7 @@ fn for_the_time_of_the_notice_clients_are_served_as_before() {
     let mut stream = stage.held(Way::Plain, &get("/stream"), "begun\n");
     let answer = call(&stage.server, "POST", "secret");
     assert!(answer.text().contains("\"drain_notice_ms\":3000"), "{}", answer.text());
+    assert_eq!(Client::connect(stage.server.control).send(get("/readyz").bytes()).response().code, 503);
     // Even new ones.
     let answer = stage.server.fetch(&get("/quick"));
     assert_eq!((answer.text(), answer.headers.get("Connection")), ("quick\n", None));

@@ -4,12 +4,13 @@
 use crate::stage::{Stage, Way};
 use gripwire_harness::client::Client;
 use gripwire_harness::deadline::patience;
+use gripwire_harness::port::Port;
 use gripwire_harness::request::get;
 use gripwire_harness::server::{Launch, Server};
 use gripwire_harness::socket;
 use serde_json::json;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -40,6 +41,32 @@ fn clients_that_wait_to_be_accepted_are_served() {
         assert!(answer.ends_with("quick\n"), "{answer:?}");
     }
     stage.expect_end();
+}
+
+#[test]
+fn the_queue_of_a_socket_that_was_handed_over_is_left_to_the_next_server() {
+    let port = Port::claim();
+    let listener = TcpListener::bind(port.address()).expect("the manager's socket");
+    let launch = || {
+        let shared = listener.try_clone().expect("a descriptor to hand over");
+        Launch::demo().options(&["--listen", &port.address().to_string()]).hand_over("clients", shared)
+    };
+    let mut server = launch().start();
+    server.stop();
+    let asking = |_| {
+        let mut client = Client::connect(port.address());
+        client.send(get("/").bytes());
+        client
+    };
+    let mut waiting: Vec<Client> = (0..QUEUED / 2).map(asking).collect();
+    server.signal(libc::SIGTERM);
+    server.go_on();
+    waiting.extend((0..QUEUED / 2).map(asking));
+    assert!(server.await_end().success());
+    let _next = launch().start();
+    for client in &mut waiting {
+        assert_eq!(client.response().code, 200);
+    }
 }
 
 #[test]
