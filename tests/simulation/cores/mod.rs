@@ -3,7 +3,9 @@
 //! cores are stopped for a while. `deliveries` holds what each subscriber got against what was published.
 //!
 //! `cluster` starts the cores; `application`, `client` and `publisher` are those around them, who speak by `http`;
-//! `scenario` decides by the seed who does what. `draining` ends servers among their clients. `nodes` are two servers, with a backplane in `memory` between them. A failure prints its seed: `GRIPWIRE_SIMULATION_SEED=SEED` runs that
+//! `scenario` decides by the seed who does what. `draining` ends servers among their clients. `first_frame` is about the
+//! beginning of WebSockets. `nodes` are two servers, with a backplane in `memory` between them. A failure prints its
+//! seed: `GRIPWIRE_SIMULATION_SEED=SEED` runs that
 //! one alone. `GRIPWIRE_SIMULATION_SECONDS` says how long seeds are tried (15).
 
 mod application;
@@ -11,6 +13,7 @@ mod client;
 mod cluster;
 mod deliveries;
 mod draining;
+mod first_frame;
 mod http;
 mod memory;
 mod nodes;
