@@ -3,7 +3,7 @@
 //!
 //! [`proxy`] starts one server for each configuration ([`pushpin`] knows how Pushpin is set up, [`routing`] holds the
 //! routes file), [`origin`] is the application behind it, [`publisher`] posts to the control port, [`signature`]
-//! verifies Grip-Sig, [`websocket`] is the application that sees WebSockets as requests, [`websocket_origin`] the one
+//! verifies Grip-Sig, [`warnings`] shows with a failure what the servers warned of, [`websocket`] is the application that sees WebSockets as requests, [`websocket_origin`] the one
 //! that speaks WebSocket itself, [`zeromq`] finds the sockets of publishers and operators.
 
 pub mod origin;
@@ -12,6 +12,7 @@ pub mod publisher;
 pub mod pushpin;
 pub mod routing;
 pub mod signature;
+pub mod warnings;
 pub mod websocket;
 pub mod websocket_origin;
 pub mod zeromq;

@@ -20,7 +20,7 @@ use gripwire_harness::tunnel::tunnel;
 use super::client::{Client, Response};
 use super::origin::{Answer, Page};
 use super::request::{Request, get};
-use super::{against_pushpin, pushpin, routing, tls};
+use super::{against_pushpin, pushpin, routing, tls, warnings};
 
 /// A running server and where its ports are.
 pub struct Proxy {
@@ -259,7 +259,9 @@ impl Proxy {
 fn running(server: &'static OnceLock<Result<Proxy, String>>, settings: Settings) -> &'static Proxy {
     let started = server.get_or_init(|| {
         let proxy = Proxy::of(&settings);
-        if against_pushpin() { pushpin::start(&settings, proxy) } else { start(&settings, proxy) }
+        let started =
+            if against_pushpin() { pushpin::start(&settings, proxy) } else { start(&settings, proxy) };
+        started.inspect(|proxy| warnings::show_with_failures(settings.name, proxy.log()))
     });
     match started {
         Ok(proxy) => proxy,

@@ -83,9 +83,20 @@ impl Log {
 
     /// The last lines, for the message of a failure.
     pub fn tail(&self) -> String {
+        self.last_lines(|_| true)
+    }
+
+    /// The last warnings and errors, for the message of a failure.
+    pub fn warnings(&self) -> String {
+        self.last_lines(|line| line.contains("WARN") || line.contains("ERR"))
+    }
+
+    fn last_lines(&self, is_wanted: impl Fn(&String) -> bool) -> String {
         let lines = self.lines();
-        let skipped = lines.kept.len().saturating_sub(TAIL_LINES);
-        lines.kept.iter().skip(skipped).map(|line| format!("    {line}\n")).collect()
+        let mut last: Vec<&String> =
+            lines.kept.iter().rev().filter(|line| is_wanted(line)).take(TAIL_LINES).collect();
+        last.reverse();
+        last.into_iter().map(|line| format!("    {line}\n")).collect()
     }
 
     fn wait<T>(&self, what: &str, mut look: impl FnMut(&mut Lines) -> Option<T>) -> T {
