@@ -14,7 +14,7 @@ use gripwire_harness::log::Log;
 use gripwire_harness::parting::Parting;
 use gripwire_harness::port::Port;
 use gripwire_harness::process::Process;
-use gripwire_harness::server::{await_listening, gripwire};
+use gripwire_harness::server::{await_listening, await_listening_at, gripwire};
 use gripwire_harness::tunnel::tunnel;
 
 use super::client::{Client, Response};
@@ -204,6 +204,7 @@ impl Proxy {
         for address in [self.http, self.https, self.control] {
             await_listening(&mut processes[0], address)?;
         }
+        await_listening_at(&mut processes[0], &self.local)?;
         self.processes = processes;
         Ok(self)
     }

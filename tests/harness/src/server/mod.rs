@@ -21,7 +21,8 @@ use crate::socket;
 use crate::websocket::Socket;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 /// A running server, which ends when this is dropped.
@@ -153,9 +154,18 @@ impl Server {
 
 /// Waits until `process` listens on `address`; says why if it does not.
 pub fn await_listening(process: &mut Process, address: SocketAddr) -> Result<(), String> {
-    let outcome = await_some(&format!("the server listens on {address}"), || match process.ended() {
+    await_connection(process, &address.to_string(), || TcpStream::connect(address).is_ok())
+}
+
+/// The same for the Unix socket `path`.
+pub fn await_listening_at(process: &mut Process, path: &Path) -> Result<(), String> {
+    await_connection(process, &path.display().to_string(), || UnixStream::connect(path).is_ok())
+}
+
+fn await_connection(process: &mut Process, name: &str, is_accepted: impl Fn() -> bool) -> Result<(), String> {
+    let outcome = await_some(&format!("the server listens on {name}"), || match process.ended() {
         Some(status) => Some(Err(status)),
-        None => TcpStream::connect(address).is_ok().then_some(Ok(())),
+        None => is_accepted().then_some(Ok(())),
     });
     outcome.map_err(|status| {
         process.log.await_end();
