@@ -4,7 +4,7 @@
 //! sees what the server under test does and nothing else. An end that is dropped vanishes without a close.
 
 use crate::deadline::patience;
-use crate::socket::patient;
+use crate::socket::{Steady, patient};
 use crate::websocket::{PROBE, Socket};
 use serde_json::Value;
 use std::io::Write;
@@ -29,7 +29,7 @@ pub const CLOSE: OpCode = OpCode::Control(Control::Close);
 
 /// One end of a WebSocket.
 pub struct Peer {
-    frames: FrameSocket<TcpStream>,
+    frames: FrameSocket<Steady>,
     /// What this end's frames are masked with: only clients mask (RFC 6455 section 5.1).
     mask: Option<[u8; 4]>,
 }
@@ -59,7 +59,7 @@ impl Peer {
     }
 
     fn new(stream: TcpStream, mask: Option<[u8; 4]>) -> Peer {
-        Peer { frames: FrameSocket::new(patient(stream)), mask }
+        Peer { frames: FrameSocket::new(Steady(patient(stream))), mask }
     }
 
     /// Sends a message of one frame.

@@ -1,8 +1,9 @@
 //! Bare sockets on which no test can hang.
 
 use crate::deadline::patience;
-use std::io::BufRead;
+use std::io::{self, BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Deref;
 
 /// A connection to `address` whose reads and writes end after [`patience`].
 pub fn connect(address: SocketAddr) -> TcpStream {
@@ -17,6 +18,44 @@ pub fn patient(socket: TcpStream) -> TcpStream {
     // A connection that has ended already takes no options; whoever uses it notices.
     let _ = socket.set_nodelay(true);
     socket
+}
+
+/// What `call` gives when no signal interrupts it. Where a process was stopped and goes on (SIGSTOP, a freezer), each of
+/// its waits with a timeout is interrupted (signal(7)).
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// A connection that no signal interrupts, for protocols that take an interruption for a failure.
+pub struct Steady(pub TcpStream);
+
+impl Read for Steady {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| self.0.read(into))
+    }
+}
+
+impl Write for Steady {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| self.0.write(from))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Deref for Steady {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.0
+    }
 }
 
 /// Two ends of a connection.

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::deadline::patience;
+use crate::socket;
 
 /// Bytes from a socket, with those read too early kept for later.
 pub struct Source {
@@ -94,17 +95,12 @@ impl Source {
     fn fill(&mut self, patience: Duration) -> Result<(), End> {
         let mut block = [0; 64 * 1024];
         self.socket.set_read_timeout(Some(patience)).expect("a read timeout");
-        match self.socket.read(&mut block) {
-            Ok(0) => Err(End::Closed),
-            Ok(count) => {
-                self.ahead.extend_from_slice(&block[..count]);
-                Ok(())
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(End::Silence),
-                ErrorKind::Interrupted => Ok(()),
-                _ => Err(End::Closed),
-            },
-        }
+        let count =
+            socket::uninterrupted(|| self.socket.read(&mut block)).map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => End::Silence,
+                _ => End::Closed,
+            })?;
+        self.ahead.extend_from_slice(&block[..count]);
+        if count > 0 { Ok(()) } else { Err(End::Closed) }
     }
 }

@@ -1,6 +1,6 @@
 //! Clients' WebSockets, message by message. For what is in single frames see [`crate::frames`].
 
-use crate::socket::patient;
+use crate::socket::{Steady, patient};
 use std::net::TcpStream;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::client::Response as Upgraded;
@@ -9,7 +9,7 @@ use tungstenite::{Message, WebSocket};
 /// A client's WebSocket.
 pub struct Socket {
     /// The WebSocket itself.
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<Steady>,
     /// The head of the 101.
     pub head: Upgraded,
 }
@@ -26,7 +26,8 @@ impl Socket {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a value"));
         }
-        let (socket, head) = tungstenite::client(request, patient(stream)).expect("the WebSocket opens");
+        let (socket, head) =
+            tungstenite::client(request, Steady(patient(stream))).expect("the WebSocket opens");
         Socket { socket, head }
     }
 
