@@ -127,7 +127,7 @@ fn an_answer_of_an_http_1_0_origin_arrives_whole() {
 
 #[test]
 fn a_chunked_answer_to_an_http_1_0_client_ends_with_the_connection() {
-    let page = Page::sending_raw(
+    let page = Page::saying(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwiki\r\n5\r\npedia\r\n0\r\n\r\n",
     );
     let mut client = standard().ask(&get(&page.path).http_1_0());
@@ -179,7 +179,7 @@ fn no_100_continue_is_sent_that_was_not_asked_for() {
 
 #[test]
 fn an_interim_answer_of_the_origin_is_not_mistaken_for_the_answer() {
-    let page = Page::sending_raw(
+    let page = Page::saying(
         "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal",
     );
     let mut client = standard().ask(&get(&page.path));

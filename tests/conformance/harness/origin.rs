@@ -35,14 +35,22 @@ impl Page {
         })
     }
 
-    /// Every request gets these very bytes, and then the connection's end. They come together: were the end late, the
-    /// connection could be used for another case's request first.
+    /// Every request gets these very bytes, and the connection stays open. They are a whole answer.
+    pub fn saying(bytes: impl Into<Vec<u8>>) -> Page {
+        Page::writing(bytes, Then::KeepOpen)
+    }
+
+    /// Every request gets these very bytes, and then the connection's end. They are no answer that allows another
+    /// request on the connection: the server may take the connection for another case's request before the end comes.
     pub fn sending_raw(bytes: impl Into<Vec<u8>>) -> Page {
+        Page::writing(bytes, Then::Close)
+    }
+
+    fn writing(bytes: impl Into<Vec<u8>>, then: Then) -> Page {
         let bytes = bytes.into();
         Page::handling(move |_, socket| {
-            let _ = socket2::SockRef::from(&*socket).set_tcp_cork(true);
             let _ = socket.write_all(&bytes);
-            Then::Close
+            then
         })
     }
 
