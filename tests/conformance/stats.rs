@@ -1,6 +1,8 @@
 //! The stats socket: what it says of clients, of their subscriptions and of messages. Each case listens for what is
 //! about itself, as all share one server.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -20,7 +22,12 @@ use crate::harness::websocket_origin::Sockets;
 use crate::harness::{patience, pushpin_differs, unique};
 
 /// Hears everything that the server says from now on.
-struct Stats(zmq::Socket);
+struct Stats {
+    socket: zmq::Socket,
+    /// Messages that came before the one that was awaited: which kind comes first depends on when the server's second
+    /// is over.
+    passed: RefCell<VecDeque<(String, Value)>>,
+}
 
 impl Stats {
     /// Requests are made until the server is heard to say something: then nothing is missed any more.
@@ -33,7 +40,7 @@ impl Stats {
             counting_blocks().fetch(&get("/nothing-here"));
         }
         socket.set_rcvtimeo(patience().as_millis() as i32).unwrap();
-        Stats(socket)
+        Stats { socket, passed: RefCell::default() }
     }
 
     /// The next message of this kind that has all of `members`; `null` is none.
@@ -66,8 +73,13 @@ impl Stats {
 
     /// The next message of this kind.
     fn next(&self, kind: &str) -> Value {
+        let mut passed = self.passed.borrow_mut();
+        let earlier = passed.iter().position(|(other, _)| other == kind).and_then(|at| passed.remove(at));
+        if let Some((_, said)) = earlier {
+            return said;
+        }
         loop {
-            let message = self.0.recv_bytes(0).unwrap_or_else(|_| panic!("no {kind}"));
+            let message = self.socket.recv_bytes(0).unwrap_or_else(|_| panic!("no {kind}"));
             let end = message.iter().position(|byte| *byte == b' ').expect("a word");
             assert_eq!(message[end + 1], b'T');
             let said = value(&message[end + 2..]);
@@ -75,6 +87,7 @@ impl Stats {
             if message[..end] == *kind.as_bytes() {
                 return said;
             }
+            passed.push_back((String::from_utf8_lossy(&message[..end]).into_owned(), said));
         }
     }
 }
