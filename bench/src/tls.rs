@@ -1,6 +1,6 @@
 //! Measures the memory of a held stream, and the CPU time of each delivery, with TLS and in plaintext. Each round of each
 //! kind starts a new server on the servers' CPU with the built-in demo. Clients are read one after the other, so latencies
-//! are not measured.
+//! are not measured. With `--against`, another build is measured in the same rounds.
 
 use crate::compare::median;
 use crate::process::{CLIENT_CPU, Process, beside_this_program, pin};
@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,25 +32,40 @@ pub struct Settings {
     /// Rounds; the medians are printed
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Another build of Gripwire, which is measured in turns with this one
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
 }
 
-/// Measures both kinds of streams in turn, and prints the medians.
+/// Measures all builds with both kinds of streams in turns, and prints the medians.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     pin(CLIENT_CPU)?;
-    let (mut plain, mut tls) = (Vec::new(), Vec::new());
-    for _ in 0..settings.rounds {
-        plain.push(round(settings, false)?);
-        tls.push(round(settings, true)?);
+    let own = ("this build", beside_this_program("gripwire")?);
+    let other = settings.against.as_ref().map(std::path::absolute).transpose()?;
+    let builds: Vec<_> = [own].into_iter().chain(other.map(|program| ("the other build", program))).collect();
+    let mut kinds: Vec<_> = builds
+        .iter()
+        .flat_map(|(build, program)| [false, true].map(|is_tls| (*build, program, is_tls, Vec::new())))
+        .collect();
+    for number in 0..settings.rounds {
+        // Every second round begins with the other build.
+        let first = number % builds.len() * 2;
+        kinds.rotate_left(first);
+        for (_, program, is_tls, rounds) in &mut kinds {
+            rounds.push(round(settings, program, *is_tls)?);
+        }
+        kinds.rotate_right(first);
     }
-    let Settings { streams, messages, bytes, rounds } = settings;
+    let Settings { streams, messages, bytes, rounds, .. } = settings;
     println!("{streams} streams, {messages} messages of {bytes} B, medians of {rounds} rounds");
-    for (name, of_kind) in [("plain", &plain), ("by TLS", &tls)] {
-        let of = |what: fn(&Round) -> f64| median(of_kind.iter().map(what)).unwrap_or_default();
+    for (build, _, is_tls, rounds) in &kinds {
+        let of = |what: fn(&Round) -> f64| median(rounds.iter().map(what)).unwrap_or_default();
         let (opening, held, delivery) =
             (of(|round| round.opening_us), of(|round| round.held_bytes), of(|round| round.delivery_us));
+        let kind = if *is_tls { "by TLS" } else { "plain" };
         println!(
-            "{name}: {held:.0} B of user memory for each stream, {opening:.0} us of CPU to open it, {delivery:.1} us for a \
-             delivery"
+            "{build}, {kind}: {held:.0} B of user memory for each stream, {opening:.0} us of CPU to open it, {delivery:.1} us \
+             for a delivery"
         );
     }
     Ok(())
@@ -62,9 +78,9 @@ struct Round {
     delivery_us: f64,
 }
 
-fn round(settings: &Settings, is_tls: bool) -> anyhow::Result<Round> {
+fn round(settings: &Settings, program: &Path, is_tls: bool) -> anyhow::Result<Round> {
     let &Settings { streams, messages, bytes, .. } = settings;
-    let server = Server::start()?;
+    let server = Server::start(program)?;
     // A first client takes the memory that is allocated once for all clients.
     let mut clients = vec![server.open(is_tls)?];
     let before = server.cost();
@@ -99,7 +115,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> anyhow::Result<Server> {
+    fn start(program: &Path) -> anyhow::Result<Server> {
         let (plain, tls, control) = (free_address()?, free_address()?, free_address()?);
         let directory = Directory::new("tls", tls.port())?;
         let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
@@ -111,7 +127,7 @@ impl Server {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut command = Command::new(beside_this_program("gripwire")?);
+        let mut command = Command::new(program);
         command.args(["serve", "--route", "* test", "--cores", "1", "--udp", "false", "--log", "error"]);
         command.args(["--listen", &plain.to_string(), "--control", &control.to_string()]);
         command.args(["--tls-listen", &tls.to_string()]).arg("--certificates").arg(&directory.0);
