@@ -2,6 +2,7 @@
 //! tickets, so a ticket is valid on every core and port. The key is made at start and changes every six hours.
 
 use super::certificates::Certificates;
+use super::lean;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::ServerSessionMemoryCache;
@@ -49,7 +50,7 @@ pub fn offers(certificates: &Arc<Certificates>, ports: &[u16]) -> Result<Vec<Off
             let directory = certificates.directory().to_owned();
             return Err(NoTls::NoCertificate { port: *port, directory });
         }
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(lean::provider());
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let resolver = Arc::new(certificates.clone().of_port(*port));
         let mut config = versions.with_no_client_auth().with_cert_resolver(resolver);

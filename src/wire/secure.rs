@@ -8,7 +8,7 @@ use crate::tls::Session;
 use rustc_hash::FxHashMap;
 
 /// Memory of an idle session: its state and keys (`gripwire-bench tls`).
-const SESSION_BYTES: usize = 3_600;
+const SESSION_BYTES: usize = 2_600;
 /// Handshake steps in one turn of the core. A step may take as long as hundreds of sends (0.1 to 1 ms, by the kind of
 /// key), and thousands of clients may connect at once.
 const STEPS: u32 = 16;

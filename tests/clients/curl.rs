@@ -64,6 +64,31 @@ fn curl_comes_by_tls_and_by_a_file() {
 }
 
 #[test]
+fn curl_comes_with_each_cipher_of_tls() {
+    let server = Launch::route("* demo").tls().start();
+    let address = server.tls.unwrap();
+    let resolve = format!("{EXACT}:{}:{}", address.port(), address.ip());
+    let authority = server.file("certificates").join(AUTHORITY_FILE);
+    let of_1_3 = ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"];
+    let of_1_2 = ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"];
+    let of_1_3 =
+        of_1_3.map(|cipher| vec!["--tlsv1.3".into(), "--tls13-ciphers".into(), format!("TLS_{cipher}")]);
+    let of_1_2 = of_1_2.map(|cipher| {
+        vec!["--tls-max".into(), "1.2".into(), "--ciphers".into(), format!("ECDHE-ECDSA-{cipher}")]
+    });
+    for options in of_1_3.into_iter().chain(of_1_2) {
+        let Some(mut command) = command() else { return };
+        command.args(["--cacert", authority.to_str().unwrap(), "--resolve", &resolve]).args(options);
+        command.args(["--no-buffer", &format!("https://{EXACT}:{}/hold?channel=c", address.port())]);
+        let mut stream = run(&mut command);
+        assert_eq!(stream.line(), "held");
+        server.publish("c", "one\n");
+        server.publish("c", "two\n");
+        assert_eq!([stream.line(), stream.line()], ["one", "two"]);
+    }
+}
+
+#[test]
 fn curl_waits_for_a_long_poll() {
     let server = Server::start("* demo", "");
     let Some(mut command) = curl(&server, &["/poll"]) else { return };
