@@ -9,6 +9,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
 };
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// A handshake message may have 64 KiB (the limit of rustls' own buffers), and a record may follow it.
@@ -114,6 +115,13 @@ impl Session {
     /// Prevents a close_notify, so that the client cannot mistake the end of the connection for the end of the data.
     pub fn tear(&mut self) {
         self.is_torn = true;
+    }
+
+    /// Reads some of the state that sealing will need, and does nothing with it.
+    pub fn read_ahead(&self) {
+        let connection = &self.connection;
+        black_box((self.is_broken, connection.is_handshaking(), connection.wants_write()));
+        black_box((connection.negotiated_cipher_suite().is_some(), connection.alpn_protocol().is_some()));
     }
 
     /// Bytes that are kept for an incomplete record or handshake message.

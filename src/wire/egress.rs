@@ -111,6 +111,7 @@ impl Wire {
 
     /// Sends `frame` to those `slots` that are TLS connections, encrypted for each one, or virtual slots.
     fn send_to_indirect(&mut self, slots: &[Slot], frame: &Bytes, overflowed: &mut Vec<Slot>) {
+        self.secure.read_ahead(slots);
         for &slot in slots {
             if self.slots.has(slot, flag::INDIRECT) && self.send(slot, frame.clone()).is_err() {
                 overflowed.push(slot);

@@ -45,6 +45,12 @@ impl Secure {
         self.sessions.get(&slot).map_or(0, |session| session.partial_bytes())
     }
 
+    /// Reads the state of the sessions that are about to seal. The processor fetches the memory of several sessions at
+    /// the same time; without it, each session would be waited for when it seals.
+    pub fn read_ahead(&self, slots: &[Slot]) {
+        slots.iter().filter_map(|slot| self.sessions.get(slot)).for_each(|session| session.read_ahead());
+    }
+
     /// Begins a turn of the core.
     pub fn begin_turn(&mut self) {
         self.steps = 0;
