@@ -8,14 +8,15 @@ mod names;
 
 pub use by_slot::BySlot;
 pub use connection_id::ConnectionId;
-pub use names::{ApplicationId, NameHash, NameMap, NameSet, spread};
+pub use names::{ApplicationId, NameHash, NameMap, NameSet, adopt_id_key, id_key, spread};
+use serde::{Deserialize, Serialize};
 
 /// The number of a client connection in the tables of its core, and the index of its direct descriptor in the core's
 /// io_uring. A slot is reused after its connection ends, so code that may run late pairs it with a generation.
 ///
 /// A virtual slot belongs to a connection without a descriptor, whose client is this server itself. Its number is
 /// higher than that of any descriptor, and is reused only after all other virtual numbers were used.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Slot(pub u32);
 
 impl Slot {

@@ -58,6 +58,19 @@ pub fn spread(name: &[u8], places: usize) -> usize {
     (hasher.finish() % places.max(1) as u64) as usize
 }
 
+static ID_KEY: OnceLock<[u64; 2]> = OnceLock::new();
+
+/// The key by which ids of published items are hashed. It is random, and a process that takes over from another one
+/// has the other's key.
+pub fn id_key() -> [u64; 2] {
+    *ID_KEY.get_or_init(|| [random(), random()])
+}
+
+/// Has [`id_key`] return `key` from now on. Returns whether that was possible: nothing was hashed before.
+pub fn adopt_id_key(key: [u64; 2]) -> bool {
+    *ID_KEY.get_or_init(|| key) == key
+}
+
 fn keys() -> &'static Keys {
     KEYS.get_or_init(|| {
         let key = || RandomState::with_seeds(random(), random(), random(), random());

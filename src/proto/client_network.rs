@@ -1,10 +1,11 @@
 //! Which addresses count as one client where clients share something. An IPv4 address is one client. A /64 of IPv6 is
 //! one client, because a provider gives each subscriber a whole /64. All clients without an address are one client.
 
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// One client, as far as addresses can tell.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct ClientNetwork(u128);
 
 impl ClientNetwork {

@@ -17,6 +17,8 @@ pub mod exempt;
 pub mod grip;
 pub mod http1;
 pub mod lenient_json;
+#[cfg(test)]
+pub mod pinned;
 pub mod proxy_protocol;
 pub mod script;
 pub mod sockjs;

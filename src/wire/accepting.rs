@@ -18,10 +18,7 @@ use std::time::Instant;
 impl Wire {
     /// Slots that further connections of `port_use` may take, beside the accepts that are in flight.
     pub(super) fn room(&self, port_use: PortUse) -> usize {
-        let (of_clients, of_operators) =
-            (self.listeners.in_flight(PortUse::Clients), self.listeners.in_flight(PortUse::Operators));
-        let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
-        let free = (self.limits.connections as usize).saturating_sub(taken);
+        let (free, of_operators) = (self.free_slots(), self.listeners.in_flight(PortUse::Operators));
         match port_use {
             PortUse::Clients => (free + of_operators).saturating_sub(self.listeners.reserved).min(free),
             PortUse::Operators => {
@@ -31,8 +28,19 @@ impl Wire {
         }
     }
 
+    /// Slots that neither a connection has nor an accept in flight may take.
+    pub(super) fn free_slots(&self) -> usize {
+        let of_clients = self.listeners.in_flight(PortUse::Clients);
+        let of_operators = self.listeners.in_flight(PortUse::Operators);
+        let taken = self.open as usize + self.local.moving() + of_clients + of_operators;
+        (self.limits.connections as usize).saturating_sub(taken)
+    }
+
     /// Starts accepts for all listeners, as far as there are free slots.
     pub(super) fn arm_accepts(&mut self) {
+        if self.stillness.listeners {
+            return;
+        }
         for port_use in [PortUse::Operators, PortUse::Clients] {
             let mut room = self.room(port_use);
             if room > 0 {
@@ -83,15 +91,25 @@ impl Wire {
         unsafe { self.push(operation, token.pack()) };
     }
 
+    /// Cancels all accepts in flight, and those that rest.
+    pub(super) fn cancel_accepts(&mut self) {
+        let listeners = self.listeners.all.iter().enumerate();
+        let tokens = listeners.flat_map(|(index, (listener, _))| {
+            listener.accepts_in_flight().map(move |accept| accept_token(index, accept))
+        });
+        let tokens: Vec<Token> = tokens.collect();
+        tokens.into_iter().for_each(|token| self.cancel_token(token));
+    }
+
     /// Cancels accept `accept` of listener `index`, which then finishes.
     pub(super) fn cancel_accept(&mut self, index: usize, accept: usize) {
-        self.cancel_by(accept_token(index, accept));
+        self.cancel_token(accept_token(index, accept));
     }
 
     /// Handles a finished accept.
     pub(super) fn accepted(&mut self, accept: u32, result: i32) {
         let error = io::Error::from_raw_os_error(-result.min(0));
-        if is_exhausted(&error) {
+        if is_exhausted(&error) && !self.stillness.listeners {
             return self.rest(Token { kind: Kind::Accept, generation: 0, slot: Slot(accept) }, error);
         }
         let Some((listener, peer, preface)) = self.finish_accept(accept) else { return };
@@ -173,6 +191,7 @@ impl Wire {
     }
 }
 
+/// The token of an accept of a listener.
 fn accept_token(listener: usize, accept: usize) -> Token {
     let id = ((listener as u32) << 8) | accept as u32;
     Token { kind: Kind::Accept, generation: 0, slot: Slot(id) }

@@ -8,6 +8,7 @@ use super::ledger::{Bounds, EntryId, Excess, Ledger};
 use crate::ids::Slot;
 use crate::proto::exempt::Exempt;
 use crate::proto::trusted_proxies::TrustedProxies;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct RefusedConnections {
 }
 
 /// Who connects to a listener.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum PortUse {
     /// Clients, which may not take the reserved slots.
     #[default]
@@ -104,14 +105,10 @@ impl Admission {
     /// # Errors
     /// The connection is beyond a limit of its address.
     pub fn admit(&mut self, address: Option<IpAddr>, is_handshake: bool) -> Result<Option<EntryId>, Refused> {
-        let AddressLimits { connections, new_per_s, handshakes_per_s, exempt, trusted_proxies } =
-            &self.limits;
-        let bounds =
-            Bounds { connections: *connections, new_per_s: *new_per_s, handshakes_per_s: *handshakes_per_s };
-        if bounds == Bounds::default() || exempt.has(address, trusted_proxies.as_ref()) {
+        if !self.counts(address) {
             return Ok(None);
         }
-        let counted = self.ledger.begin(address, &bounds, is_handshake, self.second);
+        let counted = self.ledger.begin(address, &self.bounds(), is_handshake, self.second);
         counted.map_err(|excess| {
             let refused = match excess {
                 Excess::Connections => &mut self.refused.connections,
@@ -121,6 +118,16 @@ impl Admission {
             *refused += 1;
             Refused
         })
+    }
+
+    /// Counts a connection of `address` that was admitted before, by another process, whatever the limits are. Returns
+    /// its ledger entry; `None` if it is not counted.
+    pub fn readmit(&mut self, address: Option<IpAddr>) -> Option<EntryId> {
+        if !self.counts(address) {
+            return None;
+        }
+        let counted = self.ledger.begin(address, &Bounds::default(), false, self.second);
+        counted.unwrap_or_default()
     }
 
     /// Stores the ledger entry of an admitted connection of `port_use` for its `slot`.
@@ -159,6 +166,27 @@ impl Admission {
     /// Stops counting a connection that was admitted.
     pub fn forget(&self, entry_id: Option<EntryId>) {
         entry_id.into_iter().for_each(|entry_id| self.ledger.end(entry_id));
+    }
+
+    /// Who connected by the connection in `slot`.
+    pub fn port_use(&self, slot: Slot) -> PortUse {
+        // A field that is added is to be named here, and packed if it belongs to a connection.
+        let Admission { ledger: _, limits: _, second: _, refused: _, holders, operators: _ } = self;
+        match holders.get(slot.index()).is_some_and(|holder| holder & OPERATOR != 0) {
+            true => PortUse::Operators,
+            false => PortUse::Clients,
+        }
+    }
+
+    /// Whether connections of `address` are counted.
+    fn counts(&self, address: Option<IpAddr>) -> bool {
+        let AddressLimits { exempt, trusted_proxies, .. } = &self.limits;
+        self.bounds() != Bounds::default() && !exempt.has(address, trusted_proxies.as_ref())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let AddressLimits { connections, new_per_s, handshakes_per_s, .. } = self.limits;
+        Bounds { connections, new_per_s, handshakes_per_s }
     }
 
     /// Open connections of operators.

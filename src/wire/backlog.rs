@@ -40,6 +40,13 @@ impl Backlog {
         data.len() + SLICE_BYTES
     }
 
+    /// All slices, in order, for another process. No send is in flight.
+    pub fn slices(&self) -> Vec<Bytes> {
+        let Backlog { slices, bytes: _, is_in_flight } = self;
+        debug_assert!(!is_in_flight, "the kernel is sending the first slice");
+        slices.iter().cloned().collect()
+    }
+
     /// All slices, in order.
     pub fn into_slices(self) -> VecDeque<Bytes> {
         self.slices

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// Datagrams received in one call.
@@ -69,11 +69,31 @@ fn udp(address: SocketAddr) -> io::Result<Socket> {
 }
 
 impl DatagramSocket {
+    /// A bound socket of another process, with the options that it has. Datagrams that were dropped before are not
+    /// counted again.
+    ///
+    /// # Errors
+    /// The system's error, if `socket` is no socket.
+    pub fn from_socket(socket: OwnedFd) -> io::Result<DatagramSocket> {
+        let socket = Socket::from(socket);
+        let is_local = socket.domain()? == Domain::UNIX;
+        let socket = DatagramSocket { socket, is_local, drops_seen: Cell::new(0) };
+        socket.kernel_drops();
+        Ok(socket)
+    }
+
     pub(super) fn new(socket: Socket, is_local: bool) -> io::Result<DatagramSocket> {
         socket.set_nonblocking(true)?;
         // If the kernel allows less, the socket works with less.
         let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
         Ok(DatagramSocket { socket, is_local, drops_seen: Cell::new(0) })
+    }
+
+    /// A bound socket that was open before the server started. Datagrams that were dropped before are not counted.
+    pub(super) fn of_handed(socket: Socket, is_local: bool) -> io::Result<DatagramSocket> {
+        let socket = DatagramSocket::new(socket, is_local)?;
+        socket.kernel_drops();
+        Ok(socket)
     }
 
     /// Whether this is a Unix socket, on which senders wait when they are too fast.
@@ -97,6 +117,12 @@ impl DatagramSocket {
 
     pub(super) fn descriptor(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for DatagramSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

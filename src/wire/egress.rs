@@ -225,11 +225,12 @@ impl Wire {
         Ok(())
     }
 
-    /// Starts the waiting send of the backlog's front slice.
-    fn drain(&mut self, slot: Slot) {
+    /// Starts the waiting send of the backlog's front slice. While the wire is quiet, the backlog only waits.
+    pub(super) fn drain(&mut self, slot: Slot) {
+        let is_quiet = self.stillness.clients;
         let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
-        backlog.is_in_flight = backlog.front().is_some();
-        let Some(front) = backlog.front() else { return };
+        backlog.is_in_flight = backlog.front().is_some() && !is_quiet;
+        let Some(front) = backlog.front().filter(|_| !is_quiet) else { return };
         let send = Operation::PatientSend { slot, data: front.as_ptr(), length: length(front) };
         // SAFETY: the front slice is trimmed only by this send's completion; `close` keeps it as an orphan.
         unsafe { self.push(send, self.slots.token(Kind::Drain, slot)) };
@@ -244,7 +245,7 @@ impl Wire {
         let slot = token.slot;
         let Some(backlog) = self.slots.backlogs.get_mut(&slot) else { return };
         backlog.is_in_flight = false;
-        if result < 0 && result != -libc::EINTR && result != -libc::EAGAIN {
+        if result < 0 && !has_sent_nothing(result) {
             return self.events.push_back(WireEvent::Failed { slot });
         }
         let (before, sent) = (backlog.bytes(), result.max(0) as usize);
@@ -291,6 +292,12 @@ impl Wire {
         // SAFETY: passed on to the caller.
         unsafe { self.push(send, self.slots.token(Kind::Send, slot)) };
     }
+}
+
+/// Whether a waiting send ended before it sent anything, and the connection goes on. Of an open connection, only
+/// [`Wire::quiesce`] cancels sends.
+fn has_sent_nothing(result: i32) -> bool {
+    [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result)
 }
 
 /// A send's length field is 32 bits wide; a longer slice goes out in several.

@@ -5,7 +5,6 @@
 use super::WireLimits;
 use super::admission::Admission;
 use super::buffers::{Buffers, Received};
-use super::datagrams::DatagramSocket;
 use super::doorbell::Doorbell;
 use super::ledger::Ledger;
 use super::listeners::Listeners;
@@ -17,6 +16,7 @@ use super::ring::Ring;
 use super::secure::Secure;
 use super::slots::{Slots, flag};
 use super::socket_file::Credentials;
+use super::stillness::Stillness;
 use super::token::{Kind, Token};
 use super::virtual_slots::VirtualSlots;
 use crate::ids::Slot;
@@ -108,16 +108,16 @@ pub struct Wire {
     /// Clients that were paused before; each of their receives takes one buffer.
     pub(super) metered: FxHashSet<Slot>,
     /// Tokens of shutdowns in flight whose connection has been closed meanwhile.
-    late_closes: FxHashSet<u64>,
+    pub(super) late_closes: FxHashSet<u64>,
     pub(super) completions: Vec<Completion>,
     /// The last `poll` did not take all completions that the kernel had.
-    is_behind: bool,
+    pub(super) is_behind: bool,
     /// Clients that have sent bytes for which there was no buffer, since the last `poll_all` began.
-    starved: FxHashSet<Slot>,
+    pub(super) starved: FxHashSet<Slot>,
     /// Clients whose bytes the last `poll_all` did not report completely; `None` if that is not known.
-    unread: Option<FxHashSet<Slot>>,
+    pub(super) unread: Option<FxHashSet<Slot>>,
     pub(super) events: VecDeque<WireEvent>,
-    buffers: Rc<Buffers>,
+    pub(super) buffers: Rc<Buffers>,
     pub(super) listeners: Listeners,
     pub(super) admission: Admission,
     pub(super) progress: Progress,
@@ -128,13 +128,14 @@ pub struct Wire {
     pub(super) open: u32,
     /// Connections that are paused.
     pub(super) paused: usize,
-    broken: Option<io::Error>,
+    pub(super) stillness: Stillness,
+    pub(super) broken: Option<io::Error>,
 }
 
 impl Wire {
-    /// Sets up the ring and starts accepting clients on `listeners`, with TLS where the [`Preface`] has an offer, and
-    /// on the Unix sockets `local`. Connections are counted in `ledger`, which all cores share. Must run on the
-    /// core's own thread.
+    /// Sets up the ring. From the first [`Wire::poll`] on, clients are accepted on `listeners`, with TLS where the
+    /// [`Preface`] has an offer, and on the Unix sockets `local`. Connections are counted in `ledger`, which all cores
+    /// share. Must run on the core's own thread.
     ///
     /// # Errors
     /// The system's error, if the ring, its buffers or its doorbell cannot be set up.
@@ -148,7 +149,7 @@ impl Wire {
         let mut ring = Ring::new(limits.connections)?;
         ring.register_doorbell(doorbell)?;
         let buffers = Buffers::register(&mut ring)?;
-        let mut wire = Wire {
+        Ok(Wire {
             ring,
             limits,
             slots: Slots::new(limits.connections),
@@ -171,10 +172,9 @@ impl Wire {
             virtual_slots: VirtualSlots::default(),
             open: 0,
             paused: 0,
+            stillness: Stillness::default(),
             broken: None,
-        };
-        wire.arm_accepts();
-        Ok(wire)
+        })
     }
 
     /// Submits queued operations, handles completions, and appends the resulting events to `events`. The kernel posts
@@ -185,7 +185,9 @@ impl Wire {
     pub fn poll(&mut self, events: &mut VecDeque<WireEvent>) -> io::Result<()> {
         self.flush();
         self.arm_accepts();
-        self.gather(0)?;
+        // The faster the operations end that were cancelled, the shorter clients wait.
+        let enough = if self.stillness.clients { GATHERED } else { 0 };
+        self.gather(enough)?;
         self.report(events)
     }
 
@@ -207,7 +209,8 @@ impl Wire {
             held_back.filter(|token| matches!(token.kind, Kind::Receive | Kind::Drain | Kind::Measure));
         let unheard = self.virtual_slots.noted().iter().copied();
         let unread = held_back.map(|token| token.slot).chain(self.starved.drain()).chain(unheard).collect();
-        self.unread = (!self.is_behind).then_some(unread);
+        // Nothing is received while the wire is quiet.
+        self.unread = (!self.is_behind && !self.stillness.clients).then_some(unread);
         Ok(())
     }
 
@@ -263,11 +266,6 @@ impl Wire {
         self.ring.silence_doorbell(silent);
     }
 
-    /// Reports once, with [`WireEvent::Readable`] and `number`, that `socket` has datagrams.
-    pub fn watch_datagrams(&mut self, number: u32, socket: &DatagramSocket) {
-        self.watch(Kind::Readable, number, socket.descriptor());
-    }
-
     /// Ends the sending side once the kernel has all queued bytes; receiving goes on.
     pub fn shutdown(&mut self, slot: Slot) {
         self.say_goodbye(slot);
@@ -321,9 +319,7 @@ impl Wire {
     /// kernel searches all waiting operations of the ring: with 18,000 idle connections a cancellation took 180 us,
     /// against 6 us.
     pub(super) fn cancel(&mut self, kind: Kind, slot: Slot) {
-        let cancel = Operation::Cancel { token: self.slots.token(kind, slot) };
-        // SAFETY: a cancellation points to nothing.
-        unsafe { self.push(cancel, self.slots.token(Kind::Cancel, slot)) };
+        self.cancel_token(Token { kind, generation: self.slots.generation(slot), slot });
     }
 
     /// Gives the slot back to the kernel, for another client.
@@ -375,11 +371,12 @@ impl Wire {
             Kind::Measure => self.measured(token, completion.result),
             Kind::MeasureUnread => self.measured_unread(token, completion.result),
             Kind::Shutdown => self.was_shut_down(token),
-            Kind::Readable => self.events.push_back(WireEvent::Readable { socket: token.slot.0 }),
+            Kind::Readable => self.readable(token.slot.0),
             Kind::Knock => self.knocked(token.slot.0),
             Kind::MoveIn => self.moved_in(token.slot.0, completion.result),
             // The result of a send is handled right after its submission, so a send that comes here was late.
-            Kind::Send | Kind::Cancel | Kind::Close => {}
+            // Calls that move connections wait for their completions.
+            Kind::Send | Kind::Cancel | Kind::Close | Kind::Install | Kind::Adopt => {}
         }
     }
 

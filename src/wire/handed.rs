@@ -1,16 +1,20 @@
-//! Sockets that a service manager opened and hands over at the start (sd_listen_fds(3), socket units of systemd). They
-//! are found by their own addresses, so their order and their names do not matter. The manager keeps them open: clients
-//! that connect while no server runs wait in their queues for the next one. The files of Unix sockets belong to the
-//! manager, and the server never removes them.
+//! Sockets that are open before the server starts, because a service manager opened them (sd_listen_fds(3), socket units of
+//! systemd), or because the process that this one replaces hands them over. They are found by their own addresses, so their
+//! order and their names do not matter.
+//!
+//! A service manager keeps its sockets open: clients that connect while no server runs wait in their queues for the next
+//! one. The files of its Unix sockets belong to the manager, and the server never removes them. An old process hands over
+//! all sockets of its cores; those that no setting names any more are closed with the [`HandedSockets`].
 
 use super::datagrams::DatagramSocket;
 use super::listener::prepare;
-use super::socket_file::Access;
+use super::socket_file::{Access, SocketFile};
 use socket2::{Socket, Type};
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -41,7 +45,7 @@ pub enum HandedError {
     )]
     Count(String),
     /// A descriptor is closed, is no socket, or is a socket that cannot listen.
-    #[error("the socket {handed} of LISTEN_FDS cannot be used: {source}{remedy}")]
+    #[error("the socket {handed} that was handed over cannot be used: {source}{remedy}")]
     Unusable {
         /// The socket.
         handed: String,
@@ -73,13 +77,19 @@ pub enum HandedError {
 
 /// The sockets that were handed over and are not in use yet.
 #[derive(Default)]
-pub struct HandedSockets(Vec<Handed>);
+pub struct HandedSockets {
+    left: Vec<Handed>,
+    /// The files that the old process owns; `None` if the sockets are those of a service manager.
+    files_of_old_process: Option<Vec<PathBuf>>,
+}
 
 struct Handed {
     /// The name that the manager gave it, often that of the socket unit.
     name: String,
     address: Address,
     socket: Socket,
+    /// A service manager has the socket too.
+    is_managed: bool,
 }
 
 enum Address {
@@ -112,15 +122,60 @@ impl HandedSockets {
             let socket = take_descriptor(descriptor).map(Socket::from);
             socket.and_then(|socket| Handed::new(name, socket)).map_err(failed)
         });
-        taken.collect::<Result<_, _>>().map(HandedSockets)
+        let left = taken.collect::<Result<_, _>>()?;
+        Ok(HandedSockets { left, files_of_old_process: None })
     }
 
-    /// Checks that each socket is one of `places`.
+    /// The sockets that the process hands over which this one replaces, each with whether a service manager has it too. It
+    /// owns `files`, those of its Unix sockets.
+    ///
+    /// # Errors
+    /// If one is no socket.
+    pub fn of_old_process(
+        sockets: Vec<(OwnedFd, bool)>,
+        files: Vec<PathBuf>,
+    ) -> Result<HandedSockets, HandedError> {
+        let taken = sockets.into_iter().map(|(socket, is_managed)| {
+            let handed = format!("descriptor {}", socket.as_raw_fd());
+            let failed = |source| HandedError::Unusable { handed, source, remedy: "" };
+            let taken = Handed::new("the old process".to_owned(), socket.into());
+            taken.map(|taken| Handed { is_managed, ..taken }).map_err(failed)
+        });
+        let left = taken.collect::<Result<_, _>>()?;
+        Ok(HandedSockets { left, files_of_old_process: Some(files) })
+    }
+
+    /// Whether a service manager has the sockets at `place` too, so that their queues outlive this process.
+    pub fn are_managed(&self, place: SocketPlace<'_>) -> bool {
+        self.left.iter().any(|handed| handed.is_managed && handed.is_at(place))
+    }
+
+    fn are_of_old_process(&self) -> bool {
+        self.files_of_old_process.is_some()
+    }
+
+    /// The file `path` of a Unix socket, if the old process owns it. The file stays until it is armed.
+    pub fn file(&mut self, path: &Path) -> Option<SocketFile> {
+        let files = self.files_of_old_process.as_mut()?;
+        let index = files.iter().position(|file| file == path)?;
+        SocketFile::of_other(&files.swap_remove(index)).ok()
+    }
+
+    /// The files that the old process owns and nobody has asked for.
+    pub fn unused_files(&self) -> Vec<SocketFile> {
+        let files = self.files_of_old_process.iter().flatten();
+        files.filter_map(|file| SocketFile::of_other(file).ok()).collect()
+    }
+
+    /// Checks that each socket of a service manager is one of `places`. Those of an old process may be dropped.
     ///
     /// # Errors
     /// Names the first socket that is not.
     pub fn check(&self, places: &[SocketPlace<'_>]) -> Result<(), HandedError> {
-        let unused = self.0.iter().find(|handed| !places.iter().any(|place| handed.is_at(*place)));
+        if self.are_of_old_process() {
+            return Ok(());
+        }
+        let unused = self.left.iter().find(|handed| !places.iter().any(|place| handed.is_at(*place)));
         unused.map_or(Ok(()), |handed| Err(HandedError::Unused(handed.to_string())))
     }
 
@@ -149,7 +204,7 @@ impl HandedSockets {
     /// If the socket cannot listen, or if its file allows more than `access`.
     pub fn unix(&mut self, path: &Path, access: Access) -> Result<Option<UnixListener>, HandedError> {
         let Some(handed) = self.remove(SocketPlace::Stream(path)).pop() else { return Ok(None) };
-        handed.check_mode(path, access)?;
+        self.allow(&handed, path, access)?;
         // A socket that does not listen yet begins to, and the queue of any other keeps its length.
         let listening = |socket: &Socket| match socket.is_listener()? {
             true => socket.set_nonblocking(true),
@@ -164,13 +219,24 @@ impl HandedSockets {
     /// If the socket cannot be prepared, or if its file allows more than `mode`.
     pub fn unix_datagram(&mut self, path: &Path, mode: u32) -> Result<Option<DatagramSocket>, HandedError> {
         let Some(handed) = self.remove(SocketPlace::Datagram(path)).pop() else { return Ok(None) };
-        handed.check_mode(path, mode.into())?;
+        self.allow(&handed, path, mode.into())?;
         handed.into_datagrams(true).map(Some)
+    }
+
+    /// Sees to it that the file of `handed` lets nobody connect whom `access` excludes.
+    fn allow(&self, handed: &Handed, path: &Path, access: Access) -> Result<(), HandedError> {
+        match handed.check_mode(path, access) {
+            Err(HandedError::Mode { allowed, .. }) if self.are_of_old_process() => {
+                let set = std::fs::set_permissions(path, Permissions::from_mode(allowed));
+                set.map_err(|source| handed.unusable(source))
+            }
+            checked => checked,
+        }
     }
 
     /// Removes the sockets at `place` from those that are left.
     fn remove(&mut self, place: SocketPlace<'_>) -> Vec<Handed> {
-        self.0.extract_if(.., |handed| handed.is_at(place)).collect()
+        self.left.extract_if(.., |handed| handed.is_at(place)).collect()
     }
 }
 
@@ -185,7 +251,7 @@ impl Handed {
             (Type::DGRAM, _, Some(path)) => Address::Datagram(path),
             _ => Address::Other,
         };
-        Ok(Handed { name, address, socket })
+        Ok(Handed { name, address, socket, is_managed: true })
     }
 
     fn is_at(&self, place: SocketPlace<'_>) -> bool {
@@ -226,7 +292,7 @@ impl Handed {
     fn into_datagrams(self, is_local: bool) -> Result<DatagramSocket, HandedError> {
         let passing = |socket: &Socket| if is_local { socket.set_passcred(true) } else { Ok(()) };
         let text = self.to_string();
-        let made = self.finish(passing).map(|socket| DatagramSocket::new(socket, is_local))?;
+        let made = self.finish(passing).map(|socket| DatagramSocket::of_handed(socket, is_local))?;
         made.map_err(|source| HandedError::Unusable { handed: text, source, remedy: "" })
     }
 
@@ -291,7 +357,10 @@ mod tests {
     /// A manager's socket.
     fn handed(socket: impl Into<OwnedFd>) -> HandedSockets {
         let socket = Socket::from(socket.into());
-        HandedSockets(vec![Handed::new("web.socket".to_owned(), socket).unwrap()])
+        HandedSockets {
+            left: vec![Handed::new("web.socket".to_owned(), socket).unwrap()],
+            files_of_old_process: None,
+        }
     }
 
     fn path(name: &str) -> PathBuf {
@@ -325,7 +394,7 @@ mod tests {
             sockets.check(&[SocketPlace::Tcp(place)]).is_ok()
         };
         assert!(is_at("::") && is_at("0.0.0.0") && !is_at("127.0.0.1") && !is_at("::1"));
-        sockets.0[0].socket.set_only_v6(true).unwrap_err();
+        sockets.left[0].socket.set_only_v6(true).unwrap_err();
         let narrow = Socket::new(socket2::Domain::IPV6, Type::STREAM, None).unwrap();
         narrow.set_only_v6(true).unwrap();
         narrow.bind(&SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
@@ -363,5 +432,43 @@ mod tests {
         assert_eq!(names("2", "").unwrap(), ["unknown", "unknown"]);
         assert_eq!(names("0", "a").unwrap(), [""; 0]);
         assert!(names("-1", "").unwrap_err().to_string().contains("\"-1\""));
+    }
+
+    #[test]
+    fn sockets_of_an_old_process_are_found_by_their_addresses_and_the_rest_is_closed() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let file = std::env::temp_dir().join(format!("gripwire-handed-{}", std::process::id()));
+        let group = super::super::bind(any, 1).unwrap();
+        let address = group[0].local_addr().unwrap();
+        let beside = super::super::bind_beside(address, 1).unwrap();
+        let gone = TcpListener::bind(any).unwrap();
+        let gone_address = gone.local_addr().unwrap();
+        let udp = std::net::UdpSocket::bind(any).unwrap();
+        let udp_address = udp.local_addr().unwrap();
+        let datagrams = UnixDatagram::bind(&file).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        let mut sockets: Vec<OwnedFd> = vec![gone.into(), udp.into(), datagrams.into()];
+        sockets.extend(group.into_iter().chain(beside).map(OwnedFd::from));
+        let sockets = sockets.into_iter().enumerate().map(|(index, socket)| (socket, index == 1)).collect();
+        let mut handed = HandedSockets::of_old_process(sockets, vec![file.clone()]).unwrap();
+        assert!(handed.are_managed(SocketPlace::Udp(udp_address)));
+        assert!(!handed.are_managed(SocketPlace::Tcp(address)));
+        handed.check(&[]).unwrap();
+        assert_eq!(handed.tcp(address).unwrap().len(), 2);
+        assert_eq!(handed.tcp(address).unwrap().len(), 0);
+        assert_eq!(handed.udp(udp_address).unwrap().len(), 1);
+        assert_eq!(handed.udp(address).unwrap().len(), 0);
+        assert!(handed.unix(&file, Access::default()).unwrap().is_none(), "it takes datagrams");
+        assert!(handed.unix_datagram(&file, 0o600).unwrap().is_some());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::net::TcpStream::connect(gone_address).unwrap();
+        assert_eq!(handed.unused_files().len(), 1);
+        let mut owned = handed.file(&file).unwrap();
+        assert!(handed.file(&file).is_none() && handed.unused_files().is_empty());
+        drop(handed);
+        std::net::TcpStream::connect(gone_address).unwrap_err();
+        owned.arm();
+        drop(owned);
+        assert!(!file.exists());
     }
 }

@@ -81,19 +81,41 @@ impl BindError {
 pub fn bind(address: SocketAddr, cores: usize) -> Result<Vec<TcpListener>, BindError> {
     let failed = |source| BindError::tcp(address, source);
     socket(address).and_then(|socket| socket.bind(&address.into())).map_err(failed)?;
-    (0..cores).map(|_| listen(address).map_err(failed)).collect()
+    (0..cores).map(|_| listening(address).map_err(failed)).collect()
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Binds `count` more sockets to `address` beside those that are bound to it already. They do not listen yet: a client
+/// in the queue of a socket is reset if the socket is closed, so [`listen`] follows when it is certain that they are used.
+///
+/// # Errors
+/// The system's error: sockets without SO_REUSEPORT, or those of another user, take no other beside them.
+pub fn bind_beside(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    (0..count).map(|_| bound(address)).collect()
+}
+
+/// Begins to listen on a socket of [`bind_beside`].
+///
+/// # Errors
+/// The system's error.
+pub fn listen(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).listen(ACCEPT_QUEUE.into())
+}
+
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address)?;
+    listen(&socket)?;
+    Ok(socket)
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     set_inherited(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(ACCEPT_QUEUE.into())?;
     Ok(socket.into())
 }
 
-/// Prepares a bound socket of the service manager for clients, and has it listen.
+/// Prepares a bound socket that was handed over for clients, and has it listen.
 pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     // On a socket that does not block, the ring would complete an accept without a client.
     socket.set_nonblocking(false)?;
@@ -170,10 +192,9 @@ impl Listener {
         self.socket.is_some() && !self.is_closing
     }
 
-    /// The accepts that are in flight.
-    pub fn accepts_in_flight(&self) -> Vec<usize> {
-        let accepts = self.accepts.iter().enumerate().filter(|(_, accept)| accept.in_flight);
-        accepts.map(|(index, _)| index).collect()
+    /// The indices of the accepts in flight.
+    pub fn accepts_in_flight(&self) -> impl Iterator<Item = usize> {
+        self.accepts.iter().enumerate().filter(|(_, accept)| accept.in_flight).map(|(index, _)| index)
     }
 
     /// Closes the socket. No accept may be in flight.
@@ -218,7 +239,7 @@ mod tests {
     #[test]
     fn a_client_is_asked_several_times_before_it_counts_as_gone_and_not_when_all_others_are() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut listener = Listener::new(listen(address).unwrap());
+        let mut listener = Listener::new(listening(address).unwrap());
         let mut times = std::collections::HashSet::new();
         for accepted in 0..ALIKE * 60 {
             let socket = SockRef::from(listener.socket().unwrap());

@@ -46,6 +46,9 @@ impl Wire {
         else {
             return;
         };
+        if self.stillness.listeners {
+            return self.stop_watching(index);
+        }
         let most = self.room(port_use).min(ACCEPTS);
         let Some(listener) = self.local.listeners.get_mut(index as usize) else { return };
         listener.is_watched = false;
@@ -77,10 +80,17 @@ impl Wire {
         }
     }
 
+    /// Records that listener `index` is not watched. While the wire is quiet, its clients wait in the kernel's queue.
+    fn stop_watching(&mut self, index: u32) {
+        if let Some(listener) = self.local.listeners.get_mut(index as usize) {
+            listener.is_watched = false;
+        }
+    }
+
     fn move_in(&mut self, mut moving: Moving) {
         self.local.moved = self.local.moved.wrapping_add(1);
         let id = self.local.moved;
-        let operation = Operation::MoveIn { place: moving.place.as_mut_ptr() };
+        let operation = Operation::MoveIn { places: moving.place.as_mut_ptr(), count: 1, first: None };
         let token = Token { kind: Kind::MoveIn, generation: 0, slot: Slot(id) };
         self.local.moving.insert(id, moving);
         // SAFETY: the memory stays in the map until the completion was seen.

@@ -8,6 +8,7 @@ use super::events::{Wire, WireEvent};
 use super::operation::Operation;
 use super::slots::flag;
 use super::token::{Kind, Token};
+use crate::ids::Slot;
 
 /// Clients that are measured in one turn; each takes about a microsecond.
 const AT_ONCE: usize = 256;
@@ -16,7 +17,7 @@ impl Wire {
     /// Begins to measure all clients with a backlog and all paused clients, unless this is going on already. The
     /// results are reported as [`WireEvent::Took`].
     pub fn begin_to_measure(&mut self) {
-        if !self.progress.is_going_on() {
+        if !self.progress.is_going_on() && !self.stillness.clients {
             let behind = self.slots.backlogs.keys().filter(|slot| !slot.is_virtual());
             let unread =
                 self.metered.iter().filter(|slot| self.slots.has(**slot, flag::PAUSED) && !slot.is_virtual());
@@ -24,26 +25,32 @@ impl Wire {
         }
     }
 
-    /// Measures some more clients; returns whether more are left.
+    /// Measures some more clients; returns whether more are left. A quiet wire measures none.
     pub fn measure_some(&mut self) -> bool {
+        if self.stillness.clients {
+            return false;
+        }
         for _ in 0..AT_ONCE {
             let Some(slot) = self.progress.next_waiting() else { return false };
             if self.slots.has(slot, flag::OPEN | flag::BACKLOGGED) {
-                // SAFETY: the operation points to nothing.
-                unsafe {
-                    self.push(Operation::Unacknowledged { slot }, self.slots.token(Kind::Measure, slot))
-                };
+                self.ask(Operation::Unacknowledged { slot }, Kind::Measure, slot);
             }
             if self.slots.has(slot, flag::OPEN | flag::PAUSED) {
-                // SAFETY: the operation points to nothing.
-                unsafe { self.push(Operation::Unread { slot }, self.slots.token(Kind::MeasureUnread, slot)) };
+                self.ask(Operation::Unread { slot }, Kind::MeasureUnread, slot);
             }
         }
         self.progress.is_going_on()
     }
 
+    fn ask(&mut self, operation: Operation, kind: Kind, slot: Slot) {
+        self.progress.asked += 1;
+        // SAFETY: both operations point to nothing.
+        unsafe { self.push(operation, self.slots.token(kind, slot)) };
+    }
+
     /// Handles the number of unread bytes of a paused client, or an error.
     pub(super) fn measured_unread(&mut self, token: Token, result: i32) {
+        self.progress.asked -= 1;
         if self.slots.is_current(token) && self.slots.has(token.slot, flag::PAUSED) {
             self.progress.measure_unread(token.slot, usize::try_from(result).unwrap_or_default());
         }
@@ -51,6 +58,7 @@ impl Wire {
 
     /// Handles the number of unacknowledged bytes of a client with a backlog, or an error.
     pub(super) fn measured(&mut self, token: Token, result: i32) {
+        self.progress.asked -= 1;
         let slot = token.slot;
         if !self.slots.is_current(token) || !self.slots.has(slot, flag::BACKLOGGED) {
             return;

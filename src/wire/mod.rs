@@ -4,8 +4,9 @@
 //!   (`simulated`). `token` identifies the operation of a completion, `buffers` lends receive buffers, `doorbell`
 //!   wakes the core's executor, `heap` returns free pages, `outer_buffers` limits the kernel's buffers of sockets
 //!   outside the ring, and `probe` checks at start that the kernel has all needed features.
-//! - Connecting: each `listener` is a socket that clients connect to, and may be `handed` over by a service manager.
-//!   `listeners` divides the slots among them, `accepting` accepts, and `admission` refuses connections of addresses that have too many; the `ledger` counts
+//! - Connecting: each `listener` is a socket that clients connect to, and may be `handed` over by a service manager or by
+//!   an old process. `listeners` divides the slots among them, `accepting` accepts, and `admission` refuses connections of
+//!   addresses that have too many; the `ledger` counts
 //!   these for all cores. `proxy_headers` reads the PROXY protocol of load balancers, and `proxied` keeps incomplete
 //!   headers. `local` accepts clients on Unix sockets (`local_clients`), which `socket_file` binds. `virtual_slots`
 //!   are connections whose client is this server itself; `virtual_traffic` carries their data. `stopping` ends
@@ -15,6 +16,9 @@
 //!   from the figures that `measuring` asks the kernel for. `sealing` encrypts and decrypts for clients with TLS,
 //!   whose sessions are in `secure`. `kept` adds up the memory of connections. `datagrams` receives datagrams in
 //!   batches.
+//! - Moving: `quiet` stops the wire, `stillness` says what is stopped, `moving` gives connections to another process and
+//!   takes them, with their state as a `packed_socket`. `memory_file` makes files for more data than a message takes.
+//! - Other processes: a `packet_socket` carries messages with descriptors.
 //!
 //! [`Wire`] (`events`) ties them together and turns completions into [`WireEvent`]s. The state for each subject is a
 //! value in a file of its own; the code that uses it with [`Wire`] is in another file.
@@ -40,12 +44,17 @@ mod listeners;
 mod local;
 mod local_clients;
 mod measuring;
+mod memory_file;
+mod moving;
 mod operation;
 mod outer_buffers;
+mod packed_socket;
+mod packet_socket;
 mod probe;
 mod progress;
 mod proxied;
 mod proxy_headers;
+mod quiet;
 mod receiving;
 mod ring;
 mod sealing;
@@ -54,6 +63,7 @@ mod secure;
 mod simulated;
 mod slots;
 mod socket_file;
+mod stillness;
 mod stopping;
 mod token;
 mod uring;
@@ -71,9 +81,13 @@ pub use events::{Wire, WireEvent};
 pub use handed::{HandedError, HandedSockets, SocketPlace};
 pub use heap::return_free_pages;
 pub use ledger::Ledger;
-pub use listener::{ACCEPT_QUEUE, BindError, bind};
-pub use outer_buffers::bound_buffers;
-pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, check_kernel, raise_file_limit};
+pub use listener::{ACCEPT_QUEUE, BindError, bind, bind_beside, listen};
+pub use memory_file::memory_file;
+pub use moving::{MoveError, Place};
+pub use outer_buffers::{bound_buffers, duplicate};
+pub use packed_socket::PackedSocket;
+pub use packet_socket::{PACKET_BYTES, PACKET_DESCRIPTORS, Packet, PacketSocket};
+pub use probe::{FILES_PER_CORE, MEMLOCK_BYTES, MissingFeature, can_install, check_kernel, raise_file_limit};
 pub use progress::Taken;
 pub use proxied::Preface;
 pub use slots::Overflow;

@@ -34,8 +34,12 @@ pub(super) enum Operation {
     Watch { descriptor: RawFd },
     /// Post after [`REST_MS`].
     Rest,
-    /// Copy the descriptor at `place` into a free slot, and write the slot's number to `place`.
-    MoveIn { place: *mut RawFd },
+    /// Copy each of `count` descriptors at `places` into slots: those from `first` on, or free ones, whose numbers are
+    /// written in their places. The result is the number of descriptors that were copied.
+    MoveIn { places: *mut RawFd, count: u32, first: Option<Slot> },
+    /// Make an ordinary descriptor for the socket of a slot, which is the result; programs that are started do not
+    /// inherit it.
+    Install { slot: Slot },
 }
 
 /// The result of an operation, or one of several results.

@@ -2,7 +2,7 @@
 
 use socket2::SockRef;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 /// Limits the kernel's buffers of the open socket `descriptor`: to about twice `received` unread bytes (SO_RCVBUF,
 /// which net.core.rmem_max caps), and to `unsent` bytes that it cannot send yet (TCP_NOTSENT_LOWAT). Without limits,
@@ -16,6 +16,15 @@ pub fn bound_buffers(descriptor: RawFd, received: usize, unsent: u32) -> io::Res
     let socket = SockRef::from(&socket);
     socket.set_recv_buffer_size(received)?;
     socket.set_tcp_notsent_lowat(unsent)
+}
+
+/// Another descriptor of the open socket `descriptor`.
+///
+/// # Errors
+/// The system's error, if there is no descriptor left.
+pub fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is borrowed for this call only, in which its owner, who called, cannot close it.
+    unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned()
 }
 
 #[cfg(test)]

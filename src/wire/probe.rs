@@ -32,6 +32,14 @@ pub fn check_kernel(connections: u32) -> Result<(), MissingFeature> {
     Ok(())
 }
 
+/// Whether the kernel can make ordinary descriptors for sockets of a ring (IORING_OP_FIXED_FD_INSTALL, Linux 6.8), so
+/// that connections can move to another process.
+pub fn can_install() -> bool {
+    let mut probe = Probe::new();
+    let probed = IoUring::new(8).and_then(|ring| ring.submitter().register_probe(&mut probe));
+    probed.is_ok() && probe.is_supported(opcode::FixedFdInstall::CODE)
+}
+
 /// Raises the soft limit on open files to the hard limit and returns it: it bounds each ring's descriptor table. It
 /// must leave room for the files that all `cores` open at start.
 ///

@@ -32,6 +32,8 @@ pub(super) struct Progress {
     unread_bytes: usize,
     /// Clients that are still to be measured.
     waiting: Vec<Slot>,
+    /// Questions that the kernel has not answered yet.
+    pub asked: usize,
 }
 
 /// A client with a backlog, since its first measurement.

@@ -49,6 +49,9 @@ impl Wire {
         if slot.is_virtual() {
             return self.resume_virtual(slot);
         }
+        if self.stillness.clients {
+            return;
+        }
         self.slots.set(slot, flag::RECEIVING);
         let operation = match self.metered.contains(&slot) {
             true => Operation::ReceiveOnce { slot },

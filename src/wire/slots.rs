@@ -5,6 +5,7 @@
 use super::backlog::Backlog;
 use super::token::{GENERATION_MASK, Kind, Token};
 use crate::ids::{BySlot, Slot};
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 /// The backlog of a connection, or of the core, is full: the bytes were refused.
@@ -19,7 +20,7 @@ pub(super) mod flag {
     pub const RECEIVING: u32 = 1 << 1;
     /// The core has paused receiving.
     pub const PAUSED: u32 = 1 << 2;
-    /// There is a backlog, and its waiting send is in flight.
+    /// There is a backlog. Its waiting send is in flight, unless the wire is quiet.
     pub const BACKLOGGED: u32 = 1 << 3;
     /// A send is queued, and the kernel has not been entered for it yet.
     pub const QUEUED: u32 = 1 << 4;
@@ -84,6 +85,32 @@ impl Slots {
         if let Some(word) = self.words.get_mut(slot) {
             let generation = ((*word >> 8) + 1) & GENERATION_MASK;
             *word = generation << 8;
+        }
+    }
+
+    /// The flags of `slot`.
+    pub fn flags(&self, slot: Slot) -> u32 {
+        self.words.get(slot).map_or(0, |word| word & 0xff)
+    }
+
+    /// All slots with all of `flags` that are not virtual.
+    pub fn with(&self, flags: u32) -> impl Iterator<Item = Slot> {
+        let words = self.words.some(0, self.words.places() - 1);
+        words.filter(move |(_, word)| *word & flags == flags).map(|(slot, _)| slot)
+    }
+
+    /// The unsent data of `slot`, for another process: its backlog, and the data behind its cork.
+    pub fn unsent(&self, slot: Slot) -> (Vec<Bytes>, Vec<Bytes>) {
+        // A field that is added is to be named here, and packed if it belongs to a connection.
+        let Slots { words: _, backlogs, corked, backlog_bytes: _ } = self;
+        let slices = |of: &FxHashMap<Slot, Backlog>| of.get(&slot).map(Backlog::slices).unwrap_or_default();
+        (slices(backlogs), slices(corked))
+    }
+
+    /// Gives a closed slot the generation that its connection had in another process.
+    pub fn set_generation(&mut self, slot: Slot, generation: u32) {
+        if let Some(word) = self.words.get_mut(slot) {
+            *word = (generation & GENERATION_MASK) << 8;
         }
     }
 

@@ -37,6 +37,8 @@ impl Credentials {
 pub struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    /// The file is removed with this value.
+    is_armed: bool,
 }
 
 impl SocketFile {
@@ -45,13 +47,36 @@ impl SocketFile {
     /// # Errors
     /// The system's error, if there is no file at `path`.
     pub fn of_bound(path: &Path) -> io::Result<SocketFile> {
-        Ok(SocketFile { path: path.to_owned(), identity: identity(path)? })
+        Ok(SocketFile { path: path.to_owned(), identity: identity(path)?, is_armed: true })
+    }
+
+    /// The file of a socket that another process has bound. It stays until [`arm`](SocketFile::arm).
+    ///
+    /// # Errors
+    /// The system's error, if there is no file at `path`.
+    pub fn of_other(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile { path: path.to_owned(), identity: identity(path)?, is_armed: false })
+    }
+
+    /// From now on the socket belongs to this process, and the file is removed with this value.
+    pub fn arm(&mut self) {
+        self.is_armed = true;
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the file where it is: the socket belongs to another process now.
+    pub fn disarm(mut self) {
+        self.is_armed = false;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if self.is_armed && identity(&self.path).is_ok_and(|identity| identity == self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -152,6 +177,20 @@ mod tests {
         let own = nix::unistd::geteuid().as_raw();
         assert_eq!(Credentials::of_peer(&accepted).unwrap().user, own);
         drop((client, listener, file));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_stays_when_another_process_has_the_socket() {
+        let path = path("disarmed");
+        let (listener, file) = bind_unix(&path, 0o600).unwrap();
+        file.disarm();
+        UnixStream::connect(&path).unwrap();
+        // The other process owns the file, first for a try.
+        drop(SocketFile::of_other(&path).unwrap());
+        let mut file = SocketFile::of_other(&path).unwrap();
+        file.arm();
+        drop((listener, file));
         assert!(!path.exists());
     }
 

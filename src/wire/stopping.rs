@@ -17,7 +17,6 @@ use super::admission::PortUse;
 use super::events::Wire;
 use super::listener::Listener;
 use super::local_clients::LocalListener;
-use super::operation::Operation;
 use super::ring::Ring;
 use super::token::{Kind, Token};
 use crate::ids::Slot;
@@ -49,6 +48,18 @@ impl Wire {
         is_closed && local.all(|listener| listener.socket.is_none()) && moving.next().is_none()
     }
 
+    /// Leaves the listening sockets of a quiet wire to another process, which has them too: closes them here, without
+    /// touching their queues.
+    pub fn leave_listeners(&mut self) {
+        for (listener, _) in &mut self.listeners.all {
+            if let Some(descriptor) = listener.socket().map(AsRawFd::as_raw_fd) {
+                self.ring.forget_listener(descriptor);
+            }
+            listener.close();
+        }
+        self.local.listeners.iter_mut().for_each(|listener| listener.socket = None);
+    }
+
     /// Closes the listeners of `port_use` that can be closed; those of this process alone only if `own` is true.
     fn close_each(&mut self, port_use: PortUse, own: bool) {
         let is_chosen = |of: PortUse, is_shared: bool| of == port_use && (own || is_shared);
@@ -62,17 +73,9 @@ impl Wire {
         for index in 0..self.local.listeners.len() {
             let Some(listener) = self.local.listeners.get_mut(index) else { return };
             if is_chosen(listener.port_use, listener.is_shared) && listener.close_if_empty(&self.ring) {
-                self.cancel_by(Token { kind: Kind::Knock, generation: 0, slot: Slot(index as u32) });
+                self.cancel_token(Token { kind: Kind::Knock, generation: 0, slot: Slot(index as u32) });
             }
         }
-    }
-
-    /// Cancels the operation with this token, which belongs to no client.
-    pub(super) fn cancel_by(&mut self, token: Token) {
-        let cancel = Operation::Cancel { token: token.pack() };
-        let own = Token { kind: Kind::Cancel, generation: 0, slot: Slot(0) };
-        // SAFETY: a cancellation points to nothing.
-        unsafe { self.push(cancel, own.pack()) };
     }
 }
 
@@ -87,7 +90,7 @@ impl Listener {
             ring.forget_listener(descriptor);
             self.close();
         }
-        if self.is_closing { self.accepts_in_flight() } else { Vec::new() }
+        if self.is_closing { self.accepts_in_flight().collect() } else { Vec::new() }
     }
 }
 

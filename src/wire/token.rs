@@ -32,6 +32,10 @@ pub(super) enum Kind {
     Measure,
     /// The number of unread bytes of a paused client.
     MeasureUnread,
+    /// An ordinary descriptor was made for a slot; the slot field is its place among the slots of the call.
+    Install,
+    /// Sockets of another process were copied into the table of direct descriptors.
+    Adopt,
 }
 
 /// A packed `user_data`.
@@ -65,6 +69,8 @@ impl Token {
             10 => Kind::MoveIn,
             11 => Kind::Measure,
             12 => Kind::MeasureUnread,
+            13 => Kind::Install,
+            14 => Kind::Adopt,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -81,7 +87,8 @@ mod tests {
         let clients = [Kind::Receive, Kind::Send, Kind::Drain, Kind::Cancel, Kind::Shutdown, Kind::Close];
         let others =
             [Kind::Accept, Kind::Readable, Kind::Knock, Kind::MoveIn, Kind::Measure, Kind::MeasureUnread];
-        for kind in clients.into_iter().chain(others) {
+        let moving = [Kind::Install, Kind::Adopt];
+        for kind in clients.into_iter().chain(others).chain(moving) {
             for (generation, slot) in [(0, 0), (GENERATION_MASK, u32::MAX), (1, 7)] {
                 let token = Token { kind, generation, slot: Slot(slot) };
                 assert_eq!(Token::unpack(token.pack()), Some(token));

@@ -26,6 +26,8 @@ const UNREAD: u32 = 0;
 const UNACKNOWLEDGED: u32 = 1;
 /// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot.
 const ANY_SLOT: i32 = -1;
+/// Without IORING_FIXED_FD_NO_CLOEXEC, an installed descriptor is closed when another program is executed.
+const CLOSE_ON_EXEC: u32 = 0;
 /// IORING_ENTER_GETEVENTS.
 const ENTER_GETEVENTS: u32 = 1;
 /// Connecting a TCP socket to an address of this kind resets its connection (connect(2)).
@@ -201,7 +203,11 @@ fn entry(operation: Operation) -> squeue::Entry {
         Operation::Close { slot } => opcode::Close::new(fixed(slot)).build().flags(Flags::SKIP_SUCCESS),
         Operation::Watch { descriptor } => opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build(),
         Operation::Rest => opcode::Timeout::new(&REST).build(),
-        Operation::MoveIn { place } => opcode::FilesUpdate::new(place, 1).offset(ANY_SLOT).build(),
+        Operation::MoveIn { places, count, first } => {
+            let first = first.map_or(ANY_SLOT, |first| first.0 as i32);
+            opcode::FilesUpdate::new(places, count).offset(first).build()
+        }
+        Operation::Install { slot } => opcode::FixedFdInstall::new(fixed(slot), CLOSE_ON_EXEC).build(),
     }
 }
 

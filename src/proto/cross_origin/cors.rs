@@ -1,13 +1,18 @@
 //! The headers that let a page of another origin read an answer in a browser (Fetch standard, section 3.3). As in
 //! Pushpin, everything that the browser asks for is allowed. Headers that the application sets itself stay.
 
+use crate::proto::http1::packing::optional_value;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 /// The fields of a browser's request that ask for permission.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Allowance {
+    #[serde(with = "optional_value")]
     origin: Option<HeaderValue>,
+    #[serde(with = "optional_value")]
     method: Option<HeaderValue>,
+    #[serde(with = "optional_value")]
     headers: Option<HeaderValue>,
 }
 

@@ -6,10 +6,11 @@ use crate::proto::script;
 use bytes::{BufMut, BytesMut};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
 /// The argument of the function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// An object with `code`, `reason`, `headers` and `body`, a string.
     #[default]
@@ -19,7 +20,7 @@ pub enum Mode {
 }
 
 /// How an answer becomes a script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
     callback: Box<str>,
     mode: Mode,

@@ -15,9 +15,10 @@ pub use jsonp_script::{Mode, Script};
 use crate::proto::grip::Answer;
 use crate::proto::http1::{Headers, reason_phrase};
 use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
 
 /// What is added to the application's answer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct CrossOrigin {
     /// The CORS headers for the browser.
     pub allowance: Allowance,

@@ -9,9 +9,10 @@ use super::sendable::{self, GRIP_EXPOSE_HEADERS};
 use crate::proto::http1::Headers;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
+use serde::{Deserialize, Serialize};
 
 /// A response for a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Status code.
     pub status: u16,

@@ -8,6 +8,7 @@ use super::list_header::{Element, text};
 use super::seconds::seconds;
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 /// The bytes that keep a stream hold open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct KeepAlive {
 }
 
 /// What the time of a keep-alive counts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeepAliveMode {
     /// The last bytes sent.
     Idle,

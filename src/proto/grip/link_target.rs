@@ -1,8 +1,10 @@
 //! The absolute http or https URI of a link, resolved from the application's reference and the URI of the request
 //! that it answered (RFC 3986 section 5.2). Fragments are dropped. A value of this type can be requested unchanged.
 
+use serde::{Deserialize, Serialize};
+
 /// An absolute URI.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkTarget {
     /// Whether the request uses TLS.
     pub https: bool,

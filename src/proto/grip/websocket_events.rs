@@ -5,6 +5,7 @@
 use crate::proto::websocket::{Close, CloseError};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 /// The media type of such bodies.
 pub const WEBSOCKET_EVENTS: &str = "application/websocket-events";
@@ -20,7 +21,7 @@ pub fn claims_events(headers: &HeaderMap) -> bool {
 }
 
 /// An event of a WebSocket.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum WebSocketEvent {
     /// The WebSocket was requested, or accepted.
     Open,

@@ -5,6 +5,7 @@
 
 use super::chunk_line::{chunk_size, is_trailer_field};
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The longest chunk-size line with its extensions, bytes.
@@ -13,7 +14,7 @@ const SIZE_LINE_BYTES: usize = 4096;
 const TRAILER_BYTES: usize = 16 * 1024;
 
 /// How a body is framed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BodyLength {
     /// There is no body.
     None,

@@ -18,6 +18,7 @@ mod head;
 mod head_error;
 mod headers;
 mod hop_by_hop;
+pub mod packing;
 mod request_head;
 mod request_line;
 mod response;

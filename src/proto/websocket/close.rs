@@ -1,9 +1,10 @@
 //! The payload of a close frame (RFC 6455 section 7.4).
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// The code and reason of a close.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Close {
     /// A code that is valid in a frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
     pub code: u16,

@@ -6,9 +6,10 @@ use super::deflate::InflateError;
 use super::header::{FrameHeader, Opcode, RSV1};
 use super::mask::unmask;
 use super::utf8::{NotUtf8, Utf8};
+use serde::{Deserialize, Serialize};
 
 /// Decodes one client's frames, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decoder {
     message_bytes: u64,
     compression: bool,
@@ -17,7 +18,7 @@ pub struct Decoder {
 }
 
 /// A data frame whose payload is arriving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Frame {
     fin: bool,
     mask: [u8; 4],
@@ -27,7 +28,7 @@ struct Frame {
 }
 
 /// A message whose frames are arriving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Message {
     kind: Kind,
     bytes: u64,
@@ -36,7 +37,7 @@ struct Message {
 }
 
 /// The kind of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// UTF-8.
     Text,

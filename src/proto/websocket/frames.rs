@@ -2,10 +2,11 @@
 //! needs no more, so a frame of any size passes without being stored.
 
 use super::header::{FrameHeader, Opcode};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// A position in a stream of frames.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Frames {
     /// The bytes of an incomplete header.
     begun: SmallVec<[u8; FrameHeader::LONGEST]>,

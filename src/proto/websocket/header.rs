@@ -1,9 +1,10 @@
 //! The header of a frame (RFC 6455 section 5.2).
 
 use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// The type of a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Opcode {
     /// A further frame of a message.
     Continuation,

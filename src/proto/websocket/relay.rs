@@ -6,6 +6,7 @@
 use super::frames::{Frames, Piece, Seen};
 use super::header::{FrameHeader, Opcode};
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::mem;
 
 /// The longest control message, bytes; a longer one is dropped.
@@ -14,7 +15,7 @@ const CONTROL_BYTES: usize = 65_536;
 const CONTROL: &[u8] = b"c:";
 
 /// Relays an application's frames to its client.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Relay {
     /// The prefix of messages for the client; `None` without GRIP.
     prefix: Option<Box<str>>,
@@ -34,7 +35,7 @@ pub struct Relayed {
 }
 
 /// The frame that is arriving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Frame {
     /// The frame is a ping, pong or close, which passes unchanged.
     is_control: bool,
@@ -43,7 +44,7 @@ struct Frame {
 }
 
 /// The message that is arriving.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Message {
     /// There is no message, or it is dropped.
     Dropped,

@@ -1,7 +1,9 @@
 //! Checks UTF-8 that comes in pieces, as text messages do: a character may be cut anywhere.
 
+use serde::{Deserialize, Serialize};
+
 /// Checks the pieces of one text.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Utf8 {
     /// The beginning of a character whose rest has not come.
     begun: [u8; 4],

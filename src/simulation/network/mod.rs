@@ -11,10 +11,12 @@ use pipe::Pipe;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -31,8 +33,8 @@ thread_local! {
 #[derive(Default)]
 struct Network {
     ports: RefCell<BTreeMap<SocketAddr, Vec<Weak<Port>>>>,
-    /// The listeners that the simulated kernel accepts from, by the descriptor that stands for each.
-    descriptors: RefCell<BTreeMap<RawFd, Listener>>,
+    /// The listeners that simulated kernels accept from, by the device and inode of the socket that stands for each.
+    sockets: RefCell<BTreeMap<(u64, u64), Listener>>,
     clients: Cell<u16>,
 }
 
@@ -121,8 +123,8 @@ impl Network {
 
     fn clear(&self) {
         self.clients.set(0);
-        let descriptors = self.descriptors.take();
-        drop(descriptors);
+        let sockets = self.sockets.take();
+        drop(sockets);
         let ports = self.ports.take();
         for port in ports.values().flatten().filter_map(Weak::upgrade) {
             drop((port.waiting.take(), port.observer.take()));
@@ -139,25 +141,27 @@ impl Port {
 }
 
 impl Listener {
-    /// A socket that stands for this listener where a real one is expected: the simulated kernel finds the listener
-    /// by the socket's descriptor. The socket is not bound and does not listen.
+    /// A socket that stands for this listener where a real one is expected: a simulated kernel finds the listener
+    /// by the socket's inode. The socket is not bound and does not listen.
     ///
     /// # Errors
     /// The system's error, if it has no descriptor left.
     pub fn socket(&self) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        NETWORK.with(|network| network.descriptors.borrow_mut().insert(socket.as_raw_fd(), self.clone()));
+        let found = File::from(OwnedFd::from(socket.try_clone()?)).metadata()?;
+        let identity = (found.dev(), found.ino());
+        NETWORK.with(|network| network.sockets.borrow_mut().insert(identity, self.clone()));
         Ok(socket.into())
     }
 
-    /// The listener that `descriptor` stands for.
-    pub fn of(descriptor: RawFd) -> Option<Listener> {
-        NETWORK.with(|network| network.descriptors.borrow().get(&descriptor).cloned())
+    /// The listener that the socket with this device and inode stands for.
+    pub fn of(identity: (u64, u64)) -> Option<Listener> {
+        NETWORK.with(|network| network.sockets.borrow().get(&identity).cloned())
     }
 
-    /// The socket with this descriptor is being closed: it stands for no listener any more.
-    pub fn forget(descriptor: RawFd) {
-        let listener = NETWORK.with(|network| network.descriptors.borrow_mut().remove(&descriptor));
+    /// The socket with this device and inode is being closed: it stands for no listener any more.
+    pub fn forget(identity: (u64, u64)) {
+        let listener = NETWORK.with(|network| network.sockets.borrow_mut().remove(&identity));
         drop(listener);
     }
 

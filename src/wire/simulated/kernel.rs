@@ -3,12 +3,14 @@
 
 use super::buffers::ProvidedBuffers;
 use super::chime::Chime;
+use super::installed::{identity, install, installed};
 use crate::ids::Slot;
 use crate::simulation::{Listener, Observer, Random, Stream, World};
 use crate::wire::operation::{Completion, Operation, REST_MS};
 use socket2::{SockAddr, SockAddrStorage};
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub(super) struct Kernel {
     accepts: Vec<Accept>,
     receives: Vec<Receive>,
     sends: Vec<Send>,
+    /// The tokens of rests.
+    rests: Vec<u64>,
     /// Completions that are not posted yet.
     finished: Vec<Completion>,
     posted: Vec<Completion>,
@@ -86,6 +90,7 @@ impl Kernel {
                 accepts: Vec::new(),
                 receives: Vec::new(),
                 sends: Vec::new(),
+                rests: Vec::new(),
                 finished: Vec::new(),
                 posted: Vec::new(),
                 buffers: None,
@@ -104,13 +109,15 @@ impl Kernel {
     /// As for [`crate::wire::ring::Ring::push`].
     pub unsafe fn begin(&mut self, operation: Operation, token: u64) {
         match operation {
-            Operation::Accept { listener, address, length } => match Listener::of(listener) {
-                Some(listener) => {
-                    listener.observe(self.observer.clone());
-                    self.accepts.push(Accept { token, listener, address, length });
+            Operation::Accept { listener, address, length } => {
+                match identity(listener).and_then(Listener::of) {
+                    Some(listener) => {
+                        listener.observe(self.observer.clone());
+                        self.accepts.push(Accept { token, listener, address, length });
+                    }
+                    None => self.finish(token, -libc::EBADF),
                 }
-                None => self.finish(token, -libc::EBADF),
-            },
+            }
             Operation::Receive { slot } => self.begin_receive(slot, token, false),
             Operation::ReceiveOnce { slot } => self.begin_receive(slot, token, true),
             // SAFETY: the caller keeps the data until the submission returns.
@@ -120,6 +127,7 @@ impl Kernel {
             },
             Operation::PatientSend { slot, data, length } => match self.socket(slot) {
                 Some(socket) => {
+                    socket.observe(&self.observer);
                     self.sends.push(Send { token, socket, data, length: length as usize });
                 }
                 None => self.finish(token, -libc::EBADF),
@@ -144,13 +152,19 @@ impl Kernel {
                     self.post(token, -libc::EBADF, 0);
                 }
             }
-            Operation::Rest => {
-                let delay = Duration::from_millis(REST_MS.into());
-                self.after(delay, move |kernel| kernel.finish(token, -libc::ETIME));
-            }
+            Operation::Rest => self.rest(token),
             // No client in a simulation uses an ordinary descriptor.
             Operation::Watch { .. } => {}
-            Operation::MoveIn { .. } => self.finish(token, -libc::EINVAL),
+            // SAFETY: the caller keeps the places until the completion was seen.
+            Operation::MoveIn { places, count, first } => unsafe {
+                let places = std::slice::from_raw_parts_mut(places, count as usize);
+                self.move_in(places, first, token);
+            },
+            Operation::Install { slot } => {
+                let socket = self.socket(slot).ok_or(libc::EBADF);
+                let made = socket.and_then(|socket| install(&socket).map_err(|error| errno(&error)));
+                self.post(token, made.unwrap_or_else(|error| -error), 0);
+            }
         }
     }
 
@@ -181,11 +195,38 @@ impl Kernel {
         let receives = receives.map(|_| -libc::ECANCELED);
         let sends = self.sends.extract_if(.., |send| send.token == of);
         let sends = sends.map(|_| -libc::ECANCELED);
-        let accepts = self.accepts.extract_if(.., |accept| accept.token == of).map(|_| -libc::ECANCELED);
-        let ended: Vec<i32> = receives.chain(sends).chain(accepts).collect();
+        let accepts = self.accepts.extract_if(.., |accept| accept.token == of);
+        let accepts = accepts.map(|_| -libc::ECANCELED);
+        let rests = self.rests.extract_if(.., |rest| *rest == of).map(|_| -libc::ECANCELED);
+        let ended: Vec<i32> = receives.chain(sends).chain(accepts).chain(rests).collect();
         debug_assert!(ended.len() <= 1, "a token stands for two operations");
         ended.iter().for_each(|result| self.finish(of, *result));
         !ended.is_empty()
+    }
+
+    fn rest(&mut self, token: u64) {
+        self.rests.push(token);
+        self.after(Duration::from_millis(REST_MS.into()), move |kernel| {
+            if kernel.rests.extract_if(.., |rest| *rest == token).next().is_some() {
+                kernel.finish(token, -libc::ETIME);
+            }
+        });
+    }
+
+    /// Puts the sockets that the descriptors in `places` stand for into free slots.
+    fn move_in(&mut self, places: &mut [RawFd], first: Option<Slot>, token: u64) {
+        let mut moved = 0;
+        for (index, place) in places.iter_mut().enumerate() {
+            let free = match first {
+                Some(first) => Some(first.index() + index).filter(|slot| *slot < self.slots.len()),
+                None => self.slots.iter().position(Option::is_none),
+            };
+            let (Some(free), Some(socket)) = (free, installed(*place)) else { break };
+            self.slots[free] = Some(socket);
+            *place = free as RawFd;
+            moved += 1;
+        }
+        self.post(token, if moved == 0 { -libc::EINVAL } else { moved }, 0);
     }
 
     /// A shutdown may block, so the kernel runs it in a thread, which looks up the slot when it gets to it.
@@ -236,7 +277,6 @@ impl Kernel {
             }
             let Some(arrival) = listener.try_accept() else { continue };
             let slot = self.dice(|dice| if dice.chance(50) { free[0] } else { *dice.pick(&free) });
-            arrival.stream.observe(&self.observer);
             self.slots[slot] = Some(Rc::new(arrival.stream));
             let peer = SockAddr::from(arrival.peer);
             // SAFETY: the code that pushed the accept keeps the memory for address and length until the accept has
@@ -251,7 +291,10 @@ impl Kernel {
 
     fn begin_receive(&mut self, slot: Slot, token: u64, is_once: bool) {
         match self.socket(slot) {
-            Some(socket) => self.receives.push(Receive { token, socket, is_once }),
+            Some(socket) => {
+                socket.observe(&self.observer);
+                self.receives.push(Receive { token, socket, is_once });
+            }
             None => self.finish(token, -libc::EBADF),
         }
     }

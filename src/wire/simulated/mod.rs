@@ -3,10 +3,12 @@
 //! flight keep their socket when its slot is freed, and a shutdown looks up its slot only when it runs. Memory that
 //! operations point to is accessed when they complete, so a sanitizer detects if the wire has let go of it too early.
 //!
-//! `kernel` handles the operations, `buffers` takes provided buffers, `chime` wakes the core.
+//! `kernel` handles the operations, `buffers` takes provided buffers, `chime` wakes the core,
+//! `installed` makes descriptors for sockets that move to another wire.
 
 mod buffers;
 mod chime;
+mod installed;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ pub(super) use chime::Chime;
 
 use super::operation::{Completion, Operation};
 use crate::simulation::{Listener, current};
+use installed::identity;
 use kernel::Kernel;
 use std::cell::RefCell;
 use std::io;
@@ -72,11 +75,13 @@ impl SimulatedRing {
     }
 
     pub fn has_arrivals(&self, listener: RawFd) -> bool {
-        Listener::of(listener).is_some_and(|listener| listener.has_arrivals())
+        identity(listener).and_then(Listener::of).is_some_and(|listener| listener.has_arrivals())
     }
 
     pub fn forget_listener(&self, listener: RawFd) {
-        Listener::forget(listener);
+        if let Some(identity) = identity(listener) {
+            Listener::forget(identity);
+        }
     }
 
     pub fn reap(&mut self, out: &mut Vec<Completion>) {

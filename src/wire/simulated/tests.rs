@@ -1,10 +1,10 @@
-//! The wire on a simulated kernel, with clients that read slowly, disconnect midway, and use TLS or not. However
-//! operations fall short, come late or are cancelled, each client gets the data for it, in order, and the core gets
-//! each client's data in order.
+//! The wire on a simulated kernel, with clients that read slowly, disconnect midway, and use TLS or not. Now and then
+//! the wire stops, and all clients move to another wire. However operations fall short, come late or are cancelled,
+//! each client gets the data for it, in order, and the core gets each client's data in order.
 
 use crate::ids::Slot;
 use crate::runtime;
-use crate::simulation::{Random, Simulation, connect, current, listen};
+use crate::simulation::{Listener, Random, Simulation, connect, current, listen};
 use crate::tls::stand::{Stand, stand};
 use crate::wire::{Doorbell, Ledger, Preface, Taken, Wire, WireEvent, WireLimits};
 use bytes::Bytes;
@@ -202,6 +202,14 @@ fn connector() -> TlsConnector {
     TlsConnector::from(Arc::new(config.with_root_certificates(roots.clone()).with_no_client_auth()))
 }
 
+fn wire(listener: &Listener, limits: WireLimits, is_secure: bool, doorbell: &Doorbell) -> Wire {
+    let ledger = Arc::new(Ledger::new(runtime::now()));
+    let tls = is_secure.then(|| stand().offer.clone());
+    let preface = Preface { tls, ..Preface::default() };
+    let socket = listener.socket().expect("a descriptor");
+    Wire::new(vec![(socket, preface)], Vec::new(), limits, ledger, doorbell).expect("a wire")
+}
+
 /// A core that uses a wire at random.
 struct TestCore {
     wire: Wire,
@@ -211,8 +219,10 @@ struct TestCore {
     /// Bytes that the wire reported as taken, by client.
     taken: BTreeMap<usize, usize>,
     is_secure: bool,
+    listener: Listener,
+    limits: WireLimits,
     book: Book,
-    _doorbell: Doorbell,
+    doorbell: Doorbell,
 }
 
 impl TestCore {
@@ -224,14 +234,49 @@ impl TestCore {
             backlog_bytes: if dice(|dice| dice.chance(50)) { 30_000 } else { 10_000_000 },
             backlog_bytes_total: 20_000_000,
         };
-        let ledger = Arc::new(Ledger::new(runtime::now()));
-        let tls = is_secure.then(|| stand().offer.clone());
-        let preface = Preface { tls, ..Preface::default() };
-        let listener = listen(ADDRESS).socket().expect("a descriptor");
-        let wire =
-            Wire::new(vec![(listener, preface)], Vec::new(), limits, ledger, &doorbell).expect("a wire");
-        let (slots, taken) = (BTreeMap::new(), BTreeMap::new());
-        TestCore { wire, events: VecDeque::new(), slots, taken, is_secure, book, _doorbell: doorbell }
+        let listener = listen(ADDRESS);
+        let wire = wire(&listener, limits, is_secure, &doorbell);
+        let (events, slots, taken) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        TestCore { wire, events, slots, taken, is_secure, listener, limits, book, doorbell }
+    }
+
+    /// Stops the wire, and goes on with it or, like another process, with a new one, to which all clients move.
+    async fn stop(&mut self) {
+        self.wire.quiesce();
+        while !self.wire.is_quiet() {
+            if dice(|dice| dice.chance(1)) {
+                // The hand-over is given up early.
+                return self.wire.resume_all();
+            }
+            rest(200).await;
+            self.turn();
+        }
+        if !self.is_secure && dice(|dice| dice.chance(50)) {
+            self.move_all();
+        }
+        self.wire.resume_all();
+    }
+
+    fn move_all(&mut self) {
+        let mut new = wire(&self.listener, self.limits, self.is_secure, &self.doorbell);
+        new.quiesce();
+        let slots: Vec<Slot> = self.slots.keys().copied().map(Slot).collect();
+        let sockets = self.wire.install(&slots).expect("descriptors");
+        let adopted = new.adopt(sockets, &[]).expect("as many slots");
+        if dice(|dice| dice.chance(20)) {
+            // The new process ends, and the old one goes on.
+            return;
+        }
+        let backlog_bytes = self.wire.backlog_bytes();
+        for (slot, adopted) in slots.iter().zip(&adopted) {
+            assert!(self.wire.can_move(*slot));
+            new.unpack(*adopted, self.wire.pack(*slot), None);
+        }
+        assert_eq!(new.backlog_bytes(), backlog_bytes, "unsent bytes of all clients move");
+        slots.iter().for_each(|slot| self.wire.let_go(*slot));
+        let numbers = std::mem::take(&mut self.slots).into_values();
+        self.slots = adopted.iter().map(|slot| slot.0).zip(numbers).collect();
+        self.wire = new;
     }
 
     /// Sends for a while, and then ends the sending side of every client that is connected, and never returns.
@@ -240,6 +285,9 @@ impl TestCore {
             self.turn();
             self.act();
             self.wire.flush();
+            if dice(|dice| dice.chance(5)) {
+                self.stop().await;
+            }
             rest(200).await;
         }
         loop {

@@ -14,6 +14,7 @@ pub use chain::{Chain, Step};
 pub use template::TemplateError;
 
 use crate::proto::grip::publication::Meta;
+use serde::{Deserialize, Serialize};
 
 /// The most filters of one subscription.
 pub const FILTERS_MAX: usize = 5;
@@ -30,7 +31,7 @@ pub fn may_have<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> 
 }
 
 /// A filter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Filter {
     /// Drops items that the subscriber's own user sent: `user` of the subscriber equals `sender` of the item.
     SkipSelf,

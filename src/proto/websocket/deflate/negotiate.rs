@@ -1,9 +1,10 @@
 //! Negotiates compression: a client's offers and the answer (RFC 7692 section 7.1).
 
 use http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
 
 /// How messages of a connection are compressed, without context takeover on either side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Compression {
     /// Logarithm of the window that this side may use, 9 to 15.
     pub(super) window_bits: u8,
