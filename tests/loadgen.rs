@@ -27,6 +27,7 @@ fn load(server: &Server, mix: &str, layout: Layout) -> Outcome {
         batch: 3,
         rate_hz: 2000.0,
         messages: Some(600),
+        outlives_server: false,
         duration: None,
     };
     let plan = RunPlan {

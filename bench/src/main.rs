@@ -1,6 +1,6 @@
 //! Measures Gripwire. `bench/compare` runs Gripwire, the kernel floor, nchan and Pushpin under equal load and prints a table.
-//! `udp` measures publishing by datagrams, `tls` streams by TLS, `silent` clients that time out together, and
-//! `channels-memory` memory that is given back. `cargo bench -p gripwire-bench` measures parts without a server.
+//! `udp` measures publishing by datagrams, `tls` streams by TLS, `silent` clients that time out together, `upgrade` clients
+//! during upgrades and a restart, and `channels-memory` memory that is given back. `cargo bench -p gripwire-bench` measures parts without a server.
 //!
 //! `servers` starts servers; `compare` puts load on them and computes the figures. Servers run on one CPU, clients on
 //! another. A server's CPU time is read from the scheduler's counters of its threads, so other load on the machine makes a
@@ -9,11 +9,13 @@
 mod channels_memory;
 mod compare;
 mod innocent;
+mod markdown;
 mod process;
 mod servers;
 mod silent;
 mod tls;
 mod udp;
+mod upgrade;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ enum Command {
     ChannelsMemory(channels_memory::Settings),
     /// Measures how long a client waits for an answer while thousands of silent clients time out together
     Silent(silent::Settings),
+    /// Measures how long clients hear nothing during upgrades, and during a restart with a drain
+    Upgrade(upgrade::Settings),
     /// Clients that connect and stay silent (started by `silent`)
     #[command(hide = true)]
     SilentClients {
@@ -81,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Udp(settings) => udp::run(&settings),
         Command::ChannelsMemory(settings) => channels_memory::run(&settings),
         Command::Silent(settings) => silent::run(&settings),
+        Command::Upgrade(settings) => upgrade::run(&settings),
         Command::SilentClients { address, count, begun } => silent::clients(address, count, begun),
         Command::Floor => servers::run_floor(),
         Command::UdpFloor { gather_us } => udp::floor(gather_us),

@@ -22,11 +22,20 @@ impl Process {
 
     /// Starts `command` on the servers' CPU. Its standard error is written to `log`.
     pub fn start_logged(command: &mut Command, log: &Path) -> anyhow::Result<Process> {
-        let log = File::create(log).with_context(|| format!("creating {}", log.display()))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("creating {}", log.display()))?;
         let child =
             pinned(command, SERVER_CPU).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
         Ok(Process { child, asked: false })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether the process has ended by itself.
@@ -114,9 +123,11 @@ fn pinned(command: &Command, cpu: usize) -> Command {
     pinned
 }
 
-fn children(parent: u32) -> Vec<u32> {
-    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-    list.unwrap_or_default().split_whitespace().filter_map(|child| child.parse().ok()).collect()
+/// The children that any thread of the process has started.
+pub fn children(parent: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists.collect::<String>().split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 /// The path of a program that was built beside this one.

@@ -11,7 +11,7 @@
 
 pub mod amount;
 mod conversation;
-mod decode;
+pub mod decode;
 mod fleet;
 mod latency;
 mod layout;
@@ -40,7 +40,7 @@ pub use publisher::{PublishError, PublishPlan, PublishWatch, Published, Publishe
 pub use report::html_report;
 pub use run::{Figure, Moment, Outcome, Phase, RunError, RunPlan, run};
 pub use server::{ServerCost, ServerWatch, WatchError};
-pub use sys::{now_ns, raise_descriptor_limit};
+pub use sys::{Epoll, Event, Interest, now_ns, raise_descriptor_limit};
 pub use target::{Subscription, Target};
 pub use transport::{Mix, Transport, UnknownTransport};
 pub use worker::run as run_worker;

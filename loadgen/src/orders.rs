@@ -45,6 +45,8 @@ pub(crate) struct Assignment {
     pub drain: bool,
     /// Percentage of subscribers that never read after they are open.
     pub stall_percent: u32,
+    /// Open subscribers that the server ends connect again.
+    pub returns: bool,
     pub cpu: Option<usize>,
 }
 
@@ -71,6 +73,8 @@ pub(crate) struct Progress {
     pub failure: Option<String>,
     /// Open subscribers that the server has ended.
     pub closed: u32,
+    /// Subscribers that were ended and are open again.
+    pub returned: u32,
     /// Bytes received since the connections were open.
     pub bytes: u64,
     pub messages: u64,
@@ -97,6 +101,8 @@ pub struct DeliveryStats {
     pub foreign: u64,
     /// Times from when messages were due until they were received.
     pub latencies: Latencies,
+    /// The longest time of any open subscriber without a message, from its first message on, ms.
+    pub longest_silence_ms: u32,
 }
 
 impl DeliveryStats {
@@ -111,6 +117,7 @@ impl DeliveryStats {
             out_of_order: 0,
             foreign: 0,
             latencies: Latencies::precise(),
+            longest_silence_ms: 0,
         }
     }
 
@@ -124,6 +131,7 @@ impl DeliveryStats {
         self.out_of_order += other.out_of_order;
         self.foreign += other.foreign;
         self.latencies.add(&other.latencies);
+        self.longest_silence_ms = self.longest_silence_ms.max(other.longest_silence_ms);
     }
 }
 

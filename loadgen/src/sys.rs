@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// An event on a watched descriptor.
 #[derive(Clone, Copy)]
-pub(crate) struct Event {
+pub struct Event {
     /// The token with which the descriptor was registered.
     pub token: u64,
     /// There is room to write, or a connection attempt is over.
@@ -18,20 +18,26 @@ pub(crate) struct Event {
 
 /// The events of a descriptor that an epoll reports.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interest {
+pub enum Interest {
+    /// Bytes to read, or the end.
     Read,
+    /// Bytes to read, or room to write.
     ReadWrite,
     /// Only the end of the connection.
     Nothing,
 }
 
 /// An epoll instance with room for the events of one wait.
-pub(crate) struct Epoll {
+pub struct Epoll {
     descriptor: OwnedFd,
     events: Vec<libc::epoll_event>,
 }
 
 impl Epoll {
+    /// An instance that watches nothing yet.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
     pub fn new() -> io::Result<Epoll> {
         // SAFETY: no pointers are passed.
         let descriptor = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
@@ -40,10 +46,18 @@ impl Epoll {
         Ok(Epoll { descriptor, events: vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS] })
     }
 
+    /// Watches a descriptor, whose events carry `token`.
+    ///
+    /// # Errors
+    /// The descriptor is watched already, or cannot be.
     pub fn add(&self, descriptor: BorrowedFd, token: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, descriptor, token, interest)
     }
 
+    /// Changes what is reported of a watched descriptor.
+    ///
+    /// # Errors
+    /// The descriptor is not watched.
     pub fn modify(&self, descriptor: BorrowedFd, token: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, descriptor, token, interest)
     }
@@ -69,6 +83,9 @@ impl Epoll {
     }
 
     /// Waits for events and appends them to `into`; an interruption is a wait without events.
+    ///
+    /// # Errors
+    /// The system refuses to wait.
     pub fn wait(&mut self, timeout_ms: Option<u64>, into: &mut Vec<Event>) -> io::Result<()> {
         let timeout_ms = timeout_ms.map_or(-1, |ms| ms.min(60_000) as i32);
         // SAFETY: `events` has EVENTS initialized entries, the number that is passed.

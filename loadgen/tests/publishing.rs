@@ -21,6 +21,7 @@ fn plan(target: Target, address: SocketAddr, messages: u64) -> PublishPlan {
         batch: 1,
         rate_hz: 0.0,
         messages: Some(messages),
+        outlives_server: false,
         duration: None,
     }
 }

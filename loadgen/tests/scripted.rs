@@ -144,6 +144,31 @@ fn subscribers_that_the_server_ends_are_counted() {
 }
 
 #[test]
+fn subscribers_that_return_go_on_with_their_accounts() {
+    let mut script = Script::start(Transport::Stream);
+    let plan = FleetPlan {
+        returns: true,
+        ..FleetPlan::new(Target::Gripwire, Transport::Stream, 3, script.address())
+    };
+    let (mut fleet, _) = Fleet::open(&plan).unwrap();
+    script.send_to_all(&line(&message(0, 0)));
+    fleet.wait_messages(3, PATIENCE).unwrap();
+    script.close_all();
+    (0..3).for_each(|_| script.accept());
+    while fleet.standing().returned < 3 {
+        fleet.listen(PATIENCE).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(50)); // The silence that is to be found.
+    script.send_to_all(&line(&message(0, 2)));
+    fleet.wait_messages(6, PATIENCE).unwrap();
+    let (standing, deliveries) = (fleet.standing(), fleet.collect(&published(3)).unwrap());
+    assert_eq!((standing.open, standing.closed, standing.failed), (3, 3, 0));
+    assert_eq!((deliveries.received, deliveries.lost, deliveries.duplicates), (6, 3, 0));
+    // Each time is rounded to 2 ms.
+    assert!(deliveries.longest_silence_ms >= 48, "{}", deliveries.longest_silence_ms);
+}
+
+#[test]
 fn a_draining_fleet_counts_bytes_behind_the_opening_and_nothing_else() {
     for transport in [Transport::Stream, Transport::Websocket] {
         let mut script = Script::start(transport);

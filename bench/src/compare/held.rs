@@ -203,6 +203,7 @@ fn publish_plan(scenario: &Scenario, running: &Running) -> PublishPlan {
         batch: if running.target == Target::Nchan { 1 } else { batch },
         rate_hz,
         messages,
+        outlives_server: false,
         duration,
     }
 }

@@ -4,6 +4,7 @@ use super::bootstrap::Interval;
 use super::medians::Row;
 use super::scenario::Scenario;
 use super::verdict::Comparison;
+use crate::markdown;
 
 /// The table of one scenario.
 pub fn markdown(scenario: &Scenario, rounds: u32, rows: &[Row]) -> String {
@@ -41,21 +42,7 @@ pub fn compared(scenario: &Scenario, rounds: u32, bound: f64, compared: &[Compar
 fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], lines: &[[String; COLUMNS]]) -> String {
     let heads = heads.map(str::to_owned);
     let lines: Vec<_> = std::iter::once(&heads).chain(lines).collect();
-    let widths: Vec<usize> = (0..COLUMNS)
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        for (cell, width) in line.iter().zip(&widths) {
-            text += &format!("| {cell:>width$} ");
-        }
-        text += "|\n";
-        if number == 0 {
-            widths.iter().for_each(|width| text += &format!("|{}:", "-".repeat(width + 1)));
-            text += "|\n";
-        }
-    }
-    text
+    markdown::table(&lines)
 }
 
 fn compared_cells(one: &Comparison) -> [String; COMPARED_HEADS.len()] {

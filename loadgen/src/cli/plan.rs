@@ -88,6 +88,7 @@ fn publish(arguments: &Arguments, fleet: &FleetPlan) -> anyhow::Result<PublishPl
         batch: arguments.batch,
         rate_hz: arguments.rate.unwrap_or(DEFAULT_RATE_HZ),
         messages: arguments.messages,
+        outlives_server: false,
         duration,
     })
 }

@@ -5,7 +5,7 @@ use super::Malformed;
 
 /// The position in the body of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Body {
+pub struct Body {
     place: Place,
     /// Bytes left of the chunk or of the body, or the chunk size read so far.
     left: u32,
@@ -35,7 +35,7 @@ enum Place {
 
 /// The result of reading some input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// Number of bytes of the body, which were moved to the front.
     pub body: usize,
     /// Number of input bytes that were used; fewer than all only if the body has ended.
@@ -43,18 +43,22 @@ pub(crate) struct Taken {
 }
 
 impl Body {
+    /// A body in chunks, before its first one.
     pub fn chunked() -> Body {
         Body { place: Place::Size, left: 0 }
     }
 
+    /// A body of `length` bytes.
     pub fn counted(length: u32) -> Body {
         Body { place: if length == 0 { Place::Ended } else { Place::Counted }, left: length }
     }
 
+    /// A body that ends with its connection.
     pub fn open() -> Body {
         Body { place: Place::Open, left: 0 }
     }
 
+    /// Whether the body is complete.
     pub fn ended(self) -> bool {
         self.place == Place::Ended
     }
@@ -65,6 +69,9 @@ impl Body {
     }
 
     /// Removes the framing from `input`, in place.
+    ///
+    /// # Errors
+    /// The framing of a chunk is malformed.
     pub fn take(&mut self, input: &mut [u8]) -> Result<Taken, Malformed> {
         let (mut body, mut used) = (0, 0);
         while used < input.len() && self.place != Place::Ended {

@@ -3,13 +3,15 @@
 
 /// The division of a stream into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Division {
+pub enum Division {
+    /// Each line is a message.
     Lines,
+    /// The lines of `data` of each event are messages.
     Events,
 }
 
 /// Calls `message` for the lines or for the data of the events in `body`. Returns the number of bytes that were read.
-pub(crate) fn take(division: Division, body: &[u8], message: &mut dyn FnMut(&[u8])) -> usize {
+pub fn take(division: Division, body: &[u8], message: &mut dyn FnMut(&[u8])) -> usize {
     match division {
         Division::Lines => lines(body, |line| message(without_field(line))),
         Division::Events => events(body, message),

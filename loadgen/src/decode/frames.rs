@@ -5,15 +5,20 @@ use super::{CARRY_BYTES, Malformed};
 
 /// An event in a server's frames.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Arrival<'a> {
+pub enum Arrival<'a> {
+    /// A whole message.
     Message(&'a [u8]),
     /// A ping, which has to be answered with a pong with the same payload.
     Ping(&'a [u8]),
+    /// The close frame.
     Closed,
 }
 
 /// Calls `arrival` for all complete messages and frames in `input`. Returns the number of bytes that were read.
-pub(crate) fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usize, Malformed> {
+///
+/// # Errors
+/// A frame is masked, oversized or of an unknown kind.
+pub fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usize, Malformed> {
     let (mut done, mut from) = (0, 0);
     let mut fragments: Vec<u8> = Vec::new();
     while let Some(frame) = read(&input[from..])? {
@@ -42,7 +47,7 @@ pub(crate) fn take(input: &[u8], arrival: &mut dyn FnMut(Arrival)) -> Result<usi
 }
 
 /// A pong with a short payload, masked with zeros, so that masking does not change the payload.
-pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
+pub fn pong(payload: &[u8]) -> Vec<u8> {
     let payload = &payload[..payload.len().min(125)];
     let mut frame = vec![0x80 | PONG, 0x80 | payload.len() as u8, 0, 0, 0, 0];
     frame.extend_from_slice(payload);

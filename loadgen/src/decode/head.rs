@@ -6,8 +6,10 @@ use super::body::Body;
 
 /// The parts of a head that a subscriber needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
+    /// The status code.
     pub status: u16,
+    /// The framing of the body.
     pub body: Body,
     /// Whether the connection serves further requests.
     pub keeps: bool,
@@ -18,7 +20,10 @@ pub(crate) struct Head {
 }
 
 /// Reads a head; `None` until it is complete.
-pub(crate) fn read(input: &[u8]) -> Result<Option<Head>, Malformed> {
+///
+/// # Errors
+/// The head is not HTTP/1.1, or too large.
+pub fn read(input: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut fields);
     let length = match response.parse(input) {

@@ -4,10 +4,10 @@
 //! and Server-Sent Events in the body, and `frames.rs` reads WebSocket frames and writes pongs. Each returns the number of
 //! bytes that it used; the caller carries over the rest until more input arrives.
 
-pub(crate) mod body;
-pub(crate) mod events;
-pub(crate) mod frames;
-pub(crate) mod head;
+pub mod body;
+pub mod events;
+pub mod frames;
+pub mod head;
 
 /// Input that violates its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -56,6 +56,8 @@ pub struct Standing {
     pub failed: u32,
     /// Open subscribers that the server ended.
     pub closed: u32,
+    /// Subscribers that were ended and are open again.
+    pub returned: u32,
     /// Bytes received since the subscribers were open.
     pub bytes: u64,
     /// Messages received; not counted when draining.
@@ -119,6 +121,7 @@ impl Fleet {
             sum.open += progress.open;
             sum.failed += progress.failed;
             sum.closed += progress.closed;
+            sum.returned += progress.returned;
             sum.bytes += progress.bytes;
             sum.messages += progress.messages;
         }

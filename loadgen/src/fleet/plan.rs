@@ -41,6 +41,8 @@ pub struct FleetPlan {
     pub drain: bool,
     /// Percentage of subscribers that never read after they are open.
     pub stall_percent: u32,
+    /// Whether subscribers that the server ends connect again, every 100 ms until they are open.
+    pub returns: bool,
     /// CPUs for workers, used in turn; if empty, the scheduler chooses.
     pub cpus: Vec<usize>,
 }
@@ -77,6 +79,7 @@ impl FleetPlan {
             opening: Duration::from_secs(60),
             drain: false,
             stall_percent: 0,
+            returns: false,
             cpus: Vec::new(),
         }
     }
@@ -113,6 +116,7 @@ impl FleetPlan {
             opening_ms: u64::try_from(self.opening.as_millis()).unwrap_or(u64::MAX),
             drain: self.drain,
             stall_percent: self.stall_percent.min(100),
+            returns: self.returns,
             cpu: self.cpus.get(worker as usize % self.cpus.len().max(1)).copied(),
         };
         Ok((0..count).map(assignment).collect())

@@ -15,6 +15,7 @@ pub(super) struct Connection {
     /// Number of calls without an answer.
     in_flight: usize,
     limit: usize,
+    outlives_server: bool,
     answers: Vec<u8>,
 }
 
@@ -33,7 +34,8 @@ impl Connection {
             Via::Udp => Socket::Udp(udp(address).map_err(connect)?),
         };
         let limit = plan.calls_in_flight.unwrap_or(plan.target.calls_in_flight()).max(1);
-        Ok(Connection { address, socket, in_flight: 0, limit, answers: Vec::new() })
+        let outlives_server = plan.outlives_server;
+        Ok(Connection { address, socket, in_flight: 0, limit, outlives_server, answers: Vec::new() })
     }
 
     /// Waits until `at_ns`, and takes answers that arrive meanwhile.
@@ -67,7 +69,17 @@ impl Connection {
         }
         self.notice_the_end()?;
         let stream = match &mut self.socket {
-            Socket::Udp(socket) => return socket.send(call).map(drop).map_err(PublishError::Broken),
+            Socket::Udp(socket) => {
+                return match socket.send(call) {
+                    // The answer of the kernel to an earlier datagram.
+                    Err(error)
+                        if self.outlives_server && error.kind() == io::ErrorKind::ConnectionRefused =>
+                    {
+                        Ok(())
+                    }
+                    sent => sent.map(drop).map_err(PublishError::Broken),
+                };
+            }
             Socket::Http(Some(stream)) => stream,
             Socket::Http(closed) => closed.insert(dial(self.address)?),
         };

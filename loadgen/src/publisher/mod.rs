@@ -217,6 +217,7 @@ mod tests {
             batch,
             rate_hz,
             messages,
+            outlives_server: false,
             duration: None,
         }
     }

@@ -32,6 +32,8 @@ pub struct PublishPlan {
     pub rate_hz: f64,
     /// Number of messages; `None` means until the time is over.
     pub messages: Option<u64>,
+    /// Whether a datagram that nobody receives is no failure, as while the server is restarted.
+    pub outlives_server: bool,
     /// Time of publishing.
     pub duration: Option<Duration>,
 }

@@ -97,6 +97,7 @@ impl Outcome {
             out_of_order,
             foreign,
             latencies,
+            longest_silence_ms,
         } = &self.deliveries;
         let percentiles: serde_json::Map<String, Value> = PERCENTILES
             .iter()
@@ -118,7 +119,7 @@ impl Outcome {
             "deliveries": {
                 "expected": expected, "received": received, "per_second": self.delivered_hz(),
                 "lost": lost, "missed_between_polls": missed_between_polls, "duplicates": duplicates,
-                "out_of_order": out_of_order, "foreign": foreign, "bytes": self.bytes, "seconds": self.seconds,
+                "out_of_order": out_of_order, "foreign": foreign, "longest_silence_ms": longest_silence_ms, "bytes": self.bytes, "seconds": self.seconds,
             },
             "closed": self.closed,
             "failure": self.failure,

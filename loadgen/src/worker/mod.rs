@@ -1,10 +1,11 @@
 //! A worker: one thread that holds up to about 18,000 subscribers with epoll, and follows the orders of its parent.
 //!
 //! `subscribers.rs` has the table of connections and handles their input, `opening.rs` decides when the next connection is
-//! opened, and `parent.rs` reads orders and writes reports. Only the loop here waits.
+//! opened, `returning.rs` those that connect again, and `parent.rs` reads orders and writes reports. Only the loop here waits.
 
 mod opening;
 mod parent;
+mod returning;
 mod subscribers;
 
 use crate::orders::{Assignment, Order, Report};
@@ -54,6 +55,7 @@ fn serve(parent: &mut Parent, assignment: Assignment) -> io::Result<()> {
             parent.progress(&mut subscribers.progress)?;
             parent.report(&Report::Opened { seconds })?;
         }
+        let until_ns = until_ns.min(subscribers.return_some(sys::now_ns()));
         let until_ns = until_ns.min(parent.next_progress_ns(&subscribers.progress));
         subscribers.wait(until_ns.saturating_sub(sys::now_ns()).div_ceil(1_000_000), &mut events)?;
         for event in events.drain(..) {

@@ -12,17 +12,20 @@ use crate::orders::{Assignment, DeliveryStats, Progress};
 use crate::sys::{self, Epoll, Event, Interest};
 use crate::target::{CHANNEL, Subscription};
 use crate::transport::Transport;
+use crate::worker::returning::Lost;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 pub(super) struct Subscribers {
-    assignment: Assignment,
+    pub(super) assignment: Assignment,
     epoll: Epoll,
     table: Vec<Subscriber>,
     open: u32,
     pub progress: Progress,
     deliveries: DeliveryStats,
+    /// Subscribers that were ended and connect again.
+    pub(super) lost: Lost,
     /// The buffer for input. Its contents are used for one subscriber at a time.
     input: Vec<u8>,
 }
@@ -35,6 +38,8 @@ struct Subscriber {
     conversation: Conversation,
     ledger: Ledger,
     was_open: bool,
+    /// When its last message arrived, ms; 0 before the first.
+    last_ms: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,7 @@ impl Subscribers {
             open: 0,
             progress,
             deliveries: DeliveryStats::empty(),
+            lost: Lost::default(),
             input: Vec::new(),
         }
     }
@@ -104,7 +110,25 @@ impl Subscribers {
             conversation: Conversation::new(self.assignment.mix.of(number)),
             ledger: Ledger::default(),
             was_open: false,
+            last_ms: 0,
         });
+        if let Err(error) = self.connect(index) {
+            self.over(index, &format!("connect: {error}"));
+        }
+    }
+
+    /// Connects some of those again that were ended, if it is time. Returns the latest time of the next call.
+    pub fn return_some(&mut self, now_ns: u64) -> u64 {
+        let (returning, next_ns) = self.lost.take_some(now_ns);
+        returning.into_iter().for_each(|index| self.begin_again(index));
+        next_ns
+    }
+
+    /// Connects a subscriber again that was ended.
+    fn begin_again(&mut self, index: usize) {
+        let subscriber = &mut self.table[index];
+        subscriber.conversation = Conversation::new(subscriber.conversation.transport);
+        subscriber.stage = Stage::Connecting;
         if let Err(error) = self.connect(index) {
             self.over(index, &format!("connect: {error}"));
         }
@@ -187,8 +211,13 @@ impl Subscribers {
     }
 
     fn opened(&mut self, index: usize) -> io::Result<()> {
-        self.open += 1;
-        self.progress.open += 1;
+        match self.table[index].was_open {
+            true => self.progress.returned += 1,
+            false => {
+                self.open += 1;
+                self.progress.open += 1;
+            }
+        }
         let stalls = self.assignment.stalls(self.assignment.first + index as u32);
         let subscriber = &mut self.table[index];
         subscriber.was_open = true;
@@ -243,7 +272,7 @@ impl Subscribers {
     /// Reads the input and counts its messages.
     fn hear(&mut self, index: usize, input: &mut [u8], carried: usize) -> Outcome {
         let subscriber = &mut self.table[index];
-        let Subscriber { conversation, ledger, channel, stage, .. } = subscriber;
+        let Subscriber { conversation, ledger, channel, stage, last_ms, .. } = subscriber;
         let mut outcome = Outcome::default();
         let Some(subscription) = self.assignment.subscriptions.get(&conversation.transport) else {
             return outcome;
@@ -256,6 +285,7 @@ impl Subscribers {
             progress: &mut self.progress,
             deliveries: &mut self.deliveries,
             ledger,
+            last_ms,
             channel: *channel,
         };
         let result = conversation.feed(input, carried, subscription, &greeting, &mut |told| match told {
@@ -306,12 +336,17 @@ impl Subscribers {
     fn over(&mut self, index: usize, why: &str) {
         let subscriber = &mut self.table[index];
         subscriber.socket = None;
+        let returns = self.assignment.returns && subscriber.was_open;
         match std::mem::replace(&mut subscriber.stage, Stage::Over) {
+            Stage::Connecting | Stage::Asked if returns => self.lost.add(index),
             Stage::Connecting | Stage::Asked => self.fail(1, why),
             Stage::Over => {}
             Stage::Open | Stage::Stalled | Stage::Reconnecting => {
                 self.progress.closed += 1;
                 self.progress.failure.get_or_insert_with(|| why.to_owned());
+                if returns {
+                    self.lost.add(index);
+                }
             }
         }
     }
@@ -324,6 +359,8 @@ impl Subscribers {
             if !subscriber.was_open || self.assignment.stalls(number) {
                 continue;
             }
+            let silence_ms = silence_ms(subscriber.last_ms, sys::now_ns());
+            self.deliveries.longest_silence_ms = self.deliveries.longest_silence_ms.max(silence_ms);
             let published = published.get(&subscriber.channel).copied().unwrap_or(0);
             self.deliveries.expected += u64::from(subscriber.ledger.unsettled(published));
             let lost = subscriber.ledger.settle(published);
@@ -344,6 +381,7 @@ struct Counts<'a> {
     progress: &'a mut Progress,
     deliveries: &'a mut DeliveryStats,
     ledger: &'a mut Ledger,
+    last_ms: &'a mut u32,
     channel: u32,
 }
 
@@ -354,7 +392,10 @@ impl Counts<'_> {
             self.deliveries.foreign += u64::from(bytes.starts_with(b"gw1"));
             return;
         };
-        let latency_ns = sys::now_ns().saturating_sub(message.due_ns);
+        let now_ns = sys::now_ns();
+        let latency_ns = now_ns.saturating_sub(message.due_ns);
+        let silence_ms = silence_ms(std::mem::replace(self.last_ms, ms(now_ns)), now_ns);
+        self.deliveries.longest_silence_ms = self.deliveries.longest_silence_ms.max(silence_ms);
         match self.ledger.enter(message.sequence) {
             Standing::New => {}
             Standing::OutOfOrder => self.deliveries.out_of_order += 1,
@@ -378,6 +419,16 @@ fn greeting(subscription: &Subscription, prefix: &str, channel: u32) -> String {
         Some(greeting) => greeting.to_owned(),
         None => String::new(),
     }
+}
+
+/// The milliseconds of the clock, in four bytes. They are never 0.
+fn ms(now_ns: u64) -> u32 {
+    (now_ns / 1_000_000) as u32 | 1
+}
+
+/// The time since the last message, if there was one.
+fn silence_ms(last_ms: u32, now_ns: u64) -> u32 {
+    if last_ms == 0 { 0 } else { ms(now_ns).wrapping_sub(last_ms) }
 }
 
 fn ended() -> io::Error {

@@ -23,13 +23,16 @@ impl Script {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                let mut greeted = stream.try_clone().unwrap();
                 if transport != Transport::Poll {
                     read_request(&mut stream);
-                    stream.write_all(&greeting(transport)).unwrap();
                 }
-                // Sending fails only when the test is over.
+                // Before the greeting: a subscriber that is open is known here. Sending fails only when the test is over.
                 if sender.send(stream).is_err() {
                     return;
+                }
+                if transport != Transport::Poll {
+                    greeted.write_all(&greeting(transport)).unwrap();
                 }
             }
         });
