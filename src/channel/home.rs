@@ -36,28 +36,28 @@ pub struct HomeTimes {
 
 /// The channels that have their home on one core.
 pub struct Home {
-    id: CoreId,
-    times: HomeTimes,
-    now_tick: u32,
+    pub(super) id: CoreId,
+    pub(super) times: HomeTimes,
+    pub(super) now_tick: u32,
     /// Boxed, so that growing and shrinking the table moves pointers only.
-    channels: NameMap<Arc<str>, Box<HomeChannel>>,
-    recent_ids: RecentIds,
+    pub(super) channels: NameMap<Arc<str>, Box<HomeChannel>>,
+    pub(super) recent_ids: RecentIds,
     /// When waiting items time out, in that order. Some of these items may have been sent already.
-    deadlines: VecDeque<Deadline>,
+    pub(super) deadlines: VecDeque<Deadline>,
     /// The number of items that have waited since start.
-    numbers: u64,
-    waiting_bytes: usize,
+    pub(super) numbers: u64,
+    pub(super) waiting_bytes: usize,
     /// Channels that got their first interested core, or lost their last, if somebody watches.
-    changes: Option<Vec<Change>>,
+    pub(super) changes: Option<Vec<Change>>,
 }
 
 /// A channel, and whether it has interested cores now.
 pub type Change = (Arc<str>, bool);
 
-struct Deadline {
-    tick: u32,
-    channel: Arc<str>,
-    number: u64,
+pub(super) struct Deadline {
+    pub tick: u32,
+    pub channel: Arc<str>,
+    pub number: u64,
 }
 
 impl Home {
@@ -115,6 +115,7 @@ impl Home {
             ToHome::Confirm { ticket } => out(from, ToCore::Sequenced { ticket }),
             ToHome::Recover => self.recover(out),
             ToHome::RecoverChannel { channel } => self.recover_channel(channel, out),
+            ToHome::TakeOver(packed) => self.take_over(*packed),
         }
     }
 

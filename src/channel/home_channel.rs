@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct HomeChannel {
     /// The interested cores, each once, with the epoch of its request.
-    interested: SmallVec<[(CoreId, u32); 4]>,
+    pub(super) interested: SmallVec<[(CoreId, u32); 4]>,
     pub sequence: Sequence,
 }
 

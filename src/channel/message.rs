@@ -1,6 +1,7 @@
 //! Messages between cores and homes. Messages between each two cores stay in order, in both directions. This order
 //! gives an acknowledgement its meaning: items that the home sequences after an acknowledgement arrive after it.
 
+use super::packed_homes::PackedHomes;
 use crate::ids::CoreId;
 use crate::proto::grip::{Publication, Receipt};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum ToHome {
         /// The channel.
         channel: Arc<str>,
     },
+    /// Take over channels of another process.
+    TakeOver(Box<PackedHomes>),
 }
 
 /// The publisher's id of a channel's last item; `None` if that item has none, or if it is not known.

@@ -71,6 +71,18 @@ impl Newcomers {
         of_home(&mut self.of_home, home).taken += 1;
     }
 
+    /// Whether all messages that `home` has sent were taken.
+    pub fn has_taken_all(&self, home: CoreId) -> bool {
+        let Some((dispatched, own)) = &self.homes else { return true };
+        let taken = self.of_home.get(home.index()).map_or(0, |of_home| of_home.taken);
+        dispatched.sent(home, *own) == taken
+    }
+
+    /// How many messages were taken.
+    pub fn taken(&self) -> u64 {
+        self.of_home.iter().map(|of_home| of_home.taken).sum()
+    }
+
     /// Removes and returns a newcomer whose last foreign message was taken; it gets all items from now on.
     pub fn next_due(&mut self, home: CoreId) -> Option<(Slot, ChannelId)> {
         let of_home = self.of_home.get_mut(home.index())?;

@@ -2,30 +2,29 @@
 //! the first call, the item is delivered once. Each home has one such table. It is limited by time and by number. For
 //! each id a keyed hash of 128 bits is kept, so nobody can construct ids that collide.
 
+use super::packed_homes::IdHash;
+use crate::ids::id_key;
 use crate::slack::Look;
 use rustc_hash::FxHashSet;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::Hasher;
 
 /// Ids that are remembered at a time; beyond this number the oldest are forgotten early.
 const IDS: usize = 100_000;
-
-type Hash = [u64; 2];
 
 /// The ids of recently published items.
 pub(super) struct RecentIds {
     /// How long an id is remembered, in ticks; 0 turns this off.
     keep_ticks: u32,
-    known: FxHashSet<Hash>,
+    known: FxHashSet<IdHash>,
     /// The ids in order of arrival, each with the tick of its arrival.
-    by_age: VecDeque<(u32, Hash)>,
-    keys: [RandomState; 2],
+    by_age: VecDeque<(u32, IdHash)>,
 }
 
 impl RecentIds {
     pub fn new(keep_ticks: u32) -> RecentIds {
-        let keys = [RandomState::new(), RandomState::new()];
-        RecentIds { keep_ticks, known: FxHashSet::default(), by_age: VecDeque::new(), keys }
+        RecentIds { keep_ticks, known: FxHashSet::default(), by_age: VecDeque::new() }
     }
 
     /// Sets how long ids are remembered, in ticks.
@@ -39,7 +38,7 @@ impl RecentIds {
             return false;
         }
         self.forget_old(now);
-        let hash = [0, 1].map(|key: usize| self.keys[key].hash_one((channel, id)));
+        let hash = hash(channel, id);
         if !self.known.insert(hash) {
             return true;
         }
@@ -58,6 +57,21 @@ impl RecentIds {
         debug_assert_eq!(self.known.len(), self.by_age.len());
     }
 
+    /// All ids, each with the ticks since it came; the oldest first.
+    pub fn pack(&self, now: u32) -> Vec<(u32, IdHash)> {
+        self.by_age.iter().map(|(tick, hash)| (now.wrapping_sub(*tick), *hash)).collect()
+    }
+
+    /// Adds ids of another process, each with the ticks since it came. They were hashed with the same key.
+    pub fn take_over(&mut self, ids: Vec<(u32, IdHash)>, now: u32) {
+        let ids = ids.into_iter().map(|(ticks, hash)| (now.wrapping_sub(ticks), hash));
+        self.by_age.extend(ids.filter(|(_, hash)| self.known.insert(*hash)));
+        self.by_age.make_contiguous().sort_by_key(|(tick, _)| std::cmp::Reverse(now.wrapping_sub(*tick)));
+        while self.by_age.len() > IDS {
+            self.forget_oldest();
+        }
+    }
+
     /// Lets `look` shrink its tables.
     pub fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.known);
@@ -69,6 +83,17 @@ impl RecentIds {
             self.known.remove(&hash);
         }
     }
+}
+
+/// The keyed hash of `id` on `channel`. The function never changes, because an older process hands its hashes over.
+fn hash(channel: &str, id: &str) -> IdHash {
+    let [first, second] = id_key();
+    let mut hasher = SipHasher13::new_with_keys(first, second);
+    hasher.write_u64(channel.len() as u64);
+    hasher.write(channel.as_bytes());
+    hasher.write(id.as_bytes());
+    let hash = hasher.finish128();
+    [hash.h1, hash.h2]
 }
 
 #[cfg(test)]

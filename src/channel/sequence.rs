@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// The last id of a channel, and the items that wait for a predecessor.
 #[derive(Default)]
 pub(super) struct Sequence {
-    last_id: LastId,
+    pub(super) last_id: LastId,
     /// Waiting items in order of arrival, each with its number. None of them follows `last_id`.
-    waiting: VecDeque<(u64, Arc<Publication>)>,
+    pub(super) waiting: VecDeque<(u64, Arc<Publication>)>,
 }
 
 impl Sequence {
@@ -48,6 +48,16 @@ impl Sequence {
     /// Removes and returns the item that has waited longest, if `may_go` accepts its number.
     pub fn oldest_if(&mut self, may_go: impl FnOnce(u64) -> bool) -> Option<Arc<Publication>> {
         self.waiting.pop_front_if(|(number, _)| may_go(*number)).map(|(_, publication)| publication)
+    }
+
+    /// Adds an item that waited in another process. The last id is set afterwards.
+    pub fn take_over(&mut self, number: u64, publication: Arc<Publication>) {
+        self.waiting.push_back((number, publication));
+    }
+
+    /// Sets the last id, which another process had.
+    pub fn set_last_id(&mut self, last_id: LastId) {
+        self.last_id = last_id;
     }
 
     /// Forgets the last id.

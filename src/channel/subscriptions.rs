@@ -18,6 +18,7 @@ mod filtered;
 mod following;
 mod lingering;
 mod newcomers;
+mod packing;
 mod slack;
 mod sockets;
 
@@ -41,6 +42,7 @@ use by_route::ByRoute;
 pub use by_route::Delivered;
 pub use census::Page;
 pub use following::HeardUpTo;
+pub use packing::ChannelActivity;
 
 /// Whether a new subscription is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! The command line. `serve` runs the server, `check` reads the files that `serve` would read, `publish` sends one message
-//! to a running server, and `doctor` examines the machine. `serve` and `check` read settings and routes by `startup`,
-//! which combines files and options. A running server reads them again by `reload`, and writes its log by `log`.
+//! to a running server, `upgrade` has a running server replaced by a new process, and `doctor` examines the machine. `serve`
+//! and `check` read settings and routes by `startup`, which combines files and options. A running server reads them again
+//! by `reload`, and writes its log by `log`.
 
 mod check;
 mod doctor;
@@ -9,6 +10,7 @@ mod publish;
 mod reload;
 mod serve;
 mod startup;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Command {
     Check(check::Check),
     /// Publish one message to a running server.
     Publish(publish::Publish),
+    /// Replace a running server by a new process, without losing clients.
+    Upgrade(upgrade::Upgrade),
     /// Examine this machine and say what to change for a number of connections.
     Doctor(doctor::Doctor),
 }
@@ -44,6 +48,9 @@ pub enum Error {
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] publish::PublishError),
+    /// No upgrade took place.
+    #[error(transparent)]
+    Upgrade(#[from] upgrade::UpgradeCallError),
     /// The machine or the settings cannot be read.
     #[error(transparent)]
     Doctor(#[from] doctor::DoctorError),
@@ -58,6 +65,7 @@ pub fn run() -> Result<ExitCode, Error> {
         Command::Serve(serve) => serve.run().map_err(Error::from),
         Command::Check(check) => Ok(check.run()),
         Command::Publish(publish) => publish.run().map_err(Error::from),
+        Command::Upgrade(upgrade) => upgrade.run().map_err(Error::from),
         Command::Doctor(doctor) => doctor.run().map_err(Error::from),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use gripwire::config::{Config, NotAProxy, ProxyProtocol, TrustedProxies, parse_host_name};
-use gripwire::server::{EndsAtOnce, ServerError};
+use gripwire::server::{EndsAtOnce, Launch, ServerError};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -83,7 +83,15 @@ impl Serve {
     /// # Errors
     /// The configuration cannot be used, or the server could not start or had to end.
     pub fn run(self) -> Result<ExitCode, ServeError> {
-        let startup = self.startup()?;
+        // First of all, before there are other threads.
+        let launch = Launch::of_this_process().map_err(ServerError::Upgrade).map_err(ServeError::Server)?;
+        let startup = match self.startup() {
+            Ok(startup) => startup,
+            Err(error) => {
+                launch.refuse(&error);
+                return Err(error.into());
+            }
+        };
         let log = Log::open(&startup.config.log.level);
         report(&startup);
         if startup.config.drops_forwarding() {
@@ -95,7 +103,7 @@ impl Serve {
         let ends_at_once = self.ends_at_once();
         let mut files = ServedFiles::of(move || self.reported_startup(), &startup, log);
         let routes = Arc::new(startup.routes);
-        let served = gripwire::server::serve(startup.config, routes, &mut files, ends_at_once);
+        let served = gripwire::server::serve(startup.config, routes, &mut files, ends_at_once, launch);
         served.map_err(ServeError::Server)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -9,6 +9,7 @@
 use super::Clients;
 use super::held::{CloseReason, Held};
 use super::row::{Mark, Phase, Row};
+use crate::context::Life;
 use crate::ids::Slot;
 use crate::wire::PortUse;
 use std::cell::Cell;
@@ -58,6 +59,10 @@ impl Clients {
 
     /// Whether the connection in `slot` may carry another request.
     pub fn goes_on(&self, slot: Slot) -> bool {
+        // A connection whose request is being answered when clients move to another process stays behind.
+        if matches!(self.context.gate.life(), Life::Quiet | Life::HandedOver) {
+            return false;
+        }
         let service = self.rows.borrow_mut().get(slot).map(|row| row.service);
         service.is_none_or(|service| !self.is_draining(service.port_use()))
     }

@@ -13,6 +13,7 @@ use crate::monitor::RouteStats;
 use crate::proto::cross_origin::CrossOrigin;
 use crate::proto::http1::{BodyDecoder, BodyLength, Version};
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -57,7 +58,7 @@ pub struct Exchange {
 }
 
 /// The properties of a request that decide how its answer looks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Asked {
     /// The client's HTTP version.
     pub version: Version,

@@ -59,6 +59,18 @@ pub trait Held {
     /// again.
     fn refetch(self: Rc<Self>, slot: Slot, reason: Reason);
 
+    /// The hold of the client as bytes from which another process makes it again; `None` if the client cannot move now.
+    fn pack(self: Rc<Self>, slot: Slot) -> Option<Bytes>;
+
+    /// Stops what is under way for the client by itself, because the client may move to another process.
+    fn stop(self: Rc<Self>, _slot: Slot) {}
+
+    /// Goes on with what was stopped: the client has not moved.
+    fn go_on(self: Rc<Self>, _slot: Slot) {}
+
+    /// Another process holds the client now. Its application is not told that it is gone.
+    fn moved(self: Rc<Self>, slot: Slot);
+
     /// Asks the client's application at once, for the content of its answer or for events. Returns whether the hold can
     /// ask.
     fn refresh(self: Rc<Self>, slot: Slot) -> bool;

@@ -8,6 +8,8 @@
 //! - The life of a connection: `opening` begins it, `reading` reads its requests, `closing` ends it, `engagement`
 //!   reports it to operators, `slowness` (with `least_rate`) judges slow clients, `address_limits` bounds addresses.
 //!   `draining` ends connections when the server is about to end.
+//! - A hand-over to another process: `put_off` keeps requests that may not begin, `stillness` stops and resumes the wire,
+//!   `packing` makes clients into values and takes them over.
 //! - A request: `request` is a request as it was read, `exchange` a request that is being answered. `answer` writes the
 //!   answer, with `body_writer` for a body without an end, and `counting` counts both.
 //! - A held client: `held` is the interface of all holds, `holding` puts a hold into the client's row.
@@ -30,17 +32,21 @@ mod held;
 mod holding;
 mod least_rate;
 mod opening;
+mod packing;
+mod put_off;
 mod reading;
 mod request;
 mod row;
 mod sending;
 mod service;
 mod slowness;
+mod stillness;
 mod timer_wheel;
 
 pub use body_writer::BodyWriter;
 pub use exchange::{Asked, CollectError, Exchange, Gone, INBOX_BYTES, RESUME_BYTES};
 pub use held::{CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable};
+pub use packing::PackedClient;
 pub use request::Request;
 pub use sending::{Kept, Levels};
 pub use service::{Port, Service};

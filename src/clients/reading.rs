@@ -50,6 +50,7 @@ impl Clients {
             }
         };
         match taker {
+            Taker::Head(carry) if self.begins_no_request(slot) => self.put_off(slot, carry, bytes),
             Taker::Head(None) => self.read_head(slot, bytes),
             // The head is parsed only when it may be complete, not again with each byte that comes.
             Taker::Head(Some(mut carry)) => match carry.append(bytes) || self.is_too_long(&carry) {
@@ -208,7 +209,8 @@ impl Clients {
         }
     }
 
-    /// Waits for the next request, or closes a connection that is being drained. `input` are the bytes of it that have arrived already.
+    /// Waits for the next request, or closes a connection that is being drained. `input` are the bytes of the next request
+    /// that have arrived already.
     pub fn next_request(self: &Rc<Self>, slot: Slot, input: BytesMut) {
         let is_pipelined = !input.is_empty();
         self.request_ends(slot);
@@ -233,6 +235,9 @@ impl Clients {
     /// Reads requests that arrived before the answer to the request before them was complete. Returns whether there
     /// were any.
     pub fn read_pipelined(self: &Rc<Self>) -> bool {
+        if self.context.gate.life().is_pausing() {
+            return false;
+        }
         let waiting = self.pipelined.take();
         for slot in &waiting {
             let carry = match self.rows.borrow_mut().get(*slot) {

@@ -1,13 +1,16 @@
 //! A client's request, as the room that answers it gets it.
 
 use super::service::Service;
-use crate::proto::http1::{BodyLength, Headers};
+use crate::proto::http1::{BodyLength, Headers, packing};
 use http::Method;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// A client's request.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Request {
     /// The method.
+    #[serde(with = "packing::method")]
     pub method: Method,
     /// Path and query as the client wrote them; `*` for `OPTIONS *`.
     pub target: String,

@@ -17,8 +17,8 @@ use std::rc::Rc;
 pub(super) struct Row {
     pub service: Service,
     pub mark: Mark,
-    peer_port: u16,
-    peer_address: [u8; 16],
+    pub peer_port: u16,
+    pub peer_address: [u8; 16],
     /// The entry of the route statistics in which the client's request is counted.
     pub route_stats: RouteStatsId,
     /// Received, not parsed yet.

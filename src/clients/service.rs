@@ -1,9 +1,10 @@
 //! The services of a core's listeners, and the ports of clients.
 
 use crate::wire::PortUse;
+use serde::{Deserialize, Serialize};
 
 /// The service of a listener.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Service {
     /// Serves clients of the applications.
     Clients(Port),
@@ -16,7 +17,7 @@ pub enum Service {
 }
 
 /// How clients connect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Port {
     /// By TCP.
     Plain,

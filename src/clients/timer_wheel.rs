@@ -69,6 +69,11 @@ impl TimerWheel {
         self.entries += 1;
     }
 
+    /// The slot's deadline, if it has one.
+    pub fn due(&self, slot: Slot) -> Option<u32> {
+        self.links.get(slot).filter(|link| link.previous != UNSET).map(|link| link.deadline)
+    }
+
     /// Cancels the slot's deadline, if it has one.
     pub fn cancel(&mut self, slot: Slot) {
         let Some(link) = self.links.take(slot).filter(|link| link.previous != UNSET) else { return };

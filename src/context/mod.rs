@@ -1,18 +1,21 @@
 //! The values that all rooms of one core share: the core's number, its settings, its clock, its counters, the
 //! accounts of the bytes that it keeps for clients, and the bell that wakes its loop. A core makes one [`Context`] and
 //! hands it to each of its rooms. Other threads share only two parts of a context: the counters, which any thread may
-//! read, and the mailbox of the stats socket. `clock` is the time of a core, `accounts` counts the bytes that the core
-//! keeps, and `rules` has the limits on them. `readiness` says whether the server should get new clients.
+//! read, and the mailbox of the stats socket. `clock` is the time of a core, `gate` says what it may begin, `accounts`
+//! counts the bytes that the core keeps, and `rules` has the limits on them. `readiness` says whether the server should get
+//! new clients.
 
 #![forbid(unsafe_code)]
 
 mod accounts;
 mod clock;
+mod gate;
 mod readiness;
 pub mod rules;
 
 pub use accounts::{Accounts, Booking, Kind, Owner};
 pub use clock::{Clock, SECOND, TICK_MS, ticks};
+pub use gate::{Gate, Life, Pass};
 pub use readiness::{Phase, Readiness};
 
 use crate::bell::Bell;
@@ -32,6 +35,8 @@ pub struct Context {
     pub cores: usize,
     /// The core's clock.
     pub clock: Clock,
+    /// How much the core may begin.
+    pub gate: Gate,
     /// The counters of this core.
     pub metrics: Arc<Metrics>,
     /// Gathers events for the stats socket; `None` if the server has no stats socket.
@@ -56,6 +61,7 @@ impl Context {
             id,
             cores,
             clock: Clock::start(),
+            gate: Gate::default(),
             metrics,
             stats_reporter,
             accounts: Accounts::default(),

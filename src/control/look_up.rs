@@ -3,6 +3,7 @@
 use super::port::ControlPort;
 use crate::channel::{Page, Reach, home_of};
 use crate::clients::{CloseReason, InKernel};
+use crate::context::Life;
 use crate::ids::ConnectionId;
 use crate::proto::grip::Receipt;
 use crate::queries::{ClientState, LookUp, QueryAnswer, Question, Refreshed};
@@ -31,6 +32,9 @@ impl LookUp for ControlPort {
                 QueryAnswer::Present(ids.iter().copied().filter(|id| self.clients.is_present(*id)).collect())
             }
             Question::Client(id) => QueryAnswer::Client(self.state_of_client(id).map(Box::new)),
+            // Until it is decided to which process the clients belong, nothing is done to them.
+            Question::Close(_) if self.is_quiet() => QueryAnswer::Closed(false),
+            Question::Refresh(_) if self.is_quiet() => QueryAnswer::Refreshed(Refreshed::NoClient),
             Question::Close(id) => QueryAnswer::Closed(self.close_client(id)),
             Question::Refresh(id) => QueryAnswer::Refreshed(self.refresh_client(id)),
         }
@@ -42,6 +46,10 @@ impl LookUp for ControlPort {
 }
 
 impl ControlPort {
+    fn is_quiet(&self) -> bool {
+        self.context.gate.life() == Life::Quiet
+    }
+
     /// The state of the client; `None` if no client has this id.
     fn state_of_client(&self, id: ConnectionId) -> Option<ClientState> {
         let slot = self.clients.find(id)?;

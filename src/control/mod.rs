@@ -5,8 +5,8 @@
 //! [`ControlPort`] (`port`) has the rooms of its core that it uses, and `call` is one call. This file finds out which
 //! call a request is. `pages` refuses requests of pages in browsers, `access` decides what a caller may do,
 //! `wrong_secrets` slows down guessing, `query` reads targets, `publishing` publishes, `inspection` lists channels and
-//! clients, and `look_up` answers core queries about those of this core. `draining` ends the server. `prometheus` is the
-//! page of metrics, and `health` are the pages that orchestrators probe.
+//! clients, and `look_up` answers core queries about those of this core. `draining` ends the server, and `upgrade` has a
+//! new process replace it. `prometheus` is the page of metrics, and `health` are the pages that orchestrators probe.
 
 #![forbid(unsafe_code)]
 
@@ -21,9 +21,10 @@ mod port;
 pub mod prometheus;
 mod publishing;
 mod query;
+mod upgrade;
 mod wrong_secrets;
 
-pub use port::{AskToDrain, ControlPort};
+pub use port::{AskToDrain, AskToUpgrade, ControlPort, NewProcess, UpgradeOutcome};
 
 use crate::clients::{Exchange, Request, answer};
 use crate::observe::Metrics;
@@ -100,7 +101,8 @@ async fn route(call: &Call<'_>) -> Answer {
         ("/recover", &Method::POST) => recover(call).await,
         ("/refresh", &Method::POST) => inspection::refresh(call).await,
         ("/drain", &Method::POST) => draining::drain(call),
-        ("/publish" | "/recover" | "/refresh" | "/drain", method) => only("POST", method),
+        ("/upgrade", &Method::POST) => upgrade::upgrade(call).await,
+        ("/publish" | "/recover" | "/refresh" | "/drain" | "/upgrade", method) => only("POST", method),
         ("/stats", &Method::GET) => match call.grants.may_inspect() {
             true => stats(call.port),
             false => call.forbidden("show counters"),

@@ -13,6 +13,21 @@ use std::sync::Arc;
 /// Asks the main thread to drain the server.
 pub type AskToDrain = Box<dyn Fn() + Send>;
 
+/// Has the main thread begin an upgrade. It calls the function with the outcome.
+pub type AskToUpgrade = Box<dyn Fn(Box<dyn FnOnce(UpgradeOutcome) + Send>) + Send>;
+
+/// The outcome of an upgrade: the new process, or the reason why the old one goes on.
+pub type UpgradeOutcome = Result<NewProcess, String>;
+
+/// The process that serves after an upgrade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewProcess {
+    /// Its process id.
+    pub pid: u32,
+    /// Whether it has the clients of the old process, which drains them otherwise.
+    pub has_clients: bool,
+}
+
 /// The control port of a core.
 pub struct ControlPort {
     pub(super) context: Rc<Context>,
@@ -24,6 +39,7 @@ pub struct ControlPort {
     pub(super) all_metrics: Arc<[Arc<Metrics>]>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) ask_to_drain: AskToDrain,
+    pub(super) ask_to_upgrade: AskToUpgrade,
     pub(super) wrong_secrets: WrongSecrets,
 }
 
@@ -35,6 +51,7 @@ impl ControlPort {
         all_metrics: Arc<[Arc<Metrics>]>,
         readiness: Arc<Readiness>,
         ask_to_drain: AskToDrain,
+        ask_to_upgrade: AskToUpgrade,
     ) -> Rc<ControlPort> {
         Rc::new(ControlPort {
             context: publishing.context().clone(),
@@ -45,6 +62,7 @@ impl ControlPort {
             all_metrics,
             readiness,
             ask_to_drain,
+            ask_to_upgrade,
             wrong_secrets: WrongSecrets::default(),
         })
     }

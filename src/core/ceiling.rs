@@ -9,8 +9,8 @@
 use super::Core;
 use super::memory::CHANNEL_BYTES;
 use crate::clients::{InKernel, Kept};
-use crate::context::SECOND;
 use crate::context::rules::{SMALL_BYTES, to_reset};
+use crate::context::{Life, SECOND};
 use crate::origin::{RECEIVED_BYTES, UNSENT_BYTES};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -91,8 +91,12 @@ impl Core {
         }
     }
 
-    /// Publishes the kept bytes of this core, and resets its largest clients if all cores together keep too much.
+    /// Publishes the kept bytes of this core, and resets its largest clients if all cores together keep too much. Does nothing
+    /// while it is not decided to which process the clients belong.
     pub(super) fn keep_below_ceiling(self: &Rc<Self>) {
+        if self.context.gate.life() == Life::Quiet {
+            return;
+        }
         let own = self.kept_bytes() as u64;
         self.context.metrics.kept_bytes.set(own);
         let total: u64 = self.control.all_metrics().iter().map(|metrics| metrics.kept_bytes.get()).sum();

@@ -3,12 +3,14 @@
 use super::Core;
 use super::ceiling::Ceiling;
 use super::commands::{CoreCommands, Renewal, home_times};
+use super::handing_over::Sent;
+use super::taking_over::TakeOver;
 use crate::backplane::Backplane;
 use crate::channel::{Dispatched, Home, Subscriptions, ToCore, ToHome};
 use crate::clients::{Clients, Listeners, Service};
 use crate::config::{Config, Endpoint, ZeroMq};
 use crate::context::{Context, Readiness, TICK_MS, ticks};
-use crate::control::{AskToDrain, ControlPort};
+use crate::control::{AskToDrain, AskToUpgrade, ControlPort};
 use crate::delivery::Delivery;
 use crate::filters::Filters;
 use crate::held::{Holds, Sessions};
@@ -66,10 +68,14 @@ pub struct CorePlan {
     pub ledger: Arc<Ledger>,
     /// The SockJS conversations, shared by all cores.
     pub sockjs: Arc<Sessions>,
+    /// What the core takes over from an old process, if this process replaces one.
+    pub take_over: Option<TakeOver>,
     /// Whether the server is ready for new clients.
     pub readiness: Arc<Readiness>,
     /// Has the main thread drain the server.
     pub ask_to_drain: AskToDrain,
+    /// Has the main thread replace the server by a new process.
+    pub ask_to_upgrade: AskToUpgrade,
 }
 
 /// Why a core could not start or continue.
@@ -87,12 +93,16 @@ pub enum CoreError {
 ///
 /// # Errors
 /// When the ring of client sockets, or the mesh between the cores, fails.
-pub async fn run(plan: CorePlan, serving: impl FnOnce()) -> Result<(), CoreError> {
+pub async fn run(mut plan: CorePlan, serving: impl FnOnce()) -> Result<(), CoreError> {
     let doorbell = Doorbell::new()?;
+    let take_over = plan.take_over.take();
     let own_ports = own_ports(&plan.listeners, &plan.start.settings);
     let (core, incoming) = compose(plan, &doorbell).await?;
     core.requests.pool().protect(own_ports);
     connect(&core, incoming);
+    if let Some(take_over) = take_over {
+        core.take_over(take_over);
+    }
     runtime::spawn(hear(doorbell, core.clone())).detach();
     runtime::spawn(tick(core.clone())).detach();
     serving();
@@ -114,6 +124,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
     let reporter = plan.mailbox.map(|mailbox| StatsReporter::new(mailbox, &settings.stats));
     let mut subscriptions = subscriptions(plan.cores, &settings, reporter.is_some());
     subscriptions.set_dispatched(plan.dispatched.clone(), plan.id);
+    plan.commands.wake_by(doorbell.ringer());
     let context = Context::new(plan.id, plan.cores, &settings, metrics, reporter);
     let (queries, questions) = Queries::join(context.clone(), plan.queries).await.ok_or(CoreError::Mesh)?;
     let (sockets, tcp) = plan.listeners.into_iter().unzip();
@@ -141,6 +152,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
             plan.metrics,
             plan.readiness,
             plan.ask_to_drain,
+            plan.ask_to_upgrade,
         ),
         context,
         clients,
@@ -151,6 +163,7 @@ async fn compose(plan: CorePlan, doorbell: &Doorbell) -> Result<(Rc<Core>, Incom
         queries,
         commands: plan.commands,
         ceiling: Ceiling::of(plan.memory),
+        sent: Sent::default(),
         memory: RefCell::default(),
         report_state: ReportState::default(),
         reported_queue_timeouts: Growth::default(),

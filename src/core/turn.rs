@@ -8,7 +8,7 @@ use super::Core;
 use super::memory::CHANNEL_BYTES;
 use super::start::CoreError;
 use crate::channel::Slice;
-use crate::context::{SECOND, TICK_MS};
+use crate::context::{Life, SECOND, TICK_MS};
 use crate::runtime;
 use crate::wire::WireEvent;
 use std::collections::VecDeque;
@@ -47,6 +47,7 @@ impl Core {
         self.context.metrics.turns_total.add(1);
         // When the clock has moved, all bytes that arrived before are read, because deadlines are judged by them.
         let has_moved = self.move_clock();
+        self.obey_commands();
         let mut busy = self.clients.look_at_backlogs();
         self.clients.poll(events, has_moved)?;
         busy |= !events.is_empty();
@@ -60,9 +61,11 @@ impl Core {
             busy = true;
         }
         busy |= self.publishing.take_datagrams();
-        busy |= self.follow_commands();
-        busy |= self.publishing.take_from_backplanes();
-        busy |= self.let_time_out();
+        // Nothing may happen to a client that was sent to another process.
+        let is_quiet = self.context.gate.life() == Life::Quiet;
+        busy |= !is_quiet && self.follow_commands();
+        busy |= !is_quiet && self.publishing.take_from_backplanes();
+        busy |= !is_quiet && self.let_time_out();
         busy |= self.let_channels_go();
         busy |= self.publishing.work_at_home();
         busy |= self.holds.tell_of_the_gone();
@@ -107,14 +110,15 @@ impl Core {
         let Some(before) = clock.move_to(now) else { return false };
         let tick = clock.tick();
         self.clients.set_now(now);
-        self.obey_commands();
         if before / SECOND != tick / SECOND {
             self.each_second();
         }
         self.delivery.set_now(tick);
         self.publishing.set_now(tick);
         clock.judge_until(before);
-        self.delivery.update_first_subscribed();
+        if self.context.gate.life() != Life::Quiet {
+            self.delivery.update_first_subscribed();
+        }
         self.tell_what_happened();
         self.give_memory_back();
         let passed_ms = u64::from(tick.wrapping_sub(before)) * TICK_MS;

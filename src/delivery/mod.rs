@@ -12,6 +12,7 @@
 
 mod fan_out;
 mod first_subscription;
+mod handing_over;
 mod hook;
 mod receipts;
 mod subscribing;

@@ -69,6 +69,7 @@ impl Filters {
         };
         let route = self.requests.way_to(&target, &origin);
         let _permit = self.requests.permit(route.target_names().into(), delay_ms).await;
+        let pass = self.context.gate.pass().await;
         if self.filtering.borrow_mut().get(slot, number).is_none() {
             return Ok(None);
         }
@@ -87,7 +88,11 @@ impl Filters {
                 self.requests.pool().request(&route, request).await?.decoded(|| route.target_names()).await?;
             read(filter, response).await
         };
-        within(PATIENCE, asked).await.unwrap_or(Err(AskError::Timeout)).map(Some)
+        let answered = within(PATIENCE, asked).await.unwrap_or(Err(AskError::Timeout)).map(Some);
+        drop(pass);
+        // If the subscriber is handed over meanwhile, the item waits for it there, and is asked about again.
+        self.context.gate.settled().await;
+        answered
     }
 }
 

@@ -52,7 +52,7 @@ impl Filters {
     }
 
     /// Decides on the items that wait for a subscriber, one after the other.
-    async fn work_off(self: &Rc<Self>, slot: Slot, number: u64) {
+    pub(super) async fn work_off(self: &Rc<Self>, slot: Slot, number: u64) {
         loop {
             let first = self.filtering.borrow_mut().first(slot, number);
             let Some((item, turn, filters)) = first else { return };

@@ -2,7 +2,8 @@
 //! subscriber at a time (`deciding`), and the decision is carried out (`concluding`). Only filters that change an
 //! item's content make bytes for a single subscriber. Filters that ask an application (`asking`) take time; meanwhile
 //! further items wait in the subscriber's queue (`waiting`, `subscriber`), in order, and one task works the queue off.
-//! `pace` bounds how often one URL is asked, and `setting` takes over the filters and variables that applications set.
+//! `pace` bounds how often one URL is asked, and `setting` takes over the filters and variables that applications set. `packing` moves
+//! subscribers to another process.
 //!
 //! Subscriptions without filters have no filter overhead.
 
@@ -12,9 +13,12 @@ mod asking;
 mod concluding;
 mod deciding;
 mod pace;
+mod packing;
 mod setting;
 mod subscriber;
 mod waiting;
+
+pub use packing::PackedSubscriber;
 
 use crate::channel::HeardUpTo;
 use crate::clients::Clients;

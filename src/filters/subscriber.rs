@@ -22,17 +22,17 @@ pub(super) struct Subscriber {
     pub origin: Rc<Origin>,
     /// The base of the relative URLs of its filters.
     pub at: LinkTarget,
-    variables: Rc<[(String, String)]>,
-    variables_booking: Booking,
+    pub(super) variables: Rc<[(String, String)]>,
+    pub(super) variables_booking: Booking,
     /// The tick at which the subscriber was last sent an item.
     pub sent_at: Option<u32>,
-    channels: Vec<Filtered>,
-    waiting: VecDeque<Arc<Publication>>,
-    waiting_booking: Booking,
+    pub(super) channels: Vec<Filtered>,
+    pub(super) waiting: VecDeque<Arc<Publication>>,
+    pub(super) waiting_booking: Booking,
     /// The current turn: how many items have been at the front of `waiting` before.
-    turn: u64,
+    pub(super) turn: u64,
     /// A task works `waiting` off. The task may still be running when `waiting` is empty.
-    has_task: bool,
+    pub(super) has_task: bool,
 }
 
 /// A channel of a subscriber.

@@ -89,6 +89,7 @@ impl Holds {
         exchange.keep_body(2 * body.len());
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(body) };
         let permit = requests.permit(route.target_names().into(), delay_ms).await;
+        self.context.gate.settled().await;
         let before = Before { heard, behind, gone, permit: Some(permit) };
         self.ask(exchange, request, route, body, &kept, before).await;
     }

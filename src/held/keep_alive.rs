@@ -3,12 +3,13 @@
 use crate::clients::Asked;
 use crate::proto::grip::{self, KeepAliveMode};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A keep-alive: bytes that a stream is sent while nothing is published. Streams with equal keep-alives share one
 /// value.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeepAlive {
     pub frame: Bytes,
     /// The time between two keep-alives, ms.
@@ -37,11 +38,16 @@ impl KeepAlive {
         last: &RefCell<Option<Rc<KeepAlive>>>,
     ) -> Rc<KeepAlive> {
         let frame = asked.body_writer().part(&setting.data);
-        let keep_alive = KeepAlive { frame, period_ms: setting.timeout_s.max(1) * 1000, mode: setting.mode };
+        let period_ms = setting.timeout_s.max(1) * 1000;
+        KeepAlive { frame, period_ms, mode: setting.mode }.share_with(last)
+    }
+
+    /// This keep-alive, or the `last` one if it is equal.
+    pub fn share_with(self, last: &RefCell<Option<Rc<KeepAlive>>>) -> Rc<KeepAlive> {
         let mut last = last.borrow_mut();
-        match last.as_ref().filter(|last| ***last == keep_alive) {
+        match last.as_ref().filter(|last| ***last == self) {
             Some(same) => same.clone(),
-            None => last.insert(Rc::new(keep_alive)).clone(),
+            None => last.insert(Rc::new(self)).clone(),
         }
     }
 }

@@ -7,6 +7,7 @@
 //!   made again.
 //! - `websocket` has WebSockets of every kind, `sockjs` has SockJS for browsers without WebSockets, and `on_route` is
 //!   shared by the WebSockets of one route.
+//! - `packed` are holds on their way to another process, and `packing` holds clients again that come from another process.
 //! - `draining` ends all of this when the server is about to end, and waits for the tasks that `unfinished` counts.
 //!
 //! Each kind of hold implements [`Held`](crate::clients::Held), so other rooms do not depend on the kind.
@@ -21,6 +22,8 @@ mod links;
 mod on_route;
 mod opening;
 mod opens;
+mod packed;
+mod packing;
 mod poll;
 mod sockjs;
 mod stream;
@@ -39,10 +42,11 @@ use crate::slack::Look;
 use keep_alive::{KeepAlive, StreamTerms};
 use links::{Fetches, GoneLinks};
 use on_route::OnRoute;
-use opens::Opens;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use stream::Stream;
 use unfinished::Unfinished;
 
 /// The rooms and tables that all holds of a core use.
@@ -59,9 +63,13 @@ pub struct Holds {
     unfinished: Unfinished,
     /// The SockJS conversations, shared by all cores.
     sockjs: Arc<Sessions>,
+    /// Connections to applications on their way to or from another process.
+    connections: RefCell<Vec<OwnedFd>>,
+    /// Clients of another process whose subscriptions are not in force yet.
+    adopting: Cell<usize>,
     last_keep_alive: RefCell<Option<Rc<KeepAlive>>>,
     /// The hold of the last stream without links. All streams on the same terms share it.
-    last_stream: RefCell<Option<(StreamTerms, Weak<dyn Opens>)>>,
+    last_stream: RefCell<Option<(StreamTerms, Weak<Stream>)>>,
     /// The route of the last WebSocket. All WebSockets of that route share it.
     last_route: RefCell<Weak<OnRoute<Holds>>>,
 }
@@ -85,6 +93,8 @@ impl Holds {
             gone_links: GoneLinks::default(),
             unfinished: Unfinished::default(),
             sockjs,
+            connections: RefCell::default(),
+            adopting: Cell::default(),
             last_keep_alive: RefCell::default(),
             last_stream: RefCell::default(),
             last_route: RefCell::new(Weak::new()),

@@ -7,11 +7,10 @@ use super::keep_alive::{KeepAlive, StreamTerms};
 use super::kept_request::KeptRequest;
 use super::links::{GoneLink, Linked, Links};
 use super::opens::Opens;
-use super::poll::Poll;
+use super::poll::{Poll, poll_bytes};
 use super::stream::Stream;
 use crate::channel::{Readiness, Transport};
 use crate::clients::answer;
-use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
     Asked, CloseReason, Description, Exchange, Held, InKernel, ItemOffer, Reason, Request, Undeliverable,
 };
@@ -123,10 +122,7 @@ impl Holds {
         again: &KeptRequest,
         answer: &Answer,
     ) -> bool {
-        let Request { method, target, headers, .. } = &again.request;
-        let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
-            + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
-        let bytes = heads as usize + again.body.len() + answer.body.len();
+        let bytes = poll_bytes(again, answer);
         *booking = exchange.owner().book(Kind::Polls, bytes);
         self.context.may_keep(Kind::Polls, bytes)
     }
@@ -219,6 +215,13 @@ impl Held for Unopened {
     fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
         false
     }
+
+    /// Nothing is packed before all channels are in force.
+    fn pack(self: Rc<Self>, _slot: Slot) -> Option<Bytes> {
+        None
+    }
+
+    fn moved(self: Rc<Self>, _slot: Slot) {}
 }
 
 /// The answer if a long poll cannot be held because the kept requests have no more room.

@@ -1,16 +1,20 @@
 //! A held long poll: its answer if it times out, and its request, which is made again for a refetch.
 
 use super::Holds;
-use super::kept_request::KeptRequest;
+use super::kept_request::{KeptRequest, PackedRequest};
+use super::links::GoneLink;
 use super::opens::Opens;
+use super::packed::{Adoptable, HoldKind};
 use crate::channel::Transport;
+use crate::clients::counting::{answer_bytes, request_bytes};
 use crate::clients::{
-    Asked, CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable, answer,
+    Asked, CloseReason, Description, Held, InKernel, ItemOffer, Reason, Request, Undeliverable, answer,
 };
-use crate::context::Booking;
+use crate::context::{Booking, Kind};
 use crate::ids::Slot;
 use crate::proto::grip::{Answer, Format, Publication, ResponseFormat};
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -160,6 +164,58 @@ impl Held for Poll {
         self.refetch(slot, Reason::Hint);
         true
     }
+
+    fn pack(self: Rc<Self>, slot: Slot) -> Option<Bytes> {
+        // A field that is added is to be named here, and packed if another process needs it.
+        let Poll { holds, timeout_answer, asked, debug, again, _booking: _ } = &*self;
+        let again = PackedRequest::of(again.borrow().as_deref()?);
+        let packed =
+            PackedPoll { timeout_answer: timeout_answer.clone(), asked: *asked, debug: *debug, again };
+        holds.pack(slot, HoldKind::Poll, &packed)
+    }
+
+    fn moved(self: Rc<Self>, slot: Slot) {
+        self.holds.delivery.unsubscribe(slot);
+        let again = self.again.take();
+        again.and_then(|again| again.gone).into_iter().for_each(GoneLink::disarm);
+    }
+}
+
+/// A long poll as a value.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PackedPoll {
+    timeout_answer: Answer,
+    asked: Asked,
+    debug: bool,
+    again: PackedRequest,
+}
+
+impl Holds {
+    /// The long poll of the client in `slot` that was packed in another process.
+    pub(super) fn poll_again(self: &Rc<Self>, slot: Slot, packed: PackedPoll) -> Rc<Poll> {
+        let PackedPoll { timeout_answer, asked, debug, again } = packed;
+        let again = self.request_again(again);
+        let booking = self.clients.owner(slot).book(Kind::Polls, poll_bytes(&again, &timeout_answer));
+        Poll::new(self, timeout_answer, asked, debug, again, booking)
+    }
+}
+
+/// The bytes that are kept for a long poll.
+pub(super) fn poll_bytes(again: &KeptRequest, answer: &Answer) -> usize {
+    let Request { method, target, headers, .. } = &again.request;
+    let heads = request_bytes(method.as_str(), target.as_bytes(), headers)
+        + answer_bytes(answer.status, answer.reason.as_deref(), &answer.headers);
+    heads as usize + again.body.len() + answer.body.len()
+}
+
+impl Adoptable for Poll {
+    fn transport(&self) -> Transport {
+        Transport::Response
+    }
+
+    fn adopted(self: Rc<Self>, slot: Slot) {
+        self.opened(slot);
+    }
 }
 
 impl Opens for Poll {
@@ -183,5 +239,41 @@ impl Opens for Poll {
         if missed.more {
             self.refetch(slot, Reason::Behind(behind));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::pinned::pinned;
+    use serde_json::json;
+
+    #[test]
+    fn the_form_of_the_first_version_is_pinned() {
+        let fields = json!([[[88], [49]]]);
+        let origin = json!({
+            "asked_for": { "https": true, "authority": "a", "path_and_query": "/" }, "client": 7, "route": "r",
+        });
+        let request = json!({
+            "method": [71, 69, 84], "target": "/p", "host": "a", "headers": fields, "body": { "Length": 3 },
+            "peer": null, "service": "Control", "is_trusted": false,
+        });
+        let gone = json!({
+            "target": { "https": false, "authority": "b", "path_and_query": "/gone" }, "origin": origin,
+        });
+        let allowance = json!({ "origin": [42], "method": null, "headers": null });
+        let cross_origin = json!({
+            "allowance": allowance, "script": { "callback": "f", "mode": "Extended" },
+        });
+        let again = json!({
+            "request": request, "body": [1, 2, 3], "heard": [["c", "1"]], "behind": 2,
+            "cross_origin": cross_origin, "gone": gone,
+        });
+        let answer = json!({ "status": 200, "reason": "OK", "headers": fields, "body": [111] });
+        let asked = json!({ "version": "Http11", "keep_alive": true, "head": false });
+        pinned::<PackedPoll>(
+            json!({ "timeout_answer": answer, "asked": asked, "debug": true, "again": again }),
+            "c80101024f4b0101580131016f0101000103474554022f70016101015801310103000100030102030101630131020101012a00000101660001000162052f676f6e65010161012f070172",
+        );
     }
 }

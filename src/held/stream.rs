@@ -4,12 +4,15 @@
 use super::Holds;
 use super::keep_alive::{KeepAlive, StreamTerms};
 use super::opens::Opens;
+use super::packed::{Adoptable, HoldKind};
+use crate::channel::Transport;
 use crate::clients::{Asked, CloseReason, Description, Held, InKernel, ItemOffer, Reason, Undeliverable};
 use crate::context::TICK_MS;
 use crate::ids::Slot;
 use crate::proto::grip::{Format, KeepAliveMode, Publication, StreamFormat, Then};
 use crate::wire::Overflow;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 /// The hold of all streams on the same terms.
@@ -20,13 +23,13 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A hold for a stream on `terms`, shared with other streams on these terms.
-    pub fn share(holds: &Rc<Holds>, terms: StreamTerms) -> Rc<dyn Opens> {
+    pub fn share(holds: &Rc<Holds>, terms: StreamTerms) -> Rc<Stream> {
         let last =
             holds.last_stream.borrow().as_ref().filter(|(last, _)| *last == terms).map(|(_, it)| it.clone());
         if let Some(same) = last.and_then(|last| last.upgrade()) {
             return same;
         }
-        let stream: Rc<dyn Opens> = Rc::new(Stream { holds: holds.clone(), terms: terms.clone() });
+        let stream = Rc::new(Stream { holds: holds.clone(), terms: terms.clone() });
         *holds.last_stream.borrow_mut() = Some((terms, Rc::downgrade(&stream)));
         stream
     }
@@ -81,6 +84,51 @@ impl Held for Stream {
 
     fn refresh(self: Rc<Self>, _slot: Slot) -> bool {
         false
+    }
+
+    fn pack(self: Rc<Self>, slot: Slot) -> Option<Bytes> {
+        let Stream { holds, terms } = &*self;
+        holds.pack(slot, HoldKind::Stream, &PackedTerms::of(terms))
+    }
+
+    fn moved(self: Rc<Self>, slot: Slot) {
+        self.holds.delivery.unsubscribe(slot);
+    }
+}
+
+/// The terms of a stream without links, as a value.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PackedTerms {
+    keep_alive: Option<KeepAlive>,
+    asked: Asked,
+    debug: bool,
+    is_events: bool,
+}
+
+impl PackedTerms {
+    pub fn of(terms: &StreamTerms) -> PackedTerms {
+        let StreamTerms { keep_alive, asked, debug, is_events } = terms;
+        let keep_alive = keep_alive.as_ref().map(|keep_alive| (**keep_alive).clone());
+        PackedTerms { keep_alive, asked: *asked, debug: *debug, is_events: *is_events }
+    }
+}
+
+impl Holds {
+    /// The stream that was packed in another process.
+    pub(super) fn stream_again(self: &Rc<Self>, packed: PackedTerms) -> Rc<Stream> {
+        let PackedTerms { keep_alive, asked, debug, is_events } = packed;
+        let keep_alive = keep_alive.map(|keep_alive| keep_alive.share_with(&self.last_keep_alive));
+        Stream::share(self, StreamTerms { keep_alive, asked, debug, is_events })
+    }
+}
+
+impl Adoptable for Stream {
+    fn transport(&self) -> Transport {
+        self.terms.asked.body_writer().transport()
+    }
+
+    fn adopted(self: Rc<Self>, slot: Slot) {
+        self.opened(slot);
     }
 }
 
@@ -206,5 +254,22 @@ impl Holds {
         }
         self.context.wake();
         keep_alive.period_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::pinned::pinned;
+    use serde_json::json;
+
+    #[test]
+    fn the_form_of_the_first_version_is_pinned() {
+        let keep_alive = json!({ "frame": [10], "period_ms": 55_000, "mode": "Idle" });
+        let asked = json!({ "version": "Http10", "keep_alive": false, "head": false });
+        pinned::<PackedTerms>(
+            json!({ "keep_alive": keep_alive, "asked": asked, "debug": false, "is_events": true }),
+            "01010ad8ad03000000000001",
+        );
     }
 }

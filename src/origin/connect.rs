@@ -18,6 +18,7 @@ use futures_rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Makes the connections of one core.
@@ -31,6 +32,15 @@ pub(super) struct Connector {
 }
 
 impl Connector {
+    /// A transport on `socket`, which is connected already.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn transport_of(&self, socket: OwnedFd) -> io::Result<Transport> {
+        let stream = Stream::Plain(TcpStream::of_connected(socket)?);
+        Ok(Transport::new(stream, self.scratch.clone(), Activity::new()))
+    }
+
     /// A connector whose connections must be complete within `timeout_ms`.
     pub fn new(tls: Tls, timeout_ms: u64) -> Self {
         Connector {

@@ -65,5 +65,5 @@ pub use route::{ClientCertificate, Destination, HostCondition, Route, Signing, T
 pub use routes::{Lookup, RouteProblem, Routes};
 pub use rules::Rules;
 pub use tls::read_certificate;
-pub use upgrade::{UpgradeAnswer, Upgraded};
+pub use upgrade::{PackedUpgraded, UpgradeAnswer, Upgraded};
 pub use upload::RequestBody;

@@ -17,7 +17,7 @@ use super::own_ports::OwnPorts;
 use super::response_headers::response_headers;
 use super::route::{Destination, Route, Target};
 use super::tls::Tls;
-use super::upgrade::{UpgradeAnswer, Upgraded};
+use super::upgrade::{PackedUpgraded, UpgradeAnswer, Upgraded};
 use super::upload::Upload;
 use crate::config::Proxy;
 use crate::patience::within;
@@ -28,6 +28,8 @@ use crate::slack::Look;
 use futures_lite::future::BoxedLocal;
 use http::Method;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -229,6 +231,14 @@ impl Pool {
             Ok(answered) => accept(answered, self.lease(connection, place, opening)),
             Err(lost) => Err(failed(lost, place)),
         }
+    }
+
+    /// The switched connection that was packed in another process, on its `socket`.
+    ///
+    /// # Errors
+    /// The system's error, if `socket` cannot be used.
+    pub fn take_over(&self, packed: PackedUpgraded, socket: OwnedFd) -> io::Result<Upgraded> {
+        Ok(Upgraded::unpack(packed, self.connector.transport_of(socket)?))
     }
 
     /// A kept connection to an address that `place` has now.

@@ -71,6 +71,11 @@ pub enum HostCondition {
 }
 
 impl Route {
+    /// A route without targets, in place of the route `id` that is no longer there.
+    pub fn gone(id: &str) -> Route {
+        Route { id: id.to_owned(), ..Route::bare(HostCondition::Never) }
+    }
+
     /// A route for `host` without other properties.
     pub(super) fn bare(host: HostCondition) -> Route {
         Route {

@@ -4,11 +4,13 @@
 
 use super::activity::Activity;
 use crate::runtime::TcpStream;
+use crate::wire;
 use futures_lite::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 use futures_rustls::rustls::ClientConnection;
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -81,6 +83,14 @@ impl Transport {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    /// Another descriptor of the socket; `None` with TLS, or if there is none left.
+    pub fn duplicate(&self) -> Option<OwnedFd> {
+        match &self.stream {
+            Stream::Plain(tcp) => wire::duplicate(tcp.descriptor()?).ok(),
+            Stream::Tls(_) => None,
         }
     }
 

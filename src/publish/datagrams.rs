@@ -5,6 +5,7 @@
 //! Every datagram that was sent is counted once: as published, bad, dropped here, or dropped by the kernel.
 
 use super::{Admitted, Publishing, Refused};
+use crate::context::Life;
 use crate::ingest::{self, DatagramError, GATHER_US, Pace};
 use crate::proto::grip::Publication;
 use crate::runtime;
@@ -74,6 +75,11 @@ impl Publishing {
         }
     }
 
+    /// Leaves the datagram sockets to another process, which has them too.
+    pub fn leave_datagrams(&self) {
+        self.datagrams.take();
+    }
+
     /// The kernel has reported datagrams on socket `number`.
     pub fn datagrams_arrived(&self, number: u32) {
         let now_us = self.context.clock.now_us();
@@ -86,6 +92,9 @@ impl Publishing {
 
     /// Takes datagrams that have arrived, within the budget of a turn. Returns whether there were any.
     pub fn take_datagrams(self: &Rc<Self>) -> bool {
+        if matches!(self.context.gate.life(), Life::Quiet | Life::HandedOver) {
+            return false;
+        }
         let Some(mut datagrams) = self.datagrams.take() else { return false };
         let mut busy = false;
         for number in 0..datagrams.sockets.len() {

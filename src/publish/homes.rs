@@ -3,6 +3,7 @@
 
 use super::Publishing;
 use crate::channel::{HomeTimes, LastId, ToCore, ToHome};
+use crate::context::Life;
 use crate::delivery::ForHome;
 use crate::ids::CoreId;
 use crate::runtime;
@@ -154,7 +155,11 @@ impl Publishing {
             busy = true;
         }
         // A message that is still in the queue may be the predecessor that an item waits for.
-        while !self.has_own_waiting() && self.homes_have_room() && self.lose_patience_at_home() {
+        while self.context.gate.life() != Life::Quiet
+            && !self.has_own_waiting()
+            && self.homes_have_room()
+            && self.lose_patience_at_home()
+        {
             busy = true;
         }
         busy
@@ -163,7 +168,7 @@ impl Publishing {
     /// Drops some of the channels that have had no subscribers for a while. Returns whether there are more, and how
     /// many were dropped.
     pub fn let_channels_go(&self) -> (bool, usize) {
-        if !self.all_homes_have_room() {
+        if self.context.gate.life() == Life::Quiet || !self.all_homes_have_room() {
             return (false, 0);
         }
         let mut farewells = Vec::new();

@@ -14,6 +14,7 @@ mod admitted;
 mod backplanes;
 mod confirmations;
 mod datagrams;
+mod handing_over;
 mod homes;
 mod publishing;
 mod readers;
@@ -33,7 +34,7 @@ use crate::observe::Growth;
 use crate::wire::{DatagramSocket, Ringer};
 use confirmations::Confirmations;
 use datagrams::Datagrams;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct Publishing {
     /// How many messages homes have sent to each core, shared by all cores.
     dispatched: Arc<Dispatched>,
     confirmations: RefCell<Confirmations>,
+    /// Publish calls that are under way.
+    publishes: Cell<usize>,
     datagrams: RefCell<Option<Box<Datagrams>>>,
     /// Bad datagrams, as far as they have been logged.
     reported_bad: Growth,
@@ -98,6 +101,7 @@ impl Publishing {
             mesh,
             dispatched,
             confirmations: RefCell::default(),
+            publishes: Cell::default(),
             datagrams: Datagrams::new(datagrams).into(),
             reported_bad: Growth::default(),
             backplanes,

@@ -9,6 +9,7 @@ use crate::origin::Pool;
 use crate::patience::within;
 use crate::proto::grip::Publication;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,22 @@ impl Drop for Expected<'_> {
     }
 }
 
+/// A publish call that is under way; dropping this ends it.
+struct UnderWay<'p>(&'p Cell<usize>);
+
+impl UnderWay<'_> {
+    fn begin(count: &Cell<usize>) -> UnderWay<'_> {
+        count.set(count.get() + 1);
+        UnderWay(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 impl Publishing {
     /// Sends `admitted` to the homes of their channels, in order, and waits until all of them have their places. So an item
     /// that the publisher sends afterwards is placed behind them, whichever core takes it.
@@ -43,6 +60,10 @@ impl Publishing {
     /// # Errors
     /// If a home has no room or does not confirm in time. Some of the items may have been sent.
     pub async fn publish(self: &Rc<Self>, admitted: Admitted) -> Result<(), Busy> {
+        if !self.context.gate.may_publish().await {
+            return Err(Busy);
+        }
+        let _publishes = UnderWay::begin(&self.publishes);
         let mut homes: SmallVec<[CoreId; 8]> = SmallVec::new();
         let block_bytes = self.context.settings().stats.message_block_bytes;
         for publication in admitted.into_items() {
@@ -140,6 +161,10 @@ impl Publishing {
     /// # Errors
     /// If a home does not confirm it in time.
     pub async fn recover(self: &Rc<Self>) -> Result<(), Busy> {
+        if !self.context.gate.may_publish().await {
+            return Err(Busy);
+        }
+        let _publishes = UnderWay::begin(&self.publishes);
         let homes = (0..self.context.cores).map(|home| CoreId(home as u16));
         homes.clone().for_each(|home| self.send_home(home, ToHome::Recover));
         self.confirmed_by(homes).await

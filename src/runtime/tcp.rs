@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,6 +32,17 @@ impl TcpStream {
             return Ok(TcpStream(Stream::Simulated(simulation::connect_within(address, timeout).await?)));
         }
         Ok(TcpStream(Stream::Glommio(glommio::net::TcpStream::connect_timeout(address, timeout).await?)))
+    }
+
+    /// A connection that is there already: `connected` is its socket.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn of_connected(connected: OwnedFd) -> io::Result<TcpStream> {
+        let connected = std::net::TcpStream::from(connected);
+        connected.set_nonblocking(true)?;
+        let socket = glommio_socket2::Socket::from(connected);
+        Ok(TcpStream(Stream::Glommio(socket.into())))
     }
 
     /// Sends written data without delay (TCP_NODELAY).

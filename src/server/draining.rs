@@ -32,6 +32,12 @@ impl Supervisor<'_> {
         if !matches!(self.life, Life::Serving) {
             return;
         }
+        if self.upgrades.cancel() {
+            self.ends_after_upgrade = true;
+            return;
+        }
+        // Nothing may keep the ports open beyond the cores.
+        self.upgrades.close();
         let (drain_ms, notice_ms) = (self.settings.server.drain_ms, self.settings.server.drain_notice_ms);
         tracing::info!(drain_ms, drain_notice_ms = notice_ms, "draining");
         self.readiness.enter(Phase::Draining);
@@ -80,7 +86,7 @@ impl Supervisor<'_> {
         for core in &self.commands {
             let tell = self.tell.clone();
             // Nobody hears it if the server ends at this moment.
-            core.send(CoreCommand::Drain(port_use), move || drop(tell.send(SupervisorEvent::Drained)));
+            core.send(CoreCommand::Drain(port_use), move |_| drop(tell.send(SupervisorEvent::Drained)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The errors that prevent the server's start or end it.
 
+use super::upgrade::UpgradeError;
 use crate::proto::grip::signature::KeyError;
 use crate::tls::NoTls;
 use crate::wire::{BindError, HandedError, MissingFeature};
@@ -15,9 +16,12 @@ pub enum ServerError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A socket that the service manager handed over cannot be used.
+    /// A socket that was handed over cannot be used.
     #[error(transparent)]
     Handed(#[from] HandedError),
+    /// The process that this one was to replace goes on.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// A TLS port has no certificate.
     #[error(transparent)]
     Tls(#[from] NoTls),

@@ -1,6 +1,7 @@
 //! The parts of the server's life, for the main thread (`draining`), and what depends on them.
 
 use crate::wire::{PortUse, SocketFile};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Which first signals end the server at once, without a drain.
@@ -27,6 +28,8 @@ pub(super) enum Life {
 pub(super) struct SocketFiles {
     of_clients: Vec<SocketFile>,
     of_operators: Vec<SocketFile>,
+    /// Those of an old process that no setting names any more.
+    pub unused: Vec<SocketFile>,
 }
 
 impl SocketFiles {
@@ -36,6 +39,25 @@ impl SocketFiles {
             PortUse::Clients => &mut self.of_clients,
             PortUse::Operators => &mut self.of_operators,
         }
+    }
+
+    /// The paths of the files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let files = self.of_clients.iter().chain(&self.of_operators);
+        files.map(|file| file.path().to_owned()).collect()
+    }
+
+    /// From now on the files of the old process belong to this one. Those that are not used are removed.
+    pub fn arm(&mut self) {
+        let files = self.of_clients.iter_mut().chain(&mut self.of_operators);
+        files.chain(&mut self.unused).for_each(SocketFile::arm);
+        self.unused.clear();
+    }
+
+    /// Leaves the files to a new process.
+    pub fn disarm(&mut self) {
+        let SocketFiles { of_clients, of_operators, unused } = std::mem::take(self);
+        of_clients.into_iter().chain(of_operators).chain(unused).for_each(SocketFile::disarm);
     }
 }
 

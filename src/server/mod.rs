@@ -1,8 +1,9 @@
 //! Starts the cores: checks the kernel, binds the ports, and pins a thread for each core. The server ends after a drain
-//! (`draining`, which moves from one part of the server's `life` to the next), or at the first failure of a core.
-//! `sockets` binds the ports of the settings; `keys` and `certificates` read the files that the settings name. While the cores run, `watch` notices changed files, `supervisor` sends new settings
-//! and routes to the cores, `watchdog` reports cores whose loop is stuck, and `notifier` tells the service manager how
-//! the server is.
+//! (`draining`, which moves from one part of the server's `life` to the next), at the first failure of a core, or when a
+//! new process has replaced it (`upgrading`, by the sequence of `upgrade`). `sockets` binds the ports of the settings; `keys`
+//! and `certificates` read the files that the settings name. While the cores run, `watch` notices changed files,
+//! `supervisor` sends new settings and routes to the cores, `watchdog` reports cores whose loop is stuck, and `notifier`
+//! tells the service manager how the server is.
 
 mod certificates;
 mod draining;
@@ -12,6 +13,8 @@ mod life;
 mod notifier;
 mod sockets;
 mod supervisor;
+mod upgrade;
+mod upgrading;
 mod watch;
 mod watchdog;
 
@@ -21,12 +24,13 @@ pub use keys::check_keys;
 pub use life::EndsAtOnce;
 pub use notifier::Notifier;
 pub use supervisor::Files;
+pub use upgrade::{Launch, UpgradeError};
 
 use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
 use crate::context::Readiness;
-use crate::control::AskToDrain;
+use crate::control::{AskToDrain, AskToUpgrade};
 use crate::core::{CoreCommands, CorePlan, Renewal};
 use crate::doctor::{self, Machine};
 use crate::held::Sessions;
@@ -43,19 +47,22 @@ use certificates::certificates;
 use keys::signers;
 use life::Life;
 use nix::sys::pthread::pthread_self;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use sockets::Sockets;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use sockets::{Opened, Sockets};
 use std::collections::VecDeque;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 use supervisor::{Supervisor, SupervisorEvent, paths};
+use upgrade::{Belongings, Inheritance, UpgradeDesk};
 use watch::FileWatch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
 
 /// Runs the server until it is drained, which SIGINT and SIGTERM begin, unless they end the server at once
-/// (`ends_at_once`). `files` are read again when one changes, and at SIGHUP.
+/// (`ends_at_once`), or until a new process has replaced it, which SIGUSR2 begins. `files` are read again when one changes,
+/// and at SIGHUP. If `launch` has a socket to an old process, this one replaces it.
 ///
 /// # Errors
 /// Why the server cannot start, or the failure of a core or of ZeroMQ's thread.
@@ -64,9 +71,60 @@ pub fn serve(
     routes: Arc<Routes>,
     files: &mut dyn Files,
     ends_at_once: EndsAtOnce,
+    mut launch: Launch,
 ) -> Result<(), ServerError> {
     // First of all, before other descriptors are opened.
-    let handed = HandedSockets::take()?;
+    let (inheritance, handed) = match launch.control.take() {
+        None => (None, HandedSockets::take()?),
+        Some(control) => {
+            let (inheritance, sockets) = Inheritance::hear(control)?;
+            let handed = HandedSockets::of_old_process(sockets, inheritance.files())?;
+            (Some(inheritance), handed)
+        }
+    };
+    let is_new = inheritance.is_some();
+    let prepared = prepare(settings, routes, files, ends_at_once, launch, handed, is_new);
+    let Prepared { mut supervisor, mut plans, cpus, silent } = prepared.inspect_err(|error| {
+        if let Some(inheritance) = &inheritance {
+            inheritance.refuse(error.to_string());
+        }
+    })?;
+    let Some(inheritance) = inheritance else {
+        start_all(plans, &cpus, &supervisor.tell)?;
+        return supervisor.run();
+    };
+    let (take_overs, outcomes) = inheritance.prepared(plans.len())?;
+    plans.iter_mut().zip(take_overs).for_each(|(plan, take_over)| plan.take_over = Some(take_over));
+    start_all(plans, &cpus, &supervisor.tell)?;
+    inheritance.serve(&outcomes, &supervisor.commands, &silent)?;
+    supervisor.socket_files.arm();
+    if let Some(zeromq) = &supervisor.zeromq {
+        zeromq.serve();
+    }
+    drop((inheritance, silent));
+    supervisor.run()
+}
+
+/// A server whose cores are not started yet.
+struct Prepared<'f> {
+    supervisor: Supervisor<'f>,
+    plans: Vec<CorePlan>,
+    cpus: Vec<usize>,
+    /// Listeners beside those of an old process, which do not listen yet.
+    silent: Vec<TcpListener>,
+}
+
+/// Checks the kernel, opens the ports and does everything else that can fail. If `is_new`, this process replaces an old one,
+/// which still has the addresses of the ZeroMQ sockets.
+fn prepare(
+    settings: Config,
+    routes: Arc<Routes>,
+    files: &mut dyn Files,
+    ends_at_once: EndsAtOnce,
+    launch: Launch,
+    handed: HandedSockets,
+    is_new: bool,
+) -> Result<Prepared<'_>, ServerError> {
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let cores = settings.cores.unwrap_or(cpus.len()).max(1);
@@ -80,59 +138,83 @@ pub fn serve(
     let watch = watch_files(tell.clone(), paths(files, certificates.as_deref()));
     let limits = wire_limits(&settings, wire::raise_file_limit(cores)?);
     wire::check_kernel(limits.connections)?;
-    let (sockets, socket_files) = sockets::open(&settings, cores, certificates.as_ref(), handed)?;
-    let zeromq = zeromq::Sockets::open(&settings)?;
+    let Opened { of_cores, files: socket_files, silent } =
+        sockets::open(&settings, cores, certificates.as_ref(), handed)?;
+    let copies = sockets::copies(&of_cores).map_err(ServerError::Descriptor)?;
+    let zeromq = zeromq::Sockets::open(&settings, !is_new)?;
     let metrics: Arc<[Arc<Metrics>]> =
         (0..cores + usize::from(zeromq.is_some())).map(|_| Arc::default()).collect();
     let zeromq = zeromq.map(|sockets| ZeroMqThread::new(sockets, &settings, cores, &metrics)).transpose()?;
     let settings = Arc::new(settings);
     let readiness = Arc::<Readiness>::default();
-    let ask_to_drain = || drain_by(tell.clone());
-    let shared = Shared { metrics: &metrics, readiness: &readiness, ask_to_drain: &ask_to_drain };
-    let (mut plans, commands) = plan(&settings, &routes, sockets, limits, &shared, zeromq.as_ref())?;
-    // Dropping `_zeromq` when this function returns ends the thread.
-    let _zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?;
-    for plan in plans.drain(..) {
-        let cpu = cpus.get(plan.id.index() % cpus.len()).copied().unwrap_or_default();
-        start(plan, cpu, tell.clone())?;
-    }
+    let shared = Shared { metrics: &metrics, readiness: &readiness, tell: &tell };
+    let (plans, commands) = plan(&settings, &routes, of_cores, limits, &shared, zeromq.as_ref())?;
+    let zeromq = zeromq.map(|thread| thread.run(tell.clone())).transpose()?.map(Arc::new);
     let metrics: Vec<_> = metrics.iter().take(cores).cloned().collect();
     let watchdog = Watchdog::new(metrics.clone(), Instant::now());
-    let (renewing, reloads) = (VecDeque::new(), 0);
-    Supervisor {
+    let upgrades = UpgradeDesk::new(Belongings {
+        launch,
+        commands: commands.clone(),
+        sockets: copies,
+        files: socket_files.paths(),
+        zeromq: zeromq.clone(),
+    });
+    let supervisor = Supervisor {
         settings,
         files,
         certificates,
         events,
         tell,
         commands,
-        renewing,
-        reloads,
+        renewing: VecDeque::new(),
+        reloads: 0,
         watch,
         due: None,
         watchdog,
-        starting: cores,
         life: Life::Serving,
         ends_at_once,
+        starting: cores,
         readiness,
         notifier: Notifier::from_environment(),
         socket_files,
+        upgrades,
+        ends_after_upgrade: false,
+        zeromq,
         metrics,
+    };
+    Ok(Prepared { supervisor, plans, cpus, silent })
+}
+
+fn start_all(
+    plans: Vec<CorePlan>,
+    cpus: &[usize],
+    tell: &Sender<SupervisorEvent>,
+) -> Result<(), ServerError> {
+    for plan in plans {
+        let cpu = cpus.get(plan.id.index() % cpus.len().max(1)).copied().unwrap_or_default();
+        start(plan, cpu, tell.clone())?;
     }
-    .run()
+    Ok(())
 }
 
 /// What all cores have in common, beside the settings.
 struct Shared<'s> {
     metrics: &'s Arc<[Arc<Metrics>]>,
     readiness: &'s Arc<Readiness>,
-    ask_to_drain: &'s dyn Fn() -> AskToDrain,
+    /// Tells the main thread what the cores ask of it.
+    tell: &'s Sender<SupervisorEvent>,
 }
 
 /// Asks the main thread for a drain.
 fn drain_by(tell: Sender<SupervisorEvent>) -> AskToDrain {
     // Nobody hears it if the server ends at this moment.
     Box::new(move || drop(tell.send(SupervisorEvent::Drain)))
+}
+
+/// Asks the main thread for an upgrade.
+fn upgrade_by(tell: Sender<SupervisorEvent>) -> AskToUpgrade {
+    // If the server ends at this moment, so does the call.
+    Box::new(move |reply| drop(tell.send(SupervisorEvent::Upgrade(Some(reply)))))
 }
 
 fn watch_files(tell: Sender<SupervisorEvent>, paths: Vec<PathBuf>) -> Option<FileWatch> {
@@ -231,7 +313,8 @@ fn plan(
             sockjs: sockjs.clone(),
             metrics: shared.metrics.clone(),
             readiness: shared.readiness.clone(),
-            ask_to_drain: (shared.ask_to_drain)(),
+            ask_to_drain: drain_by(shared.tell.clone()),
+            ask_to_upgrade: upgrade_by(shared.tell.clone()),
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,
             datagrams: sockets.datagrams,
@@ -243,20 +326,24 @@ fn plan(
             wire,
             memory,
             ledger: ledger.clone(),
+            take_over: None,
         });
     }
     Ok(plans)
 }
 
 fn watch_signals(tell: Sender<SupervisorEvent>) -> Result<(), ServerError> {
-    let mut signals =
-        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ServerError::Signals)?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR2])
+        .map_err(ServerError::Signals)?;
     // Nothing reads the flag. The handler is needed because an ignored signal would not interrupt a system call.
     signal_hook::flag::register(WAKING_SIGNAL as i32, Arc::default()).map_err(ServerError::Signals)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let event =
-                if signal == SIGHUP { SupervisorEvent::Hangup } else { SupervisorEvent::Signal(signal) };
+            let event = match signal {
+                SIGHUP => SupervisorEvent::Hangup,
+                SIGUSR2 => SupervisorEvent::Upgrade(None),
+                signal => SupervisorEvent::Signal(signal),
+            };
             if tell.send(event).is_err() {
                 return;
             }

@@ -85,10 +85,11 @@ impl Notifier {
         }
     }
 
-    /// Says that process `pid` is the server from now on. The manager takes messages from that process only, unless the
-    /// unit has `NotifyAccess=all`.
+    /// Says that process `pid` is the server from now on, and says nothing more. The manager takes messages from that process
+    /// only, unless the unit has `NotifyAccess=all`.
     pub fn main_pid(&mut self, pid: u32) {
         self.send(&format!("MAINPID={pid}"));
+        (self.manager, self.keep_alive) = (None, None);
     }
 
     /// Says that the server makes progress, if the manager waits for this and all cores do make progress. Called again
@@ -181,12 +182,14 @@ mod tests {
         let messages = arrived(&manager);
         assert_eq!((&*messages[0], &*messages[2]), ("READY=1\nSTATUS=a", "READY=1\nSTATUS=b"));
         assert!(messages[1].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{}", messages[1]);
-        notifier.main_pid(7);
         notifier.stopping();
         notifier.stopping();
         notifier.ready("c");
         notifier.reloading();
-        assert_eq!(arrived(&manager), ["MAINPID=7", "STOPPING=1\nSTATUS=Stopping"]);
+        assert_eq!(arrived(&manager), ["STOPPING=1\nSTATUS=Stopping"]);
+        notifier.main_pid(7);
+        notifier.ready("d");
+        assert_eq!(arrived(&manager), ["MAINPID=7"]);
     }
 
     #[test]

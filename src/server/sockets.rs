@@ -1,5 +1,5 @@
-//! Opens all ports of the settings, with separate sockets for each core. A port for which the service manager handed over
-//! a socket uses that socket.
+//! Opens all ports of the settings, with separate sockets for each core. A port for which a socket was handed over, by the
+//! service manager or by the process that this one replaces, uses that socket.
 
 use super::certificates::ports;
 use super::error::ServerError;
@@ -7,8 +7,13 @@ use super::life::SocketFiles;
 use crate::clients::{Port, Service};
 use crate::config::{Config, Ingest, MetricsPort, UnixPort};
 use crate::tls::{self, Certificates, Offer};
-use crate::wire::{self, Access, DatagramSocket, HandedSockets, PortUse, Preface, SocketPlace};
+use crate::wire::{self, Access, DatagramSocket, HandedSockets, PortUse, Preface, SocketFile, SocketPlace};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,16 +26,51 @@ pub(super) struct Sockets {
     pub datagrams: Vec<DatagramSocket>,
 }
 
-/// The sockets of each of `cores` cores, and the files of the Unix sockets. Sockets of the service manager are used for
-/// the ports that have their addresses.
+/// A copy of a socket, for a process that replaces this one.
+pub(super) struct SocketCopy {
+    pub socket: OwnedFd,
+    /// A service manager has the socket too.
+    pub is_managed: bool,
+}
+
+/// Copies of all sockets of the cores. Of a socket that cores share, there is one.
+pub(super) fn copies(of_cores: &[Sockets]) -> io::Result<Vec<SocketCopy>> {
+    let mut copies = BTreeMap::new();
+    for Sockets { listeners, local_listeners, datagrams } in of_cores {
+        let tcp = listeners.iter().map(|((listener, preface), _)| (listener.as_fd(), preface.is_shared));
+        let local = local_listeners.iter();
+        let local = local.map(|((listener, preface), _)| (listener.as_fd(), preface.is_shared));
+        // Nobody is reset when a datagram socket is closed.
+        let datagrams = datagrams.iter().map(|socket| (socket.as_fd(), false));
+        for (socket, is_managed) in tcp.chain(local).chain(datagrams) {
+            let copy = File::from(socket.try_clone_to_owned()?);
+            let inode = copy.metadata()?.ino();
+            copies.insert(inode, SocketCopy { socket: copy.into(), is_managed });
+        }
+    }
+    Ok(copies.into_values().collect())
+}
+
+/// All sockets of the settings.
+pub(super) struct Opened {
+    /// The sockets of each core.
+    pub of_cores: Vec<Sockets>,
+    /// The files of the Unix sockets.
+    pub files: SocketFiles,
+    /// The listeners of cores that an old process has no socket for. They do not listen yet.
+    pub silent: Vec<TcpListener>,
+}
+
+/// Opens the sockets for `cores` cores. Sockets that were handed over are used for the ports that have their addresses.
 pub(super) fn open(
     settings: &Config,
     cores: usize,
     certificates: Option<&Arc<Certificates>>,
     handed: HandedSockets,
-) -> Result<(Vec<Sockets>, SocketFiles), ServerError> {
-    let mut opening = Opening { handed, sockets: Vec::new(), files: SocketFiles::default() };
-    opening.sockets.resize_with(cores, Sockets::default);
+) -> Result<Opened, ServerError> {
+    let of_cores = (0..cores).map(|_| Sockets::default()).collect();
+    let opened = Opened { of_cores, files: SocketFiles::default(), silent: Vec::new() };
+    let mut opening = Opening { handed, opened };
     let tcp = tcp(settings, certificates)?;
     opening.handed.check(&places(settings, &tcp))?;
     for (address, service, tls) in tcp {
@@ -54,7 +94,9 @@ pub(super) fn open(
     if let Some(path) = unix_datagram {
         opening.open_datagram_file(path, *unix_mode)?;
     }
-    Ok((opening.sockets, opening.files))
+    let Opening { handed, mut opened } = opening;
+    opened.files.unused = handed.unused_files();
+    Ok(opened)
 }
 
 /// Every socket that the settings name.
@@ -97,11 +139,9 @@ fn tcp(
 
 /// The sockets that are open so far.
 struct Opening {
-    /// Sockets of the service manager that are not in use yet.
+    /// Sockets that were handed over and are not in use yet.
     handed: HandedSockets,
-    /// The sockets of each core.
-    sockets: Vec<Sockets>,
-    files: SocketFiles,
+    opened: Opened,
 }
 
 impl Opening {
@@ -111,32 +151,58 @@ impl Opening {
         service: Service,
         mut preface: Preface,
     ) -> Result<(), ServerError> {
+        preface.is_shared = self.handed.are_managed(SocketPlace::Tcp(address));
         let handed = self.handed.tcp(address)?;
         let is_handed = (!handed.is_empty()).then_some(true);
         let bound = match is_handed {
-            Some(_) => shared(&handed, self.sockets.len())?,
-            None => wire::bind(address, self.sockets.len())?,
+            Some(_) => self.with_more(handed, address, preface.is_shared)?,
+            None => wire::bind(address, self.cores())?,
         };
-        preface.is_shared = is_handed.is_some();
-        let proxy_protocol = preface.proxy_protocol.then_some(true);
-        for (index, listener) in bound.into_iter().enumerate() {
-            self.core(index).listeners.push(((listener, preface.clone()), service));
+        for (core, listener) in deal(bound, self.cores()) {
+            self.core(core).listeners.push(((listener, preface.clone()), service));
         }
+        let proxy_protocol = preface.proxy_protocol.then_some(true);
         tracing::info!(%address, ?service, proxy_protocol, handed = is_handed, "listening");
         Ok(())
     }
 
-    /// Opens the UDP sockets. A socket belongs to one core, so that each sender's datagrams stay in order; if the
-    /// service manager handed over one socket, the first core receives all datagrams.
+    /// Adds sockets to those that were handed over for `address`, so that each core has one. Beside the sockets of an old
+    /// process, more are bound. Beside those of a service manager none is bound, because that would need SO_REUSEPORT on
+    /// the manager's socket, and the clients in the queues of such sockets would be reset at a restart. There, and where
+    /// no socket can be bound beside another, cores share sockets, and accept from the same queue.
+    fn with_more(
+        &mut self,
+        mut handed: Vec<TcpListener>,
+        address: SocketAddr,
+        are_managed: bool,
+    ) -> Result<Vec<TcpListener>, ServerError> {
+        let missing = self.cores().saturating_sub(handed.len());
+        let beside = match are_managed {
+            true => Vec::new(),
+            false => wire::bind_beside(address, missing).unwrap_or_default(),
+        };
+        let copy = |listener: &TcpListener| listener.try_clone().map_err(ServerError::Descriptor);
+        for listener in &beside {
+            self.opened.silent.push(copy(listener)?);
+        }
+        let shared = handed.iter().cycle().take(missing - beside.len()).map(copy);
+        let shared = shared.collect::<Result<Vec<_>, _>>()?;
+        handed.extend(beside.into_iter().chain(shared));
+        Ok(handed)
+    }
+
+    /// Opens the UDP sockets. A socket belongs to one core, so that each sender's datagrams stay in order. If fewer sockets
+    /// were handed over than there are cores, only some cores receive datagrams: a socket that is bound beside others gets
+    /// datagrams at once, and would lose them if this process did not serve in the end.
     fn open_udp(&mut self, address: SocketAddr) -> Result<(), ServerError> {
         let handed = self.handed.udp(address)?;
         let is_handed = (!handed.is_empty()).then_some(true);
         let bound = match is_handed {
             Some(_) => handed,
-            None => wire::bind_udp(address, self.sockets.len())?,
+            None => wire::bind_udp(address, self.cores())?,
         };
-        for (index, socket) in bound.into_iter().enumerate() {
-            self.core(index).datagrams.push(socket);
+        for (core, socket) in deal(bound, self.cores()) {
+            self.core(core).datagrams.push(socket);
         }
         tracing::info!(%address, handed = is_handed, "receiving datagrams");
         Ok(())
@@ -144,19 +210,22 @@ impl Opening {
 
     /// Opens a Unix socket that all cores share. The first core that accepts a client serves it.
     fn open_file(&mut self, path: &Path, access: Access, service: Service) -> Result<(), ServerError> {
+        let is_shared = self.handed.are_managed(SocketPlace::Stream(path));
         let handed = self.handed.unix(path, access)?;
         let is_handed = handed.is_some().then_some(true);
         let listener = match handed {
             Some(listener) => listener,
             None => {
                 let (listener, file) = wire::bind_unix(path, access)?;
-                self.files.of(service.port_use()).push(file);
+                self.own(file, service.port_use());
                 listener
             }
         };
-        let preface =
-            Preface { port_use: service.port_use(), is_shared: is_handed.is_some(), ..Preface::default() };
-        for of_core in &mut self.sockets {
+        if let Some(file) = self.handed.file(path) {
+            self.own(file, service.port_use());
+        }
+        let preface = Preface { port_use: service.port_use(), is_shared, ..Preface::default() };
+        for of_core in &mut self.opened.of_cores {
             let listener = listener.try_clone().map_err(ServerError::Descriptor)?;
             of_core.local_listeners.push(((listener, preface.clone()), service));
         }
@@ -173,28 +242,34 @@ impl Opening {
             Some(socket) => socket,
             None => {
                 let (socket, file) = wire::bind_unix_datagram(path, mode)?;
-                self.files.of(PortUse::Operators).push(file);
+                self.own(file, PortUse::Operators);
                 socket
             }
         };
+        if let Some(file) = self.handed.file(path) {
+            self.own(file, PortUse::Operators);
+        }
         self.core(0).datagrams.push(socket);
         tracing::info!(path = %path.display(), handed = is_handed, "receiving datagrams");
         Ok(())
     }
 
-    /// The sockets of the core that gets the socket `index` of a port.
-    fn core(&mut self, index: usize) -> &mut Sockets {
-        let cores = self.sockets.len();
-        &mut self.sockets[index % cores]
+    fn own(&mut self, file: SocketFile, port_use: PortUse) {
+        self.opened.files.of(port_use).push(file);
+    }
+
+    fn cores(&self) -> usize {
+        self.opened.of_cores.len()
+    }
+
+    fn core(&mut self, core: usize) -> &mut Sockets {
+        &mut self.opened.of_cores[core]
     }
 }
 
-/// The listeners `handed`, so often that each of `cores` cores gets one in turn, and each listener gets a core. Cores
-/// that share a listener accept from the same queue. No socket is bound beside it: that would need SO_REUSEPORT on the
-/// manager's socket, and the clients in the queues of such sockets would be reset at a restart.
-fn shared(handed: &[TcpListener], cores: usize) -> Result<Vec<TcpListener>, ServerError> {
-    let listeners = handed.iter().cycle().take(cores.max(handed.len()));
-    listeners.map(|listener| listener.try_clone().map_err(ServerError::Descriptor)).collect()
+/// Deals `sockets` to `cores` cores in turn: each with the number of its core.
+fn deal<S>(sockets: Vec<S>, cores: usize) -> impl Iterator<Item = (usize, S)> {
+    sockets.into_iter().enumerate().map(move |(index, socket)| (index % cores, socket))
 }
 
 impl From<&UnixPort> for Access {

@@ -7,15 +7,17 @@ use super::error::ServerError;
 use super::keys::{check_keys, signers};
 use super::life::{EndsAtOnce, Life, SocketFiles};
 use super::notifier::Notifier;
+use super::upgrade::{UpgradeDesk, UpgradeError, UpgradeReply};
 use super::watch::FileWatch;
 use super::watchdog::{LOOK_EVERY, Watchdog};
 use crate::config::Config;
 use crate::context::{Phase, Readiness};
+use crate::control::NewProcess;
 use crate::core::{CoreCommand, CoreCommands, Renewal};
 use crate::observe::Metrics;
 use crate::origin::Routes;
 use crate::tls::Certificates;
-use crate::zeromq::ZeroMqError;
+use crate::zeromq::{self, ZeroMqError};
 use nix::sys::pthread::Pthread;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -62,6 +64,10 @@ pub(super) enum SupervisorEvent {
     Drained,
     /// SIGHUP: read the files again.
     Hangup,
+    /// SIGUSR2, or an operator who waits for the outcome: replace this process by a new one.
+    Upgrade(Option<UpgradeReply>),
+    /// An upgrade has ended.
+    Upgraded(Result<NewProcess, UpgradeError>),
     /// Files may have changed.
     Touched,
     /// A core has started on this thread.
@@ -109,14 +115,19 @@ pub(super) struct Supervisor<'f> {
     /// The time at which changed files are to be read.
     pub due: Option<Instant>,
     pub watchdog: Watchdog,
-    /// The number of cores that do not serve yet.
-    pub starting: usize,
     pub life: Life,
     pub ends_at_once: EndsAtOnce,
+    /// The number of cores that do not serve yet.
+    pub starting: usize,
     pub readiness: Arc<Readiness>,
     /// Tells the service manager what happens here.
     pub notifier: Notifier,
     pub socket_files: SocketFiles,
+    pub upgrades: UpgradeDesk,
+    /// The server was told to end while an upgrade was under way.
+    pub ends_after_upgrade: bool,
+    /// The thread of ZeroMQ.
+    pub zeromq: Option<Arc<zeromq::Running>>,
     /// The counters of all cores.
     pub metrics: Vec<Arc<Metrics>>,
 }
@@ -142,6 +153,8 @@ impl Supervisor<'_> {
                 Ok(SupervisorEvent::Core(core, reason)) => return Err(ServerError::Core(core, reason)),
                 Ok(SupervisorEvent::ZeroMq(error)) => return Err(error.into()),
                 Ok(SupervisorEvent::Hangup) => self.reload(),
+                Ok(SupervisorEvent::Upgrade(reply)) => self.upgrade(reply),
+                Ok(SupervisorEvent::Upgraded(outcome)) => self.upgraded(outcome, now),
                 Ok(SupervisorEvent::Renewed(number)) => self.renewed(number),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Ok(SupervisorEvent::Touched) => {
@@ -193,6 +206,10 @@ impl Supervisor<'_> {
     }
 
     fn reload(&mut self) {
+        if self.upgrades.is_under_way() {
+            self.due = Some(Instant::now() + SETTLE);
+            return;
+        }
         self.notifier.reloading();
         let is_sent = self.read_files();
         // If the settings are sent, `renewed` says when they are in force.
@@ -257,7 +274,8 @@ impl Supervisor<'_> {
         for (core, renewal) in self.commands.iter().zip(all) {
             let tell = self.tell.clone();
             // Nobody hears it if the server ends at this moment.
-            core.send(CoreCommand::Renew(renewal), move || drop(tell.send(SupervisorEvent::Renewed(number))));
+            let done = move |_| drop(tell.send(SupervisorEvent::Renewed(number)));
+            core.send(CoreCommand::Renew(renewal), done);
         }
         self.files.in_force(&settings);
         self.settings = settings;

@@ -15,7 +15,7 @@ impl Sockets {
     ///
     /// # Errors
     /// The settings name a ZeroMQ socket.
-    pub fn open(settings: &Config) -> Result<Option<Sockets>, ZeroMqError> {
+    pub fn open(settings: &Config, _: bool) -> Result<Option<Sockets>, ZeroMqError> {
         let named = [
             (PULL, settings.zeromq.pull.is_some()),
             (SUB, !settings.zeromq.sub.is_empty()),
@@ -40,6 +40,18 @@ impl Sockets {
 
     /// Never called.
     pub fn run(self, _: Ties, _: impl FnOnce(ZeroMqError)) -> Result<Running, ZeroMqError> {
+        match self.0 {}
+    }
+}
+
+impl Running {
+    /// Never called.
+    pub fn release(&self) {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn serve(&self) {
         match self.0 {}
     }
 }

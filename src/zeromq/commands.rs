@@ -34,6 +34,17 @@ impl Commands {
         Commands { socket, inlet, uris, pending: FxHashMap::default(), tickets: 0 }
     }
 
+    /// Reads calls from `socket` from now on. Calls in progress are not answered.
+    pub fn replace(&mut self, socket: Socket) {
+        self.socket = socket;
+        self.pending.clear();
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// The socket, if another call may be read.
     pub fn readable(&self) -> Option<&Socket> {
         (self.pending.len() < CALLS).then_some(&self.socket)

@@ -18,6 +18,11 @@ impl Publisher {
         Publisher { socket, format, from: format!("gripwire_{}", std::process::id()) }
     }
 
+    /// The socket.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Sends all of `packets` and empties it.
     pub fn say(&self, packets: &mut Vec<Packet>) {
         for packet in packets.drain(..) {

@@ -27,32 +27,57 @@ pub struct Sockets {
     pub(super) publisher: Option<Publisher>,
     /// The answer to the command get-zmq-uris.
     pub(super) uris: Vec<(&'static str, String)>,
-    /// The files of `ipc://` addresses, which libzmq would not remove.
-    pub(super) files: Vec<SocketFile>,
+    pub(super) addresses: Addresses,
+}
+
+/// The addresses of the sockets, which are bound and connected together.
+pub(super) struct Addresses {
+    context: Context,
+    settings: ZeroMq,
+    stats: Option<Endpoint>,
+    /// Most bytes of a message.
+    message_bytes: usize,
+    /// The files of `ipc://` addresses that are bound, which libzmq would not remove.
+    files: RefCell<Vec<SocketFile>>,
+    /// The addresses that are in use, each with its setting, as libzmq writes them.
+    in_use: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl Sockets {
-    /// Opens the sockets that the settings name, `None` if they name none. Messages may be as long as publish calls.
+    /// Opens the sockets that the settings name, `None` if they name none. Messages may be as long as publish calls. With
+    /// `are_bound`, they are bound and connected at once, otherwise when [`Running::serve`](super::Running::serve) says
+    /// so.
     ///
     /// # Errors
     /// An address cannot be used, or libzmq failed.
-    pub fn open(config: &Config) -> Result<Option<Sockets>, ZeroMqError> {
-        let settings = &config.zeromq;
-        let message_bytes = config.control.body_bytes;
-        let opening = Opening { context: Context::new(), settings, message_bytes, files: RefCell::default() };
-        let pull = settings.pull.as_ref().map(|endpoint| opening.pull(endpoint)).transpose()?;
-        let sub = (!settings.sub.is_empty()).then(|| opening.sub()).transpose()?;
-        let command = settings.command.as_ref().map(|endpoint| opening.command(endpoint)).transpose()?;
-        let stats = config.stats.socket.as_ref().map(|endpoint| opening.stats(endpoint)).transpose()?;
-        if pull.is_none() && sub.is_none() && command.is_none() && stats.is_none() {
+    pub fn open(config: &Config, are_bound: bool) -> Result<Option<Sockets>, ZeroMqError> {
+        let (settings, stats) = (&config.zeromq, config.stats.socket.clone());
+        let has_sub = !settings.sub.is_empty();
+        if settings.pull.is_none() && !has_sub && settings.command.is_none() && stats.is_none() {
             return Ok(None);
         }
+        let addresses = Addresses {
+            context: Context::new(),
+            settings: settings.clone(),
+            stats,
+            message_bytes: config.control.body_bytes,
+            files: RefCell::default(),
+            in_use: RefCell::default(),
+        };
+        let pull = settings.pull.is_some().then(|| addresses.pull()).transpose()?;
+        let sub = has_sub.then(|| addresses.sub()).transpose()?;
+        let command = settings.command.is_some().then(|| addresses.command()).transpose()?;
+        let stats = addresses.stats.is_some().then(|| addresses.publisher()).transpose()?;
         let publisher = stats.map(|socket| Publisher::new(socket, config.stats.format));
         let bound_sub = settings.sub.first().filter(|_| !settings.sub_connect);
         let uris = [("command", settings.command.as_ref()), ("publish-pull", settings.pull.as_ref())];
         let uris = uris.into_iter().chain([("publish-sub", bound_sub)]);
         let uris = uris.filter_map(|(name, endpoint)| Some((name, endpoint?.to_string()))).collect();
-        Ok(Some(Sockets { pull, sub, command, publisher, uris, files: opening.files.into_inner() }))
+        if are_bound {
+            let stats = publisher.as_ref().map(Publisher::socket);
+            addresses.bind(pull.as_ref(), sub.as_ref(), command.as_ref(), stats)?;
+        }
+        Ok(Some(Sockets { pull, sub, command, publisher, uris, addresses }))
     }
 
     /// Whether there is a SUB socket, which needs the interest in channels.
@@ -66,44 +91,70 @@ impl Sockets {
     }
 }
 
-struct Opening<'s> {
-    context: Context,
-    settings: &'s ZeroMq,
-    message_bytes: usize,
-    files: RefCell<Vec<SocketFile>>,
-}
+impl Addresses {
+    /// Binds or connects the sockets.
+    ///
+    /// # Errors
+    /// An address cannot be used. [`release`](Addresses::release) undoes what was done.
+    pub fn bind(
+        &self,
+        pull: Option<&Socket>,
+        sub: Option<&Socket>,
+        command: Option<&Socket>,
+        stats: Option<&Socket>,
+    ) -> Result<(), ZeroMqError> {
+        let settings = &self.settings;
+        let bind = |setting, socket: Option<&Socket>, endpoint: Option<&Endpoint>| match (socket, endpoint) {
+            (Some(socket), Some(endpoint)) => self.bind_one(socket, setting, endpoint),
+            _ => Ok(()),
+        };
+        bind(PULL, pull, settings.pull.as_ref())?;
+        for endpoint in &settings.sub {
+            match (sub, settings.sub_connect) {
+                (Some(sub), true) => self.connect(sub, endpoint)?,
+                (sub, _) => bind(SUB, sub, Some(endpoint))?,
+            }
+        }
+        bind(COMMAND, command, settings.command.as_ref())?;
+        bind(STATS, stats, self.stats.as_ref())
+    }
 
-impl Opening<'_> {
-    fn pull(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
+    /// Gives up the addresses of a SUB and a PUB socket, whose subscriptions stay. Removes the files of all sockets; the
+    /// other kinds of sockets are closed by the caller.
+    pub fn release(&self, sub: Option<&Socket>, stats: Option<&Socket>) {
+        self.files.borrow_mut().clear();
+        for (setting, address) in self.in_use.take() {
+            // An address that is not in use any more is what is wanted.
+            let _ = match setting {
+                SUB if self.settings.sub_connect => sub.map(|socket| socket.disconnect(&address)),
+                SUB => sub.map(|socket| socket.unbind(&address)),
+                STATS => stats.map(|socket| socket.unbind(&address)),
+                _ => None,
+            };
+        }
+    }
+
+    /// A PULL socket without an address.
+    pub fn pull(&self) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::PULL)?;
         socket.set_rcvhwm(PULL_MESSAGES).map_err(unusable)?;
-        self.bind(&socket, PULL, endpoint)?;
         Ok(socket)
     }
 
     fn sub(&self) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::SUB)?;
         socket.set_rcvhwm(SUB_MESSAGES).map_err(unusable)?;
-        for endpoint in &self.settings.sub {
-            match self.settings.sub_connect {
-                true => connect(&socket, endpoint)?,
-                false => self.bind(&socket, SUB, endpoint)?,
-            }
-        }
         Ok(socket)
     }
 
-    /// Opens a ROUTER socket, which serves many REQ sockets at the same time.
-    fn command(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
-        let socket = self.socket(SocketType::ROUTER)?;
-        self.bind(&socket, COMMAND, endpoint)?;
-        Ok(socket)
+    /// A ROUTER socket without an address, which serves many REQ sockets at the same time.
+    pub fn command(&self) -> Result<Socket, ZeroMqError> {
+        self.socket(SocketType::ROUTER)
     }
 
-    fn stats(&self, endpoint: &Endpoint) -> Result<Socket, ZeroMqError> {
+    fn publisher(&self) -> Result<Socket, ZeroMqError> {
         let socket = self.socket(SocketType::PUB)?;
         socket.set_sndhwm(STATS_MESSAGES).map_err(unusable)?;
-        self.bind(&socket, STATS, endpoint)?;
         Ok(socket)
     }
 
@@ -114,7 +165,12 @@ impl Opening<'_> {
         Ok(socket)
     }
 
-    fn bind(&self, socket: &Socket, setting: &'static str, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
+    fn bind_one(
+        &self,
+        socket: &Socket,
+        setting: &'static str,
+        endpoint: &Endpoint,
+    ) -> Result<(), ZeroMqError> {
         let refused =
             |reason: String| ZeroMqError::Endpoint { setting, endpoint: endpoint.to_string(), reason };
         // libzmq would replace the file even if another process serves it.
@@ -127,11 +183,31 @@ impl Opening<'_> {
             std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
         }
         socket.bind(endpoint.as_str()).map_err(|error| refused(error.to_string()))?;
+        let address = socket.get_last_endpoint().ok().and_then(Result::ok);
+        self.in_use.borrow_mut().push((setting, address.unwrap_or_else(|| endpoint.to_string())));
         if let Some(file) = endpoint.file() {
             let owned = self.own(file).map_err(|error| refused(error.to_string()))?;
             self.files.borrow_mut().push(owned);
         }
         tracing::info!(%endpoint, setting, "bound a ZeroMQ socket");
+        Ok(())
+    }
+
+    fn connect(&self, socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
+        // A lost publisher is noticed after 30 s + 6 × 5 s, as by Pushpin.
+        socket.set_tcp_keepalive(1).map_err(unusable)?;
+        socket.set_tcp_keepalive_idle(30).map_err(unusable)?;
+        socket.set_tcp_keepalive_cnt(6).map_err(unusable)?;
+        socket.set_tcp_keepalive_intvl(5).map_err(unusable)?;
+        socket.set_ipv6(true).map_err(unusable)?;
+        let refused = |error: zmq::Error| ZeroMqError::Endpoint {
+            setting: SUB,
+            endpoint: endpoint.to_string(),
+            reason: error.to_string(),
+        };
+        socket.connect(endpoint.as_str()).map_err(refused)?;
+        self.in_use.borrow_mut().push((SUB, endpoint.to_string()));
+        tracing::info!(%endpoint, "connecting to a ZeroMQ publisher");
         Ok(())
     }
 
@@ -143,23 +219,6 @@ impl Opening<'_> {
         }
         Ok(owned)
     }
-}
-
-fn connect(socket: &Socket, endpoint: &Endpoint) -> Result<(), ZeroMqError> {
-    // A lost publisher is noticed after 30 s + 6 × 5 s, as by Pushpin.
-    socket.set_tcp_keepalive(1).map_err(unusable)?;
-    socket.set_tcp_keepalive_idle(30).map_err(unusable)?;
-    socket.set_tcp_keepalive_cnt(6).map_err(unusable)?;
-    socket.set_tcp_keepalive_intvl(5).map_err(unusable)?;
-    socket.set_ipv6(true).map_err(unusable)?;
-    let refused = |error: zmq::Error| ZeroMqError::Endpoint {
-        setting: SUB,
-        endpoint: endpoint.to_string(),
-        reason: error.to_string(),
-    };
-    socket.connect(endpoint.as_str()).map_err(refused)?;
-    tracing::info!(%endpoint, "connecting to a ZeroMQ publisher");
-    Ok(())
 }
 
 fn unusable(error: zmq::Error) -> ZeroMqError {

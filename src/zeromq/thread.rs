@@ -3,26 +3,34 @@
 use super::commands::Commands;
 use super::items::Items;
 use super::publisher::Publisher;
-use super::sockets::Sockets;
+use super::sockets::{Addresses, Sockets};
 use super::{Ties, ZeroMqError};
 use crate::backplane::{Messages, Outlet, ThreadEnd};
 use crate::monitor::{Mailbox, Packet, Stats, Totals};
 use crate::observe::{Metrics, PushpinTotals};
-use crate::wire::{Ringer, SocketFile, ThreadBell};
-use std::mem;
+use crate::wire::{Ringer, ThreadBell};
+use crossbeam_queue::SegQueue;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem, Socket};
 
 /// The running thread. Dropping this value ends the thread.
 pub struct Running {
-    stop: Arc<AtomicBool>,
+    orders: Arc<SegQueue<Order>>,
     ringer: Ringer,
     thread: Option<JoinHandle<()>>,
-    /// The files of Unix sockets, removed after the thread has ended.
-    _files: Vec<SocketFile>,
+}
+
+/// An order to the thread.
+enum Order {
+    /// Bind and connect the sockets.
+    Serve,
+    /// Give the addresses up, so that another process can bind them, and answer.
+    Release(Sender<()>),
+    /// End.
+    Stop,
 }
 
 impl Sockets {
@@ -31,27 +39,49 @@ impl Sockets {
     /// # Errors
     /// The system cannot start a thread.
     pub fn run(
-        mut self,
+        self,
         ties: Ties,
         failed: impl FnOnce(ZeroMqError) + Send + 'static,
     ) -> Result<Running, ZeroMqError> {
-        let (stop, ringer) = (Arc::<AtomicBool>::default(), ties.end.bell.ringer());
-        let (end, files) = (stop.clone(), mem::take(&mut self.files));
+        let (orders, ringer) = (Arc::<SegQueue<Order>>::default(), ties.end.bell.ringer());
+        let of_thread = orders.clone();
         let run = move || {
-            if let Err(error) = Loop::new(self, ties).run(&end) {
+            if let Err(error) = Loop::new(self, ties).run(&of_thread) {
                 failed(ZeroMqError::Unusable(format!("polling its sockets failed: {error}")));
             }
         };
         let thread = std::thread::Builder::new().name("zeromq".to_owned()).spawn(run);
         let thread = thread.map_err(|error| ZeroMqError::Unusable(error.to_string()))?;
-        Ok(Running { stop, ringer, thread: Some(thread), _files: files })
+        Ok(Running { orders, ringer, thread: Some(thread) })
+    }
+}
+
+impl Running {
+    /// Takes the messages that have arrived, and gives the addresses up, so that another process can bind them. Returns
+    /// when this is done, or after [`RELEASING`].
+    pub fn release(&self) {
+        let (tell, done) = channel();
+        self.order(Order::Release(tell));
+        if done.recv_timeout(RELEASING).is_err() {
+            tracing::warn!("the ZeroMQ sockets were not closed in time");
+        }
+    }
+
+    /// Has the sockets bound and connected. If another process still has an address, this is tried again for
+    /// [`BINDING`]; after that the log says that it has failed, and the server goes on without these sockets.
+    pub fn serve(&self) {
+        self.order(Order::Serve);
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.push(order);
+        self.ringer.ring();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.ringer.ring();
+        self.order(Order::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -67,6 +97,10 @@ struct Loop {
     outlet: Arc<Outlet>,
     bell: ThreadBell,
     started: Instant,
+    /// The next and the last time at which the addresses are bound, if they are not bound yet.
+    binding: Option<(Instant, Instant)>,
+    /// Dropped after the sockets, with the files of Unix sockets.
+    addresses: Addresses,
 }
 
 /// The state of the stats socket.
@@ -82,7 +116,7 @@ struct StatsSocket {
 
 impl Loop {
     fn new(sockets: Sockets, ties: Ties) -> Loop {
-        let Sockets { pull, sub, command, publisher, uris, .. } = sockets;
+        let Sockets { pull, sub, command, publisher, uris, addresses } = sockets;
         let Ties { end, metrics: (own_metrics, all_metrics), stats, mailbox } = ties;
         let ThreadEnd { inlets, outlet, bell } = end;
         let started = Instant::now();
@@ -98,19 +132,86 @@ impl Loop {
             own_metrics,
             ticked: started,
         });
-        Loop { pull, sub, commands, items, watch, outlet, bell, started }
+        Loop { pull, sub, commands, items, watch, outlet, bell, started, binding: None, addresses }
     }
 
-    fn run(mut self, stop: &AtomicBool) -> zmq::Result<()> {
-        while !stop.load(Ordering::SeqCst) {
+    fn run(mut self, orders: &SegQueue<Order>) -> zmq::Result<()> {
+        loop {
             let now = Instant::now();
-            let due = [self.items.complain(now), self.watch.as_ref().map(|watch| watch.due_in(now))];
+            while let Some(order) = orders.pop() {
+                match order {
+                    Order::Serve => self.binding = Some((now, now + BINDING)),
+                    Order::Release(done) => {
+                        self.release();
+                        // Nobody hears it after [`RELEASING`].
+                        let _ = done.send(());
+                    }
+                    Order::Stop => return Ok(()),
+                }
+            }
+            let binding = self.bind(now);
+            let due = [binding, self.items.complain(now), self.watch.as_ref().map(|watch| watch.due_in(now))];
             let timeout = due.into_iter().flatten().min();
             self.wait(timeout)?;
             self.hear();
             self.receive();
         }
-        Ok(())
+    }
+
+    /// Binds and connects the sockets, if that is due. Returns the time until it is tried again.
+    fn bind(&mut self, now: Instant) -> Option<Duration> {
+        let (next, last) = self.binding?;
+        if now < next {
+            return Some(next.duration_since(now));
+        }
+        let command = self.commands.as_ref().map(Commands::socket);
+        let stats = self.watch.as_ref().map(|watch| watch.publisher.socket());
+        match self.addresses.bind(self.pull.as_ref(), self.sub.as_ref(), command, stats) {
+            Ok(()) => {
+                self.binding = None;
+                return None;
+            }
+            Err(error) if now >= last => {
+                tracing::error!("publishing and stats by ZeroMQ do not work until a restart: {error}");
+                self.binding = None;
+            }
+            Err(_) => self.binding = Some((now + BIND_AGAIN, last)),
+        }
+        self.give_addresses_up();
+        self.binding.map(|_| BIND_AGAIN)
+    }
+
+    /// Takes the messages that have arrived, and gives the addresses up.
+    fn release(&mut self) {
+        self.binding = None;
+        let end = Instant::now() + EMPTYING;
+        while self.items.have_room() && self.has_items() && Instant::now() < end {
+            self.receive();
+        }
+        self.give_addresses_up();
+    }
+
+    /// Gives the addresses up. The sockets of publishers and callers are replaced by new ones, so that their messages wait
+    /// for the next process, or for this one if it binds the addresses again.
+    fn give_addresses_up(&mut self) {
+        let addresses = &self.addresses;
+        addresses.release(self.sub.as_ref(), self.watch.as_ref().map(|watch| watch.publisher.socket()));
+        let pull = self.pull.is_some().then(|| addresses.pull()).transpose();
+        let command = self.commands.as_ref().map(|_| addresses.command()).transpose();
+        match (pull, command) {
+            (Ok(pull), Ok(command)) => {
+                self.pull = pull;
+                self.commands.iter_mut().zip(command).for_each(|(commands, socket)| commands.replace(socket));
+            }
+            (Err(error), _) | (_, Err(error)) => tracing::error!("the ZeroMQ sockets stay open: {error}"),
+        }
+    }
+
+    /// Whether items have arrived.
+    fn has_items(&self) -> bool {
+        let sockets = self.pull.iter().chain(&self.sub);
+        let mut polled: Vec<PollItem<'_>> = sockets.map(|socket| socket.as_poll_item(POLLIN)).collect();
+        zmq::poll(&mut polled, 0).is_ok_and(|count| count > 0)
     }
 
     /// Waits until there is work. Without room for items, their sockets are not polled; a core rings when it has room.
@@ -197,5 +298,12 @@ impl StatsSocket {
     }
 }
 
+/// Time for which [`Running::release`] waits.
+const RELEASING: Duration = Duration::from_secs(1);
+/// Time for taking the messages that have arrived before the addresses are given up.
+const EMPTYING: Duration = Duration::from_millis(200);
+/// Time for which addresses that are in use are tried again, and the interval of the tries.
+const BINDING: Duration = Duration::from_secs(10);
+const BIND_AGAIN: Duration = Duration::from_millis(20);
 /// Interval of messages that count over time, and of reports.
 const TICK: Duration = Duration::from_millis(100);

@@ -37,6 +37,9 @@ fn follow_over_restart(start: impl FnOnce(&str) -> Program) {
         if request.target == "/page" {
             return Answer::text("").header("Content-Type", "text/html");
         }
+        if request.target == "/favicon.ico" {
+            return Answer::new(404, "Not Found");
+        }
         let last = request.headers.get("Last-Event-ID").map(str::to_owned);
         let had: usize = last.as_deref().map_or(0, |id| id.parse().expect("an id that was given"));
         ask.lock().unwrap().send(last).expect("the test runs");

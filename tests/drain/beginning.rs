@@ -72,7 +72,7 @@ fn with_demo_and_by_pushpins_name_the_first_signal_ends_the_server_at_once() {
     std::os::unix::fs::symlink(gripwire().get_program(), &name).expect("a link to the program");
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let demo = Stage::launched(|launch| endless(launch).options(&["--demo"]));
-        let pushpin = Stage::launched(|launch| endless(launch).program(&name));
+        let pushpin = Stage::launched(|launch| endless(launch).program(&[&name.display().to_string()]));
         for mut stage in [demo, pushpin] {
             let client = waiting(&stage);
             stage.server.signal(signal);

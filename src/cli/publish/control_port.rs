@@ -110,6 +110,13 @@ impl ControlPort {
         })
     }
 
+    /// The same control port, for another call than publishing.
+    pub fn for_call(mut self, call: &str) -> ControlPort {
+        let base = self.path.strip_suffix("publish/").unwrap_or(&self.path);
+        self.path = format!("{base}{call}/");
+        self
+    }
+
     /// Whether credentials would be sent over a network in the clear.
     pub fn shows_secrets(&self) -> bool {
         let local = self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
@@ -170,6 +177,8 @@ mod tests {
         ] {
             assert_eq!(destination(spec).to_string(), url);
             assert_eq!(destination(spec).authorization, None);
+            let other = url.replace("/publish/", "/upgrade/");
+            assert_eq!(destination(spec).for_call("upgrade").to_string(), other);
         }
         assert_eq!(destination("http://[::1]:5561").host, "::1");
     }

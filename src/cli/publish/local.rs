@@ -16,24 +16,33 @@ use super::receipt;
 /// The server cannot be reached, refused the message, or gave no receipt.
 pub fn post(path: &Path, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
     let to = format!("unix://{}", path.display());
-    let answer = exchange(path, body, wait).map_err(|source| PostError::Unsent { to: to.clone(), source })?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    match status {
-        200..=299 => Outcome::of_answer(to, body, wait.is_some()),
-        403 => Err(PostError::NotAllowed { to, body: body.to_owned() }),
-        status => Err(PostError::Refused { to, status, body: body.to_owned() }),
+    let target = format!("/publish/{}", wait.map(receipt::query).unwrap_or_default());
+    let answer = call(path, &target, body, PATIENCE + wait.unwrap_or_default());
+    match answer.map_err(|source| PostError::Unsent { to: to.clone(), source })? {
+        (200..=299, body) => Outcome::of_answer(to, &body, wait.is_some()),
+        (403, body) => Err(PostError::NotAllowed { to, body }),
+        (status, body) => Err(PostError::Refused { to, status, body }),
     }
 }
 
-fn exchange(path: &Path, body: &[u8], wait: Option<Duration>) -> io::Result<Vec<u8>> {
+/// Posts `body` as JSON to `target`, and returns the status and the body of the answer.
+///
+/// # Errors
+/// The server cannot be reached, or does not answer within `patience`.
+pub fn call(path: &Path, target: &str, body: &[u8], patience: Duration) -> io::Result<(u16, String)> {
+    let answer = exchange(path, target, body, patience)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Ok((status, body.to_owned()))
+}
+
+fn exchange(path: &Path, target: &str, body: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
     let mut socket = UnixStream::connect(path)?;
-    socket.set_read_timeout(Some(PATIENCE + wait.unwrap_or_default()))?;
+    socket.set_read_timeout(Some(patience))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let query = wait.map(receipt::query).unwrap_or_default();
     let head = format!(
-        "POST /publish/{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

@@ -3,14 +3,14 @@
 //! `local` posts it to a Unix socket, `datagram` sends it by UDP or a Unix socket, and `push` sends it by ZeroMQ.
 //! `outcome` is the result, and `receipt` the server's count of subscribers that it wrote to.
 
-mod control_port;
+pub(super) mod control_port;
 mod datagram;
-mod destination;
+pub(super) mod destination;
 mod item;
-mod local;
+pub(super) mod local;
 mod options;
 mod outcome;
-mod post;
+pub(super) mod post;
 #[cfg(feature = "zeromq")]
 mod push;
 mod receipt;

@@ -15,23 +15,32 @@ use super::receipt;
 /// # Errors
 /// The server cannot be reached, refused the message, or gave no receipt.
 pub fn post(destination: &ControlPort, body: &[u8], wait: Option<Duration>) -> Result<Outcome, PostError> {
-    let to = destination.to_string();
-    let target = format!("{to}{}", wait.map(receipt::query).unwrap_or_default());
-    let patience = PATIENCE + wait.unwrap_or_default();
+    let (to, query) = (destination.to_string(), wait.map(receipt::query).unwrap_or_default());
+    match call(destination, &query, body, PATIENCE + wait.unwrap_or_default()) {
+        Ok((200..=299, body)) => Outcome::of_answer(to, &body, wait.is_some()),
+        Ok((status, body)) => Err(PostError::Refused { to, status, body }),
+        Err(error) => Err(PostError::Unanswered { to, source: Box::new(error) }),
+    }
+}
+
+/// Posts `body` as JSON, and returns the status and the body of the answer.
+///
+/// # Errors
+/// The server cannot be reached, or does not answer within `patience`.
+pub fn call(
+    destination: &ControlPort,
+    query: &str,
+    body: &[u8],
+    patience: Duration,
+) -> Result<(u16, String), ureq::Error> {
+    let target = format!("{destination}{query}");
     let mut request = agent(patience).post(&target).header("Content-Type", "application/json");
     if let Some(authorization) = &destination.authorization {
         request = request.header("Authorization", authorization);
     }
-    let mut answer = match request.send(body) {
-        Ok(answer) => answer,
-        Err(error) => return Err(PostError::Unanswered { to, source: Box::new(error) }),
-    };
+    let mut answer = request.send(body)?;
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES).lossy_utf8(true).read_to_string();
-    let body = body.unwrap_or_default();
-    match answer.status().is_success() {
-        true => Outcome::of_answer(to, &body, wait.is_some()),
-        false => Err(PostError::Refused { to, status: answer.status().as_u16(), body }),
-    }
+    Ok((answer.status().as_u16(), body.unwrap_or_default()))
 }
 
 /// An HTTP client without redirects and proxies, because both would send the credentials to other servers.

@@ -60,6 +60,7 @@ impl Holds {
     async fn fetch_for_all(self: &Rc<Self>, request: &Rc<LinkRequest>, origin: &Origin, delay_ms: u64) {
         let route = self.requests.way_to(&request.target, origin);
         let permit = self.requests.permit(route.target_names().into(), delay_ms).await;
+        let _pass = self.context.gate.pass().await;
         let mut waiting = self.fetches.borrow_mut().take(request);
         waiting.retain(|awaiting| awaiting.stream().is_some());
         if waiting.is_empty() {

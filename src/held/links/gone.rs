@@ -23,6 +23,11 @@ pub(in crate::held) struct GoneLink {
 }
 
 impl GoneLink {
+    /// Whom dropping the link notifies.
+    pub(super) fn whom(&self) -> Option<&(LinkTarget, Rc<Origin>)> {
+        self.whom.as_ref()
+    }
+
     /// Drops the link without notifying the application, because another link has taken its place.
     pub fn disarm(mut self) {
         self.whom = None;
@@ -46,6 +51,9 @@ impl Holds {
 
     /// Makes the requests of dropped gone links, in tasks. Returns whether there were any.
     pub fn tell_of_the_gone(self: &Rc<Self>) -> bool {
+        if self.context.gate.life().is_pausing() {
+            return false;
+        }
         let gone = self.gone_links.take();
         let any = !gone.is_empty();
         for (target, origin) in gone {

@@ -24,7 +24,7 @@ pub(in crate::held) struct Linked {
     /// How the stream's body is written.
     pub(super) asked: Asked,
     /// The body is a list of Server-Sent Events.
-    is_events: bool,
+    pub(super) is_events: bool,
     pub(super) state: RefCell<State>,
 }
 
@@ -188,6 +188,20 @@ impl Held for Linked {
 
     fn refetch(self: Rc<Self>, slot: Slot, reason: Reason) {
         self.fetch_next(slot, reason);
+    }
+
+    fn pack(self: Rc<Self>, slot: Slot) -> Option<Bytes> {
+        self.packed(slot)
+    }
+
+    fn moved(self: Rc<Self>, slot: Slot) {
+        self.holds.delivery.unsubscribe(slot);
+        let gone = {
+            let mut state = self.state.borrow_mut();
+            state.doing = Doing::Held;
+            state.gone.take()
+        };
+        gone.into_iter().for_each(GoneLink::disarm);
     }
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {

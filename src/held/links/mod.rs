@@ -11,11 +11,13 @@ mod fetch;
 mod following;
 mod gone;
 mod linked;
+mod packing;
 mod request;
 mod state;
 mod target;
 
 pub(super) use gone::{GoneLink, GoneLinks};
 pub(super) use linked::Linked;
+pub(super) use packing::PackedGoneLink;
 pub(super) use request::Fetches;
 pub(super) use target::{Links, resolve};

@@ -6,6 +6,7 @@ use crate::origin::OriginError;
 use crate::proto::grip::{Instruct, InstructError, LinkTarget};
 use crate::slack::Look;
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(in crate::held) struct Fetches {
     waiting: NameMap<Rc<LinkRequest>, Vec<Awaiting>>,
+    /// The numbers of all that wait.
+    not_begun: FxHashSet<u64>,
     numbers: u64,
 }
 
@@ -25,6 +28,7 @@ impl Fetches {
     /// Shows its table to `look`, which shrinks tables that have been nearly empty for a while.
     pub(in crate::held) fn look_at_tables(&mut self, look: &mut Look<'_>) {
         look.at(&mut self.waiting);
+        look.at(&mut self.not_begun);
     }
 
     /// A number for the request of one stream.
@@ -36,13 +40,23 @@ impl Fetches {
     /// Adds `stream` to those that wait for `request`. Returns whether it is the first.
     pub(super) fn wait(&mut self, request: &Rc<LinkRequest>, stream: Awaiting) -> bool {
         let waiting = self.waiting.entry(request.clone()).or_default();
+        self.not_begun.insert(stream.number);
         waiting.push(stream);
         waiting.len() == 1
     }
 
+    /// Whether the request of one stream, with this number, has not begun.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.not_begun.contains(&number)
+    }
+
     /// Takes out the streams that wait for `request`.
     pub(super) fn take(&mut self, request: &Rc<LinkRequest>) -> Vec<Awaiting> {
-        self.waiting.remove(request).unwrap_or_default()
+        let waiting = self.waiting.remove(request).unwrap_or_default();
+        for awaiting in &waiting {
+            self.not_begun.remove(&awaiting.number);
+        }
+        waiting
     }
 }
 

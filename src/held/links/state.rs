@@ -19,8 +19,8 @@ pub(super) struct State {
     pub failures: u32,
     /// How many times in a row the link's answer was behind the published items when it arrived.
     pub behind: u32,
-    keep_alive_due: Option<u32>,
-    next_due: Option<u32>,
+    pub(super) keep_alive_due: Option<u32>,
+    pub(super) next_due: Option<u32>,
 }
 
 /// What a stream is doing now.

@@ -1,6 +1,7 @@
 //! Resolves the links of an answer.
 
 use crate::proto::grip::{Link, LinkTarget};
+use serde::{Deserialize, Serialize};
 
 /// The resolved links of an answer: the next link, and the gone link.
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub(in crate::held) struct Links {
 }
 
 /// The next link of a stream.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(in crate::held) struct Next {
     pub target: LinkTarget,
     pub timeout_s: u64,

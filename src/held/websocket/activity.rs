@@ -17,6 +17,11 @@ impl Activity {
         self.0.set(now);
     }
 
+    /// The tick at which activity was last counted.
+    pub fn tick(&self) -> u32 {
+        self.0.get()
+    }
+
     /// Whether bytes that pass through the WebSocket now count as activity.
     pub fn counts(&self, now: u32) -> bool {
         let is_due = now.wrapping_sub(self.0.get()) >= ticks(ACTIVE_MS);

@@ -6,9 +6,10 @@ use crate::context::ticks;
 use crate::proto::grip::{Delayed, KeepAliveMode, SocketKeepAlive};
 use crate::proto::websocket::frame;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// All timed actions.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
     ask: Option<u32>,
     give_up: Option<u32>,
@@ -16,6 +17,7 @@ pub(super) struct Clock {
     keep_alive: Option<KeepAlive>,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 struct KeepAlive {
     due: u32,
     every: u32,

@@ -1,6 +1,6 @@
 //! A WebSocket as a hold: implements [`Held`].
 
-use super::socket::Socket;
+use super::socket::{Application, Socket};
 use crate::channel::Transport;
 use crate::clients::{CloseReason, Description, Held, ItemOffer, Reason, Undeliverable};
 use crate::ids::Slot;
@@ -79,6 +79,36 @@ impl Held for Socket {
 
     /// Does nothing, because WebSockets follow no ids.
     fn refetch(self: Rc<Self>, _slot: Slot, _reason: Reason) {}
+
+    fn pack(self: Rc<Self>, slot: Slot) -> Option<Bytes> {
+        self.packed(slot)
+    }
+
+    fn stop(self: Rc<Self>, _slot: Slot) {
+        if let Application::Through(through) = &self.application {
+            through.stop();
+        }
+    }
+
+    fn go_on(self: Rc<Self>, slot: Slot) {
+        self.holds().relay_again(slot, &self);
+    }
+
+    fn moved(self: Rc<Self>, slot: Slot) {
+        self.holds().delivery.unsubscribe(slot);
+        // The other process has the events and the bytes for the application: nothing of them is sent from here.
+        self.holds().forget_waiting(&self);
+        if let Application::Through(through) = &self.application {
+            through.stop();
+        }
+        self.gone.set(true);
+        if let Some(busy) = &mut *self.busy.borrow_mut() {
+            // The other process tells the application.
+            busy.waiting.forget();
+            busy.ask_again = false;
+        }
+        self.wake();
+    }
 
     fn refresh(self: Rc<Self>, slot: Slot) -> bool {
         self.holds().refresh_socket(slot, &self)

@@ -4,8 +4,10 @@
 use crate::proto::grip::WebSocketEvent;
 use crate::proto::websocket::{Decoder, FrameEvent, Kind, ProtocolError, inflate};
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// Received bytes of a client that are no complete event yet.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Incoming {
     decoder: Decoder,
     message_bytes: usize,

@@ -105,6 +105,8 @@ impl Holds {
             through.close(Some(&Close::with(Close::GOING_AWAY)));
         }
         socket.end();
+        // Its application gets the client's last bytes, if the task was stopped for a hand-over.
+        self.relay_again(slot, socket);
         self.forget_incoming(socket);
         if is_new && matches!(socket.application, Application::OverHttp(_)) {
             self.tell_of_end(slot, socket);

@@ -16,6 +16,7 @@ mod life;
 mod open;
 mod open_socket;
 mod over_http;
+mod packing;
 mod receiving;
 mod sending;
 mod socket;

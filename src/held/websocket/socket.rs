@@ -14,13 +14,14 @@ use crate::held::on_route::OnRoute;
 use crate::held::sockjs::Session;
 use crate::origin::Route;
 use crate::proto::websocket::Compression;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// A WebSocket.
 pub(in crate::held) struct Socket {
-    on: Rc<OnRoute<Holds>>,
+    pub(super) on: Rc<OnRoute<Holds>>,
     pub(super) application: Application,
     pub(super) busy: RefCell<Option<Box<Busy>>>,
     pub(super) rare: RefCell<Option<Box<Rare>>>,
@@ -55,6 +56,8 @@ pub(super) struct Busy {
     pub paused: bool,
     /// The WebSocket's task is running.
     pub has_task: bool,
+    /// The task is asking the application, or carrying out its answer.
+    pub acts: bool,
     /// The application must be asked once more when the task has no more events.
     pub ask_again: bool,
     /// Rings when a channel came into force, when the client took its backlog, and when the client is gone.
@@ -72,7 +75,7 @@ pub(super) struct Rare {
 }
 
 /// The progress of the closing handshake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Closing {
     /// Neither side has closed.
     No,

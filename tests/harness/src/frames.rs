@@ -193,10 +193,8 @@ impl Peer {
     fn try_next(&mut self) -> tungstenite::Result<Option<Seen>> {
         let Some(frame) = self.frames.read(None)? else { return Ok(None) };
         let header = frame.header().clone();
-        let mut payload = frame.into_payload().to_vec();
-        if let Some(mask) = header.mask {
-            payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
-        }
+        // A mask of zeros changes nothing.
+        let payload = unmasked(&frame.into_payload(), header.mask.unwrap_or_default());
         let masked = header.mask.is_some();
         Ok(Some(Seen { kind: header.opcode, last: header.is_final, masked, payload }))
     }
@@ -216,4 +214,41 @@ fn is_silence(error: &std::io::Error) -> bool {
 
 fn lossy(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
+}
+
+/// The client's frame at the start of `input`, and the number of its bytes; `None` until it is whole.
+pub fn masked_frame(input: &[u8]) -> Option<(Seen, usize)> {
+    let &[first, second, ref rest @ ..] = input else { return None };
+    assert!(second & 0x80 != 0, "a client's frame without a mask");
+    let (length, rest) = match (second & 0x7f, rest) {
+        (126, &[high, low, ref rest @ ..]) => (usize::from(u16::from_be_bytes([high, low])), rest),
+        (126, _) => return None,
+        (127, _) => panic!("a frame of 64 KiB or more"),
+        (length, rest) => (usize::from(length), rest),
+    };
+    let (mask, masked) = rest.split_first_chunk::<4>()?;
+    let payload = unmasked(masked.get(..length)?, *mask);
+    let seen = Seen { kind: OpCode::from(first & 0x0f), last: first & 0x80 != 0, masked: true, payload };
+    Some((seen, input.len() - masked.len() + length))
+}
+
+/// A client's frame of a message of text: its first one, or a further one (`CONTINUE`), and whether it is the last.
+pub fn client_frame(kind: OpCode, is_last: bool, text: &[u8]) -> Vec<u8> {
+    let mask = *b"mask";
+    let mut frame = vec![u8::from(kind) | if is_last { 0x80 } else { 0 }];
+    match text.len() {
+        length @ 0..126 => frame.push(0x80 | length as u8),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&u16::try_from(length).expect("a short text").to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&mask);
+    frame.extend(unmasked(text, mask));
+    frame
+}
+
+/// Takes a mask off, or puts it on.
+fn unmasked(bytes: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    bytes.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
 }

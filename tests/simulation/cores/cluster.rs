@@ -130,8 +130,10 @@ impl Cluster {
                 memory: None,
                 sockjs: Arc::clone(&sockjs),
                 ledger: ledger.clone(),
+                take_over: None,
                 readiness: Arc::<Readiness>::default(),
                 ask_to_drain: Box::new(|| {}),
+                ask_to_upgrade: Box::new(|_| {}),
             };
             let running = async move {
                 let outcome = core::run(plan, || {}).await;
@@ -153,7 +155,7 @@ impl Cluster {
         let drained = Arc::new(AtomicUsize::new(0));
         for core in &self.commands {
             let drained = drained.clone();
-            core.send(CoreCommand::Drain(port_use), move || _ = drained.fetch_add(1, Ordering::Relaxed));
+            core.send(CoreCommand::Drain(port_use), move |_| _ = drained.fetch_add(1, Ordering::Relaxed));
         }
         while drained.load(Ordering::Relaxed) < self.commands.len() {
             runtime::sleep(Duration::from_millis(10)).await;

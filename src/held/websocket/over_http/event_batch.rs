@@ -3,6 +3,7 @@
 
 use crate::proto::grip::WebSocketEvent;
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::mem;
 
@@ -16,7 +17,7 @@ pub(super) const RESUME_BYTES: usize = WAITING_BYTES / 2;
 const EVENT_BYTES: usize = 128;
 
 /// Events that wait for a request.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(in crate::held::websocket) struct Waiting {
     events: VecDeque<WebSocketEvent>,
     bytes: usize,

@@ -51,6 +51,16 @@ impl Handshake {
         Handshake { text: text.into() }
     }
 
+    /// The kept text.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The handshake whose kept text is `text`.
+    pub fn of_text(text: &[u8]) -> Handshake {
+        Handshake { text: text.into() }
+    }
+
     /// The kept request. The client's port was not kept.
     pub fn request(&self) -> Request {
         let mut text = &*self.text;

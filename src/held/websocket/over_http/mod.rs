@@ -8,6 +8,7 @@ mod answer;
 mod event_batch;
 mod handshake;
 mod open;
+mod packing;
 mod pings;
 mod receiving;
 mod silence;
@@ -15,4 +16,5 @@ mod state;
 mod talk;
 
 pub(super) use event_batch::Waiting;
+pub(super) use packing::PackedOverHttp;
 pub(super) use state::OverHttp;

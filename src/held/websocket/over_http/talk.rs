@@ -4,6 +4,7 @@ use super::answer::{Answered, answered};
 use super::event_batch::{EventBatch, RESUME_BYTES};
 use super::open::STANDARD_PREFIX;
 use super::state::OverHttp;
+use crate::context::Pass;
 use crate::held::Holds;
 use crate::held::websocket::open_socket::OpenSocket;
 use crate::held::websocket::socket::{Closing, Socket};
@@ -61,26 +62,26 @@ impl OverHttp {
 
 impl Holds {
     /// Sends the waiting events to the application, unless a request is under way.
-    pub(super) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+    pub(in crate::held::websocket) fn talk(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
         let waits = socket.busy.borrow().as_ref().is_some_and(|busy| busy.waiting.wants_out());
         if waits {
             spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |_| {});
         }
     }
 
+    /// Goes on where another process has stopped, once clients are served here. A task without events sets the clock by
+    /// which the application is asked.
+    pub(in crate::held::websocket) fn talk_again(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
+        let is_under_way = socket.busy.borrow().is_some();
+        if is_under_way {
+            spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |_| {});
+        }
+    }
+
     /// Asks the application whether it has events.
     pub(in crate::held::websocket) fn ask_socket(self: &Rc<Self>, slot: Slot, socket: &Rc<Socket>) {
-        {
-            let mut busy = socket.busy();
-            if busy.has_task {
-                busy.ask_again = true;
-                return;
-            }
-        }
-        spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |talk| {
-            let offer = talk.open_socket.socket.offer();
-            talk.exchange(offer).await;
-        });
+        socket.busy().ask_again = true;
+        spawn_talk(OpenSocket { slot, socket: socket.clone() }, async |_| {});
     }
 
     /// Carries out the answer to OPEN, on a WebSocket that is open now.
@@ -111,9 +112,12 @@ fn spawn_talk(open_socket: OpenSocket, first: impl AsyncFnOnce(&Talk) + 'static)
     let talk = Talk { open_socket };
     runtime::spawn(async move {
         let _task = task;
-        first(&talk).await;
-        while let Some(offer) = talk.next_offer() {
-            talk.exchange(offer).await;
+        let gate = &talk.open_socket.holds().context.gate;
+        talk.act(gate.enter(), first(&talk)).await;
+        loop {
+            let pass = gate.pass().await;
+            let Some(offer) = talk.next_offer() else { break };
+            talk.act(pass, talk.exchange(offer)).await;
             // A built-in application answers without a wait, so other tasks get their turn here.
             runtime::yield_now().await;
         }
@@ -128,6 +132,14 @@ struct Talk {
 }
 
 impl Talk {
+    /// Does `work`, which the client's hand-over to another process waits for.
+    async fn act(&self, _pass: Pass, work: impl Future<Output = ()>) {
+        let socket = &self.open_socket.socket;
+        socket.busy().acts = true;
+        work.await;
+        socket.busy().acts = false;
+    }
+
     /// The next batch of events, if a request is due.
     fn next_offer(&self) -> Option<EventBatch> {
         let socket = &self.open_socket.socket;
@@ -351,11 +363,6 @@ impl Talk {
 }
 
 impl Socket {
-    /// Takes out the events of one request.
-    fn offer(&self) -> EventBatch {
-        self.busy().waiting.offer(self.events_at_a_time())
-    }
-
     /// How many events one request may have.
     fn events_at_a_time(&self) -> usize {
         match self.over_http().is_some_and(|over_http| over_http.one_event.get()) {

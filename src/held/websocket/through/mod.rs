@@ -5,15 +5,21 @@
 //! wait behind a cork while a message of the application is partly sent.
 
 mod open;
+mod packing;
 mod receiving;
 mod relay;
 
+pub(super) use packing::PackedThrough;
+
 use crate::bell::Bell;
 use crate::context::{Booking, Kind, Owner};
+use crate::origin::Upgraded;
 use crate::proto::client_network::ClientNetwork;
 use crate::proto::grip::LinkTarget;
-use crate::proto::websocket::{Close, Frames, Opcode, Piece, ProtocolError, Seen, mask_frame};
-use bytes::BytesMut;
+use crate::proto::websocket::{Close, Frames, Opcode, Piece, ProtocolError, Relay, Seen, mask_frame};
+use crate::runtime::Task;
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -34,6 +40,19 @@ pub(super) struct Through {
     waiting: Bell,
     /// Rings when the client is gone.
     left: Bell,
+    /// The connection to the application, as long as the task carries frames.
+    application: RefCell<Option<Rc<Upgraded>>>,
+    /// The application's frames.
+    relay: RefCell<Relay>,
+    /// The application's bytes behind its last control message, which are not relayed yet.
+    rest: RefCell<Bytes>,
+    /// The client's bytes that are being written to the application.
+    sending: RefCell<BytesMut>,
+    /// The task that carries frames both ways. Everything that it knows is here, so it can be stopped and started
+    /// again at any wait, except while `acts` is set.
+    task: RefCell<Option<Task<()>>>,
+    /// The task is carrying out a control message.
+    acts: Cell<bool>,
     /// The application has closed.
     has_closed: Cell<bool>,
     /// The two sides may have agreed on extensions.
@@ -45,7 +64,7 @@ pub(super) struct Through {
 }
 
 /// The client's bytes that wait for the application.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Outgoing {
     bytes: BytesMut,
     /// Where the client's frames end.
@@ -55,17 +74,31 @@ struct Outgoing {
 }
 
 impl Through {
-    /// The state of a WebSocket of `client`, which asked for `asked_for`. With `grip`, this server takes part in the
-    /// conversation, and extensions are between this server and each side.
-    pub fn new(asked_for: LinkTarget, client: ClientNetwork, grip: bool, owner: Rc<Owner>) -> Through {
+    /// The state of a WebSocket of `client`, which asked for `asked_for` and is connected to `application`. With `grip`,
+    /// this server takes part in the conversation, and extensions are between this server and each side; its value is
+    /// the prefix of messages for the client, if the application agreed to one.
+    pub fn new(
+        asked_for: LinkTarget,
+        client: ClientNetwork,
+        application: Option<Upgraded>,
+        grip: Option<Option<Box<str>>>,
+        owner: Rc<Owner>,
+    ) -> Through {
+        let extensions = grip.is_none();
         Through {
             asked_for,
             client,
             outgoing: RefCell::default(),
             waiting: Bell::default(),
             left: Bell::default(),
+            application: application.map(Rc::new).into(),
+            relay: Relay::new(grip.flatten()).into(),
+            rest: RefCell::default(),
+            sending: RefCell::default(),
+            task: RefCell::default(),
+            acts: Cell::default(),
             has_closed: Cell::default(),
-            extensions: !grip,
+            extensions,
             _connection: owner.clone().book_beyond_connection(Kind::Requests, CONNECTION_BYTES),
             outgoing_bytes: owner.book(Kind::Requests, 0).into(),
         }
@@ -115,10 +148,33 @@ impl Through {
         bytes
     }
 
+    /// Moves the bytes that wait for the application to those that are being written, unless there are some. Returns
+    /// whether the client was paused because of them.
+    fn move_outgoing(&self) -> bool {
+        let was_paused = {
+            let (mut outgoing, mut sending) = (self.outgoing.borrow_mut(), self.sending.borrow_mut());
+            if !sending.is_empty() {
+                return false;
+            }
+            *sending = std::mem::take(&mut outgoing.bytes);
+            std::mem::take(&mut outgoing.paused)
+        };
+        let kept = self.sending.borrow().capacity();
+        self.book(kept);
+        was_paused
+    }
+
+    /// Notes whether a close of the application has passed.
+    fn note_close(&self) {
+        let relay = self.relay.borrow();
+        self.has_closed.set(relay.has_closed() && relay.is_between_frames());
+    }
+
     /// Whether the client has closed, and the application has got all its bytes.
     fn client_has_closed(&self) -> bool {
         let outgoing = self.outgoing.borrow();
-        outgoing.has_close && outgoing.bytes.is_empty() && outgoing.frames.is_between_frames()
+        let is_sent = outgoing.bytes.is_empty() && self.sending.borrow().is_empty();
+        outgoing.has_close && is_sent && outgoing.frames.is_between_frames()
     }
 
     /// Sends the application a close, unless the client has closed or a frame of the client is partly sent.
@@ -140,6 +196,13 @@ impl Through {
     /// Whether the application has closed.
     pub fn has_closed(&self) -> bool {
         self.has_closed.get()
+    }
+
+    /// Stops carrying frames, unless a control message is being carried out.
+    pub fn stop(&self) {
+        if !self.acts.get() {
+            drop(self.task.take());
+        }
     }
 
     /// The client is gone.

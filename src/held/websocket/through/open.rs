@@ -2,7 +2,6 @@
 //! gets the application's answer.
 
 use super::Through;
-use super::relay::relay;
 use crate::clients::{Exchange, Request, answer, counting};
 use crate::held::Holds;
 use crate::held::websocket::open::{grip_prefix, switch_head};
@@ -10,7 +9,6 @@ use crate::held::websocket::socket::{Application, Socket};
 use crate::origin::{self, OriginError, RequestBody, Route, UpgradeAnswer, Upgraded};
 use crate::proto::websocket::Handshake;
 use crate::requests::Scheme;
-use crate::runtime;
 use http::{HeaderMap, HeaderValue, header};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,40 +39,35 @@ impl Holds {
             Err(error) => return self.requests.fail(exchange, &request, Some(&route), &error),
         };
         counting::count_response(exchange, SWITCHED, &upgraded.headers);
-        let grip = is_grip(&request, &route);
-        let origin = self.requests.origin_of(&request, &route);
-        let through = Through::new(origin.asked_for().clone(), origin.client(), grip, exchange.owner());
-        self.begin_through(exchange, route, grip, through, upgraded, handshake);
+        self.begin_through(exchange, &request, route, upgraded, handshake);
     }
 
     fn begin_through(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
+        request: &Request,
         route: Arc<Route>,
-        grip: bool,
-        through: Through,
         upgraded: Upgraded,
         handshake: &Handshake,
     ) {
         let mut headers = upgraded.headers.clone();
-        let mut prefix = None;
-        if grip {
-            prefix = grip_prefix(&headers);
+        let grip = is_grip(request, &route).then(|| {
+            let prefix = grip_prefix(&headers);
             headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
-        }
+            prefix
+        });
+        let target = route.targets.get(upgraded.target);
+        let channels = target.map(|target| target.subscriptions.clone()).unwrap_or_default();
+        let origin = self.requests.origin_of(request, &route);
+        let (asked_for, client) = (origin.asked_for().clone(), origin.client());
+        let through = Through::new(asked_for, client, Some(upgraded), grip, exchange.owner());
         let socket = Rc::new(Socket::new(self, route, Application::Through(through.into())));
         socket.busy().has_task = true;
         if exchange.send(switch_head(exchange, headers, handshake)).is_err() {
             return;
         }
         let Some((open_socket, rest)) = self.become_socket(exchange, socket.clone()) else { return };
-        let task = self.unfinished.begin();
-        runtime::spawn(async move {
-            let _task = task;
-            open_socket.head_has_gone().await;
-            relay(&open_socket, &upgraded, prefix).await;
-        })
-        .detach();
+        self.start_relay(open_socket, true, channels);
         self.socket_received(exchange.slot, &socket, &rest);
     }
 

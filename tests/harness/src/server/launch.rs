@@ -9,13 +9,17 @@ use crate::process::Process;
 use crate::tls;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A server that is not started yet. Each is given free ports; whoever needs no others says nothing of them.
 pub struct Launch {
     source: Source,
+    /// The words of a command line that starts the program, if it is not the one that cargo has built.
+    program: Vec<String>,
     cores: usize,
+    /// Whether the file says how many cores, and no option.
+    has_cores_in_file: bool,
     options: Vec<String>,
     files: Vec<(String, String)>,
     token: String,
@@ -23,8 +27,6 @@ pub struct Launch {
     handed: Vec<(String, OwnedFd)>,
     udp: Option<Port>,
     has_tls: bool,
-    /// The program, if it is not the one that Cargo has built.
-    program: Option<PathBuf>,
     is_at_terminal: bool,
 }
 
@@ -55,19 +57,21 @@ impl Launch {
     }
 
     fn from(source: Source) -> Launch {
-        let (options, files, token) = (Vec::new(), Vec::new(), "secret".to_owned());
+        let (program, options, files, token) = (Vec::new(), Vec::new(), Vec::new(), "secret".to_owned());
+        let (cores, has_cores_in_file, udp, has_tls) = (2, false, None, false);
         let (environment, handed) = (Vec::new(), Vec::new());
         Launch {
             source,
-            cores: 2,
+            program,
+            cores,
+            has_cores_in_file,
             options,
             files,
             token,
             environment,
             handed,
-            udp: None,
-            has_tls: false,
-            program: None,
+            udp,
+            has_tls,
             is_at_terminal: false,
         }
     }
@@ -93,6 +97,18 @@ impl Launch {
     /// On so many cores instead of two. They may be more than the machine has.
     pub fn cores(mut self, cores: usize) -> Launch {
         self.cores = cores;
+        self
+    }
+
+    /// On so many cores, as the configuration says: it may be changed to others.
+    pub fn cores_in_file(mut self, cores: usize) -> Launch {
+        (self.cores, self.has_cores_in_file) = (cores, true);
+        self
+    }
+
+    /// Starts `words` instead of the program that cargo has built: a copy of it, perhaps by way of another program.
+    pub fn program(mut self, words: &[&str]) -> Launch {
+        self.program = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -146,12 +162,6 @@ impl Launch {
         self
     }
 
-    /// By another name of the program, such as a link to it.
-    pub fn program(mut self, path: &Path) -> Launch {
-        self.program = Some(path.to_owned());
-        self
-    }
-
     /// Its outputs are a terminal.
     pub fn at_terminal(mut self) -> Launch {
         self.is_at_terminal = true;
@@ -175,7 +185,10 @@ impl Launch {
         for (name, text) in &self.files {
             directory.write(name, &filled_in(text, &words));
         }
-        let mut command = self.program.as_ref().map_or_else(gripwire, Command::new);
+        let mut command = match self.program.split_first() {
+            Some((first, words)) => with_words(first, words),
+            None => gripwire(),
+        };
         command.arg("serve").current_dir(directory.path());
         self.configure(&mut command, &directory, &words);
         command.envs(self.environment.drain(..));
@@ -222,7 +235,9 @@ impl Launch {
                 command.arg(option).arg(directory.file(name));
             }
         }
-        command.args(["--cores", &self.cores.to_string()]);
+        if !self.has_cores_in_file {
+            command.args(["--cores", &self.cores.to_string()]);
+        }
         command.args(["--udp", word("UDP").map_or("false", String::as_str)]);
         if let Some(address) = word("TLS") {
             let certificates = directory.file("certificates");
@@ -283,8 +298,12 @@ pub fn gripwire() -> Command {
         let test = std::env::current_exe().expect("a path of this program");
         test.ancestors().nth(2).expect("a folder of the profile").join("gripwire")
     });
+    with_words(program, &[])
+}
+
+fn with_words(program: impl AsRef<std::ffi::OsStr>, words: &[String]) -> Command {
     let mut command = Command::new(program);
-    command.env_remove("GRIP_URL");
+    command.args(words).env_remove("GRIP_URL");
     command
 }
 

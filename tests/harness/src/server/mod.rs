@@ -98,6 +98,11 @@ impl Server {
         self.process.await_end()
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
     /// Waits for its end.
     pub fn await_end(&mut self) -> ExitStatus {
         self.process.await_end()
