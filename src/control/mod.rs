@@ -77,7 +77,9 @@ impl ControlPort {
 
 /// The answer to a request whose body is too large or of unknown length.
 fn length_refusal(request: &Request, limit: usize) -> Option<Answer> {
-    let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+    // These calls, which Pushpin does not have, take no body.
+    let takes_none = matches!(Query::of(&request.target).path, "/drain" | "/upgrade");
+    let has_body = !takes_none && [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
     let declared = request.headers.contains_key(header::CONTENT_LENGTH);
     if request.body == BodyLength::Chunked || (has_body && !declared) {
         return Some(answer::text(411, "Request requires Content-Length.\n"));

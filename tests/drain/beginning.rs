@@ -23,11 +23,11 @@ fn expect_cut(mut client: Client) {
     assert!(client.try_head().is_err(), "an answer");
 }
 
-/// The answer to `/drain/` for a caller with this token.
+/// The answer to `/drain/` for a caller with this token, who declares no body.
 fn call(server: &Server, method: &str, token: &str) -> Response {
     let call =
         request(method, "/drain/").host("localhost").header("Authorization", &format!("Bearer {token}"));
-    Client::over(socket::connect(server.control)).send(call.body("").bytes()).response()
+    Client::over(socket::connect(server.control)).send(call.bytes()).response()
 }
 
 fn endless(launch: Launch) -> Launch {
