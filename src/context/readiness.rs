@@ -1,5 +1,6 @@
-//! Whether the server is ready for new clients. The main thread sets it and the cores read it: `/readyz` on the control
-//! port and the metrics port answers by it, so load balancers and orchestrators follow it. It only moves forward.
+//! Whether the server is ready for new clients. The main thread sets it, and a core that is asked for a drain; the cores
+//! read it: `/readyz` on the control port and the metrics port answers by it, so load balancers and orchestrators follow it.
+//! It only moves forward.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -29,7 +29,7 @@ pub use upgrade::{Launch, UpgradeError};
 use crate::backplane::{Backplane, ThreadEnd};
 use crate::channel::Dispatched;
 use crate::config::Config;
-use crate::context::Readiness;
+use crate::context::{Phase, Readiness};
 use crate::control::{AskToDrain, AskToUpgrade};
 use crate::core::{CoreCommands, CorePlan, Renewal};
 use crate::doctor::{self, Machine};
@@ -205,10 +205,13 @@ struct Shared<'s> {
     tell: &'s Sender<SupervisorEvent>,
 }
 
-/// Asks the main thread for a drain.
-fn drain_by(tell: Sender<SupervisorEvent>) -> AskToDrain {
-    // Nobody hears it if the server ends at this moment.
-    Box::new(move || drop(tell.send(SupervisorEvent::Drain)))
+/// Asks the main thread for a drain. The server is not ready from then on, so that nobody who has the answer finds it ready.
+fn drain_by(readiness: Arc<Readiness>, tell: Sender<SupervisorEvent>) -> AskToDrain {
+    Box::new(move || {
+        readiness.enter(Phase::Draining);
+        // Nobody hears it if the server ends at this moment.
+        drop(tell.send(SupervisorEvent::Drain));
+    })
 }
 
 /// Asks the main thread for an upgrade.
@@ -313,7 +316,7 @@ fn plan(
             sockjs: sockjs.clone(),
             metrics: shared.metrics.clone(),
             readiness: shared.readiness.clone(),
-            ask_to_drain: drain_by(shared.tell.clone()),
+            ask_to_drain: drain_by(shared.readiness.clone(), shared.tell.clone()),
             ask_to_upgrade: upgrade_by(shared.tell.clone()),
             listeners: sockets.listeners,
             local_listeners: sockets.local_listeners,

@@ -152,7 +152,10 @@ fn a_socket_that_no_setting_names_ends_the_start_and_is_named() {
     assert!(why.contains(&named), "{why}");
     let (reader, _writer) = std::io::pipe().unwrap();
     let why = Launch::demo().hand_over("a.fifo", reader).try_start().err().expect("it does not start");
-    assert!(why.contains("the socket \"a.fifo\" (descriptor 3) of LISTEN_FDS cannot be used"), "{why}");
+    assert!(
+        why.contains("the socket \"a.fifo\" (descriptor 3) that was handed over cannot be used"),
+        "{why}"
+    );
 }
 
 #[test]
