@@ -14,12 +14,16 @@ use crate::patience::within;
 use crate::runtime;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// What a core takes over from an old process.
 pub struct TakeOver {
-    /// The channels to the cores of the old process.
-    pub channels: Vec<OwnedFd>,
+    /// Called when the core waits for the channels, so that nothing of its start is left for the time in which nobody is
+    /// served.
+    pub waits: Box<dyn FnOnce() + Send>,
+    /// Brings the channels to the cores of the old process.
+    pub channels: Receiver<Vec<OwnedFd>>,
     /// Called when the core has taken over everything, or with the reason why it cannot.
     pub ready: Box<dyn FnOnce(Result<(), String>) + Send>,
 }
@@ -41,12 +45,15 @@ struct Together {
 }
 
 impl Core {
-    /// Takes over the state that comes by the channels of `take_over`, and calls `ready` when the homes of all channels
-    /// know of the clients here. Nothing is served meanwhile.
+    /// Waits for the channels of `take_over`, takes over the state that comes by them, and calls `ready` when the homes of
+    /// all channels know of the clients here. Nothing is served meanwhile.
     pub(super) fn take_over(self: &Rc<Self>, take_over: TakeOver) {
-        let TakeOver { channels, ready } = take_over;
+        let TakeOver { waits, channels, ready } = take_over;
         self.context.gate.set(Life::Quiet);
         self.clients.quiesce();
+        waits();
+        // Without channels this process is about to end.
+        let Ok(channels) = channels.recv() else { return };
         let read = match self.read(channels) {
             Ok(read) => read,
             Err(error) => return ready(Err(error.to_string())),

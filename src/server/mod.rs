@@ -56,7 +56,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 use supervisor::{Supervisor, SupervisorEvent, paths};
-use upgrade::{Belongings, Inheritance, UpgradeDesk};
+use upgrade::{Belongings, Inheritance, NewCores, UpgradeDesk};
 use watch::FileWatch;
 use watchdog::{WAKING_SIGNAL, Watchdog};
 
@@ -93,10 +93,11 @@ pub fn serve(
         start_all(plans, &cpus, &supervisor.tell)?;
         return supervisor.run();
     };
-    let (take_overs, outcomes) = inheritance.prepared(plans.len())?;
+    let (cores, take_overs) = NewCores::new(plans.len());
     plans.iter_mut().zip(take_overs).for_each(|(plan, take_over)| plan.take_over = Some(take_over));
     start_all(plans, &cpus, &supervisor.tell)?;
-    inheritance.serve(&outcomes, &supervisor.commands, &silent)?;
+    inheritance.prepared(&cores)?;
+    inheritance.serve(&cores, &supervisor.commands, &silent)?;
     supervisor.socket_files.arm();
     if let Some(zeromq) = &supervisor.zeromq {
         zeromq.serve();

@@ -3,7 +3,8 @@
 //! Sockets are untouched: bytes of clients, and clients that connect, wait in the kernel.
 //!
 //! Operations are cancelled by their tokens, because any other way searches all operations of the ring for each
-//! cancellation. Each operation ends with a completion, which is handled like any other: its bytes or its client are
+//! cancellation. Those armed last are cancelled first: the kernel finds the youngest operation of a bucket at once, and
+//! clients mostly arm in the order of their slots. Each operation ends with a completion, which is handled like any other: its bytes or its client are
 //! reported. After that it is not armed again.
 //!
 //! These may still be in the kernel when the wire is quiet: what is left of connections that were closed, which is
@@ -30,7 +31,7 @@ impl Wire {
         self.cancel_accepts();
         self.cancel_knocks();
         let receiving: Vec<Slot> = self.slots.with(flag::OPEN | flag::RECEIVING).collect();
-        receiving.into_iter().for_each(|slot| self.cancel(Kind::Receive, slot));
+        receiving.into_iter().rev().for_each(|slot| self.cancel(Kind::Receive, slot));
         let sending = self.slots.backlogs.iter().filter(|(_, backlog)| backlog.is_in_flight);
         let sending: Vec<Slot> = sending.map(|(slot, _)| *slot).collect();
         sending.into_iter().for_each(|slot| self.cancel(Kind::Drain, slot));

@@ -22,5 +22,5 @@ mod token;
 pub(super) use desk::{UpgradeDesk, UpgradeReply};
 pub use error::UpgradeError;
 pub use launch::Launch;
-pub(super) use new::Inheritance;
+pub(super) use new::{Inheritance, NewCores};
 pub(super) use old::Belongings;

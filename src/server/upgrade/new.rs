@@ -13,13 +13,15 @@ use crate::wire::{self, PacketSocket};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Time for the old process to greet.
 const GREETING: Duration = Duration::from_secs(10);
 /// Time for the old process to answer that this one is prepared.
 const CHANNELS: Duration = Duration::from_secs(10);
+/// Time for the cores to start. The old process gives up earlier.
+const STARTING: Duration = Duration::from_secs(60);
 /// Time for the cores to take over all clients. The old process gives up earlier.
 const TAKING_OVER: Duration = Duration::from_secs(30);
 
@@ -30,10 +32,13 @@ pub(in crate::server) struct Inheritance {
     hello: Hello,
 }
 
-/// The cores' outcomes of taking over.
-pub(in crate::server) struct Outcomes {
-    outcomes: Receiver<(usize, Result<(), String>)>,
-    cores: usize,
+/// The cores of this process, from their start until they have taken over. Each hears what concerns it by the receivers and
+/// senders at its number; they are closed if it fails.
+#[derive(Default)]
+pub(in crate::server) struct NewCores {
+    waiting: Vec<Receiver<()>>,
+    channels: Vec<Sender<Vec<OwnedFd>>>,
+    outcomes: Vec<Receiver<Result<(), String>>>,
 }
 
 impl Inheritance {
@@ -69,13 +74,15 @@ impl Inheritance {
         let _ = self.control.send(&Message::Failed { reason }, &[], "refusing");
     }
 
-    /// Tells the old process that everything is prepared for `cores` cores. Returns what each core takes over.
+    /// Tells the old process that everything is prepared, and gives the cores their channels to it.
     ///
     /// # Errors
-    /// The old process has ended or given up.
-    pub fn prepared(&self, cores: usize) -> Result<(Vec<TakeOver>, Outcomes), UpgradeError> {
+    /// A core could not start, or the old process has ended or given up.
+    pub fn prepared(&self, cores: &NewCores) -> Result<(), UpgradeError> {
+        cores.await_start().inspect_err(|error| self.refuse(error.to_string()))?;
         rehearsal::pass("prepared");
-        let prepared = Prepared { format: rehearsal::format(HAND_OVER_FORMAT), cores: cores as u16 };
+        let count = cores.channels.len();
+        let prepared = Prepared { format: rehearsal::format(HAND_OVER_FORMAT), cores: count as u16 };
         self.control.send(&Message::Prepared(prepared), &[], "preparing")?;
         let (message, channels) = self.control.receive(CHANNELS, "passing channels")?;
         if message != Message::Channels {
@@ -84,14 +91,11 @@ impl Inheritance {
         rehearsal::pass("channels");
         // A process of another format sends nothing by them.
         let channels = if self.hello.format == prepared.format { channels } else { Vec::new() };
-        let (tell, outcomes) = channel();
-        let of_core = |(core, channels)| {
-            let tell = tell.clone();
-            // Nobody hears it when this process ends.
-            TakeOver { channels, ready: Box::new(move |outcome| drop(tell.send((core, outcome)))) }
-        };
-        let take_overs = deal(channels, cores).into_iter().enumerate().map(of_core).collect();
-        Ok((take_overs, Outcomes { outcomes, cores }))
+        for (of_core, channels) in cores.channels.iter().zip(deal(channels, count)) {
+            // A core that has failed is noticed by its outcome.
+            let _ = of_core.send(channels);
+        }
+        Ok(())
     }
 
     /// Waits until all cores have taken over, and takes the token: from now on this process serves. The
@@ -101,11 +105,11 @@ impl Inheritance {
     /// A core failed, or the old process goes on.
     pub fn serve(
         &self,
-        outcomes: &Outcomes,
+        cores: &NewCores,
         commands: &[CoreCommands],
         silent: &[TcpListener],
     ) -> Result<(), UpgradeError> {
-        outcomes.await_all()?;
+        cores.await_outcomes()?;
         rehearsal::pass("ready");
         if !self.token.take() {
             return Err(UpgradeError::Overtaken);
@@ -128,18 +132,48 @@ impl Inheritance {
     }
 }
 
-impl Outcomes {
-    fn await_all(&self) -> Result<(), UpgradeError> {
-        const STEP: &str = "take over its clients";
-        for _ in 0..self.cores {
-            match self.outcomes.recv_timeout(TAKING_OVER) {
-                Ok((_, Ok(()))) => {}
-                Ok((core, Err(reason))) => return Err(UpgradeError::Core { core, step: STEP, reason }),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(UpgradeError::Slow(STEP));
-                }
+impl NewCores {
+    /// Cores that are about to be started, and what each is to be started with.
+    pub fn new(count: usize) -> (NewCores, Vec<TakeOver>) {
+        let mut cores = NewCores::default();
+        let take_overs = (0..count).map(|_| {
+            let (tell_waits, waits) = channel();
+            let (give, channels) = channel();
+            let (tell_outcome, outcome) = channel();
+            cores.waiting.push(waits);
+            cores.channels.push(give);
+            cores.outcomes.push(outcome);
+            // Nobody hears either when this process ends.
+            TakeOver {
+                waits: Box::new(move || tell_waits.send(()).unwrap_or_default()),
+                channels,
+                ready: Box::new(move |outcome| drop(tell_outcome.send(outcome))),
             }
+        });
+        let take_overs = take_overs.collect();
+        (cores, take_overs)
+    }
+
+    /// Waits until every core waits for its channels.
+    fn await_start(&self) -> Result<(), UpgradeError> {
+        self.waiting.iter().enumerate().try_for_each(|(core, waits)| hear(core, waits, STARTING, "start"))
+    }
+
+    /// Waits until every core has taken over.
+    fn await_outcomes(&self) -> Result<(), UpgradeError> {
+        const STEP: &str = "take over its clients";
+        for (core, outcome) in self.outcomes.iter().enumerate() {
+            let outcome = hear(core, outcome, TAKING_OVER, STEP)?;
+            outcome.map_err(|reason| UpgradeError::Core { core, step: STEP, reason })?;
         }
         Ok(())
     }
+}
+
+/// What core number `core` says when it has done `step`.
+fn hear<T>(core: usize, says: &Receiver<T>, limit: Duration, step: &'static str) -> Result<T, UpgradeError> {
+    says.recv_timeout(limit).map_err(|error| match error {
+        RecvTimeoutError::Timeout => UpgradeError::Slow(step),
+        RecvTimeoutError::Disconnected => UpgradeError::Core { core, step, reason: "it failed".to_owned() },
+    })
 }
